@@ -1,0 +1,137 @@
+"""Publishing interactions, and what becomes of them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from reflexio_async.core import wire
+from reflexio_async.core.wire import Answer, Endpoint, model, picked
+from reflexio_async.errors import APIConnectionError, NotFound, RequestRefused, ServerError
+from reflexio_async.models.base import Empty
+from reflexio_async.models.identity import ServerVersion
+from reflexio_async.models.interactions import (
+    ByRequest,
+    GetRequestsRequest,
+    GetRequestsViewResponse,
+    LearningStatusResponse,
+    PublishUserInteractionRequest,
+    PublishUserInteractionResponse,
+    by_request,
+)
+from reflexio_async.routing.route import Route
+
+if TYPE_CHECKING:
+    from reflexio_async.routing.runtime import Runtime
+
+_ALREADY = "already exists"
+_VERSION = Endpoint("GET", "/meta/version", repeatable=True, public=True)
+
+
+async def publish_once(
+    runtime: Runtime,
+    endpoint: Endpoint,
+    request: PublishUserInteractionRequest,
+    answer: Answer[PublishUserInteractionResponse],
+    *,
+    patience: float | None = None,
+) -> PublishUserInteractionResponse:
+    """Publish so that the interactions are stored once, or the caller learns that it is not known.
+
+    Servers insert a ``request_id`` once; January servers know no such id, so nothing is sent again to a
+    server that has not shown that it does.
+    """
+    ours = request.request_id is None
+    if ours:
+        request = request.model_copy(update={"request_id": uuid4().hex})
+    settings = runtime.settings.with_options(raise_on_refusal=True)
+    call = partial(runtime.pipeline.call, endpoint, request, answer, settings, patience=patience)
+    safe = runtime.knowledge.insert_once or False
+    sent_before = False
+    try:
+        try:
+            receipt = await call(repeatable=safe)
+        except (APIConnectionError, ServerError) as error:
+            if safe or not error.outcome_unknown or not await _inserts_once(runtime):
+                raise
+            sent_before = True
+            receipt = await call(repeatable=True)
+    except RequestRefused as refusal:
+        text = wire.refusal_text(refusal.response)
+        repeated = sent_before or refusal.attempts > 1
+        if repeated and _ALREADY in text and (ours or await _stored_as(runtime, request)):
+            return PublishUserInteractionResponse(
+                success=True,
+                message="Stored by an earlier try of this call, whose answer was lost",
+                request_id=request.request_id,
+            )
+        if runtime.settings.raise_on_refusal:
+            raise
+        return refusal.response  # type: ignore[no-any-return]  # what this row's answer decodes to
+    if receipt.request_id is not None:
+        runtime.knowledge.insert_once = True
+    return receipt
+
+
+async def _inserts_once(runtime: Runtime) -> bool:
+    """Whether this server knows request ids: those that tell their version do."""
+    if runtime.knowledge.insert_once is None:
+        try:
+            await runtime.pipeline.call(_VERSION, Empty(), model(ServerVersion), runtime.settings)
+        except NotFound:
+            runtime.knowledge.insert_once = False
+        else:
+            runtime.knowledge.insert_once = True
+    return runtime.knowledge.insert_once
+
+
+async def _stored_as(runtime: Runtime, request: PublishUserInteractionRequest) -> bool:
+    """Whether what is stored under the caller's own id is this request, not an earlier one."""
+    row = InteractionsAPI.get_requests
+    found = await row.send(runtime, GetRequestsRequest(request_id=request.request_id))
+    return any(
+        stored.request.request_id == request.request_id
+        and stored.request.user_id == request.user_id.strip()
+        and session.session_id == request.session_id.strip()
+        and len(stored.interactions) <= len(request.interactions)
+        for session in found.sessions
+        for stored in session.requests
+    )
+
+
+class InteractionsAPI:
+    """Interactions, the requests they arrive in, and the learning that follows."""
+
+    publish_interaction = Route(
+        "POST",
+        "/api/publish_interaction",
+        PublishUserInteractionRequest,
+        PublishUserInteractionResponse,
+        per_minute=60,
+        via=publish_once,
+    )
+    """Store turns of a conversation; learning follows in the background (see ``learning``).
+
+    A ``request_id`` is made when you give none, so that a try whose answer was lost can be repeated
+    without storing anything twice. Raises RequestRefused when your own ``request_id`` already exists.
+    """
+
+    get_learning_status = Route(
+        "GET",
+        "/api/learning_status",
+        by_request,
+        picked(LearningStatusResponse, lambda answer: answer.status),
+        model=ByRequest,
+        per_minute=120,
+    )
+    """How far learning from one published request is: pending, processing, done, failed or not_tracked."""
+
+    get_requests = Route(
+        "POST",
+        "/api/get_requests",
+        GetRequestsRequest,
+        GetRequestsViewResponse,
+        repeatable=True,
+    )
+    """Stored requests with their turns, by session."""

@@ -1,0 +1,1 @@
+"""Fan-out of many keys, each to its own outcome."""

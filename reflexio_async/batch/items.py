@@ -1,0 +1,85 @@
+"""The keys of a batch: a collection is checked whole before any I/O, an iterator as it is pulled."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import anyio
+
+from reflexio_async.errors import InvalidRequest
+
+I = TypeVar("I")  # noqa: E741  # an item
+Given: TypeAlias = Iterable[Any] | AsyncIterable[Any]
+
+
+class Items(Generic[I]):
+    """Items one after another, checked, each key once.
+
+    A key that comes twice in a collection is an error at once. In an iterator only keys that are under
+    way at the same time can be compared, or memory would grow with the number of keys.
+    """
+
+    def __init__(self, name: str, given: Given, check: Callable[[Any], I], key: Callable[[I], Any]) -> None:
+        if isinstance(given, str | bytes | Mapping):
+            kind = type(given).__name__  # pyright: ignore[reportUnknownArgumentType]
+            message = f"{name} must be a list of them, not one {kind}; did you mean [{name.rstrip('s')}]?"
+            raise InvalidRequest(message)
+        self._check = check
+        self._lock = anyio.Lock()
+        self._pulled: Iterator[Any] | AsyncIterator[Any]
+        self.total: int | None = None
+        self._checked = isinstance(given, Collection)
+        if isinstance(given, Collection):
+            items = _checked_whole(name, given, check, key)
+            self.total = len(items)
+            self._pulled = iter(items)
+        elif isinstance(given, AsyncIterable):
+            self._pulled = aiter(given)
+        elif isinstance(given, Iterable):
+            self._pulled = iter(given)
+        else:
+            message = f"{name} must be an iterable of them, not {type(given).__name__}"
+            raise InvalidRequest(message)
+
+    async def pull(self) -> Any:
+        """The next one as it was given, unchecked; raises StopAsyncIteration at the end."""
+        async with self._lock:
+            if isinstance(self._pulled, AsyncIterator):
+                return await anext(self._pulled)
+            try:
+                return next(self._pulled)
+            except StopIteration:
+                raise StopAsyncIteration from None
+
+    def checked(self, raw: Any) -> I:
+        """``raw`` as an item, or an InvalidRequest."""
+        return raw if self._checked else self._check(raw)
+
+    def rest(self) -> list[I]:
+        """Those of a collection that were not pulled."""
+        return list(self._pulled) if self._checked and isinstance(self._pulled, Iterator) else []
+
+    async def aclose(self) -> None:
+        """Let an async generator clean up."""
+        aclose = getattr(self._pulled, "aclose", None)
+        if aclose is not None:
+            await aclose()
+
+
+def _checked_whole(
+    name: str, given: Collection[Any], check: Callable[[Any], I], key: Callable[[I], Any]
+) -> list[I]:
+    items: list[I] = []
+    first_at: dict[Any, int] = {}
+    for position, raw in enumerate(given):
+        try:
+            item = check(raw)
+        except InvalidRequest as error:
+            message = f"{name}[{position}]: {error}"
+            raise InvalidRequest(message) from None
+        if (first := first_at.setdefault(key(item), position)) != position:
+            message = f"{name}[{position}]: {key(item)!r} is already at [{first}]; give each one once"
+            raise InvalidRequest(message)
+        items.append(item)
+    return items

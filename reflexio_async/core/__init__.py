@@ -1,0 +1,1 @@
+"""One policy each: wire, auth, retry, pacing, background, clock."""

@@ -1,0 +1,85 @@
+"""Time, injected: whatever waits or measures asks a ``Clock``, so tests can own it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Timer(Protocol):
+    """A scheduled callback."""
+
+    def cancel(self) -> None:
+        """Forget the callback; harmless when it has run."""
+        ...
+
+
+class Clock(Protocol):
+    """Seconds, on one scale per event loop."""
+
+    def now(self) -> float:
+        """Monotonic seconds; only differences mean anything."""
+        ...
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
+        """Run ``callback`` on the loop once ``now()`` reaches ``when``."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; zero or less only yields to the loop."""
+        ...
+
+    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+        """Raise ``TimeoutError`` from the block once ``seconds`` have passed (None: never)."""
+        ...
+
+    def busy(self) -> AbstractContextManager[Mapping[str, str] | None]:
+        """Mark work in progress that no timer knows of, such as bytes on a socket.
+
+        A virtual clock stands still meanwhile. What the block is given, when not None, are headers
+        to send along, by which a sandbox on the same clock knows whose hold to lift while it is
+        scripted to be slow.
+        """
+        ...
+
+
+class SystemClock:
+    """The real time."""
+
+    __slots__ = ()
+
+    _NOT_TRACKED: AbstractContextManager[None] = nullcontext()
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return time.monotonic()
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
+        """``loop.call_at`` on this scale."""
+        loop = asyncio.get_running_loop()
+        return loop.call_later(when - time.monotonic(), callback)
+
+    async def sleep(self, seconds: float) -> None:
+        """``asyncio.sleep``."""
+        await asyncio.sleep(seconds)
+
+    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+        """``asyncio.timeout``."""
+        return asyncio.timeout(seconds)
+
+    def busy(self) -> AbstractContextManager[None]:
+        """Nothing to mark: real time does not stand still."""
+        return self._NOT_TRACKED

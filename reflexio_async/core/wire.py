@@ -1,0 +1,272 @@
+"""Model → request, bytes → value or error. Pure: it never touches a socket, a clock or a log."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import quote, urlencode
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from reflexio_async.core.retry import retry_after
+from reflexio_async.errors import (
+    STATUS_ERRORS,
+    APIStatusError,
+    InvalidRequest,
+    RequestRefused,
+    ServerError,
+    UnexpectedResponse,
+)
+from reflexio_async.models.base import Query
+from reflexio_async.models.problems import Problem
+
+Req = TypeVar("Req", bound=BaseModel)
+Res = TypeVar("Res")
+
+_WHERE = "is the base URL (url_endpoint, REFLEXIO_API_URL) the API host itself?"
+_SHOWN = 500  # characters of a server's text that go into an error message
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What every call of one route has in common.
+
+    ``repeatable``: sending it twice does no harm. ``refusal``: whether ``success: false`` is an error.
+    ``deadline``: seconds the server may take, raising the call's timeout. ``per_minute``: the contract's
+    rate limit, a hint for planning. ``query``: sent with every call. ``public``: needs no token.
+    """
+
+    method: str
+    path: str
+    repeatable: bool = False
+    refusal: Literal["raise", "return"] = "raise"
+    deadline: float | None = None
+    per_minute: int | None = None
+    query: tuple[tuple[str, str], ...] = ()
+    public: bool = False
+    form: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """One request, ready to be sent; ``path`` is literal and quoted, ``target`` has the query too."""
+
+    method: str
+    path: str
+    target: str
+    body: bytes | None
+    content_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WireResponse:
+    """One answer; ``headers`` finds names in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+class Answer(Generic[Res]):
+    """How the bytes of a 2xx become a value."""
+
+    __slots__ = ("_adapter", "_pick", "_type")
+
+    def __init__(self, answer_type: Any, pick: Callable[[Any], Res] | None = None) -> None:
+        self._type = answer_type
+        self._pick = pick
+        self._adapter: TypeAdapter[Any] | None = None
+
+    def decode(self, body: bytes) -> Res:
+        """The value in ``body``; raises pydantic's ValidationError."""
+        if self._adapter is None:
+            self._adapter = TypeAdapter(self._type)
+        value = self._adapter.validate_json(body)
+        return value if self._pick is None else self._pick(value)
+
+
+def model(answer_type: type[Res]) -> Answer[Res]:
+    """The whole answer, as ``answer_type``."""
+    return Answer(answer_type)
+
+
+def picked(answer_type: type[Req], pick: Callable[[Req], Res]) -> Answer[Res]:
+    """One part of the answer."""
+    return Answer(answer_type, pick)
+
+
+def build_request(request_type: type[Req], given: Mapping[str, Any] | Req) -> Req:
+    """``given`` as a ``request_type``, or an InvalidRequest that names every field at fault."""
+    if isinstance(given, request_type):
+        return given
+    if isinstance(given, BaseModel) or not isinstance(given, Mapping):
+        message = f"request must be a {request_type.__name__} or a mapping, not {type(given).__name__}"
+        raise InvalidRequest(message)
+    try:
+        return request_type.model_validate(dict(given))
+    except ValidationError as error:
+        raise InvalidRequest(describe_validation(error, request_type.__name__)) from None
+
+
+def describe_validation(error: ValidationError, name: str) -> str:
+    """Each field at fault and what was expected of it, without the values."""
+    faults: dict[str, str] = {}
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        where = ".".join(str(part) for part in fault["loc"] if not _is_union_branch(part)) or "the request"
+        faults.setdefault(where, fault["msg"].removeprefix("Value error, "))
+    return f"{name}: " + "; ".join(f"{where}: {text}" for where, text in faults.items())
+
+
+def _is_union_branch(part: str | int) -> bool:
+    # Pydantic names the branch of a union as if it were a field: "function-before[…]", "Mapping[str,any]".
+    return isinstance(part, str) and ("[" in part or part in ("str", "int", "ToolUsed", "InteractionData"))
+
+
+class _Place(Enum):
+    PATH = 1
+    QUERY = 2
+
+
+@cache
+def _places(request_type: type[BaseModel], path: str) -> tuple[tuple[str, str, _Place], ...]:
+    """The fields that do not travel in the body: (field, name on the wire, place)."""
+    in_path = {name for _, name, _, _ in string.Formatter().parse(path) if name}
+    places: list[tuple[str, str, _Place]] = []
+    for name, field in request_type.model_fields.items():
+        if name in in_path:
+            places.append((name, name, _Place.PATH))
+        elif any(mark is Query or isinstance(mark, Query) for mark in field.metadata):
+            places.append((name, field.serialization_alias or name, _Place.QUERY))
+    return tuple(places)
+
+
+@cache
+def _elsewhere(request_type: type[BaseModel], path: str) -> set[str] | None:
+    return {name for name, _, _ in _places(request_type, path)} or None
+
+
+def encode(endpoint: Endpoint, request: BaseModel) -> WireRequest:
+    """The request on the wire. Fields that were not set are absent: null means something to this server."""
+    request_type = type(request)
+    path, query = endpoint.path, list(endpoint.query)
+    places = _places(request_type, endpoint.path)
+    if places:
+        in_path: dict[str, str] = {}
+        for name, wire_name, place in places:
+            value = getattr(request, name)
+            if place is _Place.PATH:
+                in_path[name] = quote(str(value), safe="")
+            elif name in request.model_fields_set and value is not None:
+                query.append((wire_name, _in_query(value)))
+        if in_path:
+            path = path.format(**in_path)
+    target = f"{path}?{urlencode(query)}" if query else path
+    body: bytes | None = None
+    content_type: str | None = None
+    if endpoint.form:
+        body = urlencode(request.model_dump(mode="json")).encode()
+        content_type = "application/x-www-form-urlencoded"
+    elif endpoint.method != "GET":
+        body = request.__pydantic_serializer__.to_json(
+            request, by_alias=True, exclude_unset=True, exclude=_elsewhere(request_type, endpoint.path)
+        )
+        content_type = "application/json"
+    return WireRequest(endpoint.method, path, target, body, content_type)
+
+
+def _in_query(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def decode(endpoint: Endpoint, answer: Answer[Res], response: WireResponse) -> Res:
+    """The value of a 2xx answer, or UnexpectedResponse."""
+    try:
+        return answer.decode(response.body)
+    except ValidationError as error:
+        raise _unexpected_body(endpoint, response, error) from None
+
+
+def refusal_of(endpoint: Endpoint, value: Any, attempts: int) -> RequestRefused | None:
+    """The error for an answer that says ``success: false``."""
+    if getattr(value, "success", True) is not False:
+        return None
+    text = refusal_text(value)
+    message = f"{endpoint.method} {endpoint.path} was refused: {text or 'the server gave no reason'}"
+    return RequestRefused(message, response=value, attempts=attempts)
+
+
+def refusal_text(value: Any) -> str:
+    """What a refusing answer says; of a traceback, which some routes return, only its last line."""
+    text = str(getattr(value, "msg", None) or getattr(value, "message", None) or "").strip()
+    return _clipped(text.splitlines()[-1] if text.startswith("Traceback") else text)
+
+
+def error_for(endpoint: Endpoint, request: WireRequest, response: WireResponse, now: float) -> Exception:
+    """The typed error of an answer that is not a 2xx; ``now`` in epoch seconds."""
+    status, call = response.status, f"{request.method} {request.path}"
+    if not 400 <= status < 600:
+        location = response.headers.get("Location")
+        what = f"a redirect to {location}" if location else "an answer this API never gives"
+        message = f"{call}: {response.url} answered {status}, {what}; {_WHERE}"
+        return UnexpectedResponse(message, url=response.url, status=status)
+    said, nothing_admitted = _what_it_said(response)
+    message = f"{call} answered {status}" + (f": {said}" if said else "") + _next_step(status, said, endpoint)
+    error_type: type[APIStatusError] = STATUS_ERRORS.get(
+        status, ServerError if status >= 500 else APIStatusError
+    )
+    return error_type(
+        message,
+        status=status,
+        method=request.method,
+        path=request.path,
+        server_message=said,
+        headers=response.headers,
+        retry_after=retry_after(response.headers, now),
+        outcome_unknown=status >= 500 and not nothing_admitted,
+    )
+
+
+def _what_it_said(response: WireResponse) -> tuple[str, bool]:
+    """The server's own words without echoed input, and whether a 503 says that nothing was admitted."""
+    try:
+        said = str(Problem.model_validate_json(response.body))
+    except ValidationError:
+        kind = response.headers.get("Content-Type", "").split(";")[0].strip()
+        if kind == "text/plain":
+            return _clipped(response.body.decode(errors="replace").strip()), False
+        return f"({kind or 'no content type'})", False
+    return _clipped(said), response.status == 503 and bool(said)
+
+
+def _next_step(status: int, said: str, endpoint: Endpoint) -> str:
+    if status == 401:
+        return " (pass api_key, set REFLEXIO_API_KEY, or await client.login(email, password))"
+    if status == 403 and "user agent" in said.lower():
+        return " (choose another user_agent)"
+    if status == 404 and said == "Not Found":
+        return f" (does this server have {endpoint.path}? is the base URL the API host?)"
+    return ""
+
+
+def _unexpected_body(
+    endpoint: Endpoint, response: WireResponse, error: ValidationError
+) -> UnexpectedResponse:
+    call = f"{endpoint.method} {endpoint.path}: {response.url} answered {response.status}"
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    if faults[0]["type"] == "json_invalid":
+        kind = response.headers.get("Content-Type") or "no content type"
+        message = f"{call} with {kind} that is not JSON ({len(response.body)} bytes); {_WHERE}"
+    else:
+        message = f"{call} with JSON of another shape; {describe_validation(error, 'the answer')}"
+    return UnexpectedResponse(message, url=response.url, status=response.status)
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

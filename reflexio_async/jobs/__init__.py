@@ -1,0 +1,1 @@
+"""Server-side jobs: handles, shared polling, lanes."""

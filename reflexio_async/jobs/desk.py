@@ -1,0 +1,141 @@
+"""The jobs of one client: its lanes, its poller, and what becomes of them when it closes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from reflexio_async.errors import InvalidRequest
+from reflexio_async.jobs import kinds
+from reflexio_async.jobs.job import Job
+from reflexio_async.jobs.lanes import Lane, Server, SlotRecord
+from reflexio_async.jobs.poller import Cap, Poller
+from reflexio_async.jobs.record import Waiting
+from reflexio_async.jobs.single import SingleSource
+from reflexio_async.jobs.token import Token
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from reflexio_async.core.background import Background
+    from reflexio_async.core.clock import Clock
+    from reflexio_async.jobs.kinds import SlotKind
+    from reflexio_async.jobs.lanes import Quota
+    from reflexio_async.models.interactions import LearningStatusResponse
+    from reflexio_async.settings import Settings
+
+T = TypeVar("T")
+
+
+class StatusServer(Server, Protocol):
+    """What the desk asks of the server."""
+
+    async def learning(self, request_id: str) -> LearningStatusResponse:
+        """How far learning from one published request is."""
+        ...
+
+
+class JobDesk:
+    """Starts jobs, finds them again, and closes."""
+
+    def __init__(
+        self, server: StatusServer, clock: Clock, background: Background, settings: Settings
+    ) -> None:
+        self._server = server
+        self._clock = clock
+        self._background = background
+        self._poller = Poller(clock, background)
+        self._lanes: dict[str, Lane] = {}
+        self._concurrency = settings.concurrency
+        self._outage = settings.timeout
+        # learning_status is limited to 120 a minute for all requests together (contract).
+        self._learning_cap = Cap(self._poller, concurrency=8, per_second=2.0)
+
+    async def start(
+        self,
+        kind: SlotKind[T],
+        settings: Settings,
+        *,
+        params: dict[str, Any],
+        send: Callable[[], Awaitable[T]],
+        quota: Quota,
+        width: int,
+    ) -> Job[T]:
+        """Start a generation through its service's lane.
+
+        Returns when the start was answered, or at once with a queued job when the lane or the limit is
+        closed. An error of a start that was answered is raised here, of a queued one by awaiting it.
+        ``width`` is how many may run at once on a server of the synchronous dialect.
+        """
+        lane = self._lane(kind.service)
+        lane.width = max(lane.width, width)
+        record = SlotRecord(kind, lane, self._waiting(settings), params=params, send=send, quota=quota)
+        await lane.submit(record)
+        if record.answered is not None and record.error is not None and record.token is None:
+            record.outcome()
+        return _handle(lane, record)
+
+    def learning(self, request_id: str, settings: Settings) -> Job[LearningStatusResponse]:
+        """The learning that follows one publish."""
+        token = Token(kind=kinds.LEARNING.name, url=self._server.url, id=request_id)
+        return self._single(token, settings)
+
+    def resume(self, text: str, settings: Settings) -> Job[Any]:
+        """The job that ``text``, a token, stands for."""
+        token = Token.from_text(text)
+        if token.url != self._server.url:
+            message = f"token: it belongs to {token.url}, this client speaks to {self._server.url}"
+            raise InvalidRequest(message)
+        if token.kind == kinds.LEARNING.name:
+            return self._single(token, settings)
+        kind = kinds.SLOT_KINDS.get(token.kind)
+        if kind is None:
+            message = f"token: kind {token.kind!r} is not known to this release"
+            raise InvalidRequest(message)
+        lane = self._lane(kind.service)
+        record = SlotRecord(kind, lane, self._waiting(settings), params=token.params)
+        lane.adopt(record, token)
+        return _handle(lane, record)
+
+    @property
+    def busy(self) -> bool:
+        """Whether starts are queued or on their way."""
+        return any(lane.busy for lane in self._lanes.values())
+
+    async def drained(self) -> None:
+        """Wait until every queued start has been sent and answered."""
+        for lane in self._lanes.values():
+            await lane.drained()
+
+    def abandon(self, reason: str) -> list[str]:
+        """Give up what was not started; returns the names."""
+        self._poller.closed = True
+        return [name for lane in self._lanes.values() for name in lane.abandon(reason)]
+
+    def _lane(self, service: str) -> Lane:
+        lane = self._lanes.get(service)
+        if lane is None:
+            lane = Lane(self._poller, self._server, service, width=self._concurrency, outage=self._outage)
+            self._lanes[service] = lane
+        return lane
+
+    def _single(self, token: Token, settings: Settings) -> Job[LearningStatusResponse]:
+        source = SingleSource(
+            self._poller,
+            kinds.LEARNING,
+            token,
+            self._waiting(settings),
+            ask=self._server.learning,
+            read=kinds.learning_status,
+            cap=self._learning_cap,
+        )
+        return Job(source.record, source.cancel)
+
+    def _waiting(self, settings: Settings) -> Waiting:
+        return Waiting(self._clock, settings.poll_interval, settings.wait_timeout, self._background.report)
+
+
+def _handle(lane: Lane, record: SlotRecord) -> Job[Any]:
+    async def cancel() -> None:
+        await lane.cancel_job(record)
+
+    return Job(record, cancel)

@@ -1,0 +1,209 @@
+"""The kinds of job: how a start's answer is read, which operation is ours, and what a result is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from reflexio_async.jobs.status import JobState, JobStatus
+from reflexio_async.models.enums import LearningStatus, OperationStatus
+from reflexio_async.models.operations import (
+    ManualPlaybookGenerationResponse,
+    ManualProfileGenerationResponse,
+    OperationStatusInfo,
+    RerunPlaybookGenerationResponse,
+    RerunProfileGenerationResponse,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reflexio_async.models.interactions import LearningStatusResponse
+
+T = TypeVar("T")
+
+# The server's own clean-up reports an operation older than 600 s as failed while it may still write.
+_GAVE_UP = "Auto-recovered"
+
+
+class Dialect(Enum):
+    """How a server answers the start of a generation; recognised from its first answer."""
+
+    CORRELATED = "a unique operation_id, echoed in the status"
+    UNCORRELATED = "a constant operation_id; matched by start time and parameters"
+    SYNCHRONOUS = "the answer comes when the work is done"
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """The name in tokens and logs, and the default waiting in seconds."""
+
+    name: str
+    interval: float
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlotKind(JobKind, Generic[T]):
+    """A generation that occupies the one slot of its service.
+
+    ``count_field`` names the number in the answer that says the work is already done. ``mode`` is what
+    the server notes of manual generations, whose call answers only when they are done.
+    """
+
+    service: str
+    constant_id: str
+    echoed: tuple[str, ...]
+    count_field: str
+    mode: str | None
+    result: Callable[[OperationStatusInfo], T]
+
+    def params(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The part of a request that the server echoes in the status."""
+        return {name: request.get(name) for name in self.echoed}
+
+    def dialect_of(self, answer: Any) -> Dialect:
+        """How the server that gave ``answer`` (a successful start) answers starts."""
+        if self.mode is not None or getattr(answer, self.count_field) is not None:
+            return Dialect.SYNCHRONOUS
+        return Dialect.UNCORRELATED if answer.operation_id == self.constant_id else Dialect.CORRELATED
+
+    def asked_for(self, params: Mapping[str, Any], info: OperationStatusInfo) -> bool:
+        """Whether ``info`` shows an operation with our parameters (an absent one and null are equal)."""
+        theirs = info.request_params
+        return theirs.get("mode") == self.mode and all(
+            theirs.get(name) == value for name, value in params.items()
+        )
+
+
+def _rerun_profiles_result(info: OperationStatusInfo) -> RerunProfileGenerationResponse:
+    return RerunProfileGenerationResponse(
+        success=True,
+        msg="Profile generation completed",
+        operation_id=info.operation_id or PROFILE_RERUN.constant_id,
+        profiles_generated=info.stats.get("total_generated"),
+    )
+
+
+def _rerun_playbooks_result(info: OperationStatusInfo) -> RerunPlaybookGenerationResponse:
+    return RerunPlaybookGenerationResponse(
+        success=True,
+        msg="Playbook generation completed",
+        operation_id=info.operation_id or PLAYBOOK_RERUN.constant_id,
+        playbooks_generated=info.stats.get("total_generated"),
+    )
+
+
+def _manual_profiles_result(info: OperationStatusInfo) -> ManualProfileGenerationResponse:
+    return ManualProfileGenerationResponse(
+        success=True, msg="Profile generation completed", profiles_generated=info.stats.get("total_generated")
+    )
+
+
+def _manual_playbooks_result(info: OperationStatusInfo) -> ManualPlaybookGenerationResponse:
+    return ManualPlaybookGenerationResponse(
+        success=True,
+        msg="Playbook generation completed",
+        playbooks_generated=info.stats.get("total_generated"),
+    )
+
+
+_RERUN_SECONDS = {"interval": 1.0, "timeout": 600.0}
+
+PROFILE_RERUN = SlotKind(
+    name="profile_rerun",
+    **_RERUN_SECONDS,
+    service="profile_generation",
+    constant_id="rerun_profile_generation",
+    echoed=("user_id", "source"),
+    count_field="profiles_generated",
+    mode=None,
+    result=_rerun_profiles_result,
+)
+PLAYBOOK_RERUN = SlotKind(
+    name="playbook_rerun",
+    **_RERUN_SECONDS,
+    service="playbook_generation",
+    constant_id="rerun_playbook_generation",
+    echoed=("agent_version",),
+    count_field="playbooks_generated",
+    mode=None,
+    result=_rerun_playbooks_result,
+)
+MANUAL_PROFILES = SlotKind(
+    name="manual_profiles",
+    **_RERUN_SECONDS,
+    service="profile_generation",
+    constant_id="",
+    echoed=("user_id", "source"),
+    count_field="profiles_generated",
+    mode="manual_regular",
+    result=_manual_profiles_result,
+)
+MANUAL_PLAYBOOKS = SlotKind(
+    name="manual_playbooks",
+    **_RERUN_SECONDS,
+    service="playbook_generation",
+    constant_id="",
+    echoed=(),
+    count_field="playbooks_generated",
+    mode="manual_regular",
+    result=_manual_playbooks_result,
+)
+LEARNING = JobKind("learning", interval=2.0, timeout=600.0)
+
+SLOT_KINDS: Mapping[str, SlotKind[Any]] = {
+    kind.name: kind for kind in (PROFILE_RERUN, PLAYBOOK_RERUN, MANUAL_PROFILES, MANUAL_PLAYBOOKS)
+}
+
+_OPERATION_STATES: Mapping[str, JobState] = {
+    OperationStatus.IN_PROGRESS: JobState.RUNNING,
+    OperationStatus.COMPLETED: JobState.COMPLETED,
+    OperationStatus.FAILED: JobState.FAILED,
+    OperationStatus.CANCELLED: JobState.CANCELLED,
+}
+_LEARNING_STATES: Mapping[str, JobState] = {
+    LearningStatus.PENDING: JobState.RUNNING,
+    LearningStatus.PROCESSING: JobState.RUNNING,
+    LearningStatus.DONE: JobState.COMPLETED,
+    LearningStatus.FAILED: JobState.FAILED,
+    # Nothing will be learnt from it, and nothing is left to wait for.
+    LearningStatus.NOT_TRACKED: JobState.COMPLETED,
+}
+
+
+def operation_status(info: OperationStatusInfo) -> JobStatus:
+    """A slot's operation as a JobStatus. A word that this release does not know counts as running."""
+    state = _OPERATION_STATES.get(info.status, JobState.RUNNING)
+    error = info.error_message
+    if error and _GAVE_UP in error:
+        error = f"the server gave up watching it, though it may still be writing results ({error})"
+    return JobStatus(
+        state=state,
+        progress=info.progress_percentage / 100,
+        processed_users=info.processed_users,
+        total_users=info.total_users,
+        failed_users=info.failed_users,
+        error=error,
+        started_at=info.started_at,
+        finished_at=info.completed_at,
+        raw=info.model_dump(),
+    )
+
+
+def failed_users(info: OperationStatusInfo) -> dict[str, str]:
+    """User id → the server's reason."""
+    return {str(entry.get("user_id")): str(entry.get("error", "")) for entry in info.failed_user_ids}
+
+
+def learning_status(answer: LearningStatusResponse) -> JobStatus:
+    """The state of learning as a JobStatus."""
+    state = _LEARNING_STATES.get(answer.status, JobState.RUNNING)
+    failed = state is JobState.FAILED
+    return JobStatus(
+        state=state,
+        message=answer.reason,
+        error=(answer.reason or "the server names no reason") if failed else None,
+        raw=answer.model_dump(),
+    )

@@ -1,0 +1,71 @@
+"""Jobs with a status of their own, asked for by id: learning after a publish."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from reflexio_async.errors import JobFailed
+from reflexio_async.jobs.poller import Source
+from reflexio_async.jobs.record import Record
+from reflexio_async.jobs.status import JobState, JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from reflexio_async.jobs.kinds import JobKind
+    from reflexio_async.jobs.poller import Cap, Poller
+    from reflexio_async.jobs.record import Waiting
+    from reflexio_async.jobs.token import Token
+
+T = TypeVar("T")
+
+
+class SingleSource(Source, Generic[T]):
+    """The status of one job."""
+
+    def __init__(
+        self,
+        poller: Poller,
+        kind: JobKind,
+        token: Token,
+        waiting: Waiting,
+        *,
+        ask: Callable[[str], Awaitable[T]],
+        read: Callable[[T], JobStatus],
+        cap: Cap,
+    ) -> None:
+        super().__init__(poller, kind.name, interval=kind.interval, cap=cap)
+        self._ask = ask
+        self._read = read
+        self._id = token.id
+        self.record: Record[T] = Record(kind, self, waiting)
+        self.record.admit(token, JobStatus(JobState.RUNNING))
+
+    async def probe(self) -> None:
+        """Ask for the status and pass it on."""
+        answer = await self._ask(self._id)
+        status = self._read(answer)
+        record = self.record
+        if status.state is JobState.FAILED:
+            message = f"{record.kind.name} {self._id}: {status.error}"
+            token = None if record.token is None else record.token.to_text()
+            record.finish(status, error=JobFailed(message, status=status, token=token))
+        elif status.done:
+            record.finish(status, result=answer)
+        else:
+            record.update(status)
+
+    def failed(self, error: Exception, *, transient: bool) -> None:
+        """Remember the error, and end in it unless it may pass."""
+        self.record.last_probe_error = error
+        if not transient:
+            self.record.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
+
+    async def refresh(self) -> None:
+        """Ask for the status once, now."""
+        await self.probe()
+
+    async def cancel(self) -> None:
+        """There is no way to stop it."""
+        message = f"a {self.record.kind.name} job cannot be cancelled"
+        raise NotImplementedError(message)

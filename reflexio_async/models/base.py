@@ -1,0 +1,57 @@
+"""What every model shares: strict requests, tolerant responses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+
+class RequestModel(BaseModel):
+    """A request: unknown fields are refused here, so that a misspelt option cannot be ignored there."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        validate_by_name=True,
+        validate_by_alias=True,
+        hide_input_in_errors=True,
+        defer_build=True,
+    )
+
+
+class ResponseModel(BaseModel):
+    """An answer: fields this version does not know stay reachable through ``model_extra``."""
+
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True, defer_build=True)
+
+
+class Empty(RequestModel):
+    """The request of a call that takes nothing."""
+
+
+class Query:
+    """Marks a request field that travels in the query string."""
+
+
+def _aware_utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        message = "must not be empty"
+        raise ValueError(message)
+    return value
+
+
+UtcDatetime = Annotated[datetime, AfterValidator(_aware_utc)]
+"""Leaves as aware UTC, naive meaning UTC: the server answers 500 when naive and aware meet."""
+
+NotBlank = Annotated[str, AfterValidator(_not_blank)]
+"""The server strips ids, and takes an empty ``user_id`` for "all users"."""
+
+SourceName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._:-]{0,127})?$")]
+"""Where interactions came from: lower case, digits and ``. _ : -``, at most 128 characters."""
+
+AtLeastOne = Annotated[int, Field(gt=0)]

@@ -1,0 +1,224 @@
+"""Publishing interactions, the requests they become, and how far learning from them has come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+
+from reflexio_async.models.base import (
+    AtLeastOne,
+    NotBlank,
+    Query,
+    RequestModel,
+    ResponseModel,
+    SourceName,
+    UtcDatetime,
+)
+from reflexio_async.models.enums import CitationKind, LearningStatus, RetrievedLearningKind, UserActionType
+
+
+class ToolUsed(RequestModel):
+    """A tool the agent called in a turn."""
+
+    tool_name: str
+    status: str = ""
+    tool_data: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Citation(RequestModel):
+    """A learning the agent cited in a turn."""
+
+    kind: CitationKind
+    real_id: str
+    tag: str = ""
+    title: str = ""
+
+
+class RetrievedLearning(RequestModel):
+    """A learning that was retrieved for a turn."""
+
+    kind: RetrievedLearningKind
+    learning_id: Annotated[str, Field(min_length=1, max_length=1000)]
+    exposure_receipt: Annotated[str, Field(max_length=8192)] | None = None
+    exposure_receipt_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class InteractionData(RequestModel):
+    """One turn of a conversation. The server drops a turn that says and shows nothing, with a warning."""
+
+    role: Annotated[str, Field(max_length=1000)] = "User"
+    content: Annotated[str, Field(max_length=1_000_000)] = ""
+    created_at: int | None = Field(default=None, description="Epoch seconds; now when absent.")
+    shadow_content: Annotated[str, Field(max_length=1_000_000)] = ""
+    expert_content: Annotated[str, Field(max_length=1_000_000)] = ""
+    user_action: UserActionType = UserActionType.NONE
+    user_action_description: Annotated[str, Field(max_length=10_000)] = ""
+    interacted_image_url: Annotated[str, Field(max_length=2048)] = ""
+    image_encoding: Annotated[str, Field(max_length=15_000_000)] = ""
+    tools_used: Annotated[
+        Sequence[Annotated[ToolUsed | Mapping[str, Any], BeforeValidator(ToolUsed.model_validate)]],
+        Field(max_length=1000),
+    ] = ()
+    citations: Annotated[
+        Sequence[Annotated[Citation | Mapping[str, Any], BeforeValidator(Citation.model_validate)]],
+        Field(max_length=1000),
+    ] = ()
+    retrieved_learnings: Annotated[
+        Sequence[
+            Annotated[
+                RetrievedLearning | Mapping[str, Any], BeforeValidator(RetrievedLearning.model_validate)
+            ]
+        ],
+        Field(max_length=1000),
+    ] = ()
+
+    @model_validator(mode="after")
+    def _action_is_described(self) -> InteractionData:
+        if self.user_action is not UserActionType.NONE and not self.user_action_description.strip():
+            message = "user_action needs a user_action_description"
+            raise ValueError(message)
+        return self
+
+
+class PublishUserInteractionRequest(RequestModel):
+    """Turns of one session of one user, stored together under one ``request_id``."""
+
+    user_id: NotBlank
+    session_id: NotBlank
+    interactions: Annotated[
+        Sequence[
+            Annotated[InteractionData | Mapping[str, Any], BeforeValidator(InteractionData.model_validate)]
+        ],
+        Field(min_length=1, max_length=1000),
+    ] = Field(
+        validation_alias=AliasChoices("interactions", "interaction_data_list"),
+        serialization_alias="interaction_data_list",
+    )
+    request_id: NotBlank | None = Field(
+        default=None, description="Insert-once key; made by the client when absent."
+    )
+    source: SourceName = ""
+    agent_version: Annotated[str, Field(max_length=1000)] = ""
+    session_finished: bool = False
+    skip_aggregation: bool = False
+    force_extraction: bool = False
+    evaluation_only: bool = False
+    override_learning_stall: bool = False
+    retrieval_experiment_id: str | None = None
+    retrieval_experiment_arm: Literal["treatment", "holdout"] | None = None
+    wait_for_response: Annotated[bool, Query()] = Field(
+        default=False, description="Let the server answer only when learning is done or has been put off."
+    )
+
+    @model_validator(mode="after")
+    def _evaluation_only_extracts_nothing(self) -> PublishUserInteractionRequest:
+        if self.evaluation_only and self.force_extraction:
+            message = "evaluation_only excludes force_extraction"
+            raise ValueError(message)
+        return self
+
+
+class PublishUserInteractionResponse(ResponseModel):
+    """What was stored, and what becomes of it."""
+
+    success: bool
+    message: str = ""
+    warnings: list[str] = Field(default_factory=list)
+    request_id: str | None = None
+    storage_type: str | None = None
+    storage_label: str | None = None
+    endpoint_url: str | None = None
+    profiles_added: int | None = None
+    profiles_updated: int | None = None
+    playbooks_added: int | None = None
+    playbooks_updated: int | None = None
+    learning_status: str | None = None
+    learning_reason: str | None = None
+
+
+class ByRequest(RequestModel):
+    """Names one published request."""
+
+    request_id: Annotated[NotBlank, Query()]
+
+
+def by_request(request_id: str) -> ByRequest:
+    """The request, its id given by position."""
+    return ByRequest(request_id=request_id)
+
+
+class LearningStatusResponse(ResponseModel):
+    """How far learning from one published request has come."""
+
+    status: LearningStatus | str = Field(union_mode="left_to_right")
+    reason: str | None = None
+
+
+class GetRequestsRequest(RequestModel):
+    """Stored requests, by session; ``top_k`` counts sessions."""
+
+    user_id: str | None = None
+    request_id: str | None = None
+    session_id: str | None = None
+    source: SourceName | None = None
+    start_time: UtcDatetime | None = None
+    end_time: UtcDatetime | None = None
+    top_k: AtLeastOne | None = 30
+    offset: Annotated[int, Field(ge=0)] | None = 0
+
+
+class InteractionView(ResponseModel):
+    """One stored turn."""
+
+    interaction_id: int = 0
+    user_id: str
+    request_id: str
+    created_at: int | None = None
+    role: str = "User"
+    content: str = ""
+    shadow_content: str = ""
+    expert_content: str = ""
+    user_action: UserActionType | str = Field(default=UserActionType.NONE, union_mode="left_to_right")
+    user_action_description: str = ""
+    interacted_image_url: str = ""
+    tools_used: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    retrieved_learnings: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+
+
+class Request(ResponseModel):
+    """The record of one publish."""
+
+    request_id: str
+    user_id: str
+    session_id: str
+    created_at: int | None = None
+    source: str = ""
+    agent_version: str = ""
+    evaluation_only: bool = False
+    retrieval_experiment_id: str | None = None
+    retrieval_experiment_arm: str | None = None
+
+
+class RequestDataView(ResponseModel):
+    """One stored request with its turns."""
+
+    request: Request
+    interactions: list[InteractionView]
+
+
+class SessionView(ResponseModel):
+    """The requests of one session."""
+
+    session_id: str
+    requests: list[RequestDataView]
+
+
+class GetRequestsViewResponse(ResponseModel):
+    """Stored requests; ``has_more`` says that a further ``offset`` would find some."""
+
+    success: bool
+    sessions: list[SessionView]
+    has_more: bool = False
+    msg: str | None = None

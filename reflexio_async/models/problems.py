@@ -1,0 +1,45 @@
+"""The bodies of error answers. What a 422 echoes of the input is dropped on reading."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Fault(BaseModel):
+    """One field that the server refused."""
+
+    loc: tuple[str | int, ...] = ()
+    msg: str = ""
+
+    def __str__(self) -> str:
+        where = ".".join(str(part) for part in self.loc if part != "body")
+        return f"{where}: {self.msg}" if where else self.msg
+
+
+class Detail(BaseModel):
+    """A reason in parts, as some routes give it."""
+
+    message: str | None = None
+    error: str | None = None
+    reason: str | None = None
+    hint: str | None = None
+    operation_id: str | None = None
+
+    def __str__(self) -> str:
+        parts = (self.message, self.error, self.reason, self.hint, self.operation_id)
+        return "; ".join(part for part in parts if part)
+
+
+class Problem(BaseModel):
+    """FastAPI's ``detail`` in its three shapes, or the rate limiter's ``error``."""
+
+    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
+
+    detail: list[Fault] | Detail | str | None = None
+    error: str | None = None
+    message: str | None = None
+
+    def __str__(self) -> str:
+        detail = self.detail
+        said = "; ".join(map(str, detail)) if isinstance(detail, list) else str(detail or "")
+        return said or self.error or self.message or ""

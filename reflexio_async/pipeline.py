@@ -1,0 +1,262 @@
+"""One call, from model to value: token, pacing, exchange, retry, typed error."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from reflexio_async.core import retry, wire
+from reflexio_async.errors import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeout,
+    RateLimited,
+    ReflexioError,
+    RequestRefused,
+)
+from reflexio_async.events import RequestEvent, RetryEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import BaseModel
+
+    from reflexio_async.core.auth import Credentials
+    from reflexio_async.core.clock import Clock
+    from reflexio_async.core.pacing import Gate, Pacer
+    from reflexio_async.core.wire import Answer, Endpoint, WireRequest, WireResponse
+    from reflexio_async.settings import Settings
+    from reflexio_async.transport import Transport
+
+T = TypeVar("T")
+logger = logging.getLogger("reflexio_async")
+
+# 200 ``success: false`` that SQLite causes under load; nothing was stored, and a retry works (fact).
+_NOTHING_STORED = "database is locked"
+
+
+class Pipeline:
+    """What carries every call of one client."""
+
+    def __init__(self, transport: Transport, credentials: Credentials, pacer: Pacer, clock: Clock) -> None:
+        self.credentials = credentials
+        self.clock = clock
+        self._transport = transport
+        self._pacer = pacer
+
+    def gate(self, path: str) -> Gate:
+        """What is known of the rate limit of ``path``."""
+        return self._pacer.gate(path)
+
+    async def call(
+        self,
+        endpoint: Endpoint,
+        request: BaseModel,
+        answer: Answer[T],
+        settings: Settings,
+        *,
+        patience: float | None = None,
+        repeatable: bool | None = None,
+    ) -> T:
+        """The value of one call.
+
+        It takes at most ``settings.timeout`` seconds (or the endpoint's longer deadline), retries and
+        waits for the rate limit included. ``patience`` gives the rate limit seconds of its own that do
+        not count: infinite in a batch, 0 to be told at once. ``repeatable`` overrules the endpoint.
+        """
+        call: _Call[T] = _Call(self, endpoint, wire.encode(endpoint, request), answer, settings)
+        call.patience = patience
+        if repeatable is not None:
+            call.repeatable = repeatable
+        return await call.run()
+
+    async def exchange(
+        self, endpoint: Endpoint, wired: WireRequest, settings: Settings, timeout: float, attempt: int
+    ) -> WireResponse:
+        """One request and its answer, whatever the status; a refused token is renewed once."""
+        authorization = None if endpoint.public else self.credentials.header
+        response = await self._observed(wired, authorization, settings, timeout, attempt)
+        if response.status == 401 and not endpoint.public and await self.credentials.renew(authorization):
+            response = await self._observed(wired, self.credentials.header, settings, timeout, attempt)
+        return response
+
+    async def _observed(
+        self, wired: WireRequest, authorization: str | None, settings: Settings, timeout: float, attempt: int
+    ) -> WireResponse:
+        hook = settings.on_request
+        if hook is None:
+            return await self._transport.send(wired, authorization=authorization, timeout=timeout)
+        started = self.clock.now()
+        status: int | None = None
+        failure: str | None = None
+        try:
+            response = await self._transport.send(wired, authorization=authorization, timeout=timeout)
+            status = response.status
+        except BaseException as error:
+            failure = type(error).__name__
+            raise
+        finally:
+            event = RequestEvent(
+                wired.method, wired.path, status, self.clock.now() - started, attempt, failure
+            )
+            try:
+                hook(event)
+            except Exception:
+                logger.exception("the on_request hook failed")
+        return response
+
+
+class _Call(Generic[T]):
+    """The tries of one call."""
+
+    __slots__ = (
+        "_answer",
+        "_attempts",
+        "_deadline",
+        "_delays",
+        "_endpoint",
+        "_gate",
+        "_pipeline",
+        "_settings",
+        "_wired",
+        "patience",
+        "repeatable",
+    )
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        endpoint: Endpoint,
+        wired: WireRequest,
+        answer: Answer[T],
+        settings: Settings,
+    ) -> None:
+        self._pipeline = pipeline
+        self._endpoint = endpoint
+        self.repeatable = endpoint.repeatable
+        self._answer = answer
+        self._settings = settings
+        self.patience: float | None = None
+        self._wired = wired
+        self._gate = pipeline.gate(self._wired.path)
+        self._deadline = pipeline.clock.now() + max(settings.timeout, endpoint.deadline or 0.0)
+        self._attempts = 0
+        self._delays: Iterator[float] | None = None
+
+    async def run(self) -> T:
+        while True:
+            ticket = self._gate.try_enter()
+            if ticket is None:
+                ticket = await self._paced()
+            try:
+                return await self._try(ticket)
+            except (APIConnectionError, APIStatusError, RequestRefused) as error:
+                error.attempts = self._attempts
+                if not self._may_repeat(error):
+                    raise
+                await self._pause(error)
+
+    async def _try(self, ticket: int) -> T:
+        self._attempts += 1
+        endpoint, wired = self._endpoint, self._wired
+        counted = True
+        try:
+            response = await self._pipeline.exchange(
+                endpoint, wired, self._settings, self._remaining(), self._attempts
+            )
+            # Facts: 422s are free, and a call without a valid token never reaches the limiter.
+            counted = response.status not in (401, 422, 429)
+        finally:
+            self._gate.answered(ticket, counted=counted)
+        if "X-RateLimit-Remaining" in response.headers:
+            self._gate.observe(response.headers)
+        if 200 <= response.status < 300:
+            value = wire.decode(endpoint, self._answer, response)
+            refusal = wire.refusal_of(endpoint, value, self._attempts)
+            if refusal is not None and (
+                _NOTHING_STORED in wire.refusal_text(value)
+                or (endpoint.refusal == "raise" and self._settings.raise_on_refusal)
+            ):
+                raise refusal
+            return value
+        error = wire.error_for(endpoint, wired, response, self._pipeline.clock.time())
+        if isinstance(error, RateLimited) and "concurrency" not in error.server_message:
+            self._gate.refused(ticket, response.headers, response.body)
+        raise error
+
+    def _may_repeat(self, error: APIConnectionError | APIStatusError | RequestRefused) -> bool:
+        if isinstance(error, RateLimited):
+            # Refused before it had any effect: it costs a try only when the limit's end is not known.
+            return self.patience != 0 and (
+                self._gate.limit is not None or self._attempts < self._settings.retry.max_attempts
+            )
+        if self._attempts >= self._settings.retry.max_attempts or isinstance(error, APITimeout):
+            return False
+        if isinstance(error, RequestRefused):
+            return _NOTHING_STORED in wire.refusal_text(error.response)
+        if isinstance(error, APIStatusError) and error.status < 500:
+            return False
+        return self.repeatable or not error.outcome_unknown
+
+    async def _pause(self, error: ReflexioError) -> None:
+        if self._delays is None:
+            self._delays = retry.delays(self._settings.retry)
+        named = error.retry_after if isinstance(error, APIStatusError) else None
+        if isinstance(error, RateLimited) and self._gate.opens_in() > 0:
+            delay = 0.0  # the gate makes the next try wait
+        else:
+            delay = max(next(self._delays, self._settings.retry.max_delay), named or 0.0)
+            if delay >= self._remaining():
+                raise error
+        endpoint, attempt = self._endpoint, self._attempts
+        logger.info(
+            "%s %s: try %d failed (%s); next in %.2f s",
+            endpoint.method,
+            endpoint.path,
+            attempt,
+            type(error).__name__,
+            delay,
+        )
+        if (hook := self._settings.on_retry) is not None:
+            try:
+                hook(RetryEvent(endpoint.method, self._wired.path, attempt, delay, type(error).__name__))
+            except Exception:
+                logger.exception("the on_retry hook failed")
+        await self._pipeline.clock.sleep(delay)
+
+    async def _paced(self) -> int:
+        """A ticket once the rate limit allows it, within the call's patience."""
+        clock = self._pipeline.clock
+        allowed = self._remaining() if self.patience is None else self.patience
+        wait = self._gate.opens_in()
+        if wait > allowed and not math.isinf(wait):
+            raise self._too_long(wait, allowed)
+        began = clock.now()
+        try:
+            async with clock.timeout(None if math.isinf(allowed) else allowed):
+                ticket = await self._gate.enter()
+        except TimeoutError:
+            raise self._too_long(self._gate.opens_in(), allowed) from None
+        if self.patience is not None:
+            self._deadline += clock.now() - began
+        return ticket
+
+    def _too_long(self, wait: float, allowed: float) -> RateLimited:
+        endpoint = self._endpoint
+        opens = "" if math.isinf(wait) else f" opens again in {wait:.0f} s, and"
+        message = (
+            f"{endpoint.method} {self._wired.path}: the limit ({self._gate.limit or 'unknown'}){opens} "
+            f"this call waits {allowed:.0f} s at most"
+        )
+        return RateLimited(
+            message,
+            status=429,
+            method=endpoint.method,
+            path=self._wired.path,
+            retry_after=None if math.isinf(wait) else wait,
+            attempts=self._attempts,
+        )
+
+    def _remaining(self) -> float:
+        return max(0.001, self._deadline - self._pipeline.clock.now())

@@ -1,0 +1,1 @@
+"""Declarations that become typed methods."""

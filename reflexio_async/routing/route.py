@@ -1,0 +1,143 @@
+"""``Route``: one endpoint, declared once, called with the keywords of its request model."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeAlias, TypeVar, cast, overload
+
+from pydantic import BaseModel
+
+from reflexio_async.core.wire import Answer, Endpoint
+from reflexio_async.routing.help import document, signature
+from reflexio_async.routing.requests import request_from
+from reflexio_async.routing.runtime import HasRuntime, Runtime
+
+if TYPE_CHECKING:
+    import inspect
+
+P = ParamSpec("P")
+Req = TypeVar("Req", bound=BaseModel)
+Res = TypeVar("Res")
+
+Via: TypeAlias = Callable[[Runtime, Endpoint, Req, Answer[Res]], Awaitable[Res]]
+"""How a row is carried out when one plain call is not enough."""
+
+
+class Row(Generic[P, Req, Res]):
+    """What every kind of row has: an endpoint, a request model and an answer."""
+
+    name: str = ""
+    owner: type = object
+
+    def __init__(
+        self, endpoint: Endpoint, make: Callable[P, Req], model: type[Req], answer: Answer[Res]
+    ) -> None:
+        self.endpoint = endpoint
+        self.make = make
+        self.shown: Callable[..., Req] = make
+        """Whose keywords ``help()`` shows."""
+        self.model = model
+        self.answer = answer
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.owner, self.name = owner, name
+
+
+class BoundRow(Generic[P, Req, Res]):
+    """A row on a client, ready to be called."""
+
+    def __init__(self, row: Row[P, Req, Res], runtime: Runtime) -> None:
+        self._row = row
+        self._runtime = runtime
+
+    @property
+    def __name__(self) -> str:
+        return self._row.name
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return signature(self._row.shown)
+
+    def help_text(self) -> str:
+        """What ``help()`` shows of this call."""
+        row = self._row
+        return document(row.owner, row.name, row.endpoint, row.model, row.shown)
+
+    def __repr__(self) -> str:
+        row = self._row
+        return f"<{row.owner.__name__}.{row.name}: {row.endpoint.method} {row.endpoint.path}>"
+
+
+shown_by_help: Any = property(BoundRow[..., Any, Any].help_text)
+"""Each class of bound rows takes it as its ``__doc__``: a class body without one sets it to None."""
+
+
+class Call(BoundRow[P, Req, Res]):  # noqa: D101
+    __doc__ = shown_by_help
+
+    def __init__(self, row: Route[P, Req, Res], runtime: Runtime) -> None:
+        super().__init__(row, runtime)
+        self._route = row
+
+    @overload
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Res: ...
+    @overload
+    async def __call__(self, request: Req | Mapping[str, Any]) -> Res: ...
+    async def __call__(self, *args: Any, **kwargs: Any) -> Res:
+        """The answer to the request's keywords, or to one ``request``."""
+        row = self._route
+        request = request_from(row.name, row.make, row.model, args, kwargs)
+        return await row.send(self._runtime, request)
+
+
+class Route(Row[P, Req, Res]):
+    """One endpoint.
+
+    ``request`` is the request model, or a function with positional ids that returns one (then ``model``
+    names it). ``repeatable`` says that sending it twice does no harm, ``refusal`` whether
+    ``success: false`` is an error, ``deadline`` how many seconds the server may take, ``per_minute`` the
+    contract's rate limit (a hint, never a brake), ``via`` how it is carried out when one call is not enough.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        request: Callable[P, Req],
+        answer: type[Res] | Answer[Res],
+        *,
+        model: type[Req] | None = None,
+        repeatable: bool | None = None,
+        refusal: Literal["raise", "return"] = "raise",
+        deadline: float | None = None,
+        per_minute: int | None = None,
+        via: Via[Req, Res] | None = None,
+    ) -> None:
+        endpoint = Endpoint(
+            method,
+            path,
+            repeatable=method == "GET" if repeatable is None else repeatable,
+            refusal=refusal,
+            deadline=deadline,
+            per_minute=per_minute,
+        )
+        if model is None:
+            if not isinstance(request, type):
+                message = f"{path}: a request made by a function needs model="
+                raise TypeError(message)
+            model = cast("type[Req]", request)
+        super().__init__(endpoint, request, model, answer if isinstance(answer, Answer) else Answer(answer))
+        self._via = via
+
+    async def send(self, runtime: Runtime, request: Req) -> Res:
+        """Carry out one call of this row."""
+        if self._via is not None:
+            return await self._via(runtime, self.endpoint, request, self.answer)
+        return await runtime.pipeline.call(self.endpoint, request, self.answer, runtime.settings)
+
+    @overload
+    def __get__(self, obj: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, obj: HasRuntime, owner: type) -> Call[P, Req, Res]: ...
+    def __get__(self, obj: HasRuntime | None, owner: type) -> Self | Call[P, Req, Res]:
+        return self if obj is None else Call(self, obj.runtime)

@@ -1,0 +1,55 @@
+"""What a declared row needs of the client it is called on."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from reflexio_async.core.background import Background
+    from reflexio_async.jobs.desk import JobDesk
+    from reflexio_async.pipeline import Pipeline
+    from reflexio_async.settings import Settings
+
+
+class ServerQuirkWarning(UserWarning):
+    """The server does something else than the call says."""
+
+
+@dataclass(slots=True)
+class ServerKnowledge:
+    """What this client has learned about its server; None is "not yet"."""
+
+    insert_once: bool | None = None
+    warned_of: set[str] = field(default_factory=set[str])
+
+    def warn_once(self, quirk: str, message: str) -> None:
+        """Tell the caller of a quirk the first time it matters."""
+        if quirk not in self.warned_of:
+            self.warned_of.add(quirk)
+            warnings.warn(message, ServerQuirkWarning, stacklevel=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts one client is made of; views made by ``with_options`` differ in ``settings`` only."""
+
+    pipeline: Pipeline
+    desk: JobDesk
+    background: Background
+    knowledge: ServerKnowledge
+    settings: Settings
+
+    def with_settings(self, settings: Settings) -> Runtime:
+        """The same parts under other settings."""
+        return replace(self, settings=settings)
+
+
+class HasRuntime(Protocol):
+    """A client, to the rows declared on it."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """Its parts."""
+        ...

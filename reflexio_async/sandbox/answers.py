@@ -1,0 +1,75 @@
+"""What a handler answers, before it becomes bytes on a socket."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import ValidationError
+
+
+class Ending(Enum):
+    """What becomes of the connection."""
+
+    KEEP = "the connection lives on"
+    DROP = "closed after the answer, without a word"
+    CUT = "closed half-way through the body"
+    LOSE = "closed instead of answering"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A status, a body (text, or anything JSON can say), and what becomes of the connection."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    content_type: str = "application/json"
+    ending: Ending = Ending.KEEP
+
+    def encoded(self) -> bytes:
+        """The body's bytes."""
+        if isinstance(self.body, str):
+            return self.body.encode()
+        return json.dumps(self.body, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def problem(status: int, detail: Any, headers: Mapping[str, str] | None = None) -> Reply:
+    """An error as FastAPI words it."""
+    return Reply({"detail": detail}, status, headers or {})
+
+
+def internal_error() -> Reply:
+    """A crash: plain text, and the connection goes, unannounced, as under uvicorn."""
+    return Reply("Internal Server Error", 500, content_type="text/plain; charset=utf-8", ending=Ending.DROP)
+
+
+class Invalid(Exception):
+    """The request does not fit the route; ``errors`` are a 422's ``detail``."""
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__("422")
+        self.errors = errors
+
+    @classmethod
+    def of(cls, error: ValidationError, place: str) -> Invalid:
+        """What pydantic found, as FastAPI reports it: the offending ``input`` is echoed."""
+        return cls([_entry(entry, place) for entry in error.errors(include_url=False)])
+
+
+def _entry(entry: Any, place: str) -> dict[str, Any]:
+    found = {key: entry[key] for key in ("type", "msg", "input")}
+    found["loc"] = [place, *entry["loc"]]
+    if place == "query" and entry["type"] == "missing":
+        found["input"] = None
+    if "ctx" in entry:
+        # An exception in the context encodes as an empty object.
+        found["ctx"] = {
+            key: {} if isinstance(value, Exception) else value for key, value in entry["ctx"].items()
+        }
+    return found

@@ -1,0 +1,89 @@
+"""The order in which a request is refused before anybody answers it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from reflexio_async.sandbox.answers import Invalid, Reply, internal_error, problem
+from reflexio_async.sandbox.calls import Closing
+from reflexio_async.sandbox.routes import OPEN_PATHS, TABLE, UNWATCHED_PATHS
+
+if TYPE_CHECKING:
+    from reflexio_async.sandbox.calls import Call
+    from reflexio_async.sandbox.routes import Route
+    from reflexio_async.sandbox.world import World
+
+MAX_BODY: Final = 10 * 1024 * 1024
+"""Bytes."""
+
+_SUSPICIOUS = ("bot", "crawler", "spider", "scraper", "curl", "wget")
+_FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
+
+_logger = logging.getLogger(__name__)
+
+
+async def answer(world: World, call: Call) -> Reply:
+    """Authentication first, then the User-Agent, size, route, shape and quota; then the handler."""
+    if (refusal := _refused(world, call)) is not None:
+        return refusal
+    route = _routed(call)
+    if isinstance(route, Reply):
+        return route
+    try:
+        body = route.read(call)
+        if not _within_quota(world, call, route):
+            return Reply({"error": f"Rate limit exceeded: {route.per_minute} per 1 minute"}, 429)
+        return await route.answer(world, call, body)
+    except Invalid as invalid:
+        return problem(422, invalid.errors)
+    except Closing:
+        raise
+    except Exception:
+        # Known triggers exist, such as mixing naive and aware times; others are the sandbox's own bugs.
+        _logger.exception("500 for %s %s", call.record.method, call.record.path)
+        return internal_error()
+
+
+def _within_quota(world: World, call: Call, route: Route) -> bool:
+    if not world.settings.rate_limits or route.per_minute is None:
+        return True
+    return world.windows.admits(call.client, call.record.path, route.per_minute)
+
+
+def _refused(world: World, call: Call) -> Reply | None:
+    path, headers = call.record.path, call.record.headers
+    if path not in OPEN_PATHS:
+        scheme, _, bearer = headers.get("Authorization", "").partition(" ")
+        welcome = (
+            scheme.lower() == "bearer" and world.accepts(bearer)
+            if world.settings.guarded
+            # Without a key only direct local callers are served.
+            else not any(name in headers for name in _FORWARDING)
+        )
+        if not welcome:
+            return problem(401, "Authentication required", {"WWW-Authenticate": "Bearer"})
+    if path not in UNWATCHED_PATHS:
+        agent = call.record.user_agent.lower()
+        if not agent:
+            return problem(403, "Forbidden: Missing user agent")
+        if any(word in agent for word in _SUSPICIOUS):
+            return problem(403, "Forbidden: Suspicious user agent")
+    if len(call.raw_body) > MAX_BODY:
+        if "Content-Length" in headers:
+            return problem(413, "Request body too large")
+        return problem(400, "There was an error parsing the body")
+    return None
+
+
+def _routed(call: Call) -> Route | Reply:
+    path = call.record.path
+    methods = TABLE.get(path)
+    if methods is None:
+        if path != "/" and path.rstrip("/") in TABLE:
+            location = f"http://{call.record.headers.get('Host', '')}{path.rstrip('/')}"
+            return Reply("", 307, {"Location": location})
+        return problem(404, "Not Found")
+    if (route := methods.get(call.record.method)) is None:
+        return problem(405, "Method Not Allowed", {"Allow": ", ".join(sorted(methods))})
+    return route

@@ -1,0 +1,1 @@
+"""What the routes do, one file per noun: ``(world, call, body) -> Reply``."""

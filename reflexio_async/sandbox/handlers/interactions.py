@@ -1,0 +1,91 @@
+"""Publishing, its learning, and reading back what was stored."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from reflexio_async.sandbox.answers import Reply, problem
+
+if TYPE_CHECKING:
+    from reflexio_async.sandbox.bodies import GetRequests, LearningStatusQuery, Publish
+    from reflexio_async.sandbox.calls import Call
+    from reflexio_async.sandbox.state import StoredRequest
+    from reflexio_async.sandbox.world import World
+
+_DEFAULT_SESSIONS = 30
+
+
+async def publish(world: World, call: Call, body: Publish) -> Reply:
+    """Store once by request id; ``?wait_for_response=true`` waits for learning where it is under way."""
+    request = world.store.insert(body)
+    if request is None:
+        message = f"request_id '{body.request_id}' already exists"
+        return Reply({"success": False, "message": message, "warnings": []})
+    world.learning.admit(request, forced=body.force_extraction)
+    remaining = world.learning.remaining(request.request_id)
+    if call.waits and remaining is not None:
+        await call.wait(remaining)
+    status, reason = world.learning.status(request.request_id)
+    learnt = int(reason == "covered")
+    return Reply(
+        {
+            "success": True,
+            "message": "Interaction published successfully",
+            "warnings": body.warnings,
+            "request_id": request.request_id,
+            "storage_type": "sqlite",
+            "storage_label": "<default sqlite>",
+            "profiles_added": learnt,
+            "playbooks_added": learnt,
+            "learning_status": "done" if status == "done" else "deferred",
+            "learning_reason": reason,
+        }
+    )
+
+
+async def learning_status(world: World, _call: Call, query: LearningStatusQuery) -> Reply:
+    """How far learning from one publish has come."""
+    if query.request_id not in world.store.requests:
+        return problem(404, "request not found")
+    status, reason = world.learning.status(query.request_id)
+    return Reply({"status": status, "reason": reason})
+
+
+async def get_requests(world: World, _call: Call, body: GetRequests) -> Reply:
+    """Stored requests by session, both newest first; ``top_k`` and ``offset`` count sessions."""
+    sessions: dict[str, list[dict[str, Any]]] = {}
+    for request in _candidates(world, body):
+        if _matches(request, body):
+            sessions.setdefault(request.session_id, []).append(request.view())
+    start, size = body.offset or 0, body.top_k or _DEFAULT_SESSIONS
+    page = dict(islice(sessions.items(), start, start + size))
+    found = sum(len(requests) for requests in page.values())
+    return Reply(
+        {
+            "success": True,
+            "sessions": [{"session_id": name, "requests": requests} for name, requests in page.items()],
+            # A full page promises more, even when it is the last.
+            "has_more": len(page) >= size,
+            "msg": f"Found {found} request(s) in {len(page)} session(s)",
+        }
+    )
+
+
+def _candidates(world: World, body: GetRequests) -> list[StoredRequest]:
+    if body.request_id:
+        request = world.store.requests.get(body.request_id)
+        return [] if request is None else [request]
+    stored = (
+        world.store.requests_by_user.get(body.user_id, []) if body.user_id else world.store.requests.values()
+    )
+    return list(stored)[::-1]
+
+
+def _matches(request: StoredRequest, body: GetRequests) -> bool:
+    return (
+        body.user_id in (None, "", request.user_id)
+        and body.session_id in (None, "", request.session_id)
+        and body.source in (None, request.source)
+        and body.holds(request.created_at)
+    )

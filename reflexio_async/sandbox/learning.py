@@ -1,0 +1,81 @@
+"""Learning after a publish: a window of interactions fills up, or is forced, and is worked off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from reflexio_async.sandbox.extraction import learn_playbook, learn_profile
+
+if TYPE_CHECKING:
+    from reflexio_async.core.clock import Clock
+    from reflexio_async.sandbox.state import Store, StoredRequest
+
+WINDOW: Final = 10
+"""Interactions of one user that make the first window; each further one needs ``STRIDE``."""
+STRIDE: Final = 8
+
+
+@dataclass(slots=True)
+class _Backlog:
+    """The requests of one user that no window covers yet."""
+
+    requests: list[StoredRequest] = field(default_factory=list["StoredRequest"])
+    windows: int = 0
+
+
+class Learning:
+    """Says for every request how far learning has come; ``seconds`` is the work of one window."""
+
+    def __init__(self, clock: Clock, store: Store, seconds: float) -> None:
+        self._clock = clock
+        self._store = store
+        self._seconds = seconds
+        self._backlogs: dict[str, _Backlog] = {}
+        self._started: dict[str, float] = {}
+        self._done: dict[str, str] = {}
+
+    def admit(self, request: StoredRequest, *, forced: bool) -> None:
+        """Take a stored request into the user's backlog, and open a window when it is due."""
+        if request.evaluation_only:
+            self._done[request.request_id] = "not_applicable"
+            return
+        backlog = self._backlogs.setdefault(request.user_id, _Backlog())
+        backlog.requests.append(request)
+        waiting = sum(len(waiting.turns) for waiting in backlog.requests)
+        if forced or waiting >= (STRIDE if backlog.windows else WINDOW):
+            self._open(backlog)
+
+    def status(self, request_id: str) -> tuple[str, str]:
+        """The status and its reason: pending, processing in the second half of the work, done."""
+        if (reason := self._done.get(request_id)) is not None:
+            return "done", reason
+        if (started := self._started.get(request_id)) is None:
+            return "pending", "waiting_for_window"
+        if self._clock.now() - started < self._seconds / 2:
+            return "pending", "queued"
+        return "processing", "extracting"
+
+    def remaining(self, request_id: str) -> float | None:
+        """Seconds until done; None when no window is open for it."""
+        if (started := self._started.get(request_id)) is None:
+            return None
+        return max(0.0, started + self._seconds - self._clock.now())
+
+    def _open(self, backlog: _Backlog) -> None:
+        requests, backlog.requests = backlog.requests, []
+        backlog.windows += 1
+        now = self._clock.now()
+        for request in requests:
+            self._started[request.request_id] = now
+        self._clock.call_at(now + self._seconds, lambda: self._cover(requests))
+
+    def _cover(self, requests: list[StoredRequest]) -> None:
+        last = requests[-1]
+        turns = [turn for request in requests for turn in request.turns]
+        into = self._store
+        learn_profile(into, last.user_id, turns, status=None, request_id=last.request_id)
+        learn_playbook(into, last.agent_version, turns, status=None, request_id=last.request_id)
+        for request in requests:
+            self._started.pop(request.request_id, None)
+            self._done[request.request_id] = "covered"

@@ -1,0 +1,90 @@
+"""Everything behind the sandbox's door: settings, rows, slots, quotas, tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from reflexio_async.sandbox.generation import Generator
+from reflexio_async.sandbox.learning import Learning
+from reflexio_async.sandbox.limits import FixedWindows
+from reflexio_async.sandbox.slots import SERVICES, Slot
+from reflexio_async.sandbox.state import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Coroutine, Mapping
+
+    from reflexio_async.core.clock import Clock
+
+Dialect = Literal["correlated", "uncorrelated", "synchronous"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one sandbox behaves; ``Sandbox`` documents each."""
+
+    dialect: Dialect = "correlated"
+    rate_limits: bool = False
+    api_key: str | None = None
+    logins: Mapping[str, str] = field(default_factory=dict[str, str])
+    token_lifetime: float | None = None
+    rerun_seconds: float | Callable[[str], float] = 0.0
+    failing_users: Collection[str] = ()
+    learning_seconds: float = 0.0
+
+    @property
+    def guarded(self) -> bool:
+        """Whether callers must show a bearer token."""
+        return self.api_key is not None or bool(self.logins)
+
+
+class World:
+    """One server's memory."""
+
+    def __init__(self, clock: Clock, settings: Settings) -> None:
+        self.clock = clock
+        self.settings = settings
+        self.store = Store(clock)
+        self.learning = Learning(clock, self.store, settings.learning_seconds)
+        self.generator = Generator(clock, self.store, settings.rerun_seconds, settings.failing_users)
+        correlated = settings.dialect == "correlated"
+        self.slots = {service: Slot(clock, service, correlated=correlated) for service in SERVICES}
+        self.windows = FixedWindows(clock)
+        self._tokens: dict[str, float | None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def issue_token(self) -> str:
+        """A bearer token, good for the configured lifetime."""
+        token = f"sandbox-{uuid.uuid4()}"
+        lifetime = self.settings.token_lifetime
+        self._tokens[token] = None if lifetime is None else self.clock.now() + lifetime
+        return token
+
+    def revoke_tokens(self) -> None:
+        """Make every token issued so far worthless."""
+        self._tokens.clear()
+
+    def accepts(self, bearer: str) -> bool:
+        """Whether this credential opens the door now."""
+        if bearer and bearer == self.settings.api_key:
+            return True
+        if bearer not in self._tokens:
+            return False
+        expires = self._tokens[bearer]
+        return expires is None or self.clock.now() < expires
+
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run something that outlives its request; closing ends it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """End what still runs."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,206 @@
+"""What a client is set to, checked once and frozen."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from reflexio_async.errors import ConfigurationError, InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reflexio_async.events import BackgroundErrorHook, RequestHook, RetryHook
+
+DEFAULT_URL = "https://www.reflexio.ai/"
+__version__ = "0.1.0"
+DEFAULT_USER_AGENT = f"reflexio-async/{__version__}"
+
+# The server answers 403 to a User-Agent that contains one of these, wherever it stands in it.
+_REFUSED_IN_USER_AGENT = ("bot", "crawler", "spider", "scraper", "curl", "wget")
+
+
+class Unset:
+    """The type of ``UNSET``: an argument that was not given, where None means something."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET = Unset()
+
+
+class Secret:
+    """A text that never shows itself; ``reveal()`` is the only way to it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __repr__(self) -> str:
+        return "Secret('***')" if self._text else "Secret('')"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how patiently a call that may be repeated is repeated.
+
+    ``max_attempts`` counts the first try; waits grow exponentially from ``base_delay`` to ``max_delay``
+    seconds with full jitter, and never beyond the call's own timeout.
+    """
+
+    max_attempts: int = 5
+    base_delay: float = 0.2
+    max_delay: float = 10.0
+
+    def __post_init__(self) -> None:
+        if (
+            isinstance(self.max_attempts, bool)
+            or not isinstance(self.max_attempts, int)
+            or self.max_attempts < 1
+        ):
+            message = (
+                f"RetryPolicy.max_attempts must be a whole number of at least 1, not {self.max_attempts!r}"
+            )
+            raise ConfigurationError(message)
+        for name in ("base_delay", "max_delay"):
+            positive_seconds(f"RetryPolicy.{name}", getattr(self, name), error=ConfigurationError)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything ``AsyncReflexioClient`` was told; durations are seconds."""
+
+    base_url: str
+    timeout: float = 300.0
+    poll_interval: float | None = None
+    wait_timeout: float | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    raise_on_refusal: bool = True
+    max_connections: int = 100
+    drain_timeout: float = 30.0
+    concurrency: int = 16
+    max_response_bytes: int = 256 * 1024 * 1024
+    user_agent: str = DEFAULT_USER_AGENT
+    on_request: RequestHook | None = None
+    on_retry: RetryHook | None = None
+    on_background_error: BackgroundErrorHook | None = None
+
+    def __post_init__(self) -> None:
+        positive_seconds("timeout", self.timeout, error=ConfigurationError)
+        positive_seconds("drain_timeout", self.drain_timeout, zero=True, error=ConfigurationError)
+        for name in ("poll_interval", "wait_timeout"):
+            if getattr(self, name) is not None:
+                positive_seconds(name, getattr(self, name), error=ConfigurationError)
+        for name in ("max_connections", "concurrency", "max_response_bytes"):
+            positive_count(name, getattr(self, name), error=ConfigurationError)
+        check_user_agent(self.user_agent)
+
+    def with_options(self, **changes: Any) -> Self:
+        """A copy with other values; what is UNSET stays."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not UNSET})
+
+
+def base_url_from(url_endpoint: str, environment: Mapping[str, str] | None = None) -> str:
+    """The API's address without a trailing slash: the argument, the environment, or the hosted service."""
+    environment = os.environ if environment is None else environment
+    for name, value in (
+        ("url_endpoint", url_endpoint),
+        ("REFLEXIO_API_URL", environment.get("REFLEXIO_API_URL", "")),
+        ("REFLEXIO_URL", environment.get("REFLEXIO_URL", "")),
+        ("default", DEFAULT_URL),
+    ):
+        if not isinstance(value, str):
+            message = f"{name} must be a URL as text, not {type(value).__name__}"
+            raise ConfigurationError(message)
+        if value.strip():
+            return check_url(name, value.strip())
+    raise AssertionError  # pragma: no cover  # the default is never blank
+
+
+def api_key_from(api_key: str, environment: Mapping[str, str] | None = None) -> Secret:
+    """The bearer token given, else ``REFLEXIO_API_KEY``, else none."""
+    environment = os.environ if environment is None else environment
+    if not isinstance(api_key, str):
+        message = f"api_key must be text, not {type(api_key).__name__}"
+        raise ConfigurationError(message)
+    key = api_key.strip() or environment.get("REFLEXIO_API_KEY", "").strip()
+    if not key.isascii() or not key.isprintable():
+        message = "api_key must be printable ASCII (is there a line break or a pasted quote in it?)"
+        raise ConfigurationError(message)
+    return Secret(key)
+
+
+def check_url(name: str, value: str) -> str:
+    """``value`` without its trailing slash, or a ConfigurationError that says what is wrong with it."""
+    try:
+        parts = urlsplit(value)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError as error:
+        message = f"{name} is not a URL: {error}"
+        raise ConfigurationError(message) from None
+    shown = re.sub(r"//[^/@]*@", "//***@", value)
+    if parts.username or parts.password:
+        message = f"{name} {shown!r} must not hold credentials; pass api_key instead"
+    elif parts.scheme not in ("http", "https"):
+        message = f"{name} {shown!r} must start with http:// or https://"
+    elif not parts.hostname or not port_is_valid or re.search(r"[\s\\]", value):
+        message = f"{name} {shown!r} has no usable host and port"
+    elif parts.query or parts.fragment:
+        message = f"{name} {shown!r} must not have a query or a fragment"
+    else:
+        return value.rstrip("/")
+    raise ConfigurationError(message)
+
+
+def check_user_agent(value: str) -> str:
+    """``value``, or a ConfigurationError when the server would refuse it."""
+    lowered = value.lower()
+    if not value.strip() or not value.isascii() or not value.isprintable():
+        message = "user_agent must be one line of printable ASCII text"
+        raise ConfigurationError(message)
+    for word in _REFUSED_IN_USER_AGENT:
+        if word in lowered:
+            message = f"user_agent {value!r} contains {word!r}, which the server answers with 403"
+            raise ConfigurationError(message)
+    return value
+
+
+def positive_seconds(
+    name: str,
+    value: float,
+    *,
+    zero: bool = False,
+    error: type[ConfigurationError | InvalidRequest] = InvalidRequest,
+) -> float:
+    """``value`` as a finite, positive (or zero) number of seconds, or an error that names it."""
+    expected = "zero or more" if zero else "more than zero"
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        message = f"{name} must be a finite number of seconds, not {value!r}"
+        raise error(message)
+    if value < 0 or (value == 0 and not zero):
+        message = f"{name} must be {expected} seconds, not {value!r}"
+        raise error(message)
+    return float(value)
+
+
+def positive_count(
+    name: str, value: int, *, error: type[ConfigurationError | InvalidRequest] = InvalidRequest
+) -> int:
+    """``value`` as a whole number of at least one, or an error that names it."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        message = f"{name} must be a whole number of at least 1, not {value!r}"
+        raise error(message)
+    return value

@@ -1,0 +1,183 @@
+"""Bytes over aiohttp; the only file of the client that imports it.
+
+It leans on three private things of aiohttp, all of them here and pinned by ``tests/test_aiohttp_pins.py``:
+``ClientSession._retry_connection`` (aiohttp resends idempotent methods on a dead pooled connection by
+itself; our retry policy decides that), ``ClientResponse._response_eof`` and ``_connection`` (to keep a
+connection that carried a 5xx out of the pool: the server drops it after a 500 without saying so, and
+closing the response later is too late), and that ``ClientRequest.send`` is where bytes begin to leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp.client_reqrep import ClientRequest
+from yarl import URL
+
+from reflexio_async.core.wire import WireResponse
+from reflexio_async.errors import (
+    APIConnectionError,
+    APITimeout,
+    ClientClosed,
+    ConfigurationError,
+    UnexpectedResponse,
+)
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
+
+    from reflexio_async.core.clock import Clock
+    from reflexio_async.core.wire import WireRequest
+    from reflexio_async.settings import Settings
+
+# The server closes idle connections after 5 s; ours are retired before, so that none dies under a request.
+_KEEPALIVE = 4.0
+_REMEMBERED_URLS = 1024
+
+_sending: ContextVar[list[bool] | None] = ContextVar("_sending", default=None)
+
+
+class _Request(ClientRequest):
+    """Notes the moment from which bytes may have reached the server."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        sent = _sending.get()
+        if sent is not None:
+            sent[0] = True
+        return await super().send(conn)
+
+
+class _Response(aiohttp.ClientResponse):
+    """Keeps a connection that carried a 5xx out of the pool."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        response = await super().start(connection)
+        if self.status >= 500 and self.content.is_eof():
+            # The end came together with the headers, before the status was known to _response_eof.
+            self._drop_connection()
+        return response
+
+    def _response_eof(self) -> None:
+        status: Any = self.status  # typed as int, but None until start() has read it
+        if status is None:
+            return
+        if status >= 500:
+            self._drop_connection()
+        super()._response_eof()
+
+    def _drop_connection(self) -> None:
+        connection = self._connection
+        if connection is not None and connection.protocol is not None:
+            connection.protocol.force_close()
+
+
+class Transport:
+    """One pooled session, made at the first call on the loop that makes it."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._base_url = settings.base_url
+        self._headers = {"User-Agent": settings.user_agent, "Accept": "application/json"}
+        self._max_connections = settings.max_connections
+        self._max_bytes = settings.max_response_bytes
+        self._clock = clock
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._urls: dict[str, URL] = {}
+
+    async def send(self, request: WireRequest, *, authorization: str | None, timeout: float) -> WireResponse:
+        """One exchange, sent once.
+
+        Raises APIConnectionError (``outcome_unknown`` once bytes may have left), APITimeout after
+        ``timeout`` seconds, and UnexpectedResponse for an answer that is too large.
+        """
+        session = self._session or self._open()
+        if self._loop is not asyncio.get_running_loop():
+            message = "this client is used from two event loops; make one client per loop"
+            raise ConfigurationError(message)
+        sent = [False]
+        mark = _sending.set(sent)
+        try:
+            with self._clock.busy() as extra:
+                async with self._clock.timeout(timeout):
+                    headers = dict(extra) if extra else {}
+                    if authorization is not None:
+                        headers["Authorization"] = authorization
+                    if request.content_type is not None:
+                        headers["Content-Type"] = request.content_type
+                    async with session.request(
+                        request.method,
+                        self._url(request.target),
+                        data=request.body,
+                        headers=headers,
+                        allow_redirects=False,
+                    ) as response:
+                        body = await self._body(response)
+                        return WireResponse(response.status, response.headers, body, str(response.url))
+        except TimeoutError:
+            progress = "no answer" if sent[0] else "no free connection"
+            message = (
+                f"{request.method} {request.path}: {progress} from {self._base_url} within {timeout:g} s"
+            )
+            raise APITimeout(message, outcome_unknown=sent[0]) from None
+        except aiohttp.ClientConnectorError as error:
+            reason = error.os_error.strerror or error.os_error
+            message = f"{request.method} {request.path}: cannot connect to {self._base_url}: {reason}"
+            raise APIConnectionError(message) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            message = f"{request.method} {request.path}: the connection to {self._base_url} broke: {reason}"
+            raise APIConnectionError(message, outcome_unknown=sent[0]) from error
+        finally:
+            _sending.reset(mark)
+
+    async def aclose(self) -> None:
+        """Close every connection; later calls raise ClientClosed."""
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            message = "this client is closed; make a new one"
+            raise ClientClosed(message)
+        self._loop = asyncio.get_running_loop()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=_KEEPALIVE),
+            headers=self._headers,
+            request_class=_Request,
+            response_class=_Response,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
+        )
+        self._session._retry_connection = False  # noqa: SLF001  # see the module docstring
+        return self._session
+
+    def _url(self, target: str) -> URL:
+        url = self._urls.get(target)
+        if url is None:
+            url = URL(self._base_url + target, encoded=True)
+            if len(self._urls) < _REMEMBERED_URLS and "?" not in target:
+                self._urls[target] = url
+        return url
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        length = response.content_length
+        if length is not None and length <= self._max_bytes and "Content-Encoding" not in response.headers:
+            return await response.read()
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > self._max_bytes:
+                break
+            chunks.append(chunk)
+        else:
+            return b"".join(chunks)
+        response.close()
+        message = f"{response.url} answered more than max_response_bytes={self._max_bytes}"
+        raise UnexpectedResponse(message, url=str(response.url), status=response.status)

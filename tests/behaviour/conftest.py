@@ -1,0 +1,71 @@
+"""Every behaviour is shown by the sandbox and by the real server alike."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from reflexio_async.sandbox import Sandbox
+from tests.behaviour.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.real_server import RealServer, StartServer
+
+
+@pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.real)])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def real_url(kind: str, request: pytest.FixtureRequest) -> str | None:
+    if kind == "sandbox":
+        return None
+    server: RealServer = request.getfixturevalue("real_server")
+    return server.url
+
+
+@pytest.fixture
+def guarded_real_url(kind: str, request: pytest.FixtureRequest) -> str | None:
+    if kind == "sandbox":
+        return None
+    start: StartServer = request.getfixturevalue("real_server_factory")
+    return start(rate_limits=True, api_key="key-1").url
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    # The real server has frozen for good under load: no test waits for ever.
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
+        yield session
+
+
+@pytest.fixture
+async def wire(real_url: str | None, session: aiohttp.ClientSession) -> AsyncIterator[Wire]:
+    """A server without rate limits; shared and long-lived when real, so use names of your own."""
+    if real_url is not None:
+        yield Wire(real_url, session)
+    else:
+        async with Sandbox(rerun_seconds=0.1) as box:
+            yield Wire(box.url, session)
+
+
+@pytest.fixture
+async def guarded(guarded_real_url: str | None, session: aiohttp.ClientSession) -> AsyncIterator[Wire]:
+    """A server of the test's own with rate limits and the key ``key-1``."""
+    if guarded_real_url is not None:
+        yield Wire(guarded_real_url, session)
+    else:
+        async with Sandbox(rate_limits=True, api_key="key-1") as box:
+            yield Wire(box.url, session)
+
+
+@pytest.fixture
+def name() -> str:
+    """A name nobody else uses, fit for users, sessions, requests and sources."""
+    return f"n{uuid.uuid4().hex[:10]}"

@@ -1,0 +1,63 @@
+"""What every test gets: asyncio alone, no blocking calls on the loop, and the real server."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+from tests.real_server import NoPython, RealServer, StartServer, server_python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is marked ``real`` where the real server cannot run; CI must be able to run it."""
+    if item.get_closest_marker("real") is None:
+        return
+    try:
+        server_python()
+    except NoPython as error:
+        reason = str(error)
+    else:
+        return
+    if os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def blockbuster() -> Iterator[BlockBuster]:
+    """Fail when the package blocks the event loop; what only tests do there is not looked at."""
+    with blockbuster_ctx("reflexio_async") as blockbuster:
+        yield blockbuster
+
+
+@pytest.fixture(scope="session")
+def real_server() -> Iterator[RealServer]:
+    """One server for the whole session, without rate limits: use ids of your own, mark tests ``real``."""
+    with RealServer(rate_limits=False) as server:
+        yield server
+
+
+@pytest.fixture
+def real_server_factory() -> Iterator[StartServer]:
+    """Servers of a test's own, for limits, a key or a ``kill -9``; mark such tests ``real``."""
+    with ExitStack() as servers:
+
+        def start(
+            *, rate_limits: bool = True, api_key: str | None = None, port: int | None = None
+        ) -> RealServer:
+            return servers.enter_context(RealServer(rate_limits=rate_limits, api_key=api_key, port=port))
+
+        yield start

@@ -1,0 +1,274 @@
+"""The real open-source Reflexio server, offline and without an LLM, for tests and CI.
+
+Needs a Python 3.12, a POSIX system and, the first time, a package index. The server's environment
+is built once and kept: in ``$REFLEXIO_SERVER_VENV``, or under ``.cache`` in this repository.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+
+from uv import find_uv_bin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSION = "0.2.32"
+PYTHON = "3.12"
+
+# As packaged the server pulls in gigabytes of torch, which it does without.
+_OVERRIDES = "torch; sys_platform == 'never'\ntriton; sys_platform == 'never'\n"
+
+_READY_WITHIN = 120.0  # a cold start compiles everything; a warm one takes five seconds
+_EXIT_WITHIN = 5.0
+
+_ANNOUNCEMENT = re.compile(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")
+_ACCESS = re.compile(r'^INFO: +\S+ - "([A-Z]+) ([^ ?]+)\S* HTTP/[\d.]+" (\d{3})')
+
+
+class NoPython(RuntimeError):
+    """There is no interpreter that the server could run on."""
+
+
+class AccessEntry(NamedTuple):
+    """One request that the server answered."""
+
+    method: str
+    path: str
+    status: int
+
+
+class StartServer(Protocol):
+    """Starts a server that ends with the test."""
+
+    def __call__(
+        self, *, rate_limits: bool = True, api_key: str | None = None, port: int | None = None
+    ) -> RealServer: ...
+
+
+class RealServer:
+    """One server process with a home, data and rate limits of its own.
+
+    Use it as a context manager. ``port`` is a free one unless given. Its methods block; from an
+    event loop with work to do, call them through ``asyncio.to_thread``.
+    """
+
+    def __init__(
+        self, *, rate_limits: bool = True, api_key: str | None = None, port: int | None = None
+    ) -> None:
+        self._rate_limits = rate_limits
+        self._api_key = api_key
+        self._port = port or 0
+
+    def __enter__(self) -> Self:
+        self._python = server_python()
+        self._temporary = tempfile.TemporaryDirectory(prefix="reflexio-server-", ignore_cleanup_errors=True)
+        self._folder = Path(self._temporary.name)
+        self._log = self._folder / "server.log"
+        for name in ("home", "data"):
+            (self._folder / name).mkdir()
+        try:
+            self._start()
+        except BaseException:
+            self._temporary.cleanup()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._temporary.cleanup()
+
+    @property
+    def url(self) -> str:
+        """Where it answers; stays the same over ``restart``."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the current or the last run."""
+        return self._process.pid
+
+    def log_lines(self) -> list[str]:
+        """Everything logged so far, over all runs."""
+        return self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+
+    def access_log(self) -> list[AccessEntry]:
+        """Every request answered so far, over all runs, in order; the harness's own ``/health`` included.
+
+        Uvicorn logs a request before it sends the answer, so nothing that was answered is missing.
+        """
+        return list(parse_access_log(self.log_lines()))
+
+    def stop(self) -> None:
+        """End the process in good order or, where that takes too long, at once."""
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_EXIT_WITHIN)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it as ``kill -9`` would, with its children, which may hold the port open."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Start again on the same data and port, running or not."""
+        self.stop()
+        self._start()
+
+    def _start(self) -> None:
+        command = [str(self._python), "-m", "uvicorn", "reflexio.server.api:app"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "--host", "127.0.0.1", "--port", str(self._port)],
+                cwd=self._folder,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _environment(self) -> dict[str, str]:
+        site_packages = self._python.parents[1] / f"lib/python{PYTHON}/site-packages"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._folder / "home"),
+            "LOCAL_STORAGE_PATH": str(self._folder / "data"),
+            "MOCK_LLM_RESPONSE": "true",
+            "OPENAI_API_KEY": "unused, but a provider must look configured",
+            "REFLEXIO_EMBEDDING_PROVIDER": "off",
+            "REFLEXIO_RERANK_ENABLED": "false",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "TIKTOKEN_CACHE_DIR": str(site_packages / "litellm/litellm_core_utils/tokenizers"),
+            "HF_HUB_OFFLINE": "1",
+        }
+        if not self._rate_limits:
+            environment["RATELIMIT_ENABLED"] = "false"
+        if self._api_key is not None:
+            environment["REFLEXIO_API_KEY"] = self._api_key
+        return environment
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _READY_WITHIN
+        while time.monotonic() < deadline and self._process.poll() is None:
+            lines = self.log_lines()
+            # Letting the server choose its port and say which leaves no gap for another to take it.
+            ports = [int(match[1]) for match in map(_ANNOUNCEMENT.search, lines) if match]
+            if ports and _answers(ports[-1]):
+                self._port = ports[-1]
+                return
+            time.sleep(0.05)
+        tail = "\n".join(self.log_lines()[-30:])
+        message = (
+            f"the server did not become ready (exit status {self._process.poll()}); its log ends:\n{tail}"
+        )
+        raise RuntimeError(message)
+
+
+def parse_access_log(lines: list[str]) -> Iterator[AccessEntry]:
+    """The requests in uvicorn's log, without their query strings."""
+    for match in filter(None, map(_ACCESS.match, lines)):
+        yield AccessEntry(match[1], match[2], int(match[3]))
+
+
+def server_python() -> Path:
+    """The interpreter of the server's environment, which is built first where there is none."""
+    default = Path(__file__).parents[1] / f".cache/reflexio-server-{VERSION}"
+    home = Path(os.environ.get("REFLEXIO_SERVER_VENV") or default).absolute()
+    if not _is_built(home):
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with home.with_name(f"{home.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # lifted by the kernel, however the builder ends
+            if not _is_built(home):
+                _build(home)
+    return home / "bin/python"
+
+
+def find_python(version: str) -> Path | None:
+    """An interpreter of this version (``"3.12"``) that truly runs."""
+    for candidate in _candidates(version):
+        report = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
+        try:
+            # pyenv has shims for versions that are not active; those exist but fail.
+            answer = subprocess.check_output([candidate, "-c", report], text=True, stderr=subprocess.DEVNULL)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        found, executable = answer.strip().split(" ", 1)
+        if found == version:
+            return Path(executable)
+    return None
+
+
+def _candidates(version: str) -> Iterator[str]:
+    yield sys.executable
+    if on_path := shutil.which(f"python{version}"):
+        yield on_path
+    if pyenv := shutil.which("pyenv"):
+        root = Path(subprocess.check_output([pyenv, "root"], text=True).strip())
+        yield from map(str, sorted(root.glob(f"versions/{version}*/bin/python")))
+
+
+def _is_built(home: Path) -> bool:
+    installed = home / f"lib/python{PYTHON}/site-packages/reflexio_ai-{VERSION}.dist-info"
+    return installed.exists() and (home / "bin/python").exists()
+
+
+def _build(home: Path) -> None:
+    if home.exists():
+        message = f"{home} holds no working reflexio-ai {VERSION}: delete it, or set REFLEXIO_SERVER_VENV"
+        raise RuntimeError(message)
+    base = find_python(PYTHON)
+    if base is None:
+        message = f"the real server needs Python {PYTHON}: none on PATH (python{PYTHON}), none in pyenv"
+        raise NoPython(message)
+    partial = home.with_name(f"{home.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    _uv("venv", "--quiet", "--python", str(base), str(partial))
+    overrides = partial / "overrides.txt"
+    overrides.write_text(_OVERRIDES, encoding="utf-8")
+    _uv(
+        *("pip", "install", "--quiet", "--python", str(partial / "bin/python")),
+        *("--override", str(overrides), f"reflexio-ai=={VERSION}"),
+    )
+    # Only a whole environment gets the name: what an interrupted build left is never used.
+    partial.rename(home)
+
+
+def _uv(*arguments: str) -> None:
+    result = subprocess.run(
+        [find_uv_bin(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if result.returncode:
+        message = f"uv {' '.join(arguments)} failed:\n{result.stdout}"
+        raise RuntimeError(message)
+
+
+def _answers(port: int) -> bool:
+    # http.client, unlike urllib, does not ask a proxy.
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,94 @@
+"""Starting, stopping, restarting: quickly and without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from reflexio_async.sandbox import Sandbox, VirtualClock, faults
+from tests.behaviour.wire import Wire
+
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Opens
+
+
+async def test_it_starts_in_a_blink() -> None:
+    async with aiohttp.ClientSession() as session:
+        started = time.perf_counter()
+        async with Sandbox() as box:
+            assert (await Wire(box.url, session).get("/health")).status == 200
+            assert time.perf_counter() - started < 0.25  # some 5 ms when the machine is free
+
+
+@pytest.mark.parametrize("clock", [None, VirtualClock(auto_advance=False)], ids=["real", "virtual"])
+async def test_it_closes_at_once_though_requests_and_generations_are_under_way(
+    clock: VirtualClock | None,
+) -> None:
+    before = asyncio.all_tasks()
+    async with aiohttp.ClientSession() as session:
+        async with Sandbox(clock=clock, rerun_seconds=3600) as box:
+            wire = Wire(box.url, session, clock)
+            box.seed("a")
+            box.faults.add(faults.freeze(), path="/health")
+            box.faults.add(faults.delay(3600), path="/health/live")
+            await wire.post("/api/rerun_profile_generation", user_id="a")
+            waiting = [asyncio.create_task(wire.get(path)) for path in ("/health", "/health/live")]
+            waiting.append(asyncio.create_task(wire.post("/api/manual_playbook_generation")))
+            await box.arrived("GET", "/health")
+            await box.arrived("GET", "/health/live")
+            await box.arrived("POST", "/api/manual_playbook_generation")
+            started = time.perf_counter()
+        assert time.perf_counter() - started < 0.5
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(outcome, aiohttp.ClientError) for outcome in outcomes)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+    gc.collect()  # a forgotten socket would warn, and a warning is an error
+
+
+async def test_nothing_answers_once_it_is_closed() -> None:
+    async with aiohttp.ClientSession() as session:
+        async with Sandbox() as box:
+            wire = Wire(box.url, session)
+            await wire.get("/health")
+        with pytest.raises(aiohttp.ClientError):
+            await wire.get("/health")
+
+
+async def test_a_restart_keeps_rows_and_leaves_a_running_operation_dead_in_its_slot(
+    opened: Opens, clock: VirtualClock
+) -> None:
+    async with opened(rerun_seconds=10) as (box, wire):
+        box.seed("a")
+        url = box.url
+        await wire.post("/api/rerun_profile_generation", user_id="a")
+        await box.restart()
+        assert box.url == url
+        await clock.sleep(300)
+        assert (await wire.operation())["status"] == "in_progress"
+        await clock.sleep(301)
+        assert (await wire.operation())["status"] == "failed"
+        assert len(box.stored_requests) == 1
+
+
+async def test_two_sandboxes_share_nothing() -> None:
+    async with Sandbox() as one, Sandbox() as other:
+        one.seed("a")
+        assert one.url != other.url
+        assert not other.stored_requests
+
+
+@pytest.mark.slow
+async def test_idle_connections_are_closed_in_real_time() -> None:
+    async with Sandbox(clock=VirtualClock(), keepalive_seconds=0.2) as box:
+        host, port = box.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        assert await asyncio.wait_for(reader.read(), 2)
+        writer.close()
