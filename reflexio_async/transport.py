@@ -86,6 +86,7 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._connections = asyncio.Semaphore(settings.max_connections)
         self._urls: dict[str, URL] = {}
 
     async def send(self, request: WireRequest, *, authorization: str | None, timeout: float) -> WireResponse:
@@ -101,8 +102,9 @@ class Transport:
         sent = [False]
         mark = _sending.set(sent)
         try:
-            with self._clock.busy() as extra:
-                async with self._clock.timeout(timeout):
+            # A virtual clock must not stand still for a call that only waits for a free connection.
+            async with self._clock.timeout(timeout), self._connections:
+                with self._clock.busy() as extra:
                     headers = dict(extra) if extra else {}
                     if authorization is not None:
                         headers["Authorization"] = authorization

@@ -176,14 +176,18 @@ class Record(Generic[T]):
             return False
         waiter = _Waiter(for_change=change)
         self._waiters.append(waiter)
-        self.feed.want(interval)
+        # The server knows nothing yet of a job that is queued here; its admission wakes every waiter.
+        at_server = self.admitted_at is not None
+        if at_server:
+            self.feed.want(interval)
         timer = None if deadline is None else clock.call_at(deadline, waiter.wake)
         try:
             await waiter.future
         finally:
             if timer is not None:
                 timer.cancel()
-            self.feed.unwant(interval)
+            if at_server:
+                self.feed.unwant(interval)
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
         return True

@@ -1,0 +1,7 @@
+"""``python -m reflexio_async.cli``."""
+
+from __future__ import annotations
+
+from reflexio_async.cli import main
+
+main()

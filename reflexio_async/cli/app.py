@@ -1,0 +1,256 @@
+"""The commands and their options. Read by typer at run time, so no future annotations here."""
+
+from typing import Annotated, Literal
+
+import typer
+
+import reflexio_async
+from reflexio_async.cli import demo as demonstration
+from reflexio_async.cli import jobs as jobs_
+from reflexio_async.cli import output
+from reflexio_async.cli.inputs import read_text, read_users
+from reflexio_async.cli.options import ApiKey, PollInterval, Url, Verbose, WaitTimeout
+from reflexio_async.cli.publish import Publish, Whoami
+from reflexio_async.cli.rerun import Rerun
+from reflexio_async.cli.running import refuse, run
+from reflexio_async.cli.serve import Serve
+from reflexio_async.errors import InvalidRequest
+
+
+def _group(about: str) -> typer.Typer:
+    # No tracebacks of typer's: they show local variables, and one of them may be a key.
+    return typer.Typer(help=about, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True)
+
+
+app = _group("Agent memory on a Reflexio server: publish, rerun, wait, and lose nothing.")
+jobs = _group("Look at what runs at the server, wait for one job, or ask it to stop.")
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it so
+    if wanted:
+        output.say(output.console(), f"reflexio-async {reflexio_async.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(*, _verbose: Verbose = False) -> None:
+    """See it work, in seconds and without a server: 40 users, 40 reruns, none lost."""
+    run(demonstration.demo)
+
+
+@app.command()
+def rerun(
+    *,
+    users: Annotated[
+        str | None,
+        typer.Option(
+            "--users",
+            metavar="FILE|-",
+            show_default=False,
+            help="A file with one user id per line, or - for standard input. "
+            "Blank lines and lines that begin with # are skipped.",
+        ),
+    ] = None,
+    user: Annotated[
+        list[str] | None,
+        typer.Option("--user", metavar="ID", show_default=False, help="One user id; may be repeated."),
+    ] = None,
+    url: Url = "",
+    api_key: ApiKey = "",
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            show_default=False,
+            help="How many may be under way at once (16). Today's servers run one at a time all the same.",
+        ),
+    ] = None,
+    poll_interval: PollInterval = None,
+    wait_timeout: WaitTimeout = None,
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="Learn only from interactions of this source."),
+    ] = None,
+    upgrade: Annotated[
+        bool,
+        typer.Option(
+            "--upgrade",
+            help="When all have completed, promote what was learnt, for the whole organisation. "
+            "Unless given, it stays pending.",
+        ),
+    ] = False,
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="Write one line of JSON per user to stdout, as each one ends.")
+    ] = False,
+    _verbose: Verbose = False,
+) -> None:
+    """Learn the profiles of many users anew, and lose none of them.
+
+    A server runs one rerun at a time and begins five a minute or so; this command queues the rest,
+    waits as long as that takes, and goes on when one fails.
+
+    Ctrl-C begins nothing more and waits for what runs; a second Ctrl-C leaves at once.
+
+    Exit code: 0 all completed, 1 some did not, 2 bad input, 130 stopped by Ctrl-C, 143 by SIGTERM.
+    """
+    run(
+        Rerun(
+            users=_user_ids(users, user or []),
+            url=url,
+            api_key=api_key,
+            concurrency=concurrency,
+            poll_interval=poll_interval,
+            wait_timeout=wait_timeout,
+            source=source,
+            upgrade=upgrade,
+            json_lines=json_lines,
+        ).run
+    )
+
+
+def _user_ids(file: str | None, ids: list[str]) -> list[str]:
+    if file is not None and ids:
+        refuse("give the users by --users or by --user, not by both")
+    if file is None and not ids:
+        refuse("whose profiles? name a file with --users, or users with --user")
+    if file is None:
+        return ids
+    try:
+        return read_users(file)
+    except InvalidRequest as error:
+        refuse(error)
+
+
+@app.command()
+def publish(
+    *,
+    user: Annotated[str, typer.Option("--user", metavar="ID", help="Whose conversation this is from.")],
+    session: Annotated[str, typer.Option("--session", metavar="ID", help="Which conversation.")],
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TEXT]", show_default=False, help="What was said; standard input when absent or -."
+        ),
+    ] = None,
+    role: Annotated[str, typer.Option(metavar="NAME", help="Who said it: user, assistant, …")] = "user",
+    learn_now: Annotated[
+        bool,
+        typer.Option("--learn-now", help="Learn from it at once, instead of when more has come together."),
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the server has learnt from it.")] = False,
+    wait_timeout: WaitTimeout = None,
+    url: Url = "",
+    api_key: ApiKey = "",
+    _verbose: Verbose = False,
+) -> None:
+    """Store one thing that was said, and print the id of the request it is stored under."""
+    try:
+        said = read_text(text)
+    except InvalidRequest as error:
+        refuse(error)
+    if not said.strip():
+        refuse("nothing to publish: the text is empty")
+    run(
+        Publish(
+            user_id=user,
+            session_id=session,
+            text=said,
+            role=role,
+            learn_now=learn_now,
+            wait=wait,
+            wait_timeout=wait_timeout,
+            url=url,
+            api_key=api_key,
+        ).run
+    )
+
+
+@app.command()
+def whoami(*, url: Url = "", api_key: ApiKey = "", _verbose: Verbose = False) -> None:
+    """Ask the server who you are to it: the quickest check of address and key."""
+    run(Whoami(url, api_key).run)
+
+
+@app.command()
+def sandbox(
+    *,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="NUMBER", help="Where to listen; 0 picks a free port.")
+    ] = 8061,
+    api_key: Annotated[
+        str,
+        typer.Option(
+            "--api-key", metavar="KEY", show_default=False, help="Ask callers for this key; else for none."
+        ),
+    ] = "",
+    dialect: Annotated[
+        Literal["correlated", "uncorrelated", "synchronous"],
+        typer.Option(help="Which generation of servers to be like; the first is today's."),
+    ] = "correlated",
+    rate_limits: Annotated[
+        Literal["real", "off"],
+        typer.Option(help="Whether to keep the published limits, such as 5 reruns a minute."),
+    ] = "real",
+    rerun_seconds: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="How long one user's rerun takes.")
+    ] = 1.0,
+    _verbose: Verbose = False,
+) -> None:
+    """Run a local Reflexio server to try things on, until Ctrl-C. It needs no LLM and keeps nothing."""
+    run(Serve(port, api_key, dialect, rate_limits == "real", rerun_seconds).run)
+
+
+_Token = Annotated[
+    str,
+    typer.Argument(
+        metavar="TOKEN", help="The token of a job: job.token, or token in the lines of rerun --json."
+    ),
+]
+
+
+@jobs.command()
+def status(
+    *,
+    service: Annotated[
+        Literal["profile_generation", "playbook_generation"] | None,
+        typer.Option(show_default=False, help="Only this one."),
+    ] = None,
+    url: Url = "",
+    api_key: ApiKey = "",
+    _verbose: Verbose = False,
+) -> None:
+    """Show what each service runs, or ran last."""
+    run(jobs_.Status([service] if service else jobs_.SERVICES, url, api_key).run)
+
+
+@jobs.command()
+def wait(
+    *,
+    token: _Token,
+    poll_interval: PollInterval = None,
+    wait_timeout: WaitTimeout = None,
+    url: Url = "",
+    api_key: ApiKey = "",
+    _verbose: Verbose = False,
+) -> None:
+    """Wait for a job that was begun earlier, here or elsewhere, and print its result as JSON."""
+    run(jobs_.Wait(token, poll_interval, wait_timeout, url, api_key).run)
+
+
+@jobs.command()
+def cancel(*, token: _Token, url: Url = "", api_key: ApiKey = "", _verbose: Verbose = False) -> None:
+    """Ask the server to stop a job, if it is still the one that runs."""
+    run(jobs_.Cancel(token, url, api_key).run)
+
+
+app.add_typer(jobs, name="jobs")

@@ -1,0 +1,117 @@
+"""``demo``: forty reruns against a server in this process, and what there was to see."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reflexio_async.batch.report import Outcome, OutcomeState
+from reflexio_async.cli import output
+from reflexio_async.cli.progress import shown
+from reflexio_async.cli.running import OK, SOME_FAILED
+from reflexio_async.cli.tables import counted, state_text, table
+from reflexio_async.client import AsyncReflexioClient
+from reflexio_async.models.enums import Status
+from reflexio_async.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from reflexio_async.cli.signals import Signals
+    from reflexio_async.models.operations import RerunProfileGenerationResponse
+
+    RerunOutcome = Outcome[str, RerunProfileGenerationResponse]
+
+_CITIES = ("Lisbon", "Osaka", "Oslo", "Quito", "Accra", "Hanoi", "Turin", "Cork")
+_FOODS = ("sushi", "tacos", "dosas", "ramen", "pizza")
+_USERS = {
+    f"user-{number:02}": f"I live in {city} and love {food}"
+    for number, (city, food) in enumerate(((city, food) for city in _CITIES for food in _FOODS), start=1)
+}
+_RERUN_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the server saw of the reruns."""
+
+    posts: int
+    admitted: int
+    status_requests: int
+
+    @property
+    def refused(self) -> int:
+        """Starts that the server turned away."""
+        return self.posts - self.admitted
+
+
+async def demo(_signals: Signals) -> int:
+    """The exit code."""
+    to = output.console()
+    async with Sandbox(rerun_seconds=_RERUN_SECONDS) as box, AsyncReflexioClient("", box.url) as client:
+        output.say(to, f"A Reflexio server runs in this process, at {box.url}.", "dim")
+        await _publish(client)
+        output.say(to, f"{len(_USERS)} users have said something. Now all are to be learnt from, at once:")
+        async with client.rerun_profiles_many(list(_USERS)) as batch:
+            async with shown(batch, "reruns", to, every=1.0):
+                outcomes = [outcome async for outcome in batch]
+            seconds = batch.progress.seconds
+        counts = Counts(
+            posts=box.count("POST", "/api/rerun_profile_generation"),
+            admitted=len(box.operations()),
+            status_requests=box.count("GET", "/api/get_operation_status"),
+        )
+        learnt = await _learnt(client)
+    _show(to, outcomes, learnt)
+    for line in _what_was_seen(outcomes, counts, seconds):
+        output.say(to, line)
+    completed = sum(outcome.state is OutcomeState.COMPLETED for outcome in outcomes)
+    return OK if completed == len(_USERS) else SOME_FAILED
+
+
+async def _publish(client: AsyncReflexioClient) -> None:
+    report = await client.publish_many(
+        [
+            {"user_id": user_id, "session_id": "demo", "interactions": [{"role": "user", "content": text}]}
+            for user_id, text in _USERS.items()
+        ]
+    )
+    for outcome in report.failed:
+        assert outcome.error is not None  # noqa: S101  # what has failed has one
+        raise outcome.error
+
+
+async def _learnt(client: AsyncReflexioClient) -> dict[str, str]:
+    answers = await asyncio.gather(
+        *(client.get_profiles(user_id=user_id, status_filter=[Status.PENDING]) for user_id in _USERS)
+    )
+    return {
+        user_id: "; ".join(profile.content for profile in answer.user_profiles)
+        for user_id, answer in zip(_USERS, answers, strict=True)
+    }
+
+
+def _show(to: Console, outcomes: list[RerunOutcome], learnt: dict[str, str]) -> None:
+    shown_table = table("user", "what was learnt", "state", "seconds")
+    for outcome in outcomes:
+        shown_table.add_row(
+            output.visible(outcome.key),
+            output.one_line(learnt[outcome.key] if outcome.error is None else outcome.error),
+            state_text(outcome.state),
+            f"{outcome.seconds_running:.2f}",
+        )
+    to.print(shown_table)
+
+
+def _what_was_seen(outcomes: list[RerunOutcome], counts: Counts, seconds: float) -> list[str]:
+    """The numbers are counted by the server, not by the client."""
+    states = counted([outcome.state for outcome in outcomes])
+    return [
+        f"What you just saw: {len(outcomes)} reruns asked for at once, {states}, {output.duration(seconds)}.",
+        "A Reflexio server has one slot per service: while one rerun runs, it refuses the next.",
+        "So the client keeps them in a lane, and sends each when the slot is free:",
+        f"the server received {counts.posts} POSTs for {len(outcomes)} reruns, and refused {counts.refused}.",
+        f"{counts.status_requests} status requests watched over all of them; a waiting rerun costs none.",
+        "Next, on your own server: reflexio-async rerun --url URL --users FILE",
+    ]

@@ -1,0 +1,68 @@
+"""What is read before the event loop starts: lists of users, and texts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+from unicodedata import category
+
+from reflexio_async.errors import InvalidRequest
+
+
+def read_users(source: str) -> list[str]:
+    """One id per line of the file ``source`` (``-``: standard input).
+
+    Blank lines and lines that begin with ``#`` are skipped. Raises InvalidRequest with file and line.
+    """
+    name = "standard input" if source == "-" else source
+    ids: list[str] = []
+    first_on: dict[str, int] = {}
+    for number, line in enumerate(_bytes_of(source, name).split(b"\n"), start=1):
+        user_id = _text_of(line, name, number).strip()
+        if not user_id or user_id.startswith("#"):
+            continue
+        if any(category(char) == "Cc" for char in user_id):
+            _refuse(
+                f"{name}, line {number}: {user_id!r} holds a control character; one id per line, nothing else"
+            )
+        if (first := first_on.setdefault(user_id, number)) != number:
+            _refuse(f"{name}, line {number}: {user_id!r} is already on line {first}; list each user once")
+        ids.append(user_id)
+    if not ids:
+        _refuse(f"{name}: no user ids in it; put one on each line")
+    return ids
+
+
+def read_text(given: str | None) -> str:
+    """``given``, or all of standard input when it is ``-`` or absent."""
+    if given is not None and given != "-":
+        return given
+    if sys.stdin.isatty():
+        sys.stderr.write("reading from the keyboard; end with Ctrl-D on a line of its own\n")
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        _refuse("standard input: not UTF-8 text")
+
+
+def _bytes_of(source: str, name: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        _refuse(f"{name}: cannot be read: {error.strerror or error}")
+    except ValueError as error:  # a NUL in the name
+        _refuse(f"{name!r}: cannot be read: {error}")
+
+
+def _text_of(line: bytes, name: str, number: int) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        _refuse(
+            f"{name}, line {number}: not UTF-8 text ({error.reason} at byte {error.start + 1} of the line)"
+        )
+
+
+def _refuse(message: str) -> NoReturn:
+    raise InvalidRequest(message)

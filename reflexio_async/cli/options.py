@@ -1,0 +1,51 @@
+"""Options that several commands share. Read by typer at run time, so no future annotations here."""
+
+from typing import Annotated
+
+import typer
+
+from reflexio_async.cli.output import set_logging
+
+
+def _verbose(value: bool) -> bool:  # noqa: FBT001  # typer calls it so
+    set_logging(verbose=value)
+    return value
+
+
+Url = Annotated[
+    str,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        show_default=False,
+        help="The server. Else REFLEXIO_API_URL or REFLEXIO_URL; else the hosted service.",
+    ),
+]
+ApiKey = Annotated[
+    str,
+    typer.Option(
+        "--api-key",
+        metavar="KEY",
+        show_default=False,
+        help="Your key. Better in REFLEXIO_API_KEY, where other users of this machine do not see it.",
+    ),
+]
+PollInterval = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        show_default=False,
+        help="Time between two status requests. Unless given: often at first, then once a second.",
+    ),
+]
+WaitTimeout = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        show_default=False,
+        help="How long one job may take once the server has begun it. Unless given: 600.",
+    ),
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", callback=_verbose, help="Show on stderr what the client does.")
+]

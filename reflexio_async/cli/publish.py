@@ -1,0 +1,78 @@
+"""``whoami`` and ``publish``: one call each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reflexio_async.cli import output
+from reflexio_async.cli.running import OK
+from reflexio_async.client import AsyncReflexioClient
+
+if TYPE_CHECKING:
+    from reflexio_async.cli.signals import Signals
+
+_ONE_CALL = 60.0  # seconds that somebody at a terminal waits for one answer
+
+
+@dataclass(frozen=True)
+class Whoami:
+    """What the user asked for."""
+
+    url: str = ""
+    api_key: str = field(default="", repr=False)
+
+    async def run(self, _signals: Signals) -> int:
+        """The exit code."""
+        to = output.console()
+        async with AsyncReflexioClient(self.api_key, self.url, _ONE_CALL) as client:
+            answer = await client.whoami()
+            url = client.runtime.settings.base_url
+        storage = answer.storage_label or answer.storage_type or "not configured"
+        for name, value in (("server", url), ("organisation", answer.org_id), ("storage", storage)):
+            output.say(to, f"{name + ':':<14}{value}")
+        return OK
+
+
+@dataclass(frozen=True)
+class Publish:
+    """What the user asked for."""
+
+    user_id: str
+    session_id: str
+    text: str
+    role: str = "user"
+    learn_now: bool = False
+    wait: bool = False
+    wait_timeout: float | None = None
+    url: str = ""
+    api_key: str = field(default="", repr=False)
+
+    async def run(self, _signals: Signals) -> int:
+        """The exit code; the request id is all that goes to stdout."""
+        people = output.console(stderr=True)
+        async with AsyncReflexioClient(
+            self.api_key, self.url, _ONE_CALL, wait_timeout=self.wait_timeout
+        ) as client:
+            receipt = await client.publish_interaction(
+                user_id=self.user_id,
+                session_id=self.session_id,
+                interactions=[{"role": self.role, "content": self.text}],
+                force_extraction=self.learn_now,
+            )
+            for warning in receipt.warnings:
+                output.say(people, f"the server warns: {warning}", "yellow")
+            if receipt.request_id is None:
+                output.say(people, "stored; this server gives no request id to ask about its learning by")
+                return OK
+            output.write_line(receipt.request_id)
+            if self.wait:
+                if receipt.learning_reason == "waiting_for_window" and not self.learn_now:
+                    output.say(
+                        people,
+                        "the server waits for more from this user before it learns (--learn-now: at once)",
+                    )
+                status = await client.learning(receipt.request_id)
+                why = f" ({status.reason})" if status.reason else ""
+                output.say(people, f"learning is over: {status.status}{why}")
+        return OK
