@@ -152,12 +152,16 @@ class UnexpectedResponse(ReflexioError):
 
 
 class RequestRefused(ReflexioError):
-    """HTTP 200 with ``success: false``; ``response`` is the decoded answer."""
+    """HTTP 200 with ``success: false``; ``response`` is the decoded answer.
 
-    def __init__(self, message: str, *, response: Any, attempts: int = 1) -> None:
+    ``repeated`` says that an earlier try of the same call may have had its effect.
+    """
+
+    def __init__(self, message: str, *, response: Any, attempts: int = 1, repeated: bool = False) -> None:
         super().__init__(message)
         self.response = response
         self.attempts = attempts
+        self.repeated = repeated
 
 
 class JobError(ReflexioError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 
 from reflexio_async.core import retry, wire
 from reflexio_async.errors import (
@@ -36,6 +37,9 @@ logger = logging.getLogger("reflexio_async")
 _NOTHING_STORED = "database is locked"
 
 
+Repeatable: TypeAlias = bool | Callable[[float], Awaitable[bool]]
+
+
 class Pipeline:
     """What carries every call of one client."""
 
@@ -57,13 +61,14 @@ class Pipeline:
         settings: Settings,
         *,
         patience: float | None = None,
-        repeatable: bool | None = None,
+        repeatable: Repeatable | None = None,
     ) -> T:
         """The value of one call.
 
         It takes at most ``settings.timeout`` seconds (or the endpoint's longer deadline), retries and
         waits for the rate limit included. ``patience`` gives the rate limit seconds of its own that do
-        not count: infinite in a batch, 0 to be told at once. ``repeatable`` overrules the endpoint.
+        not count: infinite in a batch, 0 to be told at once. ``repeatable`` overrules the endpoint; as a
+        function it is asked, with the seconds left, when an answer has been lost.
         """
         call: _Call[T] = _Call(self, endpoint, wire.encode(endpoint, request), answer, settings)
         call.patience = patience
@@ -72,14 +77,27 @@ class Pipeline:
         return await call.run()
 
     async def exchange(
-        self, endpoint: Endpoint, wired: WireRequest, settings: Settings, timeout: float, attempt: int
+        self, endpoint: Endpoint, wired: WireRequest, settings: Settings, *, deadline: float, attempt: int
     ) -> WireResponse:
         """One request and its answer, whatever the status; a refused token is renewed once."""
         authorization = None if endpoint.public else self.credentials.header
-        response = await self._observed(wired, authorization, settings, timeout, attempt)
-        if response.status == 401 and not endpoint.public and await self.credentials.renew(authorization):
-            response = await self._observed(wired, self.credentials.header, settings, timeout, attempt)
+        response = await self._observed(wired, authorization, settings, self.left(deadline), attempt)
+        if response.status != 401 or endpoint.public:
+            return response
+        try:
+            async with self.clock.timeout(self.left(deadline)):
+                renewed = await self.credentials.renew(authorization)
+        except TimeoutError:
+            message = f"{wired.method} {wired.path}: no time was left to sign in again; nothing was done"
+            raise APITimeout(message) from None
+        if renewed:
+            authorization = self.credentials.header
+            response = await self._observed(wired, authorization, settings, self.left(deadline), attempt)
         return response
+
+    def left(self, deadline: float) -> float:
+        """Seconds until ``deadline``, a moment at the least."""
+        return max(0.001, deadline - self.clock.now())
 
     async def _observed(
         self, wired: WireRequest, authorization: str | None, settings: Settings, timeout: float, attempt: int
@@ -119,6 +137,7 @@ class _Call(Generic[T]):
         "_gate",
         "_pipeline",
         "_settings",
+        "_unknown",
         "_wired",
         "patience",
         "repeatable",
@@ -134,14 +153,15 @@ class _Call(Generic[T]):
     ) -> None:
         self._pipeline = pipeline
         self._endpoint = endpoint
-        self.repeatable = endpoint.repeatable
+        self._wired = wired
         self._answer = answer
         self._settings = settings
         self.patience: float | None = None
-        self._wired = wired
-        self._gate = pipeline.gate(self._wired.path)
+        self.repeatable: Repeatable = endpoint.repeatable
+        self._gate = pipeline.gate(wired.path)
         self._deadline = pipeline.clock.now() + max(settings.timeout, endpoint.deadline or 0.0)
         self._attempts = 0
+        self._unknown = False  # whether any try may have had its effect
         self._delays: Iterator[float] | None = None
 
     async def run(self) -> T:
@@ -153,17 +173,24 @@ class _Call(Generic[T]):
                 return await self._try(ticket)
             except (APIConnectionError, APIStatusError, RequestRefused) as error:
                 error.attempts = self._attempts
-                if not self._may_repeat(error):
+                if isinstance(error, RequestRefused):
+                    error.repeated = self._unknown
+                else:
+                    # What a later try meets does not take back that an earlier one may have worked.
+                    self._unknown = error.outcome_unknown = self._unknown or error.outcome_unknown
+                if not await self._may_repeat(error):
+                    if isinstance(error, RequestRefused) and not self._raises_refusals:
+                        return cast("T", error.response)
                     raise
                 await self._pause(error)
 
     async def _try(self, ticket: int) -> T:
         self._attempts += 1
-        endpoint, wired = self._endpoint, self._wired
+        pipeline, endpoint, wired = self._pipeline, self._endpoint, self._wired
         counted = True
         try:
-            response = await self._pipeline.exchange(
-                endpoint, wired, self._settings, self._remaining(), self._attempts
+            response = await pipeline.exchange(
+                endpoint, wired, self._settings, deadline=self._deadline, attempt=self._attempts
             )
             # Facts: 422s are free, and a call without a valid token never reaches the limiter.
             counted = response.status not in (401, 422, 429)
@@ -173,31 +200,41 @@ class _Call(Generic[T]):
             self._gate.observe(response.headers)
         if 200 <= response.status < 300:
             value = wire.decode(endpoint, self._answer, response)
-            refusal = wire.refusal_of(endpoint, value, self._attempts)
-            if refusal is not None and (
-                _NOTHING_STORED in wire.refusal_text(value)
-                or (endpoint.refusal == "raise" and self._settings.raise_on_refusal)
-            ):
+            refusal = wire.refusal_of(endpoint, value)
+            if refusal is not None and (self._raises_refusals or _nothing_stored(refusal)):
                 raise refusal
             return value
-        error = wire.error_for(endpoint, wired, response, self._pipeline.clock.time())
+        redact = pipeline.credentials.redacted
+        error = wire.error_for(endpoint, wired, response, now=pipeline.clock.time(), redact=redact)
         if isinstance(error, RateLimited) and "concurrency" not in error.server_message:
             self._gate.refused(ticket, response.headers, response.body)
         raise error
 
-    def _may_repeat(self, error: APIConnectionError | APIStatusError | RequestRefused) -> bool:
+    @property
+    def _raises_refusals(self) -> bool:
+        return self._endpoint.refusal == "raise" and self._settings.raise_on_refusal
+
+    async def _may_repeat(self, error: APIConnectionError | APIStatusError | RequestRefused) -> bool:
+        out_of_tries = self._attempts >= self._settings.retry.max_attempts
         if isinstance(error, RateLimited):
             # Refused before it had any effect: it costs a try only when the limit's end is not known.
-            return self.patience != 0 and (
-                self._gate.limit is not None or self._attempts < self._settings.retry.max_attempts
-            )
-        if self._attempts >= self._settings.retry.max_attempts or isinstance(error, APITimeout):
+            return self.patience != 0 and (self._gate.limit is not None or not out_of_tries)
+        if out_of_tries or isinstance(error, APITimeout):
             return False
         if isinstance(error, RequestRefused):
-            return _NOTHING_STORED in wire.refusal_text(error.response)
+            return _nothing_stored(error)
         if isinstance(error, APIStatusError) and error.status < 500:
             return False
-        return self.repeatable or not error.outcome_unknown
+        return not self._unknown or await self._is_repeatable()
+
+    async def _is_repeatable(self) -> bool:
+        if not isinstance(self.repeatable, bool):
+            try:
+                self.repeatable = await self.repeatable(self._remaining())
+            except ReflexioError as unanswered:
+                logger.info("cannot learn whether repeating is safe (%s)", type(unanswered).__name__)
+                return False
+        return self.repeatable
 
     async def _pause(self, error: ReflexioError) -> None:
         if self._delays is None:
@@ -255,8 +292,13 @@ class _Call(Generic[T]):
             method=endpoint.method,
             path=self._wired.path,
             retry_after=None if math.isinf(wait) else wait,
+            outcome_unknown=self._unknown,
             attempts=self._attempts,
         )
 
     def _remaining(self) -> float:
-        return max(0.001, self._deadline - self._pipeline.clock.now())
+        return self._pipeline.left(self._deadline)
+
+
+def _nothing_stored(refusal: RequestRefused) -> bool:
+    return _NOTHING_STORED in wire.refusal_text(refusal.response)

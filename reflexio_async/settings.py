@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 DEFAULT_URL = "https://www.reflexio.ai/"
 __version__ = "0.1.0"
 DEFAULT_USER_AGENT = f"reflexio-async/{__version__}"
+
+_LONGEST = 1e12  # seconds; also what makes NaN, infinity and absurd integers one case
 
 # The server answers 403 to a User-Agent that contains one of these, wherever it stands in it.
 _REFUSED_IN_USER_AGENT = ("bot", "crawler", "spider", "scraper", "curl", "wget")
@@ -107,6 +108,16 @@ class Settings:
         for name in ("max_connections", "concurrency", "max_response_bytes"):
             positive_count(name, getattr(self, name), error=ConfigurationError)
         check_user_agent(self.user_agent)
+        if not isinstance(self.retry, RetryPolicy):
+            message = f"retry must be a RetryPolicy, not {type(self.retry).__name__}"
+            raise ConfigurationError(message)
+        if not isinstance(self.raise_on_refusal, bool):
+            message = f"raise_on_refusal must be True or False, not {self.raise_on_refusal!r}"
+            raise ConfigurationError(message)
+        for name in ("on_request", "on_retry", "on_background_error"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                message = f"{name} must be callable, not {type(getattr(self, name)).__name__}"
+                raise ConfigurationError(message)
 
     def with_options(self, **changes: Any) -> Self:
         """A copy with other values; what is UNSET stays."""
@@ -145,18 +156,18 @@ def api_key_from(api_key: str, environment: Mapping[str, str] | None = None) -> 
 
 def check_url(name: str, value: str) -> str:
     """``value`` without its trailing slash, or a ConfigurationError that says what is wrong with it."""
+    shown = re.sub(r"//.*@", "//***@", value)
     try:
         parts = urlsplit(value)
         port_is_valid = parts.port is None or parts.port > 0
-    except ValueError as error:
-        message = f"{name} is not a URL: {error}"
+    except ValueError:
+        message = f"{name} {shown!r} has no usable host and port"
         raise ConfigurationError(message) from None
-    shown = re.sub(r"//[^/@]*@", "//***@", value)
-    if parts.username or parts.password:
+    if "@" in value:
         message = f"{name} {shown!r} must not hold credentials; pass api_key instead"
     elif parts.scheme not in ("http", "https"):
         message = f"{name} {shown!r} must start with http:// or https://"
-    elif not parts.hostname or not port_is_valid or re.search(r"[\s\\]", value):
+    elif not parts.hostname or not port_is_valid or not re.fullmatch(r"[!-\[\]-~]+", value):
         message = f"{name} {shown!r} has no usable host and port"
     elif parts.query or parts.fragment:
         message = f"{name} {shown!r} must not have a query or a fragment"
@@ -167,12 +178,11 @@ def check_url(name: str, value: str) -> str:
 
 def check_user_agent(value: str) -> str:
     """``value``, or a ConfigurationError when the server would refuse it."""
-    lowered = value.lower()
-    if not value.strip() or not value.isascii() or not value.isprintable():
+    if not isinstance(value, str) or not value.strip() or not value.isascii() or not value.isprintable():
         message = "user_agent must be one line of printable ASCII text"
         raise ConfigurationError(message)
     for word in _REFUSED_IN_USER_AGENT:
-        if word in lowered:
+        if word in value.lower():
             message = f"user_agent {value!r} contains {word!r}, which the server answers with 403"
             raise ConfigurationError(message)
     return value
@@ -187,8 +197,8 @@ def positive_seconds(
 ) -> float:
     """``value`` as a finite, positive (or zero) number of seconds, or an error that names it."""
     expected = "zero or more" if zero else "more than zero"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        message = f"{name} must be a finite number of seconds, not {value!r}"
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LONGEST:
+        message = f"{name} must be a finite number of seconds, not {value!r:.40}"
         raise error(message)
     if value < 0 or (value == 0 and not zero):
         message = f"{name} must be {expected} seconds, not {value!r}"

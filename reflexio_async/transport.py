@@ -100,6 +100,7 @@ class Transport:
             message = "this client is used from two event loops; make one client per loop"
             raise ConfigurationError(message)
         sent = [False]
+        failure: APIConnectionError
         mark = _sending.set(sent)
         try:
             # A virtual clock must not stand still for a call that only waits for a free connection.
@@ -121,20 +122,18 @@ class Transport:
                         return WireResponse(response.status, response.headers, body, str(response.url))
         except TimeoutError:
             progress = "no answer" if sent[0] else "no free connection"
-            message = (
-                f"{request.method} {request.path}: {progress} from {self._base_url} within {timeout:g} s"
-            )
-            raise APITimeout(message, outcome_unknown=sent[0]) from None
+            what = f"{progress} from {self._base_url} within {timeout:.3g} s"
+            failure = APITimeout(f"{request.method} {request.path}: {what}", outcome_unknown=sent[0])
         except aiohttp.ClientConnectorError as error:
-            reason = error.os_error.strerror or error.os_error
-            message = f"{request.method} {request.path}: cannot connect to {self._base_url}: {reason}"
-            raise APIConnectionError(message) from error
+            what = f"cannot connect to {self._base_url}: {error.os_error.strerror or error.os_error}"
+            failure = APIConnectionError(f"{request.method} {request.path}: {what}")
         except (aiohttp.ClientError, ConnectionError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            message = f"{request.method} {request.path}: the connection to {self._base_url} broke: {reason}"
-            raise APIConnectionError(message, outcome_unknown=sent[0]) from error
+            what = f"the connection to {self._base_url} broke ({type(error).__name__})"
+            failure = APIConnectionError(f"{request.method} {request.path}: {what}", outcome_unknown=sent[0])
         finally:
             _sending.reset(mark)
+        # Raised out here, without a cause: aiohttp's errors may hold the request's headers, token included.
+        raise failure
 
     async def aclose(self) -> None:
         """Close every connection; later calls raise ClientClosed."""

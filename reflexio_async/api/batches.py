@@ -10,7 +10,7 @@ from reflexio_async.api.interactions import InteractionsAPI, publish_once
 from reflexio_async.api.playbooks import PlaybooksAPI
 from reflexio_async.api.profiles import ProfilesAPI
 from reflexio_async.batch.batch import Attempt, Batch, BatchProgress, Work
-from reflexio_async.core.wire import build_request
+from reflexio_async.core.wire import build_request, refusal_of
 from reflexio_async.jobs.job import check_waiting
 from reflexio_async.jobs.status import JobState
 from reflexio_async.models.playbooks import UpgradeUserPlaybooksRequest
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reflexio_async.batch.items import Given
+    from reflexio_async.core.wire import Endpoint
     from reflexio_async.events import RetryEvent
     from reflexio_async.models.interactions import (
         PublishUserInteractionRequest,
@@ -79,7 +80,7 @@ class BatchesAPI:
 
         async def promote() -> Any:
             row = ProfilesAPI.upgrade_profiles
-            return await row.send(runtime, UpgradeProfilesRequest())
+            return _refused(row.endpoint, await row.send(runtime, UpgradeProfilesRequest()))
 
         common = {"source": source, "start_time": start_time, "end_time": end_time}
         return _reruns(
@@ -115,7 +116,7 @@ class BatchesAPI:
 
         async def promote() -> Any:
             row = PlaybooksAPI.upgrade_user_playbooks
-            return await row.send(runtime, UpgradeUserPlaybooksRequest())
+            return _refused(row.endpoint, await row.send(runtime, UpgradeUserPlaybooksRequest()))
 
         common = {"source": source, "start_time": start_time, "end_time": end_time}
         return _reruns(
@@ -185,7 +186,7 @@ class BatchesAPI:
             carry_out=publish,
             width=_PUBLISH_WIDTH if concurrency is None else concurrency,
             per_minute=row.endpoint.per_minute,
-            items_per_second=_rate_of(runtime, row.endpoint.path),
+            limit=runtime.pipeline.gate(row.endpoint.path),
             fail_fast=fail_fast,
             on_progress=on_progress,
         )
@@ -246,7 +247,7 @@ def _reruns(
         carry_out=rerun,
         width=width,
         per_minute=row.endpoint.per_minute,
-        items_per_second=_rate_of(runtime, row.endpoint.path),
+        limit=runtime.pipeline.gate(row.endpoint.path),
         fail_fast=fail_fast,
         on_progress=on_progress,
         finish=finish,
@@ -254,11 +255,9 @@ def _reruns(
     return Batch(work, given, runtime.pipeline.clock, runtime.background)
 
 
-def _rate_of(runtime: Runtime, path: str) -> Callable[[], float | None]:
-    """How many a second the limit of ``path`` admits, once it has been learned."""
-    gate = runtime.pipeline.gate(path)
-
-    def rate() -> float | None:
-        return None if gate.limit is None else gate.limit.hits / gate.limit.period
-
-    return rate
+def _refused(endpoint: Endpoint, answer: Any) -> Any:
+    """``answer``, or the error it stands for: a promotion that promoted nothing is worth knowing of."""
+    refusal = refusal_of(endpoint, answer)
+    if refusal is not None:
+        raise refusal
+    return answer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from reflexio_async.core.wire import Endpoint, model
 from reflexio_async.models.base import Empty, RequestModel
 from reflexio_async.models.identity import Token, WhoamiResponse
@@ -12,7 +14,7 @@ class LoginForm(RequestModel):
     """The OAuth2 password form of ``POST /token``."""
 
     username: str
-    password: str
+    password: str = Field(repr=False)
 
 
 LOGIN = Endpoint("POST", "/token", repeatable=True, public=True, form=True, per_minute=5)

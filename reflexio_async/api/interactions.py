@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from reflexio_async.core import wire
 from reflexio_async.core.wire import Answer, Endpoint, model, picked
-from reflexio_async.errors import APIConnectionError, NotFound, RequestRefused, ServerError
+from reflexio_async.errors import NotFound, RequestRefused
 from reflexio_async.models.base import Empty
 from reflexio_async.models.identity import ServerVersion
 from reflexio_async.models.interactions import (
@@ -23,6 +23,9 @@ from reflexio_async.models.interactions import (
 from reflexio_async.routing.route import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reflexio_async.models.interactions import InteractionData
     from reflexio_async.routing.runtime import Runtime
 
 _ALREADY = "already exists"
@@ -46,21 +49,18 @@ async def publish_once(
     if ours:
         request = request.model_copy(update={"request_id": uuid4().hex})
     settings = runtime.settings.with_options(raise_on_refusal=True)
-    call = partial(runtime.pipeline.call, endpoint, request, answer, settings, patience=patience)
-    safe = runtime.knowledge.insert_once or False
-    sent_before = False
     try:
-        try:
-            receipt = await call(repeatable=safe)
-        except (APIConnectionError, ServerError) as error:
-            if safe or not error.outcome_unknown or not await _inserts_once(runtime):
-                raise
-            sent_before = True
-            receipt = await call(repeatable=True)
+        receipt = await runtime.pipeline.call(
+            endpoint,
+            request,
+            answer,
+            settings,
+            patience=patience,
+            repeatable=runtime.knowledge.insert_once or partial(_inserts_once, runtime),
+        )
     except RequestRefused as refusal:
-        text = wire.refusal_text(refusal.response)
-        repeated = sent_before or refusal.attempts > 1
-        if repeated and _ALREADY in text and (ours or await _stored_as(runtime, request)):
+        already = refusal.repeated and _ALREADY in wire.refusal_text(refusal.response)
+        if already and (ours or await _stored_as(runtime, request)):
             return PublishUserInteractionResponse(
                 success=True,
                 message="Stored by an earlier try of this call, whose answer was lost",
@@ -68,17 +68,18 @@ async def publish_once(
             )
         if runtime.settings.raise_on_refusal:
             raise
-        return refusal.response  # type: ignore[no-any-return]  # what this row's answer decodes to
+        return cast("PublishUserInteractionResponse", refusal.response)
     if receipt.request_id is not None:
         runtime.knowledge.insert_once = True
     return receipt
 
 
-async def _inserts_once(runtime: Runtime) -> bool:
+async def _inserts_once(runtime: Runtime, seconds: float) -> bool:
     """Whether this server knows request ids: those that tell their version do."""
     if runtime.knowledge.insert_once is None:
+        settings = runtime.settings.with_options(timeout=seconds)
         try:
-            await runtime.pipeline.call(_VERSION, Empty(), model(ServerVersion), runtime.settings)
+            await runtime.pipeline.call(_VERSION, Empty(), model(ServerVersion), settings)
         except NotFound:
             runtime.knowledge.insert_once = False
         else:
@@ -90,14 +91,21 @@ async def _stored_as(runtime: Runtime, request: PublishUserInteractionRequest) -
     """Whether what is stored under the caller's own id is this request, not an earlier one."""
     row = InteractionsAPI.get_requests
     found = await row.send(runtime, GetRequestsRequest(request_id=request.request_id))
+    told = [(turn.role, turn.content) for turn in _as_models(request.interactions)]
     return any(
         stored.request.request_id == request.request_id
         and stored.request.user_id == request.user_id.strip()
         and session.session_id == request.session_id.strip()
-        and len(stored.interactions) <= len(request.interactions)
+        # The server drops turns that say nothing.
+        and {(turn.role, turn.content) for turn in stored.interactions} <= set(told)
         for session in found.sessions
         for stored in session.requests
     )
+
+
+def _as_models(turns: Iterable[InteractionData | Mapping[str, Any]]) -> Iterable[InteractionData]:
+    # Validation has made models of them all; the mapping is there for those who write them.
+    return cast("Iterable[InteractionData]", turns)
 
 
 class InteractionsAPI:

@@ -66,7 +66,7 @@ class StatusQuestions:
         )
         if answer.operation_status is None and not (answer.msg or "").startswith("No operation found"):
             # Between the claim of the slot and its first write the server cannot tell (fact).
-            refusal = refusal_of(endpoint, answer, attempts=1)
+            refusal = refusal_of(endpoint, answer)
             if refusal is not None:
                 raise refusal
         return answer.operation_status

@@ -7,7 +7,7 @@ import logging
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import anyio
 
@@ -42,7 +42,10 @@ _UNREAD_OUTCOMES = 1024  # that a streamed batch holds for a slow reader before 
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """How far a batch is; ``total`` and ``eta_seconds`` are None where they cannot be known."""
+    """How far a batch is; ``total`` and ``eta_seconds`` are None where they cannot be known.
+
+    ``waiting`` says in words why nothing moves right now, if the reason is a rate limit.
+    """
 
     total: int | None
     done: int
@@ -50,6 +53,7 @@ class BatchProgress:
     counts: dict[str, int]
     seconds: float
     eta_seconds: float | None
+    waiting: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,23 @@ class Attempt(Generic[T]):
     job: Job[T] | None = None
 
 
+class Limit(Protocol):
+    """What a batch may know of the rate limit it is under."""
+
+    @property
+    def limit(self) -> object | None:
+        """So many in so much time, once learned."""
+        ...
+
+    def opens_in(self) -> float:
+        """Seconds until the next may be sent."""
+        ...
+
+    def seconds_for(self, hits: int) -> float | None:
+        """Seconds until so many more can have been sent; None while no limit is known."""
+        ...
+
+
 @dataclass(frozen=True)
 class Work(Generic[K, T]):
     """What a batch does with each item, and between which bounds."""
@@ -89,7 +110,7 @@ class Work(Generic[K, T]):
     carry_out: Callable[[Any, Attempt[T]], Awaitable[None]]
     width: int
     per_minute: int | None
-    items_per_second: Callable[[], float | None]
+    limit: Limit
     fail_fast: bool = False
     on_progress: Callable[[BatchProgress], None] | None = None
     finish: Callable[[], Awaitable[Any]] | None = None
@@ -134,10 +155,21 @@ class Batch(Generic[K, T]):
         total = self._items.total
         eta = None
         if total is not None and total > done:
-            rate = self._work.items_per_second() or (done / seconds if done and seconds else None)
-            eta = (total - done) / rate if rate else None
+            # Once a limit is known it decides; what was measured until then was the first window only.
+            eta = self._work.limit.seconds_for(total - done)
+            if eta is None and done:
+                eta = (total - done) * seconds / done
         counts = {state.value: count for state, count in self._counts.items()}
-        return BatchProgress(total, done, len(self._attempts), counts, seconds, eta)
+        opens_in = self._work.limit.opens_in()
+        waiting = None
+        if 0 < opens_in < math.inf:
+            waiting = f"the limit of {self._work.limit.limit} opens in {opens_in:.0f} s"
+        return BatchProgress(total, done, len(self._attempts), counts, seconds, eta, waiting)
+
+    @property
+    def upgrade(self) -> Any:
+        """The answer of the promotion asked for by ``upgrade=True``, once it was made."""
+        return self._report.upgrade
 
     def stop(self) -> None:
         """Start nothing more. Queued starts are withdrawn, and what runs at the server is still awaited."""

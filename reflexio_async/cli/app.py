@@ -8,7 +8,7 @@ import reflexio_async
 from reflexio_async.cli import demo as demonstration
 from reflexio_async.cli import jobs as jobs_
 from reflexio_async.cli import output
-from reflexio_async.cli.inputs import read_text, read_users
+from reflexio_async.cli.inputs import check_text, read_text, read_users
 from reflexio_async.cli.options import ApiKey, PollInterval, Url, Verbose, WaitTimeout
 from reflexio_async.cli.publish import Publish, Whoami
 from reflexio_async.cli.rerun import Rerun
@@ -19,7 +19,13 @@ from reflexio_async.errors import InvalidRequest
 
 def _group(about: str) -> typer.Typer:
     # No tracebacks of typer's: they show local variables, and one of them may be a key.
-    return typer.Typer(help=about, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True)
+    return typer.Typer(
+        help=about,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+    )
 
 
 app = _group("Agent memory on a Reflexio server: publish, rerun, wait, and lose nothing.")
@@ -123,12 +129,14 @@ def _user_ids(file: str | None, ids: list[str]) -> list[str]:
         refuse("give the users by --users or by --user, not by both")
     if file is None and not ids:
         refuse("whose profiles? name a file with --users, or users with --user")
-    if file is None:
-        return ids
     try:
-        return read_users(file)
+        if file is not None:
+            return read_users(file)
+        for user_id in ids:
+            check_text(user=user_id)
     except InvalidRequest as error:
         refuse(error)
+    return ids
 
 
 @app.command()
@@ -139,7 +147,7 @@ def publish(
     text: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TEXT]", show_default=False, help="What was said; standard input when absent or -."
+            metavar="TEXT", show_default=False, help="What was said; standard input when absent or -."
         ),
     ] = None,
     role: Annotated[str, typer.Option(metavar="NAME", help="Who said it: user, assistant, …")] = "user",
@@ -155,6 +163,7 @@ def publish(
 ) -> None:
     """Store one thing that was said, and print the id of the request it is stored under."""
     try:
+        check_text(user=user, session=session, role=role, text=text)
         said = read_text(text)
     except InvalidRequest as error:
         refuse(error)

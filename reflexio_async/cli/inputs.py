@@ -34,6 +34,13 @@ def read_users(source: str) -> list[str]:
     return ids
 
 
+def check_text(**named: str | None) -> None:
+    """Refuse what the shell passed on though it is not text, which no request could carry."""
+    for name, value in named.items():
+        if value is not None and any(category(char) == "Cs" for char in value):
+            _refuse(f"{name}: not UTF-8 text")
+
+
 def read_text(given: str | None) -> str:
     """``given``, or all of standard input when it is ``-`` or absent."""
     if given is not None and given != "-":

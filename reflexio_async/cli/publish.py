@@ -30,7 +30,7 @@ class Whoami:
             url = client.runtime.settings.base_url
         storage = answer.storage_label or answer.storage_type or "not configured"
         for name, value in (("server", url), ("organisation", answer.org_id), ("storage", storage)):
-            output.say(to, f"{name + ':':<14}{value}")
+            output.say(to, f"{name}: {value}")
         return OK
 
 

@@ -89,11 +89,8 @@ class Rerun:
                     if self.json_lines:
                         output.write_line(outcome.to_json())
         except asyncio.CancelledError:
-            ended = counted([outcome.state for outcome in outcomes])
-            rest = len(self.users) - len(outcomes)
-            output.say(
-                people, f"left at once: {ended}, {rest} unknown; what runs goes on at the server", "yellow"
-            )
+            ended = f"{len(outcomes)} of {len(self.users)} had ended"
+            output.say(people, f"left at once: {ended}; what runs goes on at the server", "yellow")
             raise
         return outcomes
 
@@ -133,7 +130,7 @@ async def _promote(client: AsyncReflexioClient, people: Console, *, all_complete
 
 
 def _in_words(plan: BatchPlan) -> str:
-    text = f"{plan.total} users to rerun, one after another"
+    text = f"{plan.total} user{'s' if plan.total != 1 else ''} to rerun"
     if plan.per_minute is not None and plan.seconds:
         text += (
             f": about {output.duration(plan.seconds)} where a server begins {plan.per_minute} a minute (the "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,8 @@ class Serve:
         try:
             await box.start()
         except OSError as error:
-            output.complain(
-                f"cannot listen on port {self.port}: {error.strerror or error} (--port 0 picks a free one)"
-            )
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            output.complain(f"cannot listen on port {self.port}: {reason} (--port 0 picks a free one)")
             return BAD_INPUT
         try:
             output.say(

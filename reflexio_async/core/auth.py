@@ -19,6 +19,8 @@ class Credentials:
         self._header = _bearer(token)
         self._sign_in: Callable[[], Awaitable[Secret]] | None = None
         self._renewing = asyncio.Lock()
+        self._failures: int = 0
+        self._last_failure: Exception | None = None
 
     @property
     def header(self) -> str | None:
@@ -32,16 +34,28 @@ class Credentials:
     async def renew(self, refused: str | None) -> bool:
         """Replace the token behind the header ``refused``; True when another one is now in use.
 
-        Calls refused together share one login. An error of the login itself is raised.
+        Calls refused together share one login, and its error if it fails.
         """
+        failures_before = self._failures
         async with self._renewing:
             if self._header != refused:
                 return True
             if self._sign_in is None:
                 return False
-            self._token = await self._sign_in()
+            if self._failures != failures_before and self._last_failure is not None:
+                raise self._last_failure.with_traceback(None)
+            try:
+                self._token = await self._sign_in()
+            except Exception as error:
+                self._failures += 1
+                self._last_failure = error
+                raise
             self._header = _bearer(self._token)
             return True
+
+    def redacted(self, text: str) -> str:
+        """``text`` without the token, should a server have echoed it."""
+        return text.replace(self._token.reveal(), "***") if self._token else text
 
     def __repr__(self) -> str:
         return f"Credentials({'signed in' if self._token else 'anonymous'})"

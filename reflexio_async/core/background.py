@@ -40,8 +40,11 @@ class BackgroundCall(Generic[T]):
 
     async def result(self) -> T:
         """The answer. Cancelling this wait leaves the call on its way."""
-        self._seen = True
-        return await asyncio.shield(self._task)
+        try:
+            return await asyncio.shield(self._task)
+        finally:
+            # A wait that was cancelled has seen nothing: a failure after it must still be reported.
+            self._seen = self._task.done()
 
     def __repr__(self) -> str:
         return f"<BackgroundCall {self._what} {'done' if self.done() else 'under way'}>"

@@ -91,6 +91,15 @@ class Gate:
             wait = max(wait, math.inf if self._window_end is None else self._window_end - now)
         return wait
 
+    def seconds_for(self, hits: int) -> float | None:
+        """Seconds until so many more calls can have been sent; None while no limit is known."""
+        if self.limit is None or hits <= 0:
+            return None
+        opens_in = self.opens_in()
+        free_now = 0 if opens_in > 0 else self.limit.hits - self._used
+        windows_after = max(0, math.ceil((hits - free_now) / self.limit.hits) - (opens_in > 0))
+        return (0.0 if math.isinf(opens_in) else opens_in) + windows_after * self.limit.period
+
     def try_enter(self) -> int | None:
         """A ticket for one call, or None when the limit is used up (or others are already waiting)."""
         if self._turn.locked():

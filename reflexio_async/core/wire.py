@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from reflexio_async.core.retry import retry_after
 from reflexio_async.errors import (
@@ -160,7 +161,7 @@ def encode(endpoint: Endpoint, request: BaseModel) -> WireRequest:
         for name, wire_name, place in places:
             value = getattr(request, name)
             if place is _Place.PATH:
-                in_path[name] = quote(str(value), safe="")
+                in_path[name] = _path_segment(name, str(value))
             elif name in request.model_fields_set and value is not None:
                 query.append((wire_name, _in_query(value)))
         if in_path:
@@ -172,11 +173,23 @@ def encode(endpoint: Endpoint, request: BaseModel) -> WireRequest:
         body = urlencode(request.model_dump(mode="json")).encode()
         content_type = "application/x-www-form-urlencoded"
     elif endpoint.method != "GET":
-        body = request.__pydantic_serializer__.to_json(
-            request, by_alias=True, exclude_unset=True, exclude=_elsewhere(request_type, endpoint.path)
-        )
+        try:
+            body = request.__pydantic_serializer__.to_json(
+                request, by_alias=True, exclude_unset=True, exclude=_elsewhere(request_type, endpoint.path)
+            )
+        except PydanticSerializationError as error:
+            message = f"{endpoint.method} {endpoint.path}: the request cannot be written as JSON: {error}"
+            raise InvalidRequest(message) from None
         content_type = "application/json"
     return WireRequest(endpoint.method, path, target, body, content_type)
+
+
+def _path_segment(name: str, value: str) -> str:
+    if value in ("", ".", ".."):
+        # Servers and proxies resolve dots even when they are percent-encoded.
+        message = f"{name} must be an id, not {value!r}"
+        raise InvalidRequest(message)
+    return quote(value, safe="")
 
 
 def _in_query(value: object) -> str:
@@ -193,13 +206,13 @@ def decode(endpoint: Endpoint, answer: Answer[Res], response: WireResponse) -> R
         raise _unexpected_body(endpoint, response, error) from None
 
 
-def refusal_of(endpoint: Endpoint, value: Any, attempts: int) -> RequestRefused | None:
+def refusal_of(endpoint: Endpoint, value: Any) -> RequestRefused | None:
     """The error for an answer that says ``success: false``."""
     if getattr(value, "success", True) is not False:
         return None
     text = refusal_text(value)
     message = f"{endpoint.method} {endpoint.path} was refused: {text or 'the server gave no reason'}"
-    return RequestRefused(message, response=value, attempts=attempts)
+    return RequestRefused(message, response=value)
 
 
 def refusal_text(value: Any) -> str:
@@ -208,15 +221,26 @@ def refusal_text(value: Any) -> str:
     return _clipped(text.splitlines()[-1] if text.startswith("Traceback") else text)
 
 
-def error_for(endpoint: Endpoint, request: WireRequest, response: WireResponse, now: float) -> Exception:
-    """The typed error of an answer that is not a 2xx; ``now`` in epoch seconds."""
+def error_for(
+    endpoint: Endpoint,
+    request: WireRequest,
+    response: WireResponse,
+    *,
+    now: float,
+    redact: Callable[[str], str] = str,
+) -> APIStatusError | UnexpectedResponse:
+    """The typed error of an answer that is not a 2xx.
+
+    ``now`` is in epoch seconds; ``redact`` takes secrets out of what the server said.
+    """
     status, call = response.status, f"{request.method} {request.path}"
     if not 400 <= status < 600:
         location = response.headers.get("Location")
-        what = f"a redirect to {location}" if location else "an answer this API never gives"
+        what = f"a redirect to {redact(location)}" if location else "an answer this API never gives"
         message = f"{call}: {response.url} answered {status}, {what}; {_WHERE}"
         return UnexpectedResponse(message, url=response.url, status=status)
     said, nothing_admitted = _what_it_said(response)
+    said = redact(said)
     message = f"{call} answered {status}" + (f": {said}" if said else "") + _next_step(status, said, endpoint)
     error_type: type[APIStatusError] = STATUS_ERRORS.get(
         status, ServerError if status >= 500 else APIStatusError

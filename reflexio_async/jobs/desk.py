@@ -47,6 +47,7 @@ class JobDesk:
         self._lanes: dict[str, Lane] = {}
         self._concurrency = settings.concurrency
         self._outage = settings.timeout
+        self._tries = settings.retry.max_attempts
         # learning_status is limited to 120 a minute for all requests together (contract).
         self._learning_cap = Cap(self._poller, concurrency=8, per_second=2.0)
 
@@ -114,7 +115,14 @@ class JobDesk:
     def _lane(self, service: str) -> Lane:
         lane = self._lanes.get(service)
         if lane is None:
-            lane = Lane(self._poller, self._server, service, width=self._concurrency, outage=self._outage)
+            lane = Lane(
+                self._poller,
+                self._server,
+                service,
+                width=self._concurrency,
+                outage=self._outage,
+                tries=self._tries,
+            )
             self._lanes[service] = lane
         return lane
 

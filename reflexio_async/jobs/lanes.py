@@ -19,7 +19,7 @@ from reflexio_async.errors import (
     JobFailed,
     JobLost,
     RateLimited,
-    ReflexioError,
+    RequestRefused,
 )
 from reflexio_async.jobs import kinds
 from reflexio_async.jobs.kinds import Dialect, SlotKind
@@ -101,12 +101,16 @@ class SlotRecord(Record[Any]):
 class Lane(Source):
     """The starts and the latest operation of one service."""
 
-    def __init__(self, poller: Poller, server: Server, service: str, *, width: int, outage: float) -> None:
+    def __init__(
+        self, poller: Poller, server: Server, service: str, *, width: int, outage: float, tries: int
+    ) -> None:
         super().__init__(poller, service, interval=kinds.PROFILE_RERUN.interval)
         self._server = server
         self._service = service
         self.width = width
         self._outage = outage
+        self._tries = tries
+        self._reached = False  # whether this server has ever told its status
         self._clock = poller.clock
         self._background = poller.background
         self.dialect: Dialect | None = None
@@ -128,7 +132,7 @@ class Lane(Source):
         if self.dialect is not Dialect.SYNCHRONOUS:
             before_it += len(self._running)
         self._queue.append(job)
-        if self._worker is None:
+        if not self.busy:
             self._worker = self._background.spawn(self._work(), name=f"lane {self._service}")
             self._worker.add_done_callback(self._worker_ended)
         self._news.set()
@@ -150,11 +154,11 @@ class Lane(Source):
     @property
     def busy(self) -> bool:
         """Whether starts are queued or on their way."""
-        return self._worker is not None
+        return self._worker is not None and not self._worker.done()
 
     async def drained(self) -> None:
         """Wait until every queued start has been sent and answered."""
-        if self._worker is not None:
+        if self._worker is not None and self.busy:
             await asyncio.wait([self._worker])
 
     def abandon(self, reason: str) -> list[str]:
@@ -238,47 +242,54 @@ class Lane(Source):
             job.settle()
 
     async def _start(self, job: SlotRecord) -> None:
-        before = self._latest
         job.attempts += 1
         try:
-            assert job.send is not None  # noqa: S101  # queued jobs have one
+            await self._send(job, self._latest)
+        except asyncio.CancelledError:
+            self._lost(job, "the client was closed while its start was being answered; it may have begun")
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to the caller of the start
+            self._failed_to_start(job, error)
+        finally:
+            self._sending.discard(job)
+            self._news.set()
+
+    async def _send(self, job: SlotRecord, before: OperationStatusInfo | None) -> None:
+        assert job.send is not None  # noqa: S101  # queued jobs have one
+        try:
             answer = await job.send()
         except RateLimited as error:
             # Nothing was admitted. The limit is known now, so the lane waits for it to open.
             self._requeue(job)
             if job.quota is not None and job.quota.opens_in() <= 0:
                 await self._clock.sleep(error.retry_after or _FRESH)
+        except RequestRefused as refusal:
+            self._refused(job, refusal.response, refusal)
         except (APIConnectionError, APIStatusError) as error:
-            if error.outcome_unknown:
-                await self._resolve(job, before, error)
-            else:
-                self._failed_to_start(job, error)
-        except ReflexioError as error:
-            self._failed_to_start(job, error)
-        except asyncio.CancelledError:
-            self._lost(job, "the client was closed while its start was being answered; it may have begun")
-            raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to the caller of the start
-            self._failed_to_start(job, error)
+            if not error.outcome_unknown:
+                raise
+            await self._resolve(job, before, error)
         else:
             self._answered(job, before, answer)
-        finally:
-            self._sending.discard(job)
-            self._news.set()
+
+    def _refused(self, job: SlotRecord, answer: Any, refusal: RequestRefused | None) -> None:
+        text = answer.msg or ""
+        if _BUSY in text:
+            logger.info("%s: the slot was taken by someone else; waiting for it", self._service)
+            self._observed_at = None
+            self._requeue(job)
+        elif refusal is not None:
+            self._failed_to_start(job, refusal)
+        else:
+            # A client with raise_on_refusal=False wants it as an answer.
+            job.finish(JobStatus(JobState.FAILED, message=text, error=text), result=answer)
+            job.settle()
 
     def _answered(self, job: SlotRecord, before: OperationStatusInfo | None, answer: Any) -> None:
-        kind = job.slot_kind
         if not answer.success:
-            text = answer.msg or ""
-            if _BUSY in text:
-                logger.info("%s: the slot was taken by someone else; waiting for it", self._service)
-                self._observed_at = None
-                self._requeue(job)
-            else:
-                # The pipeline raises refusals; one that arrives here is wanted as an answer.
-                job.finish(JobStatus(JobState.FAILED, message=text, error=text), result=answer)
-                job.settle()
+            self._refused(job, answer, None)
             return
+        kind = job.slot_kind
         dialect = kind.dialect_of(answer)
         if kind.mode is None:
             self.dialect = dialect
@@ -350,6 +361,7 @@ class Lane(Source):
         self._latest = info
         self._observed_at = self._clock.now()
         self._failing_since = None
+        self._reached = True
         for job in list(self._running):
             if info is not None:
                 self._hear_of(job, info)
@@ -364,7 +376,11 @@ class Lane(Source):
             job.last_probe_error = error
         if self._failing_since is None:
             self._failing_since = now
-        if transient and now - self._failing_since < self._outage:
+        # A server that never answered is rather a wrong address than an outage.
+        patient = now - self._failing_since < self._outage if self._reached else self.failures < self._tries
+        if transient and patient:
+            if self._reached:
+                self._settle_all()
             return
         # Without the status no start may be sent; a transient failure leaves the waiters their own timeouts.
         self._failing_since = None
@@ -467,7 +483,6 @@ class Lane(Source):
         return f"{job.kind.name} {job.id or ''}({wanted})"
 
     def _worker_ended(self, task: asyncio.Task[None]) -> None:
-        self._worker = None
         if not task.cancelled() and (error := task.exception()) is not None:
             self.failed(error if isinstance(error, Exception) else RuntimeError(str(error)), transient=False)
 

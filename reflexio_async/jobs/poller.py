@@ -47,7 +47,6 @@ class Cap:
 
     def pump(self) -> None:
         """Start what the cap allows now."""
-        self._timer = None
         while self._due and self._active < self._concurrency:
             if self._per_second is not None and not self._take_token(self._per_second):
                 return
@@ -66,8 +65,13 @@ class Cap:
             self._tokens -= 1.0
             return True
         if self._timer is None:
-            self._timer = self._poller.clock.call_at(now + (1.0 - self._tokens) / per_second, self.pump)
+            # A whole token later: waiting for the missing part could be too little to move the clock.
+            self._timer = self._poller.clock.call_at(now + 1.0 / per_second, self._refilled)
         return False
+
+    def _refilled(self) -> None:
+        self._timer = None
+        self.pump()
 
 
 class Poller:
@@ -92,7 +96,8 @@ class Source:
         self._default_waiters = 0
         self._since = poller.clock.now()  # what the next interval is counted from
         self._eager = EAGER
-        self._failures = 0
+        self.failures = 0
+        """How many probes in a row have failed."""
         self._timer: Timer | None = None
         self._due_at = 0.0
         self._probing = False
@@ -140,7 +145,7 @@ class Source:
 
     def ask_now(self) -> None:
         """What is known is too old to act upon: ask at once, unless the last probe failed."""
-        if not self._failures:
+        if not self.failures:
             self._since = -math.inf
             self._schedule()
 
@@ -154,12 +159,12 @@ class Source:
         try:
             await self.probe()
         except _TRANSIENT as error:
-            self._failures += 1
+            self.failures += 1
             self.failed(error, transient=True)
         except Exception as error:  # noqa: BLE001  # whatever it is, the waiters must hear of it
             self.failed(error, transient=False)
         else:
-            self._failures = 0
+            self.failures = 0
         finally:
             self._probing = False
             cap.release()
@@ -172,8 +177,8 @@ class Source:
         wait = min(self._given, default=self._interval)
         if self._default_waiters:
             wait = min(wait, self._eager)
-        if self._failures:
-            wait = max(wait, min(_LONGEST_PAUSE, EAGER * 2.0 ** min(self._failures, 10)))
+        if self.failures:
+            wait = max(wait, min(_LONGEST_PAUSE, EAGER * 2.0 ** min(self.failures, 10)))
         due_at = max(self._since + wait, self._poller.clock.now())
         if self._timer is not None:
             if self._due_at <= due_at:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from reflexio_async.errors import JobFailed
+from reflexio_async.errors import InvalidRequest, JobFailed
 from reflexio_async.jobs.poller import Source
 from reflexio_async.jobs.record import Record
 from reflexio_async.jobs.status import JobState, JobStatus
@@ -68,4 +68,4 @@ class SingleSource(Source, Generic[T]):
     async def cancel(self) -> None:
         """There is no way to stop it."""
         message = f"a {self.record.kind.name} job cannot be cancelled"
-        raise NotImplementedError(message)
+        raise InvalidRequest(message)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -45,11 +47,23 @@ def _not_blank(value: str) -> str:
     return value
 
 
+def _plain_json(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        message = f"must be plain JSON: {error}"
+        raise ValueError(message) from None
+    return value
+
+
 UtcDatetime = Annotated[datetime, AfterValidator(_aware_utc)]
 """Leaves as aware UTC, naive meaning UTC: the server answers 500 when naive and aware meet."""
 
 NotBlank = Annotated[str, AfterValidator(_not_blank)]
 """The server strips ids, and takes an empty ``user_id`` for "all users"."""
+
+JsonObject = Annotated[Mapping[str, Any], AfterValidator(_plain_json)]
+"""Checked here: a NaN would become null on the way, and other objects have no JSON."""
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._:-]{0,127})?$")]
 """Where interactions came from: lower case, digits and ``. _ : -``, at most 128 characters."""

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from reflexio_async.models.base import (
     AtLeastOne,
+    JsonObject,
     NotBlank,
     Query,
     RequestModel,
@@ -24,7 +25,7 @@ class ToolUsed(RequestModel):
 
     tool_name: str
     status: str = ""
-    tool_data: Mapping[str, Any] = Field(default_factory=dict)
+    tool_data: JsonObject = Field(default_factory=dict[str, Any])
 
 
 class Citation(RequestModel):

@@ -1,0 +1,99 @@
+"""Running commands, and a sandbox for them in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from reflexio_async.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Generator
+
+    from typer.testing import Result
+
+COMMAND = [sys.executable, "-W", "error", "-m", "reflexio_async.cli"]
+
+
+class Run(Protocol):
+    """Runs one command in this process."""
+
+    def __call__(self, *args: str, stdin: str | bytes | None = None) -> Result: ...
+
+
+class Start(Protocol):
+    """Starts one command in a process that does not outlive the test."""
+
+    def __call__(self, *args: str, **environment: str) -> Process: ...
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait, ten seconds at most, until it holds."""
+    for _ in range(200):
+        if condition():
+            return
+        time.sleep(0.05)
+    pytest.fail("it never came to that")
+
+
+@contextmanager
+def sandbox_in_thread(**options: Any) -> Generator[Sandbox]:
+    """A sandbox that commands with loops of their own can talk to."""
+    ready = threading.Event()
+    boxes: list[tuple[Sandbox, asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def serve() -> None:
+        async with Sandbox(**options) as box:
+            closing = asyncio.Event()
+            boxes.append((box, asyncio.get_running_loop(), closing))
+            ready.set()
+            await closing.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        box, loop, closing = boxes[0]
+        yield box
+        loop.call_soon_threadsafe(closing.set)
+    finally:
+        thread.join(10)
+
+
+class Process:
+    """A command in a process of its own."""
+
+    def __init__(self, *args: str, **environment: str) -> None:
+        self.child = subprocess.Popen(
+            [*COMMAND, *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        )
+
+    def signal(self, number: signal.Signals) -> None:
+        self.child.send_signal(number)
+
+    def wait_for(self, words: str) -> None:
+        """Read stderr until a line has ``words`` in it."""
+        assert self.child.stderr is not None
+        for line in self.child.stderr:
+            if words in line:
+                return
+        pytest.fail(f"never said {words!r}")
+
+    def end(self) -> tuple[int, str, str]:
+        """Exit code, rest of stdout, rest of stderr."""
+        out, err = self.child.communicate(timeout=60)
+        return self.child.returncode, out, err

@@ -1,0 +1,118 @@
+"""Whatever is wrong with what a command is given: one clear line, exit code 2, nothing sent."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.commands import Run
+
+
+def refused(run: Run, *args: str, stdin: str | bytes | None = None) -> str:
+    done = run(*args, stdin=stdin)
+    assert done.exit_code == 2, done.output
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.endswith("\n")
+    assert done.stderr.count("\n") == 1
+    return done.stderr.removeprefix("error: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "FILE: no user ids in it; put one on each line"),
+        (b"# a\n\n  \n", "FILE: no user ids in it; put one on each line"),
+        (b"a\nb\n\n#a\n a\n", "FILE, line 5: 'a' is already on line 1; list each user once"),
+        (b"a\nb\xfc\n", "FILE, line 2: not UTF-8 text (invalid start byte at byte 2 of the line)"),
+        ("a\n".encode("utf-16"), "FILE, line 1: not UTF-8 text (invalid start byte at byte 1 of the line)"),
+        (
+            b"a\nb\tBob\n",
+            r"FILE, line 2: 'b\tBob' holds a control character; one id per line, nothing else",
+        ),
+    ],
+)
+def test_a_bad_users_file(run: Run, tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "users.txt"
+    file.write_bytes(content)
+    assert refused(run, "rerun", "--users", str(file)) == said.replace("FILE", str(file))
+    assert refused(run, "rerun", "--users", "-", stdin=content) == said.replace("FILE", "standard input")
+
+
+def test_a_users_file_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
+    missing = tmp_path / "none.txt"
+    assert (
+        refused(run, "rerun", "--users", str(missing))
+        == f"{missing}: cannot be read: No such file or directory"
+    )
+    assert refused(run, "rerun", "--users", str(tmp_path)) == f"{tmp_path}: cannot be read: Is a directory"
+    assert refused(run, "rerun", "--users", "a\0b").startswith("'a\\x00b': cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "whose profiles?"),
+        (["--user=a", "--users=-"], "not by both"),
+        (["--user=a", "--user=a"], "user_ids[1]: 'a' is already at [0]"),
+        (["--user="], "user_id: must not be empty"),
+        (["--user=a\udcff"], "user: not UTF-8 text"),
+        (["--user=a", "--poll-interval=0"], "poll_interval must be more than zero seconds"),
+        (["--user=a", "--poll-interval=-1"], "poll_interval must be more than zero seconds"),
+        (["--user=a", "--poll-interval=nan"], "poll_interval must be a finite number"),
+        (["--user=a", "--wait-timeout=inf"], "wait_timeout must be a finite number"),
+        (["--user=a", "--concurrency=0"], "concurrency must be a whole number of at least 1"),
+        (["--user=a", "--source=No Source"], "source: "),
+        (["--user=a", "--url=localhost:8061"], "must start with http:// or https://"),
+        (["--user=a", "--url=http://"], "has no usable host and port"),
+        (["--user=a", "--url=http://x:99999"], "url_endpoint"),
+    ],
+)
+def test_bad_options_of_rerun(run: Run, args: list[str], said: str) -> None:
+    assert said in refused(run, "rerun", *args)
+
+
+def test_secrets_are_not_shown_with_the_complaint(run: Run) -> None:
+    assert "hunter2" not in refused(run, "whoami", "--url", "http://me:hunter2@host")
+    assert "hunter2" not in refused(run, "whoami", "--api-key", "hunter2\n'")
+
+
+def test_nothing_to_publish(run: Run) -> None:
+    who = ("publish", "--user", "u", "--session", "s")
+    assert "text is empty" in refused(run, *who, " ")
+    assert "text is empty" in refused(run, *who, stdin="\n")
+    assert "not UTF-8" in refused(run, *who, "-", stdin=b"\xff")
+    assert "user_id: must not be empty" in refused(run, "publish", "--user", " ", "--session", "s", "hello")
+    assert "session: not UTF-8" in refused(run, "publish", "--user", "u", "--session", "\udcff", "hello")
+
+
+def test_a_token_that_is_none(run: Run) -> None:
+    assert "not a job token" in refused(run, "jobs", "wait", "nonsense")
+    elsewhere = '{"v":1,"kind":"profile_rerun","url":"http://elsewhere","id":"x"}'
+    assert "it belongs to http://elsewhere" in refused(run, "jobs", "cancel", elsewhere)
+    unknown = '{"v":1,"kind":"learning","url":"http://127.0.0.1:9","id":"x"}'
+    assert "cannot be cancelled" in refused(run, "jobs", "cancel", unknown)
+
+
+def test_options_that_do_not_exist(run: Run) -> None:
+    assert run("rerun", "--nonsense").exit_code == 2
+    assert run("nonsense").exit_code == 2
+    assert run("sandbox", "--dialect", "latin").exit_code == 2
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_without_its_libraries_the_command_says_what_to_install(missing: str) -> None:
+    program = f"import sys; sys.modules[{missing!r}] = None; from reflexio_async.cli import main; main()"
+    args = [sys.executable, "-c", program]
+    done = subprocess.run(args, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: the command line needs {missing}, which is not installed: "
+        'python -m pip install "reflexio-async[cli]"\n'
+    )

@@ -1,0 +1,163 @@
+"""``rerun``: outcomes, exit codes, and what it says."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reflexio_async.sandbox import Sandbox, faults
+from tests.cli.commands import sandbox_in_thread
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.commands import Run
+
+RERUN = ("POST", "/api/rerun_profile_generation")
+
+
+def lines_of(stdout: str) -> dict[str, dict[str, Any]]:
+    return {row["key"]: row for row in map(json.loads, stdout.splitlines())}
+
+
+def test_completes_everybody_named_in_a_file(run: Run, box: Sandbox, tmp_path: Path) -> None:
+    users = tmp_path / "users.txt"
+    users.write_bytes(b"\xef\xbb\xbfu1\r\n\n  # not u9\n u2 \nu3\nu4")
+    done = run("rerun", "--users", str(users), "--url", box.url)
+    assert (done.exit_code, done.stdout) == (0, "4 completed\n")
+    assert "4 users to rerun" in done.stderr
+    assert "reruns: 4 of 4 done" in done.stderr
+    assert box.count(*RERUN, 200) == box.count(*RERUN) == len(box.operations()) == 4
+
+
+def test_reads_users_from_standard_input(run: Run, box: Sandbox) -> None:
+    assert run("rerun", "--users", "-", "--url", box.url, stdin="u1\nu2\n").stdout == "2 completed\n"
+
+
+def test_takes_single_users_and_the_address_from_the_environment(
+    run: Run, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFLEXIO_API_URL", box.url)
+    assert run("rerun", "--user", "u1", "--user", "u2").stdout == "2 completed\n"
+
+
+def test_goes_on_when_some_fail_and_lists_those(run: Run) -> None:
+    with sandbox_in_thread(failing_users=["u2"]) as box:
+        for user_id in ("u1", "u2", "u3"):
+            box.seed(user_id, "hello")
+        done = run("rerun", *("--user=u1", "--user=u2", "--user=[red]u9", "--user=u3"), "--url", box.url)
+    assert done.exit_code == 1
+    assert "2 completed, 2 failed" in done.stdout
+    rows = [line.split()[:2] for line in done.stdout.splitlines() if " failed " in line]
+    assert rows == [["u2", "failed"], ["[red]u9", "failed"]]
+    assert "Generation failed for 1 user(s)" in done.stdout
+
+
+def test_writes_one_json_object_per_user_and_nothing_else_to_stdout(run: Run, box: Sandbox) -> None:
+    done = run("rerun", "--user", "u1", "--user", "nobody-ü", "--json", "--url", box.url)
+    outcomes = lines_of(done.stdout)
+    assert done.exit_code == 1
+    assert outcomes["u1"]["state"] == "completed"
+    assert outcomes["u1"]["result"]["profiles_generated"] == 1
+    assert outcomes["nobody-ü"]["error"]["type"] == "JobFailed"
+    assert "1 completed, 1 failed" in done.stderr
+
+
+def test_says_beforehand_how_long_it_may_take(run: Run, box: Sandbox) -> None:
+    users = [f"--user=u{number}" for number in range(11)]
+    said = run("rerun", *users, "--url", box.url).stderr
+    assert "11 users to rerun: about 2 min where a server begins 5 a minute" in said
+
+
+def test_promotes_once_when_all_completed(run: Run, box: Sandbox) -> None:
+    done = run("rerun", "--user", "u1", "--user", "u2", "--upgrade", "--url", box.url)
+    assert done.exit_code == 0
+    assert "promoted 2 profiles" in done.stderr
+    assert {profile.status for profile in box.stored_profiles} == {None}
+
+
+def test_promotes_nothing_when_some_did_not_complete(run: Run, box: Sandbox) -> None:
+    done = run("rerun", "--user", "u1", "--user", "nobody", "--upgrade", "--url", box.url)
+    assert done.exit_code == 1
+    assert "nothing was promoted" in done.stderr
+    assert box.count("POST", "/api/upgrade_all_profiles") == 0
+
+
+def test_exits_1_when_the_promotion_is_refused(run: Run, box: Sandbox) -> None:
+    box.faults.add(faults.refused("not today"), path="/api/upgrade_all_profiles")
+    done = run("rerun", "--user", "u1", "--upgrade", "--url", box.url)
+    assert done.exit_code == 1
+    assert "error: the promotion was refused: not today\n" in done.stderr
+
+
+def test_waits_for_somebody_elses_rerun_and_says_so(run: Run) -> None:
+    with sandbox_in_thread() as box:
+        box.seed("u1", "hello")
+        box._listener.get_loop().call_soon_threadsafe(partial(box.start_foreign_operation, seconds=0.5))
+        done = run("rerun", "--user", "u1", "--url", box.url)
+    assert done.exit_code == 0
+    assert "another rerun is under way" in done.stderr
+
+
+@pytest.mark.parametrize("dialect", ["uncorrelated", "synchronous"])
+def test_speaks_the_older_dialects(run: Run, dialect: str) -> None:
+    with sandbox_in_thread(dialect=dialect) as box:
+        box.seed("u1", "hello")
+        box.seed("u2", "hello")
+        assert run("rerun", "--user", "u1", "--user", "u2", "--url", box.url).stdout == "2 completed\n"
+
+
+def test_timeouts_are_told_with_a_token_that_jobs_wait_takes(run: Run) -> None:
+    with sandbox_in_thread(rerun_seconds=1.0) as box:
+        box.seed("u1", "hello")
+        late = run("rerun", "--user", "u1", "--wait-timeout", "0.2", "--json", "--url", box.url)
+        assert late.exit_code == 1
+        outcome = lines_of(late.stdout)["u1"]
+        assert outcome["state"] == "timed_out"
+        done = run("jobs", "wait", outcome["token"], "--url", box.url)
+        assert done.exit_code == 0
+        assert json.loads(done.stdout)["profiles_generated"] == 1
+        again = run("jobs", "cancel", outcome["token"], "--url", box.url)
+        assert "had ended already: completed" in again.stderr
+
+
+def test_a_wrong_key_is_told_once_before_anything_starts(run: Run) -> None:
+    with sandbox_in_thread(api_key="right") as box:
+        done = run("rerun", *(f"--user=u{n}" for n in range(9)), "--api-key", "wrong-123", "--url", box.url)
+        assert done.exit_code == 1
+        assert done.stderr.startswith("error: GET /api/get_operation_status answered 401")
+        assert done.stderr.count("\n") == 1
+        assert "wrong-123" not in done.output
+        assert box.count(*RERUN) == 0
+        box.seed("u1", "hello")
+        assert run("rerun", "--user", "u1", "--api-key", "right", "--url", box.url).exit_code == 0
+
+
+def test_a_web_page_instead_of_the_api_is_told_with_its_address(run: Run, box: Sandbox) -> None:
+    box.faults.add(faults.html(), times=None)
+    done = run("rerun", "--user", "u1", "--url", box.url)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("error: ")
+    assert box.url in done.stderr
+
+
+def test_an_unreachable_server_is_told_in_one_line(run: Run) -> None:
+    done = run("rerun", "--user", "u1", "--url", "http://127.0.0.1:9")
+    assert done.exit_code == 1
+    assert done.stderr.startswith(
+        "error: GET /api/get_operation_status: cannot connect to http://127.0.0.1:9"
+    )
+    assert done.stderr.count("\n") == 1
+
+
+def test_verbose_shows_the_log_on_stderr(run: Run, box: Sandbox) -> None:
+    box.faults.add(faults.crowded(0), path="/api/get_operation_status")
+    quiet = run("rerun", "--user", "u1", "--url", box.url)
+    box.faults.add(faults.crowded(0), path="/api/get_operation_status")
+    loud = run("rerun", "--user", "u1", "--url", box.url, "-v")
+    assert (quiet.exit_code, loud.exit_code) == (0, 0)
+    assert "INFO GET /api/get_operation_status: try 1 failed (RateLimited)" in loud.stderr
+    assert "INFO" not in quiet.stderr

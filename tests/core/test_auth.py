@@ -1,0 +1,110 @@
+"""The bearer token, and getting a new one."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from reflexio_async import AuthenticationError
+from reflexio_async.core.auth import Credentials
+from reflexio_async.settings import Secret
+
+
+class Desk:
+    """Signs in, slowly, and counts."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.logins = 0
+        self.fails = fails
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def sign_in(self) -> Secret:
+        self.logins += 1
+        number = self.logins
+        await self.open.wait()
+        if self.fails:
+            message = "wrong password"
+            raise AuthenticationError(message, status=401, method="POST", path="/token")
+        return Secret(f"new-{number}")
+
+
+def test_nobody_signed_in_sends_no_header() -> None:
+    assert Credentials(Secret("")).header is None
+
+
+def test_a_token_is_sent_as_bearer() -> None:
+    assert Credentials(Secret("t")).header == "Bearer t"
+
+
+@pytest.mark.parametrize("token", ["", "SECRET"])
+def test_the_token_is_not_in_the_repr(token: str) -> None:
+    credentials = Credentials(Secret(token))
+    assert "SECRET" not in repr(credentials)
+    assert ("signed in" in repr(credentials)) is bool(token)
+
+
+async def test_a_token_that_was_given_cannot_be_renewed() -> None:
+    credentials = Credentials(Secret("old"))
+    assert not await credentials.renew("Bearer old")
+    assert credentials.header == "Bearer old"
+
+
+async def test_a_login_renews_the_token() -> None:
+    credentials, desk = Credentials(Secret("")), Desk()
+    credentials.accept(Secret("old"), desk.sign_in)
+    assert await credentials.renew("Bearer old")
+    assert credentials.header == "Bearer new-1"
+
+
+async def test_a_login_that_is_not_remembered_is_not_repeated() -> None:
+    credentials = Credentials(Secret(""))
+    credentials.accept(Secret("old"), None)
+    assert not await credentials.renew("Bearer old")
+
+
+async def test_a_token_that_was_replaced_meanwhile_costs_no_login() -> None:
+    credentials, desk = Credentials(Secret("")), Desk()
+    credentials.accept(Secret("new"), desk.sign_in)
+    assert await credentials.renew("Bearer old")
+    assert desk.logins == 0
+
+
+async def test_fifty_calls_refused_together_share_one_login() -> None:
+    credentials, desk = Credentials(Secret("")), Desk()
+    credentials.accept(Secret("old"), desk.sign_in)
+    assert all(await asyncio.gather(*(credentials.renew("Bearer old") for _ in range(50))))
+    assert desk.logins == 1
+
+
+async def test_fifty_calls_refused_together_share_one_failed_login() -> None:
+    credentials, desk = Credentials(Secret("")), Desk(fails=True)
+    credentials.accept(Secret("old"), desk.sign_in)
+    refused = (credentials.renew("Bearer old") for _ in range(50))
+    errors = await asyncio.gather(*refused, return_exceptions=True)
+    assert {type(error) for error in errors} == {AuthenticationError}
+    assert desk.logins == 1
+
+
+async def test_a_login_that_failed_is_tried_again_for_a_later_call() -> None:
+    credentials, desk = Credentials(Secret("")), Desk(fails=True)
+    credentials.accept(Secret("old"), desk.sign_in)
+    with pytest.raises(AuthenticationError):
+        await credentials.renew("Bearer old")
+    desk.fails = False
+    assert await credentials.renew("Bearer old")
+    assert desk.logins == 2
+
+
+async def test_a_caller_that_gives_up_does_not_keep_the_others_from_signing_in() -> None:
+    credentials, desk = Credentials(Secret("")), Desk()
+    credentials.accept(Secret("old"), desk.sign_in)
+    desk.open.clear()
+    first, second = (asyncio.create_task(credentials.renew("Bearer old")) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    desk.open.set()
+    assert await asyncio.wait_for(second, 1)
+    assert credentials.header in ("Bearer new-1", "Bearer new-2")

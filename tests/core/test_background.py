@@ -1,0 +1,242 @@
+"""Work that outlives its call: nothing orphaned, nothing silently lost."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reflexio_async.core.background import Background
+
+if TYPE_CHECKING:
+    from reflexio_async import BackgroundErrorEvent
+
+
+class Boom(Exception):
+    pass
+
+
+async def succeed() -> int:
+    await asyncio.sleep(0)
+    return 7
+
+
+async def fail() -> int:
+    await asyncio.sleep(0)
+    message = "the server said no"
+    raise Boom(message)
+
+
+async def forever() -> int:
+    return await asyncio.get_running_loop().create_future()
+
+
+async def passes() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+    gc.collect()
+
+
+@pytest.fixture
+def heard() -> list[BackgroundErrorEvent]:
+    return []
+
+
+@pytest.fixture
+def background(heard: list[BackgroundErrorEvent]) -> Background:
+    return Background(heard.append)
+
+
+# --- a call that is awaited
+
+
+async def test_a_call_is_under_way_before_it_is_awaited(background: Background) -> None:
+    call = background.call(succeed(), what="delete_profile")
+    await passes()
+    assert call.done()
+    assert await call == 7
+
+
+async def test_the_answer_can_be_had_again(background: Background) -> None:
+    call = background.call(succeed(), what="delete_profile")
+    assert (await call, await call, await call.result()) == (7, 7, 7)
+
+
+async def test_an_awaited_failure_is_the_callers_and_is_not_reported(
+    background: Background, heard: list[BackgroundErrorEvent]
+) -> None:
+    call = background.call(fail(), what="delete_profile")
+    with pytest.raises(Boom):
+        await call
+    del call
+    await passes()
+    assert (background.errors, heard) == (0, [])
+
+
+async def test_a_waiter_that_is_cancelled_leaves_the_call_on_its_way(background: Background) -> None:
+    release = asyncio.Event()
+
+    async def slow() -> int:
+        await release.wait()
+        return 7
+
+    call = background.call(slow(), what="delete_profile")
+    waiter = asyncio.create_task(call.result())
+    await asyncio.sleep(0)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    release.set()
+    assert await call == 7
+
+
+def test_it_says_what_it_is() -> None:
+    async def main() -> None:
+        background = Background()
+        call = background.call(succeed(), what="delete_profile")
+        assert repr(call) == "<BackgroundCall delete_profile under way>"
+        await call
+        assert repr(call) == "<BackgroundCall delete_profile done>"
+
+    asyncio.run(main())
+
+
+# --- a call that nobody awaits
+
+
+async def test_a_dropped_call_still_runs(background: Background) -> None:
+    ran = asyncio.Event()
+
+    async def work() -> None:
+        ran.set()
+
+    background.call(work(), what="delete_profile")
+    await passes()
+    assert ran.is_set()
+
+
+async def test_a_dropped_call_that_fails_is_counted_logged_and_told_to_the_hook(
+    background: Background, heard: list[BackgroundErrorEvent], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, "reflexio_async"):
+        background.call(fail(), what="delete_profile")
+        await passes()
+    assert background.errors == 1
+    [event] = heard
+    assert event.what == "delete_profile"
+    assert isinstance(event.error, Boom)
+    assert caplog.messages == ["delete_profile failed in the background: Boom: the server said no"]
+
+
+async def test_a_call_dropped_after_it_failed_is_reported_too(
+    background: Background, heard: list[BackgroundErrorEvent]
+) -> None:
+    call = background.call(fail(), what="delete_profile")
+    await passes()
+    assert heard == []
+    del call
+    await passes()
+    assert len(heard) == 1
+
+
+async def test_a_failure_after_its_only_waiter_gave_up_is_reported(
+    background: Background, heard: list[BackgroundErrorEvent]
+) -> None:
+    release = asyncio.Event()
+
+    async def slow() -> None:
+        await release.wait()
+        await fail()
+
+    call = background.call(slow(), what="delete_profile")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(call.result(), 0.01)
+    del call
+    release.set()
+    await passes()
+    assert len(heard) == 1
+
+
+async def test_a_dropped_call_that_succeeds_is_not_reported(
+    background: Background, heard: list[BackgroundErrorEvent]
+) -> None:
+    background.call(succeed(), what="delete_profile")
+    await passes()
+    assert (background.errors, heard) == (0, [])
+
+
+async def test_without_a_hook_failures_are_counted_all_the_same() -> None:
+    background = Background()
+    background.call(fail(), what="delete_profile")
+    await passes()
+    assert background.errors == 1
+
+
+async def test_a_hook_that_fails_is_logged_and_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+    def hook(event: BackgroundErrorEvent) -> None:
+        raise RuntimeError(event.what)
+
+    background = Background(hook)
+    background.report("first", Boom())
+    background.report("second", Boom())
+    assert background.errors == 2
+    assert caplog.messages.count("the on_background_error hook failed") == 2
+
+
+# --- the end
+
+
+async def test_calls_under_way_are_named(background: Background) -> None:
+    call = background.call(forever(), what="manual_profile_generation")
+    done = background.call(succeed(), what="delete_profile")
+    await done
+    assert background.unfinished_calls == ["manual_profile_generation"]
+    await background.aclose()
+    assert background.unfinished_calls == []
+    assert call.done()
+
+
+async def test_finishing_waits_for_calls_made_meanwhile(background: Background) -> None:
+    async def first() -> None:
+        await asyncio.sleep(0)
+        background.call(succeed(), what="second")
+
+    background.call(first(), what="first")
+    await background.calls_finished()
+    assert background.unfinished_calls == []
+
+
+async def test_closing_cancels_what_is_left_and_waits_for_it(background: Background) -> None:
+    cleaned_up = asyncio.Event()
+
+    async def tidy() -> None:
+        try:
+            await forever()
+        finally:
+            await asyncio.sleep(0)
+            cleaned_up.set()
+
+    background.spawn(tidy(), name="poller")
+    await asyncio.sleep(0)
+    await background.aclose()
+    assert cleaned_up.is_set()
+
+
+async def test_what_closing_cancelled_is_no_failure(
+    background: Background, heard: list[BackgroundErrorEvent]
+) -> None:
+    background.call(forever(), what="delete_profile")
+    await background.aclose()
+    await passes()
+    assert (background.errors, heard) == (0, [])
+
+
+async def test_a_task_may_close_what_it_belongs_to(background: Background) -> None:
+    async def close() -> str:
+        await background.aclose()
+        return "closed"
+
+    assert await background.spawn(close(), name="closer") == "closed"

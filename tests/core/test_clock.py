@@ -1,0 +1,63 @@
+"""The real time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from reflexio_async import Clock, SystemClock
+
+
+def test_it_is_a_clock() -> None:
+    clock: Clock = SystemClock()
+    assert abs(clock.time() - time.time()) < 1
+    assert clock.now() <= clock.now()
+
+
+async def test_a_callback_runs_when_its_time_has_come() -> None:
+    clock, ran = SystemClock(), asyncio.Event()
+    due = clock.now() + 0.02
+    clock.call_at(due, ran.set)
+    await ran.wait()
+    assert clock.now() >= due - 0.005
+
+
+async def test_a_cancelled_callback_does_not_run() -> None:
+    clock, ran = SystemClock(), asyncio.Event()
+    timer = clock.call_at(clock.now() + 0.01, ran.set)
+    timer.cancel()
+    await clock.sleep(0.03)
+    assert not ran.is_set()
+    timer.cancel()
+
+
+async def test_a_callback_that_is_overdue_runs_at_once() -> None:
+    clock, ran = SystemClock(), asyncio.Event()
+    clock.call_at(clock.now() - 10, ran.set)
+    await asyncio.wait_for(ran.wait(), 1)
+
+
+async def test_sleeping_zero_seconds_lets_others_run() -> None:
+    ran: list[str] = []
+    asyncio.get_running_loop().call_soon(ran.append, "other")
+    await SystemClock().sleep(0)
+    assert ran == ["other"]
+
+
+async def test_a_timeout_ends_its_block() -> None:
+    clock = SystemClock()
+    with pytest.raises(TimeoutError):
+        async with clock.timeout(0.01):
+            await clock.sleep(5)
+
+
+async def test_no_timeout_is_for_ever() -> None:
+    async with SystemClock().timeout(None):
+        await asyncio.sleep(0.01)
+
+
+async def test_there_is_nothing_to_tell_a_server_about_holds() -> None:
+    with SystemClock().busy() as headers:
+        assert headers is None

@@ -1,0 +1,303 @@
+"""Model → request, with bytes alone."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, Field
+
+from reflexio_async import InvalidRequest
+from reflexio_async.core.wire import Endpoint, build_request, encode
+from reflexio_async.models.base import Empty, Query, RequestModel
+from reflexio_async.models.enums import Status
+from reflexio_async.models.interactions import InteractionData, PublishUserInteractionRequest
+from reflexio_async.models.operations import RerunProfileGenerationRequest, RerunProfileGenerationWait
+from reflexio_async.models.profiles import GetUserProfilesRequest
+
+POST = Endpoint("POST", "/api/things")
+
+
+class ByJob(RequestModel):
+    job_id: str
+
+
+class Filters(RequestModel):
+    limit: Annotated[int | None, Query()] = None
+    deep: Annotated[bool, Query()] = False
+    kind: Annotated[str | None, Query()] = Field(default=None, serialization_alias="kindName")
+    note: str | None = None
+
+
+def sent(request: BaseModel, endpoint: Endpoint = POST) -> Any:
+    body = encode(endpoint, request).body
+    assert body is not None
+    return json.loads(body)
+
+
+def a_publish(**more: Any) -> PublishUserInteractionRequest:
+    fields = {"user_id": "u", "session_id": "s", "interactions": [{"content": "hello"}], **more}
+    return PublishUserInteractionRequest.model_validate(fields)
+
+
+# --- the body
+
+
+def test_what_was_not_set_is_absent_because_null_means_something_to_the_server() -> None:
+    assert sent(GetUserProfilesRequest(user_id="u")) == {"user_id": "u"}
+
+
+def test_what_was_set_to_none_leaves_as_null() -> None:
+    assert sent(GetUserProfilesRequest(user_id="u", top_k=None)) == {"user_id": "u", "top_k": None}
+
+
+def test_what_was_set_to_its_default_leaves_too() -> None:
+    assert sent(GetUserProfilesRequest(user_id="u", top_k=30))["top_k"] == 30
+
+
+def test_turns_hold_only_what_was_set() -> None:
+    request = a_publish(interactions=[InteractionData(content="a"), {"role": "user", "content": "b"}])
+    assert sent(request)["interaction_data_list"] == [{"content": "a"}, {"role": "user", "content": "b"}]
+
+
+@pytest.mark.parametrize("name", ["interactions", "interaction_data_list"])
+def test_a_renamed_field_is_accepted_by_both_names_and_leaves_by_the_servers(name: str) -> None:
+    fields = {"user_id": "u", "session_id": "s", name: [{"content": "a"}]}
+    request = build_request(PublishUserInteractionRequest, fields)
+    assert sent(request) == {"user_id": "u", "session_id": "s", "interaction_data_list": [{"content": "a"}]}
+
+
+def test_current_is_null_inside_a_status_filter() -> None:
+    request = GetUserProfilesRequest(user_id="u", status_filter=[None, Status.PENDING])
+    assert sent(request)["status_filter"] == [None, "pending"]
+
+
+def test_an_empty_status_filter_stays_empty() -> None:
+    assert sent(GetUserProfilesRequest(user_id="u", status_filter=[]))["status_filter"] == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(datetime(2025, 1, 2, 3, 4, 5), id="naive"),  # noqa: DTZ001  # what is tested
+        pytest.param(datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC), id="aware"),
+        pytest.param(datetime(2025, 1, 2, 5, 4, 5, tzinfo=timezone(timedelta(hours=2))), id="elsewhere"),
+        pytest.param("2025-01-02T03:04:05", id="naive text"),
+        pytest.param("2025-01-02T05:04:05+02:00", id="aware text"),
+        pytest.param(1735787045, id="epoch"),
+    ],
+)
+def test_times_leave_as_aware_utc(given: object) -> None:
+    request = build_request(RerunProfileGenerationRequest, {"start_time": given})
+    assert sent(request) == {"start_time": "2025-01-02T03:04:05Z"}
+
+
+def test_the_options_of_a_wait_stay_here() -> None:
+    request = RerunProfileGenerationWait(user_id="u", wait_for_response=True, poll_interval=1, wait_timeout=2)
+    assert sent(request) == {"user_id": "u"}
+
+
+def test_text_is_utf_8() -> None:
+    wired = encode(POST, GetUserProfilesRequest(user_id="ü🍣"))
+    assert wired.body == '{"user_id":"ü🍣"}'.encode()
+    assert wired.content_type == "application/json"
+
+
+def test_an_empty_request_is_an_empty_object() -> None:
+    assert encode(POST, Empty()).body == b"{}"
+
+
+def test_a_get_has_no_body() -> None:
+    wired = encode(Endpoint("GET", "/api/whoami"), Empty())
+    assert (wired.body, wired.content_type) == (None, None)
+
+
+def test_a_delete_has_one() -> None:
+    assert sent(GetUserProfilesRequest(user_id="u"), Endpoint("DELETE", "/api/things")) == {"user_id": "u"}
+
+
+def test_a_form_is_url_encoded() -> None:
+    class Form(RequestModel):
+        username: str
+        password: str
+
+    wired = encode(Endpoint("POST", "/token", form=True), Form(username="a b@c", password="p&q=ü"))
+    assert wired.body == b"username=a+b%40c&password=p%26q%3D%C3%BC"
+    assert wired.content_type == "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(GetUserProfilesRequest(user_id="a\ud800"), id="lone surrogate"),
+        pytest.param(
+            a_publish(
+                interactions=[{"tools_used": [{"tool_name": "t", "tool_data": {"handle": object()}}]}]
+            ),
+            id="not JSON",
+        ),
+    ],
+)
+def test_what_json_cannot_say_is_an_invalid_request(request_: BaseModel) -> None:
+    with pytest.raises(InvalidRequest):
+        encode(POST, request_)
+
+
+# --- the path
+
+
+@pytest.mark.parametrize(
+    ("job_id", "quoted"),
+    [
+        ("plain-1_2.3~4", "plain-1_2.3~4"),
+        ("a/b", "a%2Fb"),
+        ("../x", "..%2Fx"),
+        ("a b", "a%20b"),
+        ("a?b#c", "a%3Fb%23c"),
+        ("100%", "100%25"),
+        ("%2F", "%252F"),
+        ("{job_id}", "%7Bjob_id%7D"),
+        ("ü", "%C3%BC"),
+        ("a\nb", "a%0Ab"),
+    ],
+)
+def test_an_id_cannot_leave_its_place_in_the_path(job_id: str, quoted: str) -> None:
+    wired = encode(Endpoint("DELETE", "/api/jobs/{job_id}/stop"), ByJob(job_id=job_id))
+    assert wired.path == wired.target == f"/api/jobs/{quoted}/stop"
+
+
+@pytest.mark.parametrize("job_id", ["", ".", ".."])
+def test_an_id_that_would_name_another_path_is_refused(job_id: str) -> None:
+    with pytest.raises(InvalidRequest, match="job_id"):
+        encode(Endpoint("GET", "/api/jobs/{job_id}"), ByJob(job_id=job_id))
+
+
+def test_what_is_in_the_path_is_not_in_the_body() -> None:
+    assert sent(ByJob(job_id="j"), Endpoint("POST", "/api/jobs/{job_id}")) == {}
+
+
+# --- the query
+
+
+def test_marked_fields_travel_in_the_query_and_the_rest_in_the_body() -> None:
+    wired = encode(POST, Filters(limit=5, deep=True, note="n"))
+    assert wired.path == "/api/things"
+    assert wired.target == "/api/things?limit=5&deep=true"
+    assert wired.body == b'{"note":"n"}'
+
+
+def test_booleans_are_lower_case_words() -> None:
+    assert encode(POST, Filters(deep=False)).target == "/api/things?deep=false"
+
+
+def test_what_was_not_set_or_is_none_is_not_in_the_query() -> None:
+    assert encode(POST, Filters()).target == "/api/things"
+    assert encode(POST, Filters(limit=None)).target == "/api/things"
+
+
+def test_a_renamed_query_field_leaves_by_the_servers_name() -> None:
+    assert encode(POST, Filters(kind="x")).target == "/api/things?kindName=x"
+
+
+def test_query_values_are_quoted() -> None:
+    assert encode(POST, Filters(kind="a&b=c d/ü")).target == "/api/things?kindName=a%26b%3Dc+d%2F%C3%BC"
+
+
+def test_a_route_may_always_send_a_query() -> None:
+    endpoint = Endpoint("POST", "/api/things", query=(("wait_for_response", "true"),))
+    assert encode(endpoint, Filters(limit=1)).target == "/api/things?wait_for_response=true&limit=1"
+
+
+def test_a_publish_waits_by_its_query() -> None:
+    wired = encode(POST, a_publish(wait_for_response=True))
+    assert wired.target == "/api/things?wait_for_response=true"
+    assert b"wait_for_response" not in (wired.body or b"")
+
+
+# --- the arguments
+
+
+def test_a_model_is_taken_as_it_is() -> None:
+    request = GetUserProfilesRequest(user_id="u")
+    assert build_request(GetUserProfilesRequest, request) is request
+
+
+def test_a_mapping_becomes_a_model() -> None:
+    assert build_request(GetUserProfilesRequest, {"user_id": "u"}) == GetUserProfilesRequest(user_id="u")
+
+
+@pytest.mark.parametrize("given", ["u", ["u"], None, 3, Empty()], ids=repr)
+def test_anything_else_is_refused_by_its_type(given: Any) -> None:
+    with pytest.raises(InvalidRequest, match=f"GetUserProfilesRequest or a mapping, not {type(given).__name__}"):
+        build_request(GetUserProfilesRequest, given)
+
+
+def test_every_field_at_fault_is_named_with_what_was_expected() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        build_request(GetUserProfilesRequest, {"top_k": 0, "user": "u", "start_time": "soon"})
+    message = str(caught.value)
+    for field in ("user_id: Field required", "top_k: ", "user: Extra inputs", "start_time: "):
+        assert field in message
+
+
+def test_a_fault_in_a_turn_is_named_by_its_place() -> None:
+    turns = [{"content": "fine"}, {"content": "fine", "contnet": "typo"}]
+    with pytest.raises(InvalidRequest, match=r"interactions\.1\.contnet: Extra inputs"):
+        build_request(PublishUserInteractionRequest, {"user_id": "u", "session_id": "s", "interactions": turns})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"user_id": {"name": "MARKER"}},
+        {"user_id": "u", "interactions": "MARKER"},
+        {"user_id": "u", "interactions": [{"content": 1, "role": ["MARKER"]}]},
+        {"user_id": "u", "interactions": [{"user_action": "MARKER"}]},
+        {"user_id": "u", "source": "MARKER!"},
+    ],
+    ids=["wrong type", "text for a list", "in a turn", "unknown word", "pattern"],
+)
+def test_what_was_given_is_never_repeated(fields: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        build_request(PublishUserInteractionRequest, {"session_id": "s", **fields})
+    assert "MARKER" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"user_id": " "}, "user_id"),
+        ({"session_id": ""}, "session_id"),
+        ({"interactions": []}, "interactions"),
+        ({"interactions": [{"content": "x"}] * 1001}, "interactions"),
+        ({"interactions": [{"content": "x" * 1_000_001}]}, "interactions.0.content"),
+        ({"interactions": [{"content": "x", "user_action": "click"}]}, "user_action_description"),
+        ({"source": "Web"}, "source"),
+        ({"source": "a" * 129}, "source"),
+        ({"evaluation_only": True, "force_extraction": True}, "evaluation_only"),
+        ({"request_id": ""}, "request_id"),
+    ],
+    ids=[
+        "blank user",
+        "no session",
+        "no turns",
+        "too many turns",
+        "too long a turn",
+        "an action without words",
+        "upper case source",
+        "long source",
+        "two options at odds",
+        "no id",
+    ],
+)
+def test_a_publish_that_the_server_would_refuse_is_refused_here(fields: dict[str, Any], named: str) -> None:
+    good = {"user_id": "u", "session_id": "s", "interactions": [{"content": "x"}]}
+    with pytest.raises(InvalidRequest) as caught:
+        build_request(PublishUserInteractionRequest, good | fields)
+    assert named in str(caught.value)
+
+
+def test_invalid_requests_are_value_errors_too() -> None:
+    assert issubclass(InvalidRequest, ValueError)

@@ -1,0 +1,244 @@
+"""Every status and every shape of error body, as the right error with the right words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from reflexio_async import (
+    APIStatusError,
+    AuthenticationError,
+    BadRequest,
+    Conflict,
+    NotFound,
+    PayloadTooLarge,
+    PermissionDenied,
+    RateLimited,
+    ServerError,
+    UnexpectedResponse,
+    UnprocessableRequest,
+)
+from reflexio_async.core.wire import Endpoint, WireRequest, WireResponse, error_for
+
+ENDPOINT = Endpoint("POST", "/api/things/{thing_id}")
+REQUEST = WireRequest("POST", "/api/things/7", "/api/things/7?deep=true", b"{}", "application/json")
+URL = "https://example.test/api/things/7?deep=true"
+NOW = 1_795_000_000.0
+
+
+def answered(
+    status: int, body: Any = None, *, kind: str = "application/json", headers: dict[str, str] | None = None
+) -> Exception:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return error_for(
+        ENDPOINT, REQUEST, WireResponse(status, {"Content-Type": kind, **(headers or {})}, raw, URL), NOW
+    )
+
+
+def error(status: int, body: Any = None, **more: Any) -> APIStatusError:
+    error = answered(status, body, **more)
+    assert isinstance(error, APIStatusError)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, BadRequest),
+        (401, AuthenticationError),
+        (402, APIStatusError),
+        (403, PermissionDenied),
+        (404, NotFound),
+        (405, APIStatusError),
+        (409, Conflict),
+        (413, PayloadTooLarge),
+        (418, APIStatusError),
+        (422, UnprocessableRequest),
+        (429, RateLimited),
+        (500, ServerError),
+        (502, ServerError),
+        (503, ServerError),
+        (504, ServerError),
+        (599, ServerError),
+    ],
+)
+def test_every_status_has_its_class(status: int, expected: type[APIStatusError]) -> None:
+    assert type(error(status, {"detail": "no"})) is expected
+
+
+def test_an_error_tells_method_path_status_and_the_servers_words() -> None:
+    caught = error(409, {"detail": "A regenerate is already running for this org"})
+    assert (caught.method, caught.path, caught.status) == ("POST", "/api/things/7", 409)
+    assert caught.server_message == "A regenerate is already running for this org"
+    assert str(caught) == "POST /api/things/7 answered 409: A regenerate is already running for this org"
+
+
+def test_an_error_carries_headers_and_the_correlation_id() -> None:
+    caught = error(404, {"detail": "Unknown job_id"}, headers={"x-correlation-id": "a75f03a8"})
+    assert caught.correlation_id == "a75f03a8"
+    assert caught.headers["x-correlation-id"] == "a75f03a8"
+
+
+def test_a_500_has_no_correlation_id() -> None:
+    assert error(500, b"Internal Server Error", kind="text/plain").correlation_id is None
+
+
+# --- the shapes of a body
+
+
+def test_detail_may_be_a_text() -> None:
+    assert error(413, {"detail": "Request body too large"}).server_message == "Request body too large"
+
+
+def test_detail_may_be_a_list_of_faults() -> None:
+    faults = [
+        {"type": "missing", "loc": ["body", "user_id"], "msg": "Field required", "input": {"x": 1}},
+        {"type": "too_long", "loc": ["body", "turns", 3, "content"], "msg": "Too long", "ctx": {"max": 1}},
+    ]
+    assert error(422, {"detail": faults}).server_message == (
+        "user_id: Field required; turns.3.content: Too long"
+    )
+
+
+def test_what_a_422_echoes_of_the_input_is_dropped() -> None:
+    fault = {"type": "t", "loc": ["body"], "msg": "Bad", "input": "MARKER", "ctx": {"given": "MARKER"}}
+    caught = error(422, {"detail": [fault], "body": "MARKER"})
+    assert "MARKER" not in f"{caught} {caught!r} {caught.server_message} {vars(caught)}"
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "said"),
+    [
+        (
+            409,
+            {"message": "request_id parameters changed", "operation_id": "3bfc"},
+            "request_id parameters changed; 3bfc",
+        ),
+        (409, {"error": "config_write_conflict"}, "config_write_conflict"),
+        (
+            422,
+            {"error": "bad", "hint": "look at storage_config", "validation_errors": [{"input": "MARKER"}]},
+            "bad; look at storage_config",
+        ),
+        (504, {"reason": "admission_timeout", "request_id": "r"}, "admission_timeout"),
+    ],
+)
+def test_detail_may_be_an_object(status: int, detail: dict[str, Any], said: str) -> None:
+    assert error(status, {"detail": detail}).server_message == said
+
+
+def test_the_rate_limiter_says_error() -> None:
+    body = {"error": "Rate limit exceeded: 5 per 1 minute"}
+    assert error(429, body).server_message == "Rate limit exceeded: 5 per 1 minute"
+
+
+def test_a_500_is_plain_text() -> None:
+    caught = error(500, b"Internal Server Error", kind="text/plain; charset=utf-8")
+    assert caught.server_message == "Internal Server Error"
+
+
+def test_a_web_page_is_named_not_shown() -> None:
+    caught = error(502, b"<html><body>Bad gateway</body></html>", kind="text/html; charset=utf-8")
+    assert caught.server_message == "(text/html)"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1, 2]", b"3", b'"x"', b"\xff\xfe", b"{}", b'{"detail": 3}'], ids=repr)
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
+def test_no_body_is_too_strange(status: int, body: bytes) -> None:
+    assert error(status, body).status == status
+
+
+def test_a_very_long_text_is_cut() -> None:
+    assert len(str(error(500, b"x" * 1_000_000, kind="text/plain"))) < 1000
+
+
+# --- what to do next
+
+
+def test_a_401_says_how_to_sign_in() -> None:
+    message = str(error(401, {"detail": "Authentication required"}, headers={"WWW-Authenticate": "Bearer"}))
+    for way in ("api_key", "REFLEXIO_API_KEY", "client.login("):
+        assert way in message
+
+
+def test_a_refused_user_agent_says_what_to_change() -> None:
+    assert "user_agent" in str(error(403, {"detail": "Forbidden: Suspicious user agent"}))
+    assert "user_agent" not in str(error(403, {"detail": "Forbidden: foreign org_id"}))
+
+
+def test_an_unknown_route_asks_about_the_server_and_the_base_url() -> None:
+    message = str(error(404, {"detail": "Not Found"}))
+    assert "does this server have /api/things/{thing_id}?" in message
+    assert "base URL" in message
+    assert "base URL" not in str(error(404, {"detail": "Unknown job_id"}))
+
+
+# --- may it have had an effect?
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "unknown"),
+    [
+        (400, {"detail": "no"}, False),
+        (409, {"detail": "no"}, False),
+        (429, {"error": "Rate limit exceeded: 5 per 1 minute"}, False),
+        (500, b"Internal Server Error", True),
+        (502, b"<html>", True),
+        (503, b"<html>", True),
+        (503, b"", True),
+        (503, {}, True),
+        (503, {"detail": "Search capacity exhausted"}, False),
+        (503, {"detail": {"reason": "capacity_deadline_exceeded", "request_id": "r"}}, False),
+        (504, {"detail": "Request timeout", "reason": "backstop_timeout"}, True),
+        (504, {"detail": {"reason": "admission_timeout"}}, True),
+    ],
+)
+def test_only_a_5xx_leaves_the_outcome_unknown_unless_a_503_says_why(
+    status: int, body: Any, *, unknown: bool
+) -> None:
+    assert error(status, body).outcome_unknown is unknown
+
+
+# --- when to come back
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2", 2.0),
+        (" 30 ", 30.0),
+        ("Wed, 18 Nov 2026 11:07:10 GMT", 30.0),
+        ("Wed, 18 Nov 2020 11:07:10 GMT", 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("²", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date(text: str, seconds: float | None) -> None:
+    assert error(429, {"detail": "no"}, headers={"Retry-After": text}).retry_after == seconds
+
+
+def test_without_a_retry_after_no_time_is_named() -> None:
+    assert error(503, {"detail": "no"}).retry_after is None
+
+
+# --- redirects and other answers this API never gives
+
+
+def test_a_redirect_is_an_error_that_names_both_addresses() -> None:
+    caught = answered(307, b"", headers={"Location": "https://elsewhere.test/"})
+    assert isinstance(caught, UnexpectedResponse)
+    assert (caught.status, caught.url) == (307, URL)
+    for part in (URL, "307", "redirect to https://elsewhere.test/", "REFLEXIO_API_URL"):
+        assert part in str(caught)
+
+
+@pytest.mark.parametrize("status", [101, 304, 600, 999])
+def test_other_statuses_are_answers_this_api_never_gives(status: int) -> None:
+    caught = answered(status, b"")
+    assert isinstance(caught, UnexpectedResponse)
+    assert f"{status}, an answer this API never gives" in str(caught)

@@ -1,0 +1,416 @@
+"""The handle: awaiting, watching, refreshing, resuming; timeouts and cancellation that disturb nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import json
+import tracemalloc
+
+import pytest
+
+from reflexio_async import (
+    BackgroundErrorEvent,
+    InvalidRequest,
+    Job,
+    JobFailed,
+    JobState,
+    JobTimeout,
+    NotFound,
+    as_completed,
+    gather_jobs,
+)
+from reflexio_async.models.operations import RerunProfileGenerationResponse
+from reflexio_async.sandbox import faults
+from tests.scene import RERUN, STATUS, Scene, scene
+
+LEARNING = "/api/learning_status"
+
+
+async def started(play: Scene, user: str = "user-0") -> Job[RerunProfileGenerationResponse]:
+    return await play.client.rerun_profile_generation(user_id=user)
+
+
+async def test_awaiting_gives_the_response_with_what_was_generated() -> None:
+    async with scene(1, rerun_seconds=2.0) as play:
+        response = await (await started(play))
+        assert (response.success, response.profiles_generated) == (True, 1)
+        assert response.operation_id == play.box.operations()[0].operation_id
+
+
+async def test_wait_for_response_waits_inside_the_call() -> None:
+    async with scene(1, rerun_seconds=2.0) as play:
+        response = await play.client.rerun_profile_generation(user_id="user-0", wait_for_response=True)
+        assert response.profiles_generated == 1
+
+
+async def test_awaiting_again_and_from_many_tasks_costs_nothing() -> None:
+    async with scene(1, rerun_seconds=2.0) as play:
+        job = await started(play)
+        results = await asyncio.gather(*(job.result() for _ in range(50)))
+        asked = play.status_requests()
+        assert await job is results[0]
+        assert all(result is results[0] for result in results)
+        assert play.status_requests() == asked
+
+
+async def test_a_timeout_tells_the_state_and_the_token_and_the_job_goes_on() -> None:
+    async with scene(1, rerun_seconds=100.0) as play:
+        job = await started(play)
+        with pytest.raises(
+            JobTimeout, match=r"still running after 30 s; it goes on at the server"
+        ) as timeout:
+            await job.result(wait_timeout=30.0)
+        assert isinstance(timeout.value, TimeoutError)
+        assert (timeout.value.token, timeout.value.status.state) == (job.token, JobState.RUNNING)
+        assert play.clock.now() == 30.0
+        assert (await job).success
+
+
+async def test_the_default_timeout_counts_from_admission() -> None:
+    async with scene(2, rerun_seconds=400.0) as play:
+        first, second = await started(play), await started(play, "user-1")
+        assert (await second).success
+        assert (await first).success
+        assert play.clock.now() > 600.0
+
+
+async def test_an_explicit_timeout_counts_the_queueing_too() -> None:
+    async with scene(2, rerun_seconds=400.0) as play:
+        await started(play)
+        second = await started(play, "user-1")
+        with pytest.raises(JobTimeout, match="its start has not been sent") as timeout:
+            await second.result(wait_timeout=50.0)
+        assert (timeout.value.token, play.clock.now()) == (None, 50.0)
+
+
+async def test_a_wait_begun_long_after_admission_has_its_whole_timeout() -> None:
+    async with scene(1, rerun_seconds=550.0, client={"wait_timeout": 100.0}) as play:
+        job = await started(play)
+        await play.clock.sleep(500.0)
+        assert (await job).success
+
+
+async def test_cancelling_waiters_disturbs_no_others() -> None:
+    async with scene(1, rerun_seconds=20.0) as play:
+        job = await started(play)
+        waiters = [asyncio.ensure_future(job.result()) for _ in range(500)]
+        await play.clock.sleep(5.0)
+        for waiter in waiters[::5] + waiters[1::5]:
+            waiter.cancel()
+        results = await asyncio.gather(*waiters, return_exceptions=True)
+        assert sum(isinstance(result, asyncio.CancelledError) for result in results) == 200
+        assert sum(isinstance(result, RerunProfileGenerationResponse) for result in results) == 300
+        assert play.starts() == 1
+
+
+async def test_cancelling_200_of_500_queued_jobs_waits_disturbs_none_of_the_jobs() -> None:
+    async with scene(500, rerun_seconds=0.1) as play:
+        jobs = [await started(play, user) for user in play.users]
+        waiters = [asyncio.ensure_future(job.result()) for job in jobs]
+        await play.clock.sleep(1.0)
+        for waiter in waiters[:200]:
+            waiter.cancel()
+        await asyncio.gather(*waiters, return_exceptions=True)
+        assert all(waiter.result().success for waiter in waiters[200:])
+        assert [job.status.state for job in jobs] == [JobState.COMPLETED] * 500
+
+
+async def test_a_given_poll_interval_is_never_undercut() -> None:
+    async with scene(1, rerun_seconds=60.0) as play:
+        job = await started(play)
+        asked = play.status_requests()
+        await job.result(poll_interval=20.0)
+        assert play.status_requests() - asked == 3
+
+
+async def test_the_shortest_requested_interval_wins_and_serves_everybody() -> None:
+    async with scene(1, rerun_seconds=60.0) as play:
+        job = await started(play)
+        asked = play.status_requests()
+        await asyncio.gather(job.result(poll_interval=20.0), job.result(poll_interval=5.0))
+        assert play.status_requests() - asked == 12
+
+
+async def test_polling_starts_eagerly_and_widens_to_the_interval() -> None:
+    async with scene(1, rerun_seconds=120.0) as play:
+        await (await started(play))
+        polls = [record.at for record in play.box.requests if record.path == STATUS][1:]
+        gaps = [later - earlier for earlier, later in zip([0.0, *polls], polls, strict=False)]
+        assert gaps[0] == pytest.approx(0.05)
+        assert all(later <= earlier * 1.5 + 1e-9 for earlier, later in itertools.pairwise(gaps))
+        assert gaps[-1] == pytest.approx(1.0)
+
+
+async def test_a_job_that_nobody_awaits_is_not_polled() -> None:
+    async with scene(1, rerun_seconds=60.0) as play:
+        job = await started(play)
+        asked = play.status_requests()
+        await play.clock.sleep(100.0)
+        assert (play.status_requests(), job.status.state) == (asked, JobState.RUNNING)
+        assert (await job).success
+
+
+async def test_ten_thousand_waiting_jobs_of_one_service_cost_one_request_per_interval() -> None:
+    async with scene(1, rerun_seconds=30.0) as play:
+        token = (await started(play)).token
+        assert token is not None
+        jobs = [play.client.resume_job(token) for _ in range(10_000)]
+        asked = play.status_requests()
+        results = await asyncio.gather(*(job.result(poll_interval=1.0) for job in jobs))
+        assert len(results) == 10_000
+        assert play.status_requests() - asked == 30
+
+
+async def test_a_waiting_job_is_small() -> None:
+    async with scene(1, rerun_seconds=30.0) as play:
+        token = (await started(play)).token
+        assert token is not None
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            jobs = [play.client.resume_job(token) for _ in range(2_000)]
+            each = (tracemalloc.get_traced_memory()[0] - before) / len(jobs)
+        finally:
+            tracemalloc.stop()
+        assert each < 4096
+
+
+async def test_refresh_asks_once_and_tells_the_progress() -> None:
+    async with scene(4, rerun_seconds=10.0) as play:
+        job = await play.client.rerun_profile_generation()
+        await play.clock.sleep(25.0)
+        asked = play.status_requests()
+        status = await job.refresh()
+        assert (status.processed_users, status.total_users, status.progress) == (2, 4, 0.5)
+        assert play.status_requests() == asked + 1
+
+
+async def test_refreshing_a_queued_job_asks_nobody() -> None:
+    async with scene(1, rerun_seconds=10.0) as play:
+        await started(play)
+        queued = await started(play)
+        asked = play.status_requests()
+        assert (await queued.refresh()).state is JobState.QUEUED
+        assert play.status_requests() == asked
+
+
+async def test_watch_yields_every_change_and_ends_with_the_final_one() -> None:
+    async with scene(4, rerun_seconds=10.0) as play:
+        job = await play.client.rerun_profile_generation()
+        seen = [status async for status in job.watch()]
+        assert [status.processed_users for status in seen[1:]] == [0, 1, 2, 3, 4]
+        assert (seen[0].state, seen[-1].state) == (JobState.RUNNING, JobState.COMPLETED)
+
+
+async def test_watching_a_queued_job_shows_its_admission() -> None:
+    async with scene(1, rerun_seconds=5.0) as play:
+        await started(play)
+        queued = await started(play)
+        states = [status.state async for status in queued.watch()]
+        assert (states[0], JobState.RUNNING in states, states[-1]) == (
+            JobState.QUEUED,
+            True,
+            JobState.COMPLETED,
+        )
+
+
+async def test_a_watch_that_is_left_stops_asking() -> None:
+    async with scene(1, rerun_seconds=100.0) as play:
+        job = await started(play)
+        async for _ in job.watch():
+            break
+        asked = play.status_requests()
+        await play.clock.sleep(30.0)
+        assert play.status_requests() == asked
+
+
+async def test_a_job_is_resumed_by_its_token() -> None:
+    async with scene(1, rerun_seconds=30.0) as play:
+        job = await started(play)
+        assert job.token is not None
+        again = play.client.resume_job(job.token)
+        assert (again.id, again.kind) == (job.id, "profile_rerun")
+        assert (await again).profiles_generated == 1
+
+
+async def test_a_token_is_json_without_credentials() -> None:
+    async with scene(1, api_key="top-secret", client={"api_key": "top-secret"}) as play:
+        job = await started(play)
+        assert job.token is not None
+        assert json.loads(job.token)["v"] == 1
+        assert "top-secret" not in job.token
+
+
+@pytest.mark.parametrize("text", ["", "{}", "null", "not json", '{"v":1,"kind":3,"url":"u","id":"i"}'])
+async def test_what_is_no_token_is_refused(text: str) -> None:
+    async with scene() as play:
+        with pytest.raises(InvalidRequest, match="not a job token"):
+            play.client.resume_job(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"v": 2}, "another release"),
+        ({"url": "http://elsewhere"}, "belongs to http://elsewhere"),
+        ({"kind": "dance"}, "kind 'dance' is not known"),
+    ],
+)
+async def test_a_token_of_another_release_server_or_kind_is_refused(
+    change: dict[str, object], says: str
+) -> None:
+    async with scene(1) as play:
+        token = (await started(play)).token
+        assert token is not None
+        with pytest.raises(InvalidRequest, match=says):
+            play.client.resume_job(json.dumps(json.loads(token) | change))
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), True, "1"])
+@pytest.mark.parametrize("option", ["poll_interval", "wait_timeout"])
+async def test_an_unusable_interval_or_timeout_is_refused_by_name(option: str, value: object) -> None:
+    async with scene(1) as play:
+        job = await started(play)
+        with pytest.raises(InvalidRequest, match=option):
+            await job.result(**{option: value})  # type: ignore[arg-type]
+
+
+async def test_transient_errors_of_polling_are_outlasted_and_named_by_a_timeout() -> None:
+    async with scene(1, rerun_seconds=1000.0) as play:
+        job = await started(play)
+        play.box.faults.add(faults.status(503, {"detail": "restarting"}), path=STATUS, times=None)
+        with pytest.raises(JobTimeout, match="503: restarting") as timeout:
+            await job.result(wait_timeout=60.0)
+        assert timeout.value.last_probe_error is not None
+
+
+async def test_polling_that_is_refused_for_good_ends_the_wait_at_once() -> None:
+    async with scene(1, rerun_seconds=1000.0) as play:
+        job = await started(play)
+        play.box.faults.add(faults.status(404), path=STATUS)
+        with pytest.raises(NotFound):
+            await job
+        assert play.clock.now() < 1.0
+
+
+async def test_as_completed_yields_each_job_as_it_ends() -> None:
+    async with scene(5, rerun_seconds=3.0) as play:
+        jobs = [await started(play, user) for user in play.users]
+        ended = [job async for job in as_completed(reversed(jobs))]
+        assert ended == jobs
+
+
+async def test_as_completed_leaves_nothing_behind_when_it_is_left_early() -> None:
+    async with scene(5, rerun_seconds=3.0) as play:
+        jobs = [await started(play, user) for user in play.users]
+        async for job in as_completed(jobs):
+            assert job is jobs[0]
+            break
+        gc.collect()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not [task for task in asyncio.all_tasks() if "settled" in repr(task.get_coro())]
+
+
+async def test_gather_jobs_keeps_the_order() -> None:
+    async with scene(4, rerun_seconds=1.0) as play:
+        jobs = [await started(play, user) for user in play.users]
+        results = await gather_jobs(jobs)
+        expected = [operation.operation_id for operation in play.box.operations()]
+        assert [result.operation_id for result in results] == expected
+
+
+async def test_gather_jobs_raises_the_first_error_and_the_jobs_go_on() -> None:
+    async with scene(2, rerun_seconds=1.0) as play:
+        jobs = [await started(play, user) for user in ("nobody", "user-0", "user-1")]
+        with pytest.raises(JobFailed, match="No interactions found"):
+            await gather_jobs(jobs)
+        assert (await jobs[2]).success
+
+
+async def test_gather_jobs_can_put_errors_in_the_places_of_results() -> None:
+    async with scene(1) as play:
+        jobs = [await started(play, user) for user in ("nobody", "user-0")]
+        failed, completed = await gather_jobs(jobs, return_exceptions=True)
+        assert isinstance(failed, JobFailed)
+        assert isinstance(completed, RerunProfileGenerationResponse)
+
+
+async def test_a_failure_that_nobody_awaits_is_reported() -> None:
+    heard: list[BackgroundErrorEvent] = []
+    async with scene(1, client={"on_background_error": heard.append}) as play:
+        await started(play, "nobody")
+        await (await started(play))
+        gc.collect()
+        assert [type(event.error) for event in heard] == [JobFailed]
+        assert play.client.runtime.background.errors == 1
+
+
+async def test_a_failure_that_was_awaited_is_not_reported_again() -> None:
+    heard: list[BackgroundErrorEvent] = []
+    async with scene(1, client={"on_background_error": heard.append}) as play:
+        with pytest.raises(JobFailed):
+            await (await started(play, "nobody"))
+        gc.collect()
+        assert heard == []
+
+
+async def test_learning_is_awaited_by_the_request_s_id() -> None:
+    async with scene(learning_seconds=30.0) as play:
+        receipt = await play.client.publish_interaction(
+            user_id="u", session_id="s", interactions=[{"content": "I like tea"}], force_extraction=True
+        )
+        assert receipt.request_id is not None
+        job = play.client.learning(receipt.request_id)
+        assert (await job).status == "done"
+        assert (job.status.state, job.id) == (JobState.COMPLETED, receipt.request_id)
+
+
+async def test_learning_of_an_unknown_request_is_not_found() -> None:
+    async with scene() as play:
+        with pytest.raises(NotFound):
+            await play.client.learning("nope")
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [("not_tracked", JobState.COMPLETED), ("failed", JobState.FAILED)]
+)
+async def test_the_ends_of_learning(status: str, state: JobState) -> None:
+    async with scene() as play:
+        answer = {"status": status, "reason": "inputs_erased"}
+        play.box.faults.add(faults.status(200, answer), path=LEARNING, times=None)
+        job = play.client.learning("r")
+        await asyncio.gather(job, return_exceptions=True)
+        assert job.status.state is state
+
+
+async def test_a_learning_job_is_resumed_by_its_token() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.status(200, {"status": "done"}), path=LEARNING, times=None)
+        token = play.client.learning("r").token
+        assert token is not None
+        assert (await play.client.resume_job(token)).status == "done"
+
+
+async def test_learning_cannot_be_cancelled_and_says_so() -> None:
+    async with scene() as play:
+        with pytest.raises(InvalidRequest, match="cannot be cancelled"):
+            await play.client.learning("r").cancel()
+
+
+async def test_many_learning_jobs_together_stay_below_the_limit_of_their_route() -> None:
+    async with scene(rate_limits=True) as play:
+        play.box.faults.add(faults.status(200, {"status": "pending"}), path=LEARNING, times=400)
+        jobs = [play.client.learning(f"r{number}") for number in range(100)]
+        waits = [asyncio.ensure_future(job.result(wait_timeout=120.0)) for job in jobs]
+        await asyncio.gather(*waits, return_exceptions=True)
+        first_minute = [r for r in play.box.requests if r.path == LEARNING and r.at < 60.0]
+        assert len(first_minute) <= 128
+
+
+async def test_the_path_of_a_start_is_asked_for_once_per_job() -> None:
+    async with scene(3) as play:
+        await gather_jobs([await started(play, user) for user in play.users])
+        assert play.box.count("POST", RERUN) == 3

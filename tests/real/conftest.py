@@ -1,0 +1,42 @@
+"""The client against the real server."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.real.helpers import client_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reflexio_async import AsyncReflexioClient
+    from tests.real_server import RealServer
+
+
+@pytest.fixture
+async def client(real_server: RealServer) -> AsyncIterator[AsyncReflexioClient]:
+    """A client of the shared server without rate limits: use names of your own."""
+    async with client_of(real_server) as client:
+        yield client
+
+
+@pytest.fixture
+async def other(real_server: RealServer) -> AsyncIterator[AsyncReflexioClient]:
+    """A second client of the same server, as a foreign program would be."""
+    async with client_of(real_server) as client:
+        yield client
+
+
+@pytest.fixture
+def name() -> str:
+    """A name nobody else uses, fit for users, sessions, requests and agent versions."""
+    return f"n{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def names(name: str) -> list[str]:
+    """Twelve such names."""
+    return [f"{name}-{number:02}" for number in range(12)]

@@ -1,0 +1,115 @@
+"""The server is killed as by ``kill -9``: everything ends in a typed outcome, and the rest can be completed.
+
+What a killed server was generating stays "in progress" for ten minutes after its restart, so a slot that
+was taken when the server died cannot be used again within a test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reflexio_async import APIConnectionError, JobState, JobTimeout, ReflexioError
+from tests.real.helpers import client_of, pending, pending_of_each, publish_each, starts
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reflexio_async import BatchProgress
+    from tests.real_server import RealServer, StartServer
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def server(real_server_factory: StartServer) -> RealServer:
+    return real_server_factory(rate_limits=False)
+
+
+async def test_a_batch_whose_server_dies_between_two_operations_is_completed_by_a_retry(
+    server: RealServer, names: list[str]
+) -> None:
+    async with client_of(server) as client:
+        await publish_each(client, names)
+    async with client_of(server, timeout=1.0) as client:
+        four_are_done = asyncio.Event()
+
+        def count(progress: BatchProgress) -> None:
+            if progress.done == 4:
+                four_are_done.set()
+
+        async def users() -> AsyncIterator[str]:
+            for user in names[:4]:
+                yield user
+            await four_are_done.wait()
+            server.kill()
+            for user in names[4:]:
+                yield user
+
+        began = time.monotonic()
+        report = await client.rerun_profiles_many(
+            users(), concurrency=8, wait_timeout=5, on_progress=count
+        )
+        assert time.monotonic() - began < 30
+        assert sorted(row.key for row in report.completed) == names[:4]
+        # The first start after the kill went out on a connection that had just died: nobody can know.
+        assert sorted(row.key for row in (*report.failed, *report.lost)) == names[4:]
+        assert all(isinstance(row.error, ReflexioError) for row in report if row.key in names[4:])
+        await asyncio.to_thread(server.restart)
+        rest = await report.retry_failed("failed", "lost", "timed_out")
+        assert rest.ok, rest.table()
+        assert await pending_of_each(client, names) == dict.fromkeys(names, 1)
+        assert starts(server) == {200: 12}
+
+
+async def test_a_batch_whose_server_dies_under_way_ends_in_typed_outcomes(
+    server: RealServer, names: list[str]
+) -> None:
+    async with client_of(server) as client:
+        await publish_each(client, names)
+    began = time.monotonic()
+    async with client_of(server, timeout=1.0) as client:
+        ended: dict[str, BaseException | None] = {}
+        async with client.rerun_profiles_many(names, wait_timeout=5) as batch:
+            async for outcome in batch:
+                ended[outcome.key] = outcome.error
+                if len(ended) == 3:
+                    server.kill()
+    assert time.monotonic() - began < 30
+    assert sorted(ended) == names
+    finished = [key for key, error in ended.items() if error is None]
+    assert len(finished) >= 3
+    assert all(error is None or isinstance(error, ReflexioError) for error in ended.values())
+    await asyncio.to_thread(server.restart)
+    async with client_of(server) as client:
+        assert await pending_of_each(client, finished) == dict.fromkeys(finished, 1)
+
+
+async def test_a_job_whose_server_dies_times_out_and_stays_in_progress_after_the_restart(
+    server: RealServer, names: list[str]
+) -> None:
+    async with client_of(server, timeout=5.0) as client:
+        await publish_each(client, names)
+        job = await client.rerun_profile_generation()
+        server.kill()
+        with pytest.raises(JobTimeout, match="cannot connect") as dead:
+            await job.result(wait_timeout=2)
+        assert isinstance(dead.value.last_probe_error, APIConnectionError)
+        await asyncio.to_thread(server.restart)
+
+    assert dead.value.token is not None
+    async with client_of(server) as client:
+        resumed = client.resume_job(dead.value.token)
+        assert (await resumed.refresh()).state is JobState.RUNNING
+        queued = await client.rerun_profile_generation(user_id=names[0])
+        with pytest.raises(JobTimeout, match="its start has not been sent"):
+            await queued.result(wait_timeout=1)
+        await queued.cancel()
+        assert starts(server) == {200: 1}
+        # The other service has a slot of its own, and the answers so far are kept.
+        answer = await client.rerun_playbook_generation(wait_for_response=True, wait_timeout=30)
+        assert answer.playbooks_generated == 12
+        assert await pending(client, names[0]) <= 1

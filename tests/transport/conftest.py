@@ -1,0 +1,18 @@
+"""Clients against real sockets; delays between tries on virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from reflexio_async.sandbox import VirtualClock
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REFLEXIO_API_KEY", "REFLEXIO_API_URL", "REFLEXIO_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()

@@ -1,0 +1,157 @@
+"""A server of bytes, for what no well-behaved server does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections import Counter
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
+WHOAMI = {"success": True, "org_id": "org"}
+TURNS = [{"role": "user", "content": "I like sushi"}]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A request that arrived whole."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+    connection: int
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """What goes out: ``close`` drops the connection afterwards, without having said so."""
+
+    raw: bytes
+    close: bool = False
+
+
+Script: TypeAlias = "Callable[[Arrived], Bytes | None]"
+"""What to answer; None never answers."""
+
+HANG_UP = Bytes(b"", close=True)
+
+
+def answer(
+    body: Any,
+    status: int = 200,
+    *,
+    kind: str = "application/json",
+    headers: Mapping[str, str] | None = None,
+    close: bool = False,
+    chunked: bool = False,
+) -> Bytes:
+    """A whole HTTP answer."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} Words", f"Content-Type: {kind}"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    if chunked:
+        lines.append("Transfer-Encoding: chunked")
+        pieces = [content[start : start + 1000] for start in range(0, len(content), 1000)]
+        content = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])
+    else:
+        lines.append(f"Content-Length: {len(content)}")
+    return Bytes("\r\n".join([*lines, "", ""]).encode() + content, close)
+
+
+def crash() -> Bytes:
+    """As uvicorn does: 500 in plain text, then the connection is gone without a word."""
+    return answer(b"Internal Server Error", 500, kind="text/plain; charset=utf-8", close=True)
+
+
+@dataclass
+class RawServer:
+    """Where it listens and what has arrived."""
+
+    url: str
+    arrived: list[Arrived] = field(default_factory=list[Arrived])
+    connections: int = 0
+    open: int = 0
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many requests of each method and target."""
+        return Counter(f"{request.method} {request.target}" for request in self.arrived)
+
+
+async def _read(reader: asyncio.StreamReader, connection: int) -> Arrived:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *rest = head.strip().split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Arrived(method, target, headers, body, connection)
+
+
+@asynccontextmanager
+async def raw_server(script: Script) -> AsyncGenerator[RawServer]:
+    """Serve ``script`` on a free port."""
+    sessions: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.connections += 1
+        server.open += 1
+        connection = server.connections
+        try:
+            while True:
+                request = await _read(reader, connection)
+                server.arrived.append(request)
+                reply = script(request)
+                if reply is None:
+                    await asyncio.get_running_loop().create_future()
+                else:
+                    writer.write(reply.raw)
+                    await writer.drain()
+                    if reply.close:
+                        return
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            return
+        finally:
+            server.open -= 1
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(serve(reader, writer))
+        sessions.add(task)
+        task.add_done_callback(sessions.discard)
+
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    server = RawServer(f"http://127.0.0.1:{port}")
+    try:
+        yield server
+    finally:
+        listener.close()
+        for task in list(sessions):
+            task.cancel()
+        await asyncio.gather(*sessions, return_exceptions=True)
+        await listener.wait_closed()
+
+
+def sequence(*replies: Bytes | None, then: Bytes | None = None) -> Script:
+    """These answers in turn, whatever is asked, then the last one for ever."""
+    left = list(replies)
+    return lambda _: left.pop(0) if left else then
+
+
+def closed_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

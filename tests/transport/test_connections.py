@@ -1,0 +1,346 @@
+"""Sockets: what breaks, what may have reached the server, and what is kept open."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reflexio_async import APIConnectionError, APITimeout, AsyncReflexioClient, RetryPolicy
+from reflexio_async.core.wire import Endpoint, model
+from reflexio_async.models.base import Empty
+from reflexio_async.models.identity import WhoamiResponse
+from reflexio_async.sandbox import Sandbox, VirtualClock, faults
+from tests.transport.servers import (
+    HANG_UP,
+    TURNS,
+    WHOAMI,
+    Arrived,
+    Bytes,
+    answer,
+    closed_port,
+    crash,
+    raw_server,
+    sequence,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ONCE = RetryPolicy(max_attempts=1)
+PATH = "/api/get_profiles"
+
+
+# --- nothing was sent
+
+
+async def test_a_refused_connection_has_sent_nothing(clock: VirtualClock) -> None:
+    url = f"http://127.0.0.1:{closed_port()}"
+    async with AsyncReflexioClient(url_endpoint=url, clock=clock) as client:
+        with pytest.raises(APIConnectionError) as caught:
+            await client.whoami()
+    assert not caught.value.outcome_unknown
+    assert caught.value.attempts == 5
+    assert "cannot connect" in str(caught.value)
+    assert url in str(caught.value)
+
+
+async def test_an_unknown_host_has_been_sent_nothing(clock: VirtualClock) -> None:
+    async with AsyncReflexioClient(url_endpoint="http://no-such-host.invalid", clock=clock) as client:
+        with pytest.raises(APIConnectionError, match=r"cannot connect to http://no-such-host\.invalid") as caught:
+            await client.with_options(retry=ONCE).whoami()
+    assert not caught.value.outcome_unknown
+
+
+async def test_any_call_is_repeated_when_nothing_was_sent(clock: VirtualClock) -> None:
+    url = f"http://127.0.0.1:{closed_port()}"
+    async with AsyncReflexioClient(url_endpoint=url, clock=clock) as client:
+        with pytest.raises(APIConnectionError) as caught:
+            await client.upgrade_profiles()
+    assert caught.value.attempts == 5
+
+
+async def test_a_certificate_that_is_not_trusted_is_a_connection_error(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(  # noqa: ASYNC221  # once, before anything runs
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]  # noqa: S607
+        + ["-keyout", str(key), "-out", str(certificate)],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, ssl=context)
+    loop.set_exception_handler(lambda *_: None)  # the handshake fails on the server's side too
+    port = listener.sockets[0].getsockname()[1]
+    try:
+        async with AsyncReflexioClient(url_endpoint=f"https://127.0.0.1:{port}", retry=ONCE) as client:
+            with pytest.raises(APIConnectionError, match="certificate") as caught:
+                await client.whoami()
+    finally:
+        listener.close()
+        await listener.wait_closed()
+        loop.set_exception_handler(None)
+    assert not caught.value.outcome_unknown
+
+
+async def test_waiting_for_a_free_connection_in_vain_has_sent_nothing() -> None:
+    async with raw_server(sequence()) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, max_connections=1, timeout=0.1) as client:
+            first = asyncio.create_task(client.with_options(timeout=5).whoami())
+            while not server.arrived:
+                await asyncio.sleep(0.001)
+            with pytest.raises(APITimeout, match="no free connection") as caught:
+                await client.upgrade_profiles()
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+        assert server.counts == {"GET /api/whoami": 1}
+    assert not caught.value.outcome_unknown
+
+
+async def test_virtual_time_passes_while_calls_queue_for_a_connection(clock: VirtualClock) -> None:
+    async with (
+        Sandbox(clock=clock) as box,
+        AsyncReflexioClient(url_endpoint=box.url, clock=clock, max_connections=1) as client,
+    ):
+        box.faults.add(faults.delay(10), times=None)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(client.whoami() for _ in range(3)))
+    assert clock.now() == pytest.approx(30)
+
+
+# --- bytes may have reached the server
+
+
+async def test_an_answer_that_is_lost_leaves_the_outcome_unknown(clock: VirtualClock) -> None:
+    async with raw_server(sequence(then=HANG_UP)) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
+            with pytest.raises(APIConnectionError) as caught:
+                await client.upgrade_profiles()
+    assert caught.value.outcome_unknown
+    assert len(server.arrived) == caught.value.attempts == 1
+
+
+async def test_a_repeatable_call_is_sent_again(clock: VirtualClock) -> None:
+    async with raw_server(sequence(HANG_UP, HANG_UP, then=answer(WHOAMI))) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
+            assert (await client.whoami()).org_id == "org"
+    assert server.counts == {"GET /api/whoami": 3}
+
+
+async def test_every_try_is_counted_once_and_none_is_hidden(clock: VirtualClock) -> None:
+    async with raw_server(sequence(then=HANG_UP)) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
+            with pytest.raises(APIConnectionError) as caught:
+                await client.whoami()
+    assert len(server.arrived) == caught.value.attempts == 5
+
+
+async def test_once_unknown_the_outcome_stays_unknown(clock: VirtualClock) -> None:
+    """A later try that could not even connect says nothing of what the first one did."""
+    box = Sandbox(clock=clock)
+    await box.start()
+    box.faults.add(faults.answer_lost())
+    async with AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client:
+        call = asyncio.create_task(client.cancel_operation())
+        await box.arrived("POST", "/api/cancel_operation")
+        await box.stop()
+        with pytest.raises(APIConnectionError, match="cannot connect") as caught:
+            await call
+    assert caught.value.attempts == 5
+    assert caught.value.outcome_unknown
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"suc",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 two hundred\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+    ],
+    ids=["short body", "short chunk", "half a head", "no status", "not HTTP", "not gzip", "no length"],
+)
+async def test_half_an_answer_leaves_the_outcome_unknown(clock: VirtualClock, raw: bytes) -> None:
+    async with raw_server(sequence(then=Bytes(raw, close=True))) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
+            with pytest.raises(APIConnectionError, match="broke") as caught:
+                await client.upgrade_profiles()
+    assert caught.value.outcome_unknown
+    assert len(server.arrived) == 1
+
+
+async def test_no_answer_in_time_leaves_the_outcome_unknown(clock: VirtualClock) -> None:
+    async with (
+        Sandbox(clock=clock) as box,
+        AsyncReflexioClient(url_endpoint=box.url, clock=clock, timeout=10) as client,
+    ):
+        box.faults.add(faults.freeze(), times=None)
+        with pytest.raises(APITimeout, match="no answer from .* within 10 s") as caught:
+            await client.whoami()
+        assert clock.now() == 10
+        assert len(box.requests) == 1
+    assert caught.value.outcome_unknown
+    assert isinstance(caught.value, TimeoutError)
+
+
+async def test_a_body_that_stops_halfway_runs_into_the_timeout() -> None:
+    half = Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+    async with raw_server(sequence(then=half)) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, timeout=0.1) as client:
+            with pytest.raises(APITimeout) as caught:
+                await client.whoami()
+    assert caught.value.outcome_unknown
+
+
+async def test_a_call_that_is_cancelled_closes_its_connection() -> None:
+    async with raw_server(sequence(None, then=answer(WHOAMI))) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url) as client:
+            call = asyncio.create_task(client.whoami())
+            while not server.arrived:
+                await asyncio.sleep(0.001)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            await client.whoami()
+        assert [request.connection for request in server.arrived] == [1, 2]
+
+
+# --- connections that are kept
+
+
+async def test_one_connection_serves_one_call_after_another(clock: VirtualClock) -> None:
+    async with raw_server(sequence(then=answer(WHOAMI))) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
+            for _ in range(10):
+                await client.whoami()
+    assert (server.connections, len(server.arrived)) == (1, 10)
+
+
+async def test_there_are_never_more_than_allowed(clock: VirtualClock) -> None:
+    async with raw_server(sequence(then=answer(WHOAMI))) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock, max_connections=3) as client:
+            await asyncio.gather(*(client.whoami() for _ in range(30)))
+    assert (server.connections, len(server.arrived)) == (3, 30)
+
+
+async def test_idle_connections_are_retired_before_the_server_closes_them(clock: VirtualClock) -> None:
+    async with raw_server(sequence(then=answer(WHOAMI))) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
+            await client.whoami()
+            session = client._transport._session
+            assert session is not None
+            assert session.connector is not None
+            assert session.connector._keepalive_timeout == 4.0  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+@pytest.mark.parametrize("after", [0, 50, 99])
+async def test_a_connection_that_dies_idle_costs_a_repeatable_call_nothing(
+    clock: VirtualClock, after: int
+) -> None:
+    def script(_: Arrived) -> Bytes:
+        return answer(WHOAMI, close=len(server.arrived) == after + 1)
+
+    async with raw_server(script) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
+            for _ in range(100):
+                await client.whoami()
+    assert 100 <= len(server.arrived) <= 101
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_500_that_silently_drops_the_connection_never_breaks_the_next_post(*, chunked: bool) -> None:
+    """A hundred times, each followed at once by a POST that must not be sent twice."""
+
+    def script(request: Arrived) -> Bytes:
+        if request.target == "/api/upgrade_all_user_playbooks":
+            return answer(b"Internal Server Error", 500, kind="text/plain", close=True, chunked=chunked)
+        return answer({"success": True})
+
+    async with raw_server(script) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, retry=ONCE) as client:
+            for _ in range(100):
+                with pytest.raises(Exception, match="answered 500"):
+                    await client.upgrade_user_playbooks()
+                assert (await client.upgrade_profiles()).success
+    assert server.counts == {
+        "POST /api/upgrade_all_user_playbooks": 100,
+        "POST /api/upgrade_all_profiles": 100,
+    }
+
+
+async def test_a_500_never_breaks_the_posts_beside_it(clock: VirtualClock) -> None:
+    async with (
+        Sandbox(clock=clock) as box,
+        AsyncReflexioClient(url_endpoint=box.url, clock=clock, retry=ONCE, max_connections=5) as client,
+    ):
+        box.faults.add(faults.internal_error(), path="/api/upgrade_all_user_playbooks", times=None)
+        calls = [client.upgrade_user_playbooks() if i % 3 == 0 else client.upgrade_profiles() for i in range(150)]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(result, APIConnectionError) for result in results) == 0
+    assert sum(isinstance(result, Exception) for result in results) == 50
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_no_connection_that_carried_a_5xx_is_used_again(clock: VirtualClock, status: int) -> None:
+    """Even one that the server would have kept."""
+    async with raw_server(sequence(answer({"detail": "no"}, status), then=answer(WHOAMI))) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
+            await client.whoami()
+    assert [request.connection for request in server.arrived] == [1, 2]
+
+
+async def test_a_4xx_keeps_its_connection(clock: VirtualClock) -> None:
+    async with raw_server(sequence(answer({"detail": "no"}, 404), then=answer(WHOAMI))) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
+            with pytest.raises(Exception, match="404"):
+                await client.whoami()
+            await client.whoami()
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "POST"])
+async def test_nothing_is_sent_again_behind_our_back(method: str) -> None:
+    """On a pooled connection that dies under a request, aiohttp would repeat GET, PUT and DELETE itself."""
+    async with raw_server(sequence(answer(WHOAMI), HANG_UP, then=answer(WHOAMI))) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, retry=ONCE) as client:
+            await client.whoami()
+            endpoint = Endpoint(method, "/x", repeatable=True)
+            with pytest.raises(APIConnectionError):
+                await client.runtime.pipeline.call(
+                    endpoint, Empty(), model(WhoamiResponse), client.runtime.settings
+                )
+    assert server.counts == {"GET /api/whoami": 1, f"{method} /x": 1}
+    assert server.connections == 1
+
+
+async def test_crash_after_crash_is_retried_on_fresh_connections(clock: VirtualClock) -> None:
+    async with raw_server(sequence(crash(), crash(), then=answer(WHOAMI))) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
+            await client.whoami()
+    assert server.connections == 3
+
+
+async def test_leaving_closes_every_connection() -> None:
+    async with raw_server(sequence(then=answer(WHOAMI))) as server:
+        async with AsyncReflexioClient(url_endpoint=server.url) as client:
+            await asyncio.gather(*(client.whoami() for _ in range(5)))
+            assert server.open == server.connections >= 1
+        for _ in range(100):
+            await asyncio.sleep(0.001)
+            if server.open == 0:
+                break
+        assert server.open == 0
+
+
+async def test_publishing_is_one_post(clock: VirtualClock) -> None:
+    async with Sandbox(clock=clock) as box, AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client:
+        await client.publish_interaction(user_id="u", session_id="s", interactions=TURNS)
+        assert [record.path for record in box.requests] == ["/api/publish_interaction"]

@@ -1,0 +1,174 @@
+"""Signing in, and signing in again when the token has expired."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reflexio_async import APITimeout, AsyncReflexioClient, AuthenticationError, NotFound
+from reflexio_async.sandbox import Sandbox, VirtualClock, faults
+from tests.transport.servers import TURNS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ANA = ("ana@example.com", "p&q=ü s")
+
+
+@pytest.fixture
+async def box(clock: VirtualClock) -> AsyncIterator[Sandbox]:
+    async with Sandbox(clock=clock, logins=dict([ANA]), token_lifetime=100) as box:
+        yield box
+
+
+@pytest.fixture
+async def client(box: Sandbox, clock: VirtualClock) -> AsyncIterator[AsyncReflexioClient]:
+    async with AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client:
+        yield client
+
+
+async def test_without_a_login_calls_are_refused(client: AsyncReflexioClient) -> None:
+    with pytest.raises(AuthenticationError, match=r"client\.login"):
+        await client.whoami()
+
+
+async def test_after_a_login_every_call_is_let_in(box: Sandbox, client: AsyncReflexioClient) -> None:
+    await client.login(*ANA)
+    await client.whoami()
+    await client.publish_interaction(user_id="u", session_id="s", interactions=TURNS)
+    assert box.count("POST", "/token") == 1
+
+
+async def test_the_login_itself_shows_no_older_token(box: Sandbox, clock: VirtualClock) -> None:
+    async with AsyncReflexioClient("stale", box.url, clock=clock) as client:
+        await client.login(*ANA)
+        await client.whoami()
+    assert "Authorization" not in box.requests[0].headers
+
+
+async def test_health_is_answered_without_a_login(client: AsyncReflexioClient) -> None:
+    assert await client.health() == {"status": "healthy"}
+
+
+async def test_a_wrong_password_is_an_authentication_error(box: Sandbox, client: AsyncReflexioClient) -> None:
+    with pytest.raises(AuthenticationError, match="Incorrect username or password"):
+        await client.login("ana@example.com", "wrong")
+    assert len(box.requests) == 1
+
+
+async def test_a_wrong_password_leaves_the_old_token_in_use(client: AsyncReflexioClient) -> None:
+    await client.login(*ANA)
+    with pytest.raises(AuthenticationError):
+        await client.login("ana@example.com", "wrong")
+    assert (await client.whoami()).success
+
+
+async def test_a_server_without_logins_says_what_to_do_instead(clock: VirtualClock) -> None:
+    async with Sandbox(clock=clock) as box, AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client:
+        with pytest.raises(NotFound, match=r"has no login \(POST /token\); pass api_key instead") as caught:
+            await client.login(*ANA)
+        assert box.url in str(caught.value)
+
+
+async def test_an_expired_token_costs_one_login_and_the_call_is_answered(
+    box: Sandbox, client: AsyncReflexioClient, clock: VirtualClock
+) -> None:
+    await client.login(*ANA)
+    await clock.sleep(200)
+    assert (await client.whoami()).success
+    assert [(record.path, record.status) for record in box.requests] == [
+        ("/token", 200),
+        ("/api/whoami", 401),
+        ("/token", 200),
+        ("/api/whoami", 200),
+    ]
+
+
+async def test_fifty_calls_refused_together_share_one_login(
+    box: Sandbox, client: AsyncReflexioClient
+) -> None:
+    await client.login(*ANA)
+    box.revoke_tokens()
+    answers = await asyncio.gather(*(client.whoami() for _ in range(50)))
+    assert all(answer.success for answer in answers)
+    assert box.count("POST", "/token") == 2
+
+
+async def test_fifty_calls_refused_together_share_one_failed_login(
+    box: Sandbox, client: AsyncReflexioClient
+) -> None:
+    await client.login(*ANA)
+    box.revoke_tokens()
+    box.faults.add(faults.status(401, {"detail": "Incorrect username or password"}), path="/token", times=None)
+    answers = await asyncio.gather(*(client.whoami() for _ in range(50)), return_exceptions=True)
+    assert all(isinstance(answer, AuthenticationError) for answer in answers)
+    assert box.count("POST", "/token") == 2
+
+
+async def test_a_second_refusal_is_final(box: Sandbox, client: AsyncReflexioClient) -> None:
+    await client.login(*ANA)
+    box.faults.add(faults.status(401), path="/api/whoami", times=None)
+    with pytest.raises(AuthenticationError):
+        await client.whoami()
+    assert box.count("POST", "/token") == 2
+    assert box.count("GET", "/api/whoami") == 2
+
+
+async def test_a_login_that_is_not_remembered_is_not_repeated(
+    box: Sandbox, client: AsyncReflexioClient
+) -> None:
+    await client.login(*ANA, remember=False)
+    await client.whoami()
+    box.revoke_tokens()
+    with pytest.raises(AuthenticationError):
+        await client.whoami()
+    assert box.count("POST", "/token") == 1
+
+
+async def test_a_publish_refused_by_an_expired_token_is_stored_once(
+    box: Sandbox, client: AsyncReflexioClient
+) -> None:
+    await client.login(*ANA)
+    box.revoke_tokens()
+    await client.publish_interaction(user_id="u", session_id="s", interactions=TURNS)
+    assert len(box.stored_requests) == 1
+
+
+async def test_a_view_shares_the_login(box: Sandbox, client: AsyncReflexioClient) -> None:
+    view = client.with_options(timeout=10)
+    await view.login(*ANA)
+    assert (await client.whoami()).success
+    assert box.count("POST", "/token") == 1
+
+
+async def test_signing_in_again_takes_no_longer_than_the_calls_timeout(
+    box: Sandbox, client: AsyncReflexioClient, clock: VirtualClock
+) -> None:
+    await client.login(*ANA)
+    box.revoke_tokens()
+    box.faults.add(faults.freeze(), path="/token", times=None)
+    with pytest.raises(APITimeout):
+        await client.with_options(timeout=5).whoami()
+    assert clock.now() == pytest.approx(5)
+
+
+async def test_a_call_after_signing_in_again_has_only_the_time_that_is_left(
+    box: Sandbox, client: AsyncReflexioClient, clock: VirtualClock
+) -> None:
+    await client.login(*ANA)
+    box.revoke_tokens()
+    box.faults.add(faults.delay(4), path="/token")
+    box.faults.add(faults.freeze(), path="/api/whoami", after=1)
+    with pytest.raises(APITimeout):
+        await client.with_options(timeout=5).whoami()
+    assert clock.now() == pytest.approx(5)
+
+
+@pytest.mark.parametrize("pair", [("", "x"), ("x", "")], ids=["no email", "no password"])
+async def test_a_login_with_something_missing_is_refused_by_the_server(
+    client: AsyncReflexioClient, pair: tuple[str, str]
+) -> None:
+    with pytest.raises(Exception, match=r"POST /token answered (401|422)"):
+        await client.login(*pair)
