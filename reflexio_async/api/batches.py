@@ -11,6 +11,7 @@ from reflexio_async.api.playbooks import PlaybooksAPI
 from reflexio_async.api.profiles import ProfilesAPI
 from reflexio_async.batch.batch import Attempt, Batch, BatchProgress, Work
 from reflexio_async.core.wire import build_request, refusal_of
+from reflexio_async.errors import InvalidRequest
 from reflexio_async.jobs.job import check_waiting
 from reflexio_async.jobs.status import JobState
 from reflexio_async.models.playbooks import UpgradeUserPlaybooksRequest
@@ -222,8 +223,12 @@ def _reruns(
     width = settings.concurrency if concurrency is None else concurrency
 
     def check(raw: Any) -> str:
+        if not isinstance(raw, str):
+            # None would mean every user at once.
+            message = f"{key_field} must be text, not {type(raw).__name__}"
+            raise InvalidRequest(message)
         build_request(model, {**fields, key_field: raw})
-        return str(raw)
+        return raw
 
     async def rerun(key: str, attempt: Attempt[T]) -> None:
         attempt.attempts = 1
@@ -231,6 +236,8 @@ def _reruns(
             runtime, build_request(model, {**fields, key_field: key}), width=width
         )
         try:
+            if attempt.withdrawn and job.status.state is JobState.QUEUED:
+                await job.cancel()
             attempt.result = await job.result()
         finally:
             timing = job.timing

@@ -81,6 +81,7 @@ class Attempt(Generic[T]):
     attempts: int = 0
     result: T | None = None
     job: Job[T] | None = None
+    withdrawn: bool = False
 
 
 class Limit(Protocol):
@@ -177,6 +178,7 @@ class Batch(Generic[K, T]):
             return
         self._stopping = True
         for attempt in list(self._attempts.values()):
+            attempt.withdrawn = True
             if attempt.job is not None and attempt.job.status.state is JobState.QUEUED:
                 self._background.spawn(attempt.job.cancel(), name=f"withdraw {self._work.name}")
 
@@ -280,6 +282,8 @@ class Batch(Generic[K, T]):
             key: K = self._work.key(item)
         except Exception as error:  # noqa: BLE001  # one bad key must not stop the others
             return Outcome(raw, OutcomeState.FAILED, error=error, item=raw)
+        if self._stopping:
+            return self._not_started(item)
         if key in self._attempts:
             twice = ValueError(f"{key!r} is already under way in this batch")
             return Outcome(key, OutcomeState.FAILED, error=twice, item=item)

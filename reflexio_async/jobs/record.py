@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from reflexio_async.errors import JobTimeout
+from reflexio_async.errors import JobCancelled, JobTimeout
 from reflexio_async.jobs.status import QUEUED, JobStatus
 
 if TYPE_CHECKING:
@@ -206,5 +206,7 @@ class Record(Generic[T]):
         return JobTimeout(message, status=self.status, token=token, last_probe_error=last)
 
     def __del__(self) -> None:
-        if self.error is not None and not self.seen:
+        # What was withdrawn on purpose is no failure.
+        withdrawn = self.token is None and isinstance(self.error, JobCancelled)
+        if self.error is not None and not self.seen and not withdrawn:
             self.waiting.report(f"job {self.kind.name} {self.id or ''}".rstrip(), self.error)
