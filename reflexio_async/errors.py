@@ -55,6 +55,9 @@ class ClientClosed(ReflexioError):
     """The client was closed; make a new one."""
 
 
+CLOSED = "this client is closed; make a new one"
+
+
 class APIConnectionError(ReflexioError):
     """The server gave no complete answer.
 

@@ -19,6 +19,7 @@ from yarl import URL
 
 from reflexio_async.core.wire import WireResponse
 from reflexio_async.errors import (
+    CLOSED,
     APIConnectionError,
     APITimeout,
     ClientClosed,
@@ -144,8 +145,7 @@ class Transport:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
-            message = "this client is closed; make a new one"
-            raise ClientClosed(message)
+            raise ClientClosed(CLOSED)
         self._loop = asyncio.get_running_loop()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=_KEEPALIVE),

@@ -172,12 +172,17 @@ class Gate:
         return self._window
 
     async def _wait(self) -> None:
+        """Until the limit should open, or something is learned that may open it sooner."""
         wait = self.opens_in()
-        if math.isinf(wait):
-            self._changed.clear()
+        self._changed.clear()
+        timer = None
+        if not math.isinf(wait):
+            timer = self._clock.call_at(self._clock.now() + wait, self._changed.set)
+        try:
             await self._changed.wait()
-        else:
-            await self._clock.sleep(wait)
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def _announce(self) -> None:
         self._changed.set()

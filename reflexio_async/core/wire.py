@@ -22,7 +22,7 @@ from reflexio_async.errors import (
     ServerError,
     UnexpectedResponse,
 )
-from reflexio_async.models.base import Query
+from reflexio_async.models.base import Query, ResponseModel
 from reflexio_async.models.problems import Problem
 
 Req = TypeVar("Req", bound=BaseModel)
@@ -203,7 +203,23 @@ def decode(endpoint: Endpoint, answer: Answer[Res], response: WireResponse) -> R
     try:
         return answer.decode(response.body)
     except ValidationError as error:
-        raise _unexpected_body(endpoint, response, error) from None
+        raise _refusal_without_fields(endpoint, response) or _unexpected_body(
+            endpoint, response, error
+        ) from None
+
+
+class _Refusal(ResponseModel):
+    success: Literal[False]
+    msg: str | None = None
+    message: str | None = None
+
+
+def _refusal_without_fields(endpoint: Endpoint, response: WireResponse) -> RequestRefused | None:
+    """Some routes refuse without the fields that their answer otherwise must have."""
+    try:
+        return refusal_of(endpoint, _Refusal.model_validate_json(response.body, strict=True))
+    except ValidationError:
+        return None
 
 
 def refusal_of(endpoint: Endpoint, value: Any) -> RequestRefused | None:

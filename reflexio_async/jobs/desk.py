@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from reflexio_async.errors import InvalidRequest
+from reflexio_async.errors import CLOSED, ClientClosed, InvalidRequest
 from reflexio_async.jobs import kinds
 from reflexio_async.jobs.job import Job
 from reflexio_async.jobs.lanes import Lane, Server, SlotRecord
@@ -67,6 +67,7 @@ class JobDesk:
         closed. An error of a start that was answered is raised here, of a queued one by awaiting it.
         ``width`` is how many may run at once on a server of the synchronous dialect.
         """
+        self._check_open()
         lane = self._lane(kind.service)
         lane.width = max(lane.width, width)
         record = SlotRecord(kind, lane, self._waiting(settings), params=params, send=send, quota=quota)
@@ -77,11 +78,13 @@ class JobDesk:
 
     def learning(self, request_id: str, settings: Settings) -> Job[LearningStatusResponse]:
         """The learning that follows one publish."""
+        self._check_open()
         token = Token(kind=kinds.LEARNING.name, url=self._server.url, id=request_id)
         return self._single(token, settings)
 
     def resume(self, text: str, settings: Settings) -> Job[Any]:
         """The job that ``text``, a token, stands for."""
+        self._check_open()
         token = Token.from_text(text)
         if token.url != self._server.url:
             message = f"token: it belongs to {token.url}, this client speaks to {self._server.url}"
@@ -111,6 +114,10 @@ class JobDesk:
         """Give up what was not started; returns the names."""
         self._poller.closed = True
         return [name for lane in self._lanes.values() for name in lane.abandon(reason)]
+
+    def _check_open(self) -> None:
+        if self._poller.closed:
+            raise ClientClosed(CLOSED)
 
     def _lane(self, service: str) -> Lane:
         lane = self._lanes.get(service)

@@ -116,6 +116,7 @@ class Lane(Source):
         self.dialect: Dialect | None = None
         self._queue: deque[SlotRecord] = deque()
         self._sending: set[SlotRecord] = set()
+        self._resolving: set[SlotRecord] = set()  # sent, answer lost, not yet found in the status
         self._running: set[SlotRecord] = set()
         self._latest: OperationStatusInfo | None = None
         self._observed_at: float | None = None
@@ -132,6 +133,8 @@ class Lane(Source):
         if self.dialect is not Dialect.SYNCHRONOUS:
             before_it += len(self._running)
         self._queue.append(job)
+        if not self._patient():
+            self.failures = 0  # the server was given up; for a new start it is asked again at once
         if not self.busy:
             self._worker = self._background.spawn(self._work(), name=f"lane {self._service}")
             self._worker.add_done_callback(self._worker_ended)
@@ -252,6 +255,7 @@ class Lane(Source):
             self._failed_to_start(job, error)
         finally:
             self._sending.discard(job)
+            self._resolving.discard(job)
             self._news.set()
 
     async def _send(self, job: SlotRecord, before: OperationStatusInfo | None) -> None:
@@ -332,7 +336,8 @@ class Lane(Source):
         logger.info(
             "%s: a start got no answer (%s); asking for the status", self._service, type(error).__name__
         )
-        while True:
+        self._resolving.add(job)
+        while not job.done:
             await self._hear(polling=True)
             if self._observed_at is None or self._observed_at <= began:
                 continue
@@ -371,19 +376,17 @@ class Lane(Source):
 
     def failed(self, error: Exception, *, transient: bool) -> None:
         """Outlast what may pass; else nothing can be started or learned any more."""
-        now = self._clock.now()
         for job in self._running:
             job.last_probe_error = error
         if self._failing_since is None:
-            self._failing_since = now
-        # A server that never answered is rather a wrong address than an outage.
-        patient = now - self._failing_since < self._outage if self._reached else self.failures < self._tries
-        if transient and patient:
+            self._failing_since = self._clock.now()
+        if transient and self._patient():
             if self._reached:
                 self._settle_all()
             return
         # Without the status no start may be sent; a transient failure leaves the waiters their own timeouts.
-        self._failing_since = None
+        for job in list(self._resolving):
+            self._lost(job, f"its start got no answer, and the status cannot be asked: {error}")
         if not transient:
             for job in self._running:
                 job.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
@@ -391,6 +394,15 @@ class Lane(Source):
         while self._queue:
             self._failed_to_start(self._queue.popleft(), error)
         self._news.set()
+
+    def _patient(self) -> bool:
+        """Whether failing probes are still to be outlasted."""
+        if self._failing_since is None:
+            return True
+        if self._reached:
+            return self._clock.now() - self._failing_since < self._outage
+        # A server that never answered is rather a wrong address than an outage.
+        return self.failures < self._tries
 
     def _hear_of(self, job: SlotRecord, info: OperationStatusInfo) -> None:
         """What the slot's operation ``info`` means for ``job``."""
