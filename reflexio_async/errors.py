@@ -42,6 +42,20 @@ if TYPE_CHECKING:
 class ReflexioError(Exception):
     """Base of every error raised by this package."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Process pools and task queues pickle what their workers raise; some attributes are keyword-only.
+        state = dict(vars(self))
+        if "headers" in state:
+            state["headers"] = dict(state["headers"])
+        return _restored, (type(self), self.args, state)
+
+
+def _restored(kind: type[ReflexioError], args: tuple[Any, ...], state: dict[str, Any]) -> ReflexioError:
+    error = kind.__new__(kind, *args)
+    error.args = args  # OSError, below TimeoutError, leaves that to its __init__
+    vars(error).update(state)
+    return error
+
 
 class ConfigurationError(ReflexioError, ValueError):
     """The client is set up wrongly: a URL, an option or an environment variable."""

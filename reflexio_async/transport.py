@@ -108,6 +108,7 @@ class Transport:
             async with self._clock.timeout(timeout), self._connections:
                 with self._clock.busy() as extra:
                     headers = dict(extra) if extra else {}
+                    headers.update(request.headers)
                     if authorization is not None:
                         headers["Authorization"] = authorization
                     if request.content_type is not None:
@@ -120,7 +121,9 @@ class Transport:
                         allow_redirects=False,
                     ) as response:
                         body = await self._body(response)
-                        return WireResponse(response.status, response.headers, body, str(response.url))
+                        # Redirects are not followed, so what was asked for is what answered.
+                        url = self._base_url + request.target
+                        return WireResponse(response.status, response.headers, body, url)
         except TimeoutError:
             progress = "no answer" if sent[0] else "no free connection"
             what = f"{progress} from {self._base_url} within {timeout:.3g} s"

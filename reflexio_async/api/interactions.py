@@ -118,6 +118,7 @@ class InteractionsAPI:
         PublishUserInteractionResponse,
         per_minute=60,
         via=publish_once,
+        resolves=True,
     )
     """Store turns of a conversation; learning follows in the background (see ``learning``).
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -22,7 +22,7 @@ from reflexio_async.errors import (
     ServerError,
     UnexpectedResponse,
 )
-from reflexio_async.models.base import Query, ResponseModel
+from reflexio_async.models.base import Header, Query, ResponseModel
 from reflexio_async.models.problems import Problem
 
 Req = TypeVar("Req", bound=BaseModel)
@@ -52,8 +52,7 @@ class Endpoint:
     form: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WireRequest:
+class WireRequest(NamedTuple):
     """One request, ready to be sent; ``path`` is literal and quoted, ``target`` has the query too."""
 
     method: str
@@ -61,10 +60,10 @@ class WireRequest:
     target: str
     body: bytes | None
     content_type: str | None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WireResponse:
+class WireResponse(NamedTuple):
     """One answer; ``headers`` finds names in any case."""
 
     status: int
@@ -101,17 +100,19 @@ def picked(answer_type: type[Req], pick: Callable[[Req], Res]) -> Answer[Res]:
     return Answer(answer_type, pick)
 
 
-def build_request(request_type: type[Req], given: Mapping[str, Any] | Req) -> Req:
+def build_request(request_type: type[Req], given: Mapping[str, Any] | Req, name: str = "") -> Req:
     """``given`` as a ``request_type``, or an InvalidRequest that names every field at fault."""
     if isinstance(given, request_type):
         return given
     if isinstance(given, BaseModel) or not isinstance(given, Mapping):
-        message = f"request must be a {request_type.__name__} or a mapping, not {type(given).__name__}"
+        prefix = f"{name}: " if name else ""
+        kind = type(given).__name__
+        message = f"{prefix}request must be a {request_type.__name__} or a mapping, not {kind}"
         raise InvalidRequest(message)
     try:
         return request_type.model_validate(dict(given))
     except ValidationError as error:
-        raise InvalidRequest(describe_validation(error, request_type.__name__)) from None
+        raise InvalidRequest(describe_validation(error, name or request_type.__name__)) from None
 
 
 def describe_validation(error: ValidationError, name: str) -> str:
@@ -131,6 +132,7 @@ def _is_union_branch(part: str | int) -> bool:
 class _Place(Enum):
     PATH = 1
     QUERY = 2
+    HEADER = 3
 
 
 @cache
@@ -143,6 +145,9 @@ def _places(request_type: type[BaseModel], path: str) -> tuple[tuple[str, str, _
             places.append((name, name, _Place.PATH))
         elif any(mark is Query or isinstance(mark, Query) for mark in field.metadata):
             places.append((name, field.serialization_alias or name, _Place.QUERY))
+        else:
+            headers = [mark.name for mark in field.metadata if isinstance(mark, Header)]
+            places.extend((name, header, _Place.HEADER) for header in headers)
     return tuple(places)
 
 
@@ -156,6 +161,7 @@ def encode(endpoint: Endpoint, request: BaseModel) -> WireRequest:
     request_type = type(request)
     path, query = endpoint.path, list(endpoint.query)
     places = _places(request_type, endpoint.path)
+    headers: list[tuple[str, str]] = []
     if places:
         in_path: dict[str, str] = {}
         for name, wire_name, place in places:
@@ -163,7 +169,10 @@ def encode(endpoint: Endpoint, request: BaseModel) -> WireRequest:
             if place is _Place.PATH:
                 in_path[name] = _path_segment(name, str(value))
             elif name in request.model_fields_set and value is not None:
-                query.append((wire_name, _in_query(value)))
+                if place is _Place.QUERY:
+                    query.append((wire_name, _in_query(value)))
+                else:
+                    headers.append((wire_name, _in_header(name, str(value))))
         if in_path:
             path = path.format(**in_path)
     target = f"{path}?{urlencode(query)}" if query else path
@@ -181,7 +190,7 @@ def encode(endpoint: Endpoint, request: BaseModel) -> WireRequest:
             message = f"{endpoint.method} {endpoint.path}: the request cannot be written as JSON: {error}"
             raise InvalidRequest(message) from None
         content_type = "application/json"
-    return WireRequest(endpoint.method, path, target, body, content_type)
+    return WireRequest(endpoint.method, path, target, body, content_type, tuple(headers))
 
 
 def _path_segment(name: str, value: str) -> str:
@@ -190,6 +199,13 @@ def _path_segment(name: str, value: str) -> str:
         message = f"{name} must be an id, not {value!r}"
         raise InvalidRequest(message)
     return quote(value, safe="")
+
+
+def _in_header(name: str, value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        message = f"{name} travels in a header: it must be one line of printable ASCII text"
+        raise InvalidRequest(message)
+    return value
 
 
 def _in_query(value: object) -> str:

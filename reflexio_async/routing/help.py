@@ -9,22 +9,21 @@ import textwrap
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from pydantic import BaseModel
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pydantic import BaseModel
-
-    from reflexio_async.core.wire import Endpoint
+    from reflexio_async.routing.route import Row
 
 
-def document(
-    owner: type, name: str, endpoint: Endpoint, model: type[BaseModel], make: Callable[..., Any]
-) -> str:
+def document(row: Row[..., Any, Any]) -> str:
     """Signature, meaning, fields, errors and rate limit of one row."""
+    endpoint = row.endpoint
     lines = [
-        f"{name}{signature(make)}",
+        f"{row.name}{signature(row.shown)}",
         "",
-        _attribute_docs(owner).get(name, ""),
+        _attribute_docs(row.owner).get(row.name, ""),
         "",
         f"{endpoint.method} {endpoint.path}",
     ]
@@ -32,9 +31,10 @@ def document(
         lines.append(f"Rate limit by the contract: {endpoint.per_minute} a minute.")
     if endpoint.deadline is not None:
         lines.append(f"The server may take {endpoint.deadline:g} s; the call's timeout is raised to that.")
-    sent_twice = "repeated" if endpoint.repeatable else "not repeated once it may have reached the server"
-    lines.append(f"After a failure with unknown outcome it is {sent_twice}.")
-    fields = {field: info for field, info in model.model_fields.items() if info.description}
+    if row.repeats is not None:
+        sent_twice = "repeated" if row.repeats else "not repeated once it may have reached the server"
+        lines.append(f"After a failure with unknown outcome it is {sent_twice}.")
+    fields = {field: info for field, info in row.model.model_fields.items() if info.description}
     if fields:
         lines += ["", "Fields:", *(f"    {field}: {info.description}" for field, info in fields.items())]
     lines += ["", "Raises InvalidRequest before any I/O, and the errors drawn in reflexio_async.errors."]
@@ -43,6 +43,8 @@ def document(
 
 def signature(make: Callable[..., Any]) -> inspect.Signature:
     """The keywords of ``make``, without the constraints that pydantic keeps in annotations."""
+    if isinstance(make, type(BaseModel)):
+        make.model_rebuild()  # models are built when first used; until then they have no signature
     full = inspect.signature(make)
     plain = get_type_hints(make)
     parameters = [

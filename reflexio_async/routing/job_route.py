@@ -43,12 +43,37 @@ class _Options:
         check_waiting(self.poll_interval, self.wait_timeout)
 
 
-class StartingRow(Row[P, Req, Res], Generic[P, W, Req, Res]):
-    """What ``JobRoute`` and ``SlowRoute`` share.
+class HandleRow(Row[P, Req, Res], Generic[P, W, Req, Res]):
+    """What every row that returns a handle shares.
 
     ``start`` and ``wait`` are only there for the keywords of the two ways to call: with a handle, and
     with ``wait_for_response=True``.
     """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        start: Callable[P, Req],
+        wait: Callable[W, Req],
+        model: type[Req],
+        answer: Answer[Res],
+    ) -> None:
+        super().__init__(endpoint, start, model, answer)
+        self.shown = wait
+
+    def read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Req, _Options]:
+        """The request and the waiting options of one call."""
+        options = _Options(kwargs, self.name)
+        fields = {name: value for name, value in kwargs.items() if name not in _OPTIONS}
+        return request_from(self.name, self.model, self.model, args, fields), options
+
+    async def start(self, runtime: Runtime, request: Req) -> Job[Res]:
+        """Start the work."""
+        raise NotImplementedError
+
+
+class StartingRow(HandleRow[P, W, Req, Res]):
+    """What ``JobRoute`` and ``SlowRoute`` share: they pass the lane of their service."""
 
     def __init__(
         self,
@@ -64,15 +89,8 @@ class StartingRow(Row[P, Req, Res], Generic[P, W, Req, Res]):
         query: tuple[tuple[str, str], ...] = (),
     ) -> None:
         endpoint = Endpoint("POST", path, deadline=deadline, per_minute=per_minute, query=query)
-        super().__init__(endpoint, start, model, Answer(answer))
-        self.shown = wait
+        super().__init__(endpoint, start, wait, model, Answer(answer))
         self.kind = kind
-
-    def read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Req, _Options]:
-        """The request and the waiting options of one call."""
-        options = _Options(kwargs, self.name)
-        fields = {name: value for name, value in kwargs.items() if name not in _OPTIONS}
-        return request_from(self.name, self.model, self.model, args, fields), options
 
     async def start(self, runtime: Runtime, request: Req, *, width: int = 1) -> Job[Res]:
         """Start the work through its lane, ``width`` at once where the server allows it."""
@@ -95,7 +113,7 @@ class StartingRow(Row[P, Req, Res], Generic[P, W, Req, Res]):
 class JobCall(BoundRow[P, Req, Res], Generic[P, W, Req, Res]):  # noqa: D101
     __doc__ = shown_by_help
 
-    def __init__(self, row: JobRoute[P, W, Req, Res], runtime: Runtime) -> None:
+    def __init__(self, row: HandleRow[P, W, Req, Res], runtime: Runtime) -> None:
         super().__init__(row, runtime)
         self._route = row
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from reflexio_async.core.wire import build_request, describe_validation
 from reflexio_async.errors import InvalidRequest
+from reflexio_async.routing.warn import warn_caller
 
 Req = TypeVar("Req", bound=BaseModel)
 
@@ -28,7 +28,7 @@ def request_from(
         if kwargs or len(args) > 1:
             message = f"{name}: give either a request or keywords, not both"
             raise InvalidRequest(message)
-        request: Req = build_request(model, given)
+        request: Req = build_request(model, given, name)
     elif args and make is model:
         message = f"{name} takes keywords, or one request: a {model.__name__} or a mapping"
         raise InvalidRequest(message)
@@ -37,8 +37,12 @@ def request_from(
             request = make(*args, **kwargs)
         except ValidationError as error:
             raise InvalidRequest(describe_validation(error, name)) from None
+        except TypeError as error:
+            # Only arguments were bound, to a function that the caller does not know by name.
+            message = f"{name}: {str(error).partition(') ')[2] or error}"
+            raise InvalidRequest(message) from None
     for field in _deprecated_fields(model) & request.model_fields_set:
-        warnings.warn(f"{name}: {field} is deprecated by the server", DeprecationWarning, stacklevel=4)
+        warn_caller(f"{name}: {field} is deprecated by the server", DeprecationWarning)
     return request
 
 

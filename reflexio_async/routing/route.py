@@ -36,6 +36,8 @@ class Row(Generic[P, Req, Res]):
         self.make = make
         self.shown: Callable[..., Req] = make
         """Whose keywords ``help()`` shows."""
+        self.repeats: bool | None = endpoint.repeatable
+        """What ``help()`` says of repeating; None where the row's own words say it."""
         self.model = model
         self.answer = answer
 
@@ -60,8 +62,7 @@ class BoundRow(Generic[P, Req, Res]):
 
     def help_text(self) -> str:
         """What ``help()`` shows of this call."""
-        row = self._row
-        return document(row.owner, row.name, row.endpoint, row.model, row.shown)
+        return document(self._row)
 
     def __repr__(self) -> str:
         row = self._row
@@ -96,7 +97,8 @@ class Route(Row[P, Req, Res]):
     ``request`` is the request model, or a function with positional ids that returns one (then ``model``
     names it). ``repeatable`` says that sending it twice does no harm, ``refusal`` whether
     ``success: false`` is an error, ``deadline`` how many seconds the server may take, ``per_minute`` the
-    contract's rate limit (a hint, never a brake), ``via`` how it is carried out when one call is not enough.
+    contract's rate limit (a hint, never a brake), ``via`` how it is carried out when one call is not enough;
+    ``resolves`` that it then finds out what became of a lost answer.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class Route(Row[P, Req, Res]):
         deadline: float | None = None,
         per_minute: int | None = None,
         via: Via[Req, Res] | None = None,
+        resolves: bool = False,
     ) -> None:
         endpoint = Endpoint(
             method,
@@ -128,6 +131,8 @@ class Route(Row[P, Req, Res]):
             model = cast("type[Req]", request)
         super().__init__(endpoint, request, model, answer if isinstance(answer, Answer) else Answer(answer))
         self._via = via
+        if resolves:
+            self.repeats = None
 
     async def send(self, runtime: Runtime, request: Req) -> Res:
         """Carry out one call of this row."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
+
+from reflexio_async.routing.warn import warn_caller
 
 if TYPE_CHECKING:
     from reflexio_async.core.background import Background
@@ -28,7 +29,7 @@ class ServerKnowledge:
         """Tell the caller of a quirk the first time it matters."""
         if quirk not in self.warned_of:
             self.warned_of.add(quirk)
-            warnings.warn(message, ServerQuirkWarning, stacklevel=2)
+            warn_caller(message, ServerQuirkWarning)
 
 
 @dataclass(frozen=True, slots=True)
