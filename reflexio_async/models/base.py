@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    SerializationInfo,
+    StringConstraints,
+)
 
 
 class RequestModel(BaseModel):
@@ -34,6 +45,23 @@ class Empty(RequestModel):
 
 class Query:
     """Marks a request field that travels in the query string."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Marks a request field that travels as the header ``name``."""
+
+    name: str
+
+
+def epoch_now() -> int:
+    """The default of times that the server fills in when they are absent."""
+    return int(time.time())
+
+
+def given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``fields`` that are not None: what a caller left out is left out of the request."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _aware_utc(value: datetime) -> datetime:
@@ -69,3 +97,18 @@ SourceName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._:-]{0
 """Where interactions came from: lower case, digits and ``. _ : -``, at most 128 characters."""
 
 AtLeastOne = Annotated[int, Field(gt=0)]
+
+
+REVEAL = {"reveal": True}
+"""The serialisation context in which secrets are written in clear: on their way to the server."""
+
+
+def _written(secret: SecretStr, info: SerializationInfo) -> str:
+    return secret.get_secret_value() if info.context == REVEAL else str(secret)
+
+
+Secret = Annotated[SecretStr, PlainSerializer(_written, when_used="json")]
+"""A credential: masked in reprs, dumps and logs; ``get_secret_value()`` reads it."""
+
+SecretText = Annotated[str, Field(min_length=1, repr=False)]
+"""A credential on its way to the server; stays out of reprs."""

@@ -74,3 +74,112 @@ class ProfileTimeToLive(StrEnum):
     ONE_QUARTER = "one_quarter"
     ONE_YEAR = "one_year"
     INFINITY = "infinity"
+
+
+class BlockingIssueKind(StrEnum):
+    """What keeps the agent from following a lesson."""
+
+    MISSING_TOOL = "missing_tool"
+    PERMISSION_DENIED = "permission_denied"
+    EXTERNAL_DEPENDENCY = "external_dependency"
+    POLICY_RESTRICTION = "policy_restriction"
+
+
+class PlaybookStatus(StrEnum):
+    """The verdict on a lesson for the agent."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class SearchMode(StrEnum):
+    """How a search compares."""
+
+    VECTOR = "vector"
+    FTS = "fts"
+    HYBRID = "hybrid"
+
+
+class EntityType(StrEnum):
+    """What a unified search looks for."""
+
+    PROFILES = "profiles"
+    USER_PLAYBOOKS = "user_playbooks"
+    AGENT_PLAYBOOKS = "agent_playbooks"
+
+
+class SessionOutcomeKind(StrEnum):
+    """How a session ended."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    UNKNOWN = "unknown"
+
+
+class SessionOutcomeFailureReason(StrEnum):
+    """Why an outcome was not recorded."""
+
+    CONFLICTING_FINALIZATION = "conflicting_finalization"
+    UNKNOWN_SESSION = "unknown_session"
+    OCCURRED_BEFORE_SESSION = "occurred_before_session"
+    OCCURRED_IN_FUTURE = "occurred_in_future"
+    AFTER_OUTCOME_WINDOW = "after_outcome_window"
+    SUBJECT_NOT_WRITABLE = "subject_not_writable"
+    STORAGE_ERROR = "storage_error"
+
+
+class RegularVsShadow(StrEnum):
+    """Which of two answers was better."""
+
+    REGULAR_IS_BETTER = "regular_is_better"
+    REGULAR_IS_SLIGHTLY_BETTER = "regular_is_slightly_better"
+    SHADOW_IS_BETTER = "shadow_is_better"
+    SHADOW_IS_SLIGHTLY_BETTER = "shadow_is_slightly_better"
+    TIED = "tied"
+
+
+class LearningImpact(StrEnum):
+    """What a retrieved learning did to a session."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    NEUTRAL = "neutral"
+
+
+class PendingToolCallStatus(StrEnum):
+    """The state of a question that waits for an answer."""
+
+    PENDING = "pending"
+    RESOLVED = "resolved"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+
+
+class AggregationStatus(StrEnum):
+    """The state of a durable aggregation."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class RegenerationStatus(StrEnum):
+    """The state of a regeneration of evaluations."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    ERROR = "error"
+
+
+class ExtractionPreset(StrEnum):
+    """A named set of extraction settings."""
+
+    QUICK_CHAT = "quick_chat"
+    STANDARD = "standard"
+    LONG_FORM = "long_form"
+    HIGH_VOLUME = "high_volume"

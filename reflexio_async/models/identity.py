@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pydantic import Field
 
-from reflexio_async.models.base import ResponseModel
+from reflexio_async.models.base import RequestModel, ResponseModel, given
 
 
 class WhoamiResponse(ResponseModel):
@@ -32,3 +34,31 @@ class ServerVersion(ResponseModel):
     server_version: str
     api_version: str | None = None
     min_client_version: str | None = None
+
+
+class StallStateResponse(ResponseModel):
+    """Whether learning stands still, and why."""
+
+    stalled: bool
+    error_message: str | None = None
+    notified_in_cc: bool = False
+    reason: str | None = None
+    reset_estimate: datetime | None = None
+    stalled_at: datetime | None = None
+
+
+class MarkNotifiedResponse(ResponseModel):
+    """Whether the stall is acknowledged."""
+
+    notified_in_cc: bool
+
+
+class AdminInvalidateCacheRequest(RequestModel):
+    """Whose server-side cache to drop."""
+
+    org_id: str | None = None
+
+
+def of_organisation(org_id: str | None = None) -> AdminInvalidateCacheRequest:
+    """The organisation, given by position; None: the caller's."""
+    return AdminInvalidateCacheRequest.model_validate(given({"org_id": org_id}))

@@ -17,7 +17,13 @@ from reflexio_async.models.base import (
     SourceName,
     UtcDatetime,
 )
-from reflexio_async.models.enums import CitationKind, LearningStatus, RetrievedLearningKind, UserActionType
+from reflexio_async.models.enums import (
+    CitationKind,
+    LearningStatus,
+    RetrievedLearningKind,
+    SearchMode,
+    UserActionType,
+)
 
 
 class ToolUsed(RequestModel):
@@ -223,3 +229,123 @@ class GetRequestsViewResponse(ResponseModel):
     sessions: list[SessionView]
     has_more: bool = False
     msg: str | None = None
+
+
+class SearchInteractionRequest(RequestModel):
+    """Turns of one user that match ``query``; without one nothing is found."""
+
+    user_id: NotBlank
+    end_time: UtcDatetime | None = None
+    most_recent_k: AtLeastOne | None = Field(
+        default=None, description="How many to look at, newest first; the limit that servers heed."
+    )
+    query: str | None = None
+    request_id: str | None = None
+    search_mode: SearchMode = SearchMode.HYBRID
+    start_time: UtcDatetime | None = None
+    threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
+    top_k: AtLeastOne | None = Field(default=None, description="Ignored by servers up to 0.2.32.")
+
+
+class SearchInteractionsViewResponse(ResponseModel):
+    """Turns found."""
+
+    success: bool
+    interactions: list[InteractionView]
+    msg: str | None = None
+
+
+class GetInteractionsRequest(RequestModel):
+    """Turns of one user."""
+
+    user_id: NotBlank
+    end_time: UtcDatetime | None = None
+    start_time: UtcDatetime | None = None
+    top_k: AtLeastOne | None = Field(default=30, description="None: all of them.")
+
+
+class GetInteractionsViewResponse(ResponseModel):
+    """Turns found."""
+
+    success: bool
+    interactions: list[InteractionView]
+    msg: str | None = None
+
+
+class DeleteUserInteractionResponse(ResponseModel):
+    """Whether the turn is gone; deleting one that does not exist succeeds."""
+
+    success: bool
+    message: str = ""
+
+
+class DeleteRequestResponse(ResponseModel):
+    """Whether the request is gone; deleting one that does not exist succeeds."""
+
+    success: bool
+    message: str = ""
+
+
+class DeleteRequestsByIdsRequest(RequestModel):
+    """The requests to delete, with their turns."""
+
+    request_ids: Annotated[Sequence[str], Field(max_length=10000, min_length=1)]
+
+
+class AllInteractions(RequestModel):
+    """How many turns of any user to give."""
+
+    limit: Annotated[int, Query()] = Field(default=100, description="-1: all of them.")
+
+
+def all_interactions(limit: int = 100) -> AllInteractions:
+    """The limit, given by position."""
+    return AllInteractions(limit=limit)
+
+
+class DeleteUserInteractionRequest(RequestModel):
+    """Names one turn of one user."""
+
+    user_id: NotBlank
+    interaction_id: AtLeastOne
+    wait_for_response: bool = Field(default=False, exclude=True)
+
+
+def delete_interaction(
+    user_id: str, interaction_id: int, *, wait_for_response: Literal[False] = False
+) -> DeleteUserInteractionRequest:
+    """The turn to delete, with a handle."""
+    return DeleteUserInteractionRequest(
+        user_id=user_id, interaction_id=interaction_id, wait_for_response=wait_for_response
+    )
+
+
+def delete_interaction_waiting(
+    user_id: str, interaction_id: int, *, wait_for_response: Literal[True]
+) -> DeleteUserInteractionRequest:
+    """The turn to delete, waiting."""
+    return DeleteUserInteractionRequest(
+        user_id=user_id, interaction_id=interaction_id, wait_for_response=wait_for_response
+    )
+
+
+class DeleteRequestRequest(RequestModel):
+    """Names one published request."""
+
+    request_id: NotBlank
+    wait_for_response: bool = Field(default=False, exclude=True)
+
+
+def delete_request(request_id: str, *, wait_for_response: Literal[False] = False) -> DeleteRequestRequest:
+    """The request to delete, with a handle."""
+    return DeleteRequestRequest(request_id=request_id, wait_for_response=wait_for_response)
+
+
+def delete_request_waiting(request_id: str, *, wait_for_response: Literal[True]) -> DeleteRequestRequest:
+    """The request to delete, waiting."""
+    return DeleteRequestRequest(request_id=request_id, wait_for_response=wait_for_response)
+
+
+def delete_requests_by_ids(request_ids: Sequence[str]) -> DeleteRequestsByIdsRequest:
+    """The requests, given by position."""
+    return DeleteRequestsByIdsRequest(request_ids=request_ids)

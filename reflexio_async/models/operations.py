@@ -6,7 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from reflexio_async.models.base import NotBlank, Query, RequestModel, ResponseModel, SourceName, UtcDatetime
+from reflexio_async.models.base import (
+    NotBlank,
+    Query,
+    RequestModel,
+    ResponseModel,
+    SourceName,
+    UtcDatetime,
+)
 from reflexio_async.models.enums import OperationStatus
 
 ServiceName = Literal["profile_generation", "playbook_generation"]
@@ -182,3 +189,30 @@ class CancelOperationResponse(ResponseModel):
     success: bool
     cancelled_services: list[str] = Field(default_factory=list)
     msg: str | None = None
+
+
+class ClearUserDataResponse(ResponseModel):
+    """How many rows of each kind are gone."""
+
+    success: bool
+    deleted_counts: dict[str, int] = Field(default_factory=dict[str, int])
+    message: str | None = None
+
+
+class BulkDeleteResponse(ResponseModel):
+    """How many rows are gone, as far as the server counts them."""
+
+    success: bool
+    deleted_count: int = 0
+    message: str = ""
+
+
+class ClearUserDataRequest(RequestModel):
+    """Names the user whose data is to go."""
+
+    user_id: NotBlank
+
+
+def clear_user(user_id: str) -> ClearUserDataRequest:
+    """The user, given by position."""
+    return ClearUserDataRequest(user_id=user_id)

@@ -1,0 +1,41 @@
+"""Provenance: where a learning came from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from reflexio_async.models.base import RequestModel, ResponseModel
+from reflexio_async.models.interactions import InteractionView
+from reflexio_async.models.playbooks import UserPlaybookView
+
+
+class GetLearningProvenanceRequest(RequestModel):
+    """Names one learning."""
+
+    kind: Literal["profile", "user_playbook", "agent_playbook"]
+    id: str
+
+
+class SourceUserPlaybookProvenanceView(ResponseModel):
+    """A lesson that went into it, with the turns it came from."""
+
+    user_playbook: UserPlaybookView
+    interactions: list[InteractionView] = Field(default_factory=list[InteractionView])
+    source_interaction_ids: list[int] = Field(default_factory=list[int])
+
+
+class LearningProvenanceViewResponse(ResponseModel):
+    """Where one learning came from."""
+
+    success: bool
+    target_kind: str
+    target_id: str
+    interactions: list[InteractionView] = Field(default_factory=list[InteractionView])
+    msg: str | None = None
+    provenance_status: str = "unavailable"
+    source_user_playbooks: list[SourceUserPlaybookProvenanceView] = Field(
+        default_factory=list[SourceUserPlaybookProvenanceView]
+    )
+    trigger_request_id: str | None = None
