@@ -23,6 +23,7 @@ class Desk:
     async def sign_in(self) -> Secret:
         self.logins += 1
         number = self.logins
+        await asyncio.sleep(0)
         await self.open.wait()
         if self.fails:
             message = "wrong password"
@@ -43,6 +44,11 @@ def test_the_token_is_not_in_the_repr(token: str) -> None:
     credentials = Credentials(Secret(token))
     assert "SECRET" not in repr(credentials)
     assert ("signed in" in repr(credentials)) is bool(token)
+
+
+def test_an_echoed_token_can_be_taken_out_of_a_text() -> None:
+    assert Credentials(Secret("SECRET")).redacted("bad token SECRET!") == "bad token ***!"
+    assert Credentials(Secret("")).redacted("anything") == "anything"
 
 
 async def test_a_token_that_was_given_cannot_be_renewed() -> None:

@@ -31,7 +31,8 @@ async def fail() -> int:
 
 
 async def forever() -> int:
-    return await asyncio.get_running_loop().create_future()
+    await asyncio.get_running_loop().create_future()
+    return 0
 
 
 async def passes() -> None:

@@ -148,10 +148,9 @@ def test_json_that_is_no_object_is_a_wrong_shape(body: Any) -> None:
 
 def refused(text: dict[str, Any]) -> RequestRefused:
     value = decode(GET, model(RerunProfileGenerationResponse), response({"success": False, **text}))
-    refusal = refusal_of(GET, value, 3)
+    refusal = refusal_of(GET, value)
     assert refusal is not None
     assert refusal.response is value
-    assert refusal.attempts == 3
     return refusal
 
 
@@ -162,7 +161,7 @@ def test_a_refusal_says_what_the_server_said_in_msg() -> None:
 
 def test_a_refusal_says_what_the_server_said_in_message() -> None:
     value = PublishUserInteractionResponse(success=False, message="request_id 'r' already exists")
-    assert str(refusal_of(GET, value, 1)).endswith("was refused: request_id 'r' already exists")
+    assert str(refusal_of(GET, value)).endswith("was refused: request_id 'r' already exists")
 
 
 def test_of_a_traceback_only_the_last_line_is_shown() -> None:
@@ -179,6 +178,8 @@ def test_a_long_reason_is_cut() -> None:
     assert len(refusal_text(RerunProfileGenerationResponse(success=False, msg="x" * 10_000))) < 1000
 
 
-@pytest.mark.parametrize("value", [{"status": "healthy"}, [1], WhoamiResponse(success=True, org_id="o")], ids=repr)
+@pytest.mark.parametrize(
+    "value", [{"status": "healthy"}, [1], WhoamiResponse(success=True, org_id="o")], ids=repr
+)
 def test_what_does_not_say_false_is_no_refusal(value: Any) -> None:
-    assert refusal_of(GET, value, 1) is None
+    assert refusal_of(GET, value) is None

@@ -129,20 +129,19 @@ def test_a_form_is_url_encoded() -> None:
 
 
 @pytest.mark.parametrize(
-    "request_",
+    "fields",
     [
-        pytest.param(GetUserProfilesRequest(user_id="a\ud800"), id="lone surrogate"),
-        pytest.param(
-            a_publish(
-                interactions=[{"tools_used": [{"tool_name": "t", "tool_data": {"handle": object()}}]}]
-            ),
-            id="not JSON",
-        ),
+        {"user_id": "a\ud800"},
+        {"interactions": [{"content": "a\ud800"}]},
+        {"interactions": [{"tools_used": [{"tool_name": "t", "tool_data": {"handle": object()}}]}]},
+        {"interactions": [{"tools_used": [{"tool_name": "t", "tool_data": {"score": float("nan")}}]}]},
     ],
+    ids=["lone surrogate", "lone surrogate in a turn", "an object", "not a number"],
 )
-def test_what_json_cannot_say_is_an_invalid_request(request_: BaseModel) -> None:
+def test_what_json_cannot_say_is_an_invalid_request(fields: dict[str, Any]) -> None:
+    good = {"user_id": "u", "session_id": "s", "interactions": [{"content": "x"}]}
     with pytest.raises(InvalidRequest):
-        encode(POST, request_)
+        encode(POST, build_request(PublishUserInteractionRequest, good | fields))
 
 
 # --- the path
@@ -230,7 +229,9 @@ def test_a_mapping_becomes_a_model() -> None:
 
 @pytest.mark.parametrize("given", ["u", ["u"], None, 3, Empty()], ids=repr)
 def test_anything_else_is_refused_by_its_type(given: Any) -> None:
-    with pytest.raises(InvalidRequest, match=f"GetUserProfilesRequest or a mapping, not {type(given).__name__}"):
+    with pytest.raises(
+        InvalidRequest, match=f"GetUserProfilesRequest or a mapping, not {type(given).__name__}"
+    ):
         build_request(GetUserProfilesRequest, given)
 
 
@@ -245,7 +246,9 @@ def test_every_field_at_fault_is_named_with_what_was_expected() -> None:
 def test_a_fault_in_a_turn_is_named_by_its_place() -> None:
     turns = [{"content": "fine"}, {"content": "fine", "contnet": "typo"}]
     with pytest.raises(InvalidRequest, match=r"interactions\.1\.contnet: Extra inputs"):
-        build_request(PublishUserInteractionRequest, {"user_id": "u", "session_id": "s", "interactions": turns})
+        build_request(
+            PublishUserInteractionRequest, {"user_id": "u", "session_id": "s", "interactions": turns}
+        )
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,8 @@ def answered(
     status: int, body: Any = None, *, kind: str = "application/json", headers: dict[str, str] | None = None
 ) -> Exception:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return error_for(
-        ENDPOINT, REQUEST, WireResponse(status, {"Content-Type": kind, **(headers or {})}, raw, URL), NOW
-    )
+    response = WireResponse(status, {"Content-Type": kind, **(headers or {})}, raw, URL)
+    return error_for(ENDPOINT, REQUEST, response, now=NOW)
 
 
 def error(status: int, body: Any = None, **more: Any) -> APIStatusError:
@@ -144,7 +143,9 @@ def test_a_web_page_is_named_not_shown() -> None:
     assert caught.server_message == "(text/html)"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[1, 2]", b"3", b'"x"', b"\xff\xfe", b"{}", b'{"detail": 3}'], ids=repr)
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[1, 2]", b"3", b'"x"', b"\xff\xfe", b"{}", b'{"detail": 3}'], ids=repr
+)
 @pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
 def test_no_body_is_too_strange(status: int, body: bytes) -> None:
     assert error(status, body).status == status
@@ -224,6 +225,16 @@ def test_retry_after_is_a_number_or_a_date(text: str, seconds: float | None) -> 
 
 def test_without_a_retry_after_no_time_is_named() -> None:
     assert error(503, {"detail": "no"}).retry_after is None
+
+
+# --- secrets
+
+
+def test_what_must_not_be_seen_is_taken_out_of_the_servers_words() -> None:
+    response = WireResponse(403, {"Content-Type": "text/plain"}, b"bad token TOKEN", URL)
+    caught = error_for(ENDPOINT, REQUEST, response, now=NOW, redact=lambda text: text.replace("TOKEN", "***"))
+    assert str(caught).endswith("bad token ***")
+    assert "TOKEN" not in repr(vars(caught))
 
 
 # --- redirects and other answers this API never gives

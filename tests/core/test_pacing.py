@@ -168,7 +168,9 @@ async def test_a_refusal_of_an_older_window_teaches_nothing_new(clock: VirtualCl
     assert gate.opens_in() == closed_for - 5
 
 
-async def test_until_the_first_answer_of_a_window_its_end_is_not_known(clock: VirtualClock, gate: Gate) -> None:
+async def test_until_the_first_answer_of_a_window_its_end_is_not_known(
+    clock: VirtualClock, gate: Gate
+) -> None:
     taught(gate)
     await clock.sleep(gate.opens_in())
     tickets = [enter(gate) for _ in range(5)]
@@ -367,7 +369,18 @@ def test_a_limit_is_read_from_the_words(text: str, limit: Limit | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'"5 per 1 minute"', b'{"error":5}', b'{"error":null}', b"\xff", b'{"detail":"5 per 1 minute"}'], ids=repr
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"5 per 1 minute"',
+        b'{"error":5}',
+        b'{"error":null}',
+        b"\xff",
+        b'{"detail":"5 per 1 minute"}',
+    ],
+    ids=repr,
 )
 def test_other_bodies_name_no_limit(body: bytes) -> None:
     assert limit_in(body) is None

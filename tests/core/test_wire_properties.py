@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
 from reflexio_async.core.wire import Endpoint, build_request, encode
 from reflexio_async.models.base import RequestModel
@@ -26,17 +25,20 @@ from reflexio_async.models.operations import (
 from reflexio_async.models.playbooks import GetUserPlaybooksRequest, UpgradeUserPlaybooksRequest
 from reflexio_async.models.profiles import GetUserProfilesRequest, UpgradeProfilesRequest
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 POST = Endpoint("POST", "/api/things")
 
 texts = st.text(max_size=20)
 names = texts.filter(lambda text: bool(text.strip()))
 sources = st.from_regex(r"([a-z0-9][a-z0-9._:-]{0,20})?", fullmatch=True)
-zones = st.integers(-12, 12).map(lambda hours: timezone(timedelta(hours=hours)))
-times = st.datetimes(
+zones: list[tzinfo | None] = [None, UTC, *(timezone(timedelta(hours=hours)) for hours in (-12, -7, 2, 12))]
+naive_times = st.datetimes(
     min_value=datetime(1970, 1, 2),  # noqa: DTZ001  # the zone is drawn beside it
     max_value=datetime(2100, 1, 1),  # noqa: DTZ001
-    timezones=st.one_of(st.none(), zones),
 )
+times = st.tuples(naive_times, st.sampled_from(zones)).map(lambda drawn: drawn[0].replace(tzinfo=drawn[1]))
 counts = st.one_of(st.none(), st.integers(1, 10**6))
 statuses = st.lists(st.one_of(st.none(), st.sampled_from(Status)), max_size=4)
 turns = st.fixed_dictionaries(

@@ -22,7 +22,8 @@ TURN = {"role": "user", "content": "I like sushi"}
 
 def client_of(server: RealServer, **options: Any) -> AsyncReflexioClient:
     """A client of ``server``. The server has frozen for good under load, so no call waits for long."""
-    return AsyncReflexioClient(url_endpoint=server.url, **{"timeout": 60.0, **options})
+    given: dict[str, Any] = {"timeout": 60.0, **options}
+    return AsyncReflexioClient(url_endpoint=server.url, **given)
 
 
 async def publish(client: AsyncReflexioClient, user: str, **fields: Any) -> PublishUserInteractionResponse:

@@ -12,8 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reflexio_async import BatchReport, DrainSummary, gather_jobs
-from reflexio_async.models.operations import RerunPlaybookGenerationResponse, RerunProfileGenerationResponse
+from reflexio_async import gather_jobs
 from tests.real.helpers import (
     PLAYBOOKS,
     PROFILES,
@@ -28,6 +27,12 @@ from tests.real_server import RealServer
 
 if TYPE_CHECKING:
     from collections import Counter
+
+    from reflexio_async import BatchReport, DrainSummary
+    from reflexio_async.models.operations import (
+        RerunPlaybookGenerationResponse,
+        RerunProfileGenerationResponse,
+    )
 
 WINDOW = 60.0
 USERS = [f"user-{number:02}" for number in range(12)]
@@ -188,7 +193,7 @@ async def forgotten(server: RealServer) -> Forgotten:
 
 async def interrupted(server: RealServer) -> Interrupted:
     async def kill_between_windows() -> Counter[int]:
-        while not (counted := await asyncio.to_thread(starts, server, PROFILES))[429]:
+        while not (counted := await asyncio.to_thread(starts, server, PROFILES))[429]:  # noqa: ASYNC110  # a log
             await asyncio.sleep(0.2)
         # The five that were admitted have ended, and nothing is sent until the window is over.
         await asyncio.to_thread(server.kill)

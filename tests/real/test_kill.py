@@ -50,9 +50,7 @@ async def test_a_batch_whose_server_dies_between_two_operations_is_completed_by_
                 yield user
 
         began = time.monotonic()
-        report = await client.rerun_profiles_many(
-            users(), concurrency=8, wait_timeout=5, on_progress=count
-        )
+        report = await client.rerun_profiles_many(users(), concurrency=8, wait_timeout=5, on_progress=count)
         assert time.monotonic() - began < 30
         assert sorted(row.key for row in report.completed) == names[:4]
         # The first start after the kill went out on a connection that had just died: nobody can know.

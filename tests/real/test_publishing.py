@@ -134,9 +134,12 @@ async def test_many_are_published_as_a_batch_once_each(client: AsyncReflexioClie
     assert [await stored(client, user) for user in names] == [[(user, ["I like sushi"])] for user in names]
 
 
-async def test_a_batch_repeated_is_refused_item_by_item(client: AsyncReflexioClient, names: list[str]) -> None:
+async def test_a_batch_repeated_is_refused_item_by_item(
+    client: AsyncReflexioClient, names: list[str]
+) -> None:
     items = [
-        {"user_id": user, "session_id": user, "request_id": user, "interactions": [TURN]} for user in names[:3]
+        {"user_id": user, "session_id": user, "request_id": user, "interactions": [TURN]}
+        for user in names[:3]
     ]
     await client.publish_many(items[:2])
     report = await client.publish_many(items)

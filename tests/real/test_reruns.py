@@ -122,7 +122,7 @@ async def test_refreshing_learns_the_end_without_waiting(client: AsyncReflexioCl
     await publish(client, name)
     job = await client.rerun_profile_generation(user_id=name)
     async with asyncio.timeout(10):
-        while not (await job.refresh()).done:
+        while not (await job.refresh()).done:  # noqa: ASYNC110  # the server does not call
             await asyncio.sleep(0.02)
     assert (job.status.state, (await job).profiles_generated) == (JobState.COMPLETED, 1)
 

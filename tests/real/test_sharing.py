@@ -25,7 +25,9 @@ async def test_an_outcome_overwritten_by_a_foreign_operation_is_lost_not_guessed
     job = await client.rerun_profile_generation(user_id=ours)  # nobody waits, so nobody polls
     assert await soon_pending(client, [ours]) == {ours: 1}
     await other.rerun_profile_generation(user_id=theirs, wait_for_response=True)
-    with pytest.raises(JobLost, match="another operation took the slot before its outcome was read") as caught:
+    with pytest.raises(
+        JobLost, match="another operation took the slot before its outcome was read"
+    ) as caught:
         await job.result(wait_timeout=20)
     assert (caught.value.status.state, caught.value.token) == (JobState.LOST, job.token)
 
@@ -63,7 +65,8 @@ async def test_two_clients_at_once_are_never_refused_and_lose_no_work(
 ) -> None:
     await publish_each(client, names)
     reports = await asyncio.gather(
-        client.rerun_profiles_many(names[:6], wait_timeout=30), other.rerun_profiles_many(names[6:], wait_timeout=30)
+        client.rerun_profiles_many(names[:6], wait_timeout=30),
+        other.rerun_profiles_many(names[6:], wait_timeout=30),
     )
     for report in reports:
         # Whoever reads too late does not know the outcome; that nobody claims to is the point.

@@ -81,6 +81,13 @@ class RawServer:
     arrived: list[Arrived] = field(default_factory=list[Arrived])
     connections: int = 0
     open: int = 0
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until_arrived(self, count: int = 1) -> None:
+        """Wait until so many requests have arrived."""
+        while len(self.arrived) < count:
+            self._news.clear()
+            await self._news.wait()
 
     @property
     def counts(self) -> Counter[str]:
@@ -110,6 +117,7 @@ async def raw_server(script: Script) -> AsyncGenerator[RawServer]:
             while True:
                 request = await _read(reader, connection)
                 server.arrived.append(request)
+                server._news.set()
                 reply = script(request)
                 if reply is None:
                     await asyncio.get_running_loop().create_future()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ONCE = RetryPolicy(max_attempts=1)
+
+
+def _ignore(_loop: asyncio.AbstractEventLoop, _context: dict[str, Any]) -> None:
+    """What goes wrong on the server's side of a test."""
+
+
 PATH = "/api/get_profiles"
 
 
@@ -50,7 +56,9 @@ async def test_a_refused_connection_has_sent_nothing(clock: VirtualClock) -> Non
 
 async def test_an_unknown_host_has_been_sent_nothing(clock: VirtualClock) -> None:
     async with AsyncReflexioClient(url_endpoint="http://no-such-host.invalid", clock=clock) as client:
-        with pytest.raises(APIConnectionError, match=r"cannot connect to http://no-such-host\.invalid") as caught:
+        with pytest.raises(
+            APIConnectionError, match=r"cannot connect to http://no-such-host\.invalid"
+        ) as caught:
             await client.with_options(retry=ONCE).whoami()
     assert not caught.value.outcome_unknown
 
@@ -66,8 +74,10 @@ async def test_any_call_is_repeated_when_nothing_was_sent(clock: VirtualClock) -
 async def test_a_certificate_that_is_not_trusted_is_a_connection_error(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     subprocess.run(  # noqa: ASYNC221  # once, before anything runs
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]  # noqa: S607
-        + ["-keyout", str(key), "-out", str(certificate)],
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)),
+        ],
         check=True,
         capture_output=True,
     )
@@ -75,7 +85,7 @@ async def test_a_certificate_that_is_not_trusted_is_a_connection_error(tmp_path:
     context.load_cert_chain(certificate, key)
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, ssl=context)
-    loop.set_exception_handler(lambda *_: None)  # the handshake fails on the server's side too
+    loop.set_exception_handler(_ignore)  # the handshake fails on the server's side too
     port = listener.sockets[0].getsockname()[1]
     try:
         async with AsyncReflexioClient(url_endpoint=f"https://127.0.0.1:{port}", retry=ONCE) as client:
@@ -92,8 +102,7 @@ async def test_waiting_for_a_free_connection_in_vain_has_sent_nothing() -> None:
     async with raw_server(sequence()) as server:
         async with AsyncReflexioClient(url_endpoint=server.url, max_connections=1, timeout=0.1) as client:
             first = asyncio.create_task(client.with_options(timeout=5).whoami())
-            while not server.arrived:
-                await asyncio.sleep(0.001)
+            await server.until_arrived()
             with pytest.raises(APITimeout, match="no free connection") as caught:
                 await client.upgrade_profiles()
             first.cancel()
@@ -117,26 +126,32 @@ async def test_virtual_time_passes_while_calls_queue_for_a_connection(clock: Vir
 
 
 async def test_an_answer_that_is_lost_leaves_the_outcome_unknown(clock: VirtualClock) -> None:
-    async with raw_server(sequence(then=HANG_UP)) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
-            with pytest.raises(APIConnectionError) as caught:
-                await client.upgrade_profiles()
+    async with (
+        raw_server(sequence(then=HANG_UP)) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        with pytest.raises(APIConnectionError) as caught:
+            await client.upgrade_profiles()
     assert caught.value.outcome_unknown
     assert len(server.arrived) == caught.value.attempts == 1
 
 
 async def test_a_repeatable_call_is_sent_again(clock: VirtualClock) -> None:
-    async with raw_server(sequence(HANG_UP, HANG_UP, then=answer(WHOAMI))) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
-            assert (await client.whoami()).org_id == "org"
+    async with (
+        raw_server(sequence(HANG_UP, HANG_UP, then=answer(WHOAMI))) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        assert (await client.whoami()).org_id == "org"
     assert server.counts == {"GET /api/whoami": 3}
 
 
 async def test_every_try_is_counted_once_and_none_is_hidden(clock: VirtualClock) -> None:
-    async with raw_server(sequence(then=HANG_UP)) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
-            with pytest.raises(APIConnectionError) as caught:
-                await client.whoami()
+    async with (
+        raw_server(sequence(then=HANG_UP)) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        with pytest.raises(APIConnectionError) as caught:
+            await client.whoami()
     assert len(server.arrived) == caught.value.attempts == 5
 
 
@@ -159,7 +174,7 @@ async def test_once_unknown_the_outcome_stays_unknown(clock: VirtualClock) -> No
     "raw",
     [
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"suc",
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"suc',
         b"HTTP/1.1 200 OK\r\nContent-Le",
         b"HTTP/1.1 two hundred\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.2\r\n",
@@ -169,10 +184,12 @@ async def test_once_unknown_the_outcome_stays_unknown(clock: VirtualClock) -> No
     ids=["short body", "short chunk", "half a head", "no status", "not HTTP", "not gzip", "no length"],
 )
 async def test_half_an_answer_leaves_the_outcome_unknown(clock: VirtualClock, raw: bytes) -> None:
-    async with raw_server(sequence(then=Bytes(raw, close=True))) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
-            with pytest.raises(APIConnectionError, match="broke") as caught:
-                await client.upgrade_profiles()
+    async with (
+        raw_server(sequence(then=Bytes(raw, close=True))) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        with pytest.raises(APIConnectionError, match="broke") as caught:
+            await client.upgrade_profiles()
     assert caught.value.outcome_unknown
     assert len(server.arrived) == 1
 
@@ -183,7 +200,7 @@ async def test_no_answer_in_time_leaves_the_outcome_unknown(clock: VirtualClock)
         AsyncReflexioClient(url_endpoint=box.url, clock=clock, timeout=10) as client,
     ):
         box.faults.add(faults.freeze(), times=None)
-        with pytest.raises(APITimeout, match="no answer from .* within 10 s") as caught:
+        with pytest.raises(APITimeout, match=r"no answer from .* within 10 s") as caught:
             await client.whoami()
         assert clock.now() == 10
         assert len(box.requests) == 1
@@ -193,10 +210,12 @@ async def test_no_answer_in_time_leaves_the_outcome_unknown(clock: VirtualClock)
 
 async def test_a_body_that_stops_halfway_runs_into_the_timeout() -> None:
     half = Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
-    async with raw_server(sequence(then=half)) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, timeout=0.1) as client:
-            with pytest.raises(APITimeout) as caught:
-                await client.whoami()
+    async with (
+        raw_server(sequence(then=half)) as server,
+        AsyncReflexioClient(url_endpoint=server.url, timeout=0.1) as client,
+    ):
+        with pytest.raises(APITimeout) as caught:
+            await client.whoami()
     assert caught.value.outcome_unknown
 
 
@@ -204,8 +223,7 @@ async def test_a_call_that_is_cancelled_closes_its_connection() -> None:
     async with raw_server(sequence(None, then=answer(WHOAMI))) as server:
         async with AsyncReflexioClient(url_endpoint=server.url) as client:
             call = asyncio.create_task(client.whoami())
-            while not server.arrived:
-                await asyncio.sleep(0.001)
+            await server.until_arrived()
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
@@ -217,28 +235,34 @@ async def test_a_call_that_is_cancelled_closes_its_connection() -> None:
 
 
 async def test_one_connection_serves_one_call_after_another(clock: VirtualClock) -> None:
-    async with raw_server(sequence(then=answer(WHOAMI))) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
-            for _ in range(10):
-                await client.whoami()
+    async with (
+        raw_server(sequence(then=answer(WHOAMI))) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        for _ in range(10):
+            await client.whoami()
     assert (server.connections, len(server.arrived)) == (1, 10)
 
 
 async def test_there_are_never_more_than_allowed(clock: VirtualClock) -> None:
-    async with raw_server(sequence(then=answer(WHOAMI))) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock, max_connections=3) as client:
-            await asyncio.gather(*(client.whoami() for _ in range(30)))
+    async with (
+        raw_server(sequence(then=answer(WHOAMI))) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock, max_connections=3) as client,
+    ):
+        await asyncio.gather(*(client.whoami() for _ in range(30)))
     assert (server.connections, len(server.arrived)) == (3, 30)
 
 
 async def test_idle_connections_are_retired_before_the_server_closes_them(clock: VirtualClock) -> None:
-    async with raw_server(sequence(then=answer(WHOAMI))) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
-            await client.whoami()
-            session = client._transport._session
-            assert session is not None
-            assert session.connector is not None
-            assert session.connector._keepalive_timeout == 4.0  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    async with (
+        raw_server(sequence(then=answer(WHOAMI))) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        await client.whoami()
+        session = client._transport._session
+        assert session is not None
+        assert session.connector is not None
+        assert session.connector._keepalive_timeout == 4.0
 
 
 @pytest.mark.parametrize("after", [0, 50, 99])
@@ -248,10 +272,12 @@ async def test_a_connection_that_dies_idle_costs_a_repeatable_call_nothing(
     def script(_: Arrived) -> Bytes:
         return answer(WHOAMI, close=len(server.arrived) == after + 1)
 
-    async with raw_server(script) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
-            for _ in range(100):
-                await client.whoami()
+    async with (
+        raw_server(script) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        for _ in range(100):
+            await client.whoami()
     assert 100 <= len(server.arrived) <= 101
 
 
@@ -264,12 +290,14 @@ async def test_a_500_that_silently_drops_the_connection_never_breaks_the_next_po
             return answer(b"Internal Server Error", 500, kind="text/plain", close=True, chunked=chunked)
         return answer({"success": True})
 
-    async with raw_server(script) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, retry=ONCE) as client:
-            for _ in range(100):
-                with pytest.raises(Exception, match="answered 500"):
-                    await client.upgrade_user_playbooks()
-                assert (await client.upgrade_profiles()).success
+    async with (
+        raw_server(script) as server,
+        AsyncReflexioClient(url_endpoint=server.url, retry=ONCE) as client,
+    ):
+        for _ in range(100):
+            with pytest.raises(Exception, match="answered 500"):
+                await client.upgrade_user_playbooks()
+            assert (await client.upgrade_profiles()).success
     assert server.counts == {
         "POST /api/upgrade_all_user_playbooks": 100,
         "POST /api/upgrade_all_profiles": 100,
@@ -282,7 +310,9 @@ async def test_a_500_never_breaks_the_posts_beside_it(clock: VirtualClock) -> No
         AsyncReflexioClient(url_endpoint=box.url, clock=clock, retry=ONCE, max_connections=5) as client,
     ):
         box.faults.add(faults.internal_error(), path="/api/upgrade_all_user_playbooks", times=None)
-        calls = [client.upgrade_user_playbooks() if i % 3 == 0 else client.upgrade_profiles() for i in range(150)]
+        calls = [
+            client.upgrade_user_playbooks() if i % 3 == 0 else client.upgrade_profiles() for i in range(150)
+        ]
         results = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(isinstance(result, APIConnectionError) for result in results) == 0
     assert sum(isinstance(result, Exception) for result in results) == 50
@@ -291,40 +321,48 @@ async def test_a_500_never_breaks_the_posts_beside_it(clock: VirtualClock) -> No
 @pytest.mark.parametrize("status", [502, 503, 504])
 async def test_no_connection_that_carried_a_5xx_is_used_again(clock: VirtualClock, status: int) -> None:
     """Even one that the server would have kept."""
-    async with raw_server(sequence(answer({"detail": "no"}, status), then=answer(WHOAMI))) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
-            await client.whoami()
+    async with (
+        raw_server(sequence(answer({"detail": "no"}, status), then=answer(WHOAMI))) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        await client.whoami()
     assert [request.connection for request in server.arrived] == [1, 2]
 
 
 async def test_a_4xx_keeps_its_connection(clock: VirtualClock) -> None:
-    async with raw_server(sequence(answer({"detail": "no"}, 404), then=answer(WHOAMI))) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
-            with pytest.raises(Exception, match="404"):
-                await client.whoami()
+    async with (
+        raw_server(sequence(answer({"detail": "no"}, 404), then=answer(WHOAMI))) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        with pytest.raises(Exception, match="404"):
             await client.whoami()
+        await client.whoami()
     assert server.connections == 1
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "POST"])
 async def test_nothing_is_sent_again_behind_our_back(method: str) -> None:
     """On a pooled connection that dies under a request, aiohttp would repeat GET, PUT and DELETE itself."""
-    async with raw_server(sequence(answer(WHOAMI), HANG_UP, then=answer(WHOAMI))) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, retry=ONCE) as client:
-            await client.whoami()
-            endpoint = Endpoint(method, "/x", repeatable=True)
-            with pytest.raises(APIConnectionError):
-                await client.runtime.pipeline.call(
-                    endpoint, Empty(), model(WhoamiResponse), client.runtime.settings
-                )
+    async with (
+        raw_server(sequence(answer(WHOAMI), HANG_UP, then=answer(WHOAMI))) as server,
+        AsyncReflexioClient(url_endpoint=server.url, retry=ONCE) as client,
+    ):
+        await client.whoami()
+        endpoint = Endpoint(method, "/x", repeatable=True)
+        with pytest.raises(APIConnectionError):
+            await client.runtime.pipeline.call(
+                endpoint, Empty(), model(WhoamiResponse), client.runtime.settings
+            )
     assert server.counts == {"GET /api/whoami": 1, f"{method} /x": 1}
     assert server.connections == 1
 
 
 async def test_crash_after_crash_is_retried_on_fresh_connections(clock: VirtualClock) -> None:
-    async with raw_server(sequence(crash(), crash(), then=answer(WHOAMI))) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
-            await client.whoami()
+    async with (
+        raw_server(sequence(crash(), crash(), then=answer(WHOAMI))) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        await client.whoami()
     assert server.connections == 3
 
 

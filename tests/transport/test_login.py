@@ -101,7 +101,9 @@ async def test_fifty_calls_refused_together_share_one_failed_login(
 ) -> None:
     await client.login(*ANA)
     box.revoke_tokens()
-    box.faults.add(faults.status(401, {"detail": "Incorrect username or password"}), path="/token", times=None)
+    box.faults.add(
+        faults.status(401, {"detail": "Incorrect username or password"}), path="/token", times=None
+    )
     answers = await asyncio.gather(*(client.whoami() for _ in range(50)), return_exceptions=True)
     assert all(isinstance(answer, AuthenticationError) for answer in answers)
     assert box.count("POST", "/token") == 2

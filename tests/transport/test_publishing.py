@@ -12,10 +12,12 @@ from reflexio_async import (
     APITimeout,
     AsyncReflexioClient,
     InvalidRequest,
+    ReflexioError,
     RequestRefused,
     RetryPolicy,
     ServerError,
 )
+from reflexio_async.models.interactions import PublishUserInteractionRequest
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.transport.servers import HANG_UP, TURNS, Arrived, Bytes, answer, raw_server
 
@@ -60,8 +62,6 @@ async def test_the_callers_own_id_is_kept(box: Sandbox, client: AsyncReflexioCli
 
 
 async def test_the_callers_model_is_not_changed(client: AsyncReflexioClient) -> None:
-    from reflexio_async.models.interactions import PublishUserInteractionRequest  # noqa: PLC0415
-
     request = PublishUserInteractionRequest(user_id="u", session_id="s", interactions=TURNS)
     await client.publish_interaction(request)
     assert request.request_id is None
@@ -92,7 +92,7 @@ async def test_whatever_happens_it_is_stored_once_and_reported_stored(
     box.faults.add(action, path=PATH, times=times)
     receipt = await publish(client)
     assert receipt.success
-    texts = [turn.content for stored in box.stored_requests.values() for turn in stored.interactions]
+    texts = [turn.content for stored in box.stored_requests.values() for turn in stored.turns]
     assert texts.count("I like sushi") == 1
     assert receipt.request_id in box.stored_requests
 
@@ -266,30 +266,41 @@ def legacy(*outcomes: Bytes) -> Any:
 
 
 async def test_a_legacy_server_is_published_to(clock: VirtualClock) -> None:
-    async with raw_server(legacy()) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
-            assert (await publish(client)).success
+    async with (
+        raw_server(legacy()) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        assert (await publish(client)).success
     assert server.counts == {f"POST {PATH}": 1}
 
 
 @pytest.mark.parametrize(
-    "mishap", [HANG_UP, answer(b"Internal Server Error", 500, kind="text/plain", close=True)], ids=["lost", "500"]
+    "mishap",
+    [HANG_UP, answer(b"Internal Server Error", 500, kind="text/plain", close=True)],
+    ids=["lost", "500"],
 )
-async def test_nothing_is_sent_again_to_a_server_that_knows_no_ids(clock: VirtualClock, mishap: Bytes) -> None:
-    async with raw_server(legacy(mishap)) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
-            with pytest.raises((APIConnectionError, ServerError)) as caught:
-                await publish(client)
+async def test_nothing_is_sent_again_to_a_server_that_knows_no_ids(
+    clock: VirtualClock, mishap: Bytes
+) -> None:
+    async with (
+        raw_server(legacy(mishap)) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        with pytest.raises(ReflexioError) as caught:
+            await publish(client)
+    assert isinstance(caught.value, APIConnectionError | ServerError)
     assert caught.value.outcome_unknown
     assert server.counts[f"POST {PATH}"] == 1
 
 
 async def test_a_legacy_server_is_asked_what_it_is_once(clock: VirtualClock) -> None:
-    async with raw_server(legacy(HANG_UP, HANG_UP)) as server:
-        async with AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client:
-            for _ in range(2):
-                with pytest.raises(APIConnectionError):
-                    await publish(client)
+    async with (
+        raw_server(legacy(HANG_UP, HANG_UP)) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        for _ in range(2):
+            with pytest.raises(APIConnectionError):
+                await publish(client)
     assert server.counts == {f"POST {PATH}": 2, "GET /meta/version": 1}
 
 
@@ -298,7 +309,12 @@ async def test_a_legacy_server_is_asked_what_it_is_once(clock: VirtualClock) -> 
 
 @pytest.mark.parametrize(
     "fields",
-    [{"interactions": []}, {"interactions": [{"content": "x"}] * 1001}, {"user_id": ""}, {"interactions": "hi"}],
+    [
+        {"interactions": []},
+        {"interactions": [{"content": "x"}] * 1001},
+        {"user_id": ""},
+        {"interactions": "hi"},
+    ],
     ids=["no turns", "too many turns", "no user", "text for turns"],
 )
 async def test_bad_input_is_refused_before_any_io(

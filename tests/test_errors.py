@@ -1,0 +1,99 @@
+"""The error tree, as drawn at the top of ``errors.py``."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import re
+from typing import Any
+
+import pytest
+
+import reflexio_async
+from reflexio_async import errors
+
+
+def drawn() -> dict[str, str]:
+    """Each class in the drawing, with its parent."""
+    doc = errors.__doc__
+    assert doc is not None
+    parents: dict[str, str] = {}
+    above: list[str] = []
+    for line in doc.splitlines():
+        found = re.match(r"^ {4}([│ ]*[├└]── )?(\w+)(?: {2,}|$)", line)
+        if found is None:
+            continue
+        depth = len(found[1] or "") // 4
+        name = found[2]
+        del above[depth:]
+        if above:
+            parents[name] = above[-1]
+        above.append(name)
+    return parents
+
+
+def classes() -> dict[str, type[Exception]]:
+    return {
+        name: value
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, errors.ReflexioError)
+    }
+
+
+def test_the_drawing_is_the_tree() -> None:
+    tree = {
+        name: kind.__bases__[0].__name__
+        for name, kind in classes().items()
+        if kind is not errors.ReflexioError
+    }
+    assert drawn() == tree
+
+
+def test_every_error_is_exported() -> None:
+    assert classes().keys() <= set(reflexio_async.__all__)
+
+
+@pytest.mark.parametrize(
+    ("kind", "builtin"),
+    [
+        (errors.ConfigurationError, ValueError),
+        (errors.InvalidRequest, ValueError),
+        (errors.APITimeout, TimeoutError),
+        (errors.JobTimeout, TimeoutError),
+        (errors.JobFailed, RuntimeError),
+    ],
+)
+def test_some_are_what_callers_already_catch(kind: type[Exception], builtin: type[Exception]) -> None:
+    assert issubclass(kind, builtin)
+
+
+def test_every_error_says_what_it_means() -> None:
+    assert [name for name, kind in classes().items() if not kind.__doc__] == []
+
+
+def test_a_status_error_finds_its_correlation_id_and_has_defaults() -> None:
+    error = errors.NotFound(
+        "gone", status=404, method="GET", path="/x", headers={"x-correlation-id": "a75f03a8"}
+    )
+    assert (error.correlation_id, error.retry_after, error.attempts) == ("a75f03a8", None, 1)
+    assert not error.outcome_unknown
+    assert errors.NotFound("gone", status=404, method="GET", path="/x").correlation_id is None
+
+
+EXAMPLES: list[tuple[type[Exception], dict[str, Any]]] = [
+    (errors.ConfigurationError, {}),
+    (errors.APIConnectionError, {"outcome_unknown": True, "attempts": 3}),
+    (errors.APITimeout, {"outcome_unknown": True}),
+    (errors.RateLimited, {"status": 429, "method": "GET", "path": "/x", "retry_after": 3.0}),
+    (errors.UnexpectedResponse, {"url": "http://x", "status": 200}),
+]
+
+
+@pytest.mark.parametrize(("kind", "fields"), EXAMPLES, ids=lambda value: getattr(value, "__name__", ""))
+def test_an_error_crosses_to_another_process_whole(kind: type[Exception], fields: dict[str, Any]) -> None:
+    """Process pools and task queues pickle what their workers raise."""
+    error = pickle.loads(pickle.dumps(kind("what happened", **fields)))  # noqa: S301  # our own bytes
+    assert type(error) is kind
+    assert str(error) == "what happened"
+    for name, value in fields.items():
+        assert getattr(error, name) == value

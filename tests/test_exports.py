@@ -1,0 +1,92 @@
+"""The names that users import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import reflexio_async
+
+NAMES = [
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeout",
+    "AsyncReflexioClient",
+    "AuthenticationError",
+    "BackgroundCall",
+    "BackgroundErrorEvent",
+    "BadRequest",
+    "Batch",
+    "BatchInterrupted",
+    "BatchPlan",
+    "BatchProgress",
+    "BatchReport",
+    "ClientClosed",
+    "Clock",
+    "ConfigurationError",
+    "Conflict",
+    "DrainSummary",
+    "InvalidRequest",
+    "Job",
+    "JobCancelled",
+    "JobError",
+    "JobFailed",
+    "JobLost",
+    "JobState",
+    "JobStatus",
+    "JobTimeout",
+    "JobTiming",
+    "NotFound",
+    "OperationStatus",
+    "Outcome",
+    "OutcomeState",
+    "PayloadTooLarge",
+    "PermissionDenied",
+    "RateLimited",
+    "ReflexioError",
+    "RequestEvent",
+    "RequestRefused",
+    "RetryEvent",
+    "RetryPolicy",
+    "ServerError",
+    "ServerQuirkWarning",
+    "Status",
+    "SystemClock",
+    "UnexpectedResponse",
+    "UnprocessableRequest",
+    "__version__",
+    "as_completed",
+    "gather_jobs",
+]
+
+
+def test_these_are_the_exported_names() -> None:
+    assert sorted(reflexio_async.__all__) == sorted(NAMES)
+
+
+def test_every_exported_name_is_there() -> None:
+    assert [name for name in reflexio_async.__all__ if not hasattr(reflexio_async, name)] == []
+
+
+def test_nothing_else_is_in_view() -> None:
+    """Besides modules, which are there once imported."""
+    public = {name for name in vars(reflexio_async) if not name.startswith("_")}
+    modules = {name for name in public if f"reflexio_async.{name}" in sys.modules}
+    assert public - modules - {"annotations"} <= set(reflexio_async.__all__)
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    assert reflexio_async.__version__ == tomllib.loads(project.read_text("utf-8"))["project"]["version"]
+
+
+def test_importing_the_client_imports_no_extra_and_no_sandbox() -> None:
+    program = (
+        "import sys, reflexio_async; "
+        "print([name for name in ('typer', 'rich', 'opentelemetry', 'uvloop', 'aiohttp.web', "
+        "'reflexio_async.sandbox', 'reflexio_async.cli', 'sqlite3') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

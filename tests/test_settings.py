@@ -1,0 +1,273 @@
+"""What a client may be told, checked before any I/O with the option's name in the error."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+
+from reflexio_async import AsyncReflexioClient, ConfigurationError, RetryPolicy
+from reflexio_async.settings import (
+    DEFAULT_URL,
+    DEFAULT_USER_AGENT,
+    UNSET,
+    Secret,
+    Settings,
+    api_key_from,
+    base_url_from,
+    check_url,
+)
+
+URL = "http://127.0.0.1:8061"
+NO_SECONDS: list[Any] = [0, -1, -0.001, math.nan, math.inf, -math.inf, 10**400, True, False, "5", [5], b"5"]
+NO_COUNTS: list[Any] = [0, -1, 1.5, 2.0, math.nan, True, "5", None]
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REFLEXIO_API_KEY", "REFLEXIO_API_URL", "REFLEXIO_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def _with_url(options: dict[str, Any]) -> dict[str, Any]:
+    return {"url_endpoint": URL, **options}
+
+
+def problem(**options: Any) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        AsyncReflexioClient(**_with_url(options))
+    return str(caught.value)
+
+
+def shown(value: object) -> str:
+    return f"{value!r:.20}"
+
+
+# --- durations and counts
+
+
+@pytest.mark.parametrize("value", [*NO_SECONDS, None], ids=shown)
+def test_a_timeout_is_a_positive_number_of_seconds(value: Any) -> None:
+    assert "timeout" in problem(timeout=value)
+
+
+@pytest.mark.parametrize("value", NO_SECONDS, ids=shown)
+@pytest.mark.parametrize("name", ["poll_interval", "wait_timeout"])
+def test_so_is_waiting_unless_it_is_none(name: str, value: Any) -> None:
+    assert name in problem(**{name: value})
+    AsyncReflexioClient(**_with_url({name: None}))
+
+
+@pytest.mark.parametrize("value", [value for value in NO_SECONDS if value is False or value != 0], ids=shown)
+def test_draining_may_take_no_time_but_not_less(value: Any) -> None:
+    assert "drain_timeout" in problem(drain_timeout=value)
+    AsyncReflexioClient(url_endpoint=URL, drain_timeout=0)
+
+
+@pytest.mark.parametrize("value", NO_COUNTS, ids=shown)
+@pytest.mark.parametrize("name", ["max_connections", "concurrency", "max_response_bytes"])
+def test_counts_are_whole_and_at_least_one(name: str, value: Any) -> None:
+    assert name in problem(**{name: value})
+
+
+@pytest.mark.parametrize("value", NO_COUNTS, ids=shown)
+def test_a_retry_policy_makes_at_least_one_try(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"RetryPolicy\.max_attempts"):
+        RetryPolicy(max_attempts=value)
+
+
+@pytest.mark.parametrize("value", [*NO_SECONDS, None], ids=shown)
+@pytest.mark.parametrize("name", ["base_delay", "max_delay"])
+def test_its_delays_are_positive(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"RetryPolicy\.{name}"):
+        RetryPolicy(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("retry", 3),
+        ("retry", RetryPolicy),
+        ("raise_on_refusal", "no"),
+        ("raise_on_refusal", None),
+        ("on_request", 3),
+        ("on_retry", "print"),
+        ("on_background_error", True),
+    ],
+    ids=shown,
+)
+def test_other_options_are_of_their_type(name: str, value: Any) -> None:
+    assert name in problem(**{name: value})
+
+
+def test_whole_numbers_of_seconds_are_fine() -> None:
+    client = AsyncReflexioClient(url_endpoint=URL, timeout=5, poll_interval=1, wait_timeout=60)
+    assert client.runtime.settings.timeout == 5
+
+
+def test_configuration_errors_are_value_errors_too() -> None:
+    assert issubclass(ConfigurationError, ValueError)
+
+
+# --- the URL
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("http://localhost:8061", "http://localhost:8061"),
+        ("https://reflexio.example/", "https://reflexio.example"),
+        ("https://reflexio.example/api/v2/", "https://reflexio.example/api/v2"),
+        ("  http://localhost  ", "http://localhost"),
+        ("HTTP://Example.Test", "HTTP://Example.Test"),
+        ("http://[::1]:8061", "http://[::1]:8061"),
+        ("http://192.168.0.7", "http://192.168.0.7"),
+    ],
+)
+def test_a_url_is_kept_but_for_its_last_slash(given: str, kept: str) -> None:
+    assert base_url_from(given, {}) == kept
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("localhost:8061", "must start with http"),
+        ("localhost", "must start with http"),
+        ("//localhost", "must start with http"),
+        ("ftp://localhost", "must start with http"),
+        ("file:///etc/passwd", "must start with http"),
+        ("http://", "no usable host"),
+        ("http:///api", "no usable host"),
+        ("http://:8061", "no usable host"),
+        ("http://local host", "no usable host"),
+        ("http://localhost/a b", "no usable host"),
+        ("http://localhost\n", "no usable host"),
+        ("http:\\\\localhost", "no usable host"),
+        ("http://localhost:port", "no usable host"),
+        ("http://localhost:0", "no usable host"),
+        ("http://localhost:99999", "no usable host"),
+        ("http://localhost:-1", "no usable host"),
+        ("http://[::1", "no usable host"),
+        ("http://localhost?x=1", "query"),
+        ("http://localhost/#top", "fragment"),
+        ("http://ana:SECRET@localhost", "credentials"),
+        ("http://ana@localhost", "credentials"),
+    ],
+)
+def test_a_bad_url_is_named_with_what_is_wrong(url: str, says: str) -> None:
+    with pytest.raises(ConfigurationError, match="url_endpoint") as caught:
+        check_url("url_endpoint", url)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://ana:SECRET@localhost",
+        "http://ana:SEC@SECRET@localhost",
+        "http://ana:SECRET/SECRET@localhost",
+        "http://SECRET@localhost:99999",
+        "ftp://ana:SECRET@localhost",
+    ],
+)
+def test_a_password_in_a_url_is_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        check_url("url_endpoint", url)
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", [None, 3, b"http://localhost", ["http://localhost"]], ids=repr)
+def test_a_url_is_text(url: Any) -> None:
+    assert "url_endpoint" in problem(url_endpoint=url)
+
+
+# --- the environment
+
+
+def test_the_argument_wins_over_the_environment() -> None:
+    environment = {"REFLEXIO_API_URL": "http://second", "REFLEXIO_URL": "http://third"}
+    assert base_url_from("http://first", environment) == "http://first"
+    assert base_url_from("", environment) == "http://second"
+    assert base_url_from(" ", {"REFLEXIO_API_URL": " ", "REFLEXIO_URL": "http://third"}) == "http://third"
+    assert base_url_from("", {}) == DEFAULT_URL.rstrip("/")
+
+
+@pytest.mark.parametrize("name", ["REFLEXIO_API_URL", "REFLEXIO_URL"])
+def test_a_bad_url_in_the_environment_is_named_by_its_variable(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        base_url_from("", {name: "localhost:8061"})
+
+
+def test_a_client_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFLEXIO_API_URL", "http://from-the-environment/")
+    assert repr(AsyncReflexioClient()) == "AsyncReflexioClient('http://from-the-environment')"
+
+
+def test_the_token_comes_from_the_argument_then_the_environment() -> None:
+    environment = {"REFLEXIO_API_KEY": "second"}
+    assert api_key_from("first", environment).reveal() == "first"
+    assert api_key_from("", environment).reveal() == "second"
+    assert api_key_from(" padded\n", {}).reveal() == "padded"
+    assert not api_key_from("", {})
+
+
+@pytest.mark.parametrize(
+    "key", ["SECRET\nKEY", "SECRET\r\nX-Injected: 1", "SÉCRET", "“SECRET”", "SECRET\0"], ids=repr
+)
+def test_a_token_that_cannot_be_a_header_is_refused_without_being_shown(key: str) -> None:
+    message = problem(api_key=key)
+    assert "api_key" in message
+    assert "CRET" not in message
+
+
+@pytest.mark.parametrize("key", [None, 3, b"t"], ids=repr)
+def test_a_token_is_text(key: Any) -> None:
+    assert "api_key" in problem(api_key=key)
+
+
+# --- the User-Agent
+
+
+@pytest.mark.parametrize(
+    "agent", ["robotics-client/1", "my-bot", "Web Crawler", "SPIDER", "a scraper", "libcurl/8", "Wget"]
+)
+def test_a_user_agent_that_the_server_refuses_is_refused_here(agent: str) -> None:
+    message = problem(user_agent=agent)
+    assert "user_agent" in message
+    assert "403" in message
+
+
+@pytest.mark.parametrize("agent", ["", "  ", "two\nlines", "ünicode", "a\x00b", None, 3], ids=repr)
+def test_a_user_agent_is_one_line_of_ascii(agent: Any) -> None:
+    assert "user_agent" in problem(user_agent=agent)
+
+
+def test_our_own_user_agent_names_the_version() -> None:
+    from reflexio_async import __version__  # noqa: PLC0415
+
+    assert f"reflexio-async/{__version__}" == DEFAULT_USER_AGENT
+
+
+# --- value objects
+
+
+def test_a_secret_shows_itself_only_when_asked() -> None:
+    secret = Secret("SECRET")
+    assert secret.reveal() == "SECRET"
+    assert "SECRET" not in f"{secret} {secret!r} {[secret]}"
+    assert bool(secret)
+    assert not Secret("")
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = Settings(base_url=URL)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.timeout = 5  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_what_is_unset_stays() -> None:
+    settings = Settings(base_url=URL, poll_interval=2.0)
+    assert settings.with_options(timeout=UNSET, poll_interval=None) == Settings(base_url=URL)
+    assert repr(UNSET) == "UNSET"
