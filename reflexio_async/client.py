@@ -15,11 +15,13 @@ from reflexio_async.api.playbooks import PlaybooksAPI
 from reflexio_async.api.profiles import ProfilesAPI
 from reflexio_async.core.auth import Credentials
 from reflexio_async.core.background import Background
+from reflexio_async.core.cache import Cache
 from reflexio_async.core.clock import Clock, SystemClock
 from reflexio_async.core.pacing import Pacer
 from reflexio_async.core.wire import build_request
 from reflexio_async.errors import NotFound
 from reflexio_async.jobs.desk import JobDesk
+from reflexio_async.jobs.kinds import LEARNING
 from reflexio_async.models.interactions import ByRequest, LearningStatusResponse
 from reflexio_async.pipeline import Pipeline
 from reflexio_async.routing.runtime import Runtime, ServerKnowledge
@@ -73,6 +75,7 @@ class AsyncReflexioClient(InteractionsAPI, ProfilesAPI, PlaybooksAPI, Operations
         retry: How calls that may be repeated are repeated.
         raise_on_refusal: Raise RequestRefused for HTTP 200 with ``success: false``; False returns it.
         max_connections: The size of the connection pool.
+        cache_ttl: Seconds that answers of get_profiles and get_agent_playbooks are kept; 0: not at all.
         drain_timeout: Seconds that leaving the block may take.
         concurrency: How many reruns run at once on a server that answers a rerun when it is done.
         max_response_bytes: Answers larger than this are refused.
@@ -97,6 +100,7 @@ class AsyncReflexioClient(InteractionsAPI, ProfilesAPI, PlaybooksAPI, Operations
         retry: RetryPolicy | None = None,
         raise_on_refusal: bool = True,
         max_connections: int = 100,
+        cache_ttl: float = 600.0,
         drain_timeout: float = 30.0,
         concurrency: int = 16,
         max_response_bytes: int = 256 * 1024 * 1024,
@@ -114,6 +118,7 @@ class AsyncReflexioClient(InteractionsAPI, ProfilesAPI, PlaybooksAPI, Operations
             retry=retry or RetryPolicy(),
             raise_on_refusal=raise_on_refusal,
             max_connections=max_connections,
+            cache_ttl=cache_ttl,
             drain_timeout=drain_timeout,
             concurrency=concurrency,
             max_response_bytes=max_response_bytes,
@@ -127,7 +132,8 @@ class AsyncReflexioClient(InteractionsAPI, ProfilesAPI, PlaybooksAPI, Operations
         self._transport = Transport(settings, clock)
         pipeline = Pipeline(self._transport, Credentials(api_key_from(api_key)), Pacer(clock), clock)
         desk = JobDesk(StatusQuestions(pipeline, settings), clock, background, settings)
-        self._runtime = Runtime(pipeline, desk, background, ServerKnowledge(), settings)
+        cache = Cache(clock, background, settings.cache_ttl)
+        self._runtime = Runtime(pipeline, desk, background, ServerKnowledge(), settings, cache)
 
     @property
     def runtime(self) -> Runtime:
@@ -191,7 +197,7 @@ class AsyncReflexioClient(InteractionsAPI, ProfilesAPI, PlaybooksAPI, Operations
         ``not_tracked`` counts as completed: nothing will be learnt, and nothing is left to wait for.
         """
         request = build_request(ByRequest, {"request_id": request_id})
-        return self._runtime.desk.learning(request.request_id, self._runtime.settings)
+        return self._runtime.desk.follow(LEARNING, request.request_id, self._runtime.settings)
 
     def resume_job(self, token: str) -> Job[Any]:
         """The job that ``token`` (the text of ``job.token``) stands for, from this or another process.

@@ -198,13 +198,13 @@ class _Call(Generic[T]):
             self._gate.answered(ticket, counted=counted)
         if "X-RateLimit-Remaining" in response.headers:
             self._gate.observe(response.headers)
+        redact = pipeline.credentials.redacted
         if 200 <= response.status < 300:
-            value = wire.decode(endpoint, self._answer, response)
-            refusal = wire.refusal_of(endpoint, value)
+            value = wire.decode(endpoint, self._answer, response, redact)
+            refusal = wire.refusal_of(endpoint, value, redact)
             if refusal is not None and (self._raises_refusals or _nothing_stored(refusal)):
                 raise refusal
             return value
-        redact = pipeline.credentials.redacted
         error = wire.error_for(endpoint, wired, response, now=pipeline.clock.time(), redact=redact)
         if isinstance(error, RateLimited) and "concurrency" not in error.server_message:
             self._gate.refused(ticket, response.headers, response.body)

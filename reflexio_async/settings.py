@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from dataclasses import dataclass, field, replace
@@ -91,6 +92,7 @@ class Settings:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     raise_on_refusal: bool = True
     max_connections: int = 100
+    cache_ttl: float = 600.0
     drain_timeout: float = 30.0
     concurrency: int = 16
     max_response_bytes: int = 256 * 1024 * 1024
@@ -101,6 +103,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         positive_seconds("timeout", self.timeout, error=ConfigurationError)
+        positive_seconds("cache_ttl", self.cache_ttl, zero=True, error=ConfigurationError)
         positive_seconds("drain_timeout", self.drain_timeout, zero=True, error=ConfigurationError)
         for name in ("poll_interval", "wait_timeout"):
             if getattr(self, name) is not None:
@@ -117,6 +120,9 @@ class Settings:
         for name in ("on_request", "on_retry", "on_background_error"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
                 message = f"{name} must be callable, not {type(getattr(self, name)).__name__}"
+                raise ConfigurationError(message)
+            if inspect.iscoroutinefunction(getattr(self, name)):
+                message = f"{name} must be an ordinary function; nobody would await a coroutine"
                 raise ConfigurationError(message)
 
     def with_options(self, **changes: Any) -> Self:
@@ -156,7 +162,7 @@ def api_key_from(api_key: str, environment: Mapping[str, str] | None = None) -> 
 
 def check_url(name: str, value: str) -> str:
     """``value`` without its trailing slash, or a ConfigurationError that says what is wrong with it."""
-    shown = re.sub(r"//.*@", "//***@", value)
+    shown = re.sub(r"[?#].*", "?***", re.sub(r"//.*@", "//***@", value))
     try:
         parts = urlsplit(value)
         port_is_valid = parts.port is None or parts.port > 0

@@ -18,7 +18,7 @@ from reflexio_async.models.playbooks import UpgradeUserPlaybooksRequest
 from reflexio_async.models.profiles import UpgradeProfilesRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
     from datetime import datetime
 
     from reflexio_async.batch.items import Given
@@ -46,7 +46,7 @@ class BatchesAPI:
 
     def rerun_profiles_many(
         self: HasRuntime,
-        user_ids: Given,
+        user_ids: Iterable[str] | AsyncIterable[str],
         *,
         concurrency: int | None = None,
         source: str | None = None,
@@ -81,7 +81,7 @@ class BatchesAPI:
 
         async def promote() -> Any:
             row = ProfilesAPI.upgrade_profiles
-            return _refused(row.endpoint, await row.send(runtime, UpgradeProfilesRequest()))
+            return _refused(runtime, row.endpoint, await row.send(runtime, UpgradeProfilesRequest()))
 
         common = {"source": source, "start_time": start_time, "end_time": end_time}
         return _reruns(
@@ -100,7 +100,7 @@ class BatchesAPI:
 
     def rerun_playbooks_many(
         self: HasRuntime,
-        agent_versions: Given,
+        agent_versions: Iterable[str] | AsyncIterable[str],
         *,
         concurrency: int | None = None,
         source: str | None = None,
@@ -117,7 +117,7 @@ class BatchesAPI:
 
         async def promote() -> Any:
             row = PlaybooksAPI.upgrade_user_playbooks
-            return _refused(row.endpoint, await row.send(runtime, UpgradeUserPlaybooksRequest()))
+            return _refused(runtime, row.endpoint, await row.send(runtime, UpgradeUserPlaybooksRequest()))
 
         common = {"source": source, "start_time": start_time, "end_time": end_time}
         return _reruns(
@@ -136,7 +136,8 @@ class BatchesAPI:
 
     def publish_many(
         self: HasRuntime,
-        items: Given,
+        items: Iterable[PublishUserInteractionRequest | Mapping[str, Any]]
+        | AsyncIterable[PublishUserInteractionRequest | Mapping[str, Any]],
         *,
         concurrency: int | None = None,
         on_progress: Callable[[BatchProgress], None] | None = None,
@@ -262,9 +263,9 @@ def _reruns(
     return Batch(work, given, runtime.pipeline.clock, runtime.background)
 
 
-def _refused(endpoint: Endpoint, answer: Any) -> Any:
+def _refused(runtime: Runtime, endpoint: Endpoint, answer: Any) -> Any:
     """``answer``, or the error it stands for: a promotion that promoted nothing is worth knowing of."""
-    refusal = refusal_of(endpoint, answer)
+    refusal = refusal_of(endpoint, answer, runtime.pipeline.credentials.redacted)
     if refusal is not None:
         raise refusal
     return answer

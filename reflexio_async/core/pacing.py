@@ -132,19 +132,22 @@ class Gate:
         """The call of ``ticket`` got a 429: learn from it."""
         now = self._clock.now()
         limit = limit_in(body)
+        seconds = retry_after(headers, self._clock.time())
         if limit is None:
-            seconds = retry_after(headers, self._clock.time())
             self._closed_until = max(self._closed_until, now + (1.0 if seconds is None else seconds))
         elif ticket == self._window:
             # Tickets of an older window were on their way when this was learned; they teach nothing new.
-            start = now
-            if self._refused_in_a_row == 0:
-                start = self._window_opened_by(now, limit)
+            if seconds is not None:
+                end = now + seconds
+            elif self._refused_in_a_row:
+                end = now + limit.period
+            else:
+                end = self._window_opened_by(now, limit) + limit.period
             self._refused_in_a_row += 1
             self.limit = limit
             self._window += 1
             self._used = limit.hits
-            self._window_end = start + limit.period + _MARGIN
+            self._window_end = end + _MARGIN
         self._announce()
 
     def observe(self, headers: Mapping[str, str]) -> None:
@@ -153,7 +156,7 @@ class Gate:
             remaining, reset = int(headers["X-RateLimit-Remaining"]), float(headers["X-RateLimit-Reset"])
         except (KeyError, ValueError):
             return
-        if remaining == 0:
+        if remaining == 0 and math.isfinite(reset):
             epoch = self._clock.time()
             seconds = reset - epoch if reset > epoch / 2 else reset
             self._closed_until = max(self._closed_until, self._clock.now() + max(0.0, seconds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from functools import cache
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -158,6 +159,17 @@ def _elsewhere(request_type: type[BaseModel], path: str) -> set[str] | None:
 
 def encode(endpoint: Endpoint, request: BaseModel) -> WireRequest:
     """The request on the wire. Fields that were not set are absent: null means something to this server."""
+    try:
+        return _encoded(endpoint, request)
+    except UnicodeEncodeError:
+        message = f"{endpoint.method} {endpoint.path}: the request holds text that is not valid Unicode"
+        raise InvalidRequest(message) from None
+    except PydanticSerializationError as error:
+        message = f"{endpoint.method} {endpoint.path}: the request cannot be written as JSON: {error}"
+        raise InvalidRequest(message) from None
+
+
+def _encoded(endpoint: Endpoint, request: BaseModel) -> WireRequest:
     request_type = type(request)
     path, query = endpoint.path, list(endpoint.query)
     places = _places(request_type, endpoint.path)
@@ -170,7 +182,8 @@ def encode(endpoint: Endpoint, request: BaseModel) -> WireRequest:
                 in_path[name] = _path_segment(name, str(value))
             elif name in request.model_fields_set and value is not None:
                 if place is _Place.QUERY:
-                    query.append((wire_name, _in_query(value)))
+                    values = value if isinstance(value, list | tuple) else (value,)
+                    query.extend((wire_name, _in_query(one)) for one in values)
                 else:
                     headers.append((wire_name, _in_header(name, str(value))))
         if in_path:
@@ -182,13 +195,9 @@ def encode(endpoint: Endpoint, request: BaseModel) -> WireRequest:
         body = urlencode(request.model_dump(mode="json")).encode()
         content_type = "application/x-www-form-urlencoded"
     elif endpoint.method != "GET":
-        try:
-            body = request.__pydantic_serializer__.to_json(
-                request, by_alias=True, exclude_unset=True, exclude=_elsewhere(request_type, endpoint.path)
-            )
-        except PydanticSerializationError as error:
-            message = f"{endpoint.method} {endpoint.path}: the request cannot be written as JSON: {error}"
-            raise InvalidRequest(message) from None
+        body = request.__pydantic_serializer__.to_json(
+            request, by_alias=True, exclude_unset=True, exclude=_elsewhere(request_type, endpoint.path)
+        )
         content_type = "application/json"
     return WireRequest(endpoint.method, path, target, body, content_type, tuple(headers))
 
@@ -211,17 +220,20 @@ def _in_header(name: str, value: str) -> str:
 def _in_query(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat()
     return str(value)
 
 
-def decode(endpoint: Endpoint, answer: Answer[Res], response: WireResponse) -> Res:
-    """The value of a 2xx answer, or UnexpectedResponse."""
+def decode(
+    endpoint: Endpoint, answer: Answer[Res], response: WireResponse, redact: Callable[[str], str] = str
+) -> Res:
+    """The value of a 2xx answer, or UnexpectedResponse, or RequestRefused if it is nothing else."""
     try:
         return answer.decode(response.body)
     except ValidationError as error:
-        raise _refusal_without_fields(endpoint, response) or _unexpected_body(
-            endpoint, response, error
-        ) from None
+        refusal = _refusal_without_fields(endpoint, response, redact)
+        raise refusal or _unexpected_body(endpoint, response, error) from None
 
 
 class _Refusal(ResponseModel):
@@ -230,19 +242,21 @@ class _Refusal(ResponseModel):
     message: str | None = None
 
 
-def _refusal_without_fields(endpoint: Endpoint, response: WireResponse) -> RequestRefused | None:
+def _refusal_without_fields(
+    endpoint: Endpoint, response: WireResponse, redact: Callable[[str], str]
+) -> RequestRefused | None:
     """Some routes refuse without the fields that their answer otherwise must have."""
     try:
-        return refusal_of(endpoint, _Refusal.model_validate_json(response.body, strict=True))
+        return refusal_of(endpoint, _Refusal.model_validate_json(response.body, strict=True), redact)
     except ValidationError:
         return None
 
 
-def refusal_of(endpoint: Endpoint, value: Any) -> RequestRefused | None:
+def refusal_of(endpoint: Endpoint, value: Any, redact: Callable[[str], str] = str) -> RequestRefused | None:
     """The error for an answer that says ``success: false``."""
     if getattr(value, "success", True) is not False:
         return None
-    text = refusal_text(value)
+    text = redact(refusal_text(value))
     message = f"{endpoint.method} {endpoint.path} was refused: {text or 'the server gave no reason'}"
     return RequestRefused(message, response=value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from reflexio_async.errors import CLOSED, ClientClosed, InvalidRequest
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
 
     from reflexio_async.core.background import Background
     from reflexio_async.core.clock import Clock
-    from reflexio_async.jobs.kinds import SlotKind
+    from reflexio_async.jobs.kinds import SingleKind, SlotKind
     from reflexio_async.jobs.lanes import Quota
-    from reflexio_async.models.interactions import LearningStatusResponse
     from reflexio_async.settings import Settings
 
 T = TypeVar("T")
@@ -29,8 +29,12 @@ T = TypeVar("T")
 class StatusServer(Server, Protocol):
     """What the desk asks of the server."""
 
-    async def learning(self, request_id: str) -> LearningStatusResponse:
-        """How far learning from one published request is."""
+    async def single(self, kind: SingleKind[T], job_id: str) -> T:
+        """The status of one job that has a status route of its own."""
+        ...
+
+    async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:
+        """Ask for such a job to stop."""
         ...
 
 
@@ -48,8 +52,7 @@ class JobDesk:
         self._concurrency = settings.concurrency
         self._outage = settings.timeout
         self._tries = settings.retry.max_attempts
-        # learning_status is limited to 120 a minute for all requests together (contract).
-        self._learning_cap = Cap(self._poller, concurrency=8, per_second=2.0)
+        self._caps: dict[str, Cap] = {}
 
     async def start(
         self,
@@ -76,11 +79,10 @@ class JobDesk:
             record.outcome()
         return _handle(lane, record)
 
-    def learning(self, request_id: str, settings: Settings) -> Job[LearningStatusResponse]:
-        """The learning that follows one publish."""
+    def follow(self, kind: SingleKind[T], job_id: str, settings: Settings) -> Job[T]:
+        """The job that the server knows by ``job_id``, with a status route of its own."""
         self._check_open()
-        token = Token(kind=kinds.LEARNING.name, url=self._server.url, id=request_id)
-        return self._single(token, settings)
+        return self._single(kind, Token(kind=kind.name, url=self._server.url, id=job_id), settings)
 
     def resume(self, text: str, settings: Settings) -> Job[Any]:
         """The job that ``text``, a token, stands for."""
@@ -89,8 +91,9 @@ class JobDesk:
         if token.url != self._server.url:
             message = f"token: it belongs to {token.url}, this client speaks to {self._server.url}"
             raise InvalidRequest(message)
-        if token.kind == kinds.LEARNING.name:
-            return self._single(token, settings)
+        single = kinds.SINGLE_KINDS.get(token.kind)
+        if single is not None:
+            return self._single(single, token, settings)
         kind = kinds.SLOT_KINDS.get(token.kind)
         if kind is None:
             message = f"token: kind {token.kind!r} is not known to this release"
@@ -133,15 +136,18 @@ class JobDesk:
             self._lanes[service] = lane
         return lane
 
-    def _single(self, token: Token, settings: Settings) -> Job[LearningStatusResponse]:
-        source = SingleSource(
+    def _single(self, kind: SingleKind[T], token: Token, settings: Settings) -> Job[T]:
+        cap = self._caps.get(kind.name)
+        if cap is None and kind.per_second is not None:
+            cap = self._caps[kind.name] = Cap(self._poller, concurrency=8, per_second=kind.per_second)
+        source: SingleSource[T] = SingleSource(
             self._poller,
-            kinds.LEARNING,
+            kind,
             token,
             self._waiting(settings),
-            ask=self._server.learning,
-            read=kinds.learning_status,
-            cap=self._learning_cap,
+            ask=partial(self._server.single, kind),
+            stop=partial(self._server.stop_single, kind),
+            cap=cap,
         )
         return Job(source.record, source.cancel)
 

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reflexio_async.jobs.status import JobState, JobStatus
-from reflexio_async.models.enums import LearningStatus, OperationStatus
+from reflexio_async.models.enums import AggregationStatus, LearningStatus, OperationStatus, RegenerationStatus
 from reflexio_async.models.operations import (
     ManualPlaybookGenerationResponse,
     ManualProfileGenerationResponse,
@@ -19,6 +19,8 @@ from reflexio_async.models.operations import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from reflexio_async.models.aggregation import PlaybookAggregationOperation
+    from reflexio_async.models.evaluation import RegenerateStatusResponse
     from reflexio_async.models.interactions import LearningStatusResponse
 
 T = TypeVar("T")
@@ -75,6 +77,18 @@ class SlotKind(JobKind, Generic[T]):
         return theirs.get("mode") == self.mode and all(
             theirs.get(name) == value for name, value in params.items()
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SingleKind(JobKind, Generic[T]):
+    """A job with a status route of its own: ``read`` makes a JobStatus of its answer.
+
+    ``per_second`` is the limit of that route for all jobs of the kind together.
+    """
+
+    read: Callable[[T], JobStatus]
+    per_second: float | None = None
+    cancellable: bool = False
 
 
 def _rerun_profiles_result(info: OperationStatusInfo) -> RerunProfileGenerationResponse:
@@ -151,8 +165,6 @@ MANUAL_PLAYBOOKS = SlotKind(
     mode="manual_regular",
     result=_manual_playbooks_result,
 )
-LEARNING = JobKind("learning", interval=2.0, timeout=600.0)
-
 SLOT_KINDS: Mapping[str, SlotKind[Any]] = {
     kind.name: kind for kind in (PROFILE_RERUN, PLAYBOOK_RERUN, MANUAL_PROFILES, MANUAL_PLAYBOOKS)
 }
@@ -207,3 +219,53 @@ def learning_status(answer: LearningStatusResponse) -> JobStatus:
         error=(answer.reason or "the server names no reason") if failed else None,
         raw=answer.model_dump(),
     )
+
+
+_AGGREGATION_STATES: Mapping[str, JobState] = {
+    AggregationStatus.SUCCEEDED: JobState.COMPLETED,
+    AggregationStatus.FAILED: JobState.FAILED,
+}
+_REGENERATION_STATES: Mapping[str, JobState] = {
+    RegenerationStatus.COMPLETED: JobState.COMPLETED,
+    RegenerationStatus.CANCELLED: JobState.CANCELLED,
+    RegenerationStatus.ERROR: JobState.FAILED,
+}
+
+
+def aggregation_status(operation: PlaybookAggregationOperation) -> JobStatus:
+    """A durable aggregation as a JobStatus; ``message`` is the server's own word for where it stands."""
+    return JobStatus(
+        state=_AGGREGATION_STATES.get(operation.status, JobState.RUNNING),
+        message=str(operation.status),
+        error=operation.error,
+        started_at=operation.started_at,
+        finished_at=operation.completed_at,
+        raw=operation.model_dump(),
+    )
+
+
+def regeneration_status(answer: RegenerateStatusResponse) -> JobStatus:
+    """A regeneration as a JobStatus; its units are sessions."""
+    state = _REGENERATION_STATES.get(answer.status, JobState.RUNNING)
+    reasons = "; ".join(f"{failure.session_id}: {failure.reason}" for failure in answer.failures[:3])
+    return JobStatus(
+        state=state,
+        progress=(answer.completed + answer.failed) / answer.total if answer.total else None,
+        message=f"{answer.completed} of {answer.total} sessions judged, {answer.failed} failed",
+        error=(reasons or "the server names no reason") if state is JobState.FAILED else None,
+        started_at=answer.started_at,
+        finished_at=answer.finished_at,
+        raw=answer.model_dump(),
+    )
+
+
+# learning_status is limited to 120 a minute for all requests together (contract).
+LEARNING = SingleKind("learning", interval=2.0, timeout=600.0, read=learning_status, per_second=2.0)
+AGGREGATION = SingleKind("aggregation", interval=5.0, timeout=3600.0, read=aggregation_status)
+REGENERATION = SingleKind(
+    "evaluation_regeneration", interval=1.0, timeout=600.0, read=regeneration_status, cancellable=True
+)
+
+SINGLE_KINDS: Mapping[str, SingleKind[Any]] = {
+    kind.name: kind for kind in (LEARNING, AGGREGATION, REGENERATION)
+}

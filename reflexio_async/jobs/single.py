@@ -1,10 +1,10 @@
-"""Jobs with a status of their own, asked for by id: learning after a publish."""
+"""Jobs with a status route of their own, asked for by id: learning, aggregation, regeneration."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from reflexio_async.errors import InvalidRequest, JobFailed
+from reflexio_async.errors import InvalidRequest, JobCancelled, JobFailed
 from reflexio_async.jobs.poller import Source
 from reflexio_async.jobs.record import Record
 from reflexio_async.jobs.status import JobState, JobStatus
@@ -12,7 +12,7 @@ from reflexio_async.jobs.status import JobState, JobStatus
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reflexio_async.jobs.kinds import JobKind
+    from reflexio_async.jobs.kinds import SingleKind
     from reflexio_async.jobs.poller import Cap, Poller
     from reflexio_async.jobs.record import Waiting
     from reflexio_async.jobs.token import Token
@@ -26,17 +26,18 @@ class SingleSource(Source, Generic[T]):
     def __init__(
         self,
         poller: Poller,
-        kind: JobKind,
+        kind: SingleKind[T],
         token: Token,
         waiting: Waiting,
         *,
         ask: Callable[[str], Awaitable[T]],
-        read: Callable[[T], JobStatus],
-        cap: Cap,
+        stop: Callable[[str], Awaitable[None]],
+        cap: Cap | None,
     ) -> None:
         super().__init__(poller, kind.name, interval=kind.interval, cap=cap)
         self._ask = ask
-        self._read = read
+        self._stop = stop
+        self._kind = kind
         self._id = token.id
         self.record: Record[T] = Record(kind, self, waiting)
         self.record.admit(token, JobStatus(JobState.RUNNING))
@@ -44,12 +45,15 @@ class SingleSource(Source, Generic[T]):
     async def probe(self) -> None:
         """Ask for the status and pass it on."""
         answer = await self._ask(self._id)
-        status = self._read(answer)
+        status = self._kind.read(answer)
         record = self.record
+        token = None if record.token is None else record.token.to_text()
         if status.state is JobState.FAILED:
             message = f"{record.kind.name} {self._id}: {status.error}"
-            token = None if record.token is None else record.token.to_text()
             record.finish(status, error=JobFailed(message, status=status, token=token))
+        elif status.state is JobState.CANCELLED:
+            message = f"{record.kind.name} {self._id} was cancelled at the server"
+            record.finish(status, error=JobCancelled(message, status=status, token=token))
         elif status.done:
             record.finish(status, result=answer)
         else:
@@ -66,6 +70,9 @@ class SingleSource(Source, Generic[T]):
         await self.probe()
 
     async def cancel(self) -> None:
-        """There is no way to stop it."""
+        """Ask the server to stop it, where it can be."""
+        if self._kind.cancellable:
+            await self._stop(self._id)
+            return
         message = f"a {self.record.kind.name} job cannot be cancelled"
         raise InvalidRequest(message)

@@ -160,6 +160,7 @@ class GetAgentPlaybooksRequest(RequestModel):
         default=None, description="None inside it means current."
     )
     tags: Sequence[str] | None = None
+    force_refresh: bool = Field(default=False, exclude=True, description="Ask the server, not the cache.")
 
 
 class GetAgentPlaybooksViewResponse(ResponseModel):

@@ -65,7 +65,11 @@ def given(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _aware_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        message = "is outside of the calendar in UTC"
+        raise ValueError(message) from None
 
 
 def _not_blank(value: str) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import Field
 
 from reflexio_async.models.base import RequestModel, ResponseModel, given
+from reflexio_async.models.config_storage import StorageConfig
 
 
 class WhoamiResponse(ResponseModel):
@@ -62,3 +63,19 @@ class AdminInvalidateCacheRequest(RequestModel):
 def of_organisation(org_id: str | None = None) -> AdminInvalidateCacheRequest:
     """The organisation, given by position; None: the caller's."""
     return AdminInvalidateCacheRequest.model_validate(given({"org_id": org_id}))
+
+
+class AdminInvalidateCacheResponse(ResponseModel):
+    """Whether there was something to drop."""
+
+    invalidated: bool
+    org_id: str
+
+
+class MyConfigResponse(ResponseModel):
+    """Where the caller's data is, with the credentials for it, which stay masked until they are asked for."""
+
+    success: bool
+    message: str = ""
+    storage_type: str | None = None
+    storage_config: StorageConfig | None = None

@@ -37,6 +37,7 @@ class GetUserProfilesRequest(RequestModel):
     tags: Sequence[str] | None = None
     start_time: UtcDatetime | None = None
     end_time: UtcDatetime | None = None
+    force_refresh: bool = Field(default=False, exclude=True, description="Ask the server, not the cache.")
 
 
 class ProfileView(ResponseModel):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeAl
 from pydantic import BaseModel
 
 from reflexio_async.core.wire import Answer, Endpoint
+from reflexio_async.errors import RequestRefused
 from reflexio_async.routing.help import document, signature
 from reflexio_async.routing.requests import request_from
 from reflexio_async.routing.runtime import HasRuntime, Runtime
@@ -40,6 +41,13 @@ class Row(Generic[P, Req, Res]):
         """What ``help()`` says of repeating; None where the row's own words say it."""
         self.model = model
         self.answer = answer
+        self.forgets: tuple[str, ...] = ()
+        """Paths whose cached answers a call of this row makes stale."""
+
+    def forget(self, runtime: Runtime) -> None:
+        """Drop the cached answers that this row's effect makes stale."""
+        if self.forgets:
+            runtime.cache.forget(*self.forgets)
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.owner, self.name = owner, name
@@ -73,6 +81,77 @@ shown_by_help: Any = property(BoundRow[..., Any, Any].help_text)
 """Each class of bound rows takes it as its ``__doc__``: a class body without one sets it to None."""
 
 
+class SendingRow(Row[P, Req, Res]):
+    """A row whose call is one exchange.
+
+    ``request`` is the request model, or a function with positional ids that returns one (then ``model``
+    names it). ``repeatable`` says that sending it twice does no harm, ``refusal`` whether
+    ``success: false`` is an error, ``deadline`` how many seconds the server may take, ``per_minute`` the
+    contract's rate limit (a hint, never a brake), ``via`` how it is carried out when one call is not enough;
+    ``resolves`` that it then finds out what became of a lost answer. ``query`` is sent with every call,
+    ``public`` means without a token, ``forgets`` names the paths whose cached answers it makes stale.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        request: Callable[P, Req],
+        answer: type[Res] | Answer[Res],
+        *,
+        model: type[Req] | None = None,
+        repeatable: bool | None = None,
+        refusal: Literal["raise", "return"] = "raise",
+        deadline: float | None = None,
+        per_minute: int | None = None,
+        via: Via[Req, Res] | None = None,
+        resolves: bool = False,
+        query: tuple[tuple[str, str], ...] = (),
+        public: bool = False,
+        forgets: tuple[str, ...] = (),
+    ) -> None:
+        endpoint = Endpoint(
+            method,
+            path,
+            repeatable=method == "GET" if repeatable is None else repeatable,
+            refusal=refusal,
+            deadline=deadline,
+            per_minute=per_minute,
+            query=query,
+            public=public,
+        )
+        if model is None:
+            if not isinstance(request, type):
+                message = f"{path}: a request made by a function needs model="
+                raise TypeError(message)
+            model = cast("type[Req]", request)
+        super().__init__(endpoint, request, model, answer if isinstance(answer, Answer) else Answer(answer))
+        self._via = via
+        self.forgets = forgets
+        if resolves:
+            self.repeats = None
+
+    async def send(self, runtime: Runtime, request: Req) -> Res:
+        """Carry out one call of this row."""
+        if not self.forgets:
+            return await self._carry_out(runtime, request)
+        try:
+            answer = await self._carry_out(runtime, request)
+        except RequestRefused:
+            raise
+        except BaseException:
+            self.forget(runtime)  # it may have had its effect
+            raise
+        if getattr(answer, "success", True) is not False:
+            self.forget(runtime)
+        return answer
+
+    async def _carry_out(self, runtime: Runtime, request: Req) -> Res:
+        if self._via is not None:
+            return await self._via(runtime, self.endpoint, request, self.answer)
+        return await runtime.pipeline.call(self.endpoint, request, self.answer, runtime.settings)
+
+
 class Call(BoundRow[P, Req, Res]):  # noqa: D101
     __doc__ = shown_by_help
 
@@ -91,54 +170,8 @@ class Call(BoundRow[P, Req, Res]):  # noqa: D101
         return await row.send(self._runtime, request)
 
 
-class Route(Row[P, Req, Res]):
-    """One endpoint.
-
-    ``request`` is the request model, or a function with positional ids that returns one (then ``model``
-    names it). ``repeatable`` says that sending it twice does no harm, ``refusal`` whether
-    ``success: false`` is an error, ``deadline`` how many seconds the server may take, ``per_minute`` the
-    contract's rate limit (a hint, never a brake), ``via`` how it is carried out when one call is not enough;
-    ``resolves`` that it then finds out what became of a lost answer.
-    """
-
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        request: Callable[P, Req],
-        answer: type[Res] | Answer[Res],
-        *,
-        model: type[Req] | None = None,
-        repeatable: bool | None = None,
-        refusal: Literal["raise", "return"] = "raise",
-        deadline: float | None = None,
-        per_minute: int | None = None,
-        via: Via[Req, Res] | None = None,
-        resolves: bool = False,
-    ) -> None:
-        endpoint = Endpoint(
-            method,
-            path,
-            repeatable=method == "GET" if repeatable is None else repeatable,
-            refusal=refusal,
-            deadline=deadline,
-            per_minute=per_minute,
-        )
-        if model is None:
-            if not isinstance(request, type):
-                message = f"{path}: a request made by a function needs model="
-                raise TypeError(message)
-            model = cast("type[Req]", request)
-        super().__init__(endpoint, request, model, answer if isinstance(answer, Answer) else Answer(answer))
-        self._via = via
-        if resolves:
-            self.repeats = None
-
-    async def send(self, runtime: Runtime, request: Req) -> Res:
-        """Carry out one call of this row."""
-        if self._via is not None:
-            return await self._via(runtime, self.endpoint, request, self.answer)
-        return await runtime.pipeline.call(self.endpoint, request, self.answer, runtime.settings)
+class Route(SendingRow[P, Req, Res]):
+    """One endpoint, answered in the call."""
 
     @overload
     def __get__(self, obj: None, owner: type) -> Self: ...

@@ -9,6 +9,7 @@ from reflexio_async.routing.warn import warn_caller
 
 if TYPE_CHECKING:
     from reflexio_async.core.background import Background
+    from reflexio_async.core.cache import Cache
     from reflexio_async.jobs.desk import JobDesk
     from reflexio_async.pipeline import Pipeline
     from reflexio_async.settings import Settings
@@ -41,6 +42,7 @@ class Runtime:
     background: Background
     knowledge: ServerKnowledge
     settings: Settings
+    cache: Cache
 
     def with_settings(self, settings: Settings) -> Runtime:
         """The same parts under other settings."""

@@ -13,7 +13,7 @@ from reflexio_async import InvalidRequest
 from reflexio_async.core.wire import Endpoint, build_request, encode
 from reflexio_async.models.base import Empty, Query, RequestModel
 from reflexio_async.models.enums import Status
-from reflexio_async.models.interactions import InteractionData, PublishUserInteractionRequest
+from reflexio_async.models.interactions import InteractionData, PublishUserInteractionRequest, by_request
 from reflexio_async.models.operations import RerunProfileGenerationRequest, RerunProfileGenerationWait
 from reflexio_async.models.profiles import GetUserProfilesRequest
 
@@ -142,6 +142,32 @@ def test_what_json_cannot_say_is_an_invalid_request(fields: dict[str, Any]) -> N
     good = {"user_id": "u", "session_id": "s", "interactions": [{"content": "x"}]}
     with pytest.raises(InvalidRequest):
         encode(POST, build_request(PublishUserInteractionRequest, good | fields))
+
+
+@pytest.mark.parametrize(
+    "endpoint", [Endpoint("GET", "/x"), Endpoint("GET", "/x/{request_id}")], ids=["query", "path"]
+)
+def test_what_a_url_cannot_say_is_an_invalid_request(endpoint: Endpoint) -> None:
+    with pytest.raises(InvalidRequest):
+        encode(endpoint, by_request("a\ud800"))
+
+
+def test_what_a_form_cannot_say_is_an_invalid_request() -> None:
+    with pytest.raises(InvalidRequest):
+        encode(Endpoint("POST", "/x", form=True), GetUserProfilesRequest(user_id="a\ud800"))
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))),
+        datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5))),
+    ],
+    ids=["before", "after"],
+)
+def test_a_time_outside_of_the_calendar_is_an_invalid_request(moment: datetime) -> None:
+    with pytest.raises(InvalidRequest, match="start_time"):
+        build_request(RerunProfileGenerationRequest, {"start_time": moment})
 
 
 # --- the path
