@@ -180,6 +180,7 @@ class BatchesAPI:
                 )
             finally:
                 attempt.seconds_running = clock.now() - began
+                row.forget(runtime)
 
         work: Work[str, PublishUserInteractionResponse] = Work(
             name="items",
@@ -232,7 +233,6 @@ def _reruns(
         return raw
 
     async def rerun(key: str, attempt: Attempt[T]) -> None:
-        attempt.attempts = 1
         job = attempt.job = await row.start(
             runtime, build_request(model, {**fields, key_field: key}), width=width
         )

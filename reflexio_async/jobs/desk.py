@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from reflexio_async.errors import CLOSED, ClientClosed, InvalidRequest
 from reflexio_async.jobs import kinds
 from reflexio_async.jobs.job import Job
-from reflexio_async.jobs.lanes import Lane, Server, SlotRecord
+from reflexio_async.jobs.lanes import Lane, Server
 from reflexio_async.jobs.poller import Cap, Poller
 from reflexio_async.jobs.record import Waiting
 from reflexio_async.jobs.single import SingleSource
+from reflexio_async.jobs.slot import SlotRecord
 from reflexio_async.jobs.token import Token
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from reflexio_async.core.background import Background
     from reflexio_async.core.clock import Clock
     from reflexio_async.jobs.kinds import SingleKind, SlotKind
-    from reflexio_async.jobs.lanes import Quota
+    from reflexio_async.jobs.slot import Quota
     from reflexio_async.settings import Settings
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class JobDesk:
         """Start a generation through its service's lane.
 
         Returns when the start was answered, or at once with a queued job when the lane or the limit is
-        closed. An error of a start that was answered is raised here, of a queued one by awaiting it.
+        closed. Errors of the start are the job's: ``check_start`` raises them at once, awaiting does too.
         ``width`` is how many may run at once on a server of the synchronous dialect.
         """
         self._check_open()
@@ -75,8 +76,6 @@ class JobDesk:
         lane.width = max(lane.width, width)
         record = SlotRecord(kind, lane, self._waiting(settings), params=params, send=send, quota=quota)
         await lane.submit(record)
-        if record.answered is not None and record.error is not None and record.token is None:
-            record.outcome()
         return _handle(lane, record)
 
     def follow(self, kind: SingleKind[T], job_id: str, settings: Settings) -> Job[T]:
@@ -116,7 +115,10 @@ class JobDesk:
     def abandon(self, reason: str) -> list[str]:
         """Give up what was not started; returns the names."""
         self._poller.closed = True
-        return [name for lane in self._lanes.values() for name in lane.abandon(reason)]
+        names = [name for lane in self._lanes.values() for name in lane.abandon(reason)]
+        for source in list(self._poller.active):
+            source.give_up(reason)
+        return names
 
     def _check_open(self) -> None:
         if self._poller.closed:

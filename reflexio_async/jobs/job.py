@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from reflexio_async.errors import JobTimeout
+from reflexio_async.errors import JobCancelled, JobTimeout
 from reflexio_async.jobs.status import JobState, JobStatus
 from reflexio_async.settings import positive_seconds
 
@@ -55,8 +55,7 @@ class Job(Generic[T]):
     @property
     def token(self) -> str | None:
         """Text for ``client.resume_job``, without secrets; None before admission."""
-        token = self._record.token
-        return None if token is None else token.to_text()
+        return self._record.token_text
 
     @property
     def status(self) -> JobStatus:
@@ -117,8 +116,17 @@ class Job(Generic[T]):
         if not self._record.done:
             await self._cancel()
 
+    def check_start(self) -> None:
+        """Raise the error of a start that was answered with one."""
+        record = self._record
+        if record.error is not None and record.token is None and not isinstance(record.error, JobCancelled):
+            record.outcome()
+
     def watch(self) -> JobWatch:
-        """``async for status in job.watch()``: the present status, then every change, the final one last."""
+        """``async for status in job.watch()``: the present status, then every change, the final one last.
+
+        It goes on for as long as the job does; bound it with ``asyncio.timeout`` if that is too long.
+        """
         return JobWatch(self._record)
 
     def __repr__(self) -> str:

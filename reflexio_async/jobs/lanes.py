@@ -8,6 +8,7 @@ known to be free and the limit is open, and the next one only when the outcome b
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,43 +16,28 @@ from typing import TYPE_CHECKING, Any, Protocol
 from reflexio_async.errors import (
     APIConnectionError,
     APIStatusError,
-    JobCancelled,
-    JobFailed,
-    JobLost,
     RateLimited,
     RequestRefused,
 )
 from reflexio_async.jobs import kinds
-from reflexio_async.jobs.kinds import Dialect, SlotKind
+from reflexio_async.jobs.kinds import Dialect
 from reflexio_async.jobs.poller import Source
-from reflexio_async.jobs.record import Record
+from reflexio_async.jobs.slot import SlotRecord, same_operation
 from reflexio_async.jobs.status import RUNNING, JobState, JobStatus
-from reflexio_async.jobs.token import Token
 from reflexio_async.models.enums import OperationStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
     from reflexio_async.jobs.poller import Poller
-    from reflexio_async.jobs.record import Waiting
+    from reflexio_async.jobs.token import Token
     from reflexio_async.models.operations import OperationStatusInfo
 
 logger = logging.getLogger("reflexio_async")
 
 _BUSY = "already in progress"
 _FRESH = 1.0  # seconds for which an observation of the slot may be acted upon
-_UNSEEN_GRACE = 30.0  # seconds an admitted operation may take to appear in the status
 _LONGEST_NAP = 3600.0
 _TELL_APART = 1.1
 _LOST_START_GRACE = 2.0  # seconds after which a start without an answer would be visible in the status
-
-
-class Quota(Protocol):
-    """What a lane needs to know of the rate limit of its start."""
-
-    def opens_in(self) -> float:
-        """Seconds until a start may be sent."""
-        ...
 
 
 class Server(Protocol):
@@ -66,36 +52,6 @@ class Server(Protocol):
     async def cancel(self, service: str) -> None:
         """Ask for the running operation of ``service`` to stop, whoever owns it."""
         ...
-
-
-class SlotRecord(Record[Any]):
-    """The record of a lane's job, with what its start and its recognition need."""
-
-    __slots__ = ("answered", "before", "params", "quota", "seen_running", "send", "slot_kind")
-
-    def __init__(
-        self,
-        kind: SlotKind[Any],
-        lane: Lane,
-        waiting: Waiting,
-        *,
-        params: Mapping[str, Any],
-        send: Callable[[], Awaitable[Any]] | None = None,
-        quota: Quota | None = None,
-    ) -> None:
-        super().__init__(kind, lane, waiting)
-        self.slot_kind = kind
-        self.params = params
-        self.send = send
-        self.quota = quota
-        self.before: OperationStatusInfo | None = None  # what the slot showed before the start
-        self.seen_running = False
-        self.answered: asyncio.Future[None] | None = None  # the caller of the start waits for its answer
-
-    def settle(self) -> None:
-        """The start was answered, or has to wait: either way its caller gets the handle."""
-        if self.answered is not None and not self.answered.done():
-            self.answered.set_result(None)
 
 
 class Lane(Source):
@@ -122,6 +78,7 @@ class Lane(Source):
         self._observed_at: float | None = None
         self._failing_since: float | None = None
         self._news = asyncio.Event()
+        self._asking = asyncio.Lock()
         self._worker: asyncio.Task[None] | None = None
         self._started_at = poller.clock.now()
 
@@ -169,16 +126,14 @@ class Lane(Source):
         names: list[str] = []
         while self._queue:
             job = self._queue.popleft()
-            names.append(self._describe(job))
-            self._cancelled(job, reason)
+            names.append(job.described)
+            job.withdraw(reason)
         for job in list(self._sending):
-            names.append(f"{self._describe(job)} (sent, not answered)")
-            self._lost(job, f"{reason} while its start was being answered; it may have begun")
+            names.append(f"{job.described} (sent, not answered)")
+            job.lose(f"{reason} while its start was being answered; it may have begun")
         for job in list(self._running):
             if job.awaited:
-                self._lost(
-                    job, f"{reason} while somebody waited; it goes on at the server, resume it by its token"
-                )
+                job.lose(f"{reason} while somebody waited; it goes on at the server, resume it by its token")
         self._running.clear()
         return names
 
@@ -249,10 +204,10 @@ class Lane(Source):
         try:
             await self._send(job, self._latest)
         except asyncio.CancelledError:
-            self._lost(job, "the client was closed while its start was being answered; it may have begun")
+            job.lose("the client was closed while its start was being answered; it may have begun")
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to the caller of the start
-            self._failed_to_start(job, error)
+            job.fail_to_start(error)
         finally:
             self._sending.discard(job)
             self._resolving.discard(job)
@@ -277,17 +232,14 @@ class Lane(Source):
             self._answered(job, before, answer)
 
     def _refused(self, job: SlotRecord, answer: Any, refusal: RequestRefused | None) -> None:
-        text = answer.msg or ""
-        if _BUSY in text:
+        if _BUSY in (answer.msg or ""):
             logger.info("%s: the slot was taken by someone else; waiting for it", self._service)
             self._observed_at = None
             self._requeue(job)
         elif refusal is not None:
-            self._failed_to_start(job, refusal)
+            job.fail_to_start(refusal)
         else:
-            # A client with raise_on_refusal=False wants it as an answer.
-            job.finish(JobStatus(JobState.FAILED, message=text, error=text), result=answer)
-            job.settle()
+            job.answer(answer)  # a client with raise_on_refusal=False wants it as an answer
 
     def _answered(self, job: SlotRecord, before: OperationStatusInfo | None, answer: Any) -> None:
         if not answer.success:
@@ -297,32 +249,20 @@ class Lane(Source):
         dialect = kind.dialect_of(answer)
         if kind.mode is None:
             self.dialect = dialect
-        if dialect is Dialect.SYNCHRONOUS:
-            self._observed_at = None if kind.mode is not None else self._observed_at
-            operation = getattr(answer, "operation_id", kind.constant_id)
-            job.admit(self._token(job, operation, before), RUNNING)
-            job.finish(JobStatus(JobState.COMPLETED, progress=1.0, message=answer.msg), result=answer)
-            job.settle()
         else:
-            self._admitted(job, answer.operation_id, before)
+            self._observed_at = None  # it has used the slot
+        operation = getattr(answer, "operation_id", kind.constant_id)
+        if dialect is Dialect.SYNCHRONOUS:
+            job.enter(self._server.url, operation, before)
+            job.answer(answer)
+        else:
+            self._admitted(job, operation, before)
 
     def _admitted(self, job: SlotRecord, operation_id: str, before: OperationStatusInfo | None) -> None:
-        job.before = before
-        job.admit(self._token(job, operation_id, before), RUNNING)
+        job.enter(self._server.url, operation_id, before)
         self._running.add(job)
         self._started_at = self._clock.now()
-        job.settle()
         self.be_eager()
-
-    def _token(self, job: SlotRecord, operation_id: str, before: OperationStatusInfo | None) -> Token:
-        not_before = None if before is None else before.started_at
-        return Token(
-            kind=job.kind.name,
-            url=self._server.url,
-            id=operation_id,
-            params=dict(job.params),
-            not_before=not_before,
-        )
 
     def _requeue(self, job: SlotRecord) -> None:
         self._queue.appendleft(job)
@@ -342,12 +282,14 @@ class Lane(Source):
             if self._observed_at is None or self._observed_at <= began:
                 continue
             info = self._latest
-            if info is not None and not _same_operation(info, before):
+            if info is not None and not same_operation(info, before):
                 if job.slot_kind.asked_for(job.params, info):
                     self._admitted(job, info.operation_id or job.slot_kind.constant_id, before)
-                    self._hear_of(job, info)
+                    job.hear(info, self._observed_at)
+                    if job.done:
+                        self._running.discard(job)
                 else:
-                    self._lost(job, "its start got no answer and another operation has the slot")
+                    job.lose("its start got no answer and another operation has the slot")
                 return
             if self._observed_at - began >= _LOST_START_GRACE:
                 if self.dialect is Dialect.CORRELATED and job.slot_kind.mode is None:
@@ -355,23 +297,27 @@ class Lane(Source):
                     logger.info("%s: the server never began it; sending it again", self._service)
                     self._requeue(job)
                 else:
-                    self._failed_to_start(job, error)
+                    job.fail_to_start(error)
                 return
 
     # Hearing
 
     async def probe(self) -> None:
         """Read the slot and pass it on to the jobs that run in it."""
-        info = await self._server.operation(self._service)
+        # One at a time, so that what is heard later was asked later.
+        async with self._asking:
+            asked_at = self._clock.now()
+            info = await self._server.operation(self._service)
         self._latest = info
         self._observed_at = self._clock.now()
         self._failing_since = None
         self._reached = True
         for job in list(self._running):
             if info is not None:
-                self._hear_of(job, info)
+                job.hear(info, asked_at)
             else:
-                self._lost(job, "the server no longer knows of any operation")
+                job.lose("the server no longer knows of any operation")
+        self._running = {job for job in self._running if not job.done}
         self._news.set()
 
     def failed(self, error: Exception, *, transient: bool) -> None:
@@ -386,13 +332,13 @@ class Lane(Source):
             return
         # Without the status no start may be sent; a transient failure leaves the waiters their own timeouts.
         for job in list(self._resolving):
-            self._lost(job, f"its start got no answer, and the status cannot be asked: {error}")
+            job.lose(f"its start got no answer, and the status cannot be asked: {error}")
         if not transient:
             for job in self._running:
                 job.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
             self._running.clear()
         while self._queue:
-            self._failed_to_start(self._queue.popleft(), error)
+            self._queue.popleft().fail_to_start(_of_a_status(error))
         self._news.set()
 
     def _patient(self) -> bool:
@@ -403,53 +349,6 @@ class Lane(Source):
             return self._clock.now() - self._failing_since < self._outage
         # A server that never answered is rather a wrong address than an outage.
         return self.failures < self._tries
-
-    def _hear_of(self, job: SlotRecord, info: OperationStatusInfo) -> None:
-        """What the slot's operation ``info`` means for ``job``."""
-        if not self._is_ours(job, info):
-            if self._may_still_appear(job, info):
-                return
-            self._lost(job, "another operation took the slot before its outcome was read")
-            return
-        job.seen_running = True
-        status = kinds.operation_status(info)
-        match status.state:
-            case JobState.COMPLETED:
-                self._running.discard(job)
-                job.finish(status, result=job.slot_kind.result(info))
-            case JobState.FAILED:
-                self._running.discard(job)
-                message = f"{job.kind.name} {job.id}: {status.error or 'the server names no reason'}"
-                error = JobFailed(
-                    message, status=status, token=_text(job), failed_users=kinds.failed_users(info)
-                )
-                job.finish(status, error=error)
-            case JobState.CANCELLED:
-                self._running.discard(job)
-                error_ = JobCancelled(
-                    f"{job.kind.name} {job.id} was cancelled at the server", status=status, token=_text(job)
-                )
-                job.finish(status, error=error_)
-            case _:
-                job.update(status)
-
-    def _is_ours(self, job: SlotRecord, info: OperationStatusInfo) -> bool:
-        if info.operation_id is not None:
-            return info.operation_id == job.id
-        token = job.token
-        assert token is not None  # noqa: S101  # only admitted jobs run
-        if not job.slot_kind.asked_for(job.params, info):
-            return False
-        if token.not_before is None or info.started_at > token.not_before:
-            return True
-        # Whole seconds: a start within the second of the one before it is newer when the slot changed.
-        return info.started_at == token.not_before and not _same_operation(info, job.before)
-
-    def _may_still_appear(self, job: SlotRecord, info: OperationStatusInfo) -> bool:
-        if job.seen_running or job.admitted_at is None:
-            return False
-        stale = job.before is not None and _same_operation(info, job.before)
-        return stale and self._clock.now() - job.admitted_at < _UNSEEN_GRACE
 
     # Ending
 
@@ -470,42 +369,19 @@ class Lane(Source):
         if job not in self._queue:
             return False
         self._queue.remove(job)
-        self._cancelled(job, reason)
+        job.withdraw(reason)
         self._news.set()
         return True
-
-    def _cancelled(self, job: SlotRecord, reason: str) -> None:
-        status = JobStatus(JobState.CANCELLED, error=reason)
-        job.finish(status, error=JobCancelled(f"{self._describe(job)}: {reason}", status=status))
-        job.settle()
-
-    def _lost(self, job: SlotRecord, reason: str) -> None:
-        self._running.discard(job)
-        status = JobStatus(JobState.LOST, error=reason)
-        error = JobLost(f"{self._describe(job)}: outcome unknown: {reason}", status=status, token=_text(job))
-        job.finish(status, error=error)
-        job.settle()
-
-    def _failed_to_start(self, job: SlotRecord, error: BaseException) -> None:
-        job.finish(JobStatus(JobState.FAILED, error=str(error)), error=error)
-        job.settle()
-
-    def _describe(self, job: SlotRecord) -> str:
-        wanted = ", ".join(f"{name}={value}" for name, value in job.params.items() if value is not None)
-        return f"{job.kind.name} {job.id or ''}({wanted})"
 
     def _worker_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.failed(error if isinstance(error, Exception) else RuntimeError(str(error)), transient=False)
 
 
-def _text(job: SlotRecord) -> str | None:
-    return None if job.token is None else job.token.to_text()
-
-
-def _same_operation(one: OperationStatusInfo, other: OperationStatusInfo | None) -> bool:
-    if other is None:
-        return False
-    if one.operation_id is not None or other.operation_id is not None:
-        return one.operation_id == other.operation_id
-    return one.started_at == other.started_at and one.request_params == other.request_params
+def _of_a_status(error: Exception) -> Exception:
+    """``error`` for a job whose start was never sent: only asking for the status had an unknown outcome."""
+    if not isinstance(error, APIConnectionError | APIStatusError):
+        return error
+    error = copy.copy(error)
+    error.outcome_unknown = False
+    return error

@@ -81,6 +81,8 @@ class Poller:
         self.clock = clock
         self.background = background
         self.closed = False
+        self.active: set[Source] = set()
+        """The sources that somebody waits for."""
         self.unlimited = Cap(self, concurrency=8)
 
 
@@ -110,6 +112,9 @@ class Source:
         """A probe met ``error``."""
         raise NotImplementedError
 
+    def give_up(self, reason: str) -> None:
+        """The client is closing; whoever waits must hear of it."""
+
     @property
     def wanted(self) -> bool:
         """Whether anybody is interested."""
@@ -121,6 +126,7 @@ class Source:
             self._default_waiters += 1
         else:
             self._given[interval] = self._given.get(interval, 0) + 1
+        self._poller.active.add(self)
         self._schedule()
 
     def unwant(self, interval: float | None) -> None:
@@ -133,7 +139,10 @@ class Source:
                 self._given[interval] = left
             else:
                 del self._given[interval]
-        if not self.wanted and self._timer is not None:
+        if self.wanted:
+            return
+        self._poller.active.discard(self)
+        if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 

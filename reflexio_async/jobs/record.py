@@ -107,6 +107,11 @@ class Record(Generic[T]):
         return None if self.token is None else self.token.id
 
     @property
+    def token_text(self) -> str | None:
+        """The token as the user keeps it; None before admission."""
+        return None if self.token is None else self.token.to_text()
+
+    @property
     def done(self) -> bool:
         """Whether the outcome is known."""
         return self.status.done
@@ -193,7 +198,7 @@ class Record(Generic[T]):
         return True
 
     def _timed_out(self, timeout: float) -> JobTimeout:
-        token = None if self.token is None else self.token.to_text()
+        token = self.token_text
         where = (
             "its start has not been sent"
             if token is None

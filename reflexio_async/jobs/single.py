@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from reflexio_async.errors import InvalidRequest, JobCancelled, JobFailed
+from reflexio_async.errors import InvalidRequest, JobCancelled, JobFailed, JobLost
 from reflexio_async.jobs.poller import Source
 from reflexio_async.jobs.record import Record
 from reflexio_async.jobs.status import JobState, JobStatus
@@ -47,7 +47,7 @@ class SingleSource(Source, Generic[T]):
         answer = await self._ask(self._id)
         status = self._kind.read(answer)
         record = self.record
-        token = None if record.token is None else record.token.to_text()
+        token = record.token_text
         if status.state is JobState.FAILED:
             message = f"{record.kind.name} {self._id}: {status.error}"
             record.finish(status, error=JobFailed(message, status=status, token=token))
@@ -64,6 +64,14 @@ class SingleSource(Source, Generic[T]):
         self.record.last_probe_error = error
         if not transient:
             self.record.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
+
+    def give_up(self, reason: str) -> None:
+        """Nobody will ask any more."""
+        message = (
+            f"{self.record.kind.name} {self._id}: {reason} while somebody waited; resume it by its token"
+        )
+        status = JobStatus(JobState.LOST, error=reason)
+        self.record.finish(status, error=JobLost(message, status=status, token=self.record.token_text))
 
     async def refresh(self) -> None:
         """Ask for the status once, now."""

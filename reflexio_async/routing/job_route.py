@@ -139,6 +139,7 @@ class JobCall(BoundRow[P, Req, Res], Generic[P, W, Req, Res]):  # noqa: D101
         request, options = self._route.read(args, kwargs)
         job = await self._route.start(self._runtime, request)
         if not options.wait_for_response:
+            job.check_start()
             return job
         return await job.result(poll_interval=options.poll_interval, wait_timeout=options.wait_timeout)
 

@@ -58,6 +58,13 @@ async def test_an_outcome_tells_how_long_it_was_queued_and_ran_and_how_often_it_
         assert 10.0 <= second.seconds_queued < 12.0
 
 
+async def test_what_was_never_sent_has_no_attempts() -> None:
+    async with scene(2, client={"timeout": 5.0}) as play:
+        play.box.faults.add(faults.lost_before(), path="/api/get_operation_status", times=None)
+        report = await play.client.rerun_profiles_many(play.users)
+        assert [(row.state, row.attempts) for row in report] == [(OutcomeState.FAILED, 0)] * 2
+
+
 async def test_streamed_outcomes_come_as_they_end() -> None:
     async with scene(3, rerun_seconds=10.0) as play:
         times: list[float] = []

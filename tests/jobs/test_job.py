@@ -15,6 +15,7 @@ from reflexio_async import (
     InvalidRequest,
     Job,
     JobFailed,
+    JobLost,
     JobState,
     JobTimeout,
     NotFound,
@@ -392,6 +393,16 @@ async def test_a_learning_job_is_resumed_by_its_token() -> None:
         token = play.client.learning("r").token
         assert token is not None
         assert (await play.client.resume_job(token)).status == "done"
+
+
+async def test_whoever_awaits_learning_hears_that_the_client_was_closed() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.status(200, {"status": "pending"}), path=LEARNING, times=None)
+        waiter = asyncio.ensure_future(play.client.learning("r").result())
+        await play.clock.sleep(5.0)
+        await play.client.aclose()
+        with pytest.raises(JobLost, match="the client was closed"):
+            await waiter
 
 
 async def test_learning_cannot_be_cancelled_and_says_so() -> None:

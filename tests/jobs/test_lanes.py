@@ -113,6 +113,20 @@ async def test_an_outcome_that_a_foreign_operation_overwrote_is_lost_not_guessed
         assert (lost.value.token, job.status.state) == (job.token, JobState.LOST)
 
 
+async def test_a_status_asked_before_the_start_says_nothing_of_the_job() -> None:
+    async with scene(2, rerun_seconds=5.0) as play:
+        first = await play.client.rerun_profile_generation(user_id="user-0")
+        await first
+        token = first.token
+        assert token is not None
+        play.box.faults.add(faults.delay(0.5, after_effect=True), path=STATUS)
+        late = asyncio.ensure_future(play.client.resume_job(token).refresh())
+        await play.box.arrived("GET", STATUS, play.status_requests() + 1)
+        second = await play.client.rerun_profile_generation(user_id="user-1")
+        await late
+        assert (await second).success
+
+
 async def test_profile_and_playbook_reruns_do_not_wait_for_each_other() -> None:
     async with scene(3, rerun_seconds=10.0) as play:
         profiles = [await play.client.rerun_profile_generation(user_id=user) for user in play.users]

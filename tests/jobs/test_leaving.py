@@ -154,6 +154,6 @@ async def main():
 @pytest.mark.slow
 @pytest.mark.parametrize("run", ["asyncio.run(main())", "import uvloop; uvloop.run(main())"])
 def test_a_program_runs_clean_on_either_loop_with_every_warning_an_error(run: str) -> None:
-    command = [sys.executable, "-W", "error", "-X", "dev", "-c", PROGRAM + run]
+    command = [sys.executable, "-W", "error", "-c", PROGRAM + run]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

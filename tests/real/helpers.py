@@ -22,7 +22,7 @@ TURN = {"role": "user", "content": "I like sushi"}
 
 def client_of(server: RealServer, **options: Any) -> AsyncReflexioClient:
     """A client of ``server``. The server has frozen for good under load, so no call waits for long."""
-    given: dict[str, Any] = {"timeout": 60.0, **options}
+    given: dict[str, Any] = {"timeout": 30.0, **options}
     return AsyncReflexioClient(url_endpoint=server.url, **given)
 
 

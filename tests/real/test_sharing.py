@@ -46,17 +46,20 @@ async def test_a_lost_job_does_not_close_the_lane(
 
 
 async def test_a_foreign_operation_is_waited_out_before_a_start(
-    client: AsyncReflexioClient, other: AsyncReflexioClient, names: list[str]
+    client: AsyncReflexioClient, other: AsyncReflexioClient, name: str, names: list[str]
 ) -> None:
-    await publish_each(client, names)
-    foreign = await other.rerun_profile_generation()  # every user there is: the slot stays taken for a while
+    await publish_each(client, names, source=name)
+    foreign = await other.rerun_profile_generation(
+        source=name
+    )  # of all twelve: the slot is taken for a while
     job = await client.rerun_profile_generation(user_id=names[0])
     assert job.status.state is JobState.QUEUED
     await job
-    # Of two operations in one slot only the latest is remembered: theirs is over, its outcome is unread.
-    assert job.timing.attempts == 1
+    assert job.timing.attempts == 1  # it did not knock while the slot was taken
     assert await pending_of_each(client, names[1:]) == dict.fromkeys(names[1:], 1)
-    with pytest.raises(JobLost):
+    with pytest.raises(
+        JobLost
+    ):  # the slot remembers only the latest operation, and nobody had asked for theirs
         await foreign
 
 

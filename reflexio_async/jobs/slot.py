@@ -1,0 +1,156 @@
+"""One generation in its service's slot: its start, and which of the server's operations it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from reflexio_async.errors import JobCancelled, JobFailed, JobLost
+from reflexio_async.jobs import kinds
+from reflexio_async.jobs.record import Record
+from reflexio_async.jobs.status import RUNNING, JobState, JobStatus
+from reflexio_async.jobs.token import Token
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from reflexio_async.jobs.kinds import SlotKind
+    from reflexio_async.jobs.record import Feed, Waiting
+    from reflexio_async.models.operations import OperationStatusInfo
+
+_UNSEEN_GRACE = 30.0  # seconds an admitted operation may take to appear in the status
+
+
+class Quota(Protocol):
+    """What the start of a generation needs to know of its rate limit."""
+
+    def opens_in(self) -> float:
+        """Seconds until a start may be sent."""
+        ...
+
+
+class SlotRecord(Record[Any]):
+    """The record of a job that occupies a slot."""
+
+    __slots__ = ("answered", "before", "params", "quota", "seen_running", "send", "slot_kind")
+
+    def __init__(
+        self,
+        kind: SlotKind[Any],
+        lane: Feed,
+        waiting: Waiting,
+        *,
+        params: Mapping[str, Any],
+        send: Callable[[], Awaitable[Any]] | None = None,
+        quota: Quota | None = None,
+    ) -> None:
+        super().__init__(kind, lane, waiting)
+        self.slot_kind = kind
+        self.params = params
+        self.send = send
+        self.quota = quota
+        self.before: OperationStatusInfo | None = None  # what the slot showed before the start
+        self.seen_running = False
+        self.answered: asyncio.Future[None] | None = None  # the caller of the start waits for its answer
+
+    def settle(self) -> None:
+        """The start was answered, or has to wait: either way its caller gets the handle."""
+        if self.answered is not None and not self.answered.done():
+            self.answered.set_result(None)
+
+    def enter(self, url: str, operation_id: str, before: OperationStatusInfo | None) -> None:
+        """The server has admitted it, as ``operation_id``, after the operation ``before``."""
+        self.before = before
+        token = Token(
+            kind=self.kind.name,
+            url=url,
+            id=operation_id,
+            params=dict(self.params),
+            not_before=None if before is None else before.started_at,
+        )
+        self.admit(token, RUNNING)
+        self.settle()
+
+    def answer(self, answer: Any) -> None:
+        """The answer to its start is its result."""
+        if answer.success:
+            status = JobStatus(JobState.COMPLETED, progress=1.0, message=answer.msg)
+        else:
+            status = JobStatus(JobState.FAILED, message=answer.msg, error=answer.msg)
+        self.finish(status, result=answer)
+        self.settle()
+
+    def fail_to_start(self, error: BaseException) -> None:
+        """Its start was refused, or could not be sent."""
+        self.finish(JobStatus(JobState.FAILED, error=str(error)), error=error)
+        self.settle()
+
+    def withdraw(self, reason: str) -> None:
+        """Its start will not be sent."""
+        status = JobStatus(JobState.CANCELLED, error=reason)
+        self.finish(status, error=JobCancelled(f"{self.described}: {reason}", status=status))
+        self.settle()
+
+    def lose(self, reason: str) -> None:
+        """Its outcome can no longer be learned."""
+        status = JobStatus(JobState.LOST, error=reason)
+        message = f"{self.described}: outcome unknown: {reason}"
+        self.finish(status, error=JobLost(message, status=status, token=self.token_text))
+        self.settle()
+
+    def hear(self, info: OperationStatusInfo, asked_at: float) -> None:
+        """The slot showed ``info`` when it was asked at ``asked_at``."""
+        if not self._is(info):
+            if not self._may_still_appear(info, asked_at):
+                self.lose("another operation took the slot before its outcome was read")
+            return
+        self.seen_running = True
+        status = kinds.operation_status(info)
+        name = f"{self.kind.name} {self.id}"
+        match status.state:
+            case JobState.COMPLETED:
+                self.finish(status, result=self.slot_kind.result(info))
+            case JobState.FAILED:
+                message = f"{name}: {status.error or 'the server names no reason'}"
+                users = kinds.failed_users(info)
+                failed = JobFailed(message, status=status, token=self.token_text, failed_users=users)
+                self.finish(status, error=failed)
+            case JobState.CANCELLED:
+                message = f"{name} was cancelled at the server"
+                self.finish(status, error=JobCancelled(message, status=status, token=self.token_text))
+            case _:
+                self.update(status)
+
+    @property
+    def described(self) -> str:
+        """For messages: the kind, the id and what was asked for."""
+        wanted = ", ".join(f"{name}={value}" for name, value in self.params.items() if value is not None)
+        return f"{self.kind.name} {self.id or ''}({wanted})"
+
+    def _is(self, info: OperationStatusInfo) -> bool:
+        if info.operation_id is not None:
+            return info.operation_id == self.id
+        if self.token is None or not self.slot_kind.asked_for(self.params, info):
+            return False
+        not_before = self.token.not_before
+        if not_before is None or info.started_at > not_before:
+            return True
+        # Whole seconds: a start within the second of the one before it is newer when the slot changed.
+        return info.started_at == not_before and not same_operation(info, self.before)
+
+    def _may_still_appear(self, info: OperationStatusInfo, asked_at: float) -> bool:
+        if self.seen_running or self.admitted_at is None:
+            return False
+        if asked_at < self.admitted_at:
+            return True  # asked before the start was answered: it says nothing of what came after
+        stale = self.before is not None and same_operation(info, self.before)
+        return stale and asked_at - self.admitted_at < _UNSEEN_GRACE
+
+
+def same_operation(one: OperationStatusInfo, other: OperationStatusInfo | None) -> bool:
+    """Whether both show one operation, by its id or else by its start and parameters."""
+    if other is None:
+        return False
+    if one.operation_id is not None or other.operation_id is not None:
+        return one.operation_id == other.operation_id
+    return one.started_at == other.started_at and one.request_params == other.request_params
