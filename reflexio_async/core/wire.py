@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -182,8 +182,7 @@ def _encoded(endpoint: Endpoint, request: BaseModel) -> WireRequest:
                 in_path[name] = _path_segment(name, str(value))
             elif name in request.model_fields_set and value is not None:
                 if place is _Place.QUERY:
-                    values = value if isinstance(value, list | tuple) else (value,)
-                    query.extend((wire_name, _in_query(one)) for one in values)
+                    query.extend((wire_name, text) for text in _in_query(value))
                 else:
                     headers.append((wire_name, _in_header(name, str(value))))
         if in_path:
@@ -217,12 +216,14 @@ def _in_header(name: str, value: str) -> str:
     return value
 
 
-def _in_query(value: object) -> str:
+def _in_query(value: Any) -> list[str]:
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return ["true" if value else "false"]
     if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value)
+        return [value.isoformat()]
+    if isinstance(value, list | tuple):
+        return [text for one in cast("list[Any]", value) for text in _in_query(one)]
+    return [str(value)]
 
 
 def decode(
