@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from aiohttp import hdrs
 from aiohttp.client_reqrep import ClientRequest
 from yarl import URL
 
@@ -110,9 +111,9 @@ class Transport:
                     headers = dict(extra) if extra else {}
                     headers.update(request.headers)
                     if authorization is not None:
-                        headers["Authorization"] = authorization
+                        headers[hdrs.AUTHORIZATION] = authorization
                     if request.content_type is not None:
-                        headers["Content-Type"] = request.content_type
+                        headers[hdrs.CONTENT_TYPE] = request.content_type
                     async with session.request(
                         request.method,
                         self._url(request.target),
@@ -170,8 +171,10 @@ class Transport:
         return url
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        length = response.content_length
-        if length is not None and length <= self._max_bytes and "Content-Encoding" not in response.headers:
+        headers = response.headers
+        length = headers.get(hdrs.CONTENT_LENGTH, "")
+        small = length.isdecimal() and int(length) <= self._max_bytes
+        if small and hdrs.CONTENT_ENCODING not in headers:
             return await response.read()
         chunks: list[bytes] = []
         size = 0

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from reflexio_async.models.aggregation import PlaybookAggregationOperation
     from reflexio_async.models.evaluation import RegenerateStatusResponse
+    from reflexio_async.models.feedback import RerunFeedbackGenerationResponse
     from reflexio_async.models.interactions import LearningStatusResponse
 
 T = TypeVar("T")
@@ -123,6 +124,18 @@ def _manual_playbooks_result(info: OperationStatusInfo) -> ManualPlaybookGenerat
     )
 
 
+def _rerun_feedback_result(info: OperationStatusInfo) -> RerunFeedbackGenerationResponse:
+    # Loaded when a January server is spoken to, and only then.
+    from reflexio_async.models.feedback import RerunFeedbackGenerationResponse  # noqa: PLC0415
+
+    return RerunFeedbackGenerationResponse(
+        success=True,
+        msg="Feedback generation completed",
+        operation_id=info.operation_id or FEEDBACK_RERUN.constant_id,
+        feedbacks_generated=info.stats.get("total_generated"),
+    )
+
+
 _RERUN_SECONDS = {"interval": 1.0, "timeout": 600.0}
 
 PROFILE_RERUN = SlotKind(
@@ -145,6 +158,16 @@ PLAYBOOK_RERUN = SlotKind(
     mode=None,
     result=_rerun_playbooks_result,
 )
+FEEDBACK_RERUN = SlotKind(
+    name="feedback_rerun",
+    **_RERUN_SECONDS,
+    service="feedback_generation",
+    constant_id="rerun_feedback_generation",
+    echoed=("agent_version",),
+    count_field="feedbacks_generated",
+    mode=None,
+    result=_rerun_feedback_result,
+)
 MANUAL_PROFILES = SlotKind(
     name="manual_profiles",
     **_RERUN_SECONDS,
@@ -166,7 +189,8 @@ MANUAL_PLAYBOOKS = SlotKind(
     result=_manual_playbooks_result,
 )
 SLOT_KINDS: Mapping[str, SlotKind[Any]] = {
-    kind.name: kind for kind in (PROFILE_RERUN, PLAYBOOK_RERUN, MANUAL_PROFILES, MANUAL_PLAYBOOKS)
+    kind.name: kind
+    for kind in (PROFILE_RERUN, PLAYBOOK_RERUN, FEEDBACK_RERUN, MANUAL_PROFILES, MANUAL_PLAYBOOKS)
 }
 
 _OPERATION_STATES: Mapping[str, JobState] = {

@@ -65,7 +65,7 @@ class SlotRecord(Record[Any]):
             kind=self.kind.name,
             url=url,
             id=operation_id,
-            params=dict(self.params),
+            params=self.params,
             not_before=None if before is None else before.started_at,
         )
         self.admit(token, RUNNING)

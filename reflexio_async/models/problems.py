@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict
 class Fault(BaseModel):
     """One field that the server refused."""
 
+    model_config = ConfigDict(defer_build=True)
+
     loc: tuple[str | int, ...] = ()
     msg: str = ""
 
@@ -18,6 +20,8 @@ class Fault(BaseModel):
 
 class Detail(BaseModel):
     """A reason in parts, as some routes give it."""
+
+    model_config = ConfigDict(defer_build=True)
 
     message: str | None = None
     error: str | None = None
