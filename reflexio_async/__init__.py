@@ -32,6 +32,7 @@ from reflexio_async.errors import (
     ServerError,
     UnexpectedResponse,
     UnprocessableRequest,
+    Withdrawn,
 )
 from reflexio_async.events import BackgroundErrorEvent, RequestEvent, RetryEvent
 from reflexio_async.jobs.job import Job, JobTiming, as_completed, gather_jobs
@@ -87,6 +88,7 @@ __all__ = [
     "SystemClock",
     "UnexpectedResponse",
     "UnprocessableRequest",
+    "Withdrawn",
     "__version__",
     "as_completed",
     "gather_jobs",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from reflexio_async.api.batches import BatchesAPI
 from reflexio_async.api.identity import LOGIN, TOKEN, IdentityAPI, LoginForm
 from reflexio_async.api.interactions import InteractionsAPI
+from reflexio_async.api.late import LateAPI
 from reflexio_async.api.operations import OperationsAPI, StatusQuestions
 from reflexio_async.api.playbooks import PlaybooksAPI
 from reflexio_async.api.profiles import ProfilesAPI
@@ -19,7 +20,7 @@ from reflexio_async.core.cache import Cache
 from reflexio_async.core.clock import Clock, SystemClock
 from reflexio_async.core.pacing import Pacer
 from reflexio_async.core.wire import build_request
-from reflexio_async.errors import NotFound
+from reflexio_async.errors import InvalidRequest, NotFound
 from reflexio_async.jobs.desk import JobDesk
 from reflexio_async.jobs.kinds import LEARNING
 from reflexio_async.models.interactions import ByRequest, LearningStatusResponse
@@ -40,6 +41,8 @@ from reflexio_async.transport import Transport
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from reflexio_async.api.legacy import LegacyAPI
+    from reflexio_async.api.session_view import SessionView
     from reflexio_async.events import BackgroundErrorHook, RequestHook, RetryHook
     from reflexio_async.jobs.job import Job
 
@@ -59,7 +62,15 @@ class DrainSummary:
         return not self.unsent_starts and not self.unfinished_calls
 
 
-class AsyncReflexioClient(InteractionsAPI, ProfilesAPI, PlaybooksAPI, OperationsAPI, IdentityAPI, BatchesAPI):
+class AsyncReflexioClient(
+    InteractionsAPI,
+    ProfilesAPI,
+    PlaybooksAPI,
+    IdentityAPI,
+    OperationsAPI,
+    BatchesAPI,
+    LateAPI,
+):
     """The asyncio client of a Reflexio server.
 
     Use it as ``async with AsyncReflexioClient(…) as client``. Leaving the block sends queued starts and
@@ -198,6 +209,27 @@ class AsyncReflexioClient(InteractionsAPI, ProfilesAPI, PlaybooksAPI, Operations
         """
         request = build_request(ByRequest, {"request_id": request_id})
         return self._runtime.desk.follow(LEARNING, request.request_id, self._runtime.settings)
+
+    def for_session(self, session_id: str) -> SessionView:
+        """A view whose calls are of one session: publish, search, outcome, requests, and the others.
+
+        Raises:
+            InvalidRequest: ``session_id`` is empty or not text.
+        """
+        # Loaded when first used, as the rows it shows.
+        from reflexio_async.api.session_view import SessionView  # noqa: PLC0415
+
+        if not isinstance(session_id, str) or not session_id.strip():
+            message = f"for_session: session_id must be text, not {session_id!r:.40}"
+            raise InvalidRequest(message)
+        return SessionView(self, session_id.strip())
+
+    @property
+    def legacy(self) -> LegacyAPI:
+        """The six calls whose paths January 2026 servers answer in another shape."""
+        from reflexio_async.api.legacy import LegacyAPI  # noqa: PLC0415  # as above
+
+        return LegacyAPI(self._runtime)
 
     def resume_job(self, token: str) -> Job[Any]:
         """The job that ``token`` (the text of ``job.token``) stands for, from this or another process.

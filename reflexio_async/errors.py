@@ -4,6 +4,7 @@
     ├── ConfigurationError              the client itself is set up wrongly (also ValueError)
     ├── InvalidRequest                  refused here, before any I/O (also ValueError)
     ├── ClientClosed                    a call on a client that was closed
+    ├── Withdrawn                       stopped by the caller before anything was sent
     ├── APIConnectionError              no answer: ``outcome_unknown`` says whether it may have had an effect
     │   └── APITimeout                  no answer in time (also TimeoutError)
     ├── APIStatusError                  an answer with an error status
@@ -67,6 +68,10 @@ class InvalidRequest(ReflexioError, ValueError):
 
 class ClientClosed(ReflexioError):
     """The client was closed; make a new one."""
+
+
+class Withdrawn(ReflexioError):
+    """The caller stopped it before anything was sent."""
 
 
 CLOSED = "this client is closed; make a new one"
@@ -160,12 +165,16 @@ class ServerError(APIStatusError):
 
 
 class UnexpectedResponse(ReflexioError):
-    """An answer that the API does not promise: a redirect, not JSON, another shape, or too large."""
+    """An answer that the API does not promise: a redirect, not JSON, another shape, or too large.
+
+    ``outcome_unknown`` is True for a 2xx: the call may well have had its effect.
+    """
 
     def __init__(self, message: str, *, url: str, status: int) -> None:
         super().__init__(message)
         self.url = url
         self.status = status
+        self.outcome_unknown = 200 <= status < 300
 
 
 class RequestRefused(ReflexioError):

@@ -7,18 +7,23 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 
+import anyio
+
 from reflexio_async.core import retry, wire
 from reflexio_async.errors import (
     APIConnectionError,
     APIStatusError,
     APITimeout,
+    ClientClosed,
     RateLimited,
     ReflexioError,
     RequestRefused,
+    Withdrawn,
 )
 from reflexio_async.events import RequestEvent, RetryEvent
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
 
     from pydantic import BaseModel
@@ -62,16 +67,19 @@ class Pipeline:
         *,
         patience: float | None = None,
         repeatable: Repeatable | None = None,
+        withdrawn: asyncio.Event | None = None,
     ) -> T:
         """The value of one call.
 
         It takes at most ``settings.timeout`` seconds (or the endpoint's longer deadline), retries and
         waits for the rate limit included. ``patience`` gives the rate limit seconds of its own that do
         not count: infinite in a batch, 0 to be told at once. ``repeatable`` overrules the endpoint; as a
-        function it is asked, with the seconds left, when an answer has been lost.
+        function it is asked, with the seconds left, when an answer has been lost. ``withdrawn`` ends a
+        wait for the rate limit.
         """
         call: _Call[T] = _Call(self, endpoint, wire.encode(endpoint, request), answer, settings)
         call.patience = patience
+        call.withdrawn = withdrawn
         if repeatable is not None:
             call.repeatable = repeatable
         return await call.run()
@@ -135,12 +143,14 @@ class _Call(Generic[T]):
         "_delays",
         "_endpoint",
         "_gate",
+        "_last",
         "_pipeline",
         "_settings",
         "_unknown",
         "_wired",
         "patience",
         "repeatable",
+        "withdrawn",
     )
 
     def __init__(
@@ -158,10 +168,12 @@ class _Call(Generic[T]):
         self._settings = settings
         self.patience: float | None = None
         self.repeatable: Repeatable = endpoint.repeatable
+        self.withdrawn: asyncio.Event | None = None
         self._gate = pipeline.gate(wired.path)
         self._deadline = pipeline.clock.now() + max(settings.timeout, endpoint.deadline or 0.0)
         self._attempts = 0
         self._unknown = False  # whether any try may have had its effect
+        self._last: ReflexioError | None = None
         self._delays: Iterator[float] | None = None
 
     async def run(self) -> T:
@@ -171,8 +183,13 @@ class _Call(Generic[T]):
                 ticket = await self._paced()
             try:
                 return await self._try(ticket)
+            except ClientClosed:
+                if self._last is not None and self._unknown:
+                    raise self._last from None  # the client was closed between two tries
+                raise
             except (APIConnectionError, APIStatusError, RequestRefused) as error:
                 error.attempts = self._attempts
+                self._last = error
                 if isinstance(error, RequestRefused):
                     error.repeated = self._unknown
                 else:
@@ -272,12 +289,33 @@ class _Call(Generic[T]):
         began = clock.now()
         try:
             async with clock.timeout(None if math.isinf(allowed) else allowed):
-                ticket = await self._gate.enter()
+                ticket = await self._enter()
         except TimeoutError:
             raise self._too_long(self._gate.opens_in(), allowed) from None
         if self.patience is not None:
             self._deadline += clock.now() - began
         return ticket
+
+    async def _enter(self) -> int:
+        withdrawn = self.withdrawn
+        if withdrawn is None:
+            return await self._gate.enter()
+        ticket = None
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                await withdrawn.wait()
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            ticket = await self._gate.enter()
+            group.cancel_scope.cancel()
+        if ticket is not None:
+            return ticket
+        if self._last is not None and self._unknown:
+            raise self._last
+        message = f"{self._endpoint.method} {self._wired.path}: withdrawn while it waited for the rate limit"
+        raise Withdrawn(message)
 
     def _too_long(self, wait: float, allowed: float) -> RateLimited:
         endpoint = self._endpoint

@@ -56,6 +56,7 @@ NAMES = [
     "SystemClock",
     "UnexpectedResponse",
     "UnprocessableRequest",
+    "Withdrawn",
     "__version__",
     "as_completed",
     "gather_jobs",

@@ -176,7 +176,12 @@ class BatchesAPI:
             counted = runtime.with_settings(runtime.settings.with_options(on_retry=count))
             try:
                 attempt.result = await publish_once(
-                    counted, row.endpoint, request, row.answer, patience=float("inf")
+                    counted,
+                    row.endpoint,
+                    request,
+                    row.answer,
+                    patience=float("inf"),
+                    withdrawn=attempt.stopped,
                 )
             finally:
                 attempt.seconds_running = clock.now() - began
@@ -237,7 +242,7 @@ def _reruns(
             runtime, build_request(model, {**fields, key_field: key}), width=width
         )
         try:
-            if attempt.withdrawn and job.status.state is JobState.QUEUED:
+            if attempt.stopped.is_set() and job.status.state is JobState.QUEUED:
                 await job.cancel()
             attempt.result = await job.result()
         finally:

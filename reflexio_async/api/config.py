@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from reflexio_async.core.wire import Endpoint, build_request, model
 from reflexio_async.errors import InvalidRequest
@@ -81,4 +81,4 @@ def _checked(config: Config | Mapping[str, Any]) -> Config:
 async def _post(runtime: Runtime, endpoint: Endpoint, body: Mapping[str, Any]) -> dict[str, Any]:
     answer = model(SetConfigResponse)
     response = await runtime.pipeline.call(endpoint, ConfigBody(dict(body)), answer, runtime.settings)
-    return cast("dict[str, Any]", response.model_dump())
+    return response.model_dump()

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from reflexio_async.core.wire import Endpoint, model
 from reflexio_async.models.base import Empty, RequestModel
-from reflexio_async.models.identity import Token, WhoamiResponse
+from reflexio_async.models.identity import (
+    MarkNotifiedResponse,
+    MyConfigResponse,
+    ServerVersion,
+    StallStateResponse,
+    Token,
+    WhoamiResponse,
+)
 from reflexio_async.routing.route import Route
 
 
@@ -29,3 +38,33 @@ class IdentityAPI:
 
     health = Route("GET", "/health", Empty, dict[str, str])
     """What the server says of its health; answered without a credential."""
+
+    health_live = Route("GET", "/health/live", Empty, dict[str, Any], public=True)
+    """Whether the server's process answers at all."""
+
+    health_ready = Route("GET", "/health/ready", Empty, dict[str, Any], public=True)
+    """Whether the server can work."""
+
+    healthz = Route("GET", "/healthz", Empty, dict[str, Any], public=True)
+    """Whether the server can work, by another name."""
+
+    healthz_eval = Route("GET", "/healthz/eval", Empty, dict[str, Any])
+    """Whether evaluation can work."""
+
+    get_root = Route("GET", "/", Empty, dict[str, Any], public=True)
+    """What the server says at its root."""
+
+    get_version = Route("GET", "/meta/version", Empty, ServerVersion, public=True)
+    """The server's version; January servers have no such route."""
+
+    get_my_config = Route("GET", "/api/my_config", Empty, MyConfigResponse, refusal="return")
+    """Where the caller's data is and with which credentials; ``success`` is False where that is not allowed.
+
+    Credentials stay masked in reprs, logs and dumps: ``.get_secret_value()`` reads one.
+    """
+
+    get_stall_state = Route("GET", "/stall_state", Empty, StallStateResponse)
+    """Whether learning stands still because of the provider's bill or key."""
+
+    mark_stall_notified = Route("POST", "/stall_state/notified", Empty, MarkNotifiedResponse, repeatable=True)
+    """Acknowledge a stall, so that it is not reported again."""

@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import uuid4
 
 from reflexio_async.core import wire
-from reflexio_async.core.wire import Answer, Endpoint, model, picked
+from reflexio_async.core.cache import EVERYTHING
+from reflexio_async.core.wire import Answer, Endpoint, build_request, model, picked
 from reflexio_async.errors import NotFound, RequestRefused
-from reflexio_async.models.base import Empty
+from reflexio_async.models.base import Empty, given
 from reflexio_async.models.identity import ServerVersion
 from reflexio_async.models.interactions import (
+    AllInteractions,
     ByRequest,
+    DeleteRequestRequest,
+    DeleteRequestResponse,
+    DeleteRequestsByIdsRequest,
+    DeleteUserInteractionRequest,
+    DeleteUserInteractionResponse,
+    GetInteractionsRequest,
+    GetInteractionsViewResponse,
     GetRequestsRequest,
     GetRequestsViewResponse,
     LearningStatusResponse,
     PublishUserInteractionRequest,
     PublishUserInteractionResponse,
+    SearchInteractionRequest,
+    SearchInteractionsViewResponse,
+    all_interactions,
     by_request,
+    delete_interaction,
+    delete_interaction_waiting,
+    delete_request,
+    delete_request_waiting,
+    delete_requests_by_ids,
 )
+from reflexio_async.models.operations import BulkDeleteResponse
+from reflexio_async.routing.background_route import BackgroundRoute
 from reflexio_async.routing.route import Route
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
-    from reflexio_async.models.interactions import InteractionData
-    from reflexio_async.routing.runtime import Runtime
+    from reflexio_async.models.interactions import InteractionData, SessionView
+    from reflexio_async.routing.runtime import HasRuntime, Runtime
 
 _ALREADY = "already exists"
 _VERSION = Endpoint("GET", "/meta/version", repeatable=True, public=True)
@@ -39,6 +61,7 @@ async def publish_once(
     answer: Answer[PublishUserInteractionResponse],
     *,
     patience: float | None = None,
+    withdrawn: asyncio.Event | None = None,
 ) -> PublishUserInteractionResponse:
     """Publish so that the interactions are stored once, or the caller learns that it is not known.
 
@@ -56,6 +79,7 @@ async def publish_once(
             answer,
             settings,
             patience=patience,
+            withdrawn=withdrawn,
             repeatable=runtime.knowledge.insert_once or partial(_inserts_once, runtime),
         )
     except RequestRefused as refusal:
@@ -117,6 +141,7 @@ class InteractionsAPI:
         PublishUserInteractionRequest,
         PublishUserInteractionResponse,
         per_minute=60,
+        forgets=EVERYTHING,
         via=publish_once,
         resolves=True,
     )
@@ -125,6 +150,9 @@ class InteractionsAPI:
     A ``request_id`` is made when you give none, so that a try whose answer was lost can be repeated
     without storing anything twice. Raises RequestRefused when your own ``request_id`` already exists.
     """
+
+    publish_interaction_async = publish_interaction.alias()
+    """``publish_interaction``, by the official client's name."""
 
     get_learning_status = Route(
         "GET",
@@ -144,3 +172,136 @@ class InteractionsAPI:
         repeatable=True,
     )
     """Stored requests with their turns, by session."""
+
+    search_interactions = Route(
+        "POST",
+        "/api/search_interactions",
+        SearchInteractionRequest,
+        SearchInteractionsViewResponse,
+        repeatable=True,
+        per_minute=120,
+    )
+    """Turns of one user that match ``query``; only ``most_recent_k`` limits how many."""
+
+    get_interactions = Route(
+        "POST",
+        "/api/get_interactions",
+        GetInteractionsRequest,
+        GetInteractionsViewResponse,
+        repeatable=True,
+    )
+    """Turns of one user, newest first."""
+
+    get_all_interactions = Route(
+        "GET",
+        "/api/get_all_interactions",
+        all_interactions,
+        GetInteractionsViewResponse,
+        model=AllInteractions,
+        per_minute=30,
+    )
+    """Turns of every user, newest first."""
+
+    delete_interaction = BackgroundRoute(
+        "DELETE",
+        "/api/delete_interaction",
+        DeleteUserInteractionRequest,
+        DeleteUserInteractionResponse,
+        start=delete_interaction,
+        wait=delete_interaction_waiting,
+        repeatable=True,
+    )
+    """Delete one turn of one user; learning from it is kept."""
+
+    delete_request = BackgroundRoute(
+        "DELETE",
+        "/api/delete_request",
+        DeleteRequestRequest,
+        DeleteRequestResponse,
+        start=delete_request,
+        wait=delete_request_waiting,
+        repeatable=True,
+    )
+    """Delete one published request with its turns."""
+
+    delete_requests_by_ids = Route(
+        "DELETE",
+        "/api/delete_requests_by_ids",
+        delete_requests_by_ids,
+        BulkDeleteResponse,
+        model=DeleteRequestsByIdsRequest,
+        repeatable=True,
+    )
+    """Delete published requests with their turns."""
+
+    delete_all_interactions = Route(
+        "DELETE",
+        "/api/delete_all_interactions",
+        Empty,
+        BulkDeleteResponse,
+        repeatable=True,
+        per_minute=10,
+        forgets=EVERYTHING,
+    )
+    """Delete every request and turn of the organisation."""
+
+    def iter_requests(
+        self: HasRuntime,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        source: str | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        page_size: int = 100,
+    ) -> SessionPages:
+        """``async for session in …``: every session that ``get_requests`` finds, page after page.
+
+        Each is given once, with the requests it had when its page was read.
+
+        Raises:
+            InvalidRequest: A filter or ``page_size`` is unusable.
+        """
+        fields = {
+            "user_id": user_id,
+            "session_id": session_id,
+            "source": source,
+            "start_time": start_time,
+            "end_time": end_time,
+            "top_k": page_size,
+        }
+        request = build_request(GetRequestsRequest, given(fields), "iter_requests")
+        return SessionPages(self.runtime, request)
+
+
+class SessionPages:
+    """Sessions, fetched a page at a time while they are asked for."""
+
+    def __init__(self, runtime: Runtime, request: GetRequestsRequest) -> None:
+        self._runtime = runtime
+        self._request = request
+        self._offset = 0
+        self._more = True
+        self._page: deque[SessionView] = deque()
+        self._seen: set[str] = set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionView:
+        while not self._page:
+            if not self._more:
+                raise StopAsyncIteration
+            await self._fetch()
+        return self._page.popleft()
+
+    async def _fetch(self) -> None:
+        request = self._request.model_copy(update={"offset": self._offset})
+        answer = await InteractionsAPI.get_requests.send(self._runtime, request)
+        found = len(answer.sessions)
+        # A full last page says has_more, too (fact): only an empty one, or one that says no, is the end.
+        self._more = answer.has_more and found > 0
+        self._offset += found
+        # What was published meanwhile has pushed some over to this page.
+        self._page.extend(session for session in answer.sessions if session.session_id not in self._seen)
+        self._seen.update(session.session_id for session in answer.sessions)

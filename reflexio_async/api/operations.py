@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel
-
-from reflexio_async.api.aggregation import AggregationAPI
-from reflexio_async.api.evaluation import EvaluationAPI
+from reflexio_async.api.late import mixin
+from reflexio_async.core.cache import EVERYTHING
 from reflexio_async.core.wire import Answer, Endpoint, model, refusal_of
 from reflexio_async.jobs.kinds import AGGREGATION, LEARNING, REGENERATION
 from reflexio_async.models.interactions import LearningStatusResponse, by_request
@@ -16,13 +13,18 @@ from reflexio_async.models.operations import (
     ByService,
     CancelOperationRequest,
     CancelOperationResponse,
+    ClearUserDataRequest,
+    ClearUserDataResponse,
     GetOperationStatusResponse,
     OperationStatusInfo,
+    clear_user,
 )
 from reflexio_async.routing.route import Route
 from reflexio_async.settings import RetryPolicy
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from reflexio_async.jobs.kinds import SingleKind
     from reflexio_async.pipeline import Pipeline
     from reflexio_async.settings import Settings
@@ -53,6 +55,18 @@ class OperationsAPI:
 
     ``job.cancel()`` makes sure first that the operation is its own.
     """
+
+    clear_user_data = Route(
+        "POST",
+        "/api/clear_user_data",
+        clear_user,
+        ClearUserDataResponse,
+        model=ClearUserDataRequest,
+        repeatable=True,
+        per_minute=10,
+        forgets=EVERYTHING,
+    )
+    """Delete everything of one user; ``deleted_counts`` says how much of what."""
 
 
 class StatusQuestions:
@@ -88,27 +102,30 @@ class StatusQuestions:
 
     async def single(self, kind: SingleKind[T], job_id: str) -> T:
         """The status of one job that has a status route of its own."""
-        endpoint, by_id, answer = _STATUSES[kind.name]
-        status: T = await self._pipeline.call(endpoint, by_id(job_id), answer, self._settings)
+        if kind.name == LEARNING.name:
+            answer: Answer[Any] = model(LearningStatusResponse)
+            request: BaseModel = by_request(job_id)
+            endpoint = _LEARNING
+        else:
+            row = _row(*_STATUSES[kind.name])
+            endpoint, request, answer = row.endpoint, row.make(job_id), row.answer
+        status: T = await self._pipeline.call(endpoint, request, answer, self._settings)
         return status
 
     async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:
         """Ask for such a job to stop."""
-        endpoint, by_id, answer = _STOPS[kind.name]
-        await self._pipeline.call(endpoint, by_id(job_id), answer, self._settings)
+        row = _row(*_STOPS[kind.name])
+        await self._pipeline.call(row.endpoint, row.make(job_id), row.answer, self._settings)
 
 
-_ById: TypeAlias = tuple[Endpoint, Callable[[str], BaseModel], Answer[Any]]
-
-
-def _of(row: Route[..., Any, Any]) -> _ById:
-    return row.endpoint, row.make, row.answer
+def _row(noun: str, name: str) -> Route[..., Any, Any]:
+    row: Route[..., Any, Any] = vars(mixin(noun))[name]
+    return row
 
 
 _LEARNING = Endpoint("GET", "/api/learning_status", repeatable=True, per_minute=120)
-_STATUSES: Mapping[str, _ById] = {
-    LEARNING.name: (_LEARNING, by_request, model(LearningStatusResponse)),
-    AGGREGATION.name: _of(AggregationAPI.get_playbook_aggregation_operation),
-    REGENERATION.name: _of(EvaluationAPI.get_evaluation_regeneration_status),
+_STATUSES = {
+    AGGREGATION.name: ("aggregation", "get_playbook_aggregation_operation"),
+    REGENERATION.name: ("evaluation", "get_evaluation_regeneration_status"),
 }
-_STOPS: Mapping[str, _ById] = {REGENERATION.name: _of(EvaluationAPI.cancel_evaluation_regeneration)}
+_STOPS = {REGENERATION.name: ("evaluation", "cancel_evaluation_regeneration")}

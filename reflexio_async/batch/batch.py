@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import anyio
@@ -14,13 +14,17 @@ import anyio
 from reflexio_async.batch.items import Given, Items
 from reflexio_async.batch.report import BatchReport, Outcome, OutcomeState
 from reflexio_async.errors import (
+    CLOSED,
     APIConnectionError,
+    APIStatusError,
     BatchInterrupted,
     ClientClosed,
     JobCancelled,
     JobLost,
     JobTimeout,
-    ServerError,
+    RequestRefused,
+    UnexpectedResponse,
+    Withdrawn,
 )
 from reflexio_async.jobs.status import JobState, JobStatus
 from reflexio_async.settings import positive_count
@@ -81,7 +85,7 @@ class Attempt(Generic[T]):
     attempts: int = 0
     result: T | None = None
     job: Job[T] | None = None
-    withdrawn: bool = False
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Limit(Protocol):
@@ -178,7 +182,7 @@ class Batch(Generic[K, T]):
             return
         self._stopping = True
         for attempt in list(self._attempts.values()):
-            attempt.withdrawn = True
+            attempt.stopped.set()
             if attempt.job is not None and attempt.job.status.state is JobState.QUEUED:
                 self._background.spawn(attempt.job.cancel(), name=f"withdraw {self._work.name}")
 
@@ -254,6 +258,8 @@ class Batch(Generic[K, T]):
         if self._began is not None:
             message = "a batch runs once; report.retry_failed() makes another"
             raise RuntimeError(message)
+        if self._background.closed:
+            raise ClientClosed(CLOSED)
         self._began = self._clock.now()
         self._tell()
 
@@ -295,14 +301,19 @@ class Batch(Generic[K, T]):
             error_ = error
         finally:
             del self._attempts[key]
+        job = attempt.job
+        state = OutcomeState.COMPLETED if error_ is None else _state_of(error_)
+        if error_ is not None and job is not None and job.status.state is JobState.LOST:
+            state = OutcomeState.LOST  # admitted, but asking for its status was refused
         return Outcome(
             key,
-            OutcomeState.COMPLETED if error_ is None else _state_of(error_),
+            state,
             result=attempt.result,
             error=error_,
             seconds_queued=attempt.seconds_queued,
             seconds_running=attempt.seconds_running,
             attempts=attempt.attempts,
+            token=None if job is None or error_ is None else job.token,
             item=item,
         )
 
@@ -343,11 +354,13 @@ def _state_of(error: BaseException) -> OutcomeState:
     match error:
         case JobTimeout():
             return OutcomeState.TIMED_OUT
-        case JobCancelled():
+        case JobCancelled() | Withdrawn():
             return OutcomeState.CANCELLED
         case JobLost():
             return OutcomeState.LOST
-        case APIConnectionError() | ServerError() if error.outcome_unknown:
+        case APIConnectionError() | APIStatusError() | UnexpectedResponse() if error.outcome_unknown:
+            return OutcomeState.LOST
+        case RequestRefused(repeated=True):
             return OutcomeState.LOST
         case _:
             return OutcomeState.FAILED

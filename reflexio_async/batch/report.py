@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from reflexio_async.errors import JobError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -37,7 +35,11 @@ class OutcomeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[K, T]):
-    """One key's end. ``attempts`` counts how often its request was sent."""
+    """One key's end.
+
+    ``attempts`` counts how often its request was sent; ``token`` resumes a job that was admitted and
+    did not complete as far as is known.
+    """
 
     key: K
     state: OutcomeState
@@ -46,12 +48,8 @@ class Outcome(Generic[K, T]):
     seconds_queued: float = 0.0
     seconds_running: float = 0.0
     attempts: int = 0
+    token: str | None = None
     item: Any = field(default=None, repr=False)
-
-    @property
-    def token(self) -> str | None:
-        """The resume token of a job that still runs at the server, as far as is known."""
-        return self.error.token if isinstance(self.error, JobError) else None
 
     def to_json(self) -> str:
         """One line of JSON."""

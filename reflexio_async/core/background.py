@@ -70,6 +70,7 @@ class Background:
         self._on_error = on_error
         self._tasks: set[asyncio.Task[Any]] = set()
         self._calls: set[asyncio.Task[Any]] = set()
+        self.closed = False
         self.errors = 0
         """How many failures nobody awaited."""
 
@@ -110,6 +111,7 @@ class Background:
 
     async def aclose(self) -> None:
         """Cancel what is left and wait for it."""
+        self.closed = True
         while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:
             for task in tasks:
                 task.cancel()

@@ -109,13 +109,15 @@ class JobDesk:
 
     async def drained(self) -> None:
         """Wait until every queued start has been sent and answered."""
-        for lane in self._lanes.values():
+        for lane in list(self._lanes.values()):
             await lane.drained()
 
     def abandon(self, reason: str) -> list[str]:
         """Give up what was not started; returns the names."""
         self._poller.closed = True
         names = [name for lane in self._lanes.values() for name in lane.abandon(reason)]
+        for cap in self._caps.values():
+            cap.close()
         for source in list(self._poller.active):
             source.give_up(reason)
         return names

@@ -17,7 +17,9 @@ from reflexio_async.errors import (
     APIConnectionError,
     APIStatusError,
     RateLimited,
+    ReflexioError,
     RequestRefused,
+    UnexpectedResponse,
 )
 from reflexio_async.jobs import kinds
 from reflexio_async.jobs.kinds import Dialect
@@ -224,7 +226,7 @@ class Lane(Source):
                 await self._clock.sleep(error.retry_after or _FRESH)
         except RequestRefused as refusal:
             self._refused(job, refusal.response, refusal)
-        except (APIConnectionError, APIStatusError) as error:
+        except (APIConnectionError, APIStatusError, UnexpectedResponse) as error:
             if not error.outcome_unknown:
                 raise
             await self._resolve(job, before, error)
@@ -269,7 +271,7 @@ class Lane(Source):
         job.settle()
 
     async def _resolve(
-        self, job: SlotRecord, before: OperationStatusInfo | None, error: APIConnectionError | APIStatusError
+        self, job: SlotRecord, before: OperationStatusInfo | None, error: ReflexioError
     ) -> None:
         """The start got no answer: ask the status whether it began."""
         began = self._clock.now()
@@ -292,7 +294,8 @@ class Lane(Source):
                     job.lose("its start got no answer and another operation has the slot")
                 return
             if self._observed_at - began >= _LOST_START_GRACE:
-                if self.dialect is Dialect.CORRELATED and job.slot_kind.mode is None:
+                repeatable = self.dialect is Dialect.CORRELATED and job.slot_kind.mode is None
+                if repeatable and job.attempts < self._tries:
                     # The server claims the slot before it answers, so this start never arrived.
                     logger.info("%s: the server never began it; sending it again", self._service)
                     self._requeue(job)

@@ -69,6 +69,13 @@ class Cap:
             self._timer = self._poller.clock.call_at(now + 1.0 / per_second, self._refilled)
         return False
 
+    def close(self) -> None:
+        """Start nothing more."""
+        self._due.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _refilled(self) -> None:
         self._timer = None
         self.pump()

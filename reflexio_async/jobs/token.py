@@ -57,5 +57,5 @@ class _Written(BaseModel):
     kind: str
     url: str
     id: str
-    params: dict[str, Any]
-    not_before: int | None
+    params: dict[str, Any] = {}
+    not_before: int | None = None

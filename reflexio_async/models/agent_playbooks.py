@@ -11,13 +11,13 @@ from reflexio_async.models.base import (
     AtLeastOne,
     RequestModel,
     ResponseModel,
+    RetrievalExperimentAssignment,
     SourceName,
     UtcDatetime,
     epoch_now,
     given,
 )
 from reflexio_async.models.enums import CitationKind, PlaybookStatus, SearchMode, Status
-from reflexio_async.models.experiments import RetrievalExperimentAssignment
 from reflexio_async.models.playbooks import BlockingIssue
 
 

@@ -101,7 +101,6 @@ class RunPlaybookAggregationRequest(RequestModel):
 
     agent_version: str = "agent-v0"
     playbook_name: str = "playbook"
-    wait_for_response: bool = Field(default=False, exclude=True)
 
 
 class RunPlaybookAggregationStart(RunPlaybookAggregationRequest):

@@ -39,6 +39,13 @@ class ResponseModel(BaseModel):
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True, defer_build=True)
 
 
+class RetrievalExperimentAssignment(ResponseModel):
+    """Which arm of an experiment a search fell into."""
+
+    experiment_id: str
+    arm: str
+
+
 class Empty(RequestModel):
     """The request of a call that takes nothing."""
 

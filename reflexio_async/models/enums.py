@@ -101,14 +101,6 @@ class SearchMode(StrEnum):
     HYBRID = "hybrid"
 
 
-class EntityType(StrEnum):
-    """What a unified search looks for."""
-
-    PROFILES = "profiles"
-    USER_PLAYBOOKS = "user_playbooks"
-    AGENT_PLAYBOOKS = "agent_playbooks"
-
-
 class SessionOutcomeKind(StrEnum):
     """How a session ended."""
 

@@ -142,18 +142,23 @@ class RegenerateStatusResponse(ResponseModel):
     failed: int
     failures: list[RegenerateFailure] = Field(description="At most fifty.")
     started_at: float
-    finished_at: float | None
+    finished_at: float | None = None
     concurrency_limit: int = 0
     sampled_count: int = 0
     total_candidates: int = 0
 
 
-class GradeOnDemandRequest(RequestModel):
+class GradeFields(RequestModel):
+    """How to judge a session, without naming it."""
+
+    agent_version: str
+    evaluation_name: str | None = None
+
+
+class GradeOnDemandRequest(GradeFields):
     """Judge one session now."""
 
     session_id: NotBlank
-    agent_version: str
-    evaluation_name: str | None = None
 
 
 class GradeOnDemandResponse(ResponseModel):

@@ -22,13 +22,6 @@ class StopRetrievalExperimentRequest(RequestModel):
     experiment_id: Annotated[str, Field(max_length=128)]
 
 
-class RetrievalExperimentAssignment(ResponseModel):
-    """Which arm of an experiment a search fell into."""
-
-    experiment_id: str
-    arm: str
-
-
 class RetrievalExperimentRecord(ResponseModel):
     """One experiment; times are epoch seconds."""
 

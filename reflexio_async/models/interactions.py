@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
@@ -16,6 +16,7 @@ from reflexio_async.models.base import (
     ResponseModel,
     SourceName,
     UtcDatetime,
+    epoch_now,
 )
 from reflexio_async.models.enums import (
     CitationKind,
@@ -57,7 +58,7 @@ class InteractionData(RequestModel):
 
     role: Annotated[str, Field(max_length=1000)] = "User"
     content: Annotated[str, Field(max_length=1_000_000)] = ""
-    created_at: int | None = Field(default=None, description="Epoch seconds; now when absent.")
+    created_at: int = Field(default_factory=epoch_now, description="Epoch seconds; now when absent.")
     shadow_content: Annotated[str, Field(max_length=1_000_000)] = ""
     expert_content: Annotated[str, Field(max_length=1_000_000)] = ""
     user_action: UserActionType = UserActionType.NONE
@@ -89,11 +90,10 @@ class InteractionData(RequestModel):
         return self
 
 
-class PublishUserInteractionRequest(RequestModel):
-    """Turns of one session of one user, stored together under one ``request_id``."""
+class PublishFields(RequestModel):
+    """What is published, without the session that it belongs to."""
 
     user_id: NotBlank
-    session_id: NotBlank
     interactions: Annotated[
         Sequence[
             Annotated[InteractionData | Mapping[str, Any], BeforeValidator(InteractionData.model_validate)]
@@ -120,11 +120,17 @@ class PublishUserInteractionRequest(RequestModel):
     )
 
     @model_validator(mode="after")
-    def _evaluation_only_extracts_nothing(self) -> PublishUserInteractionRequest:
+    def _evaluation_only_extracts_nothing(self) -> Self:
         if self.evaluation_only and self.force_extraction:
             message = "evaluation_only excludes force_extraction"
             raise ValueError(message)
         return self
+
+
+class PublishUserInteractionRequest(PublishFields):
+    """Turns of one session of one user, stored together under one ``request_id``."""
+
+    session_id: NotBlank
 
 
 class PublishUserInteractionResponse(ResponseModel):

@@ -180,7 +180,7 @@ class GetOperationStatusResponse(ResponseModel):
 class CancelOperationRequest(RequestModel):
     """Names the service to cancel; None means both."""
 
-    service_name: ServiceName | None = None
+    service_name: ServiceName | str | None = None
 
 
 class CancelOperationResponse(ResponseModel):

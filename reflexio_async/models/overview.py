@@ -47,7 +47,7 @@ class HeroBucket(ResponseModel):
 
     ts: int
     regular_rate: float
-    shadow_rate: float | None
+    shadow_rate: float | None = None
     regular_n: int
     shadow_n: int
     avg_corrections: float = 0.0
@@ -59,8 +59,8 @@ class HeroBlock(ResponseModel):
 
     state: str
     regular_success_rate_pp: float
-    shadow_success_rate_pp: float | None
-    delta_pp: float | None
+    shadow_success_rate_pp: float | None = None
+    delta_pp: float | None = None
     buckets: list[HeroBucket]
 
 

@@ -90,9 +90,11 @@ class ResolvePendingToolCallRequest(SignedAnswer):
     @model_validator(mode="before")
     @classmethod
     def _answer_is_a_result(cls, fields: Any) -> Any:
-        if not isinstance(fields, Mapping) or "answer" not in fields:
+        if not isinstance(fields, Mapping):
             return fields
         rest = dict(cast("Mapping[str, Any]", fields))
+        if "answer" not in rest:
+            return rest
         answer = rest.pop("answer")
         if rest.get("result") is not None:
             message = "give either result or answer, not both"

@@ -15,11 +15,11 @@ from reflexio_async.models.base import (
     Query,
     RequestModel,
     ResponseModel,
+    RetrievalExperimentAssignment,
     SourceName,
     UtcDatetime,
 )
 from reflexio_async.models.enums import ProfileTimeToLive, SearchMode, Status
-from reflexio_async.models.experiments import RetrievalExperimentAssignment
 
 
 class GetUserProfilesRequest(RequestModel):
@@ -77,7 +77,10 @@ class UpgradeProfilesRequest(RequestModel):
 
     user_id: NotBlank | None = None
     profile_ids: Sequence[str] | None = None
-    only_affected_users: bool = False
+    only_affected_users: bool = Field(
+        default=True,
+        description="Leave users alone who have nothing to move; False moves what they have, too.",
+    )
 
 
 class UpgradeProfilesResponse(ResponseModel):
@@ -246,7 +249,10 @@ class StorageStatsResponse(ResponseModel):
 class DowngradeProfilesRequest(RequestModel):
     """Restore archived profiles. Servers up to 0.2.32 ignore ``user_id`` and ``profile_ids``."""
 
-    only_affected_users: bool = False
+    only_affected_users: bool = Field(
+        default=True,
+        description="Leave users alone who have nothing to move; False moves what they have, too.",
+    )
     profile_ids: Sequence[str] | None = None
     user_id: str | None = None
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
 from reflexio_async.models.agent_playbooks import AgentPlaybookView
-from reflexio_async.models.base import AtLeastOne, RequestModel, ResponseModel, SourceName
-from reflexio_async.models.enums import EntityType, PlaybookStatus, SearchMode
-from reflexio_async.models.experiments import RetrievalExperimentAssignment
+from reflexio_async.models.base import (
+    AtLeastOne,
+    RequestModel,
+    ResponseModel,
+    RetrievalExperimentAssignment,
+    SourceName,
+)
+from reflexio_async.models.enums import PlaybookStatus, SearchMode
 from reflexio_async.models.playbooks import UserPlaybookView
 from reflexio_async.models.profiles import ProfileView
+
+EntityType: TypeAlias = Literal["profiles", "user_playbooks", "agent_playbooks"]
 
 
 class ConversationTurn(RequestModel):

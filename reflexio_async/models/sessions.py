@@ -26,15 +26,20 @@ class FinalizeSessionResponse(ResponseModel):
     message: str = ""
 
 
-class SetSessionOutcomeRequest(RequestModel):
-    """How one session ended; said once."""
+class OutcomeFields(RequestModel):
+    """How a session ended, without naming it."""
 
-    session_id: NotBlank
     outcome: SessionOutcomeKind
     occurred_at: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
     label: Annotated[str, Field(max_length=128)] | None = None
     metadata: JsonObject | None = None
     value: float | None = Field(default=None, description="A measure of your own, such as a rating.")
+
+
+class SetSessionOutcomeRequest(OutcomeFields):
+    """How one session ended; said once."""
+
+    session_id: NotBlank
 
 
 class SetSessionOutcomeResponse(ResponseModel):

@@ -51,8 +51,9 @@ class CachedCall(BoundRow[P, Req, Res]):  # noqa: D101
     async def __call__(self, *args: Any, **kwargs: Any) -> Res:
         """The answer, from the cache where it has it; ``force_refresh`` asks the server."""
         row = self._route
-        if len(args) > 1:
-            args, kwargs = args[:1] + args[2:], {"force_refresh": args[1], **kwargs}
+        by_position = args[1:]
+        if len(by_position) == 1 and isinstance(by_position[0], bool):
+            args, kwargs = args[:1], {"force_refresh": by_position[0], **kwargs}
         refresh = kwargs.pop("force_refresh", False)
         if not isinstance(refresh, bool):
             message = f"{row.name}: force_refresh must be True or False, not {refresh!r:.40}"

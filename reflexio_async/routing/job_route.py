@@ -92,20 +92,24 @@ class StartingRow(HandleRow[P, W, Req, Res]):
         super().__init__(endpoint, start, wait, model, Answer(answer))
         self.kind = kind
 
+    async def post(self, runtime: Runtime, request: Req) -> Res:
+        """Send the start, once it is its turn."""
+        # The lane waits for the rate limit itself, so that it can look at the slot afterwards.
+        return await runtime.pipeline.call(self.endpoint, request, self.answer, runtime.settings, patience=0)
+
     async def start(self, runtime: Runtime, request: Req, *, width: int = 1) -> Job[Res]:
         """Start the work through its lane, ``width`` at once where the server allows it."""
-        pipeline, settings = runtime.pipeline, runtime.settings
+        settings = runtime.settings
 
         async def send() -> Res:
-            # The lane waits for the rate limit itself, so that it can look at the slot afterwards.
-            return await pipeline.call(self.endpoint, request, self.answer, settings, patience=0)
+            return await self.post(runtime, request)
 
         return await runtime.desk.start(
             self.kind,
             settings,
             params=self.kind.params(request.model_dump(mode="json")),
             send=send,
-            quota=pipeline.gate(self.endpoint.path),
+            quota=runtime.pipeline.gate(self.endpoint.path),
             width=width,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeAlias, TypeVar, cast, overload
 
 from pydantic import BaseModel
@@ -51,6 +52,10 @@ class Row(Generic[P, Req, Res]):
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.owner, self.name = owner, name
+
+    def alias(self) -> Self:
+        """The same row, to be declared under another name."""
+        return copy(self)
 
 
 class BoundRow(Generic[P, Req, Res]):

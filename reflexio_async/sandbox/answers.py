@@ -44,9 +44,23 @@ def problem(status: int, detail: Any, headers: Mapping[str, str] | None = None) 
     return Reply({"detail": detail}, status, headers or {})
 
 
+def late(correlation_id: str) -> Reply:
+    """The server's patience is over; the work goes on."""
+    body = {"detail": "Request timeout", "reason": "backstop_timeout", "correlation_id": correlation_id}
+    return Reply(body, 504)
+
+
 def internal_error() -> Reply:
     """A crash: plain text, and the connection goes, unannounced, as under uvicorn."""
     return Reply("Internal Server Error", 500, content_type="text/plain; charset=utf-8", ending=Ending.DROP)
+
+
+class Refused(Exception):
+    """A handler will not go on: ``reply`` is the answer."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
 
 
 class Invalid(Exception):
@@ -63,8 +77,12 @@ class Invalid(Exception):
 
 
 def _entry(entry: Any, place: str) -> dict[str, Any]:
-    found = {key: entry[key] for key in ("type", "msg", "input")}
-    found["loc"] = [place, *entry["loc"]]
+    found = {
+        "type": entry["type"],
+        "loc": [place, *entry["loc"]],
+        "msg": entry["msg"],
+        "input": entry["input"],
+    }
     if place == "query" and entry["type"] == "missing":
         found["input"] = None
     if "ctx" in entry:

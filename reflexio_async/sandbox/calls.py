@@ -69,6 +69,8 @@ class Call:
     correlation_id: str
     holds: tuple[str | None, ...]
     waiting: Waiting
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What stands in the path where the route has a name."""
 
     @property
     def waits(self) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from reflexio_async.sandbox.answers import Invalid, Reply, internal_error, problem
+from reflexio_async.sandbox.answers import Invalid, Refused, Reply, internal_error, problem
 from reflexio_async.sandbox.calls import Closing
-from reflexio_async.sandbox.routes import OPEN_PATHS, TABLE, UNWATCHED_PATHS
+from reflexio_async.sandbox.routes import MODERN, OPEN_PATHS, UNWATCHED_PATHS
 
 if TYPE_CHECKING:
     from reflexio_async.sandbox.calls import Call
-    from reflexio_async.sandbox.routes import Route
+    from reflexio_async.sandbox.routing import Route, Table
     from reflexio_async.sandbox.world import World
 
 MAX_BODY: Final = 10 * 1024 * 1024
@@ -25,16 +25,13 @@ _logger = logging.getLogger(__name__)
 
 async def answer(world: World, call: Call) -> Reply:
     """Authentication first, then the User-Agent, size, route, shape and quota; then the handler."""
+    world.requests += 1
     if (refusal := _refused(world, call)) is not None:
         return refusal
-    route = _routed(call)
-    if isinstance(route, Reply):
-        return route
     try:
-        body = route.read(call)
-        if not _within_quota(world, call, route):
-            return Reply({"error": f"Rate limit exceeded: {route.per_minute} per 1 minute"}, 429)
-        return await route.answer(world, call, body)
+        return await _served(world, call, _routed(MODERN, call))
+    except Refused as refused:
+        return refused.reply
     except Invalid as invalid:
         return problem(422, invalid.errors)
     except Closing:
@@ -43,6 +40,13 @@ async def answer(world: World, call: Call) -> Reply:
         # Known triggers exist, such as mixing naive and aware times; others are the sandbox's own bugs.
         _logger.exception("500 for %s %s", call.record.method, call.record.path)
         return internal_error()
+
+
+async def _served(world: World, call: Call, route: Route) -> Reply:
+    body = route.read(call)
+    if not _within_quota(world, call, route):
+        return Reply({"error": f"Rate limit exceeded: {route.per_minute} per 1 minute"}, 429)
+    return await route.answer(world, call, body)
 
 
 def _within_quota(world: World, call: Call, route: Route) -> bool:
@@ -76,14 +80,15 @@ def _refused(world: World, call: Call) -> Reply | None:
     return None
 
 
-def _routed(call: Call) -> Route | Reply:
+def _routed(table: Table, call: Call) -> Route:
     path = call.record.path
-    methods = TABLE.get(path)
-    if methods is None:
-        if path != "/" and path.rstrip("/") in TABLE:
-            location = f"http://{call.record.headers.get('Host', '')}{path.rstrip('/')}"
-            return Reply("", 307, {"Location": location})
-        return problem(404, "Not Found")
-    if (route := methods.get(call.record.method)) is None:
-        return problem(405, "Method Not Allowed", {"Allow": ", ".join(sorted(methods))})
+    if (found := table.find(path)) is None:
+        bare = path.rstrip("/")
+        if path != bare and table.find(bare) is not None:
+            location = f"http://{call.record.headers.get('Host', '')}{bare}"
+            raise Refused(Reply("", 307, {"Location": location}))
+        raise Refused(problem(404, "Not Found"))
+    if (route := found.methods.get(call.record.method)) is None:
+        raise Refused(problem(405, "Method Not Allowed", {"Allow": ", ".join(sorted(found.methods))}))
+    call.names = found.names
     return route

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reflexio_async.sandbox.state import Status, Store, Turn
+    from reflexio_async.sandbox.state import Store
+    from reflexio_async.sandbox.stored import Status, Turn
 
 _SAMPLE = 50
 _HIGHLIGHT = 80

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from reflexio_async.core.clock import Clock
     from reflexio_async.sandbox.slots import Operation, Slot
-    from reflexio_async.sandbox.state import Status, Store, StoredRequest, Turn
+    from reflexio_async.sandbox.state import Store
+    from reflexio_async.sandbox.stored import Status, StoredRequest, Turn
 
 NO_MATCH = "No interactions found matching the specified filters"
 

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Final
 from reflexio_async.sandbox.extraction import learn_playbook, learn_profile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reflexio_async.core.clock import Clock
-    from reflexio_async.sandbox.state import Store, StoredRequest
+    from reflexio_async.sandbox.state import Store
+    from reflexio_async.sandbox.stored import StoredRequest
 
 WINDOW: Final = 10
 """Interactions of one user that make the first window; each further one needs ``STRIDE``."""
@@ -62,6 +65,15 @@ class Learning:
             return None
         return max(0.0, started + self._seconds - self._clock.now())
 
+    def forget(self, request_ids: Iterable[str]) -> None:
+        """Leave deleted requests out of the windows to come."""
+        gone = set(request_ids)
+        for backlog in self._backlogs.values():
+            backlog.requests = [request for request in backlog.requests if request.request_id not in gone]
+        for request_id in gone:
+            self._started.pop(request_id, None)
+            self._done.pop(request_id, None)
+
     def _open(self, backlog: _Backlog) -> None:
         requests, backlog.requests = backlog.requests, []
         backlog.windows += 1
@@ -71,6 +83,11 @@ class Learning:
         self._clock.call_at(now + self._seconds, lambda: self._cover(requests))
 
     def _cover(self, requests: list[StoredRequest]) -> None:
+        requests = [
+            request for request in requests if self._store.requests.get(request.request_id) is request
+        ]
+        if not requests:
+            return
         last = requests[-1]
         turns = [turn for request in requests for turn in request.turns]
         into = self._store

@@ -1,136 +1,181 @@
-"""The table of routes: what a caller may send, how often, and who answers."""
+"""Today's routes."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Final
 
-from pydantic import BaseModel, ValidationError
+from reflexio_async.sandbox.bodies import (
+    evaluation,
+    generation,
+    publishing,
+    reading,
+    rows,
+    searching,
+    sessions,
+    system,
+    tool_calls,
+)
+from reflexio_async.sandbox.handlers import agent_playbooks as on_agent_playbooks
+from reflexio_async.sandbox.handlers import aggregation as on_aggregation
+from reflexio_async.sandbox.handlers import braintrust as on_braintrust
+from reflexio_async.sandbox.handlers import configuration as on_config
+from reflexio_async.sandbox.handlers import dashboard as on_dashboard
+from reflexio_async.sandbox.handlers import deletes as on_delete
+from reflexio_async.sandbox.handlers import evaluation as on_evaluation
+from reflexio_async.sandbox.handlers import experiments as on_experiments
+from reflexio_async.sandbox.handlers import interactions as on_interactions
+from reflexio_async.sandbox.handlers import operations as on_operations
+from reflexio_async.sandbox.handlers import overview as on_overview
+from reflexio_async.sandbox.handlers import playbooks as on_playbooks
+from reflexio_async.sandbox.handlers import profiles as on_profiles
+from reflexio_async.sandbox.handlers import provenance as on_provenance
+from reflexio_async.sandbox.handlers import searching as on_search
+from reflexio_async.sandbox.handlers import sessions as on_sessions
+from reflexio_async.sandbox.handlers import system as on_system
+from reflexio_async.sandbox.handlers import tool_calls as on_tool_calls
+from reflexio_async.sandbox.routing import Route, Table, bare, get, post, sent
 
-from reflexio_async.sandbox import bodies
-from reflexio_async.sandbox.answers import Invalid
-from reflexio_async.sandbox.handlers import interactions, learnt, operations, system
+_HEALTH = ("/health", "/health/live", "/health/ready", "/healthz", "/healthz/eval")
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from reflexio_async.sandbox.answers import Reply
-    from reflexio_async.sandbox.calls import Call
-    from reflexio_async.sandbox.world import World
-
-_Body = TypeVar("_Body", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One row; ``read`` makes the handler's last argument out of the request, or raises ``Invalid``."""
-
-    method: str
-    path: str
-    read: Callable[[Call], Any]
-    answer: Callable[[World, Call, Any], Awaitable[Reply]]
-    per_minute: int | None = None
-
-
-def _get(
-    path: str,
-    answer: Callable[[World, Call, _Body], Awaitable[Reply]],
-    query: type[_Body],
-    per_minute: int | None = None,
-) -> Route:
-    return Route(
-        "GET", path, lambda call: _validated(query, dict(call.record.query), "query"), answer, per_minute
-    )
-
-
-def _post(
-    path: str,
-    answer: Callable[[World, Call, _Body], Awaitable[Reply]],
-    body: type[_Body],
-    per_minute: int | None = None,
-) -> Route:
-    return Route("POST", path, lambda call: _validated(body, _json_of(call), "body"), answer, per_minute)
-
-
-def _validated(model: type[_Body], given: Any, place: str) -> _Body:
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        if not isinstance(given, dict):
-            raise Invalid([_not_an_object(given)]) from error
-        raise Invalid.of(error, place) from error
-
-
-def _json_of(call: Call) -> Any:
-    """The body as FastAPI reads it: JSON only when it is called so, else one piece of text."""
-    if not call.raw_body:
-        missing = {"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}
-        raise Invalid([missing])
-    kind = call.record.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        return call.raw_body.decode(errors="replace")
-    try:
-        return json.loads(call.raw_body)
-    except json.JSONDecodeError as error:
-        raise Invalid(
-            [
-                {
-                    "type": "json_invalid",
-                    "loc": ["body", error.pos],
-                    "msg": "JSON decode error",
-                    "input": {},
-                    "ctx": {"error": error.msg},
-                }
-            ]
-        ) from error
-
-
-def _not_an_object(given: Any) -> dict[str, Any]:
-    return {
-        "type": "model_attributes_type",
-        "loc": ["body"],
-        "msg": "Input should be a valid dictionary or object to extract fields from",
-        "input": given,
-    }
-
-
-OPEN_PATHS: Final = frozenset({"/", "/health", "/health/live", "/health/ready", "/meta/version", "/token"})
+OPEN_PATHS: Final = frozenset({"/", *_HEALTH, "/meta/version", "/token"})
 """Need no credential."""
 
-UNWATCHED_PATHS: Final = frozenset({"/", "/health", "/health/live", "/health/ready"})
+UNWATCHED_PATHS: Final = frozenset({"/", *_HEALTH})
 """Answer whatever the User-Agent."""
 
-ROUTES: Final = (
-    _get("/", system.root, bodies.Nothing),
-    _get("/health", system.healthy, bodies.Nothing),
-    _get("/health/live", system.alive, bodies.Nothing),
-    _get("/health/ready", system.healthy, bodies.Nothing),
-    _get("/meta/version", system.version, bodies.Nothing),
-    Route("POST", "/token", lambda _: bodies.Nothing(), system.token, 5),
-    _get("/api/whoami", system.whoami, bodies.Nothing),
-    _post("/api/publish_interaction", interactions.publish, bodies.Publish, 60),
-    _get("/api/learning_status", interactions.learning_status, bodies.LearningStatusQuery, 120),
-    _post("/api/get_requests", interactions.get_requests, bodies.GetRequests),
-    _post("/api/rerun_profile_generation", operations.rerun_profiles, bodies.RerunProfiles, 5),
-    _post("/api/rerun_playbook_generation", operations.rerun_playbooks, bodies.RerunPlaybooks, 5),
-    _post("/api/manual_profile_generation", operations.manual_profiles, bodies.ManualProfiles, 5),
-    _post("/api/manual_playbook_generation", operations.manual_playbooks, bodies.ManualPlaybooks, 5),
-    _get("/api/get_operation_status", operations.operation_status, bodies.OperationStatusQuery),
-    _post("/api/cancel_operation", operations.cancel_operation, bodies.CancelOperation, 10),
-    _post("/api/get_profiles", learnt.get_profiles, bodies.GetProfiles),
-    _post("/api/get_user_playbooks", learnt.get_user_playbooks, bodies.GetUserPlaybooks),
-    _post("/api/upgrade_all_profiles", learnt.upgrade_profiles, bodies.UpgradeProfiles),
-    _post("/api/upgrade_all_user_playbooks", learnt.upgrade_user_playbooks, bodies.UpgradeUserPlaybooks),
+PROBES: Final = (
+    bare("GET", "/", on_system.root),
+    bare("GET", "/health", on_system.healthy),
+    bare("GET", "/health/live", on_system.alive),
+    bare("GET", "/health/ready", on_system.healthy),
+    Route("POST", "/token", lambda _: None, on_system.token, 5),
+    bare("GET", "/api/whoami", on_system.whoami),
+)
+"""What servers of every age have."""
+
+_SYSTEM = (
+    bare("GET", "/healthz", on_system.process),
+    bare("GET", "/healthz/eval", on_system.evaluation_health),
+    bare("GET", "/meta/version", on_system.version),
+    bare("GET", "/stall_state", on_system.stall_state),
+    bare("POST", "/stall_state/notified", on_system.stall_notified),
+    bare("GET", "/api/get_config", on_config.get),
+    post("/api/set_config", on_config.replace, system.AnyObject, 10),
+    post("/api/update_config", on_config.update, system.AnyObject, 10),
+    bare("GET", "/api/my_config", on_config.mine),
+    post("/api/admin/cache/invalidate", on_config.invalidate, system.InvalidateCache),
+    post("/api/get_dashboard_stats", on_dashboard.stats, reading.GetDashboard, 30),
+    post("/api/braintrust/connect", on_braintrust.connect, system.ConnectBraintrust, 10),
+    post("/api/braintrust/select_projects", on_braintrust.select, system.SelectProjects, 10),
+    bare("GET", "/api/braintrust/status", on_braintrust.status),
+    bare("DELETE", "/api/braintrust/connection", on_braintrust.disconnect, 10),
+    bare("POST", "/api/braintrust/sync", on_braintrust.sync, 10),
 )
 
+_PUBLISHED = (
+    post("/api/publish_interaction", on_interactions.publish, publishing.Publish, 60),
+    get("/api/learning_status", on_interactions.learning_status, publishing.LearningStatusQuery, 120),
+    post("/api/get_requests", on_interactions.get_requests, reading.GetRequests),
+    post("/api/get_interactions", on_interactions.get_interactions, reading.GetInteractions),
+    get("/api/get_all_interactions", on_interactions.get_all_interactions, reading.AllInteractions, 30),
+    post("/api/search_interactions", on_search.interactions, searching.SearchInteractions, 120),
+    sent("DELETE", "/api/delete_interaction", on_delete.interaction, rows.DeleteInteraction),
+    sent("DELETE", "/api/delete_request", on_delete.request, rows.DeleteRequest),
+    sent("DELETE", "/api/delete_session", on_delete.session, rows.DeleteSession),
+    sent("DELETE", "/api/delete_requests_by_ids", on_delete.requests, rows.DeleteRequests),
+    bare("DELETE", "/api/delete_all_interactions", on_delete.all_interactions, 10),
+    post("/api/finalize_session", on_sessions.finalize, sessions.FinalizeSession, 60),
+    post("/api/session_outcome", on_sessions.set_outcome, sessions.SetOutcome, 60),
+    post("/api/get_session_outcomes", on_sessions.get_outcomes, sessions.GetOutcomes, 60),
+    post("/api/clear_user_data", on_delete.user_data, rows.ClearUser, 10),
+    get("/api/storage_stats", on_profiles.storage_stats, reading.OfUser, 120),
+)
 
-def _by_path() -> dict[str, dict[str, Route]]:
-    table: dict[str, dict[str, Route]] = {}
-    for route in ROUTES:
-        table.setdefault(route.path, {})[route.method] = route
-    return table
+_PROFILES = (
+    post("/api/get_profiles", on_profiles.get_profiles, reading.GetProfiles),
+    get("/api/get_all_profiles", on_profiles.get_all_profiles, reading.AllProfiles, 30),
+    bare("GET", "/api/get_profile_statistics", on_profiles.statistics),
+    bare("GET", "/api/profile_change_log", on_profiles.change_log),
+    post("/api/search_profiles", on_search.profiles, searching.SearchProfiles, 120),
+    post("/api/rerank_user_profiles", on_search.rerank, searching.Rerank, 120),
+    post("/api/add_user_profile", on_profiles.add, rows.AddProfiles, 60),
+    sent("PUT", "/api/update_user_profile", on_profiles.update, rows.UpdateProfile),
+    sent("DELETE", "/api/delete_profile", on_delete.profile, rows.DeleteProfile),
+    sent("DELETE", "/api/delete_profiles_by_ids", on_delete.profiles, rows.DeleteProfiles),
+    bare("DELETE", "/api/delete_all_profiles", on_delete.all_profiles, 10),
+    post("/api/upgrade_all_profiles", on_profiles.upgrade, generation.UpgradeProfiles),
+    post("/api/downgrade_all_profiles", on_profiles.downgrade, generation.DowngradeProfiles),
+)
 
+_PLAYBOOKS = (
+    post("/api/get_user_playbooks", on_playbooks.get_user_playbooks, reading.GetUserPlaybooks),
+    post("/api/search_user_playbooks", on_search.user_playbooks, searching.SearchUserPlaybooks, 120),
+    post("/api/add_user_playbook", on_playbooks.add, rows.AddUserPlaybooks, 60),
+    sent("PUT", "/api/update_user_playbook", on_playbooks.update, rows.UpdateUserPlaybook),
+    sent("DELETE", "/api/delete_user_playbook", on_delete.user_playbook, rows.DeleteUserPlaybook),
+    sent("DELETE", "/api/delete_user_playbooks_by_ids", on_delete.user_playbooks, rows.DeleteUserPlaybooks),
+    bare("DELETE", "/api/delete_all_user_playbooks", on_delete.all_user_playbooks, 10),
+    bare("DELETE", "/api/delete_all_playbooks", on_delete.all_playbooks, 10),
+    post("/api/upgrade_all_user_playbooks", on_playbooks.upgrade, generation.UpgradeUserPlaybooks),
+    post("/api/downgrade_all_user_playbooks", on_playbooks.downgrade, generation.DowngradeUserPlaybooks),
+    post("/api/get_agent_playbooks", on_agent_playbooks.get_agent_playbooks, reading.GetAgentPlaybooks, 120),
+    post("/api/search_agent_playbooks", on_search.agent_playbooks, searching.SearchAgentPlaybooks, 120),
+    post("/api/add_agent_playbook", on_agent_playbooks.add, rows.AddAgentPlaybooks, 60),
+    sent("PUT", "/api/update_agent_playbook", on_agent_playbooks.update, rows.UpdateAgentPlaybook),
+    sent("PUT", "/api/update_agent_playbook_status", on_agent_playbooks.update_status, rows.UpdateApproval),
+    sent("DELETE", "/api/delete_agent_playbook", on_delete.agent_playbook, rows.DeleteAgentPlaybook),
+    sent(
+        "DELETE", "/api/delete_agent_playbooks_by_ids", on_delete.agent_playbooks, rows.DeleteAgentPlaybooks
+    ),
+    bare("DELETE", "/api/delete_all_agent_playbooks", on_delete.all_agent_playbooks, 10),
+    post("/api/get_playbook_application_stats", on_dashboard.application_stats, reading.GetApplicationStats),
+)
 
-TABLE: Final[Mapping[str, Mapping[str, Route]]] = _by_path()
-"""Path to method to route."""
+_LEARNING = (
+    post("/api/rerun_profile_generation", on_operations.rerun_profiles, generation.RerunProfiles, 5),
+    post("/api/rerun_playbook_generation", on_operations.rerun_playbooks, generation.RerunPlaybooks, 5),
+    post("/api/manual_profile_generation", on_operations.manual_profiles, generation.ManualProfiles, 5),
+    post("/api/manual_playbook_generation", on_operations.manual_playbooks, generation.ManualPlaybooks, 5),
+    get("/api/get_operation_status", on_operations.operation_status, generation.OperationStatusQuery),
+    post("/api/cancel_operation", on_operations.cancel_operation, generation.CancelOperation, 10),
+    post("/api/run_playbook_aggregation", on_aggregation.run, generation.RunAggregation, 10),
+    post("/api/playbook_aggregation_operations", on_aggregation.submit, generation.SubmitAggregation, 10),
+    bare("GET", "/api/playbook_aggregation_operations/{operation_id}", on_aggregation.get_operation, 120),
+    get("/api/playbook_aggregation_change_logs", on_aggregation.change_logs, reading.ChangeLogQuery),
+    post("/api/review_user_playbooks", on_aggregation.review, generation.Review, 5),
+    post("/api/search", on_search.everything, searching.SearchAll, 120),
+    post("/api/get_learning_provenance", on_provenance.provenance, reading.GetProvenance),
+)
+
+_EVALUATION = (
+    post("/api/get_agent_success_evaluation_results", on_evaluation.results, evaluation.GetResults),
+    post(
+        "/api/get_retrieved_learning_evaluation_results",
+        on_evaluation.learning_results,
+        evaluation.GetLearningResults,
+    ),
+    post("/api/get_evaluation_overview", on_overview.overview, evaluation.Overview),
+    get("/api/evaluations/shadow_comparisons/recent", on_evaluation.recent_shadows, evaluation.RecentShadows),
+    post("/api/evaluations/grade_on_demand", on_evaluation.grade, evaluation.Grade),
+    post("/api/evaluations/regenerate", on_evaluation.regenerate, evaluation.Regenerate, 5),
+    bare("GET", "/api/evaluations/regenerate/{job_id}", on_evaluation.regeneration),
+    bare("DELETE", "/api/evaluations/regenerate/{job_id}", on_evaluation.cancel_regeneration),
+    bare("GET", "/api/retrieval_experiments", on_experiments.listed),
+    post("/api/retrieval_experiments", on_experiments.start, evaluation.StartExperiment, 10),
+    post("/api/retrieval_experiments/stop", on_experiments.stop, evaluation.StopExperiment, 10),
+    bare("GET", "/api/retrieval_experiments/{experiment_id}/results", on_experiments.results),
+)
+
+_CALL = "/api/pending_tool_calls/{pending_tool_call_id}"
+_TOOL_CALLS = (
+    get("/api/pending_tool_calls", on_tool_calls.listed, tool_calls.ListCalls),
+    bare("GET", _CALL, on_tool_calls.get),
+    post(f"{_CALL}/resolve", on_tool_calls.resolve, tool_calls.Resolve),
+    sent("PATCH", f"{_CALL}/answer", on_tool_calls.update_answer, tool_calls.UpdateAnswer),
+    post(f"{_CALL}/not_applicable", on_tool_calls.not_applicable, tool_calls.NotApplicable),
+    bare("POST", f"{_CALL}/cancel", on_tool_calls.cancel),
+)
+
+MODERN: Final = Table(
+    (*PROBES, *_SYSTEM, *_PUBLISHED, *_PROFILES, *_PLAYBOOKS, *_LEARNING, *_EVALUATION, *_TOOL_CALLS)
+)

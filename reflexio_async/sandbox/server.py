@@ -14,7 +14,7 @@ from aiohttp import ClientConnectionError, web
 from reflexio_async.core.clock import Clock, SystemClock
 from reflexio_async.sandbox import door
 from reflexio_async.sandbox.answers import Ending, Reply
-from reflexio_async.sandbox.bodies import Interaction, Publish
+from reflexio_async.sandbox.bodies.publishing import Interaction, Publish
 from reflexio_async.sandbox.calls import Call, Closing, Record, Waiting
 from reflexio_async.sandbox.faults import Faults
 from reflexio_async.sandbox.generation import Job
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from reflexio_async.sandbox.slots import Operation
-    from reflexio_async.sandbox.state import Playbook, Profile, StoredRequest
+    from reflexio_async.sandbox.stored import Playbook, Profile, StoredRequest
 
 
 class Sandbox:
@@ -44,8 +44,11 @@ class Sandbox:
         logins: Email to password, for ``POST /token``; when given, callers must be logged in.
         token_lifetime: Seconds until an issued token expires; None for never.
         rerun_seconds: Work per user of a generation, or a function from user id to seconds.
-        failing_users: User ids whose generation fails.
+        failing_users: User ids whose generation and grading fail; agent versions whose aggregation does.
         learning_seconds: Work from the moment a learning window opens until it is done.
+        aggregation_seconds: Work of one aggregation.
+        evaluation_seconds: Work of grading one session.
+        my_config: Show the storage's credentials to those who ask.
         keepalive_seconds: Real seconds until an idle connection is closed.
         host: Address to listen on.
         port: Port to listen on; 0 picks a free one.
@@ -63,6 +66,9 @@ class Sandbox:
         rerun_seconds: float | Callable[[str], float] = 0.0,
         failing_users: Collection[str] = (),
         learning_seconds: float = 0.0,
+        aggregation_seconds: float = 0.0,
+        evaluation_seconds: float = 0.0,
+        my_config: bool = False,
         keepalive_seconds: float = 5.0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -76,6 +82,9 @@ class Sandbox:
             rerun_seconds=rerun_seconds,
             failing_users=failing_users,
             learning_seconds=learning_seconds,
+            aggregation_seconds=aggregation_seconds,
+            evaluation_seconds=evaluation_seconds,
+            my_config=my_config,
         )
         self.clock: Clock = clock or SystemClock()
         self.requests: list[Record] = []

@@ -1,149 +1,24 @@
-"""What the sandbox has stored: requests with their turns, profiles and playbooks."""
+"""What the sandbox has stored: requests with their turns, profiles, playbooks."""
 
 from __future__ import annotations
 
 import itertools
 import uuid
 from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING
+
+from reflexio_async.sandbox.stored import AgentPlaybook, Playbook, Profile, StoredRequest, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from reflexio_async.core.clock import Clock
-    from reflexio_async.sandbox.bodies import Interaction, Publish, StatusWord
-
-Status = Literal["pending", "archived"] | None
-"""The states the sandbox gives; None is current."""
+    from reflexio_async.sandbox.bodies.publishing import Publish
+    from reflexio_async.sandbox.bodies.rows import AgentPlaybookRow, ProfileRow, UserPlaybookRow
+    from reflexio_async.sandbox.stored import Status
 
 _MONTH = 30 * 24 * 3600
-
-
-@dataclass(slots=True)
-class Turn:
-    """One stored interaction."""
-
-    interaction_id: int
-    user_id: str
-    request_id: str
-    created_at: int
-    given: Interaction
-
-    @property
-    def content(self) -> str:
-        """What was said."""
-        return self.given.content
-
-    def view(self) -> dict[str, Any]:
-        """As the server shows it."""
-        kept = {
-            "role",
-            "content",
-            "shadow_content",
-            "expert_content",
-            "user_action",
-            "user_action_description",
-        }
-        kept |= {"interacted_image_url", "tools_used", "retrieved_learnings"}
-        return {
-            "interaction_id": self.interaction_id,
-            "user_id": self.user_id,
-            "request_id": self.request_id,
-            "created_at": self.created_at,
-            **self.given.model_dump(mode="json", include=kept),
-        }
-
-
-@dataclass(slots=True)
-class StoredRequest:
-    """One publish that was stored."""
-
-    request_id: str
-    user_id: str
-    session_id: str
-    created_at: int
-    source: str
-    agent_version: str
-    evaluation_only: bool
-    turns: list[Turn] = field(default_factory=list[Turn])
-
-    def view(self) -> dict[str, Any]:
-        """As the server shows it, with its turns."""
-        names = (
-            "request_id",
-            "user_id",
-            "created_at",
-            "source",
-            "agent_version",
-            "session_id",
-            "evaluation_only",
-        )
-        shown = {name: getattr(self, name) for name in names}
-        return {"request": shown, "interactions": [turn.view() for turn in self.turns]}
-
-
-@dataclass(slots=True)
-class Profile:
-    """One fact about a user."""
-
-    profile_id: str
-    user_id: str
-    content: str
-    created_at: int
-    last_modified: int
-    request_id: str
-    status: Status
-    interaction_ids: list[int]
-
-    def view(self) -> dict[str, Any]:
-        """As the server shows it: a current row has no ``status`` key."""
-        shown: dict[str, Any] = {
-            "profile_id": self.profile_id,
-            "user_id": self.user_id,
-            "content": self.content,
-            "last_modified_timestamp": self.last_modified,
-            "generated_from_request_id": self.request_id,
-            "profile_time_to_live": "one_month",
-            "expiration_timestamp": self.created_at + _MONTH,
-            "source": "",
-            "source_interaction_ids": self.interaction_ids,
-            "tags": [],
-        }
-        return shown if self.status is None else {**shown, "status": self.status}
-
-
-@dataclass(slots=True)
-class Playbook:
-    """One lesson drawn from a user's interactions."""
-
-    user_playbook_id: int
-    user_id: str
-    agent_version: str
-    request_id: str
-    created_at: int
-    trigger: str
-    source_span: str
-    status: Status
-    interaction_ids: list[int]
-
-    def view(self) -> dict[str, Any]:
-        """As the server shows it: a current row has no ``status`` key."""
-        shown: dict[str, Any] = {
-            "user_playbook_id": self.user_playbook_id,
-            "user_id": self.user_id,
-            "agent_version": self.agent_version,
-            "request_id": self.request_id,
-            "playbook_name": "playbook",
-            "created_at": self.created_at,
-            "content": f"When {self.trigger}, improve by adjusting the current approach.",
-            "trigger": self.trigger,
-            "rationale": "The referenced turn contains the task signal used to construct this mock rule.",
-            "source_interaction_ids": self.interaction_ids,
-            "source_span": self.source_span,
-            "tags": [],
-        }
-        return shown if self.status is None else {**shown, "status": self.status}
+_RATIONALE = "The referenced turn contains the task signal used to construct this mock rule."
 
 
 class Store:
@@ -153,18 +28,25 @@ class Store:
         self._clock = clock
         self._interaction_ids = itertools.count(1)
         self._playbook_ids = itertools.count(1)
+        self._agent_playbook_ids = itertools.count(1)
         self.requests: dict[str, StoredRequest] = {}
         self.requests_by_user: defaultdict[str, list[StoredRequest]] = defaultdict(list)
         self.profiles: defaultdict[str, list[Profile]] = defaultdict(list)
         """By user, oldest first."""
         self.playbooks: dict[int, Playbook] = {}
+        self.agent_playbooks: dict[int, AgentPlaybook] = {}
+
+    @property
+    def now(self) -> int:
+        """Epoch seconds."""
+        return int(self._clock.time())
 
     def insert(self, publish: Publish) -> StoredRequest | None:
         """Store a publish, or nothing (None) when its request id is taken."""
         request_id = publish.request_id or str(uuid.uuid4())
         if request_id in self.requests:
             return None
-        now = int(self._clock.time())
+        now = self.now
         request = StoredRequest(
             request_id=request_id,
             user_id=publish.user_id,
@@ -173,6 +55,8 @@ class Store:
             source=publish.source,
             agent_version=publish.agent_version or "agent-v0",
             evaluation_only=publish.evaluation_only,
+            retrieval_experiment_id=publish.retrieval_experiment_id,
+            retrieval_experiment_arm=publish.retrieval_experiment_arm,
         )
         request.turns = [
             Turn(next(self._interaction_ids), request.user_id, request_id, turn.created_at or now, turn)
@@ -186,80 +70,158 @@ class Store:
         """Everyone who published, sorted."""
         return sorted(self.requests_by_user)
 
+    def turns(self, user_id: str | None = None) -> Iterator[Turn]:
+        """Everybody's, or one user's, oldest first."""
+        requests = self.requests.values() if user_id is None else self.requests_by_user.get(user_id, ())
+        return (turn for request in requests for turn in request.turns)
+
+    def session(self, session_id: str) -> list[StoredRequest]:
+        """The requests of a session, oldest first."""
+        return [request for request in self.requests.values() if request.session_id == session_id]
+
+    def delete_requests(self, requests: Iterable[StoredRequest]) -> int:
+        """Forget them with their turns; how many there were."""
+        doomed = list(requests)
+        for request in doomed:
+            del self.requests[request.request_id]
+            owned = self.requests_by_user[request.user_id]
+            owned.remove(request)
+            if not owned:
+                del self.requests_by_user[request.user_id]
+        return len(doomed)
+
+    def all_profiles(self) -> Iterator[Profile]:
+        """Everybody's that have not expired."""
+        now = self.now
+        return (row for rows in self.profiles.values() for row in rows if row.expires_at > now)
+
+    def profiles_of(self, user_id: str) -> list[Profile]:
+        """One user's that have not expired."""
+        now = self.now
+        return [row for row in self.profiles.get(user_id, ()) if row.expires_at > now]
+
+    def profile(self, profile_id: str) -> Profile | None:
+        """By its id."""
+        return next((row for row in self.all_profiles() if row.profile_id == profile_id), None)
+
+    def delete_profiles(self, doomed: Callable[[Profile], bool]) -> int:
+        """Forget those; how many there were."""
+        gone = 0
+        for user_id, rows in list(self.profiles.items()):
+            kept = [row for row in rows if not doomed(row)]
+            gone += len(rows) - len(kept)
+            if kept:
+                self.profiles[user_id] = kept
+            else:
+                del self.profiles[user_id]
+        return gone
+
     def add_profile(
         self, user_id: str, content: str, turns: Sequence[Turn], *, status: Status, request_id: str
     ) -> None:
         """Store a profile drawn from ``turns``."""
-        now = int(self._clock.time())
+        now = self.now
         ids = [turn.interaction_id for turn in turns]
-        profile = Profile(str(uuid.uuid4()), user_id, content, now, now, request_id, status, ids)
+        profile = Profile(
+            str(uuid.uuid4()), user_id, content, now, now, request_id, status, ids, "one_month", now + _MONTH
+        )
         self.profiles[user_id].append(profile)
+
+    def write_profile(self, row: ProfileRow) -> None:
+        """Store a profile as it is given; one with this id is overwritten."""
+        self.delete_profiles(lambda profile: profile.profile_id == row.profile_id)
+        profile = Profile(
+            profile_id=row.profile_id,
+            user_id=row.user_id,
+            content=row.content,
+            created_at=self.now,
+            last_modified=row.last_modified_timestamp,
+            request_id=row.generated_from_request_id,
+            status=row.status and row.status.value,
+            interaction_ids=row.source_interaction_ids,
+            time_to_live=row.profile_time_to_live.value,
+            expires_at=row.expiration_timestamp,
+            source=row.source or "",
+            custom_features=row.custom_features,
+            extractor_names=row.extractor_names,
+            source_span=row.source_span,
+            tags=row.tags or [],
+        )
+        self.profiles[row.user_id].append(profile)
 
     def add_playbook(
         self, agent_version: str, trigger: str, evidence: Turn, *, status: Status, request_id: str
     ) -> None:
         """Store a playbook of the user whose turn is its evidence."""
+        content = f"When {trigger}, improve by adjusting the current approach."
         playbook = Playbook(
             user_playbook_id=next(self._playbook_ids),
             user_id=evidence.user_id,
             agent_version=agent_version,
             request_id=request_id,
-            created_at=int(self._clock.time()),
+            created_at=self.now,
             trigger=trigger,
             source_span=evidence.content,
             status=status,
             interaction_ids=[evidence.interaction_id],
+            content=content,
+            rationale=_RATIONALE,
+            indexed=f"{trigger} {content}",
         )
         self.playbooks[playbook.user_playbook_id] = playbook
 
-    def promote_profiles(self) -> tuple[int, int, int]:
-        """Pending to current, current to archived, archived away; how many of each."""
-        rows = [row for owned in self.profiles.values() for row in owned]
-        moved = _promote(rows)
-        now = int(self._clock.time())
-        for profile in (*moved.promoted, *moved.archived):
-            profile.last_modified = now
-        gone = {profile.profile_id for profile in moved.deleted}
-        for user_id in {profile.user_id for profile in moved.deleted}:
-            self.profiles[user_id] = [row for row in self.profiles[user_id] if row.profile_id not in gone]
-        return moved.counts
+    def write_playbook(self, row: UserPlaybookRow) -> None:
+        """Store a user playbook as it is given, under an id of its own."""
+        playbook = Playbook(
+            user_playbook_id=next(self._playbook_ids),
+            user_id=row.user_id,
+            agent_version=row.agent_version,
+            request_id=row.request_id,
+            created_at=self.now if row.created_at is None else row.created_at,
+            trigger=row.trigger,
+            source_span=row.source_span,
+            status=row.status and row.status.value,
+            interaction_ids=row.source_interaction_ids,
+            content=row.content,
+            name=row.playbook_name,
+            rationale=row.rationale,
+            source=row.source,
+            tags=row.tags or [],
+            indexed=f"{row.trigger or ''} {row.content}",
+        )
+        self.playbooks[playbook.user_playbook_id] = playbook
 
-    def promote_playbooks(self, agent_version: str | None, *, archive_current: bool) -> tuple[int, int, int]:
-        """As with profiles, for one agent version or all; optionally leaving the current ones."""
-        rows = [row for row in self.playbooks.values() if agent_version in (None, row.agent_version)]
-        moved = _promote(rows, archive=archive_current)
-        for playbook in moved.deleted:
-            del self.playbooks[playbook.user_playbook_id]
-        return moved.counts
+    def add_agent_playbook(
+        self, agent_version: str, trigger: str | None, content: str, sources: Sequence[Playbook]
+    ) -> AgentPlaybook:
+        """Store an agent playbook drawn from users'."""
+        playbook = AgentPlaybook(
+            agent_playbook_id=next(self._agent_playbook_ids),
+            agent_version=agent_version,
+            created_at=self.now,
+            content=content,
+            name="playbook",
+            trigger=trigger,
+            metadata="mock_generated",
+            sources=[source.user_playbook_id for source in sources],
+            indexed=f"{trigger or ''} {content}",
+        )
+        self.agent_playbooks[playbook.agent_playbook_id] = playbook
+        return playbook
 
-
-_Row = TypeVar("_Row", Profile, Playbook)
-
-
-@dataclass(frozen=True, slots=True)
-class _Moved(Generic[_Row]):
-    promoted: Sequence[_Row]
-    archived: Sequence[_Row]
-    deleted: Sequence[_Row]
-
-    @property
-    def counts(self) -> tuple[int, int, int]:
-        return len(self.promoted), len(self.archived), len(self.deleted)
-
-
-def _promote(rows: Sequence[_Row], *, archive: bool = True) -> _Moved[_Row]:
-    pending = [row for row in rows if row.status == "pending"]
-    archive = archive and bool(pending)
-    deleted = [row for row in rows if archive and row.status == "archived"]
-    archived = [row for row in rows if archive and row.status is None]
-    for row in archived:
-        row.status = "archived"
-    for row in pending:
-        row.status = None
-    return _Moved(pending, archived, deleted)
-
-
-def shows(status: Status, wanted: Iterable[StatusWord | None] | None) -> bool:
-    """Whether a filter lets a status through; no words at all let everything through."""
-    words = [None if word is None else word.value for word in wanted or ()]
-    return not words or status in words
+    def write_agent_playbook(self, row: AgentPlaybookRow) -> None:
+        """Store an agent playbook as it is given, under an id of its own, current and without tags."""
+        playbook = AgentPlaybook(
+            agent_playbook_id=next(self._agent_playbook_ids),
+            agent_version=row.agent_version,
+            created_at=self.now if row.created_at is None else row.created_at,
+            content=row.content,
+            name=row.playbook_name,
+            trigger=row.trigger,
+            rationale=row.rationale,
+            blocking_issue=None if row.blocking_issue is None else row.blocking_issue.model_dump(mode="json"),
+            approval=row.playbook_status.value,
+            metadata=row.playbook_metadata,
+            indexed=f"{row.trigger or ''} {row.content}",
+        )
+        self.agent_playbooks[playbook.agent_playbook_id] = playbook

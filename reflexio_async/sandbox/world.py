@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from reflexio_async.sandbox.aggregating import Aggregator
+from reflexio_async.sandbox.config import Configuration
 from reflexio_async.sandbox.generation import Generator
+from reflexio_async.sandbox.grading import Grader
 from reflexio_async.sandbox.learning import Learning
 from reflexio_async.sandbox.limits import FixedWindows
+from reflexio_async.sandbox.outcomes import Outcomes, Served
 from reflexio_async.sandbox.slots import SERVICES, Slot
+from reflexio_async.sandbox.stall import Stall
 from reflexio_async.sandbox.state import Store
+from reflexio_async.sandbox.tool_calls import ToolCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -33,6 +39,10 @@ class Settings:
     rerun_seconds: float | Callable[[str], float] = 0.0
     failing_users: Collection[str] = ()
     learning_seconds: float = 0.0
+    aggregation_seconds: float = 0.0
+    evaluation_seconds: float = 0.0
+    my_config: bool = False
+    legacy: bool = False
 
     @property
     def guarded(self) -> bool:
@@ -46,12 +56,25 @@ class World:
     def __init__(self, clock: Clock, settings: Settings) -> None:
         self.clock = clock
         self.settings = settings
+        self.started_at = clock.now()
+        self.requests = 0
         self.store = Store(clock)
         self.learning = Learning(clock, self.store, settings.learning_seconds)
         self.generator = Generator(clock, self.store, settings.rerun_seconds, settings.failing_users)
         correlated = settings.dialect == "correlated"
         self.slots = {service: Slot(clock, service, correlated=correlated) for service in SERVICES}
         self.windows = FixedWindows(clock)
+        self.configuration = Configuration.fresh(clock)
+        self.aggregator = Aggregator(
+            clock, self.store, self.configuration, settings.aggregation_seconds, settings.failing_users
+        )
+        self.grader = Grader(clock, self.store, settings.evaluation_seconds, settings.failing_users)
+        self.outcomes = Outcomes()
+        self.served = Served()
+        self.tool_calls = ToolCalls(clock)
+        self.stall = Stall()
+        self.braintrust: dict[str, Any] | None = None
+        """The connection, if there is one."""
         self._tokens: dict[str, float | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -33,5 +33,5 @@ async def box(clock: VirtualClock) -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def client(box: Sandbox, clock: VirtualClock) -> AsyncIterator[AsyncReflexioClient]:
-    async with AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client:
+    async with AsyncReflexioClient(url_endpoint=box.url, clock=clock, cache_ttl=0) as client:
         yield client

@@ -1,4 +1,4 @@
-"""Publishing, its learning, and reading back what was stored."""
+"""Publishing, its learning, and reading back what was published."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async.sandbox.answers import Reply, problem
+from reflexio_async.sandbox.config import arm_of
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.bodies import GetRequests, LearningStatusQuery, Publish
+    from reflexio_async.sandbox.bodies.publishing import LearningStatusQuery, Publish
+    from reflexio_async.sandbox.bodies.reading import AllInteractions, GetInteractions, GetRequests
     from reflexio_async.sandbox.calls import Call
-    from reflexio_async.sandbox.state import StoredRequest
+    from reflexio_async.sandbox.stored import StoredRequest, Turn
     from reflexio_async.sandbox.world import World
 
 _DEFAULT_SESSIONS = 30
@@ -18,6 +20,8 @@ _DEFAULT_SESSIONS = 30
 
 async def publish(world: World, call: Call, body: Publish) -> Reply:
     """Store once by request id; ``?wait_for_response=true`` waits for learning where it is under way."""
+    if (trouble := _misattributed(world, body)) is not None:
+        return Reply({"success": False, "message": trouble, "warnings": []})
     request = world.store.insert(body)
     if request is None:
         message = f"request_id '{body.request_id}' already exists"
@@ -42,6 +46,17 @@ async def publish(world: World, call: Call, body: Publish) -> Reply:
             "learning_reason": reason,
         }
     )
+
+
+def _misattributed(world: World, body: Publish) -> str | None:
+    if body.retrieval_experiment_id is None:
+        return None
+    experiment = world.configuration.experiment(body.retrieval_experiment_id)
+    if experiment is None:
+        return "retrieval experiment does not exist for this organization"
+    if body.retrieval_experiment_arm != arm_of(experiment, body.user_id):
+        return "retrieval experiment arm does not match the user assignment"
+    return None
 
 
 async def learning_status(world: World, _call: Call, query: LearningStatusQuery) -> Reply:
@@ -89,3 +104,21 @@ def _matches(request: StoredRequest, body: GetRequests) -> bool:
         and body.source in (None, request.source)
         and body.holds(request.created_at)
     )
+
+
+async def get_interactions(world: World, _call: Call, body: GetInteractions) -> Reply:
+    """One user's turns, newest first; of one second, in the order they came. ``top_k: null`` is all."""
+    turns = [turn for turn in world.store.turns(body.user_id) if body.holds(turn.created_at)]
+    turns.sort(key=lambda turn: -turn.created_at)
+    return _found(turns[: body.top_k])
+
+
+async def get_all_interactions(world: World, _call: Call, query: AllInteractions) -> Reply:
+    """Everybody's turns, newest first; a negative limit is none."""
+    turns = sorted(world.store.turns(), key=lambda turn: (-turn.created_at, -turn.interaction_id))
+    return _found(turns if query.limit < 0 else turns[: query.limit])
+
+
+def _found(turns: list[Turn]) -> Reply:
+    views = [turn.view() for turn in turns]
+    return Reply({"success": True, "interactions": views, "msg": f"Found {len(views)} interaction(s)"})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reflexio_async.sandbox.answers import Reply
+from reflexio_async.sandbox.answers import Reply, late
 from reflexio_async.sandbox.generation import NO_MATCH, Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from reflexio_async.sandbox.bodies import (
+    from reflexio_async.sandbox.bodies.generation import (
         CancelOperation,
         ManualPlaybooks,
         ManualProfiles,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from reflexio_async.sandbox.calls import Call
     from reflexio_async.sandbox.slots import Operation
-    from reflexio_async.sandbox.state import StoredRequest
+    from reflexio_async.sandbox.stored import StoredRequest
     from reflexio_async.sandbox.world import World
 
 _DEADLINE, _PATIENT_DEADLINE = 60.0, 600.0
@@ -158,12 +158,7 @@ async def _manual(
     await call.wait(_PATIENT_DEADLINE if call.waits else _DEADLINE, task)
     if not task.done():
         # The work goes on; its outcome is found by the mode in the request params.
-        late = {
-            "detail": "Request timeout",
-            "reason": "backstop_timeout",
-            "correlation_id": call.correlation_id,
-        }
-        return Reply(late, 504)
+        return late(call.correlation_id)
     return Reply(_manual_outcome(operation, job, generated, done))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from reflexio_async.sandbox.answers import Invalid, Reply, problem
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.bodies import Nothing
+    from reflexio_async.sandbox.bodies.common import Nothing
     from reflexio_async.sandbox.calls import Call
     from reflexio_async.sandbox.world import World
 
@@ -26,6 +27,43 @@ async def healthy(_world: World, _call: Call, _body: Nothing) -> Reply:
 async def alive(_world: World, _call: Call, _body: Nothing) -> Reply:
     """Running."""
     return Reply({"status": "alive"})
+
+
+async def process(world: World, _call: Call, _body: Nothing) -> Reply:
+    """The process itself."""
+    uptime = world.clock.now() - world.started_at
+    return Reply({"pid": os.getpid(), "uptime_sec": uptime, "request_count": world.requests, "rss_mb": None})
+
+
+async def evaluation_health(_world: World, _call: Call, _body: Nothing) -> Reply:
+    """The evaluation worker, which nothing ever goes through."""
+    reasons = ("already_evaluated", "no_requests", "not_yet_complete", "no_interactions", "no_data_models")
+    learning = {
+        "outcome_counts": dict[str, int](),
+        "invalid_ref_count": 0,
+        "failed_relevance_chunks": 0,
+        "failed_impact_chunks": 0,
+    }
+    return Reply(
+        {
+            "skip_counts": dict.fromkeys((*reasons, "cutover_not_found"), 0),
+            "producer_failures_24h": 0,
+            "last_tick_monotonic": None,
+            "retrieved_learning": learning,
+            "liveness": "red",
+        }
+    )
+
+
+async def stall_state(world: World, _call: Call, _body: Nothing) -> Reply:
+    """Whether learning has stalled."""
+    return Reply(world.stall.view())
+
+
+async def stall_notified(world: World, _call: Call, _body: Nothing) -> Reply:
+    """Somebody was told, if there is something to tell."""
+    world.stall.notified_in_cc = world.stall.stalled
+    return Reply({"notified_in_cc": world.stall.notified_in_cc})
 
 
 async def version(_world: World, _call: Call, _body: Nothing) -> Reply:

@@ -1,73 +1,13 @@
-"""Request bodies as the server declares them, which is laxer than the client's own models.
-
-The texts of the errors are the server's; a 422 shows them.
-"""
+"""What is published, and asking how far learning from it is."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from enum import Enum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    Field,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import BaseModel, Field, model_validator
 
 from reflexio_async.models.enums import CitationKind, RetrievedLearningKind, UserActionType
-
-
-def _not_blank(text: str) -> str:
-    if not (stripped := text.strip()):
-        message = "String must not be empty or whitespace-only"
-        raise ValueError(message)
-    return stripped
-
-
-NotBlank = Annotated[str, AfterValidator(_not_blank)]
-Source = (
-    Literal[""] | Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:-]{0,127}$", max_length=128)]
-)
-Positive = Annotated[int, Field(gt=0)]
-
-
-class StatusWord(Enum):
-    """The words of a status filter; ``"None"`` is accepted and matches nothing, current is null."""
-
-    NONE = "None"
-    ARCHIVED = "archived"
-    PENDING = "pending"
-    ARCHIVE_IN_PROGRESS = "archive_in_progress"
-    MERGED = "merged"
-    SUPERSEDED = "superseded"
-    EXPIRED = "expired"
-
-
-class TimeRange(BaseModel):
-    """A stretch of time, open at either end when None."""
-
-    start_time: datetime | None = None
-    end_time: datetime | None = None
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        # Comparing naive with aware raises TypeError here as it does in the server: a 500.
-        if self.start_time and self.end_time and self.end_time <= self.start_time:
-            message = "end_time must be after start_time"
-            raise ValueError(message)
-        return self
-
-    def holds(self, epoch_seconds: float) -> bool:
-        """Whether an instant is within."""
-        after = self.start_time is None or epoch_seconds >= int(self.start_time.timestamp())
-        return after and (self.end_time is None or epoch_seconds <= int(self.end_time.timestamp()))
-
-
-class Nothing(BaseModel):
-    """No body, or none that matters."""
+from reflexio_async.sandbox.bodies.common import NotBlank, Source
 
 
 class Interaction(BaseModel, extra="allow"):
@@ -142,6 +82,9 @@ class Publish(BaseModel, extra="allow"):
         if self.evaluation_only and self.force_extraction:
             message = "evaluation_only cannot be combined with force_extraction"
             raise ValueError(message)
+        if (self.retrieval_experiment_id is None) != (self.retrieval_experiment_arm is None):
+            message = "retrieval_experiment_id and retrieval_experiment_arm must be provided together"
+            raise ValueError(message)
         for index, turn in enumerate(self.interaction_data_list):
             if turn.user_action is not UserActionType.NONE and not turn.user_action_description.strip():
                 message = f"interaction_data_list[{index}] user_action requires a user_action_description"
@@ -175,109 +118,7 @@ def _unknown(place: str, given: BaseModel) -> list[str]:
     return [f"{place}: ignored unrecognised field(s) {unknown}"] if unknown else []
 
 
-class RerunProfiles(TimeRange):
-    """Start a profile rerun; no user means all of them."""
-
-    user_id: str | None = None
-    source: Source | None = None
-    extractor_names: list[str] | None = None
-
-
-class RerunPlaybooks(TimeRange):
-    """Start a playbook rerun of one agent version."""
-
-    agent_version: str = ""
-    source: Source | None = None
-    playbook_name: str | None = None
-
-    @model_validator(mode="after")
-    def _defaulted(self) -> Self:
-        self.agent_version = self.agent_version.strip() or "agent-v0"
-        return self
-
-
-class ManualProfiles(BaseModel):
-    """Extract current profiles now."""
-
-    user_id: str | None = None
-    source: Source | None = None
-    extractor_names: list[str] | None = None
-
-
-class ManualPlaybooks(BaseModel):
-    """Extract current playbooks now."""
-
-    agent_version: str = ""
-    source: Source | None = None
-    playbook_name: str | None = None
-
-    @model_validator(mode="after")
-    def _defaulted(self) -> Self:
-        self.agent_version = self.agent_version.strip() or "agent-v0"
-        return self
-
-
-class CancelOperation(BaseModel):
-    """No service means all."""
-
-    service_name: str | None = None
-
-
-class GetProfiles(TimeRange):
-    """Profiles of one user."""
-
-    user_id: NotBlank
-    top_k: Positive | None = 30
-    status_filter: list[StatusWord | None] | None = None
-    query: str | None = None
-    profile_id: str | None = None
-    source: Source | None = None
-
-
-class GetUserPlaybooks(TimeRange):
-    """User playbooks."""
-
-    user_id: str | None = None
-    user_playbook_id: Positive | None = None
-    agent_version: str | None = None
-    request_id: str | None = None
-    status_filter: list[StatusWord | None] | None = None
-    limit: Positive | None = 100
-
-
-class GetRequests(TimeRange):
-    """Stored requests by session."""
-
-    user_id: str | None = None
-    request_id: str | None = None
-    session_id: str | None = None
-    source: Source | None = None
-    top_k: Positive | None = 30
-    offset: Annotated[int, Field(ge=0)] | None = 0
-
-
-class UpgradeProfiles(BaseModel):
-    """Promote; every field here is accepted and ignored, as on servers up to 0.2.32."""
-
-    user_id: NotBlank | None = None
-    profile_ids: list[str] | None = None
-    only_affected_users: bool = False
-
-
-class UpgradeUserPlaybooks(BaseModel):
-    """Promote those of one agent version, or all."""
-
-    agent_version: str | None = None
-    archive_current: bool = True
-
-
 class LearningStatusQuery(BaseModel):
     """Names a request."""
 
     request_id: str
-
-
-class OperationStatusQuery(BaseModel):
-    """Names a service."""
-
-    service_name: str = "profile_generation"

@@ -1,0 +1,19 @@
+"""Provenance: where a learning came from."""
+
+from __future__ import annotations
+
+from reflexio_async.models.provenance import GetLearningProvenanceRequest, LearningProvenanceViewResponse
+from reflexio_async.routing.route import Route
+
+
+class ProvenanceAPI:
+    """Where learnings came from."""
+
+    get_learning_provenance = Route(
+        "POST",
+        "/api/get_learning_provenance",
+        GetLearningProvenanceRequest,
+        LearningProvenanceViewResponse,
+        repeatable=True,
+    )
+    """The turns and lessons that one profile or playbook came from."""

@@ -1,0 +1,1 @@
+"""What each route accepts, validated as the server validates it."""

@@ -1,0 +1,151 @@
+"""Routes: what a caller may send, how often, who answers, and which of them is meant."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from reflexio_async.sandbox.answers import Invalid
+from reflexio_async.sandbox.bodies.common import Nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from reflexio_async.sandbox.answers import Reply
+    from reflexio_async.sandbox.calls import Call
+    from reflexio_async.sandbox.world import World
+
+_Body = TypeVar("_Body", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row; ``read`` makes the handler's last argument out of the request, or raises ``Invalid``."""
+
+    method: str
+    path: str
+    read: Callable[[Call], Any]
+    answer: Callable[[World, Call, Any], Awaitable[Reply]]
+    per_minute: int | None = None
+
+
+class Table:
+    """Finds the route of a path, whose names stand for anything but a slash."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        self._literal: dict[str, dict[str, Route]] = {}
+        self._named: dict[str, tuple[re.Pattern[str], dict[str, Route]]] = {}
+        for route in self.routes:
+            if "{" not in route.path:
+                self._literal.setdefault(route.path, {})[route.method] = route
+                continue
+            pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path))
+            self._named.setdefault(route.path, (pattern, {}))[1][route.method] = route
+
+    def find(self, path: str) -> Found | None:
+        """By method, with what the names stand for."""
+        if (methods := self._literal.get(path)) is not None:
+            return Found(methods)
+        for pattern, methods in self._named.values():
+            if (match := pattern.fullmatch(path)) is not None:
+                return Found(methods, match.groupdict())
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The routes of one path."""
+
+    methods: Mapping[str, Route]
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def get(
+    path: str,
+    answer: Callable[[World, Call, _Body], Awaitable[Reply]],
+    query: type[_Body],
+    per_minute: int | None = None,
+) -> Route:
+    """Reads what is asked for in the query string."""
+    return Route(
+        "GET", path, lambda call: validated(query, dict(call.record.query), "query"), answer, per_minute
+    )
+
+
+def bare(
+    method: str,
+    path: str,
+    answer: Callable[[World, Call, Nothing], Awaitable[Reply]],
+    per_minute: int | None = None,
+) -> Route:
+    """Reads nothing."""
+    return Route(method, path, lambda _: Nothing(), answer, per_minute)
+
+
+def sent(
+    method: str,
+    path: str,
+    answer: Callable[[World, Call, _Body], Awaitable[Reply]],
+    body: type[_Body],
+    per_minute: int | None = None,
+) -> Route:
+    """Reads a JSON body."""
+    return Route(method, path, lambda call: validated(body, _json_of(call), "body"), answer, per_minute)
+
+
+def post(
+    path: str,
+    answer: Callable[[World, Call, _Body], Awaitable[Reply]],
+    body: type[_Body],
+    per_minute: int | None = None,
+) -> Route:
+    """Reads a JSON body."""
+    return sent("POST", path, answer, body, per_minute)
+
+
+def validated(model: type[_Body], given: Any, place: str) -> _Body:
+    """What was given as the route wants it, or ``Invalid``."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        if not isinstance(given, dict) and not error.errors()[0]["type"] == "dict_type":
+            raise Invalid([_not_an_object(given)]) from error
+        raise Invalid.of(error, place) from error
+
+
+def _json_of(call: Call) -> Any:
+    """The body as FastAPI reads it: JSON only when it is called so, else one piece of text."""
+    if not call.raw_body:
+        missing = {"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}
+        raise Invalid([missing])
+    kind = call.record.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        return call.raw_body.decode(errors="replace")
+    try:
+        return json.loads(call.raw_body)
+    except json.JSONDecodeError as error:
+        raise Invalid(
+            [
+                {
+                    "type": "json_invalid",
+                    "loc": ["body", error.pos],
+                    "msg": "JSON decode error",
+                    "input": {},
+                    "ctx": {"error": error.msg},
+                }
+            ]
+        ) from error
+
+
+def _not_an_object(given: Any) -> dict[str, Any]:
+    return {
+        "type": "model_attributes_type",
+        "loc": ["body"],
+        "msg": "Input should be a valid dictionary or object to extract fields from",
+        "input": given,
+    }

@@ -1,0 +1,22 @@
+"""Whether learning has stalled for want of money or a key, and whether somebody was told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(slots=True)
+class Stall:
+    """As the server shows it, nulls and all; times are ISO."""
+
+    stalled: bool = False
+    reason: Literal["billing_error", "auth_error"] | None = None
+    stalled_at: str | None = None
+    reset_estimate: str | None = None
+    notified_in_cc: bool = False
+    error_message: str | None = None
+
+    def view(self) -> dict[str, Any]:
+        """As the server shows it."""
+        return asdict(self)

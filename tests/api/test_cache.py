@@ -1,0 +1,300 @@
+"""get_profiles and get_agent_playbooks are kept for ten minutes, and dropped when this client writes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reflexio_async import (
+    APIConnectionError,
+    APIStatusError,
+    AsyncReflexioClient,
+    BackgroundCall,
+    InvalidRequest,
+)
+from reflexio_async.core import cache as cache_module
+from reflexio_async.core.background import Background
+from reflexio_async.core.cache import Cache
+from reflexio_async.sandbox import VirtualClock, faults
+from tests.scene import Scene, scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROFILES = "/api/get_profiles"
+PLAYBOOKS = "/api/get_agent_playbooks"
+
+
+def asked(play: Scene, path: str = PROFILES) -> int:
+    return play.box.count("POST", path)
+
+
+async def test_the_second_time_costs_no_request() -> None:
+    async with scene() as play:
+        first = await play.client.get_profiles(user_id="u")
+        again = await play.client.get_profiles({"user_id": "u"})
+        assert (asked(play), first == again) == (1, True)
+
+
+async def test_an_answer_is_the_callers_own() -> None:
+    async with scene() as play:
+        await play.client.add_user_profile([{"user_id": "u", "content": "likes tea"}])
+        first = await play.client.get_profiles(user_id="u")
+        first.user_profiles.clear()
+        (await play.client.get_profiles(user_id="u")).user_profiles[0].content = "changed"
+        (profile,) = (await play.client.get_profiles(user_id="u")).user_profiles
+        assert (profile.content, asked(play)) == ("likes tea", 1)
+
+
+async def test_after_ten_minutes_it_is_asked_again() -> None:
+    async with scene() as play:
+        await play.client.get_profiles(user_id="u")
+        await play.clock.sleep(599.0)
+        await play.client.get_profiles(user_id="u")
+        assert asked(play) == 1
+        await play.clock.sleep(1.0)
+        await play.client.get_profiles(user_id="u")
+        assert asked(play) == 2
+
+
+async def test_another_request_is_another_answer() -> None:
+    async with scene() as play:
+        await play.client.get_profiles(user_id="u")
+        await play.client.get_profiles(user_id="u", top_k=5)
+        await play.client.get_profiles(user_id="u", status_filter=[None])
+        await play.client.get_profiles(user_id="v")
+        assert asked(play) == 4
+
+
+async def test_force_refresh_asks_and_keeps_the_new_answer() -> None:
+    async with scene() as play:
+        client: Any = play.client
+        await client.get_profiles(user_id="u")
+        play.box.seed("u", "I like tea")
+        await play.client.with_options().rerun_profile_generation(user_id="u", wait_for_response=True)
+        for number, refresh in enumerate(
+            (
+                client.get_profiles(user_id="u", force_refresh=True),
+                client.get_profiles({"user_id": "u"}, force_refresh=True),
+                client.get_profiles({"user_id": "u"}, True),  # noqa: FBT003  # the official client's way
+                client.get_profiles({"user_id": "u", "force_refresh": True}),
+            ),
+            start=2,
+        ):
+            await refresh
+            assert asked(play) == number
+        await client.get_profiles(user_id="u")
+        assert asked(play) == 5
+        assert "force_refresh" not in play.box.requests[-1].body
+        with pytest.raises(InvalidRequest, match="force_refresh"):
+            await client.get_profiles(user_id="u", force_refresh="yes")
+
+
+async def test_the_same_at_the_same_time_is_one_request() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.delay(5.0), path=PROFILES, times=None)
+        await asyncio.gather(*(play.client.get_profiles(user_id="u") for _ in range(50)))
+        assert asked(play) == 1
+
+
+async def test_a_cancelled_caller_does_not_disturb_the_others() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.delay(5.0), path=PROFILES)
+        impatient = asyncio.ensure_future(play.client.get_profiles(user_id="u"))
+        patient = asyncio.ensure_future(play.client.get_profiles(user_id="u"))
+        await play.box.arrived("POST", PROFILES)
+        impatient.cancel()
+        assert (await patient).success
+        with pytest.raises(asyncio.CancelledError):
+            await impatient
+        assert asked(play) == 1
+
+
+async def test_when_the_last_caller_leaves_nothing_is_kept_waiting() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.delay(5.0), path=PROFILES)
+        alone = asyncio.ensure_future(play.client.get_profiles(user_id="u"))
+        await play.box.arrived("POST", PROFILES)
+        alone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await alone
+        assert (await play.client.get_profiles(user_id="u")).success
+        assert asked(play) == 2
+
+
+async def test_an_error_is_everybodys_and_is_not_kept() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.status(404, {"detail": "gone"}), path=PROFILES)
+        outcomes = await asyncio.gather(
+            *(play.client.get_profiles(user_id="u") for _ in range(3)), return_exceptions=True
+        )
+        assert [type(outcome).__name__ for outcome in outcomes] == ["NotFound"] * 3
+        assert (await play.client.get_profiles(user_id="u")).success
+        assert asked(play) == 2
+
+
+async def test_a_refusal_is_not_kept() -> None:
+    async with scene(client={"raise_on_refusal": False}) as play:
+        refusal: dict[str, Any] = {"success": False, "user_profiles": [], "msg": "no"}
+        play.box.faults.add(faults.status(200, refusal), path=PROFILES)
+        assert (await play.client.get_profiles(user_id="u")).success is False
+        assert (await play.client.get_profiles(user_id="u")).success is True
+
+
+async def test_it_can_be_switched_off() -> None:
+    async with scene(client={"cache_ttl": 0}) as play:
+        await play.client.get_profiles(user_id="u")
+        await play.client.get_profiles(user_id="u")
+        assert asked(play) == 2
+
+
+async def test_another_login_sees_its_own_profiles() -> None:
+    async with scene(logins={"ana@example.com": "a", "bob@example.com": "b"}) as play:
+        await play.client.login("ana@example.com", "a")
+        await play.client.get_profiles(user_id="u")
+        await play.client.login("bob@example.com", "b")
+        await play.client.get_profiles(user_id="u")
+        assert asked(play) == 2
+
+
+async def test_views_share_it() -> None:
+    async with scene() as play:
+        await play.client.get_profiles(user_id="u")
+        await play.client.with_options(timeout=5).get_profiles(user_id="u")
+        assert asked(play) == 1
+
+
+WRITES: dict[str, tuple[Callable[[AsyncReflexioClient], Any], bool, bool]] = {
+    # call → (what it does, whether profiles are dropped, whether agent playbooks are)
+    "publish": (
+        lambda client: client.publish_interaction(
+            user_id="u", session_id="s", interactions=[{"content": "x"}]
+        ),
+        True,
+        True,
+    ),
+    "publish_many": (
+        lambda client: client.publish_many(
+            [{"user_id": "u", "session_id": "s", "interactions": [{"content": "x"}]}]
+        ),
+        True,
+        True,
+    ),
+    "finalize": (lambda client: client.finalize_session("u", "s"), True, True),
+    "delete_profile": (lambda client: client.delete_profile("u", "p"), True, False),
+    "delete_profiles_by_ids": (lambda client: client.delete_profiles_by_ids(["p"]), True, False),
+    "delete_all_profiles": (lambda client: client.delete_all_profiles(), True, False),
+    "delete_agent_playbook": (lambda client: client.delete_agent_playbook(1), False, True),
+    "delete_agent_playbooks_by_ids": (
+        lambda client: client.delete_agent_playbooks_by_ids([1]),
+        False,
+        True,
+    ),
+    "delete_all_agent_playbooks": (lambda client: client.delete_all_agent_playbooks(), False, True),
+    "delete_all_playbooks": (lambda client: client.delete_all_playbooks(), True, True),
+    "delete_all_interactions": (lambda client: client.delete_all_interactions(), True, True),
+    "clear_user_data": (lambda client: client.clear_user_data("u"), True, True),
+    "delete_user_playbook": (lambda client: client.delete_user_playbook(1), False, False),
+    "delete_all_user_playbooks": (lambda client: client.delete_all_user_playbooks(), False, False),
+    "delete_session": (lambda client: client.delete_session("s"), False, False),
+    "add_user_profile": (
+        lambda client: client.add_user_profile([{"user_id": "u", "content": "x"}]),
+        False,
+        False,
+    ),
+    "upgrade_profiles": (lambda client: client.upgrade_profiles(), False, False),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_what_this_client_writes_drops_what_it_makes_stale(name: str) -> None:
+    write, profiles, playbooks = WRITES[name]
+    async with scene() as play:
+        await play.client.get_profiles(user_id="u")
+        await play.client.get_agent_playbooks()
+        answer = await write(play.client)
+        if isinstance(answer, BackgroundCall):
+            await answer
+        await play.client.get_profiles(user_id="u")
+        await play.client.get_agent_playbooks()
+        assert (asked(play) - 1, asked(play, PLAYBOOKS) - 1) == (int(profiles), int(playbooks))
+
+
+@pytest.mark.parametrize("name", ["update_agent_playbook", "update_agent_playbook_status"])
+async def test_an_update_drops_agent_playbooks(name: str) -> None:
+    async with scene() as play:
+        await play.client.add_agent_playbooks([{"agent_version": "v", "content": "x"}])
+        (before,) = (await play.client.get_agent_playbooks()).agent_playbooks
+        request = {"agent_playbook_id": before.agent_playbook_id, "playbook_status": "approved"}
+        await getattr(play.client, name)(request)
+        (after,) = (await play.client.get_agent_playbooks()).agent_playbooks
+        assert (before.playbook_status, after.playbook_status) == ("pending", "approved")
+
+
+async def test_a_refused_write_drops_nothing() -> None:
+    async with scene(client={"raise_on_refusal": False}) as play:
+        await play.client.get_profiles(user_id="u")
+        play.box.faults.add(faults.status(200, {"success": False}), path="/api/finalize_session")
+        await play.client.finalize_session("u", "s")
+        await play.client.get_profiles(user_id="u")
+        assert asked(play) == 1
+
+
+async def test_a_write_that_may_have_worked_drops_it() -> None:
+    async with scene() as play:
+        await play.client.get_profiles(user_id="u")
+        play.box.faults.add(faults.answer_lost(), path="/api/delete_all_profiles", times=None)
+        with pytest.raises((APIConnectionError, APIStatusError)):
+            await play.client.delete_all_profiles()
+        await play.client.get_profiles(user_id="u")
+        assert asked(play) == 2
+
+
+async def test_an_answer_older_than_a_write_is_not_kept() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.delay(5.0), path=PROFILES)
+        reading = asyncio.ensure_future(play.client.get_profiles(user_id="u"))
+        await play.box.arrived("POST", PROFILES)
+        await play.client.delete_all_profiles()
+        later = asyncio.ensure_future(play.client.get_profiles(user_id="u"))
+        await asyncio.gather(reading, later)
+        assert asked(play) == 2  # the later one did not join the earlier one
+        await play.client.get_profiles(user_id="u")
+        assert asked(play) == 2  # and it is the later one that was kept
+
+
+async def test_a_handle_drops_it_before_and_after() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.delay(5.0), path="/api/delete_profile")
+        await play.client.get_profiles(user_id="u")
+        handle = await play.client.delete_profile("u", "p")
+        await play.client.get_profiles(user_id="u")
+        assert asked(play) == 2
+        await handle
+        await play.client.get_profiles(user_id="u")
+        assert asked(play) == 3
+
+
+async def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "_MOST_ENTRIES", 2)
+    monkeypatch.setattr(cache_module, "_MOST_BYTES", 100)
+    cache = Cache(VirtualClock(), Background(), 600.0)
+
+    async def ask(key: str, size: int = 10) -> int:
+        loads = 0
+
+        async def load() -> tuple[bytes, bool]:
+            nonlocal loads
+            loads += 1
+            return b"x" * size, True
+
+        await cache.fetch(PROFILES, key, None, load)
+        return loads
+
+    assert [await ask(key) for key in "abab"] == [1, 1, 0, 0]
+    assert [await ask(key) for key in "cba"] == [1, 0, 1]  # a was not used for the longest time
+    assert [await ask("big", 101), await ask("big", 101)] == [1, 1]
+    assert [await ask("d", 95), await ask("a")] == [1, 1]
+    assert repr(cache) == "<Cache of 1 answers>"

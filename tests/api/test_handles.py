@@ -1,0 +1,124 @@
+"""Calls that are slow to answer: a handle, or the response with ``wait_for_response=True``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, assert_type
+
+import pytest
+
+from reflexio_async import AsyncReflexioClient, BackgroundCall, InvalidRequest, Job
+from reflexio_async.models.aggregation import PlaybookAggregationOperation, RunPlaybookAggregationResponse
+from reflexio_async.models.evaluation import RegenerateStatusResponse
+from reflexio_async.models.interactions import DeleteRequestResponse
+from reflexio_async.models.profiles import DeleteUserProfileResponse, GetProfilesViewResponse
+from reflexio_async.models.search import UnifiedSearchViewResponse
+from reflexio_async.sandbox import faults
+from tests.scene import scene
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DELETES: dict[str, tuple[tuple[Any, ...], Mapping[str, Any]]] = {
+    "delete_profile": (("u", "p"), {"user_id": "u", "profile_id": "p"}),
+    "delete_interaction": (("u", 1), {"user_id": "u", "interaction_id": 1}),
+    "delete_request": (("r",), {"request_id": "r"}),
+    "delete_session": (("s",), {"session_id": "s"}),
+    "delete_user_playbook": ((1,), {"user_playbook_id": 1}),
+    "delete_agent_playbook": ((1,), {"agent_playbook_id": 1}),
+}
+
+
+@pytest.mark.parametrize("name", DELETES)
+async def test_every_way_to_say_it(name: str) -> None:
+    by_position, fields = DELETES[name]
+    async with scene() as play:
+        delete: Any = getattr(play.client, name)
+        for handle in (
+            await delete(*by_position),
+            await delete(**fields),
+            await delete(dict(fields)),
+            await delete(**fields, wait_for_response=False),
+        ):
+            assert isinstance(handle, BackgroundCall)
+            assert (await handle).success
+        for answer in (
+            await delete(*by_position, wait_for_response=True),
+            await delete(**fields, wait_for_response=True),
+            await delete(fields, wait_for_response=True),
+            await delete(request={**fields, "wait_for_response": True}),
+        ):
+            assert answer.success
+        assert [record.body for record in play.box.requests] == [fields] * 8
+        with pytest.raises(InvalidRequest, match="wait_for_response"):
+            await delete(**fields, wait_for_response="yes")
+
+
+async def test_it_is_on_its_way_before_anybody_awaits_it() -> None:
+    async with scene() as play:
+        await play.client.delete_request("r")
+        await play.box.arrived("DELETE", "/api/delete_request")
+
+
+async def test_leaving_waits_for_it() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.delay(20.0), path="/api/delete_request")
+        await play.client.delete_request("r")
+        summary = await play.client.aclose()
+        assert summary.complete
+        assert play.box.count("DELETE", "/api/delete_request", 200) == 1
+
+
+async def test_an_error_nobody_awaits_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[str] = []
+    async with scene(client={"on_background_error": lambda event: heard.append(event.what)}) as play:
+        play.box.faults.add(faults.status(404, {"detail": "gone"}), path="/api/delete_request")
+        await play.client.delete_request("r")
+        await play.box.arrived("DELETE", "/api/delete_request")
+        await play.client.runtime.background.calls_finished()
+        await asyncio.sleep(0)
+    assert heard == ["delete_request"]
+    assert "delete_request failed in the background" in caplog.text
+
+
+async def test_aggregating_may_take_ten_minutes() -> None:
+    async with scene(aggregation_seconds=590.0) as play:
+        lesson = {"agent_version": "v", "content": "be kind", "request_id": "r"}
+        await play.client.add_user_playbook([lesson, lesson])
+        handle = await play.client.run_playbook_aggregation(agent_version="v")
+        assert "Processed 2 user playbooks" in (await handle).message
+        assert play.clock.now() == 590.0
+        assert play.box.requests[-1].query == {"wait_for_response": "true"}
+        waited = await play.client.run_playbook_aggregation({"agent_version": "v"}, wait_for_response=True)
+        assert waited.success
+
+
+async def typed(client: AsyncReflexioClient) -> None:
+    """Never run: what checkers make of the ways to call."""
+    assert_type(await client.delete_request("r"), BackgroundCall[DeleteRequestResponse])
+    assert_type(await client.delete_request(request_id="r"), BackgroundCall[DeleteRequestResponse])
+    assert_type(await client.delete_request("r", wait_for_response=True), DeleteRequestResponse)
+    assert_type(await client.delete_request({"request_id": "r"}), BackgroundCall[DeleteRequestResponse])
+    assert_type(
+        await client.delete_request({"request_id": "r"}, wait_for_response=True), DeleteRequestResponse
+    )
+    assert_type(await client.delete_profile("u", "p", wait_for_response=True), DeleteUserProfileResponse)
+    assert_type(
+        await client.run_playbook_aggregation(agent_version="v"),
+        BackgroundCall[RunPlaybookAggregationResponse],
+    )
+    assert_type(
+        await client.run_playbook_aggregation(agent_version="v", wait_for_response=True),
+        RunPlaybookAggregationResponse,
+    )
+    job = await client.submit_playbook_aggregation(agent_version="v")
+    assert_type(job, Job[PlaybookAggregationOperation])
+    assert_type(await job, PlaybookAggregationOperation)
+    assert_type(
+        await client.regenerate_evaluations(from_ts=0, to_ts=1, wait_for_response=True, poll_interval=1.0),
+        RegenerateStatusResponse,
+    )
+    assert_type(await client.get_profiles(user_id="u", force_refresh=True), GetProfilesViewResponse)
+    assert_type(await client.get_profiles({"user_id": "u"}, force_refresh=True), GetProfilesViewResponse)
+    assert_type(await client.for_session("s").search(query="x"), UnifiedSearchViewResponse)
+    assert_type((await client.get_config()).lineage_gc.enabled, bool)

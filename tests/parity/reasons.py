@@ -1,0 +1,53 @@
+"""Where this client differs on purpose, and why. What is not listed here fails the parity test."""
+
+from __future__ import annotations
+
+import re
+
+_WORDS = "the contract's words, beside any that a newer server may have"
+_BY_NAME = "keywords, or one request: a call of many options reads better, and the error says so"
+_MADE = "made by the client when it is left out, as the official client makes it"
+_FEEDBACK = "the same three words as today's PlaybookStatus"
+_NO_SCHEMA = "the contract does not describe the parameter"
+
+REASONS: dict[str, str] = {
+    # routes
+    r"POST /api/admin/cache/invalidate answer": "a plain dict, as the official client returns",
+    r"POST /api/evaluations/regenerate answer": "a Job, whose result is the last status",
+    r"GET /api/get_config answer": "the contract leaves open what set_config takes: a Config",
+    r"GET /meta/version answer": "the contract leaves it open; it is a ServerVersion",
+    r"GET /api/get_all_profiles query status_filter": "servers ignore any other word",
+    r"(legacy )?GET /api/get_operation_status query service_name": _WORDS,
+    r"legacy GET /api/get_all_profiles query \w+": _NO_SCHEMA,
+    # fields
+    r"AgentPlaybookSnapshot\.blocking_issue": "a plain mapping in answers",
+    r"InteractionView\.(retrieved_learnings|tools_used)": "plain mappings in answers",
+    r"CancelOperationRequest\.service_name": _WORDS,
+    r"(LearningStatusResponse|PlaybookAggregationOperation|RegenerateStatusResponse)\.status": _WORDS,
+    r"Config\.storage_config": "storage that this release does not know is kept and sent back",
+    r"MyConfigResponse\.storage_config": "typed, so that credentials are masked",
+    r"Config\.storage_config_test|StorageConfigTest": "numbers without names in the contract",
+    r"(Up|Down)gradeProfilesRequest\.only_affected_users": (
+        "True, as the official client sends: with False users without anything to move lose their profiles"
+    ),
+    r"\w+PendingToolCall\w*Request\.pending_tool_call_id": "travels in the path, by the route's template",
+    r"(legacy )?Status": '"None" is no status: current is None, JSON null; one list of words for both APIs',
+    r"SubmitPlaybookAggregationRequest\.request_id": "made by the client when it is left out: repeatable",
+    r"UserProfile\.(generated_from_request_id|last_modified_timestamp|profile_id)": _MADE,
+    r"(HTTPValidationError|ValidationError)(\.\w+)?": "errors are read by models/problems.py",
+    r"legacy Delete(Raw)?FeedbackRequest\.\w+": "ids start at 1",
+    r"legacy (FeedbackStatus|\w+\.feedback_status(_filter)?)": _FEEDBACK,
+    r"legacy OperationStatus": "one list of words for both APIs",
+    r"legacy PublishUserInteractionRequest\.interaction_data_list": "publishing nothing is a mistake",
+    r"legacy RerunProfileGenerationRequest\.source": "one row for both APIs",
+    # the official client
+    r"publish_interaction(_async)?\(agent_version\)": (
+        "by name; and the contract's default, where the official client sends agent-v0"
+    ),
+    r"(publish_interaction(_async)?|get_all_profiles)\(\w+\)": _BY_NAME,
+}
+
+
+def reason(what: str) -> str | None:
+    """Why ``what`` differs, or None when it must not."""
+    return next((why for pattern, why in REASONS.items() if re.fullmatch(pattern, what)), None)
