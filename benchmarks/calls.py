@@ -41,7 +41,7 @@ async def measure(url: str, *, rounds: int, calls: int) -> list[Pair]:
     timeout = aiohttp.ClientTimeout(total=300)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         for size in SIZES:
-            async with AsyncReflexioClient("key-1", f"{url}/{size}") as client:
+            async with AsyncReflexioClient("key-1", f"{url}/{size}", cache_ttl=0) as client:
 
                 async def ours(client: AsyncReflexioClient = client) -> GetProfilesViewResponse:
                     return await client.get_profiles(user_id="user-1", top_k=20)

@@ -77,7 +77,6 @@ async def plain_calls(c: AsyncReflexioClient) -> None:
     await c.get_profiles(user_id="u", usr="v")  # type: ignore[call-overload]
     await c.get_profiles("u")  # type: ignore[call-overload]
     await c.whoami(user_id="u")  # type: ignore[call-overload]
-    await c.cancel_operation(service_name="nope")  # type: ignore[call-overload]
 
 
 async def one_request(c: AsyncReflexioClient, given: Mapping[str, Any]) -> None:
