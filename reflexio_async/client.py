@@ -8,12 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from reflexio_async.api.batches import BatchesAPI
-from reflexio_async.api.identity import LOGIN, TOKEN, IdentityAPI, LoginForm
-from reflexio_async.api.interactions import InteractionsAPI
 from reflexio_async.api.late import LateAPI
-from reflexio_async.api.operations import OperationsAPI, StatusQuestions
-from reflexio_async.api.playbooks import PlaybooksAPI
-from reflexio_async.api.profiles import ProfilesAPI
 from reflexio_async.core.auth import Credentials
 from reflexio_async.core.background import Background
 from reflexio_async.core.cache import Cache
@@ -23,7 +18,6 @@ from reflexio_async.core.wire import build_request
 from reflexio_async.errors import InvalidRequest, NotFound
 from reflexio_async.jobs.desk import JobDesk
 from reflexio_async.jobs.kinds import LEARNING
-from reflexio_async.models.interactions import ByRequest, LearningStatusResponse
 from reflexio_async.pipeline import Pipeline
 from reflexio_async.routing.runtime import Runtime, ServerKnowledge
 from reflexio_async.settings import (
@@ -45,6 +39,7 @@ if TYPE_CHECKING:
     from reflexio_async.api.session_view import SessionView
     from reflexio_async.events import BackgroundErrorHook, RequestHook, RetryHook
     from reflexio_async.jobs.job import Job
+    from reflexio_async.models.interactions import LearningStatusResponse
 
 logger = logging.getLogger("reflexio_async")
 
@@ -62,15 +57,7 @@ class DrainSummary:
         return not self.unsent_starts and not self.unfinished_calls
 
 
-class AsyncReflexioClient(
-    InteractionsAPI,
-    ProfilesAPI,
-    PlaybooksAPI,
-    IdentityAPI,
-    OperationsAPI,
-    BatchesAPI,
-    LateAPI,
-):
+class AsyncReflexioClient(BatchesAPI, LateAPI):
     """The asyncio client of a Reflexio server.
 
     Use it as ``async with AsyncReflexioClient(…) as client``. Leaving the block sends queued starts and
@@ -138,6 +125,9 @@ class AsyncReflexioClient(
             on_retry=on_retry,
             on_background_error=on_background_error,
         )
+        # Models take long to load: importing the package loads none.
+        from reflexio_async.api.operations import StatusQuestions  # noqa: PLC0415
+
         clock = clock or SystemClock()
         background = Background(on_background_error)
         self._transport = Transport(settings, clock)
@@ -186,6 +176,8 @@ class AsyncReflexioClient(
             AuthenticationError: The server does not know this pair.
             NotFound: This server has no login; pass ``api_key`` instead.
         """
+        from reflexio_async.api.identity import LOGIN, TOKEN, LoginForm  # noqa: PLC0415  # as above
+
         form = build_request(LoginForm, {"username": email, "password": password})
 
         async def sign_in() -> Secret:
@@ -207,6 +199,8 @@ class AsyncReflexioClient(
 
         ``not_tracked`` counts as completed: nothing will be learnt, and nothing is left to wait for.
         """
+        from reflexio_async.models.interactions import ByRequest  # noqa: PLC0415  # as above
+
         request = build_request(ByRequest, {"request_id": request_id})
         return self._runtime.desk.follow(LEARNING, request.request_id, self._runtime.settings)
 
@@ -216,8 +210,7 @@ class AsyncReflexioClient(
         Raises:
             InvalidRequest: ``session_id`` is empty or not text.
         """
-        # Loaded when first used, as the rows it shows.
-        from reflexio_async.api.session_view import SessionView  # noqa: PLC0415
+        from reflexio_async.api.session_view import SessionView  # noqa: PLC0415  # as above
 
         if not isinstance(session_id, str) or not session_id.strip():
             message = f"for_session: session_id must be text, not {session_id!r:.40}"

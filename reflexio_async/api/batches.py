@@ -6,16 +6,11 @@ import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from reflexio_async.api.interactions import InteractionsAPI, publish_once
-from reflexio_async.api.playbooks import PlaybooksAPI
-from reflexio_async.api.profiles import ProfilesAPI
 from reflexio_async.batch.batch import Attempt, Batch, BatchProgress, Work
 from reflexio_async.core.wire import build_request, refusal_of
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.jobs.job import check_waiting
 from reflexio_async.jobs.status import JobState
-from reflexio_async.models.playbooks import UpgradeUserPlaybooksRequest
-from reflexio_async.models.profiles import UpgradeProfilesRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
@@ -77,6 +72,9 @@ class BatchesAPI:
         Raises:
             InvalidRequest: An id is empty, not text, or given twice; or an option is unusable.
         """
+        from reflexio_async.api.profiles import ProfilesAPI  # noqa: PLC0415  # models take long to load
+        from reflexio_async.models.profiles import UpgradeProfilesRequest  # noqa: PLC0415
+
         runtime = self.runtime
 
         async def promote() -> Any:
@@ -113,6 +111,9 @@ class BatchesAPI:
         fail_fast: bool = False,
     ) -> Batch[str, RerunPlaybookGenerationResponse]:
         """Rerun the playbooks of many agent versions; the options are those of ``rerun_profiles_many``."""
+        from reflexio_async.api.playbooks import PlaybooksAPI  # noqa: PLC0415  # models take long to load
+        from reflexio_async.models.playbooks import UpgradeUserPlaybooksRequest  # noqa: PLC0415
+
         runtime = self.runtime
 
         async def promote() -> Any:
@@ -151,6 +152,8 @@ class BatchesAPI:
         Raises:
             InvalidRequest: An item is unusable, or two share a ``request_id``.
         """
+        from reflexio_async.api.interactions import InteractionsAPI, publish_once  # noqa: PLC0415  # models take long to load
+
         runtime = self.runtime
         row = InteractionsAPI.publish_interaction
         clock = runtime.pipeline.clock

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from reflexio_async.api.evaluation import EvaluationAPI
     from reflexio_async.api.experiments import ExperimentsAPI
     from reflexio_async.api.feedback import FeedbackAPI
+    from reflexio_async.api.identity import IdentityAPI
+    from reflexio_async.api.interactions import InteractionsAPI
+    from reflexio_async.api.operations import OperationsAPI
     from reflexio_async.api.pending_tool_calls import PendingToolCallsAPI
+    from reflexio_async.api.playbooks import PlaybooksAPI
+    from reflexio_async.api.profiles import ProfilesAPI
     from reflexio_async.api.provenance import ProvenanceAPI
     from reflexio_async.api.search import SearchAPI
     from reflexio_async.api.sessions import SessionsAPI
@@ -28,6 +33,11 @@ if TYPE_CHECKING:
         EvaluationAPI,
         ExperimentsAPI,
         FeedbackAPI,
+        IdentityAPI,
+        InteractionsAPI,
+        OperationsAPI,
+        PlaybooksAPI,
+        ProfilesAPI,
         PendingToolCallsAPI,
         ProvenanceAPI,
         SearchAPI,
@@ -67,9 +77,31 @@ LATE: Final = {
         "update_feedback_status upgrade_raw_feedbacks downgrade_raw_feedbacks delete_feedback "
         "delete_raw_feedback delete_request_group"
     ),
+    "identity": (
+        "whoami health health_live health_ready healthz healthz_eval get_root get_version get_my_config "
+        "get_stall_state mark_stall_notified"
+    ),
+    "interactions": (
+        "publish_interaction publish_interaction_async get_learning_status get_requests "
+        "search_interactions get_interactions get_all_interactions delete_interaction delete_request "
+        "delete_requests_by_ids delete_all_interactions iter_requests"
+    ),
+    "operations": "get_operation_status cancel_operation clear_user_data",
     "pending_tool_calls": (
         "list_pending_tool_calls get_pending_tool_call resolve_pending_tool_call "
         "update_pending_tool_call_answer mark_pending_tool_call_not_applicable cancel_pending_tool_call"
+    ),
+    "playbooks": (
+        "rerun_playbook_generation manual_playbook_generation get_user_playbooks upgrade_user_playbooks "
+        "downgrade_user_playbooks search_user_playbooks add_user_playbook update_user_playbook "
+        "review_user_playbooks delete_user_playbook delete_user_playbooks_by_ids "
+        "delete_all_user_playbooks delete_all_playbooks"
+    ),
+    "profiles": (
+        "rerun_profile_generation manual_profile_generation search_user_profiles search_profiles "
+        "rerank_user_profiles get_profiles get_all_profiles add_user_profile update_user_profile "
+        "delete_profile delete_profiles_by_ids delete_all_profiles get_profile_change_log "
+        "get_profile_statistics storage_stats upgrade_profiles downgrade_profiles"
     ),
     "provenance": "get_learning_provenance",
     "search": "search search_async",

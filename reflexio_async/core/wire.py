@@ -23,8 +23,7 @@ from reflexio_async.errors import (
     ServerError,
     UnexpectedResponse,
 )
-from reflexio_async.models.base import Header, Query, ResponseModel
-from reflexio_async.models.problems import Problem
+from reflexio_async.models.marks import Header, Query
 
 Req = TypeVar("Req", bound=BaseModel)
 Res = TypeVar("Res")
@@ -237,18 +236,14 @@ def decode(
         raise refusal or _unexpected_body(endpoint, response, error) from None
 
 
-class _Refusal(ResponseModel):
-    success: Literal[False]
-    msg: str | None = None
-    message: str | None = None
-
-
 def _refusal_without_fields(
     endpoint: Endpoint, response: WireResponse, redact: Callable[[str], str]
 ) -> RequestRefused | None:
     """Some routes refuse without the fields that their answer otherwise must have."""
+    from reflexio_async.models.problems import Refusal  # noqa: PLC0415  # rarely needed, slow to load
+
     try:
-        return refusal_of(endpoint, _Refusal.model_validate_json(response.body, strict=True), redact)
+        return refusal_of(endpoint, Refusal.model_validate_json(response.body, strict=True), redact)
     except ValidationError:
         return None
 
@@ -306,6 +301,8 @@ def error_for(
 
 def _what_it_said(response: WireResponse) -> tuple[str, bool]:
     """The server's own words without echoed input, and whether a 503 says that nothing was admitted."""
+    from reflexio_async.models.problems import Problem  # noqa: PLC0415  # rarely needed, slow to load
+
     try:
         said = str(Problem.model_validate_json(response.body))
     except ValidationError:

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reflexio_async.jobs.status import JobState, JobStatus
 from reflexio_async.models.enums import AggregationStatus, LearningStatus, OperationStatus, RegenerationStatus
-from reflexio_async.models.operations import (
-    ManualPlaybookGenerationResponse,
-    ManualProfileGenerationResponse,
-    OperationStatusInfo,
-    RerunPlaybookGenerationResponse,
-    RerunProfileGenerationResponse,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +17,13 @@ if TYPE_CHECKING:
     from reflexio_async.models.evaluation import RegenerateStatusResponse
     from reflexio_async.models.feedback import RerunFeedbackGenerationResponse
     from reflexio_async.models.interactions import LearningStatusResponse
+    from reflexio_async.models.operations import (
+        ManualPlaybookGenerationResponse,
+        ManualProfileGenerationResponse,
+        OperationStatusInfo,
+        RerunPlaybookGenerationResponse,
+        RerunProfileGenerationResponse,
+    )
 
 T = TypeVar("T")
 
@@ -52,7 +53,8 @@ class SlotKind(JobKind, Generic[T]):
     """A generation that occupies the one slot of its service.
 
     ``count_field`` names the number in the answer that says the work is already done. ``mode`` is what
-    the server notes of manual generations, whose call answers only when they are done.
+    the server notes of manual generations, whose call answers only when they are done. ``answer`` is
+    the file and the name of the model of the answer, loaded when the first job has ended.
     """
 
     service: str
@@ -60,7 +62,7 @@ class SlotKind(JobKind, Generic[T]):
     echoed: tuple[str, ...]
     count_field: str
     mode: str | None
-    result: Callable[[OperationStatusInfo], T]
+    answer: tuple[str, str]
 
     def params(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The part of a request that the server echoes in the status."""
@@ -71,6 +73,17 @@ class SlotKind(JobKind, Generic[T]):
         if self.mode is not None or getattr(answer, self.count_field) is not None:
             return Dialect.SYNCHRONOUS
         return Dialect.UNCORRELATED if answer.operation_id == self.constant_id else Dialect.CORRELATED
+
+    def result(self, info: OperationStatusInfo) -> T:
+        """What the call would have answered, had it waited for the operation ``info``."""
+        module, name = self.answer
+        model = getattr(import_module(f"reflexio_async.models.{module}"), name)
+        values: dict[str, Any] = {self.count_field: info.stats.get("total_generated")}
+        if self.mode is None:
+            values["operation_id"] = info.operation_id or self.constant_id
+        words = self.service.replace("_", " ").capitalize()
+        result: T = model(success=True, msg=f"{words} completed", **values)
+        return result
 
     def asked_for(self, params: Mapping[str, Any], info: OperationStatusInfo) -> bool:
         """Whether ``info`` shows an operation with our parameters (an absent one and null are equal)."""
@@ -92,53 +105,9 @@ class SingleKind(JobKind, Generic[T]):
     cancellable: bool = False
 
 
-def _rerun_profiles_result(info: OperationStatusInfo) -> RerunProfileGenerationResponse:
-    return RerunProfileGenerationResponse(
-        success=True,
-        msg="Profile generation completed",
-        operation_id=info.operation_id or PROFILE_RERUN.constant_id,
-        profiles_generated=info.stats.get("total_generated"),
-    )
-
-
-def _rerun_playbooks_result(info: OperationStatusInfo) -> RerunPlaybookGenerationResponse:
-    return RerunPlaybookGenerationResponse(
-        success=True,
-        msg="Playbook generation completed",
-        operation_id=info.operation_id or PLAYBOOK_RERUN.constant_id,
-        playbooks_generated=info.stats.get("total_generated"),
-    )
-
-
-def _manual_profiles_result(info: OperationStatusInfo) -> ManualProfileGenerationResponse:
-    return ManualProfileGenerationResponse(
-        success=True, msg="Profile generation completed", profiles_generated=info.stats.get("total_generated")
-    )
-
-
-def _manual_playbooks_result(info: OperationStatusInfo) -> ManualPlaybookGenerationResponse:
-    return ManualPlaybookGenerationResponse(
-        success=True,
-        msg="Playbook generation completed",
-        playbooks_generated=info.stats.get("total_generated"),
-    )
-
-
-def _rerun_feedback_result(info: OperationStatusInfo) -> RerunFeedbackGenerationResponse:
-    # Loaded when a January server is spoken to, and only then.
-    from reflexio_async.models.feedback import RerunFeedbackGenerationResponse  # noqa: PLC0415
-
-    return RerunFeedbackGenerationResponse(
-        success=True,
-        msg="Feedback generation completed",
-        operation_id=info.operation_id or FEEDBACK_RERUN.constant_id,
-        feedbacks_generated=info.stats.get("total_generated"),
-    )
-
-
 _RERUN_SECONDS = {"interval": 1.0, "timeout": 600.0}
 
-PROFILE_RERUN = SlotKind(
+PROFILE_RERUN: SlotKind[RerunProfileGenerationResponse] = SlotKind(
     name="profile_rerun",
     **_RERUN_SECONDS,
     service="profile_generation",
@@ -146,9 +115,9 @@ PROFILE_RERUN = SlotKind(
     echoed=("user_id", "source"),
     count_field="profiles_generated",
     mode=None,
-    result=_rerun_profiles_result,
+    answer=("operations", "RerunProfileGenerationResponse"),
 )
-PLAYBOOK_RERUN = SlotKind(
+PLAYBOOK_RERUN: SlotKind[RerunPlaybookGenerationResponse] = SlotKind(
     name="playbook_rerun",
     **_RERUN_SECONDS,
     service="playbook_generation",
@@ -156,9 +125,9 @@ PLAYBOOK_RERUN = SlotKind(
     echoed=("agent_version",),
     count_field="playbooks_generated",
     mode=None,
-    result=_rerun_playbooks_result,
+    answer=("operations", "RerunPlaybookGenerationResponse"),
 )
-FEEDBACK_RERUN = SlotKind(
+FEEDBACK_RERUN: SlotKind[RerunFeedbackGenerationResponse] = SlotKind(
     name="feedback_rerun",
     **_RERUN_SECONDS,
     service="feedback_generation",
@@ -166,9 +135,9 @@ FEEDBACK_RERUN = SlotKind(
     echoed=("agent_version",),
     count_field="feedbacks_generated",
     mode=None,
-    result=_rerun_feedback_result,
+    answer=("feedback", "RerunFeedbackGenerationResponse"),
 )
-MANUAL_PROFILES = SlotKind(
+MANUAL_PROFILES: SlotKind[ManualProfileGenerationResponse] = SlotKind(
     name="manual_profiles",
     **_RERUN_SECONDS,
     service="profile_generation",
@@ -176,9 +145,9 @@ MANUAL_PROFILES = SlotKind(
     echoed=("user_id", "source"),
     count_field="profiles_generated",
     mode="manual_regular",
-    result=_manual_profiles_result,
+    answer=("operations", "ManualProfileGenerationResponse"),
 )
-MANUAL_PLAYBOOKS = SlotKind(
+MANUAL_PLAYBOOKS: SlotKind[ManualPlaybookGenerationResponse] = SlotKind(
     name="manual_playbooks",
     **_RERUN_SECONDS,
     service="playbook_generation",
@@ -186,7 +155,7 @@ MANUAL_PLAYBOOKS = SlotKind(
     echoed=(),
     count_field="playbooks_generated",
     mode="manual_regular",
-    result=_manual_playbooks_result,
+    answer=("operations", "ManualPlaybookGenerationResponse"),
 )
 SLOT_KINDS: Mapping[str, SlotKind[Any]] = {
     kind.name: kind

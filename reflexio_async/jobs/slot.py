@@ -12,7 +12,7 @@ from reflexio_async.jobs.token import Token
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from reflexio_async.jobs.kinds import SlotKind
     from reflexio_async.jobs.record import Feed, Waiting
@@ -40,7 +40,7 @@ class SlotRecord(Record[Any]):
         lane: Feed,
         waiting: Waiting,
         *,
-        params: Mapping[str, Any],
+        params: dict[str, Any],
         send: Callable[[], Awaitable[Any]] | None = None,
         quota: Quota | None = None,
     ) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import to_json
+from pydantic import TypeAdapter
 
 from reflexio_async.errors import InvalidRequest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _VERSION = 1
 
@@ -27,35 +24,23 @@ class Token:
     kind: str
     url: str
     id: str
-    params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    params: dict[str, Any] = field(default_factory=dict[str, Any])
     not_before: int | None = None
 
     def to_text(self) -> str:
         """The token as the user keeps it."""
-        return to_json({"v": _VERSION, **asdict(self)}).decode()
+        return json.dumps({"v": _VERSION, **asdict(self)}, separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str) -> Token:
         """The token in ``text``, or an InvalidRequest."""
         try:
-            written = _Written.model_validate_json(text, strict=True)
-        except ValidationError as error:
-            if any(fault["loc"] == ("v",) and fault["type"] != "missing" for fault in error.errors()):
-                message = f"token: written by another release than this one, which knows version {_VERSION}"
-            else:
-                message = "token: not a job token; pass the text of job.token"
-            raise InvalidRequest(message) from None
-        return cls(written.kind, written.url, written.id, written.params, written.not_before)
-
-
-class _Written(BaseModel):
-    """The token as text; a job keeps the smaller ``Token``, for there may be very many."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
-
-    v: Literal[1]
-    kind: str
-    url: str
-    id: str
-    params: dict[str, Any] = {}
-    not_before: int | None = None
+            content = json.loads(text)
+            version = content.pop("v")
+            if version == _VERSION:
+                return TypeAdapter(cls).validate_json(json.dumps(content), strict=True)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            message = "token: not a job token; pass the text of job.token"
+        else:
+            message = f"token: written by another release than this one, which knows version {_VERSION}"
+        raise InvalidRequest(message)

@@ -13,6 +13,7 @@ from reflexio_async.models.base import (
     ResponseModel,
     RetrievalExperimentAssignment,
     SourceName,
+    TimeRange,
     UtcDatetime,
     epoch_now,
     given,
@@ -93,7 +94,7 @@ class UpdatePlaybookStatusResponse(ResponseModel):
     msg: str | None = None
 
 
-class SearchAgentPlaybookRequest(RequestModel):
+class SearchAgentPlaybookRequest(TimeRange):
     """Lessons for the agent, nearest in meaning to ``query``."""
 
     agent_version: str | None = None
@@ -143,7 +144,7 @@ class SearchAgentPlaybooksViewResponse(ResponseModel):
     msg: str | None = None
 
 
-class GetAgentPlaybooksRequest(RequestModel):
+class GetAgentPlaybooksRequest(TimeRange):
     """Lessons for the agent."""
 
     agent_playbook_id: AtLeastOne | None = None

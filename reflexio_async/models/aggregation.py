@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from reflexio_async.models.base import NotBlank, Query, RequestModel, ResponseModel
+from reflexio_async.models.base import NotBlank, RequestModel, ResponseModel
 from reflexio_async.models.enums import AggregationStatus, PlaybookStatus
+from reflexio_async.models.marks import Query
 from reflexio_async.models.operations import Starting, Waiting
 
 

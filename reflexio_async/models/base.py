@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +17,7 @@ from pydantic import (
     SecretStr,
     SerializationInfo,
     StringConstraints,
+    model_validator,
 )
 
 
@@ -46,19 +46,20 @@ class RetrievalExperimentAssignment(ResponseModel):
     arm: str
 
 
+class TimeRange(RequestModel):
+    """What requests with a ``start_time`` and an ``end_time`` share."""
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        start, end = getattr(self, "start_time", None), getattr(self, "end_time", None)
+        if start is not None and end is not None and end <= start:
+            message = "end_time must be after start_time"
+            raise ValueError(message)
+        return self
+
+
 class Empty(RequestModel):
     """The request of a call that takes nothing."""
-
-
-class Query:
-    """Marks a request field that travels in the query string."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """Marks a request field that travels as the header ``name``."""
-
-    name: str
 
 
 def epoch_now() -> int:

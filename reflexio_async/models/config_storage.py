@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from reflexio_async.models.base import REVEAL, Secret
 
@@ -40,16 +41,12 @@ class ConfigPart(BaseModel):
 class StorageConfigSQLite(ConfigPart):
     """SQLite."""
 
-    model_config = ConfigDict(extra="forbid")
-
     db_path: str | None = None
     type: Literal["sqlite"] = "sqlite"
 
 
 class StorageConfigSupabase(ConfigPart):
     """Supabase."""
-
-    model_config = ConfigDict(extra="forbid")
 
     url: str
     key: Secret
@@ -62,8 +59,6 @@ class StorageConfigSupabase(ConfigPart):
 
 class StorageConfigPostgres(ConfigPart):
     """PostgreSQL."""
-
-    model_config = ConfigDict(extra="forbid")
 
     db_url: Secret
     pool_acquire_timeout: Annotated[float, Field(gt=0)] = 30.0
@@ -90,13 +85,27 @@ class UnknownStorage(ConfigPart):
         return [(name, "***") for name in self.model_extra or {}]
 
 
+def _kind_of_storage(value: Any) -> str:
+    """Which of the kinds below ``value``, a model or what was read, belongs to."""
+    fields = dict[str, Any](value)
+    if "managed_by" in fields:
+        return "managed"
+    # SQLite needs no fields at all, so that servers leave its type out.
+    kind = fields.get("type") or ("sqlite" if set(fields) <= {"db_path"} else "unknown")
+    return str(kind) if kind in ("sqlite", "supabase", "postgres") else "unknown"
+
+
+def _tag(value: Any) -> str | None:
+    return _kind_of_storage(value) if isinstance(value, Mapping | ConfigPart) else None
+
+
 StorageConfig: TypeAlias = Annotated[
-    StorageConfigSQLite
-    | StorageConfigSupabase
-    | StorageConfigPostgres
-    | StorageConfigManagedSupabase
-    | UnknownStorage,
-    Field(union_mode="left_to_right"),
+    Annotated[StorageConfigSQLite, Tag("sqlite")]
+    | Annotated[StorageConfigSupabase, Tag("supabase")]
+    | Annotated[StorageConfigPostgres, Tag("postgres")]
+    | Annotated[StorageConfigManagedSupabase, Tag("managed")]
+    | Annotated[UnknownStorage, Tag("unknown")],
+    Discriminator(_tag, custom_error_type="storage", custom_error_message="must be a mapping"),
 ]
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from reflexio_async.models.base import (
     AtLeastOne,
     NotBlank,
-    Query,
     RequestModel,
     ResponseModel,
+    TimeRange,
     UtcDatetime,
 )
 from reflexio_async.models.enums import (
@@ -22,10 +22,11 @@ from reflexio_async.models.enums import (
     RegularVsShadow,
     RetrievedLearningKind,
 )
+from reflexio_async.models.marks import Query
 from reflexio_async.models.operations import Starting, Waiting
 
 
-class GetAgentSuccessEvaluationResultsRequest(RequestModel):
+class GetAgentSuccessEvaluationResultsRequest(TimeRange):
     """Judgements of whether sessions went well."""
 
     agent_version: str | None = None
@@ -61,7 +62,7 @@ class GetEvaluationResultsViewResponse(ResponseModel):
     msg: str | None = None
 
 
-class GetRetrievedLearningEvaluationResultsRequest(RequestModel):
+class GetRetrievedLearningEvaluationResultsRequest(TimeRange):
     """Judgements of whether retrieved learnings helped."""
 
     end_time: UtcDatetime | None = None
@@ -116,6 +117,13 @@ class RegenerateRequest(RequestModel):
     from_ts: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
     to_ts: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
     evaluation_name: str | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.from_ts >= self.to_ts:
+            message = "from_ts must be before to_ts"
+            raise ValueError(message)
+        return self
 
 
 class RegenerateStartResponse(ResponseModel):
@@ -191,6 +199,13 @@ class GetEvaluationOverviewRequest(RequestModel):
             BeforeValidator(EvaluationSourceSetRequest.model_validate),
         ]
     ] = ()
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.from_ts > self.to_ts:
+            message = "from_ts must not be after to_ts"
+            raise ValueError(message)
+        return self
 
 
 class ShadowComparisonOutput(ResponseModel):

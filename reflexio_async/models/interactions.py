@@ -11,10 +11,10 @@ from reflexio_async.models.base import (
     AtLeastOne,
     JsonObject,
     NotBlank,
-    Query,
     RequestModel,
     ResponseModel,
     SourceName,
+    TimeRange,
     UtcDatetime,
     epoch_now,
 )
@@ -25,6 +25,7 @@ from reflexio_async.models.enums import (
     SearchMode,
     UserActionType,
 )
+from reflexio_async.models.marks import Query
 
 
 class ToolUsed(RequestModel):
@@ -126,6 +127,13 @@ class PublishFields(RequestModel):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _experiment_is_named_whole(self) -> Self:
+        if (self.retrieval_experiment_id is None) != (self.retrieval_experiment_arm is None):
+            message = "retrieval_experiment_id and retrieval_experiment_arm go together"
+            raise ValueError(message)
+        return self
+
 
 class PublishUserInteractionRequest(PublishFields):
     """Turns of one session of one user, stored together under one ``request_id``."""
@@ -169,7 +177,7 @@ class LearningStatusResponse(ResponseModel):
     reason: str | None = None
 
 
-class GetRequestsRequest(RequestModel):
+class GetRequestsRequest(TimeRange):
     """Stored requests, by session; ``top_k`` counts sessions."""
 
     user_id: str | None = None
@@ -237,7 +245,7 @@ class GetRequestsViewResponse(ResponseModel):
     msg: str | None = None
 
 
-class SearchInteractionRequest(RequestModel):
+class SearchInteractionRequest(TimeRange):
     """Turns of one user that match ``query``; without one nothing is found."""
 
     user_id: NotBlank
@@ -261,7 +269,7 @@ class SearchInteractionsViewResponse(ResponseModel):
     msg: str | None = None
 
 
-class GetInteractionsRequest(RequestModel):
+class GetInteractionsRequest(TimeRange):
     """Turns of one user."""
 
     user_id: NotBlank

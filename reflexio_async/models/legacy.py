@@ -7,15 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from reflexio_async.models.base import (
-    NotBlank,
-    Query,
-    RequestModel,
-    ResponseModel,
-    UtcDatetime,
-    epoch_now,
-)
+from reflexio_async.models.base import NotBlank, RequestModel, ResponseModel, UtcDatetime, epoch_now
 from reflexio_async.models.enums import ProfileTimeToLive, Status, UserActionType
+from reflexio_async.models.marks import Query
 
 
 class InteractionData(RequestModel):

@@ -8,13 +8,14 @@ from pydantic import Field
 
 from reflexio_async.models.base import (
     NotBlank,
-    Query,
     RequestModel,
     ResponseModel,
     SourceName,
+    TimeRange,
     UtcDatetime,
 )
 from reflexio_async.models.enums import OperationStatus
+from reflexio_async.models.marks import Query
 
 ServiceName = Literal["profile_generation", "playbook_generation"]
 
@@ -33,7 +34,7 @@ class Waiting(RequestModel):
     wait_timeout: float | None = Field(default=None, exclude=True, description="Seconds.")
 
 
-class RerunProfileGenerationRequest(RequestModel):
+class RerunProfileGenerationRequest(TimeRange):
     """Regenerate the profiles of one user, or of all users when ``user_id`` is absent."""
 
     user_id: NotBlank | None = None
@@ -51,7 +52,7 @@ class RerunProfileGenerationWait(RerunProfileGenerationRequest, Waiting):
     """``RerunProfileGenerationRequest``, waiting."""
 
 
-class RerunPlaybookGenerationRequest(RequestModel):
+class RerunPlaybookGenerationRequest(TimeRange):
     """Regenerate the playbooks that one agent version learns from all its users."""
 
     agent_version: NotBlank = "agent-v0"

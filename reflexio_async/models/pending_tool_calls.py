@@ -8,17 +8,9 @@ from typing import Annotated, Any, cast
 
 from pydantic import Field, model_validator
 
-from reflexio_async.models.base import (
-    AtLeastOne,
-    Header,
-    JsonObject,
-    NotBlank,
-    Query,
-    RequestModel,
-    ResponseModel,
-    given,
-)
+from reflexio_async.models.base import AtLeastOne, JsonObject, NotBlank, RequestModel, ResponseModel, given
 from reflexio_async.models.enums import PendingToolCallStatus
+from reflexio_async.models.marks import Header, Query
 
 
 class PendingToolCallResponse(ResponseModel):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from reflexio_async.models.base import (
     AtLeastOne,
@@ -13,6 +13,7 @@ from reflexio_async.models.base import (
     ResponseModel,
     RetrievalExperimentAssignment,
     SourceName,
+    TimeRange,
     UtcDatetime,
     epoch_now,
     given,
@@ -20,7 +21,7 @@ from reflexio_async.models.base import (
 from reflexio_async.models.enums import BlockingIssueKind, SearchMode, Status
 
 
-class GetUserPlaybooksRequest(RequestModel):
+class GetUserPlaybooksRequest(TimeRange):
     """Lessons drawn from single users' interactions."""
 
     user_id: str | None = None
@@ -120,6 +121,13 @@ class UserPlaybook(RequestModel):
     user_id: str | None = None
     user_playbook_id: int = 0
 
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.content and not self.trigger:
+            message = "content or trigger must be given"
+            raise ValueError(message)
+        return self
+
 
 class AddUserPlaybookRequest(RequestModel):
     """Lessons to store as they are."""
@@ -155,7 +163,7 @@ class UpdateUserPlaybookResponse(ResponseModel):
     msg: str | None = None
 
 
-class SearchUserPlaybookRequest(RequestModel):
+class SearchUserPlaybookRequest(TimeRange):
     """Lessons from users' interactions, nearest in meaning to ``query``."""
 
     agent_version: str | None = None
@@ -188,7 +196,7 @@ class SearchUserPlaybooksViewResponse(ResponseModel):
     msg: str | None = None
 
 
-class ReviewUserPlaybooksRequest(RequestModel):
+class ReviewUserPlaybooksRequest(TimeRange):
     """Have lessons of a span of time judged against what was said."""
 
     start_time: UtcDatetime

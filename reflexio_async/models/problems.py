@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -47,3 +49,13 @@ class Problem(BaseModel):
         detail = self.detail
         said = "; ".join(map(str, detail)) if isinstance(detail, list) else str(detail or "")
         return said or self.error or self.message or ""
+
+
+class Refusal(BaseModel):
+    """A refusal without the fields that the answer otherwise has."""
+
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True, defer_build=True)
+
+    success: Literal[False]
+    msg: str | None = None
+    message: str | None = None

@@ -12,17 +12,19 @@ from reflexio_async.models.base import (
     AtLeastOne,
     JsonObject,
     NotBlank,
-    Query,
     RequestModel,
     ResponseModel,
     RetrievalExperimentAssignment,
     SourceName,
+    TimeRange,
     UtcDatetime,
+    given,
 )
 from reflexio_async.models.enums import ProfileTimeToLive, SearchMode, Status
+from reflexio_async.models.marks import Query
 
 
-class GetUserProfilesRequest(RequestModel):
+class GetUserProfilesRequest(TimeRange):
     """Profiles of one user, newest first."""
 
     user_id: NotBlank
@@ -93,7 +95,7 @@ class UpgradeProfilesResponse(ResponseModel):
     profiles_deleted: int = 0
 
 
-class SearchUserProfileRequest(RequestModel):
+class SearchUserProfileRequest(TimeRange):
     """Profiles of one user, nearest in meaning to ``query``."""
 
     user_id: NotBlank
@@ -310,18 +312,16 @@ def delete_profile(
     user_id: str, profile_id: str = "", search_query: str = "", *, wait_for_response: Literal[False] = False
 ) -> DeleteUserProfileRequest:
     """The profile to delete, with a handle."""
-    return DeleteUserProfileRequest(
-        user_id=user_id, profile_id=profile_id, search_query=search_query, wait_for_response=wait_for_response
-    )
+    fields = {"user_id": user_id, "profile_id": profile_id or None, "search_query": search_query or None}
+    return DeleteUserProfileRequest.model_validate({**given(fields), "wait_for_response": wait_for_response})
 
 
 def delete_profile_waiting(
     user_id: str, profile_id: str = "", search_query: str = "", *, wait_for_response: Literal[True]
 ) -> DeleteUserProfileRequest:
     """The profile to delete, waiting."""
-    return DeleteUserProfileRequest(
-        user_id=user_id, profile_id=profile_id, search_query=search_query, wait_for_response=wait_for_response
-    )
+    fields = {"user_id": user_id, "profile_id": profile_id or None, "search_query": search_query or None}
+    return DeleteUserProfileRequest.model_validate({**given(fields), "wait_for_response": wait_for_response})
 
 
 def add_user_profile(user_profiles: Sequence[UserProfile | Mapping[str, Any]]) -> AddUserProfileRequest:

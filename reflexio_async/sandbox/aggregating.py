@@ -136,7 +136,7 @@ class Aggregator:
                 operation.result = self.aggregate(operation.agent_version)
                 operation.status, operation.error = "succeeded", None
                 operation.completed_at = self._tick(operation)
-            elif operation.attempts == MOST_ATTEMPTS:
+            elif operation.attempts >= MOST_ATTEMPTS:
                 operation.status, operation.error = "failed", "attempts_exhausted"
                 operation.completed_at = self._tick(operation)
             else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from reflexio_async.sandbox.answers import Invalid, Refused, Reply, internal_error, problem
 from reflexio_async.sandbox.calls import Closing
+from reflexio_async.sandbox.legacy_routes import LEGACY
 from reflexio_async.sandbox.routes import MODERN, OPEN_PATHS, UNWATCHED_PATHS
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ async def answer(world: World, call: Call) -> Reply:
     if (refusal := _refused(world, call)) is not None:
         return refusal
     try:
-        return await _served(world, call, _routed(MODERN, call))
+        return await _served(world, call, _routed(LEGACY if world.settings.legacy else MODERN, call))
     except Refused as refused:
         return refused.reply
     except Invalid as invalid:
@@ -55,9 +56,13 @@ def _within_quota(world: World, call: Call, route: Route) -> bool:
     return world.windows.admits(call.client, call.record.path, route.per_minute)
 
 
+def _open(method: str, path: str) -> bool:
+    return method == "OPTIONS" or path == "/token" or (method in {"GET", "HEAD"} and path in OPEN_PATHS)
+
+
 def _refused(world: World, call: Call) -> Reply | None:
     path, headers = call.record.path, call.record.headers
-    if path not in OPEN_PATHS:
+    if not _open(call.record.method, path):
         scheme, _, bearer = headers.get("Authorization", "").partition(" ")
         welcome = (
             scheme.lower() == "bearer" and world.accepts(bearer)

@@ -35,15 +35,15 @@ from reflexio_async.sandbox.handlers import system as on_system
 from reflexio_async.sandbox.handlers import tool_calls as on_tool_calls
 from reflexio_async.sandbox.routing import Route, Table, bare, get, post, sent
 
-_HEALTH = ("/health", "/health/live", "/health/ready", "/healthz", "/healthz/eval")
+_HEALTH = ("/health", "/health/live", "/health/ready", "/healthz")
 
-OPEN_PATHS: Final = frozenset({"/", *_HEALTH, "/meta/version", "/token"})
-"""Need no credential."""
+OPEN_PATHS: Final = frozenset({"/", *_HEALTH, "/healthz/eval", "/meta/version"})
+"""Need no credential to be read."""
 
 UNWATCHED_PATHS: Final = frozenset({"/", *_HEALTH})
 """Answer whatever the User-Agent."""
 
-PROBES: Final = (
+_PROBES = (
     bare("GET", "/", on_system.root),
     bare("GET", "/health", on_system.healthy),
     bare("GET", "/health/live", on_system.alive),
@@ -51,8 +51,6 @@ PROBES: Final = (
     Route("POST", "/token", lambda _: None, on_system.token, 5),
     bare("GET", "/api/whoami", on_system.whoami),
 )
-"""What servers of every age have."""
-
 _SYSTEM = (
     bare("GET", "/healthz", on_system.process),
     bare("GET", "/healthz/eval", on_system.evaluation_health),
@@ -177,5 +175,5 @@ _TOOL_CALLS = (
 )
 
 MODERN: Final = Table(
-    (*PROBES, *_SYSTEM, *_PUBLISHED, *_PROFILES, *_PLAYBOOKS, *_LEARNING, *_EVALUATION, *_TOOL_CALLS)
+    (*_PROBES, *_SYSTEM, *_PUBLISHED, *_PROFILES, *_PLAYBOOKS, *_LEARNING, *_EVALUATION, *_TOOL_CALLS)
 )

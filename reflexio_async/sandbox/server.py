@@ -7,7 +7,8 @@ import dataclasses
 import json
 import secrets
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from aiohttp import ClientConnectionError, web
 
@@ -18,6 +19,7 @@ from reflexio_async.sandbox.bodies.publishing import Interaction, Publish
 from reflexio_async.sandbox.calls import Call, Closing, Record, Waiting
 from reflexio_async.sandbox.faults import Faults
 from reflexio_async.sandbox.generation import Job
+from reflexio_async.sandbox.stall import Stall
 from reflexio_async.sandbox.virtual_time import HOLD_HEADER
 from reflexio_async.sandbox.world import Dialect, Settings, World
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from reflexio_async.sandbox.slots import Operation
-    from reflexio_async.sandbox.stored import Playbook, Profile, StoredRequest
+    from reflexio_async.sandbox.stored import AgentPlaybook, Playbook, Profile, StoredRequest
 
 
 class Sandbox:
@@ -49,6 +51,7 @@ class Sandbox:
         aggregation_seconds: Work of one aggregation.
         evaluation_seconds: Work of grading one session.
         my_config: Show the storage's credentials to those who ask.
+        legacy: Have January's routes (feedback, request groups) in place of today's.
         keepalive_seconds: Real seconds until an idle connection is closed.
         host: Address to listen on.
         port: Port to listen on; 0 picks a free one.
@@ -69,6 +72,7 @@ class Sandbox:
         aggregation_seconds: float = 0.0,
         evaluation_seconds: float = 0.0,
         my_config: bool = False,
+        legacy: bool = False,
         keepalive_seconds: float = 5.0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -85,6 +89,7 @@ class Sandbox:
             aggregation_seconds=aggregation_seconds,
             evaluation_seconds=evaluation_seconds,
             my_config=my_config,
+            legacy=legacy,
         )
         self.clock: Clock = clock or SystemClock()
         self.requests: list[Record] = []
@@ -116,6 +121,11 @@ class Sandbox:
     def stored_playbooks(self) -> Sequence[Playbook]:
         """Every user playbook, of every status."""
         return list(self._world.store.playbooks.values())
+
+    @property
+    def stored_agent_playbooks(self) -> Sequence[AgentPlaybook]:
+        """Every agent playbook, of every status."""
+        return list(self._world.store.agent_playbooks.values())
 
     def operations(self, service: str = "profile_generation") -> Sequence[Operation]:
         """Every operation that ever held the service's slot, the latest last."""
@@ -167,6 +177,15 @@ class Sandbox:
         world.spawn(generator.run(slot, operation, job))
         return operation
 
+    def ask(self, question: str, *, user_id: str | None = None, tool_name: str = "ask_human") -> str:
+        """Let extraction ask somebody; the id of the pending tool call."""
+        return self._world.tool_calls.ask(question, user_id, tool_name).id
+
+    def stall(self, reason: Literal["billing_error", "auth_error"] | None) -> None:
+        """Let learning stall for a reason, or go on (None)."""
+        at = datetime.fromtimestamp(self.clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._world.stall = Stall() if reason is None else Stall(stalled=True, reason=reason, stalled_at=at)
+
     def revoke_tokens(self) -> None:
         """Make every token issued so far worthless."""
         self._world.revoke_tokens()
@@ -196,10 +215,17 @@ class Sandbox:
         await self._server.shutdown(timeout=0)
         await self._listener.wait_closed()
 
-    async def restart(self) -> None:
-        """Stop and listen on the same port again, as after ``kill -9``: quotas are forgotten."""
+    async def restart(self, *, keep_data: bool = True) -> None:
+        """Stop and listen on the same port again, as after ``kill -9``.
+
+        What a server keeps in memory is forgotten: quotas, which results a session was shown, evaluation
+        jobs. Durable aggregations go on. Without its data it is as new, and knows no token.
+        """
         await self.stop()
-        self._world.windows.forget()
+        if keep_data:
+            self._world.wake()
+        else:
+            self._world = World(self.clock, self._world.settings)
         await self.start()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

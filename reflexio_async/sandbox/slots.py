@@ -13,6 +13,7 @@ STALE_AFTER: Final = 600
 """Seconds from its start after which an operation is taken for dead, whether it is or not."""
 
 SERVICES: Final = ("profile_generation", "playbook_generation")
+LEGACY_SERVICES: Final = ("profile_generation", "feedback_generation")
 
 
 @dataclass(slots=True)

@@ -155,7 +155,7 @@ class Store:
         """Store a playbook of the user whose turn is its evidence."""
         content = f"When {trigger}, improve by adjusting the current approach."
         playbook = Playbook(
-            user_playbook_id=next(self._playbook_ids),
+            user_playbook_id=0,
             user_id=evidence.user_id,
             agent_version=agent_version,
             request_id=request_id,
@@ -168,12 +168,12 @@ class Store:
             rationale=_RATIONALE,
             indexed=f"{trigger} {content}",
         )
-        self.playbooks[playbook.user_playbook_id] = playbook
+        self.put_playbook(playbook)
 
     def write_playbook(self, row: UserPlaybookRow) -> None:
         """Store a user playbook as it is given, under an id of its own."""
         playbook = Playbook(
-            user_playbook_id=next(self._playbook_ids),
+            user_playbook_id=0,
             user_id=row.user_id,
             agent_version=row.agent_version,
             request_id=row.request_id,
@@ -189,14 +189,24 @@ class Store:
             tags=row.tags or [],
             indexed=f"{row.trigger or ''} {row.content}",
         )
+        self.put_playbook(playbook)
+
+    def put_playbook(self, playbook: Playbook) -> None:
+        """Store a row as it is, under an id of its own."""
+        playbook.user_playbook_id = next(self._playbook_ids)
         self.playbooks[playbook.user_playbook_id] = playbook
+
+    def put_agent_playbook(self, playbook: AgentPlaybook) -> None:
+        """Store a row as it is, under an id of its own."""
+        playbook.agent_playbook_id = next(self._agent_playbook_ids)
+        self.agent_playbooks[playbook.agent_playbook_id] = playbook
 
     def add_agent_playbook(
         self, agent_version: str, trigger: str | None, content: str, sources: Sequence[Playbook]
     ) -> AgentPlaybook:
         """Store an agent playbook drawn from users'."""
         playbook = AgentPlaybook(
-            agent_playbook_id=next(self._agent_playbook_ids),
+            agent_playbook_id=0,
             agent_version=agent_version,
             created_at=self.now,
             content=content,
@@ -206,13 +216,13 @@ class Store:
             sources=[source.user_playbook_id for source in sources],
             indexed=f"{trigger or ''} {content}",
         )
-        self.agent_playbooks[playbook.agent_playbook_id] = playbook
+        self.put_agent_playbook(playbook)
         return playbook
 
     def write_agent_playbook(self, row: AgentPlaybookRow) -> None:
         """Store an agent playbook as it is given, under an id of its own, current and without tags."""
         playbook = AgentPlaybook(
-            agent_playbook_id=next(self._agent_playbook_ids),
+            agent_playbook_id=0,
             agent_version=row.agent_version,
             created_at=self.now if row.created_at is None else row.created_at,
             content=row.content,
@@ -224,4 +234,4 @@ class Store:
             metadata=row.playbook_metadata,
             indexed=f"{row.trigger or ''} {row.content}",
         )
-        self.agent_playbooks[playbook.agent_playbook_id] = playbook
+        self.put_agent_playbook(playbook)

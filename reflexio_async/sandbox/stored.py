@@ -152,6 +152,9 @@ class Playbook:
     rationale: str | None = None
     source: str | None = None
     tags: list[str] = field(default_factory=list[str])
+    do_action: str | None = None
+    """What to do and what not is January's; today's routes do not show it."""
+    do_not_action: str | None = None
     indexed: str = ""
     """What searches look at: written once, whatever is changed later."""
 
@@ -194,6 +197,8 @@ class AgentPlaybook:
     status: Status = None
     sources: list[int] = field(default_factory=list[int])
     """The user playbooks it came from."""
+    do_action: str | None = None
+    do_not_action: str | None = None
     indexed: str = ""
 
     def view(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from reflexio_async.sandbox.grading import Grader
 from reflexio_async.sandbox.learning import Learning
 from reflexio_async.sandbox.limits import FixedWindows
 from reflexio_async.sandbox.outcomes import Outcomes, Served
-from reflexio_async.sandbox.slots import SERVICES, Slot
+from reflexio_async.sandbox.slots import LEGACY_SERVICES, SERVICES, Slot
 from reflexio_async.sandbox.stall import Stall
 from reflexio_async.sandbox.state import Store
 from reflexio_async.sandbox.tool_calls import ToolCalls
@@ -62,7 +62,8 @@ class World:
         self.learning = Learning(clock, self.store, settings.learning_seconds)
         self.generator = Generator(clock, self.store, settings.rerun_seconds, settings.failing_users)
         correlated = settings.dialect == "correlated"
-        self.slots = {service: Slot(clock, service, correlated=correlated) for service in SERVICES}
+        services = LEGACY_SERVICES if settings.legacy else SERVICES
+        self.slots = {service: Slot(clock, service, correlated=correlated) for service in services}
         self.windows = FixedWindows(clock)
         self.configuration = Configuration.fresh(clock)
         self.aggregator = Aggregator(
@@ -77,6 +78,15 @@ class World:
         """The connection, if there is one."""
         self._tokens: dict[str, float | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """Go on after a restart, with what is on disk alone."""
+        self.windows.forget()
+        self.served = Served()
+        self.grader.jobs.clear()
+        for operation in self.aggregator.operations.values():
+            if operation.active:
+                self.spawn(self.aggregator.work_off(operation))
 
     def issue_token(self) -> str:
         """A bearer token, good for the configured lifetime."""

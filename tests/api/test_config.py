@@ -102,6 +102,8 @@ async def test_what_a_newer_server_sent_goes_back_to_it() -> None:
     [
         ({"windowsize": 5}, "windowsize"),
         ({"window_size": "many"}, "window_size"),
+        ({"storage_config": {"type": "postgres"}}, r"storage_config\.postgres\.db_url: Field required"),
+        ({"storage_config": 5}, "storage_config: must be a mapping"),
         ({"lineage_gc": {"poll_interval_seconds": 0}}, r"lineage_gc\.poll_interval_seconds"),
         ([], "set_config"),
     ],
@@ -111,6 +113,26 @@ async def test_set_config_names_the_part_at_fault(given: Any, named: str) -> Non
         with pytest.raises(InvalidRequest, match=named):
             await play.client.set_config(given)
         assert play.box.requests == []
+
+
+@pytest.mark.parametrize(
+    ("read", "kind"),
+    [
+        ({}, "StorageConfigSQLite"),
+        ({"db_path": None}, "StorageConfigSQLite"),
+        ({"type": "sqlite", "db_path": "x", "new": 1}, "StorageConfigSQLite"),
+        (POSTGRES, "StorageConfigPostgres"),
+        ({"managed_by": "platform", "schema_present": True}, "StorageConfigManagedSupabase"),
+        ({"type": "tape"}, "UnknownStorage"),
+        ({"spool": 7}, "UnknownStorage"),
+    ],
+)
+def test_every_kind_of_storage_is_read_and_written_back(read: dict[str, Any], kind: str) -> None:
+    config = Config.model_validate({"storage_config": read})
+    assert type(config.storage_config).__name__ == kind
+    assert config.to_wire() == {"storage_config": read}
+    config.storage_config = config.storage_config  # as it is assigned again
+    assert config.to_wire() == {"storage_config": read}
 
 
 @pytest.mark.parametrize("given", [None, [], "x", [("shadow_mode_enabled", True)], Config()])

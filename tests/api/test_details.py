@@ -17,8 +17,8 @@ from tests.scene import scene
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
 
-QUESTION = {
-    "id": "q/1",
+QUESTION: dict[str, Any] = {
+    "id": "q1",
     "org_id": "o",
     "scope": {},
     "scope_hash": "h",
@@ -32,14 +32,14 @@ QUESTION = {
     "resolved_at": "2026-01-01T00:00:00+00:00",
     "user_id": None,
 }
-ANY = "/api/pending_tool_calls/q%2F1"
+ANY = "/api/pending_tool_calls/q1"
 
 
 async def test_an_answer_carries_its_signature_in_headers() -> None:
     async with scene() as play:
         play.box.faults.add(faults.status(200, QUESTION), path=f"{ANY}/resolve")
         answered = await play.client.resolve_pending_tool_call(
-            "q/1", answer="yes", valid_for_seconds=60, signature="sha256=abc", timestamp="1700000000"
+            "q1", answer="yes", valid_for_seconds=60, signature="sha256=abc", timestamp="1700000000"
         )
         assert answered.status is PendingToolCallStatus.RESOLVED
         assert answered.resolved_at is not None
@@ -67,7 +67,7 @@ async def test_the_other_ways_to_answer(call: str, fields: dict[str, Any], sent:
     }
     async with scene() as play:
         play.box.faults.add(faults.status(200, QUESTION), path=f"{ANY}/{call}")
-        await getattr(play.client, names[call])(pending_tool_call_id="q/1", **fields)
+        await getattr(play.client, names[call])(pending_tool_call_id="q1", **fields)
         assert play.box.requests[-1].body == sent
         assert "x-reflexio-signature" not in play.box.requests[-1].headers
 
@@ -180,7 +180,7 @@ async def test_january_s_shapes() -> None:
             "request_group": "g",
             "interaction_data_list": [{"content": "x"}],
         }
-        groups = {"success": True, "request_groups": [{"request_group": "g", "requests": []}]}
+        groups: dict[str, Any] = {"success": True, "request_groups": [{"request_group": "g", "requests": []}]}
         play.box.faults.add(faults.status(200, groups), path="/api/get_requests")
         assert (await legacy.get_requests(user_id="u")).request_groups[0].request_group == "g"
         profile = {

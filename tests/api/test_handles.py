@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 import pytest
 
-from reflexio_async import AsyncReflexioClient, BackgroundCall, InvalidRequest, Job
+from reflexio_async import AsyncReflexioClient, BackgroundCall, BackgroundErrorEvent, InvalidRequest, Job
 from reflexio_async.models.aggregation import PlaybookAggregationOperation, RunPlaybookAggregationResponse
 from reflexio_async.models.evaluation import RegenerateStatusResponse
 from reflexio_async.models.interactions import DeleteRequestResponse
@@ -34,13 +34,14 @@ async def test_every_way_to_say_it(name: str) -> None:
     by_position, fields = DELETES[name]
     async with scene() as play:
         delete: Any = getattr(play.client, name)
-        for handle in (
+        handles: list[Any] = [
             await delete(*by_position),
             await delete(**fields),
             await delete(dict(fields)),
             await delete(**fields, wait_for_response=False),
-        ):
-            assert isinstance(handle, BackgroundCall)
+        ]
+        for handle in handles:
+            assert repr(handle).startswith(f"<BackgroundCall {name} ")
             assert (await handle).success
         for answer in (
             await delete(*by_position, wait_for_response=True),
@@ -71,7 +72,11 @@ async def test_leaving_waits_for_it() -> None:
 
 async def test_an_error_nobody_awaits_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     heard: list[str] = []
-    async with scene(client={"on_background_error": lambda event: heard.append(event.what)}) as play:
+
+    def hear(event: BackgroundErrorEvent) -> None:
+        heard.append(event.what)
+
+    async with scene(client={"on_background_error": hear}) as play:
         play.box.faults.add(faults.status(404, {"detail": "gone"}), path="/api/delete_request")
         await play.client.delete_request("r")
         await play.box.arrived("DELETE", "/api/delete_request")

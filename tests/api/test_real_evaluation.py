@@ -1,4 +1,4 @@
-"""Evaluation and experiments on the real server."""
+"""Evaluation and experiments, on the real server and on the sandbox."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from tests.real.helpers import publish
 
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
-
-pytestmark = pytest.mark.real
 
 
 async def test_a_regeneration_is_a_job(client: AsyncReflexioClient, name: str) -> None:
@@ -51,11 +49,12 @@ async def test_grading_on_demand(client: AsyncReflexioClient, name: str) -> None
     assert (answer.session_id, answer.cached, answer.skipped_reason) == (name, False, "NO_REQUESTS")
 
 
-async def test_grading_needs_a_model(client: AsyncReflexioClient, name: str) -> None:
-    await publish(client, name, session_id=name, agent_version="v1")
-    with pytest.raises(ServerError) as offline:
-        await client.grade_on_demand(session_id=name, agent_version="v1")
-    assert offline.value.status == 500
+@pytest.mark.real
+async def test_grading_needs_a_model(offline: AsyncReflexioClient, name: str) -> None:
+    await publish(offline, name, session_id=name, agent_version="v1")
+    with pytest.raises(ServerError) as refused:
+        await offline.grade_on_demand(session_id=name, agent_version="v1")
+    assert refused.value.status == 500
 
 
 async def test_results(client: AsyncReflexioClient, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Interactions, requests and sessions on the real server."""
+"""Interactions, requests and sessions, on the real server and on the sandbox."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from tests.real.helpers import publish
 
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
-
-pytestmark = pytest.mark.real
 
 
 async def turns(client: AsyncReflexioClient, user: str) -> list[str]:

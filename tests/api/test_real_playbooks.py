@@ -1,4 +1,4 @@
-"""Playbooks and aggregation on the real server."""
+"""Playbooks and aggregation, on the real server and on the sandbox."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
     from reflexio_async.models.agent_playbooks import AgentPlaybookView
     from reflexio_async.models.playbooks import UserPlaybookView
-
-pytestmark = pytest.mark.real
 
 
 async def of_users(client: AsyncReflexioClient, version: str) -> list[UserPlaybookView]:
@@ -122,12 +120,13 @@ async def test_aggregating(client: AsyncReflexioClient, name: str) -> None:
     assert [len(entry.added_agent_playbooks) for entry in log.change_logs] in ([len(made)], [])
 
 
+@pytest.mark.real
 async def test_durable_aggregation_needs_what_this_server_lacks(
-    client: AsyncReflexioClient, name: str
+    offline: AsyncReflexioClient, name: str
 ) -> None:
     for call in (
-        client.submit_playbook_aggregation(agent_version=name),
-        client.get_playbook_aggregation_operation("nope"),
+        offline.submit_playbook_aggregation(agent_version=name),
+        offline.get_playbook_aggregation_operation("nope"),
     ):
         with pytest.raises(ServerError, match="Durable aggregation is unavailable on this storage"):
             await call

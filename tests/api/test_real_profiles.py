@@ -1,4 +1,4 @@
-"""Profiles on the real server."""
+"""Profiles, on the real server and on the sandbox."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from tests.real.helpers import current, pending, publish
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
     from reflexio_async.models.profiles import ProfileView
-
-pytestmark = pytest.mark.real
 
 
 async def stored(client: AsyncReflexioClient, user: str) -> list[ProfileView]:
@@ -60,9 +58,10 @@ async def test_searching(client: AsyncReflexioClient, name: str) -> None:
     assert (await client.search_async(query="tea", user_id=name)).profiles == unified.profiles
 
 
-async def test_reranking_is_off_offline(client: AsyncReflexioClient, name: str) -> None:
+@pytest.mark.real
+async def test_reranking_is_off_offline(offline: AsyncReflexioClient, name: str) -> None:
     with pytest.raises(ServerError, match="Reranking is currently unavailable"):
-        await client.rerank_user_profiles(user_id=name, query="tea", profile_ids=["a"])
+        await offline.rerank_user_profiles(user_id=name, query="tea", profile_ids=["a"])
 
 
 async def test_generating_promoting_and_restoring(client: AsyncReflexioClient, name: str) -> None:
@@ -81,15 +80,16 @@ async def test_generating_promoting_and_restoring(client: AsyncReflexioClient, n
     assert await client.upgrade_user_playbooks() is not None
 
 
+@pytest.mark.real
 async def test_promoting_leaves_users_without_pending_profiles_alone(
-    client: AsyncReflexioClient, name: str
+    offline: AsyncReflexioClient, name: str
 ) -> None:
-    await client.delete_all_profiles()
-    await client.add_user_profile([{"user_id": f"{name}-bystander", "content": "likes tea"}])
-    await publish(client, name)
-    await client.rerun_profile_generation(user_id=name, wait_for_response=True)
-    await client.upgrade_profiles()
-    assert len(await stored(client, f"{name}-bystander")) == 1
+    await offline.delete_all_profiles()
+    await offline.add_user_profile([{"user_id": f"{name}-bystander", "content": "likes tea"}])
+    await publish(offline, name)
+    await offline.rerun_profile_generation(user_id=name, wait_for_response=True)
+    await offline.upgrade_profiles()
+    assert len(await stored(offline, f"{name}-bystander")) == 1
 
 
 async def test_reading_all_of_them(client: AsyncReflexioClient, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Configuration, identity, operations and the rest on the real server."""
+"""Configuration, identity, operations and the rest, on the real server and on the sandbox."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from tests.real.helpers import publish
 
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
-
-pytestmark = pytest.mark.real
 
 
 async def test_the_configuration_is_read_changed_and_sent_back(client: AsyncReflexioClient) -> None:
@@ -69,12 +67,13 @@ async def test_updating_some_keys(client: AsyncReflexioClient) -> None:
         await client.set_config({"no_such_key": 1})
 
 
-async def test_the_servers_own_cache(client: AsyncReflexioClient) -> None:
-    await client.get_config()
-    organisation = (await client.whoami()).org_id
-    answer = await client.invalidate_cache(organisation)
+@pytest.mark.real
+async def test_the_servers_own_cache(offline: AsyncReflexioClient) -> None:
+    await offline.get_config()
+    organisation = (await offline.whoami()).org_id
+    answer = await offline.invalidate_cache(organisation)
     assert (answer["invalidated"], answer["org_id"]) == (True, organisation)
-    assert (await client.invalidate_cache())["invalidated"] is False
+    assert (await offline.invalidate_cache())["invalidated"] is False
 
 
 async def test_who_and_what(client: AsyncReflexioClient) -> None:
@@ -110,20 +109,21 @@ async def test_the_dashboard(client: AsyncReflexioClient, name: str) -> None:
     assert after.current_period.total_interactions == before.current_period.total_interactions + 1
 
 
-async def test_braintrust(client: AsyncReflexioClient) -> None:
-    assert (await client.get_braintrust_status()).connected is False
+@pytest.mark.real
+async def test_braintrust(offline: AsyncReflexioClient) -> None:
+    assert (await offline.get_braintrust_status()).connected is False
     with pytest.raises(RequestRefused, match="Braintrust HTTP error"):
-        await client.connect_braintrust(api_key="secret-key")
+        await offline.connect_braintrust(api_key="secret-key")
     with pytest.raises(RequestRefused, match="Not connected"):
-        await client.sync_braintrust()
-    chosen = await client.select_braintrust_projects(
+        await offline.sync_braintrust()
+    chosen = await offline.select_braintrust_projects(
         api_key="secret-key", workspace_id="w", workspace_name="W", project_ids=["p"]
     )
     assert chosen.success
-    status = await client.get_braintrust_status()
+    status = await offline.get_braintrust_status()
     assert (status.connected, status.workspace_id, status.project_count) == (True, "w", 1)
-    assert (await client.delete_braintrust_connection())["success"] is True
-    assert (await client.get_braintrust_status()).connected is False
+    assert (await offline.delete_braintrust_connection())["success"] is True
+    assert (await offline.get_braintrust_status()).connected is False
 
 
 async def test_pending_tool_calls(client: AsyncReflexioClient) -> None:

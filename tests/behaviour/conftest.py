@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from reflexio_async.sandbox import Sandbox
+from tests.behaviour.differences import CHECKED, SANDBOX_ONLY, TOLD
 from tests.behaviour.wire import Wire
 
 if TYPE_CHECKING:
@@ -18,21 +19,21 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.real)])
-def kind(request: pytest.FixtureRequest) -> str:
+def served_by(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-def real_url(kind: str, request: pytest.FixtureRequest) -> str | None:
-    if kind == "sandbox":
+def real_url(served_by: str, request: pytest.FixtureRequest) -> str | None:
+    if served_by == "sandbox":
         return None
     server: RealServer = request.getfixturevalue("real_server")
     return server.url
 
 
 @pytest.fixture
-def guarded_real_url(kind: str, request: pytest.FixtureRequest) -> str | None:
-    if kind == "sandbox":
+def guarded_real_url(served_by: str, request: pytest.FixtureRequest) -> str | None:
+    if served_by == "sandbox":
         return None
     start: StartServer = request.getfixturevalue("real_server_factory")
     return start(rate_limits=True, api_key="key-1").url
@@ -69,3 +70,25 @@ async def guarded(guarded_real_url: str | None, session: aiohttp.ClientSession) 
 def name() -> str:
     """A name nobody else uses, fit for users, sessions, requests and sources."""
     return f"n{uuid.uuid4().hex[:10]}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many behaviours were shown, and which differences are kept."""
+    shown: dict[str, set[str]] = {"sandbox": set(), "real": set()}
+    for report in terminalreporter.stats.get("passed", ()):
+        name, _, parameters = report.nodeid.partition("[")
+        for kind, names in shown.items():
+            if name.startswith("tests/behaviour/") and kind in parameters.removesuffix("]").split("-"):
+                names.add(report.nodeid.replace(kind, "", 1))
+    if not any(shown.values()):
+        return
+    counts = ", ".join(f"{len(names)} by the {kind} one" for kind, names in shown.items())
+    both = len(shown["sandbox"] & shown["real"])
+    terminalreporter.section("behaviour of the sandbox and of the real server")
+    terminalreporter.line(f"shown: {counts}; by both alike: {both}")
+    terminalreporter.line(f"differences kept: {len(CHECKED) + len(TOLD)}")
+    for about, reason in (*((each.about, each.reason) for each in CHECKED), *TOLD):
+        terminalreporter.line(f"  {about} ({reason})")
+    terminalreporter.line(f"shown by the sandbox alone: {len(SANDBOX_ONLY)}")
+    for fact in SANDBOX_ONLY:
+        terminalreporter.line(f"  {fact}")

@@ -216,7 +216,7 @@ async def test_cancelling_nothing_succeeds(wire: Wire, service: str | None) -> N
 
 
 async def test_cancelling_stops_before_the_next_user(wire: Wire, name: str) -> None:
-    await _users(wire, name, 6)
+    await _users(wire, name, 16)
     await wire.post(_RERUN, source=name)
     answer = await wire.post("/api/cancel_operation")
     assert answer.json == {
@@ -226,8 +226,8 @@ async def test_cancelling_stops_before_the_next_user(wire: Wire, name: str) -> N
     }
     ended = await wire.ended()
     assert ended["status"] == "cancelled"
-    assert ended["processed_users"] < 6
-    assert ended["progress_percentage"] == pytest.approx(ended["processed_users"] / 6 * 100)
+    assert ended["processed_users"] < 16
+    assert ended["progress_percentage"] == pytest.approx(ended["processed_users"] / 16 * 100)
     assert "error_message" not in ended
     assert ended["completed_at"] >= ended["started_at"]
 

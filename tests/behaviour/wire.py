@@ -53,6 +53,12 @@ class Wire:
     async def post(self, path: str, **body: Any) -> Answer:
         return await self.send("POST", path, json=body)
 
+    async def put(self, path: str, **body: Any) -> Answer:
+        return await self.send("PUT", path, json=body)
+
+    async def delete(self, path: str, **body: Any) -> Answer:
+        return await self.send("DELETE", path, json=body)
+
     async def publish(self, user_id: str, *texts: str, **fields: Any) -> Any:
         """The answer to a publish of ``texts`` as one request."""
         turns = [{"role": "user", "content": text} for text in texts or ("I like sushi",)]

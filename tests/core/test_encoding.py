@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 
 from reflexio_async import InvalidRequest
 from reflexio_async.core.wire import Endpoint, build_request, encode
-from reflexio_async.models.base import Empty, Query, RequestModel
+from reflexio_async.models.base import Empty, RequestModel
+from reflexio_async.models.marks import Query
 from reflexio_async.models.enums import Status
 from reflexio_async.models.interactions import InteractionData, PublishUserInteractionRequest, by_request
 from reflexio_async.models.operations import RerunProfileGenerationRequest, RerunProfileGenerationWait

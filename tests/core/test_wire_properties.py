@@ -55,7 +55,19 @@ period = {"start_time": st.one_of(st.none(), times), "end_time": st.one_of(st.no
 
 
 def fields(required: dict[str, st.SearchStrategy[Any]], **optional: Any) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries(required, optional=optional)
+    return st.fixed_dictionaries(required, optional=optional).filter(in_order)
+
+
+def in_order(drawn: dict[str, Any]) -> bool:
+    """Whether the end, if there is one, comes after the start."""
+    start, end = utc(drawn.get("start_time")), utc(drawn.get("end_time"))
+    return start is None or end is None or start < end
+
+
+def utc(value: Any) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 REQUESTS: dict[type[BaseModel], st.SearchStrategy[dict[str, Any]]] = {
@@ -66,7 +78,7 @@ REQUESTS: dict[type[BaseModel], st.SearchStrategy[dict[str, Any]]] = {
         agent_version=texts,
         session_finished=st.booleans(),
         force_extraction=st.booleans(),
-        retrieval_experiment_arm=st.sampled_from([None, "treatment", "holdout"]),
+        retrieval_experiment_arm=st.none(),
     ),
     RerunProfileGenerationRequest: fields(
         {}, user_id=st.one_of(st.none(), names), source=st.one_of(st.none(), sources), **period
@@ -91,12 +103,6 @@ REQUESTS: dict[type[BaseModel], st.SearchStrategy[dict[str, Any]]] = {
 }
 every_model = pytest.mark.parametrize("model", REQUESTS, ids=lambda model: str(model.__name__))
 thorough = settings(derandomize=True, deadline=None, max_examples=60)
-
-
-def utc(value: Any) -> Any:
-    if not isinstance(value, datetime):
-        return value
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 @every_model

@@ -18,7 +18,8 @@ from reflexio_async import AsyncReflexioClient
 from reflexio_async.api import config, identity
 from reflexio_async.api.legacy import LegacyAPI
 from reflexio_async.api.session_view import SessionView
-from reflexio_async.models.base import Header, Query, RequestModel
+from reflexio_async.models.base import RequestModel
+from reflexio_async.models.marks import Header, Query
 from reflexio_async.routing.route import Row
 
 if TYPE_CHECKING:
@@ -247,8 +248,8 @@ def _shape(schema: dict[str, Any], schemas: dict[str, Any], *, strict: bool = Tr
     if "$ref" in schema:
         name = str(schema["$ref"]).rsplit("/", 1)[-1]
         return name.removesuffix("View") if name in ("FeedbackView", "RawFeedbackView") else name
-    if "anyOf" in schema:
-        return _union(schema["anyOf"], schemas, strict=strict)
+    if "anyOf" in schema or "oneOf" in schema:
+        return _union(schema.get("anyOf") or schema["oneOf"], schemas, strict=strict)
     if "[a-z0-9]" in schema.get("pattern", ""):
         return "source"
     words = [schema["const"]] if "const" in schema else schema.get("enum")

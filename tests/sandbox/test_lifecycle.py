@@ -76,6 +76,34 @@ async def test_a_restart_keeps_rows_and_leaves_a_running_operation_dead_in_its_s
         assert len(box.stored_requests) == 1
 
 
+async def test_a_restart_without_its_data_is_a_new_server_in_the_old_place(opened: Opens) -> None:
+    async with opened(logins={"ana@example.com": "right"}, api_key="key-1") as (box, wire):
+        url, key = box.url, {"Authorization": "Bearer key-1"}
+        box.seed("a")
+        login = await wire.send("POST", "/token", data={"username": "ana@example.com", "password": "right"})
+        await box.restart(keep_data=False)
+        assert (box.url, len(box.stored_requests)) == (url, 0)
+        token = {"Authorization": f"Bearer {login.json['api_key']}"}
+        assert (await wire.send("GET", "/api/whoami", headers=token)).status == 401
+        assert (await wire.send("GET", "/api/whoami", headers=key)).status == 200
+
+
+async def test_a_restart_forgets_what_was_in_memory_and_goes_on_with_what_was_not(
+    opened: Opens, clock: VirtualClock
+) -> None:
+    async with opened(evaluation_seconds=10.0, aggregation_seconds=10.0) as (box, wire):
+        box.seed("a")
+        regeneration = (await wire.post("/api/evaluations/regenerate", from_ts=0, to_ts=2**33)).json
+        path = "/api/playbook_aggregation_operations"
+        aggregation = (await wire.post(path, request_id="r", agent_version="v")).json
+        await clock.sleep(6)
+        await box.restart()
+        assert (await wire.get(f"/api/evaluations/regenerate/{regeneration['job_id']}")).status == 404
+        await clock.sleep(11)
+        ended = (await wire.get(f"{path}/{aggregation['operation_id']}")).json
+        assert (ended["status"], ended["attempts"]) == ("succeeded", 2)
+
+
 async def test_two_sandboxes_share_nothing() -> None:
     async with Sandbox() as one, Sandbox() as other:
         one.seed("a")

@@ -65,7 +65,10 @@ async def results(world: World, call: Call, _body: Nothing) -> Reply:
 
     def metrics(arm: str) -> dict[str, Any]:
         pairs = [pair for pair, assigned in arms.items() if assigned == arm]
-        return _metrics(arm, pairs, [row for row in graded if arms.get((row.user_id, row.session_id)) == arm])
+        written = [_written(world, session_id) for _, session_id in pairs]
+        return _metrics(
+            arm, pairs, written, [row for row in graded if arms.get((row.user_id, row.session_id)) == arm]
+        )
 
     treatment, holdout = metrics("treatment"), metrics("holdout")
     unattributed = sum((row.user_id, row.session_id) not in arms for row in graded)
@@ -88,7 +91,15 @@ def _lift(treatment: float | None, holdout: float | None) -> dict[str, float]:
     return {"success_rate_lift_percentage_points": lift * 100, **relative}
 
 
-def _metrics(arm: str, pairs: Sequence[tuple[str, str]], rows: Sequence[Verdict]) -> dict[str, Any]:
+def _written(world: World, session_id: str) -> int:
+    """How many words the agent wrote, for want of a tokenizer."""
+    turns = [turn for request in world.store.session(session_id) for turn in request.turns]
+    return sum(len(turn.content.split()) for turn in turns if turn.given.role.lower() != "user")
+
+
+def _metrics(
+    arm: str, pairs: Sequence[tuple[str, str]], written: Sequence[int], rows: Sequence[Verdict]
+) -> dict[str, Any]:
     means: dict[str, float] = {}
     if rows:
         means = {
@@ -104,5 +115,6 @@ def _metrics(arm: str, pairs: Sequence[tuple[str, str]], rows: Sequence[Verdict]
         "evaluated_user_count": len({row.user_id for row in rows}),
         "evaluated_session_count": len(rows),
         **means,
-        "output_token_session_count": 0,
+        **({"average_output_tokens": fmean(written)} if written else {}),
+        "output_token_session_count": len(written),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reflexio_async.sandbox.answers import Reply, problem
 from reflexio_async.sandbox.config import arm_of
@@ -69,17 +69,21 @@ async def learning_status(world: World, _call: Call, query: LearningStatusQuery)
 
 async def get_requests(world: World, _call: Call, body: GetRequests) -> Reply:
     """Stored requests by session, both newest first; ``top_k`` and ``offset`` count sessions."""
-    sessions: dict[str, list[dict[str, Any]]] = {}
+    sessions: dict[str, list[StoredRequest]] = {}
     for request in _candidates(world, body):
         if _matches(request, body):
-            sessions.setdefault(request.session_id, []).append(request.view())
+            sessions.setdefault(request.session_id, []).append(request)
     start, size = body.offset or 0, body.top_k or _DEFAULT_SESSIONS
     page = dict(islice(sessions.items(), start, start + size))
     found = sum(len(requests) for requests in page.values())
+    shown = [
+        {"session_id": name, "requests": [request.view() for request in requests]}
+        for name, requests in page.items()
+    ]
     return Reply(
         {
             "success": True,
-            "sessions": [{"session_id": name, "requests": requests} for name, requests in page.items()],
+            "sessions": shown,
             # A full page promises more, even when it is the last.
             "has_more": len(page) >= size,
             "msg": f"Found {found} request(s) in {len(page)} session(s)",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from reflexio_async.sandbox.bodies.common import TimeRange
     from reflexio_async.sandbox.bodies.generation import (
         CancelOperation,
         ManualPlaybooks,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         RerunPlaybooks,
         RerunProfiles,
     )
+    from reflexio_async.sandbox.bodies.legacy import RerunProfiles as LegacyRerun
     from reflexio_async.sandbox.calls import Call
     from reflexio_async.sandbox.slots import Operation
     from reflexio_async.sandbox.stored import StoredRequest
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 _DEADLINE, _PATIENT_DEADLINE = 60.0, 600.0
 
 
-async def rerun_profiles(world: World, call: Call, body: RerunProfiles) -> Reply:
+async def rerun_profiles(world: World, call: Call, body: RerunProfiles | LegacyRerun) -> Reply:
     """One user's, or everyone's; of those who match nothing, a job that fails at once."""
 
     def selects(request: StoredRequest) -> bool:
@@ -36,9 +38,9 @@ async def rerun_profiles(world: World, call: Call, body: RerunProfiles) -> Reply
     known = world.store.requests_by_user
     named = [body.user_id] if body.user_id else world.store.users()
     users = [user for user in named if any(map(selects, known.get(user, ())))]
-    params = {"user_id": body.user_id, **_times(body), "source": body.source}
+    params = {"user_id": body.user_id, **times(body), "source": body.source}
     job = Job(users, "pending", selects)
-    return await _rerun(world, call, "profile", job, claimed=body.model_dump(mode="json"), params=params)
+    return await rerun(world, call, "profile", job, claimed=body.model_dump(mode="json"), params=params)
 
 
 async def rerun_playbooks(world: World, call: Call, body: RerunPlaybooks) -> Reply:
@@ -52,14 +54,15 @@ async def rerun_playbooks(world: World, call: Call, body: RerunPlaybooks) -> Rep
         )
 
     users = [user for user in world.store.users() if any(map(selects, world.store.requests_by_user[user]))]
-    params = {"agent_version": body.agent_version, **_times(body)}
+    params = {"agent_version": body.agent_version, **times(body)}
     job = Job(users, "pending", selects, body.agent_version)
-    return await _rerun(world, call, "playbook", job, claimed=body.model_dump(mode="json"), params=params)
+    return await rerun(world, call, "playbook", job, claimed=body.model_dump(mode="json"), params=params)
 
 
-async def _rerun(
+async def rerun(
     world: World, call: Call, noun: str, job: Job, *, claimed: dict[str, Any], params: dict[str, Any]
 ) -> Reply:
+    """Start a job in its service's slot, or refuse where that is taken."""
     default_id = f"rerun_{noun}_generation"
     if world.settings.dialect == "synchronous":
         return await _rerun_synchronously(world, call, noun, job)
@@ -90,7 +93,9 @@ async def _rerun_synchronously(world: World, call: Call, noun: str, job: Job) ->
     return Reply({"success": whole, "msg": msg, **answer})
 
 
-def _times(body: RerunProfiles | RerunPlaybooks) -> dict[str, str | None]:
+def times(body: TimeRange) -> dict[str, str | None]:
+    """As the status shows them."""
+
     def iso(time: datetime | None) -> str | None:
         return None if time is None else time.isoformat()
 
@@ -107,7 +112,7 @@ async def manual_profiles(world: World, call: Call, body: ManualProfiles) -> Rep
         return f"Generated {count} profiles for {len(users)} user(s)"
 
     nobody = "No users found to process"
-    return await _manual(world, call, "profile", job, params=params, nobody=nobody, done=done)
+    return await manual(world, call, "profile", job, params=params, nobody=nobody, done=done)
 
 
 async def manual_playbooks(world: World, call: Call, body: ManualPlaybooks) -> Reply:
@@ -129,10 +134,10 @@ async def manual_playbooks(world: World, call: Call, body: ManualPlaybooks) -> R
         return f"Generated {count} playbook entries"
 
     nobody = "No interactions found to process"
-    return await _manual(world, call, "playbook", job, params=params, nobody=nobody, done=done)
+    return await manual(world, call, "playbook", job, params=params, nobody=nobody, done=done)
 
 
-async def _manual(
+async def manual(
     world: World,
     call: Call,
     noun: str,
@@ -142,6 +147,7 @@ async def _manual(
     nobody: str,
     done: Callable[[int], str],
 ) -> Reply:
+    """Run a job to its end while the caller waits."""
     generated = f"{noun}s_generated"
     slot = world.slots[f"{noun}_generation"]
     slot.recover("IN_PROGRESS ")

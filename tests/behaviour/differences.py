@@ -1,0 +1,115 @@
+"""Where the sandbox differs from the real server on purpose.
+
+Each is checked on both servers where a request can show it; all are printed at the end of the suite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Said(NamedTuple):
+    """A status, and part of the body (or of its text)."""
+
+    status: int
+    part: Mapping[str, Any] | str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A request, what either server answers, and why that is kept."""
+
+    about: str
+    reason: str
+    method: str
+    path: str
+    real: Said
+    sandbox: Said
+    body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+_OPERATIONS = "/api/playbook_aggregation_operations"
+_UNAVAILABLE = Said(503, {"detail": "Durable aggregation is unavailable on this storage"})
+
+CHECKED: Final = (
+    Difference(
+        "durable aggregation is offered",
+        "the offline server's SQLite lacks sqlite-vec; users' servers have it",
+        "POST",
+        _OPERATIONS,
+        _UNAVAILABLE,
+        Said(202, {"status": "queued", "attempts": 0, "error": None}),
+        {"request_id": "difference", "agent_version": "v"},
+    ),
+    Difference(
+        "an unknown durable aggregation is 404",
+        "the offline server's SQLite lacks sqlite-vec; users' servers have it",
+        "GET",
+        f"{_OPERATIONS}/nope",
+        _UNAVAILABLE,
+        Said(404, {"detail": "Aggregation operation not found"}),
+    ),
+    Difference(
+        "reranking is offered, by words in common",
+        "the offline server has no model to rerank with",
+        "POST",
+        "/api/rerank_user_profiles",
+        Said(503, {"detail": "Reranking is currently unavailable"}),
+        Said(200, {"success": True, "msg": "Reranked 0 profile(s); dropped 1 unknown id(s)"}),
+        {"user_id": "u", "query": "q", "profile_ids": ["nope"]},
+    ),
+    Difference(
+        "Braintrust is there: one workspace, one project, no scores",
+        "the offline server cannot reach it",
+        "POST",
+        "/api/braintrust/connect",
+        Said(200, {"success": False, "workspaces": []}),
+        Said(200, {"success": True}),
+        {"api_key": "k"},
+    ),
+    Difference(
+        "there is no documentation page",
+        "the contract is in the repository",
+        "GET",
+        "/openapi.json",
+        Said(200, "openapi"),
+        Said(404, {"detail": "Not Found"}),
+    ),
+)
+
+TOLD: Final = (
+    (
+        "a session is graded on demand: it failed when its user complained",
+        "without an LLM a real one crashes",
+    ),
+    ("a regeneration grades its sessions", "without an LLM a real one fails them all, or hangs"),
+    ("a review accepts playbooks whose evidence is there", "the offline server skips them all"),
+    ("texts of learnt playbooks lack the extraction prompt", "the prompt is the server's business"),
+    ("default prompts of the configuration are shorter", "they are the server's business"),
+    ("search ranks by BM25 over the candidates with a simple stemmer", "close to FTS5, a page of code"),
+    ("AND, OR and NOT in a query are ignored", "searches are mostly plain words"),
+    ("an experiment counts an agent's words, not tokens", "the sandbox has no tokenizer"),
+    ("the keys of JSON objects are in another order", "order means nothing in JSON"),
+    ("tracebacks in messages are shorter", "the sandbox has no such stack"),
+    ("a running aggregation is busy for its own length of time alone", "no background learning competes"),
+    ("the sandbox does not freeze under load and loses no publish", "faults are scripted, not suffered"),
+    ("retrieved learnings and shadows are never judged", "the offline server cannot either"),
+    ("caches do not exist, so none is ever invalidated", "the server's cache is invisible but for that"),
+)
+"""What no single request shows, and why it is kept."""
+
+SANDBOX_ONLY: Final = (
+    "January's routes, shapes and dialects: no such server is at hand",
+    "uncorrelated operations: likewise",
+    "durable aggregation: states, retries, conflicts",
+    "grading, its cache and its failures; experiments' results",
+    "pending tool calls in every state, and their signatures",
+    "a stall and its acknowledgement",
+    "the takeover and the failure of an operation older than 600 s",
+    "the 504 of a manual generation, and of an aggregation, that takes too long",
+)
+"""Facts that are checked on the sandbox alone."""

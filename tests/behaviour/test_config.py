@@ -1,0 +1,135 @@
+"""Configuration: read, set, changed in part, refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.behaviour.wire import Wire
+
+_SET = {"success": True, "msg": "Configuration set successfully"}
+_INVALID = "Invalid partial config (top-level shallow merge)"
+
+
+@pytest.fixture
+async def config(wire: Wire) -> AsyncIterator[Any]:
+    """The configuration, which is put back at the end."""
+    config = (await wire.get("/api/get_config")).json
+    yield config
+    await wire.post("/api/set_config", **config)
+
+
+async def test_a_configuration_has_its_nulls_and_can_be_given_back(wire: Wire, config: Any) -> None:
+    assert len(config) == 27
+    assert config["storage_config"] == {"db_path": None}
+    assert (config["llm_config"], config["window_size"], config["stride_size"]) == (None, 10, 8)
+    assert (await wire.post("/api/set_config", **config)).json == _SET
+    assert (await wire.get("/api/get_config")).json == config
+
+
+async def test_what_is_set_is_kept(wire: Wire, config: Any) -> None:
+    assert (await wire.post("/api/set_config", **{**config, "window_size": 12})).json == _SET
+    assert (await wire.get("/api/get_config")).json == {**config, "window_size": 12}
+
+
+async def test_only_the_storage_must_be_given(wire: Wire, config: Any) -> None:
+    assert (await wire.post("/api/set_config", storage_config=None, window_size=20)).json == _SET
+    assert (await wire.get("/api/get_config")).json["stride_size"] == config["stride_size"]
+    answer = await wire.post("/api/set_config")
+    missing = {"type": "missing", "loc": ["storage_config"], "msg": "Field required"}
+    assert (answer.status, answer.json) == (422, {"detail": [missing]})
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "place"),
+    [
+        ({"window_size": 0}, "greater_than", ["window_size"]),
+        ({"bogus": 1}, "extra_forbidden", ["bogus"]),
+        ({"extraction_preset": "bogus"}, "enum", ["extraction_preset"]),
+        ({"stride_size": 99}, "value_error", []),
+        (
+            {"user_playbook_extractor_config": {"aggregation_config": {}}},
+            "missing",
+            ["user_playbook_extractor_config", "extraction_definition_prompt"],
+        ),
+        ({"shadow_mode_enabled": "maybe"}, "bool_parsing", ["shadow_mode_enabled"]),
+    ],
+    ids=["bound", "unknown", "word", "stride above window", "nested", "type"],
+)
+@pytest.mark.usefixtures("config")
+async def test_a_bad_configuration_is_422_and_not_echoed(
+    wire: Wire, fields: dict[str, Any], kind: str, place: list[str]
+) -> None:
+    whole = await wire.post("/api/set_config", storage_config=None, **fields)
+    [error] = whole.json["detail"]
+    assert (whole.status, error["type"], error["loc"], set(error)) == (
+        422,
+        kind,
+        place,
+        {"type", "loc", "msg"},
+    )
+    partial = await wire.post("/api/update_config", **fields)
+    assert (partial.status, set(partial.json["detail"])) == (422, {"error", "hint", "validation_errors"})
+    assert partial.json["detail"]["error"] == _INVALID
+    assert partial.json["detail"]["validation_errors"] == [error]
+
+
+@pytest.mark.usefixtures("config")
+async def test_a_part_is_changed(wire: Wire) -> None:
+    assert (await wire.post("/api/update_config", shadow_mode_enabled=True)).json == _SET
+    unchanged = {"success": True, "msg": "Configuration unchanged"}
+    assert (await wire.post("/api/update_config", shadow_mode_enabled=True)).json == unchanged
+    assert (await wire.post("/api/update_config")).json == unchanged
+    assert (await wire.get("/api/get_config")).json["shadow_mode_enabled"] is True
+
+
+async def test_a_preset_chooses_windows_that_are_not_given(wire: Wire, config: Any) -> None:
+    bare = {key: config[key] for key in config if key not in {"window_size", "stride_size"}}
+    assert (await wire.post("/api/set_config", **{**bare, "extraction_preset": "quick_chat"})).json == _SET
+    shown = (await wire.get("/api/get_config")).json
+    assert (shown["window_size"], shown["stride_size"]) == (5, 3)
+
+
+@pytest.mark.parametrize("path", ["set_config", "update_config"])
+async def test_experiments_are_not_configured(wire: Wire, config: Any, path: str) -> None:
+    record = {"experiment_id": "a", "holdout_percentage": 5, "started_at": 1}
+    body = (
+        {**config, "retrieval_experiment_history": [record]}
+        if path == "set_config"
+        else {"retrieval_experiment_history": [record]}
+    )
+    answer = await wire.post(f"/api/{path}", **body)
+    expected = (
+        "Retrieval experiments must be changed through the /api/retrieval_experiments lifecycle endpoints"
+    )
+    assert (answer.status, answer.json) == (409, {"detail": expected})
+
+
+@pytest.mark.parametrize("path", ["set_config", "update_config"])
+async def test_a_configuration_is_an_object(wire: Wire, path: str) -> None:
+    answer = await wire.send("POST", f"/api/{path}", json=[1])
+    error = {
+        "type": "dict_type",
+        "loc": ["body"],
+        "msg": "Input should be a valid dictionary",
+        "input": [1],
+    }
+    assert (answer.status, answer.json) == (422, {"detail": [error]})
+
+
+async def test_credentials_are_not_shown_unless_that_is_allowed(wire: Wire) -> None:
+    message = "GET /api/my_config is disabled. Set REFLEXIO_ALLOW_MY_CONFIG=true to enable."
+    assert (await wire.get("/api/my_config")).json == {"success": False, "message": message}
+
+
+async def test_only_ones_own_cache_can_be_emptied(wire: Wire) -> None:
+    own = (await wire.post("/api/admin/cache/invalidate", org_id="self-host-org")).json
+    assert (set(own), own["org_id"]) == ({"invalidated", "org_id"}, "self-host-org")
+    assert isinstance(own["invalidated"], bool)
+    other = await wire.post("/api/admin/cache/invalidate", org_id="theirs")
+    expected = "Cross-org cache invalidation is not supported; omit org_id or pass your own."
+    assert (other.status, other.json) == (403, {"detail": expected})

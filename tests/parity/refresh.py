@@ -1,0 +1,144 @@
+"""``python -m tests.parity.refresh``: write what the server of ``tests.real_server.VERSION`` says today.
+
+For a new server: set that version, run this, look at the difference in git, and then at what
+``python -m tests.parity --differences`` finds. January's contract does not change any more.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from tests.real_server import VERSION, RealServer, server_python
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HERE = Path(__file__).parent
+CONTRACT = HERE / "reflexio.openapi.json"
+OFFICIAL = HERE / "official.json"
+
+# Run by the server's own interpreter: its OpenAPI document lacks the configuration and the limits.
+_PROGRAM = """
+import json, re, sys
+from reflexio.models.config_schema import Config
+from reflexio.server.api import app
+
+spec = app.openapi()
+own = Config.model_json_schema(ref_template="#/components/schemas/{model}")
+for name, schema in {**own.pop("$defs"), "Config": own}.items():
+    spec["components"]["schemas"].setdefault(name, schema)
+limits = {
+    function.rsplit(".", 1)[-1]: [str(limit.limit) for limit in found]
+    for function, found in app.state.limiter._route_limits.items()
+}
+for path, verbs in spec["paths"].items():
+    for verb, operation in verbs.items():
+        for function, found in limits.items():
+            if operation["operationId"] == re.sub(r"\\W", "_", function + path) + "_" + verb:
+                operation["x-rate-limit"] = found
+json.dump(spec, sys.stdout)
+"""
+
+
+def contract() -> dict[str, Any]:
+    """The contract of the installed server, without its prose."""
+    with RealServer(rate_limits=False) as server:
+        done = subprocess.run(
+            [server_python(), "-c", _PROGRAM],
+            env=server._environment(),
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+        )
+    spec = json.loads(done.stdout[done.stdout.index("{") :])
+    told = {"openapi": spec["openapi"], "info": {"title": "reflexio wire contract", "version": VERSION}}
+    told["paths"] = {path: _bare(spec["paths"][path]) for path in sorted(spec["paths"])}
+    schemas = spec["components"]["schemas"]
+    told["components"] = {"schemas": {name: _bare(schemas[name]) for name in sorted(schemas)}}
+    return told
+
+
+def _bare(value: Any, *, named: bool = False) -> Any:
+    """``value`` without titles and descriptions; below ``properties`` those words are names."""
+    if isinstance(value, dict):
+        return {
+            key: _bare(part, named=key == "properties")
+            for key, part in cast("dict[str, Any]", value).items()
+            if named or key not in ("title", "description", "operationId", "summary", "tags")
+        }
+    if isinstance(value, list):
+        return [_bare(part) for part in cast("Any", value)]
+    return value
+
+
+def official() -> dict[str, Any]:
+    """The public methods of the official clients: verb, path and parameters."""
+    (source,) = server_python().parents[1].glob("lib/python*/site-packages/reflexio/client/client.py")
+    nodes = ast.parse(source.read_text()).body
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+    within = {node.name: node for node in classes["ReflexioClient"].body if isinstance(node, _Function)}
+    methods = {
+        method.name: {**_route(method, within), "parameters": _parameters(method.args)}
+        for method in _public(classes["ReflexioClient"])
+    }
+    own = ("session_id", "client")
+    session = [method.name for method in _public(classes["SessionScopedClient"]) if method.name not in own]
+    return {"version": VERSION, "methods": methods, "session_methods": session}
+
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _public(owner: ast.ClassDef) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [
+        node
+        for node in owner.body
+        if isinstance(node, _Function)
+        and not node.name.startswith("_")
+        and not any(ast.unparse(decorator) == "overload" for decorator in node.decorator_list)
+    ]
+
+
+def _route(method: ast.AST, within: Mapping[str, ast.AST]) -> dict[str, str]:
+    """The first verb and path in a method's code, or in that of a method which it calls."""
+    for node in ast.walk(method):
+        if isinstance(node, ast.Call) and len(node.args) >= 2:
+            verb, path = node.args[:2]
+            if isinstance(verb, ast.Constant) and verb.value in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+                text = ast.unparse(path).removeprefix("f").strip("'\"")
+                return {"verb": str(verb.value), "path": text.partition("?")[0]}
+    called = [node.attr for node in ast.walk(method) if isinstance(node, ast.Attribute)]
+    rest = {name: node for name, node in within.items() if node is not method}
+    found = (_route(rest[name], rest) for name in called if name in rest)
+    return next((route for route in found if route["path"]), {"verb": "", "path": ""})
+
+
+def _parameters(arguments: ast.arguments) -> dict[str, Any]:
+    positional = [argument.arg for argument in arguments.args[1:]]
+    defaults = [None] * (len(positional) - len(arguments.defaults)) + [
+        ast.unparse(default) for default in arguments.defaults
+    ]
+    found: dict[str, Any] = {
+        name: {"position": position, "default": default}
+        for position, (name, default) in enumerate(zip(positional, defaults, strict=True))
+    }
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        found[argument.arg] = {"default": ast.unparse(default) if default else None}
+    return found
+
+
+def main() -> int:
+    """Write both files."""
+    for file, told in ((CONTRACT, contract()), (OFFICIAL, official())):
+        file.write_text(json.dumps(told, indent=1) + "\n")
+        print(f"wrote {file.name}")  # noqa: T201  # its purpose
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
