@@ -285,13 +285,13 @@ class _Call(Generic[T]):
         allowed = self._remaining() if self.patience is None else self.patience
         wait = self._gate.opens_in()
         if wait > allowed and not math.isinf(wait):
-            raise self._too_long(wait, allowed)
+            raise self._too_long(wait, allowed) from self._last
         began = clock.now()
         try:
             async with clock.timeout(None if math.isinf(allowed) else allowed):
                 ticket = await self._enter()
         except TimeoutError:
-            raise self._too_long(self._gate.opens_in(), allowed) from None
+            raise self._too_long(self._gate.opens_in(), allowed) from self._last
         if self.patience is not None:
             self._deadline += clock.now() - began
         return ticket

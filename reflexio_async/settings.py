@@ -154,6 +154,9 @@ def api_key_from(api_key: str, environment: Mapping[str, str] | None = None) -> 
         message = f"api_key must be text, not {type(api_key).__name__}"
         raise ConfigurationError(message)
     key = api_key.strip() or environment.get("REFLEXIO_API_KEY", "").strip()
+    if "://" in key:
+        message = "api_key looks like a URL; did you mean url_endpoint=…?"
+        raise ConfigurationError(message)
     if not key.isascii() or not key.isprintable():
         message = "api_key must be printable ASCII (is there a line break or a pasted quote in it?)"
         raise ConfigurationError(message)

@@ -130,7 +130,8 @@ class Transport:
             what = f"{progress} from {self._base_url} within {timeout:.3g} s"
             failure = APITimeout(f"{request.method} {request.path}: {what}", outcome_unknown=sent[0])
         except aiohttp.ClientConnectorError as error:
-            what = f"cannot connect to {self._base_url}: {error.os_error.strerror or error.os_error}"
+            reason = error.os_error.strerror or error.os_error
+            what = f"cannot connect to {self._base_url} ({reason}); is it running, and is that its address?"
             failure = APIConnectionError(f"{request.method} {request.path}: {what}")
         except (aiohttp.ClientError, ConnectionError) as error:
             what = f"the connection to {self._base_url} broke ({type(error).__name__})"

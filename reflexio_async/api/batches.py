@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from reflexio_async.batch.items import Given
     from reflexio_async.core.wire import Endpoint
-    from reflexio_async.events import RetryEvent
+    from reflexio_async.events import RequestEvent
     from reflexio_async.models.interactions import (
         PublishUserInteractionRequest,
         PublishUserInteractionResponse,
@@ -34,6 +35,15 @@ T = TypeVar("T")
 
 # A server publishes four at a time per organisation, the rest only queues there (fact).
 _PUBLISH_WIDTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One publish; ``made``: under an id made here, ``again``: sent by an earlier batch already."""
+
+    request: PublishUserInteractionRequest
+    made: bool
+    again: bool = False
 
 
 class BatchesAPI:
@@ -158,33 +168,36 @@ class BatchesAPI:
         row = InteractionsAPI.publish_interaction
         clock = runtime.pipeline.clock
 
-        def check(raw: Any) -> PublishUserInteractionRequest:
+        def check(raw: Any) -> _Item:
+            if isinstance(raw, _Item):  # of a batch before this one
+                return replace(raw, again=True)
             request: PublishUserInteractionRequest = build_request(row.model, raw)
-            if request.request_id is None:
-                request = request.model_copy(update={"request_id": uuid4().hex})
-            return request
+            if request.request_id is not None:
+                return _Item(request, made=False)
+            return _Item(request.model_copy(update={"request_id": uuid4().hex}), made=True)
 
-        async def publish(
-            request: PublishUserInteractionRequest, attempt: Attempt[PublishUserInteractionResponse]
-        ) -> None:
+        async def publish(item: _Item, attempt: Attempt[PublishUserInteractionResponse]) -> None:
             began = clock.now()
-            attempt.attempts = 1
-            user_hook = runtime.settings.on_retry
+            user_hook = runtime.settings.on_request
 
-            def count(event: RetryEvent) -> None:
-                attempt.attempts += 1
+            def count(event: RequestEvent) -> None:
+                attempt.attempts += event.path == row.endpoint.path
                 if user_hook is not None:
                     user_hook(event)
 
-            counted = runtime.with_settings(runtime.settings.with_options(on_retry=count))
+            counted = runtime.with_settings(
+                runtime.settings.with_options(on_request=count, raise_on_refusal=True)
+            )
             try:
                 attempt.result = await publish_once(
                     counted,
                     row.endpoint,
-                    request,
+                    item.request,
                     row.answer,
                     patience=float("inf"),
                     withdrawn=attempt.stopped,
+                    made=item.made,
+                    again=item.again,
                 )
             finally:
                 attempt.seconds_running = clock.now() - began
@@ -193,7 +206,7 @@ class BatchesAPI:
         work: Work[str, PublishUserInteractionResponse] = Work(
             name="items",
             check=check,
-            key=lambda request: request.request_id,
+            key=lambda item: item.request.request_id,
             carry_out=publish,
             width=_PUBLISH_WIDTH if concurrency is None else concurrency,
             per_minute=row.endpoint.per_minute,
@@ -223,7 +236,8 @@ def _reruns(
     check_waiting(poll_interval, wait_timeout)
     fields = {field: value for field, value in common.items() if value is not None}
     build_request(model, fields)
-    settings = runtime.settings
+    # Whatever a refusal is to the caller of one, it is no completed outcome.
+    settings = runtime.settings.with_options(raise_on_refusal=True)
     if poll_interval is not None:
         settings = settings.with_options(poll_interval=poll_interval)
     if wait_timeout is not None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from reflexio_async.core import wire
 from reflexio_async.core.cache import EVERYTHING
 from reflexio_async.core.wire import Answer, Endpoint, build_request, model, picked
-from reflexio_async.errors import NotFound, RequestRefused
+from reflexio_async.errors import NotFound, ReflexioError, RequestRefused
 from reflexio_async.models.base import Empty, given
 from reflexio_async.models.identity import ServerVersion
 from reflexio_async.models.interactions import (
@@ -62,16 +62,21 @@ async def publish_once(
     *,
     patience: float | None = None,
     withdrawn: asyncio.Event | None = None,
+    made: bool = False,
+    again: bool = False,
 ) -> PublishUserInteractionResponse:
     """Publish so that the interactions are stored once, or the caller learns that it is not known.
 
     Servers insert a ``request_id`` once; January servers know no such id, so nothing is sent again to a
-    server that has not shown that it does.
+    server that has not shown that it does. ``made``: its ``request_id`` was made here, not by the caller.
+    ``again``: it may have been stored by an earlier call.
     """
-    ours = request.request_id is None
-    if ours:
+    ours = made or request.request_id is None
+    if request.request_id is None:
         request = request.model_copy(update={"request_id": uuid4().hex})
-    settings = runtime.settings.with_options(raise_on_refusal=True)
+    settings = runtime.settings
+    if not settings.raise_on_refusal:
+        settings = settings.with_options(raise_on_refusal=True)
     try:
         receipt = await runtime.pipeline.call(
             endpoint,
@@ -83,8 +88,13 @@ async def publish_once(
             repeatable=runtime.knowledge.insert_once or partial(_inserts_once, runtime),
         )
     except RequestRefused as refusal:
+        refusal.repeated = refusal.repeated or again
         already = refusal.repeated and _ALREADY in wire.refusal_text(refusal.response)
-        if already and (ours or await _stored_as(runtime, request)):
+        try:
+            stored = already and (ours or await _stored_as(runtime, request))
+        except ReflexioError:
+            raise refusal from None  # that could not be checked: ``repeated`` says that it may be stored
+        if stored:
             return PublishUserInteractionResponse(
                 success=True,
                 message="Stored by an earlier try of this call, whose answer was lost",

@@ -85,7 +85,11 @@ class StatusQuestions:
         """The latest operation of ``service``, or None when it never ran."""
         endpoint = OperationsAPI.get_operation_status.endpoint
         answer = await self._pipeline.call(
-            endpoint, ByService(service_name=service), model(GetOperationStatusResponse), self._settings
+            endpoint,
+            ByService(service_name=service),
+            model(GetOperationStatusResponse),
+            self._settings,
+            patience=0,
         )
         if answer.operation_status is None and not (answer.msg or "").startswith("No operation found"):
             # Between the claim of the slot and its first write the server cannot tell (fact).
@@ -109,7 +113,7 @@ class StatusQuestions:
         else:
             row = _row(*_STATUSES[kind.name])
             endpoint, request, answer = row.endpoint, row.make(job_id), row.answer
-        status: T = await self._pipeline.call(endpoint, request, answer, self._settings)
+        status: T = await self._pipeline.call(endpoint, request, answer, self._settings, patience=0)
         return status
 
     async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:

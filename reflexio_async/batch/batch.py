@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import math
 from collections import Counter
@@ -19,6 +20,7 @@ from reflexio_async.errors import (
     APIStatusError,
     BatchInterrupted,
     ClientClosed,
+    InvalidRequest,
     JobCancelled,
     JobLost,
     JobTimeout,
@@ -129,6 +131,10 @@ class Batch(Generic[K, T]):
 
     def __init__(self, work: Work[K, T], given: Given, clock: Clock, background: Background) -> None:
         positive_count("concurrency", work.width)
+        hook = work.on_progress
+        if hook is not None and (not callable(hook) or inspect.iscoroutinefunction(hook)):
+            message = f"on_progress must be a plain function of one BatchProgress, not {hook!r:.40}"
+            raise InvalidRequest(message)
         self._work = work
         self._clock = clock
         self._background = background
@@ -207,6 +213,8 @@ class Batch(Generic[K, T]):
         outcome = None if self._runner.done() and self._unread.empty() else await self._unread.get()
         if outcome is not None:
             return outcome
+        if not self._unread.full():
+            self._unread.put_nowait(None)  # for others who read the same stream
         await asyncio.wait([self._runner])
         if self._runner.cancelled():
             message = "the client was closed while this batch was being read"

@@ -23,7 +23,8 @@ class Items(Generic[I]):
     def __init__(self, name: str, given: Given, check: Callable[[Any], I], key: Callable[[I], Any]) -> None:
         if isinstance(given, str | bytes | Mapping):
             kind = type(given).__name__  # pyright: ignore[reportUnknownArgumentType]
-            message = f"{name} must be a list of them, not one {kind}; did you mean [{name.rstrip('s')}]?"
+            meant = "its keys, list(…)" if isinstance(given, Mapping) else f"[{name.rstrip('s')}]"
+            message = f"{name} must be a list of them, not one {kind}; did you mean {meant}?"
             raise InvalidRequest(message)
         self._check = check
         self._lock = anyio.Lock()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Lets a window that ends on the server's clock end on ours too.
 _MARGIN = 0.25
 _REMEMBERED_HITS = 256
+_MOST_GATES = 1024
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _LIMIT_TEXT = re.compile(r"(\d+) per (\d+)? ?(second|minute|hour|day)", re.IGNORECASE)
 
@@ -82,6 +83,11 @@ class Gate:
         self._refused_in_a_row = 0
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing has been learned and nobody waits."""
+        return self.limit is None and not self._turn.locked() and self._closed_until <= self._clock.now()
 
     def opens_in(self) -> float:
         """Seconds until a call may be sent; 0 when it may be now, infinite when not yet known."""
@@ -210,5 +216,8 @@ class Pacer:
         """The gate of one literal path."""
         gate = self._gates.get(path)
         if gate is None:
+            if len(self._gates) >= _MOST_GATES:
+                # Paths with ids in them come and go; of most there is nothing worth remembering.
+                self._gates = {path: gate for path, gate in self._gates.items() if not gate.idle}
             gate = self._gates[path] = Gate(self._clock)
         return gate

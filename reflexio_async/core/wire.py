@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
@@ -112,16 +113,24 @@ def build_request(request_type: type[Req], given: Mapping[str, Any] | Req, name:
     try:
         return request_type.model_validate(dict(given))
     except ValidationError as error:
-        raise InvalidRequest(describe_validation(error, name or request_type.__name__)) from None
+        known = request_type.model_fields
+        raise InvalidRequest(describe_validation(error, name, known)) from None
 
 
-def describe_validation(error: ValidationError, name: str) -> str:
-    """Each field at fault and what was expected of it, without the values."""
+def describe_validation(error: ValidationError, name: str, known: Iterable[str] = ()) -> str:
+    """Each field at fault and what was expected of it, without the values; ``known`` are the right names."""
     faults: dict[str, str] = {}
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         where = ".".join(str(part) for part in fault["loc"] if not _is_union_branch(part)) or "the request"
-        faults.setdefault(where, fault["msg"].removeprefix("Value error, "))
-    return f"{name}: " + "; ".join(f"{where}: {text}" for where, text in faults.items())
+        said = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            close = get_close_matches(where, known, n=1) if "." not in where else []
+            said = "there is no such field" + (f"; did you mean {close[0]}?" if close else "")
+        elif fault["type"] in ("sequence_str", "is_instance_of") and "equence" in said:
+            said = "must be a list, not one of its items"
+        faults.setdefault(where, said)
+    prefix = f"{name}: " if name else ""
+    return prefix + "; ".join(f"{where}: {text}" for where, text in faults.items())
 
 
 def _is_union_branch(part: str | int) -> bool:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from reflexio_async.errors import JobCancelled, JobTimeout
+from reflexio_async.errors import InvalidRequest, JobCancelled, JobTimeout
 from reflexio_async.jobs.status import JobState, JobStatus
 from reflexio_async.settings import positive_seconds
 
@@ -171,27 +171,43 @@ class as_completed(Generic[T]):  # noqa: N801  # named and used like asyncio.as_
     """
 
     def __init__(self, jobs: Iterable[Job[T]]) -> None:
-        self._jobs = list(jobs)
-        self._waiting: dict[asyncio.Task[Any], Job[T]] | None = None
+        self._jobs = _checked(jobs, "as_completed")
+        self._waiting: set[asyncio.Task[Any]] | None = None
         self._ended: deque[Job[T]] = deque()
+        self._news = asyncio.Event()
 
     def __aiter__(self) -> as_completed[T]:
         return self
 
     async def __anext__(self) -> Job[T]:
         if self._waiting is None:
-            self._waiting = {asyncio.ensure_future(job.settled()): job for job in self._jobs}
-        if not self._ended:
+            self._waiting = set()
+            for job in self._jobs:
+                self._wait_for(job, self._waiting)
+        while not self._ended:
             if not self._waiting:
                 raise StopAsyncIteration
-            done, _ = await asyncio.wait(self._waiting, return_when=asyncio.FIRST_COMPLETED)
-            self._ended.extend(self._waiting.pop(task) for task in done)
+            self._news.clear()
+            await self._news.wait()
         return self._ended.popleft()
 
     def __del__(self) -> None:
         # A loop that was left early drops its iterator: nobody waits for the rest any more.
-        for task in self._waiting or ():
+        for task in tuple(self._waiting or ()):
             task.cancel()
+
+    def _wait_for(self, job: Job[T], waiting: set[asyncio.Task[Any]]) -> None:
+        # The callback must not hold the iterator, which is to be dropped when its loop is left.
+        ended, news = self._ended, self._news
+
+        def note(task: asyncio.Task[Any]) -> None:
+            waiting.discard(task)
+            ended.append(job)
+            news.set()
+
+        task = asyncio.ensure_future(job.settled())
+        waiting.add(task)
+        task.add_done_callback(note)
 
 
 @overload
@@ -204,10 +220,21 @@ async def gather_jobs(jobs: Iterable[Job[T]], *, return_exceptions: bool = False
     The first error is raised, unless ``return_exceptions`` puts errors in the places of results. The
     jobs themselves go on either way.
     """
-    waits = [asyncio.ensure_future(job.result()) for job in jobs]
+    waits = [asyncio.ensure_future(job.result()) for job in _checked(jobs, "gather_jobs")]
     try:
         return await asyncio.gather(*waits, return_exceptions=return_exceptions)
     finally:
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
+
+
+def _checked(jobs: Iterable[Job[T]], name: str) -> list[Job[T]]:
+    checked = list(jobs)
+    for job in checked:
+        if not isinstance(job, Job):
+            message = (
+                f"{name} takes jobs, not {type(job).__name__}; await each start first, which returns its job"
+            )
+            raise InvalidRequest(message)
+    return checked

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from reflexio_async.errors import (
     APIConnectionError,
     APIStatusError,
+    APITimeout,
     RateLimited,
     ReflexioError,
     RequestRefused,
@@ -73,6 +74,7 @@ class Lane(Source):
         self._background = poller.background
         self.dialect: Dialect | None = None
         self._queue: deque[SlotRecord] = deque()
+        self._unanswered: set[SlotRecord] = set()  # whose callers wait for the answer to their start
         self._sending: set[SlotRecord] = set()
         self._resolving: set[SlotRecord] = set()  # sent, answer lost, not yet found in the status
         self._running: set[SlotRecord] = set()
@@ -101,12 +103,15 @@ class Lane(Source):
         if before_it >= self._room() or (job.quota is not None and job.quota.opens_in() > 0):
             return
         job.answered = asyncio.get_running_loop().create_future()
+        self._unanswered.add(job)
         try:
             await job.answered
         except asyncio.CancelledError:
             # No handle was given out, so nobody could withdraw it later; once sent, it runs on.
             job.seen = self._withdraw(job, "the call that started it was cancelled before anything was sent")
             raise
+        finally:
+            self._unanswered.discard(job)
 
     def adopt(self, job: SlotRecord, token: Token) -> None:
         """Go on with a job that was admitted earlier, here or in another process."""
@@ -198,7 +203,7 @@ class Lane(Source):
         return self._latest is not None and self._latest.status == OperationStatus.IN_PROGRESS
 
     def _settle_all(self) -> None:
-        for job in self._queue:
+        for job in self._unanswered:
             job.settle()
 
     async def _start(self, job: SlotRecord) -> None:
@@ -220,6 +225,8 @@ class Lane(Source):
         try:
             answer = await job.send()
         except RateLimited as error:
+            if error.__cause__ is not None and job.attempts >= self._tries:
+                raise error.__cause__ from None  # what its tries met before the limit closed
             # Nothing was admitted. The limit is known now, so the lane waits for it to open.
             self._requeue(job)
             if job.quota is not None and job.quota.opens_in() <= 0:
@@ -265,8 +272,19 @@ class Lane(Source):
         self._running.add(job)
         self._started_at = self._clock.now()
         self.be_eager()
+        if job.cancel_wanted:
+            self._background.spawn(self._cancel_late(job), name=f"cancel {job.kind.name}")
+
+    async def _cancel_late(self, job: SlotRecord) -> None:
+        try:
+            await self.cancel_job(job)
+        except ReflexioError as error:
+            logger.warning("%s: it could not be cancelled: %s", job.described, error)
 
     def _requeue(self, job: SlotRecord) -> None:
+        if job.cancel_wanted:
+            job.withdraw("it was cancelled before it was admitted")
+            return
         self._queue.appendleft(job)
         job.settle()
 
@@ -294,7 +312,9 @@ class Lane(Source):
                     job.lose("its start got no answer and another operation has the slot")
                 return
             if self._observed_at - began >= _LOST_START_GRACE:
-                repeatable = self.dialect is Dialect.CORRELATED and job.slot_kind.mode is None
+                # After a timeout the server may still come to it.
+                in_time = not isinstance(error, APITimeout)
+                repeatable = in_time and self.dialect is Dialect.CORRELATED and job.slot_kind.mode is None
                 if repeatable and job.attempts < self._tries:
                     # The server claims the slot before it answers, so this start never arrived.
                     logger.info("%s: the server never began it; sending it again", self._service)
@@ -362,6 +382,9 @@ class Lane(Source):
     async def cancel_job(self, job: SlotRecord) -> None:
         """Withdraw a queued start, or ask the server to stop the operation if it is still this job's."""
         if self._withdraw(job, "it was cancelled before its start was sent"):
+            return
+        if job in self._sending and job not in self._running:
+            job.cancel_wanted = True
             return
         await self.probe()
         # The server's cancel takes no id: it would hit whoever owns the slot by now.

@@ -48,14 +48,15 @@ class Cap:
     def pump(self) -> None:
         """Start what the cap allows now."""
         while self._due and self._active < self._concurrency:
+            source = self._due[0]
+            if not source.wanted:
+                self._due.popleft().skipped()
+                continue
             if self._per_second is not None and not self._take_token(self._per_second):
                 return
-            source = self._due.popleft()
-            if source.wanted:
-                self._active += 1
-                self._poller.background.spawn(source.run_probe(self), name=f"probe {source.name}")
-            else:
-                source.skipped()
+            self._due.popleft()
+            self._active += 1
+            self._poller.background.spawn(source.run_probe(self), name=f"probe {source.name}")
 
     def _take_token(self, per_second: float) -> bool:
         now = self._poller.clock.now()

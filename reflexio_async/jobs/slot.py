@@ -32,7 +32,16 @@ class Quota(Protocol):
 class SlotRecord(Record[Any]):
     """The record of a job that occupies a slot."""
 
-    __slots__ = ("answered", "before", "params", "quota", "seen_running", "send", "slot_kind")
+    __slots__ = (
+        "answered",
+        "before",
+        "cancel_wanted",
+        "params",
+        "quota",
+        "seen_running",
+        "send",
+        "slot_kind",
+    )
 
     def __init__(
         self,
@@ -51,6 +60,7 @@ class SlotRecord(Record[Any]):
         self.quota = quota
         self.before: OperationStatusInfo | None = None  # what the slot showed before the start
         self.seen_running = False
+        self.cancel_wanted = False  # while its start was under way
         self.answered: asyncio.Future[None] | None = None  # the caller of the start waits for its answer
 
     def settle(self) -> None:

@@ -36,7 +36,7 @@ def request_from(
         try:
             request = make(*args, **kwargs)
         except ValidationError as error:
-            raise InvalidRequest(describe_validation(error, name)) from None
+            raise InvalidRequest(describe_validation(error, name, model.model_fields)) from None
         except TypeError as error:
             # Only arguments were bound, to a function that the caller does not know by name.
             message = f"{name}: {str(error).partition(') ')[2] or error}"

@@ -108,9 +108,11 @@ async def test_a_request_and_keywords_are_one_too_many(box: Sandbox, client: Loo
 
 
 async def test_an_unknown_keyword_is_named(box: Sandbox, client: Loose) -> None:
-    with pytest.raises(InvalidRequest, match=r"^get_profiles: usr_id: Extra inputs"):
+    with pytest.raises(
+        InvalidRequest, match=r"^get_profiles: usr_id: there is no such field; did you mean user_id"
+    ):
         await client.get_profiles(user_id="u", usr_id="u")
-    with pytest.raises(InvalidRequest, match=r"top: Extra inputs"):
+    with pytest.raises(InvalidRequest, match=r"top: there is no such field; did you mean top_k"):
         await client.get_profiles({"user_id": "u", "top": 3})
     assert box.requests == []
 

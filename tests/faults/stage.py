@@ -1,0 +1,403 @@
+"""The sandbox, a client, its callers, and what each of them was told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reflexio_async import (
+    AsyncReflexioClient,
+    JobCancelled,
+    JobError,
+    JobTimeout,
+    OutcomeState,
+    ReflexioError,
+)
+from reflexio_async.sandbox import Sandbox, VirtualClock
+from tests.faults.schedules import Foreign, Gathered, Manual, Many, Publish, Publishes, Restart
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+
+    from reflexio_async import Batch, Job, Outcome
+    from reflexio_async.sandbox.slots import Operation
+    from tests.faults.schedules import Schedule, Step
+
+SERVICES = ("profile_generation", "playbook_generation")
+
+
+@dataclass
+class Call:
+    """One thing a caller asked for, and how it ended for that caller."""
+
+    what: str
+    key: str
+    result: Any = None
+    error: BaseException | None = None
+    ends: int = 0
+    abandoned: bool = False
+    optional: bool = False
+    job: Job[Any] | None = None
+    state: OutcomeState | None = None
+
+    def end(self, result: Any = None, error: BaseException | None = None) -> None:
+        self.result, self.error = result, error
+        self.ends += 1
+
+    @property
+    def completed(self) -> bool:
+        return self.ends == 1 and self.error is None
+
+    @property
+    def surely_without_effect(self) -> bool:
+        """Whether the caller may conclude that nothing was started or stored."""
+        error = self.error
+        if error is None or self.ends != 1:
+            return False
+        if self.state in (OutcomeState.LOST, OutcomeState.TIMED_OUT):
+            return False
+        if isinstance(error, JobError):
+            return isinstance(error, JobCancelled) and error.token is None
+        if self.state is not None:
+            return True
+        if self.job is not None and self.job.token is not None:
+            return False
+        return not (getattr(error, "outcome_unknown", False) or getattr(error, "repeated", False))
+
+
+class Stage:
+    """The sandbox, the client, and everything the callers were told."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.clock = VirtualClock()
+        names = [f"user-{number}" for number in range(schedule.users)]
+        failing = [] if schedule.failing is None else [f"user-{schedule.failing}"]
+        self.box = Sandbox(
+            clock=self.clock,
+            dialect=schedule.dialect,
+            rate_limits=schedule.rate_limits,
+            rerun_seconds=schedule.rerun_seconds,
+            failing_users=failing,
+        )
+        for name in names:
+            self.box.seed(name)
+        self.seeded = len(self.box.stored_requests)
+        self.names = names
+        self.calls: list[Call] = []
+        self.trouble: list[str] = []
+        self.busy_refusals: Counter[str] = Counter()
+        self.foreign: Counter[str] = Counter()
+        self.client: AsyncReflexioClient
+        self.left = False
+        self._power = asyncio.Lock()
+        self._watch_the_slots()
+
+    def _watch_the_slots(self) -> None:
+        for service in SERVICES:
+            slot = self.box._world.slots[service]
+            claim = slot.claim
+
+            def counting(
+                params: dict[str, Any], claim: Any = claim, service: str = service
+            ) -> Operation | None:
+                operation: Operation | None = claim(params)
+                self.busy_refusals[service] += operation is None
+                return operation
+
+            slot.claim = counting  # type: ignore[method-assign]
+
+    async def run(self) -> None:
+        schedule = self.schedule
+        await self.box.start()
+        self.client = AsyncReflexioClient(
+            url_endpoint=self.box.url,
+            clock=self.clock,
+            timeout=schedule.timeout,
+            concurrency=schedule.concurrency,
+            raise_on_refusal=schedule.raise_on_refusal,
+            drain_timeout=schedule.drain_timeout,
+            on_background_error=lambda event: self.must_be_ours(event.error, event.what),
+        )
+        for mishap in schedule.mishaps:
+            mishap.befall(self.box)
+        tasks = [asyncio.create_task(self.step(step), name=repr(step)) for step in schedule.steps]
+        try:
+            await self._wait(tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if not self.left:
+                await self.client.aclose(drain=False)
+            await self.box.stop()
+
+    async def _wait(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        if self.schedule.leave_at is not None:
+            await self.clock.sleep(self.schedule.leave_at)
+            await self._leave(drain=not self.schedule.by_error)
+        await asyncio.gather(*tasks)
+        if not self.left:
+            await self._must_be_quiet()
+            await self._leave(drain=True)
+
+    async def _leave(self, *, drain: bool) -> None:
+        self.left = True
+        await self.client.aclose(drain=drain)
+
+    async def _must_be_quiet(self) -> None:
+        """Whoever waited has been told: nothing more is asked, nobody is registered as waiting."""
+        desk = self.client.runtime.desk
+        await desk.drained()
+        for lane in desk._lanes.values():
+            if lane._queue or lane._sending or lane._resolving:
+                self.trouble.append(f"idle, but {lane._service} still has {lane._queue or lane._sending}")
+        if desk._poller.active:
+            self.trouble.append(f"nobody waits, but wanted: {[s.name for s in desk._poller.active]}")
+        await self.clock.sleep(1.0)
+        while any(lane._probing for lane in desk._lanes.values()):
+            await self.clock.sleep(1.0)  # a probe that waits for a rate limit is sent all the same
+        before = len(self.box.requests)
+        await self.clock.sleep(100.0)
+        if late := self.box.requests[before:]:
+            self.trouble.append(f"asked for nobody: {[(r.method, r.path) for r in late]}")
+
+    # What callers do
+
+    async def step(self, step: Step) -> None:
+        await self.clock.sleep(step.at)
+        match step:
+            case Many():
+                await self._cancelled_after(step.cancel_after, self._many(step))
+            case Gathered():
+                await self._gathered(step)
+            case Manual():
+                await self._manual(step)
+            case Publishes():
+                await self._cancelled_after(step.cancel_after, self._publishes(step))
+            case Publish():
+                await self._publish(step)
+            case Foreign():
+                self._intrude(step)
+            case Restart():
+                async with self._power:
+                    await self.box.stop()
+                    self.box._world.windows.forget()
+                    if step.down:
+                        await self.clock.sleep(step.down)
+                    await self.box.start()
+
+    async def _cancelled_after(self, seconds: float | None, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        timer = None
+        if seconds is not None:
+            timer = self.clock.call_at(self.clock.now() + seconds, task.cancel)
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+            if timer is not None:
+                timer.cancel()
+        if not task.cancelled():
+            task.result()
+
+    def _opened(self, what: str, keys: Iterable[str], *, optional: bool = False) -> dict[str, Call]:
+        calls = {key: Call(what, key, optional=optional) for key in keys}
+        self.calls.extend(calls.values())
+        return calls
+
+    def _some(self, first: int, count: int) -> list[str]:
+        return self.names[first : first + count]
+
+    async def _many(self, step: Many) -> None:
+        users = self._some(step.first, step.count)
+        loose = step.cancel_after is not None or step.leave_after is not None
+        calls = self._opened("rerun", users, optional=loose)
+        try:
+            batch = self.client.rerun_profiles_many(
+                users,
+                concurrency=step.concurrency,
+                wait_timeout=step.wait_timeout,
+                fail_fast=step.fail_fast,
+            )
+            await self._batch(batch, calls, step.streamed, step.stop_after, step.leave_after)
+        except ReflexioError:
+            if not self.left:
+                raise
+
+    async def _batch(
+        self,
+        batch: Batch[str, Any],
+        calls: dict[str, Call],
+        streamed: bool,  # noqa: FBT001
+        stop_after: float | None,
+        leave_after: int | None = None,
+    ) -> None:
+        timer = None
+        if stop_after is not None:
+            timer = self.clock.call_at(self.clock.now() + stop_after, batch.stop)
+        try:
+            if streamed:
+                async with batch:
+                    async for number, outcome in _numbered(batch):
+                        self._heard(calls, outcome)
+                        if number == leave_after:
+                            break
+            else:
+                for outcome in await batch:
+                    self._heard(calls, outcome)
+        except ReflexioError as error:
+            self.must_be_ours(error, "batch")
+            if not self.left:
+                raise
+            for call in calls.values():
+                call.optional = True
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _heard(self, calls: dict[str, Call], outcome: Outcome[str, Any]) -> None:
+        call = calls[outcome.key]
+        call.end(outcome.result, outcome.error)
+        call.state = outcome.state
+        if (outcome.state is OutcomeState.COMPLETED) != (outcome.error is None):
+            self.trouble.append(f"{outcome}: state and error disagree")
+        if outcome.error is not None and outcome.result is not None:
+            self.trouble.append(f"{outcome}: both a result and an error")
+
+    async def _gathered(self, step: Gathered) -> None:
+        if step.playbooks:
+            calls = self._opened("playbook rerun", [f"agent-v{n}" for n in range(step.count)])
+        else:
+            calls = self._opened("rerun", self._some(step.first, step.count))
+        tasks = [
+            asyncio.create_task(self._one(call, step), name=f"one {call.key}") for call in calls.values()
+        ]
+        if step.upset_after is not None:
+            await self.clock.sleep(step.upset_after)
+            for number, (call, task) in enumerate(zip(calls.values(), tasks, strict=True)):
+                await self._upset(number, call, task)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
+
+    async def _upset(self, number: int, call: Call, task: asyncio.Task[None]) -> None:
+        if number % 4 == 0:
+            call.abandoned = call.ends == 0
+            task.cancel()
+        elif number % 4 == 1 and call.job is not None:
+            try:
+                await call.job.cancel()
+            except ReflexioError as error:
+                self.must_be_ours(error, "cancel")
+        elif number % 4 == 2 and call.job is not None:
+            try:
+                await call.job.refresh()
+            except ReflexioError as error:
+                self.must_be_ours(error, "refresh")
+
+    async def _one(self, call: Call, step: Gathered) -> None:
+        try:
+            if step.playbooks:
+                job: Job[Any] = await self.client.rerun_playbook_generation(agent_version=call.key)
+            else:
+                job = await self.client.rerun_profile_generation(user_id=call.key)
+            call.job = job
+            if step.watch:
+                await self._watched(job)
+            call.end(await self._result(job, step))
+        except ReflexioError as error:
+            call.end(error=error)
+
+    async def _result(self, job: Job[Any], step: Gathered) -> Any:
+        try:
+            return await job.result(wait_timeout=step.wait_timeout, poll_interval=step.poll_interval)
+        except JobTimeout as timeout:
+            if not step.resume or timeout.token is None:
+                raise
+            return await self.client.resume_job(timeout.token).result(wait_timeout=700.0)
+
+    async def _watched(self, job: Job[Any]) -> None:
+        last = None
+        with suppress(TimeoutError):
+            async with self.clock.timeout(1000.0):
+                async for status in job.watch():
+                    if last is not None and last.done:
+                        self.trouble.append(f"watch went on after {last}")
+                    last = status
+
+    async def _manual(self, step: Manual) -> None:
+        [call] = self._opened("manual", self._some(step.user, 1)).values()
+        try:
+            if step.forget:
+                await self.client.manual_profile_generation(user_id=call.key)
+                call.abandoned = True
+            else:
+                answer = await self.client.manual_profile_generation(user_id=call.key, wait_for_response=True)
+                call.end(answer)
+        except ReflexioError as error:
+            call.end(error=error)
+
+    def _text(self) -> str:
+        return f"text {len(self.calls)}"
+
+    async def _publishes(self, step: Publishes) -> None:
+        calls: dict[str, Call] = {}
+        items: list[dict[str, Any]] = []
+        for number in range(step.count):
+            [call] = self._opened("publish", [self._text()], optional=step.cancel_after is not None).values()
+            request_id = f"own-{step.at}-{number}-{len(self.calls)}" if step.own_ids else f"made-{call.key}"
+            calls[request_id] = call
+            items.append(_publish(call.key, request_id))
+        try:
+            batch = self.client.publish_many(items, concurrency=step.concurrency)
+            await self._batch(batch, calls, step.streamed, step.stop_after)
+        except ReflexioError:
+            if not self.left:
+                raise
+
+    async def _publish(self, step: Publish) -> None:
+        [call] = self._opened("publish", [self._text()]).values()
+        try:
+            receipt = await self.client.publish_interaction(_publish(call.key, step.request_id))
+        except ReflexioError as error:
+            call.end(error=error)
+            return
+        call.end(receipt if receipt.success else None, None)
+        if not receipt.success:
+            call.abandoned = True
+        elif step.learn and receipt.request_id is not None:
+            try:
+                await self.client.learning(receipt.request_id)
+            except ReflexioError as error:
+                self.must_be_ours(error, "learning")
+
+    def _intrude(self, step: Foreign) -> None:
+        service = SERVICES[step.service]
+        latest = self.box._world.slots[service].latest
+        if latest is None or not latest.running:
+            self.foreign[service] += 1
+            self.box.start_foreign_operation(service, step.seconds, user_id="somebody-else")
+
+    def must_be_ours(self, error: BaseException, where: str) -> None:
+        if not isinstance(error, ReflexioError):
+            self.trouble.append(f"{where}: {error!r} is no ReflexioError")
+
+
+async def _numbered(batch: Batch[str, Any]) -> AsyncGenerator[tuple[int, Outcome[str, Any]]]:
+    number = 0
+    async for outcome in batch:
+        number += 1
+        yield number, outcome
+
+
+def _publish(text: str, request_id: str | None) -> dict[str, Any]:
+    turns = [{"role": "user", "content": text}]
+    made: dict[str, Any] = {"user_id": "publisher", "session_id": "s", "interactions": turns}
+    if request_id is not None:
+        made["request_id"] = request_id
+    return made

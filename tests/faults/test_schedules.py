@@ -1,0 +1,164 @@
+"""Whatever goes wrong, and in whatever order: nobody hangs, nothing is lost, doubled or made up.
+
+``REFLEXIO_FAULT_EXAMPLES=5000`` plays so many schedules, others each time, instead of a fixed few.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+
+from tests.faults.playing import play
+from tests.faults.schedules import (
+    Foreign,
+    Gathered,
+    Manual,
+    Many,
+    Mishap,
+    Publish,
+    Publishes,
+    Restart,
+    Schedule,
+)
+from tests.scene import PLAYBOOKS, PUBLISH, RERUN, STATUS
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+CANCEL = "/api/cancel_operation"
+MANUAL = "/api/manual_profile_generation"
+OTHERS = ("/meta/version", "/api/learning_status", "/api/get_requests")
+STARTS = (RERUN, PLAYBOOKS, MANUAL)
+BUSY = "Another generation attempt is already in progress"
+
+EXAMPLES = int(os.environ.get("REFLEXIO_FAULT_EXAMPLES", "0"))
+moments = st.sampled_from([0.0, 0.03, 0.5, 1.0, 1.3, 5.0, 20.0, 70.0, 700.0])
+spans = st.sampled_from([0.02, 0.5, 2.0, 7.0, 30.0, 90.0, 650.0])
+maybe_spans = st.none() | spans
+widths = st.sampled_from([None, 1, 2, 5, 50])
+
+
+def mishaps(timeout: float) -> SearchStrategy[Mishap]:
+    """Every kind of fault on every route that a schedule uses, as a server or what stands before it might."""
+    usual = [*[STATUS] * 4, *[RERUN] * 4, *[PUBLISH] * 3, PLAYBOOKS, CANCEL, MANUAL]
+    paths = st.sampled_from([*usual, *OTHERS])
+    often = {"times": st.sampled_from([1, 2, 3, 7, None]), "after": st.integers(0, 6)}
+
+    def fault(kind: str, *args: SearchStrategy[Any], **more: SearchStrategy[Any]) -> SearchStrategy[Mishap]:
+        options: dict[str, SearchStrategy[Any]] = {"path": paths, **often, **more}
+        return st.builds(Mishap, st.just(kind), args=st.tuples(*args), **options)
+
+    return st.one_of(
+        fault("lost_before"),
+        fault("answer_lost"),
+        fault("cut_off"),
+        fault("broken_json"),
+        fault("dropped_after"),
+        fault("freeze", after_effect=st.booleans()),
+        # A start that takes effect after its caller gave up is beyond anybody's knowing.
+        fault("delay", spans.filter(lambda span: span < timeout)),
+        fault("delay", spans, after_effect=st.just(value=True)),
+        fault("internal_error", after_effect=st.booleans()),
+        fault("status", st.sampled_from([400, 401, 403, 404, 409, 413, 422, 503])),
+        fault("status", st.sampled_from([500, 502, 504]), after_effect=st.booleans()),
+        # A batch of publishes waits for as long as it is told to.
+        fault("rate_limited", times=st.integers(1, 7)),
+        fault("crowded", times=st.integers(1, 7)),
+        fault("no_capacity", path=st.just(PUBLISH)),
+        fault("refused", st.sampled_from(["database is locked", "not today"]), path=st.just(PUBLISH)),
+        st.builds(
+            Mishap,
+            st.just("refused"),
+            st.sampled_from([STATUS, *STARTS]),
+            st.sampled_from([("not today",), (BUSY,), ("database is locked",)]),
+            times=st.integers(1, 7),  # a slot that is taken is waited for as long as it takes
+            after=often["after"],
+        ),
+        fault("html", st.sampled_from([200, 404, 502])),
+    )
+
+
+@st.composite
+def schedules(draw: st.DrawFn) -> Schedule:
+    users = draw(st.integers(1, 12))
+    timeout = draw(st.sampled_from([300.0, 300.0, 10.0, 3.0]))
+    who = {"first": st.integers(0, users - 1), "count": st.integers(1, users)}
+    reruns = st.one_of(
+        st.builds(
+            Many,
+            at=moments,
+            **who,
+            streamed=st.booleans(),
+            concurrency=widths,
+            wait_timeout=maybe_spans,
+            fail_fast=st.booleans(),
+            stop_after=maybe_spans,
+            cancel_after=st.none() | spans,
+            leave_after=st.none() | st.integers(1, 3),
+        ),
+        st.builds(
+            Gathered,
+            at=moments,
+            **who,
+            playbooks=st.booleans(),
+            wait_timeout=maybe_spans,
+            poll_interval=st.sampled_from([None, 0.2, 3.0]),
+            upset_after=maybe_spans,
+            resume=st.booleans(),
+            watch=st.booleans(),
+        ),
+        st.builds(Many, at=moments, **who),
+        st.builds(Gathered, at=moments, **who),
+    )
+    others = st.one_of(
+        st.builds(Manual, at=moments, user=st.integers(0, users - 1), forget=st.booleans()),
+        st.builds(
+            Publishes,
+            at=moments,
+            count=st.integers(1, 8),
+            own_ids=st.booleans(),
+            streamed=st.booleans(),
+            concurrency=widths,
+            stop_after=maybe_spans,
+            cancel_after=st.none() | spans,
+        ),
+        st.builds(Publish, at=moments, request_id=st.sampled_from([None, "mine"]), learn=st.booleans()),
+        st.builds(Foreign, at=moments, seconds=spans, service=st.integers(0, 1)),
+        st.builds(Restart, at=moments, down=st.sampled_from([0.0, 1.0, 20.0, 400.0])),
+    )
+    return Schedule(
+        steps=tuple(draw(st.lists(reruns | others, min_size=1, max_size=5))),
+        mishaps=tuple(draw(st.lists(mishaps(timeout), max_size=4))),
+        users=users,
+        rerun_seconds=draw(st.sampled_from([0.0, 0.3, 4.0, 45.0])),
+        failing=draw(st.none() | st.integers(0, users - 1)),
+        dialect=draw(st.sampled_from(["correlated", "correlated", "uncorrelated", "synchronous"])),
+        rate_limits=draw(st.booleans()),
+        concurrency=draw(st.sampled_from([16, 1, 3])),
+        timeout=timeout,
+        raise_on_refusal=draw(st.sampled_from([True, True, False])),
+        leave_at=draw(st.sampled_from([None] * 3 + [0.0, 0.5, 1.3, 5.0, 70.0])),
+        by_error=draw(st.booleans()),
+        drain_timeout=draw(st.sampled_from([5000.0, 5.0])),
+    )
+
+
+@pytest.mark.slow
+@settings(
+    derandomize=not EXAMPLES,
+    database=None,
+    max_examples=EXAMPLES or 250,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    print_blob=False,
+)
+@given(schedule=schedules())
+def test_what_must_hold_holds_whatever_goes_wrong(schedule: Schedule) -> None:
+    note(f"\n{schedule.script}")
+    asyncio.run(play(schedule))

@@ -1,0 +1,125 @@
+"""What must hold, whatever goes wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tests.faults.schedules import Foreign, Gathered, Manual, Many, Publish, Publishes, Restart
+from tests.faults.stage import SERVICES, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reflexio_async.sandbox.slots import Operation
+    from tests.faults.stage import Call
+
+
+class Trial(Stage):
+    """Compares what the callers were told with what happened."""
+
+    def judge(self) -> None:
+        """Compare what the callers were told with what happened."""
+        for call in self.calls:
+            if call.error is not None:
+                self.must_be_ours(call.error, f"{call.what} {call.key}")
+            if call.ends > 1 or (call.ends == 0 and not (call.abandoned or call.optional or self.left_early)):
+                self.trouble.append(f"{call.what} {call.key}: {call.ends} outcomes")
+        self._judge_publishes()
+        self._judge_reruns()
+        self._judge_progress()
+
+    @property
+    def left_early(self) -> bool:
+        return self.schedule.leave_at is not None
+
+    def _judge_publishes(self) -> None:
+        stored = Counter(
+            turn.content for request in self.box.stored_requests.values() for turn in request.turns
+        )
+        for call in self.calls:
+            if call.what != "publish":
+                continue
+            copies = stored[call.key]
+            if copies > 1:
+                self.trouble.append(f"{call.key} is stored {copies} times")
+            if call.completed and not call.abandoned and copies != 1:
+                self.trouble.append(f"{call.key} was said to be stored and is not: {call.result!r}")
+            if call.surely_without_effect and copies:
+                self.trouble.append(f"{call.key} was said to have failed and is stored: {call.error!r}")
+
+    def _judge_reruns(self) -> None:
+        if self.schedule.dialect == "synchronous":
+            return
+        for what, service, name in (
+            ("rerun", SERVICES[0], "user_id"),
+            ("playbook rerun", SERVICES[1], "agent_version"),
+        ):
+            calls = [call for call in self.calls if call.what == what]
+            operations = [
+                operation
+                for operation in self.box.operations(service)
+                if operation.params.get("mode") is None and operation.params.get(name) != "somebody-else"
+            ]
+            self._judge_each(calls, operations, name)
+            if not self._touches_starts(service) and not any(
+                isinstance(s, Manual) for s in self.schedule.steps
+            ):
+                wasted = self.busy_refusals[service]
+                if wasted > self.foreign[service] + self._restarts:
+                    self.trouble.append(f"{wasted} busy refusals for {self.foreign[service]} intrusions")
+
+    @property
+    def _restarts(self) -> int:
+        return sum(isinstance(step, Restart) for step in self.schedule.steps)
+
+    def _touches_starts(self, service: str) -> bool:
+        return any(service.split("_", maxsplit=1)[0] in mishap.path for mishap in self.schedule.mishaps)
+
+    def _judge_each(self, calls: Sequence[Call], operations: Sequence[Operation], name: str) -> None:
+        by_id = {operation.operation_id: operation for operation in operations}
+        claimed: Counter[str] = Counter()
+        for call in calls:
+            if call.completed and self.schedule.dialect == "correlated" and call.result.success:
+                claimed[call.result.operation_id] += 1
+                operation = by_id.get(call.result.operation_id)
+                if (
+                    operation is None
+                    or operation.status != "completed"
+                    or operation.params.get(name) != call.key
+                ):
+                    self.trouble.append(f"{call.key} was said to be completed: {operation}")
+        self.trouble += [f"{count} callers were given {key}" for key, count in claimed.items() if count > 1]
+        for key in {call.key for call in calls}:
+            theirs = [operation for operation in operations if operation.params.get(name) == key]
+            mine = [call for call in calls if call.key == key]
+            started = len(mine) - sum(call.surely_without_effect for call in mine)
+            if len(theirs) > started:
+                told = [(call.result, call.error) for call in mine]
+                self.trouble.append(f"{key}: {len(theirs)} operations for {started} starts; told {told}")
+            completed = sum(call.completed and call.result.success for call in mine)
+            if completed > sum(operation.status == "completed" for operation in theirs):
+                self.trouble.append(f"{key}: more completed than the server did: {theirs}")
+
+    def _judge_progress(self) -> None:
+        """Where nothing went wrong, everything has to succeed."""
+        schedule = self.schedule
+        if schedule.mishaps or self.left_early or schedule.failing is not None or schedule.timeout < 300.0:
+            return
+        for step in schedule.steps:
+            match step:
+                case Foreign() | Restart() | Manual():
+                    return
+                case Publish(request_id=str()):
+                    return
+                case Many() | Gathered() if step.wait_timeout is not None:
+                    return
+                case Many() | Publishes() if (step.stop_after, step.cancel_after) != (None, None):
+                    return
+                case Gathered(upset_after=float()) | Gathered(playbooks=True) | Many(fail_fast=True):
+                    return
+                case _:
+                    pass
+        for call in self.calls:
+            if call.error is not None:
+                self.trouble.append(f"nothing went wrong, but {call.key}: {call.error!r}")
