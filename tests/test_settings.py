@@ -271,3 +271,9 @@ def test_what_is_unset_stays() -> None:
     settings = Settings(base_url=URL, poll_interval=2.0)
     assert settings.with_options(timeout=UNSET, poll_interval=None) == Settings(base_url=URL)
     assert repr(UNSET) == "UNSET"
+
+
+def test_an_address_given_as_the_key_is_caught() -> None:
+    """The official client takes the key first too; a URL there would go to the hosted service as a token."""
+    with pytest.raises(ConfigurationError, match="did you mean url_endpoint"):
+        AsyncReflexioClient("http://localhost:8061")

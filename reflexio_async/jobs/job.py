@@ -171,8 +171,8 @@ class as_completed(Generic[T]):  # noqa: N801  # named and used like asyncio.as_
     """
 
     def __init__(self, jobs: Iterable[Job[T]]) -> None:
-        self._jobs = _checked(jobs, "as_completed")
         self._waiting: set[asyncio.Task[Any]] | None = None
+        self._jobs = _checked(jobs, "as_completed")
         self._ended: deque[Job[T]] = deque()
         self._news = asyncio.Event()
 

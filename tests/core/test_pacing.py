@@ -388,3 +388,13 @@ def test_other_bodies_name_no_limit(body: bytes) -> None:
 
 def test_a_limit_reads_well() -> None:
     assert str(Limit(5, 60.0)) == "5 per 60 s"
+
+
+async def test_paths_that_come_and_go_are_not_remembered_for_ever() -> None:
+    pacer = Pacer(VirtualClock())
+    learned = pacer.gate("/limited")
+    learned.refused(learned.try_enter() or 0, {}, b'{"error": "Rate limit exceeded: 5 per 1 minute"}')
+    for number in range(3000):
+        pacer.gate(f"/api/pending_tool_calls/{number}")
+    assert len(pacer._gates) <= 1024
+    assert pacer.gate("/limited") is learned

@@ -7,6 +7,7 @@ import gc
 import itertools
 import json
 import tracemalloc
+from typing import Any
 
 import pytest
 
@@ -337,6 +338,15 @@ async def test_gather_jobs_can_put_errors_in_the_places_of_results() -> None:
         failed, completed = await gather_jobs(jobs, return_exceptions=True)
         assert isinstance(failed, JobFailed)
         assert isinstance(completed, RerunProfileGenerationResponse)
+
+
+@pytest.mark.parametrize("wait_for", [gather_jobs, as_completed])
+async def test_a_start_that_was_not_awaited_is_refused_where_a_job_was_meant(wait_for: Any) -> None:
+    async with scene(1) as play:
+        start = started(play)
+        with pytest.raises(InvalidRequest, match="takes jobs, not coroutine; await each start first"):
+            await wait_for([start])
+        start.close()
 
 
 async def test_a_failure_that_nobody_awaits_is_reported() -> None:

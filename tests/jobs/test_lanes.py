@@ -235,6 +235,18 @@ async def test_cancelling_a_running_job_of_many_users_stops_it_at_the_server() -
         assert job.status.state is JobState.CANCELLED
 
 
+async def test_a_cancellation_while_the_start_is_under_way_is_not_forgotten() -> None:
+    async with scene(5, rerun_seconds=10.0) as play:
+        await (await play.client.rerun_profile_generation(user_id="user-0"))
+        play.box.start_foreign_operation(seconds=5.0, user_id="theirs")
+        job = await play.client.rerun_profile_generation()
+        play.box.faults.add(faults.delay(3.0, after_effect=True), path=RERUN)
+        await play.box.arrived("POST", RERUN, 2)
+        await job.cancel()
+        with pytest.raises(JobCancelled):
+            await job
+
+
 async def test_cancel_leaves_a_foreign_operation_alone() -> None:
     async with scene(1, rerun_seconds=1.0) as play:
         job = await play.client.rerun_profile_generation(user_id="user-0")
