@@ -39,6 +39,7 @@ logger = logging.getLogger("reflexio_async")
 _BUSY = "already in progress"
 _FRESH = 1.0  # seconds for which an observation of the slot may be acted upon
 _LONGEST_NAP = 3600.0
+_LONGEST_REFUSAL = 30.0  # seconds between starts that meet a slot which is taken, whatever the status says
 _TELL_APART = 1.1
 _LOST_START_GRACE = 2.0  # seconds after which a start without an answer would be visible in the status
 
@@ -85,6 +86,8 @@ class Lane(Source):
         self._asking = asyncio.Lock()
         self._worker: asyncio.Task[None] | None = None
         self._started_at = poller.clock.now()
+        self._refused_busy = 0  # how often in a row
+        self._refused_until = self._started_at
 
     # Starting
 
@@ -175,6 +178,8 @@ class Lane(Source):
     def _pause_before(self, job: SlotRecord) -> float:
         """Seconds for which ``job`` must not be started yet."""
         pause = 0.0 if job.quota is None else min(job.quota.opens_in(), _LONGEST_NAP)
+        # A server that says "busy" while its status says "free" must not be hammered.
+        pause = max(pause, self._refused_until - self._clock.now())
         latest = self._latest if self.dialect is Dialect.UNCORRELATED else None
         if latest is not None and job.slot_kind.asked_for(job.params, latest):
             # Start times are whole seconds: two equal operations within one would look the same.
@@ -244,6 +249,10 @@ class Lane(Source):
         if _BUSY in (answer.msg or ""):
             logger.info("%s: the slot was taken by someone else; waiting for it", self._service)
             self._observed_at = None
+            self._refused_busy += 1
+            self._refused_until = self._clock.now() + min(
+                self._interval * 2.0 ** (self._refused_busy - 1), _LONGEST_REFUSAL
+            )
             self._requeue(job)
         elif refusal is not None:
             job.fail_to_start(refusal)
@@ -271,6 +280,7 @@ class Lane(Source):
         job.enter(self._server.url, operation_id, before)
         self._running.add(job)
         self._started_at = self._clock.now()
+        self._refused_busy = 0
         self.be_eager()
         if job.cancel_wanted:
             self._background.spawn(self._cancel_late(job), name=f"cancel {job.kind.name}")

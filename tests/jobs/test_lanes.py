@@ -103,6 +103,16 @@ async def test_a_foreign_operation_that_slips_in_after_the_look_is_waited_out_to
         assert (result.success, play.starts()) == (True, 2)
 
 
+async def test_a_server_that_is_busy_whatever_its_status_says_is_not_hammered() -> None:
+    async with scene(1) as play:
+        busy = faults.refused("Another generation attempt is already in progress", field_name="msg")
+        play.box.faults.add(busy, path=RERUN, times=20)
+        job = await play.client.rerun_profile_generation(user_id="user-0")
+        assert (await job).success
+        assert play.starts() == 21
+        assert play.clock.now() > 300.0
+
+
 async def test_an_outcome_that_a_foreign_operation_overwrote_is_lost_not_guessed() -> None:
     async with scene(1, rerun_seconds=1.0) as play:
         job = await play.client.rerun_profile_generation(user_id="user-0")
