@@ -86,7 +86,7 @@ class Lane(Source):
         self._asking = asyncio.Lock()
         self._worker: asyncio.Task[None] | None = None
         self._started_at = poller.clock.now()
-        self._refused_busy = 0  # how often in a row
+        self._refused_busy = 0  # how often in a row, ten at most
         self._refused_until = self._started_at
 
     # Starting
@@ -249,10 +249,9 @@ class Lane(Source):
         if _BUSY in (answer.msg or ""):
             logger.info("%s: the slot was taken by someone else; waiting for it", self._service)
             self._observed_at = None
-            self._refused_busy += 1
-            self._refused_until = self._clock.now() + min(
-                self._interval * 2.0 ** (self._refused_busy - 1), _LONGEST_REFUSAL
-            )
+            pause = min(self._interval * 2.0**self._refused_busy, _LONGEST_REFUSAL)
+            self._refused_until = self._clock.now() + pause
+            self._refused_busy = min(self._refused_busy + 1, 10)
             self._requeue(job)
         elif refusal is not None:
             job.fail_to_start(refusal)
