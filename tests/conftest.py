@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from pydantic import TypeAdapter
 
 from tests.real_server import NoPython, RealServer, StartServer, server_python
 
@@ -39,6 +40,8 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session", autouse=True)
 def blockbuster() -> Iterator[BlockBuster]:
     """Fail when the package blocks the event loop; what only tests do there is not looked at."""
+    # Once per process pydantic looks for plugins on disk, when the first of all models is built.
+    TypeAdapter(int)
     with blockbuster_ctx("reflexio_async") as blockbuster:
         yield blockbuster
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async.sandbox import faults
+from tests.scene import PUBLISH
 
 if TYPE_CHECKING:
     from reflexio_async.sandbox import Sandbox
@@ -40,7 +41,9 @@ class Mishap(_Told):
     after: int = 0
 
     def befall(self, box: Sandbox) -> None:
-        options = {"after_effect": True} if self.after_effect else {}
+        options: dict[str, Any] = {"after_effect": True} if self.after_effect else {}
+        if self.kind == "refused" and self.path != PUBLISH:
+            options["field_name"] = "msg"
         action = getattr(faults, self.kind)(*self.args, **options)
         box.faults.add(action, path=self.path, times=self.times, after=self.after)
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async import (
     AsyncReflexioClient,
-    JobCancelled,
-    JobError,
     JobTimeout,
     OutcomeState,
     ReflexioError,
 )
 from reflexio_async.sandbox import Sandbox, VirtualClock
+from tests.faults.calls import Call
 from tests.faults.schedules import Foreign, Gathered, Manual, Many, Publish, Publishes, Restart
 
 if TYPE_CHECKING:
@@ -27,45 +25,6 @@ if TYPE_CHECKING:
     from tests.faults.schedules import Schedule, Step
 
 SERVICES = ("profile_generation", "playbook_generation")
-
-
-@dataclass
-class Call:
-    """One thing a caller asked for, and how it ended for that caller."""
-
-    what: str
-    key: str
-    result: Any = None
-    error: BaseException | None = None
-    ends: int = 0
-    abandoned: bool = False
-    optional: bool = False
-    job: Job[Any] | None = None
-    state: OutcomeState | None = None
-
-    def end(self, result: Any = None, error: BaseException | None = None) -> None:
-        self.result, self.error = result, error
-        self.ends += 1
-
-    @property
-    def completed(self) -> bool:
-        return self.ends == 1 and self.error is None
-
-    @property
-    def surely_without_effect(self) -> bool:
-        """Whether the caller may conclude that nothing was started or stored."""
-        error = self.error
-        if error is None or self.ends != 1:
-            return False
-        if self.state in (OutcomeState.LOST, OutcomeState.TIMED_OUT):
-            return False
-        if isinstance(error, JobError):
-            return isinstance(error, JobCancelled) and error.token is None
-        if self.state is not None:
-            return True
-        if self.job is not None and self.job.token is not None:
-            return False
-        return not (getattr(error, "outcome_unknown", False) or getattr(error, "repeated", False))
 
 
 class Stage:
@@ -152,6 +111,7 @@ class Stage:
         """Whoever waited has been told: nothing more is asked, nobody is registered as waiting."""
         desk = self.client.runtime.desk
         await desk.drained()
+        await self.client.runtime.background.calls_finished()
         for lane in desk._lanes.values():
             if lane._queue or lane._sending or lane._resolving:
                 self.trouble.append(f"idle, but {lane._service} still has {lane._queue or lane._sending}")
@@ -184,11 +144,19 @@ class Stage:
                 self._intrude(step)
             case Restart():
                 async with self._power:
-                    await self.box.stop()
+                    await self._unplug()
                     self.box._world.windows.forget()
                     if step.down:
                         await self.clock.sleep(step.down)
                     await self.box.start()
+
+    async def _unplug(self) -> None:
+        # asyncio leaks a connection that is accepted while its listener closes (CPython: Server._attach).
+        for listening in self.box._listener.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await self.box.stop()
 
     async def _cancelled_after(self, seconds: float | None, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reflexio_async.sandbox.slots import Operation
-    from tests.faults.stage import Call
+    from tests.faults.calls import Call
+
+
+_AT_ONCE = 40  # requests of one kind that may be sent without any time passing
 
 
 class Trial(Stage):
@@ -25,6 +28,8 @@ class Trial(Stage):
                 self.must_be_ours(call.error, f"{call.what} {call.key}")
             if call.ends > 1 or (call.ends == 0 and not (call.abandoned or call.optional or self.left_early)):
                 self.trouble.append(f"{call.what} {call.key}: {call.ends} outcomes")
+        at_once = Counter((record.method, record.path, record.at) for record in self.box.requests)
+        self.trouble += [f"{n} times at once: {what}" for what, n in at_once.items() if n > _AT_ONCE]
         self._judge_publishes()
         self._judge_reruns()
         self._judge_progress()

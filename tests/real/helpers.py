@@ -40,13 +40,15 @@ async def publish_each(client: AsyncReflexioClient, users: Iterable[str], **fiel
 
 async def pending(client: AsyncReflexioClient, user: str) -> int:
     """How many pending profiles the server holds of ``user``."""
-    answer = await client.get_profiles(user_id=user, status_filter=[Status.PENDING])
+    answer = await client.get_profiles(user_id=user, status_filter=[Status.PENDING], force_refresh=True)
     return len(answer.user_profiles)
 
 
 async def current(client: AsyncReflexioClient, user: str) -> int:
     """How many current profiles the server holds of ``user``."""
-    return len((await client.get_profiles(user_id=user, status_filter=[None])).user_profiles)
+    return len(
+        (await client.get_profiles(user_id=user, status_filter=[None], force_refresh=True)).user_profiles
+    )
 
 
 async def pending_of_each(client: AsyncReflexioClient, users: Iterable[str]) -> dict[str, int]:

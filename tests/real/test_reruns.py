@@ -36,7 +36,9 @@ async def test_a_result_counts_the_pending_profiles_that_exist(
     await publish(client, name)
     job = await client.rerun_profile_generation(user_id=name)
     result = await job
-    found = (await client.get_profiles(user_id=name, status_filter=[Status.PENDING])).user_profiles
+    found = (
+        await client.get_profiles(user_id=name, status_filter=[Status.PENDING], force_refresh=True)
+    ).user_profiles
     assert result.profiles_generated == len(found) == 1
     assert (found[0].user_id, found[0].status) == (name, Status.PENDING)
     assert "sushi" in found[0].content

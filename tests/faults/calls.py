@@ -1,0 +1,50 @@
+"""What one caller asked for, and what that caller was told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reflexio_async import JobCancelled, JobError, OutcomeState
+
+if TYPE_CHECKING:
+    from reflexio_async import Job
+
+
+@dataclass
+class Call:
+    """One thing a caller asked for, and how it ended for that caller."""
+
+    what: str
+    key: str
+    result: Any = None
+    error: BaseException | None = None
+    ends: int = 0
+    abandoned: bool = False
+    optional: bool = False
+    job: Job[Any] | None = None
+    state: OutcomeState | None = None
+
+    def end(self, result: Any = None, error: BaseException | None = None) -> None:
+        self.result, self.error = result, error
+        self.ends += 1
+
+    @property
+    def completed(self) -> bool:
+        return self.ends == 1 and self.error is None
+
+    @property
+    def surely_without_effect(self) -> bool:
+        """Whether the caller may conclude that nothing was started or stored."""
+        error = self.error
+        if error is None or self.ends != 1:
+            return False
+        if self.state in (OutcomeState.LOST, OutcomeState.TIMED_OUT):
+            return False
+        if isinstance(error, JobError):
+            return isinstance(error, JobCancelled) and error.token is None
+        if self.state is not None:
+            return True
+        if self.job is not None and self.job.token is not None:
+            return False
+        return not (getattr(error, "outcome_unknown", False) or getattr(error, "repeated", False))
