@@ -144,19 +144,11 @@ class Stage:
                 self._intrude(step)
             case Restart():
                 async with self._power:
-                    await self._unplug()
+                    await self.box.stop()
                     self.box._world.windows.forget()
                     if step.down:
                         await self.clock.sleep(step.down)
                     await self.box.start()
-
-    async def _unplug(self) -> None:
-        # asyncio leaks a connection that is accepted while its listener closes (CPython: Server._attach).
-        for listening in self.box._listener.sockets:
-            asyncio.get_running_loop().remove_reader(listening.fileno())
-        for _ in range(5):
-            await asyncio.sleep(0)
-        await self.box.stop()
 
     async def _cancelled_after(self, seconds: float | None, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
