@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 import anyio
 
 from reflexio_async.core import retry, wire
+from reflexio_async.core.hooks import tell
 from reflexio_async.errors import (
     APIConnectionError,
     APIStatusError,
@@ -126,10 +127,7 @@ class Pipeline:
             event = RequestEvent(
                 wired.method, wired.path, status, self.clock.now() - started, attempt, failure
             )
-            try:
-                hook(event)
-            except Exception:
-                logger.exception("the on_request hook failed")
+            tell("on_request", hook, event)
         return response
 
 
@@ -272,11 +270,8 @@ class _Call(Generic[T]):
             type(error).__name__,
             delay,
         )
-        if (hook := self._settings.on_retry) is not None:
-            try:
-                hook(RetryEvent(endpoint.method, self._wired.path, attempt, delay, type(error).__name__))
-            except Exception:
-                logger.exception("the on_retry hook failed")
+        event = RetryEvent(endpoint.method, self._wired.path, attempt, delay, type(error).__name__)
+        tell("on_retry", self._settings.on_retry, event)
         await self._pipeline.clock.sleep(delay)
 
     async def _paced(self) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from reflexio_async.api.late import mixin
 from reflexio_async.core.cache import EVERYTHING
-from reflexio_async.core.wire import Answer, Endpoint, model, refusal_of
+from reflexio_async.core.wire import Answer, model, refusal_of
 from reflexio_async.jobs.kinds import AGGREGATION, LEARNING, REGENERATION
 from reflexio_async.models.interactions import LearningStatusResponse, by_request
 from reflexio_async.models.operations import (
@@ -109,7 +109,7 @@ class StatusQuestions:
         if kind.name == LEARNING.name:
             answer: Answer[Any] = model(LearningStatusResponse)
             request: BaseModel = by_request(job_id)
-            endpoint = _LEARNING
+            endpoint = _row("interactions", "get_learning_status").endpoint
         else:
             row = _row(*_STATUSES[kind.name])
             endpoint, request, answer = row.endpoint, row.make(job_id), row.answer
@@ -127,7 +127,6 @@ def _row(noun: str, name: str) -> Route[..., Any, Any]:
     return row
 
 
-_LEARNING = Endpoint("GET", "/api/learning_status", repeatable=True, per_minute=120)
 _STATUSES = {
     AGGREGATION.name: ("aggregation", "get_playbook_aggregation_operation"),
     REGENERATION.name: ("evaluation", "get_evaluation_regeneration_status"),

@@ -7,6 +7,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from reflexio_async.core.hooks import tell
 from reflexio_async.events import BackgroundErrorEvent
 
 if TYPE_CHECKING:
@@ -102,12 +103,7 @@ class Background:
         """Count and log a failure that no caller will see, and tell the hook."""
         self.errors += 1
         logger.error("%s failed in the background: %s: %s", what, type(error).__name__, error)
-        if self._on_error is None:
-            return
-        try:
-            self._on_error(BackgroundErrorEvent(what, error))
-        except Exception:
-            logger.exception("the on_background_error hook failed")
+        tell("on_background_error", self._on_error, BackgroundErrorEvent(what, error))
 
     async def aclose(self) -> None:
         """Cancel what is left and wait for it."""
