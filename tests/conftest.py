@@ -10,7 +10,8 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from pydantic import TypeAdapter
 
-from tests.real_server import NoPython, RealServer, StartServer, server_python
+from tests.environments import NoPython
+from tests.real_server import RealServer, StartServer, server_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,40 +6,37 @@ is built once and kept: in ``$REFLEXIO_SERVER_VENV``, or under ``.cache`` in thi
 
 from __future__ import annotations
 
-import fcntl
 import http.client
 import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
-from uv import find_uv_bin
+from tests.environments import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VERSION = "0.2.32"
-PYTHON = "3.12"
-
-# As packaged the server pulls in gigabytes of torch, which it does without.
-_OVERRIDES = "torch; sys_platform == 'never'\ntriton; sys_platform == 'never'\n"
+ENVIRONMENT = Environment(
+    f"reflexio-server-{VERSION}",
+    "3.12",
+    (f"reflexio-ai=={VERSION}",),
+    # As packaged the server pulls in gigabytes of torch, which it does without.
+    overrides="torch; sys_platform == 'never'\ntriton; sys_platform == 'never'\n",
+    variable="REFLEXIO_SERVER_VENV",
+)
 
 _READY_WITHIN = 120.0  # a cold start compiles everything; a warm one takes five seconds
 _EXIT_WITHIN = 5.0
 
 _ANNOUNCEMENT = re.compile(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")
 _ACCESS = re.compile(r'^INFO: +\S+ - "([A-Z]+) ([^ ?]+)\S* HTTP/[\d.]+" (\d{3})')
-
-
-class NoPython(RuntimeError):
-    """There is no interpreter that the server could run on."""
 
 
 class AccessEntry(NamedTuple):
@@ -148,7 +145,7 @@ class RealServer:
             raise
 
     def _environment(self) -> dict[str, str]:
-        site_packages = self._python.parents[1] / f"lib/python{PYTHON}/site-packages"
+        site_packages = self._python.parents[1] / f"lib/python{ENVIRONMENT.version}/site-packages"
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self._folder / "home"),
@@ -192,74 +189,7 @@ def parse_access_log(lines: list[str]) -> Iterator[AccessEntry]:
 
 def server_python() -> Path:
     """The interpreter of the server's environment, which is built first where there is none."""
-    default = Path(__file__).parents[1] / f".cache/reflexio-server-{VERSION}"
-    home = Path(os.environ.get("REFLEXIO_SERVER_VENV") or default).absolute()
-    if not _is_built(home):
-        home.parent.mkdir(parents=True, exist_ok=True)
-        with home.with_name(f"{home.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # lifted by the kernel, however the builder ends
-            if not _is_built(home):
-                _build(home)
-    return home / "bin/python"
-
-
-def find_python(version: str) -> Path | None:
-    """An interpreter of this version (``"3.12"``) that truly runs."""
-    for candidate in _candidates(version):
-        report = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
-        try:
-            # pyenv has shims for versions that are not active; those exist but fail.
-            answer = subprocess.check_output([candidate, "-c", report], text=True, stderr=subprocess.DEVNULL)
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        found, executable = answer.strip().split(" ", 1)
-        if found == version:
-            return Path(executable)
-    return None
-
-
-def _candidates(version: str) -> Iterator[str]:
-    yield sys.executable
-    if on_path := shutil.which(f"python{version}"):
-        yield on_path
-    if pyenv := shutil.which("pyenv"):
-        root = Path(subprocess.check_output([pyenv, "root"], text=True).strip())
-        yield from map(str, sorted(root.glob(f"versions/{version}*/bin/python")))
-
-
-def _is_built(home: Path) -> bool:
-    installed = home / f"lib/python{PYTHON}/site-packages/reflexio_ai-{VERSION}.dist-info"
-    return installed.exists() and (home / "bin/python").exists()
-
-
-def _build(home: Path) -> None:
-    if home.exists():
-        message = f"{home} holds no working reflexio-ai {VERSION}: delete it, or set REFLEXIO_SERVER_VENV"
-        raise RuntimeError(message)
-    base = find_python(PYTHON)
-    if base is None:
-        message = f"the real server needs Python {PYTHON}: none on PATH (python{PYTHON}), none in pyenv"
-        raise NoPython(message)
-    partial = home.with_name(f"{home.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    _uv("venv", "--quiet", "--python", str(base), str(partial))
-    overrides = partial / "overrides.txt"
-    overrides.write_text(_OVERRIDES, encoding="utf-8")
-    _uv(
-        *("pip", "install", "--quiet", "--python", str(partial / "bin/python")),
-        *("--override", str(overrides), f"reflexio-ai=={VERSION}"),
-    )
-    # Only a whole environment gets the name: what an interrupted build left is never used.
-    partial.rename(home)
-
-
-def _uv(*arguments: str) -> None:
-    result = subprocess.run(
-        [find_uv_bin(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if result.returncode:
-        message = f"uv {' '.join(arguments)} failed:\n{result.stdout}"
-        raise RuntimeError(message)
+    return ENVIRONMENT.python()
 
 
 def _answers(port: int) -> bool:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -14,12 +12,10 @@ import pytest
 from blockbuster import BlockingError
 
 import reflexio_async
-from tests import real_server as harness
-from tests.real_server import AccessEntry, NoPython, find_python, parse_access_log, server_python
+from tests.real_server import AccessEntry, parse_access_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from tests.real_server import RealServer, StartServer
 
@@ -117,67 +113,6 @@ def test_the_access_log_is_read_without_queries_and_other_lines() -> None:
         AccessEntry("GET", "/api/get_operation_status", 200),
         AccessEntry("POST", "/api/nope", 404),
     ]
-
-
-def test_a_missing_interpreter_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert find_python("3.99") is None
-    monkeypatch.setattr(harness, "PYTHON", "3.99")
-    monkeypatch.setenv("REFLEXIO_SERVER_VENV", str(tmp_path / "server"))
-    with pytest.raises(NoPython, match=r"needs Python 3\.99"):
-        server_python()
-
-
-FAKE_UV = """#!/bin/sh -eu
-echo "$1" >> "{log}"
-[ "$1" = venv ] || exit {status}
-for home; do :; done
-mkdir -p "$home/bin" "$home/lib/python{python}/site-packages/reflexio_ai-0.2.32.dist-info"
-ln -s /bin/sh "$home/bin/python"
-sleep 0.2
-"""
-
-
-@pytest.fixture
-def server_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    home = tmp_path / "cache" / "server"
-    monkeypatch.setenv("REFLEXIO_SERVER_VENV", str(home))
-    # Where there is no 3.12, any interpreter does for an environment that is not run.
-    monkeypatch.setattr(harness, "PYTHON", "{}.{}".format(*sys.version_info))
-    monkeypatch.setattr(harness, "find_uv_bin", lambda: str(tmp_path / "uv"))
-    return home
-
-
-def fake_uv(folder: Path, status: int) -> Path:
-    """Stand in for uv; its "pip" ends with this status. Returns its log."""
-    log = folder / "uv.log"
-    (folder / "uv").write_text(FAKE_UV.format(log=log, status=status, python=harness.PYTHON))
-    (folder / "uv").chmod(0o755)
-    return log
-
-
-def test_builders_that_meet_build_once(server_home: Path, tmp_path: Path) -> None:
-    log = fake_uv(tmp_path, status=0)
-    with ThreadPoolExecutor() as builders:
-        found = {future.result() for future in [builders.submit(server_python) for _ in range(3)]}
-    assert found == {server_home / "bin/python"}
-    assert log.read_text().split() == ["venv", "pip"]
-
-
-def test_an_interrupted_build_is_not_used(server_home: Path, tmp_path: Path) -> None:
-    fake_uv(tmp_path, status=1)
-    with pytest.raises(RuntimeError, match=r"uv pip install .* failed"):
-        server_python()
-    assert not server_home.exists()
-    fake_uv(tmp_path, status=0)
-    assert server_python().exists()
-
-
-def test_a_folder_with_something_else_is_left_alone(server_home: Path, tmp_path: Path) -> None:
-    log = fake_uv(tmp_path, status=0)
-    server_home.mkdir(parents=True)
-    with pytest.raises(RuntimeError, match="delete it, or set REFLEXIO_SERVER_VENV"):
-        server_python()
-    assert not log.exists()
 
 
 async def test_blocking_the_loop_is_caught_in_the_package_alone() -> None:

@@ -1,0 +1,124 @@
+"""Environments of their own for programs that must not share ours: the real server, the official clients.
+
+Each is built once and kept under ``.cache`` in this repository; that needs a package index.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uv import find_uv_bin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CACHE = Path(__file__).parents[1] / ".cache"
+
+
+class NoPython(RuntimeError):
+    """There is no interpreter of the wanted version."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """``packages`` on a Python of ``version``, where ``name`` tells it from every other one.
+
+    ``without_dependencies`` are installed alone, beside the rest. ``variable`` may name a folder to use
+    in place of the one under ``.cache``.
+    """
+
+    name: str
+    version: str
+    packages: tuple[str, ...]
+    without_dependencies: tuple[str, ...] = ()
+    overrides: str = ""
+    variable: str = ""
+
+    def python(self) -> Path:
+        """Its interpreter; the environment is built first where there is none."""
+        home = Path(os.environ.get(self.variable) or _CACHE / self.name).absolute()
+        if not self._is_in(home):
+            home.parent.mkdir(parents=True, exist_ok=True)
+            with home.with_name(f"{home.name}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # lifted by the kernel, however the builder ends
+                if not self._is_in(home):
+                    self._build(home)
+        return home / "bin/python"
+
+    @property
+    def _contents(self) -> str:
+        return "\n".join((*self.packages, *self.without_dependencies, self.overrides))
+
+    def _is_in(self, home: Path) -> bool:
+        contents = home / "contents.txt"
+        return (home / "bin/python").exists() and contents.exists() and contents.read_text() == self._contents
+
+    def _build(self, home: Path) -> None:
+        if home.exists():
+            message = f"{home} holds no working {self.name}: delete it"
+            if self.variable:
+                message += f", or set {self.variable}"
+            raise RuntimeError(message)
+        base = find_python(self.version)
+        if base is None:
+            message = f"{self.name} needs Python {self.version}: no python{self.version} on PATH or in pyenv"
+            raise NoPython(message)
+        partial = home.with_name(f"{home.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        _uv("venv", "--quiet", "--python", str(base), str(partial))
+        install = ("pip", "install", "--quiet", "--python", str(partial / "bin/python"))
+        overrides = partial / "overrides.txt"
+        overrides.write_text(self.overrides, encoding="utf-8")
+        _uv(*install, "--override", str(overrides), *self.packages)
+        if self.without_dependencies:
+            _uv(*install, "--no-deps", *self.without_dependencies)
+        (partial / "contents.txt").write_text(self._contents, encoding="utf-8")
+        # Only a whole environment gets the name: what an interrupted build left is never used.
+        partial.rename(home)
+
+
+def find_python(version: str) -> Path | None:
+    """An interpreter of this version (``"3.12"``) that truly runs."""
+    for candidate in _candidates(version):
+        report = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
+        try:
+            # pyenv has shims for versions that are not active; those exist but fail.
+            answer = subprocess.check_output([candidate, "-c", report], text=True, stderr=subprocess.DEVNULL)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        found, executable = answer.strip().split(" ", 1)
+        if found == version:
+            return Path(executable)
+    return None
+
+
+def _candidates(version: str) -> Iterator[str]:
+    yield sys.executable
+    if on_path := shutil.which(f"python{version}"):
+        yield on_path
+    if pyenv := shutil.which("pyenv"):
+        root = Path(subprocess.check_output([pyenv, "root"], text=True).strip())
+        yield from map(str, sorted(root.glob(f"versions/{version}*/bin/python")))
+
+
+def _uv(*arguments: str) -> None:
+    result = subprocess.run(
+        [find_uv_bin(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if result.returncode:
+        message = f"uv {' '.join(arguments)} failed:\n{result.stdout}"
+        raise RuntimeError(message)
+
+
+REFLEXIO_CLIENT = Environment("reflexio-client-0.2.2", "3.12", ("reflexio-client==0.2.2",))
+"""The official Reflexio client."""
+
+REFLECT_SDK = Environment("reflect-sdk-0.3.0", "3.12", ("httpx==0.28.1",), ("reflect-sdk==0.3.0",))
+"""An official Reflect client older than the contract; its dependencies are not needed, httpx apart."""

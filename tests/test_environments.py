@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import environments
+from tests.environments import Environment, NoPython, find_python
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FAKE_UV = """#!/bin/sh -eu
+echo "$1" >> "{log}"
+[ "$1" = venv ] || exit {status}
+for home; do :; done
+mkdir -p "$home/bin"
+ln -s /bin/sh "$home/bin/python"
+sleep 0.2
+"""
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    home = tmp_path / "cache" / "tool"
+    monkeypatch.setenv("TOOL_VENV", str(home))
+    monkeypatch.setattr(environments, "find_uv_bin", lambda: str(tmp_path / "uv"))
+    return home
+
+
+@pytest.fixture
+def tool(home: Path) -> Environment:
+    assert not home.exists()
+    return Environment("tool-1", "{}.{}".format(*sys.version_info), ("tool==1",), variable="TOOL_VENV")
+
+
+def fake_uv(folder: Path, status: int) -> Path:
+    """Stand in for uv; its "pip" ends with this status. Returns its log."""
+    log = folder / "uv.log"
+    (folder / "uv").write_text(FAKE_UV.format(log=log, status=status))
+    (folder / "uv").chmod(0o755)
+    return log
+
+
+def test_a_missing_interpreter_is_named(tool: Environment) -> None:
+    assert find_python("3.99") is None
+    with pytest.raises(NoPython, match=r"tool-1 needs Python 3\.99"):
+        replace(tool, version="3.99").python()
+
+
+def test_builders_that_meet_build_once(tool: Environment, home: Path, tmp_path: Path) -> None:
+    log = fake_uv(tmp_path, status=0)
+    with ThreadPoolExecutor() as builders:
+        found = {future.result() for future in [builders.submit(tool.python) for _ in range(3)]}
+    assert found == {home / "bin/python"}
+    assert log.read_text().split() == ["venv", "pip"]
+
+
+def test_an_interrupted_build_is_not_used(tool: Environment, home: Path, tmp_path: Path) -> None:
+    fake_uv(tmp_path, status=1)
+    with pytest.raises(RuntimeError, match=r"uv pip install .* failed"):
+        tool.python()
+    assert not home.exists()
+    fake_uv(tmp_path, status=0)
+    assert tool.python().exists()
+
+
+def test_a_folder_with_something_else_is_left_alone(tool: Environment, home: Path, tmp_path: Path) -> None:
+    log = fake_uv(tmp_path, status=0)
+    home.mkdir(parents=True)
+    with pytest.raises(RuntimeError, match="delete it, or set TOOL_VENV"):
+        tool.python()
+    assert not log.exists()
+
+
+def test_another_version_in_the_folder_is_not_taken_for_this_one(tool: Environment, tmp_path: Path) -> None:
+    fake_uv(tmp_path, status=0)
+    tool.python()
+    with pytest.raises(RuntimeError, match="holds no working tool-1"):
+        replace(tool, packages=("tool==2",)).python()
+
+
+def test_packages_without_their_dependencies_are_installed_apart(tool: Environment, tmp_path: Path) -> None:
+    log = fake_uv(tmp_path, status=0)
+    replace(tool, without_dependencies=("other==1",)).python()
+    assert log.read_text().split() == ["venv", "pip", "pip"]
