@@ -17,6 +17,7 @@ from reflexio_async.core.pacing import Pacer
 from reflexio_async.core.wire import build_request
 from reflexio_async.errors import InvalidRequest, NotFound
 from reflexio_async.jobs.desk import JobDesk
+from reflexio_async.jobs.job import Job
 from reflexio_async.jobs.kinds import LEARNING
 from reflexio_async.pipeline import Pipeline
 from reflexio_async.routing.runtime import Runtime, ServerKnowledge
@@ -30,7 +31,7 @@ from reflexio_async.settings import (
     api_key_from,
     base_url_from,
 )
-from reflexio_async.transport import Transport
+from reflexio_async.transport import Pool, Transport
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from reflexio_async.api.legacy import LegacyAPI
     from reflexio_async.api.session_view import SessionView
     from reflexio_async.events import BackgroundErrorHook, RequestHook, RetryHook
-    from reflexio_async.jobs.job import Job
     from reflexio_async.models.interactions import LearningStatusResponse
 
 logger = logging.getLogger("reflexio_async")
@@ -130,9 +130,11 @@ class AsyncReflexioClient(BatchesAPI, LateAPI):
 
         clock = clock or SystemClock()
         background = Background(on_background_error)
-        self._transport = Transport(settings, clock)
-        pipeline = Pipeline(self._transport, Credentials(api_key_from(api_key)), Pacer(clock), clock)
-        desk = JobDesk(StatusQuestions(pipeline, settings), clock, background, settings)
+        self._pool = Pool(settings)
+        transport = Transport(settings, clock, self._pool)
+        pipeline = Pipeline(transport, Credentials(api_key_from(api_key)), Pacer(clock), clock)
+        questions = StatusQuestions(pipeline, settings)
+        desk = JobDesk(questions, clock, background, settings, slots=questions)
         cache = Cache(clock, background, settings.cache_ttl)
         self._runtime = Runtime(pipeline, desk, background, ServerKnowledge(), settings, cache)
 
@@ -202,7 +204,7 @@ class AsyncReflexioClient(BatchesAPI, LateAPI):
         from reflexio_async.models.interactions import ByRequest  # noqa: PLC0415  # as above
 
         request = build_request(ByRequest, {"request_id": request_id})
-        return self._runtime.desk.follow(LEARNING, request.request_id, self._runtime.settings)
+        return Job(self._runtime.desk.follow(LEARNING, request.request_id, self._runtime.settings))
 
     def for_session(self, session_id: str) -> SessionView:
         """A view whose calls are of one session: publish, search, outcome, requests, and the others.
@@ -230,7 +232,7 @@ class AsyncReflexioClient(BatchesAPI, LateAPI):
         Raises:
             InvalidRequest: It is no token, of a newer release, or of another server.
         """
-        return self._runtime.desk.resume(token, self._runtime.settings)
+        return Job(self._runtime.desk.resume(token, self._runtime.settings))
 
     async def aclose(self, *, drain: bool = True) -> DrainSummary:
         """Close the client; views share its end.
@@ -254,7 +256,7 @@ class AsyncReflexioClient(BatchesAPI, LateAPI):
                     ", ".join(summary.unfinished_calls) or "none",
                 )
             await background.aclose()
-            await self._transport.aclose()
+            await self._pool.aclose()
         return summary
 
     async def _drain(self, seconds: float) -> None:

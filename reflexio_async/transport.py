@@ -76,19 +76,56 @@ class _Response(aiohttp.ClientResponse):
             connection.protocol.force_close()
 
 
-class Transport:
-    """One pooled session, made at the first call on the loop that makes it."""
+class Pool:
+    """One aiohttp session, made at the first call on the loop that makes it; transports may share it."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._base_url = settings.base_url
+    def __init__(self, settings: Settings) -> None:
         self._headers = {"User-Agent": settings.user_agent, "Accept": "application/json"}
         self._max_connections = settings.max_connections
-        self._max_bytes = settings.max_response_bytes
-        self._clock = clock
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._connections = asyncio.Semaphore(settings.max_connections)
+        self.connections = asyncio.Semaphore(settings.max_connections)
+
+    def session(self) -> aiohttp.ClientSession:
+        """The session of the running loop; raises ClientClosed, or ConfigurationError on another loop."""
+        session = self._session or self._open()
+        if self._loop is not asyncio.get_running_loop():
+            message = "this client is used from two event loops; make one client per loop"
+            raise ConfigurationError(message)
+        return session
+
+    async def aclose(self) -> None:
+        """Close every connection; later calls raise ClientClosed."""
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ClientClosed(CLOSED)
+        self._loop = asyncio.get_running_loop()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=_KEEPALIVE),
+            headers=self._headers,
+            request_class=_Request,
+            response_class=_Response,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
+        )
+        self._session._retry_connection = False  # noqa: SLF001  # see the module docstring
+        return self._session
+
+
+class Transport:
+    """Exchanges with one server, over a pool of connections."""
+
+    def __init__(self, settings: Settings, clock: Clock, pool: Pool) -> None:
+        self._base_url = settings.base_url
+        self._max_bytes = settings.max_response_bytes
+        self._clock = clock
+        self._pool = pool
         self._urls: dict[str, URL] = {}
 
     async def send(self, request: WireRequest, *, authorization: str | None, timeout: float) -> WireResponse:
@@ -97,16 +134,13 @@ class Transport:
         Raises APIConnectionError (``outcome_unknown`` once bytes may have left), APITimeout after
         ``timeout`` seconds, and UnexpectedResponse for an answer that is too large.
         """
-        session = self._session or self._open()
-        if self._loop is not asyncio.get_running_loop():
-            message = "this client is used from two event loops; make one client per loop"
-            raise ConfigurationError(message)
+        session = self._pool.session()
         sent = [False]
         failure: APIConnectionError
         mark = _sending.set(sent)
         try:
             # A virtual clock must not stand still for a call that only waits for a free connection.
-            async with self._clock.timeout(timeout), self._connections:
+            async with self._clock.timeout(timeout), self._pool.connections:
                 with self._clock.busy() as extra:
                     headers = dict(extra) if extra else {}
                     headers.update(request.headers)
@@ -140,28 +174,6 @@ class Transport:
             _sending.reset(mark)
         # Raised out here, without a cause: aiohttp's errors may hold the request's headers, token included.
         raise failure
-
-    async def aclose(self) -> None:
-        """Close every connection; later calls raise ClientClosed."""
-        self._closed = True
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise ClientClosed(CLOSED)
-        self._loop = asyncio.get_running_loop()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=_KEEPALIVE),
-            headers=self._headers,
-            request_class=_Request,
-            response_class=_Response,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-        )
-        self._session._retry_connection = False  # noqa: SLF001  # see the module docstring
-        return self._session
 
     def _url(self, target: str) -> URL:
         url = self._urls.get(target)

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from reflexio_async.errors import CLOSED, ClientClosed, InvalidRequest
 from reflexio_async.jobs import kinds
-from reflexio_async.jobs.job import Job
 from reflexio_async.jobs.lanes import Lane, Server
 from reflexio_async.jobs.poller import Cap, Poller
-from reflexio_async.jobs.record import Waiting
+from reflexio_async.jobs.record import Record, Waiting
 from reflexio_async.jobs.single import SingleSource
 from reflexio_async.jobs.slot import SlotRecord
 from reflexio_async.jobs.token import Token
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from reflexio_async.core.background import Background
     from reflexio_async.core.clock import Clock
@@ -27,8 +26,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class StatusServer(Server, Protocol):
-    """What the desk asks of the server."""
+class SingleServer(Protocol):
+    """What the desk asks of the server about jobs with a status route of their own."""
+
+    @property
+    def url(self) -> str:
+        """The server's address, by which tokens know theirs."""
+        ...
 
     async def single(self, kind: SingleKind[T], job_id: str) -> T:
         """The status of one job that has a status route of its own."""
@@ -40,12 +44,25 @@ class StatusServer(Server, Protocol):
 
 
 class JobDesk:
-    """Starts jobs, finds them again, and closes."""
+    """Starts jobs, finds them again, and closes.
+
+    ``slots`` are the server's generations; None for a server that has none. ``singles`` are the other
+    kinds of job, by name, whose tokens it resumes.
+    """
 
     def __init__(
-        self, server: StatusServer, clock: Clock, background: Background, settings: Settings
+        self,
+        server: SingleServer,
+        clock: Clock,
+        background: Background,
+        settings: Settings,
+        *,
+        slots: Server | None = None,
+        singles: Mapping[str, SingleKind[Any]] = kinds.SINGLE_KINDS,
     ) -> None:
         self._server = server
+        self._slots = slots
+        self._singles = singles
         self._clock = clock
         self._background = background
         self._poller = Poller(clock, background)
@@ -64,11 +81,11 @@ class JobDesk:
         send: Callable[[], Awaitable[T]],
         quota: Quota,
         width: int,
-    ) -> Job[T]:
+    ) -> Record[T]:
         """Start a generation through its service's lane.
 
-        Returns when the start was answered, or at once with a queued job when the lane or the limit is
-        closed. Errors of the start are the job's: ``check_start`` raises them at once, awaiting does too.
+        Returns when the start was answered, or at once with a queued one when the lane or the limit is
+        closed. Errors of the start are the job's: ``Job.check_start`` raises them at once, awaiting does too.
         ``width`` is how many may run at once on a server of the synchronous dialect.
         """
         self._check_open()
@@ -76,31 +93,31 @@ class JobDesk:
         lane.width = max(lane.width, width)
         record = SlotRecord(kind, lane, self._waiting(settings), params=params, send=send, quota=quota)
         await lane.submit(record)
-        return _handle(lane, record)
+        return record
 
-    def follow(self, kind: SingleKind[T], job_id: str, settings: Settings) -> Job[T]:
+    def follow(self, kind: SingleKind[T], job_id: str, settings: Settings) -> Record[T]:
         """The job that the server knows by ``job_id``, with a status route of its own."""
         self._check_open()
         return self._single(kind, Token(kind=kind.name, url=self._server.url, id=job_id), settings)
 
-    def resume(self, text: str, settings: Settings) -> Job[Any]:
+    def resume(self, text: str, settings: Settings) -> Record[Any]:
         """The job that ``text``, a token, stands for."""
         self._check_open()
         token = Token.from_text(text)
         if token.url != self._server.url:
             message = f"token: it belongs to {token.url}, this client speaks to {self._server.url}"
             raise InvalidRequest(message)
-        single = kinds.SINGLE_KINDS.get(token.kind)
+        single = self._singles.get(token.kind)
         if single is not None:
             return self._single(single, token, settings)
-        kind = kinds.SLOT_KINDS.get(token.kind)
+        kind = None if self._slots is None else kinds.SLOT_KINDS.get(token.kind)
         if kind is None:
             message = f"token: kind {token.kind!r} is not known to this release"
             raise InvalidRequest(message)
         lane = self._lane(kind.service)
         record = SlotRecord(kind, lane, self._waiting(settings), params=token.params)
         lane.adopt(record, token)
-        return _handle(lane, record)
+        return record
 
     @property
     def busy(self) -> bool:
@@ -129,9 +146,10 @@ class JobDesk:
     def _lane(self, service: str) -> Lane:
         lane = self._lanes.get(service)
         if lane is None:
+            assert self._slots is not None  # noqa: S101  # its rows and tokens are only asked of servers that have slots
             lane = Lane(
                 self._poller,
-                self._server,
+                self._slots,
                 service,
                 width=self._concurrency,
                 outage=self._outage,
@@ -140,7 +158,7 @@ class JobDesk:
             self._lanes[service] = lane
         return lane
 
-    def _single(self, kind: SingleKind[T], token: Token, settings: Settings) -> Job[T]:
+    def _single(self, kind: SingleKind[T], token: Token, settings: Settings) -> Record[T]:
         cap = self._caps.get(kind.name)
         if cap is None and kind.per_second is not None:
             cap = self._caps[kind.name] = Cap(self._poller, concurrency=8, per_second=kind.per_second)
@@ -153,14 +171,7 @@ class JobDesk:
             stop=partial(self._server.stop_single, kind),
             cap=cap,
         )
-        return Job(source.record, source.cancel)
+        return source.record
 
     def _waiting(self, settings: Settings) -> Waiting:
         return Waiting(self._clock, settings.poll_interval, settings.wait_timeout, self._background.report)
-
-
-def _handle(lane: Lane, record: SlotRecord) -> Job[Any]:
-    async def cancel() -> None:
-        await lane.cancel_job(record)
-
-    return Job(record, cancel)

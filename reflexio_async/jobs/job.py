@@ -13,7 +13,7 @@ from reflexio_async.jobs.status import JobState, JobStatus
 from reflexio_async.settings import positive_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable
+    from collections.abc import Generator, Iterable
 
     from reflexio_async.jobs.record import Record
 
@@ -36,11 +36,10 @@ class Job(Generic[T]):
     result is kept, so awaiting again costs nothing.
     """
 
-    __slots__ = ("__weakref__", "_cancel", "_record")
+    __slots__ = ("__weakref__", "_record")
 
-    def __init__(self, record: Record[T], cancel: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, record: Record[T]) -> None:
         self._record = record
-        self._cancel = cancel
 
     @property
     def id(self) -> str | None:
@@ -114,7 +113,7 @@ class Job(Generic[T]):
         at the request only between users, so a job of one user completes all the same.
         """
         if not self._record.done:
-            await self._cancel()
+            await self._record.feed.cancel(self._record)
 
     def check_start(self) -> None:
         """Raise the error of a start that was answered with one."""

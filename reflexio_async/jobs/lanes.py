@@ -286,7 +286,7 @@ class Lane(Source):
 
     async def _cancel_late(self, job: SlotRecord) -> None:
         try:
-            await self.cancel_job(job)
+            await self.cancel(job)
         except ReflexioError as error:
             logger.warning("%s: it could not be cancelled: %s", job.described, error)
 
@@ -388,7 +388,7 @@ class Lane(Source):
         """Ask for the status once, now."""
         await self.probe()
 
-    async def cancel_job(self, job: SlotRecord) -> None:
+    async def cancel(self, job: SlotRecord) -> None:
         """Withdraw a queued start, or ask the server to stop the operation if it is still this job's."""
         if self._withdraw(job, "it was cancelled before its start was sent"):
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from reflexio_async.errors import JobCancelled, JobTimeout
 from reflexio_async.jobs.status import QUEUED, JobStatus
@@ -32,6 +32,10 @@ class Feed(Protocol):
 
     async def refresh(self) -> None:
         """Ask the server once, now."""
+        ...
+
+    async def cancel(self, record: Any) -> None:
+        """Withdraw the job's start, or ask the server to stop it."""
         ...
 
 

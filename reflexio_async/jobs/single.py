@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reflexio_async.errors import InvalidRequest, JobCancelled, JobFailed, JobLost
 from reflexio_async.jobs.poller import Source
@@ -77,7 +77,7 @@ class SingleSource(Source, Generic[T]):
         """Ask for the status once, now."""
         await self.probe()
 
-    async def cancel(self) -> None:
+    async def cancel(self, record: Record[Any]) -> None:  # noqa: ARG002  # its only one
         """Ask the server to stop it, where it can be."""
         if self._kind.cancellable:
             await self._stop(self._id)

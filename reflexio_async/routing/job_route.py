@@ -104,7 +104,7 @@ class StartingRow(HandleRow[P, W, Req, Res]):
         async def send() -> Res:
             return await self.post(runtime, request)
 
-        return await runtime.desk.start(
+        record = await runtime.desk.start(
             self.kind,
             settings,
             params=self.kind.params(request.model_dump(mode="json")),
@@ -112,6 +112,7 @@ class StartingRow(HandleRow[P, W, Req, Res]):
             quota=runtime.pipeline.gate(self.endpoint.path),
             width=width,
         )
+        return Job(record)
 
 
 class JobCall(BoundRow[P, Req, Res], Generic[P, W, Req, Res]):  # noqa: D101

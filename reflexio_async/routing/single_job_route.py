@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overlo
 from pydantic import BaseModel
 
 from reflexio_async.core.wire import Answer, Endpoint
+from reflexio_async.jobs.job import Job
 from reflexio_async.routing.job_route import HandleRow, JobCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reflexio_async.jobs.job import Job
     from reflexio_async.jobs.kinds import SingleKind
     from reflexio_async.routing.runtime import HasRuntime, Runtime
 
@@ -57,7 +57,7 @@ class SingleJobRoute(HandleRow[P, W, Req, Res], Generic[P, W, Req, Res]):
             request = self._prepare(request)
         settings = runtime.settings
         answer = await runtime.pipeline.call(self.endpoint, request, self._started, settings)
-        return runtime.desk.follow(self.kind, self._job_id(answer), settings)
+        return Job(runtime.desk.follow(self.kind, self._job_id(answer), settings))
 
     @overload
     def __get__(self, obj: None, owner: type) -> Self: ...
