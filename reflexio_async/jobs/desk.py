@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
 
 from reflexio_async.errors import CLOSED, ClientClosed, InvalidRequest
 from reflexio_async.jobs import kinds
 from reflexio_async.jobs.lanes import Lane, Server
-from reflexio_async.jobs.poller import Cap, Poller
+from reflexio_async.jobs.poller import Poller
 from reflexio_async.jobs.record import Record, Waiting
-from reflexio_async.jobs.single import SingleSource
-from reflexio_async.jobs.slot import SlotRecord
+from reflexio_async.jobs.single import SingleRecord, Singles
+from reflexio_async.jobs.slot import SlotRecord, Start
 from reflexio_async.jobs.token import Token
 
 if TYPE_CHECKING:
@@ -20,27 +21,11 @@ if TYPE_CHECKING:
     from reflexio_async.core.background import Background
     from reflexio_async.core.clock import Clock
     from reflexio_async.jobs.kinds import SingleKind, SlotKind
+    from reflexio_async.jobs.single import SingleServer
     from reflexio_async.jobs.slot import Quota
     from reflexio_async.settings import Settings
 
 T = TypeVar("T")
-
-
-class SingleServer(Protocol):
-    """What the desk asks of the server about jobs with a status route of their own."""
-
-    @property
-    def url(self) -> str:
-        """The server's address, by which tokens know theirs."""
-        ...
-
-    async def single(self, kind: SingleKind[T], job_id: str) -> T:
-        """The status of one job that has a status route of its own."""
-        ...
-
-    async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:
-        """Ask for such a job to stop."""
-        ...
 
 
 class JobDesk:
@@ -70,15 +55,17 @@ class JobDesk:
         self._concurrency = settings.concurrency
         self._outage = settings.timeout
         self._tries = settings.retry.max_attempts
-        self._caps: dict[str, Cap] = {}
+        self._starts: WeakValueDictionary[tuple[str, int], Start] = WeakValueDictionary()
+        self._groups: dict[str, Singles[Any]] = {}
+        self._waitings: dict[tuple[float | None, float | None], Waiting] = {}
 
     async def start(
         self,
         kind: SlotKind[T],
         settings: Settings,
         *,
-        params: dict[str, Any],
-        send: Callable[[], Awaitable[T]],
+        request: bytes,
+        send: Callable[[bytes], Awaitable[T]],
         quota: Quota,
         width: int,
     ) -> Record[T]:
@@ -86,19 +73,24 @@ class JobDesk:
 
         Returns when the start was answered, or at once with a queued one when the lane or the limit is
         closed. Errors of the start are the job's: ``Job.check_start`` raises them at once, awaiting does too.
-        ``width`` is how many may run at once on a server of the synchronous dialect.
+        ``send`` takes ``request``, the start's model as JSON. ``width`` is how many may run at once on a
+        server of the synchronous dialect.
         """
         self._check_open()
         lane = self._lane(kind.service)
         lane.width = max(lane.width, width)
-        record = SlotRecord(kind, lane, self._waiting(settings), params=params, send=send, quota=quota)
+        key = (kind.name, id(settings))  # which ``send`` keeps alive, and so tells apart
+        start = self._starts.get(key)
+        if start is None:
+            start = self._starts[key] = Start(send, quota)
+        record = SlotRecord(kind, lane, self._waiting(settings), request=request, start=start)
         await lane.submit(record)
         return record
 
     def follow(self, kind: SingleKind[T], job_id: str, settings: Settings) -> Record[T]:
         """The job that the server knows by ``job_id``, with a status route of its own."""
         self._check_open()
-        return self._single(kind, Token(kind=kind.name, url=self._server.url, id=job_id), settings)
+        return self._single(kind, job_id, settings)
 
     def resume(self, text: str, settings: Settings) -> Record[Any]:
         """The job that ``text``, a token, stands for."""
@@ -109,13 +101,14 @@ class JobDesk:
             raise InvalidRequest(message)
         single = self._singles.get(token.kind)
         if single is not None:
-            return self._single(single, token, settings)
+            return self._single(single, token.id, settings)
         kind = None if self._slots is None else kinds.SLOT_KINDS.get(token.kind)
         if kind is None:
             message = f"token: kind {token.kind!r} is not known to this release"
             raise InvalidRequest(message)
         lane = self._lane(kind.service)
-        record = SlotRecord(kind, lane, self._waiting(settings), params=token.params)
+        request = json.dumps(token.params).encode()
+        record = SlotRecord(kind, lane, self._waiting(settings), request=request)
         lane.adopt(record, token)
         return record
 
@@ -133,9 +126,7 @@ class JobDesk:
         """Give up what was not started; returns the names."""
         self._poller.closed = True
         names = [name for lane in self._lanes.values() for name in lane.abandon(reason)]
-        for cap in self._caps.values():
-            cap.close()
-        for source in list(self._poller.active):
+        for source in self._poller.active:
             source.give_up(reason)
         return names
 
@@ -158,20 +149,18 @@ class JobDesk:
             self._lanes[service] = lane
         return lane
 
-    def _single(self, kind: SingleKind[T], token: Token, settings: Settings) -> Record[T]:
-        cap = self._caps.get(kind.name)
-        if cap is None and kind.per_second is not None:
-            cap = self._caps[kind.name] = Cap(self._poller, concurrency=8, per_second=kind.per_second)
-        source: SingleSource[T] = SingleSource(
-            self._poller,
-            kind,
-            token,
-            self._waiting(settings),
-            ask=partial(self._server.single, kind),
-            stop=partial(self._server.stop_single, kind),
-            cap=cap,
-        )
-        return source.record
+    def _single(self, kind: SingleKind[T], job_id: str, settings: Settings) -> Record[T]:
+        group = self._groups.get(kind.name)
+        if group is None:
+            cap = self._poller.unlimited
+            if kind.per_second is not None:
+                cap = self._poller.cap(concurrency=8, per_second=kind.per_second)
+            group = self._groups[kind.name] = Singles(kind, self._server, self._poller, cap)
+        return SingleRecord(group, job_id, self._waiting(settings))
 
     def _waiting(self, settings: Settings) -> Waiting:
-        return Waiting(self._clock, settings.poll_interval, settings.wait_timeout, self._background.report)
+        key = (settings.poll_interval, settings.wait_timeout)
+        waiting = self._waitings.get(key)
+        if waiting is None:
+            waiting = self._waitings[key] = Waiting(self._clock, *key, self._background.report)
+        return waiting

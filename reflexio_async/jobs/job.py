@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from reflexio_async.errors import InvalidRequest, JobCancelled, JobTimeout
+from reflexio_async.errors import InvalidRequest, JobCancelled
+from reflexio_async.jobs.record import Until
 from reflexio_async.jobs.status import JobState, JobStatus
 from reflexio_async.settings import positive_seconds
 
@@ -70,7 +70,10 @@ class Job(Generic[T]):
         return JobTiming(admitted - record.created_at, now - admitted, record.attempts)
 
     def __await__(self) -> Generator[Any, Any, T]:
-        return self.result().__await__()
+        record = self._record
+        if record.done:
+            return self.result().__await__()
+        return record.wait(None, None).__await__()
 
     async def result(self, *, poll_interval: float | None = None, wait_timeout: float | None = None) -> T:
         """The result, waiting for it as long as it takes but at most the timeout.
@@ -89,21 +92,22 @@ class Job(Generic[T]):
             ReflexioError: Its start, or asking for its status, was refused or failed.
         """
         check_waiting(poll_interval, wait_timeout)
-        if not self._record.done:
-            await self._record.wait(poll_interval, wait_timeout)
-        return self._record.outcome()
+        record = self._record
+        if not record.done:
+            result: T = await record.wait(poll_interval, wait_timeout)
+            return result
+        return record.outcome()
 
     async def settled(self) -> JobStatus:
         """Wait like ``await job``, but return the last status instead of a result or an error."""
         if not self._record.done:
-            with suppress(JobTimeout):
-                await self._record.wait(None, None)
+            await self._record.wait(None, None, Until.END)
         return self._record.status
 
     async def refresh(self) -> JobStatus:
         """Ask the server once and return what it says. A queued job is not known there yet."""
         if self._record.status.state is JobState.RUNNING:
-            await self._record.feed.refresh()
+            await self._record.feed.refresh(self._record)
         return self._record.status
 
     async def cancel(self) -> None:
@@ -118,7 +122,7 @@ class Job(Generic[T]):
     def check_start(self) -> None:
         """Raise the error of a start that was answered with one."""
         record = self._record
-        if record.error is not None and record.token is None and not isinstance(record.error, JobCancelled):
+        if record.error is not None and record.id is None and not isinstance(record.error, JobCancelled):
             record.outcome()
 
     def watch(self) -> JobWatch:
@@ -147,7 +151,7 @@ class JobWatch:
         if self._shown is not None and self._shown.done:
             raise StopAsyncIteration
         while record.status is self._shown:
-            await record.happens(record.waiting.interval, change=True)
+            await record.wait(None, None, Until.CHANGE)
         self._shown = record.status
         if record.done:
             record.seen = True

@@ -97,11 +97,13 @@ class SlotKind(JobKind, Generic[T]):
 class SingleKind(JobKind, Generic[T]):
     """A job with a status route of its own: ``read`` makes a JobStatus of its answer.
 
-    ``per_second`` is the limit of that route for all jobs of the kind together.
+    ``per_second`` is the limit of that route for all jobs of the kind together. ``appears_late`` says that
+    a 404 means "not yet" until the job has been seen.
     """
 
     read: Callable[[T], JobStatus]
     per_second: float | None = None
+    appears_late: bool = False
     cancellable: bool = False
 
 

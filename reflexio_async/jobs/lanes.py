@@ -24,9 +24,9 @@ from reflexio_async.errors import (
 )
 from reflexio_async.jobs import kinds
 from reflexio_async.jobs.kinds import Dialect
-from reflexio_async.jobs.poller import Source
+from reflexio_async.jobs.shared import SharedSource
 from reflexio_async.jobs.slot import SlotRecord, same_operation
-from reflexio_async.jobs.status import RUNNING, JobState, JobStatus
+from reflexio_async.jobs.status import QUEUED, RUNNING, JobState, JobStatus
 from reflexio_async.models.enums import OperationStatus
 
 if TYPE_CHECKING:
@@ -58,13 +58,14 @@ class Server(Protocol):
         ...
 
 
-class Lane(Source):
-    """The starts and the latest operation of one service."""
+class Lane(SharedSource):
+    """The starts and the latest operation of one service; to the poller, one source of statuses."""
 
     def __init__(
         self, poller: Poller, server: Server, service: str, *, width: int, outage: float, tries: int
     ) -> None:
-        super().__init__(poller, service, interval=kinds.PROFILE_RERUN.interval)
+        super().__init__(poller, service, kinds.PROFILE_RERUN.interval)
+        self.url = server.url
         self._server = server
         self._service = service
         self.width = width
@@ -78,8 +79,9 @@ class Lane(Source):
         self._unanswered: set[SlotRecord] = set()  # whose callers wait for the answer to their start
         self._sending: set[SlotRecord] = set()
         self._resolving: set[SlotRecord] = set()  # sent, answer lost, not yet found in the status
-        self._running: set[SlotRecord] = set()
+        self._running: dict[SlotRecord, None] = {}
         self._latest: OperationStatusInfo | None = None
+        self._status = QUEUED  # the same, in our words
         self._observed_at: float | None = None
         self._failing_since: float | None = None
         self._news = asyncio.Event()
@@ -103,7 +105,7 @@ class Lane(Source):
             self._worker = self._background.spawn(self._work(), name=f"lane {self._service}")
             self._worker.add_done_callback(self._worker_ended)
         self._news.set()
-        if before_it >= self._room() or (job.quota is not None and job.quota.opens_in() > 0):
+        if before_it >= self._room() or job.opens_in > 0:
             return
         job.answered = asyncio.get_running_loop().create_future()
         self._unanswered.add(job)
@@ -118,8 +120,16 @@ class Lane(Source):
 
     def adopt(self, job: SlotRecord, token: Token) -> None:
         """Go on with a job that was admitted earlier, here or in another process."""
-        job.admit(token, RUNNING)
-        self._running.add(job)
+        twin = next(reversed(self._running), None)
+        if twin is not None and (twin.id, twin.request) == (token.id, job.request):
+            # Thousands may wait for one operation: they share what they have in common.
+            job.request, job.before = twin.request, twin.before
+            job.not_before = twin.not_before
+            job.admit(twin.id or token.id, RUNNING)
+        else:
+            job.not_before = token.not_before
+            job.admit(token.id, RUNNING)
+        self._running[job] = None
 
     @property
     def busy(self) -> bool:
@@ -177,7 +187,7 @@ class Lane(Source):
 
     def _pause_before(self, job: SlotRecord) -> float:
         """Seconds for which ``job`` must not be started yet."""
-        pause = 0.0 if job.quota is None else min(job.quota.opens_in(), _LONGEST_NAP)
+        pause = min(job.opens_in, _LONGEST_NAP)
         # A server that says "busy" while its status says "free" must not be hammered.
         pause = max(pause, self._refused_until - self._clock.now())
         latest = self._latest if self.dialect is Dialect.UNCORRELATED else None
@@ -191,12 +201,12 @@ class Lane(Source):
         self._news.clear()
         timer = None if within is None else self._clock.call_at(self._clock.now() + within, self._news.set)
         if polling:
-            self.want(None)
+            self.want(None, None)
         try:
             await self._news.wait()
         finally:
             if polling:
-                self.unwant(None)
+                self.unwant(None, None)
             if timer is not None:
                 timer.cancel()
 
@@ -226,15 +236,15 @@ class Lane(Source):
             self._news.set()
 
     async def _send(self, job: SlotRecord, before: OperationStatusInfo | None) -> None:
-        assert job.send is not None  # noqa: S101  # queued jobs have one
+        assert job.start is not None  # noqa: S101  # queued jobs have one
         try:
-            answer = await job.send()
+            answer = await job.start.send(job.request)
         except RateLimited as error:
             if error.__cause__ is not None and job.attempts >= self._tries:
                 raise error.__cause__ from None  # what its tries met before the limit closed
             # Nothing was admitted. The limit is known now, so the lane waits for it to open.
             self._requeue(job)
-            if job.quota is not None and job.quota.opens_in() <= 0:
+            if job.opens_in <= 0:
                 await self._clock.sleep(error.retry_after or _FRESH)
         except RequestRefused as refusal:
             self._refused(job, refusal.response, refusal)
@@ -249,7 +259,7 @@ class Lane(Source):
         if _BUSY in (answer.msg or ""):
             logger.info("%s: the slot was taken by someone else; waiting for it", self._service)
             self._observed_at = None
-            pause = min(self._interval * 2.0**self._refused_busy, _LONGEST_REFUSAL)
+            pause = min(self.interval * 2.0**self._refused_busy, _LONGEST_REFUSAL)
             self._refused_until = self._clock.now() + pause
             self._refused_busy = min(self._refused_busy + 1, 10)
             self._requeue(job)
@@ -270,14 +280,14 @@ class Lane(Source):
             self._observed_at = None  # it has used the slot
         operation = getattr(answer, "operation_id", kind.constant_id)
         if dialect is Dialect.SYNCHRONOUS:
-            job.enter(self._server.url, operation, before)
+            job.enter(operation, before)
             job.answer(answer)
         else:
             self._admitted(job, operation, before)
 
     def _admitted(self, job: SlotRecord, operation_id: str, before: OperationStatusInfo | None) -> None:
-        job.enter(self._server.url, operation_id, before)
-        self._running.add(job)
+        job.enter(operation_id, before)
+        self._running[job] = None
         self._started_at = self._clock.now()
         self._refused_busy = 0
         self.be_eager()
@@ -314,9 +324,9 @@ class Lane(Source):
             if info is not None and not same_operation(info, before):
                 if job.slot_kind.asked_for(job.params, info):
                     self._admitted(job, info.operation_id or job.slot_kind.constant_id, before)
-                    job.hear(info, self._observed_at)
+                    job.hear(info, kinds.operation_status(info), self._observed_at)
                     if job.done:
-                        self._running.discard(job)
+                        self._running.pop(job, None)
                 else:
                     job.lose("its start got no answer and another operation has the slot")
                 return
@@ -344,12 +354,18 @@ class Lane(Source):
         self._observed_at = self._clock.now()
         self._failing_since = None
         self._reached = True
-        for job in list(self._running):
-            if info is not None:
-                job.hear(info, asked_at)
-            else:
+        if info is None:
+            for job in list(self._running):
                 job.lose("the server no longer knows of any operation")
-        self._running = {job for job in self._running if not job.done}
+        else:
+            status = kinds.operation_status(info)
+            if status == self._status:
+                status = self._status  # so that thousands of jobs need not compare it
+            self._status = status
+            for job in list(self._running):
+                job.hear(info, status, asked_at)
+        for job in [job for job in self._running if job.done]:
+            del self._running[job]
         self._news.set()
 
     def failed(self, error: Exception, *, transient: bool) -> None:
@@ -384,20 +400,16 @@ class Lane(Source):
 
     # Ending
 
-    async def refresh(self) -> None:
-        """Ask for the status once, now."""
-        await self.probe()
-
-    async def cancel(self, job: SlotRecord) -> None:
+    async def cancel(self, record: SlotRecord) -> None:
         """Withdraw a queued start, or ask the server to stop the operation if it is still this job's."""
-        if self._withdraw(job, "it was cancelled before its start was sent"):
+        if self._withdraw(record, "it was cancelled before its start was sent"):
             return
-        if job in self._sending and job not in self._running:
-            job.cancel_wanted = True
+        if record in self._sending and record not in self._running:
+            record.cancel_wanted = True
             return
         await self.probe()
         # The server's cancel takes no id: it would hit whoever owns the slot by now.
-        if job in self._running:
+        if record in self._running:
             await self._server.cancel(self._service)
 
     def _withdraw(self, job: SlotRecord, reason: str) -> bool:

@@ -1,25 +1,74 @@
 """Shared polling: one request per interval and status source, however many wait.
 
-No task waits per job. A source is polled while somebody is interested in it; probes of a group of
-sources run under one cap on concurrency and rate.
+No task waits per job. A source is polled while somebody is interested in it; the probes of all sources
+under one cap share its few workers.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from reflexio_async.errors import APIConnectionError, RateLimited, RequestRefused, ServerError
+from reflexio_async.jobs.agenda import Agenda
 
 if TYPE_CHECKING:
-    from reflexio_async.core.background import Background
-    from reflexio_async.core.clock import Clock, Timer
+    from collections.abc import Iterator
 
-EAGER = 0.05
-_WIDEN = 1.5
+    from reflexio_async.core.background import Background
+    from reflexio_async.core.clock import Clock
+
+EAGER: Final = 0.05
+"""Seconds until a job that was just started is first asked for."""
+WIDEN: Final = 1.5
+"""The factor by which the pauses grow after that, up to the interval."""
+
 _LONGEST_PAUSE = 10.0  # between probes that fail
+_FIRST_PAUSE = 0.1
+_TOKENS_AT_A_TIME = 0.02  # seconds: workers that wait for the rate do not wake for every single probe
 _TRANSIENT = (APIConnectionError, ServerError, RateLimited, RequestRefused)
+
+
+class Source(Protocol):
+    """One place where statuses come from: a line of the agenda holds it until it is to be asked.
+
+    ``asked_at`` is when it was last asked (or began), ``asked`` how often since somebody was last in a
+    hurry, ``failures`` how often in a row in vain; ``probing`` says that it is being asked or is about to be.
+    """
+
+    due: float
+    line: Any
+    previous: Any
+    following: Any
+    asked_at: float
+    asked: int
+    failures: int
+    probing: bool
+
+    @property
+    def name(self) -> str:
+        """For logs."""
+        ...
+
+    def pause(self) -> float | None:
+        """Seconds from ``asked_at`` to the next probe; None when nobody is interested."""
+        ...
+
+    async def probe(self) -> None:
+        """Ask the server once and tell whom it concerns."""
+        ...
+
+    def failed(self, error: Exception, *, transient: bool) -> None:
+        """A probe met ``error``."""
+        ...
+
+    def give_up(self, reason: str) -> None:
+        """The client is closing; whoever waits must hear of it."""
+        ...
+
+    def fall_due(self) -> None:
+        """It is time to ask."""
+        ...
 
 
 class Cap:
@@ -31,55 +80,50 @@ class Cap:
         self._per_second = per_second
         self._tokens = float(concurrency)
         self._counted_at = poller.clock.now()
-        self._active = 0
         self._due: deque[Source] = deque()
-        self._timer: Timer | None = None
+        self._probed: set[Source] = set()
+        self._workers = 0
 
     def enqueue(self, source: Source) -> None:
         """Probe ``source`` as soon as the cap allows."""
         self._due.append(source)
-        self.pump()
+        if self._workers < self._concurrency:
+            self._workers += 1
+            self._poller.background.spawn(self._work(), name=f"probe {source.name}")
 
-    def release(self) -> None:
-        """A probe has ended."""
-        self._active -= 1
-        self.pump()
+    def sources(self) -> Iterator[Source]:
+        """Those that wait for their turn or are being asked."""
+        yield from self._due
+        yield from self._probed
 
-    def pump(self) -> None:
-        """Start what the cap allows now."""
-        while self._due and self._active < self._concurrency:
-            source = self._due[0]
-            if not source.wanted:
-                self._due.popleft().skipped()
-                continue
-            if self._per_second is not None and not self._take_token(self._per_second):
-                return
-            self._due.popleft()
-            self._active += 1
-            self._poller.background.spawn(source.run_probe(self), name=f"probe {source.name}")
+    async def _work(self) -> None:
+        try:
+            while self._due:
+                if self._per_second is not None and not self._take_token(self._per_second):
+                    # A whole token at least: waiting for a part could be too little to move the clock.
+                    await self._poller.clock.sleep(max(1.0 / self._per_second, _TOKENS_AT_A_TIME))
+                    continue
+                source = self._due.popleft()
+                if source.pause() is None:
+                    source.probing = False
+                    continue
+                self._probed.add(source)
+                try:
+                    await self._poller.ask(source)
+                finally:
+                    self._probed.discard(source)
+        finally:
+            self._workers -= 1
 
     def _take_token(self, per_second: float) -> bool:
         now = self._poller.clock.now()
-        self._tokens = min(float(self._concurrency), self._tokens + (now - self._counted_at) * per_second)
+        most = max(float(self._concurrency), per_second * _TOKENS_AT_A_TIME)
+        self._tokens = min(most, self._tokens + (now - self._counted_at) * per_second)
         self._counted_at = now
-        if self._tokens >= 1.0:
-            self._tokens -= 1.0
-            return True
-        if self._timer is None:
-            # A whole token later: waiting for the missing part could be too little to move the clock.
-            self._timer = self._poller.clock.call_at(now + 1.0 / per_second, self._refilled)
-        return False
-
-    def close(self) -> None:
-        """Start nothing more."""
-        self._due.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _refilled(self) -> None:
-        self._timer = None
-        self.pump()
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
 
 
 class Poller:
@@ -88,125 +132,57 @@ class Poller:
     def __init__(self, clock: Clock, background: Background) -> None:
         self.clock = clock
         self.background = background
+        self.agenda = Agenda(clock)
         self.closed = False
-        self.active: set[Source] = set()
-        """The sources that somebody waits for."""
-        self.unlimited = Cap(self, concurrency=8)
+        self.caps: list[Cap] = []
+        self.unlimited = self.cap(concurrency=8)
 
-
-class Source:
-    """One place where statuses come from. Subclasses ask (``probe``) and hear (``failed``)."""
-
-    def __init__(self, poller: Poller, name: str, *, interval: float, cap: Cap | None = None) -> None:
-        self.name = name
-        self._poller = poller
-        self._interval = interval
-        self._cap = cap or poller.unlimited
-        self._given: dict[float, int] = {}  # intervals that users gave → how many waiters
-        self._default_waiters = 0
-        self._since = poller.clock.now()  # what the next interval is counted from
-        self._eager = EAGER
-        self.failures = 0
-        """How many probes in a row have failed."""
-        self._timer: Timer | None = None
-        self._due_at = 0.0
-        self._probing = False
-
-    async def probe(self) -> None:
-        """Ask the server once and tell whom it concerns."""
-        raise NotImplementedError
-
-    def failed(self, error: Exception, *, transient: bool) -> None:
-        """A probe met ``error``."""
-        raise NotImplementedError
-
-    def give_up(self, reason: str) -> None:
-        """The client is closing; whoever waits must hear of it."""
+    def cap(self, *, concurrency: int, per_second: float | None = None) -> Cap:
+        """A new cap for some of the sources."""
+        cap = Cap(self, concurrency=concurrency, per_second=per_second)
+        self.caps.append(cap)
+        return cap
 
     @property
-    def wanted(self) -> bool:
-        """Whether anybody is interested."""
-        return bool(self._default_waiters or self._given)
+    def active(self) -> list[Source]:
+        """The sources that somebody waits for."""
+        found: list[Source] = [entry for entry in self.agenda if hasattr(entry, "probing")]
+        for cap in self.caps:
+            found += cap.sources()
+        return [source for source in found if source.pause() is not None]
 
-    def want(self, interval: float | None) -> None:
-        """Somebody waits, with an interval of their own (seconds) or the default one."""
-        if interval is None:
-            self._default_waiters += 1
-        else:
-            self._given[interval] = self._given.get(interval, 0) + 1
-        self._poller.active.add(self)
-        self._schedule()
-
-    def unwant(self, interval: float | None) -> None:
-        """Somebody no longer waits."""
-        if interval is None:
-            self._default_waiters -= 1
-        else:
-            left = self._given[interval] - 1
-            if left:
-                self._given[interval] = left
-            else:
-                del self._given[interval]
-        if self.wanted:
+    def schedule(self, source: Source) -> None:
+        """Note when ``source`` is to be asked next, in place of what was noted."""
+        if source.probing or self.closed:
             return
-        self._poller.active.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.agenda.remove(source)
+        pause = source.pause()
+        if pause is None:
+            return
+        if source.failures:
+            pause = max(pause, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(source.failures - 1, 10)))
+        due = max(source.asked_at + pause, self.clock.now())
+        self.agenda.add(source, pause, due)
 
-    def be_eager(self) -> None:
-        """Something was just started: ask soon, then ever less often up to the interval."""
-        self._since = self._poller.clock.now()
-        self._eager = min(EAGER, self._interval)
-        self._schedule()
+    def fall_due(self, source: Source, cap: Cap) -> None:
+        """It is time to ask ``source``, as soon as ``cap`` allows."""
+        if not self.closed:
+            source.probing = True
+            cap.enqueue(source)
 
-    def ask_now(self) -> None:
-        """What is known is too old to act upon: ask at once, unless the last probe failed."""
-        if not self.failures:
-            self._since = -math.inf
-            self._schedule()
-
-    def skipped(self) -> None:
-        """Its turn came when nobody was interested any more."""
-        self._probing = False
-
-    async def run_probe(self, cap: Cap) -> None:
+    async def ask(self, source: Source) -> None:
         """One probe, its consequences, and the next appointment."""
-        self._since = self._poller.clock.now()
+        source.asked_at = self.clock.now()
         try:
-            await self.probe()
+            await source.probe()
         except _TRANSIENT as error:
-            self.failures += 1
-            self.failed(error, transient=True)
+            source.failures += 1
+            source.failed(error, transient=True)
         except Exception as error:  # noqa: BLE001  # whatever it is, the waiters must hear of it
-            self.failed(error, transient=False)
+            source.failed(error, transient=False)
         else:
-            self.failures = 0
+            source.failures = 0
         finally:
-            self._probing = False
-            cap.release()
-        self._eager = min(self._eager * _WIDEN, self._interval)
-        self._schedule()
-
-    def _schedule(self) -> None:
-        if self._probing or self._poller.closed or not self.wanted:
-            return
-        wait = min(self._given, default=self._interval)
-        if self._default_waiters:
-            wait = min(wait, self._eager)
-        if self.failures:
-            wait = max(wait, min(_LONGEST_PAUSE, EAGER * 2.0 ** min(self.failures, 10)))
-        due_at = max(self._since + wait, self._poller.clock.now())
-        if self._timer is not None:
-            if self._due_at <= due_at:
-                return
-            self._timer.cancel()
-        self._due_at = due_at
-        self._timer = self._poller.clock.call_at(due_at, self._fall_due)
-
-    def _fall_due(self) -> None:
-        self._timer = None
-        if self._poller.closed:
-            return
-        self._probing = True
-        self._cap.enqueue(self)
+            source.probing = False
+        source.asked += 1
+        self.schedule(source)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from reflexio_async.errors import JobCancelled, JobTimeout
 from reflexio_async.jobs.status import QUEUED, JobStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from reflexio_async.core.clock import Clock
+    from reflexio_async.jobs.agenda import Agenda
     from reflexio_async.jobs.kinds import JobKind
     from reflexio_async.jobs.token import Token
 
@@ -22,15 +25,25 @@ T = TypeVar("T")
 class Feed(Protocol):
     """Where a job's statuses come from."""
 
-    def want(self, interval: float | None) -> None:
-        """Somebody waits, asking for this interval in seconds (None: the default)."""
+    @property
+    def url(self) -> str:
+        """The server's address, by which tokens know theirs."""
         ...
 
-    def unwant(self, interval: float | None) -> None:
+    @property
+    def agenda(self) -> Agenda:
+        """Where its waiters' deadlines are noted."""
+        ...
+
+    def want(self, record: Any, interval: float | None) -> None:
+        """Somebody waits for the job, asking for this interval in seconds (None: the default)."""
+        ...
+
+    def unwant(self, record: Any, interval: float | None) -> None:
         """Somebody no longer waits."""
         ...
 
-    async def refresh(self) -> None:
+    async def refresh(self, record: Any) -> None:
         """Ask the server once, now."""
         ...
 
@@ -52,38 +65,83 @@ class Waiting:
     report: Callable[[str, BaseException], None]
 
 
-class _Waiter:
-    """One waiting task."""
+class Until(Enum):
+    """What a wait is for."""
 
-    __slots__ = ("for_change", "future")
+    OUTCOME = "the result or the error"
+    END = "the end, whatever it is"
+    CHANGE = "any other status than the present one"
 
-    def __init__(self, *, for_change: bool) -> None:
-        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.for_change = for_change
 
-    def wake(self) -> None:
-        if not self.future.done():
-            self.future.set_result(None)
+class Waiter(asyncio.Future[Any]):
+    """One wait for a job.
+
+    It is awaited as it is, without a coroutine in between, and noted in the agenda by a link alone, so that
+    thousands may wait for long.
+    """
+
+    __slots__ = (
+        "due",
+        "following",
+        "interval",
+        "line",
+        "next",
+        "previous",
+        "prior",
+        "record",
+        "timeout",
+        "until",
+    )
+
+    def __init__(
+        self, record: Record[Any], interval: float | None, timeout: float | None, until: Until
+    ) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self.record = record
+        self.interval = interval
+        self.timeout = timeout
+        self.until = until
+        self.next: Waiter | None = None
+        self.prior: Waiter | None = None
+        self.due = 0.0
+        self.line: Any = None
+        self.previous: Any = None
+        self.following: Any = None
+
+    def fall_due(self) -> None:
+        """Its deadline has come."""
+        self.record.time_out(self)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """What asyncio calls when the task that waits is cancelled."""
+        if super().cancel(msg):
+            self.record.leave(self)
+            return True
+        if self.until is Until.OUTCOME:
+            self.record.seen = False  # cancelled before it could look at how the job ended
+        return False
 
 
 class Record(Generic[T]):
     """The state of one job. Feeds write it (``admit``, ``update``, ``finish``), waiters read it."""
 
+    attempts: int
+    """How often its start was sent by this client."""
+
     __slots__ = (
         "__weakref__",
-        "_waiters",
+        "_first",
         "admitted_at",
-        "attempts",
         "created_at",
         "ended_at",
         "error",
         "feed",
+        "id",
         "kind",
         "last_probe_error",
         "result",
         "seen",
         "status",
-        "token",
         "waiting",
     )
 
@@ -92,28 +150,28 @@ class Record(Generic[T]):
         self.feed = feed
         self.waiting = waiting
         self.status = QUEUED
-        self.token: Token | None = None
+        self.id: str | None = None
+        """The server's id; None before admission."""
         self.created_at = waiting.clock.now()
         self.admitted_at: float | None = None
         self.ended_at: float | None = None
-        self.attempts = 0
-        """How often its start was sent."""
         self.result: T | None = None
         self.error: BaseException | None = None
         self.seen = False
         """Whether a caller has been told how it ended."""
         self.last_probe_error: Exception | None = None
-        self._waiters: list[_Waiter] = []
+        self._first: Waiter | None = None  # of those who wait, linked by ``next``
 
     @property
-    def id(self) -> str | None:
-        """The server's id; None before admission."""
-        return None if self.token is None else self.token.id
+    def token(self) -> Token | None:
+        """By which it is found again; None before admission."""
+        raise NotImplementedError
 
     @property
     def token_text(self) -> str | None:
         """The token as the user keeps it; None before admission."""
-        return None if self.token is None else self.token.to_text()
+        token = self.token
+        return None if token is None else token.to_text()
 
     @property
     def done(self) -> bool:
@@ -123,24 +181,37 @@ class Record(Generic[T]):
     @property
     def awaited(self) -> bool:
         """Whether anybody waits right now."""
-        return bool(self._waiters)
+        return self._first is not None
 
-    def admit(self, token: Token, status: JobStatus) -> None:
+    def waiters(self) -> Iterator[Waiter]:
+        """Those who wait right now."""
+        waiter = self._first
+        while waiter is not None:
+            following = waiter.next
+            yield waiter
+            waiter = following
+
+    def admit(self, job_id: str, status: JobStatus) -> None:
         """The server has taken it."""
-        self.token = token
-        self.admitted_at = self.waiting.clock.now()
+        self.id = job_id
+        now = self.waiting.clock.now()
+        self.admitted_at = self.created_at if now == self.created_at else now
         self.status = status
-        for waiter in self._waiters:
-            waiter.wake()  # default timeouts count from now
+        for waiter in self.waiters():
+            self.feed.want(self, waiter.interval)
+            if waiter.until is Until.CHANGE:
+                self._wake(waiter)
+            elif waiter.line is None:
+                self._set_deadline(waiter)  # default timeouts count from now
 
     def update(self, status: JobStatus) -> None:
         """It is still going on."""
-        if status == self.status:
+        if status is self.status or status == self.status:
             return
         self.status = status
-        for waiter in self._waiters:
-            if waiter.for_change:
-                waiter.wake()
+        for waiter in self.waiters():
+            if waiter.until is Until.CHANGE:
+                self._wake(waiter)
 
     def finish(
         self, status: JobStatus, *, result: T | None = None, error: BaseException | None = None
@@ -148,58 +219,73 @@ class Record(Generic[T]):
         """It has ended, in a result or an error; only the first ending counts."""
         if self.done:
             return
-        self.status, self.result, self.error = status, result, error
+        self.status, self.result = status, result
+        # Without the frames it came through, which hold this record.
+        self.error = None if error is None else error.with_traceback(None)
         self.ended_at = self.waiting.clock.now()
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            waiter.wake()
+        for waiter in self.waiters():
+            self._wake(waiter)
 
     def outcome(self) -> T:
         """The result, or the error raised, of a job that is done."""
         self.seen = True
         if self.error is not None:
-            raise self.error.with_traceback(None)  # one object for every waiter: its traceback must not grow
+            raise _fresh(self.error)
         return self.result  # type: ignore[return-value]  # done without an error means a result
 
-    async def wait(self, given_interval: float | None, given_timeout: float | None) -> None:
-        """Return when it is done, or raise JobTimeout; see ``Job.result`` for the meaning of both."""
-        clock = self.waiting.clock
-        interval = given_interval or self.waiting.interval
-        began = clock.now()
-        while not self.done:
-            timeout = deadline = None
-            if given_timeout is not None:
-                timeout, deadline = given_timeout, began + given_timeout
-            elif self.admitted_at is not None:
-                timeout = self.waiting.timeout or self.kind.timeout
-                deadline = max(began, self.admitted_at) + timeout
-            if not await self.happens(interval, deadline) and timeout is not None:
-                raise self._timed_out(timeout)
+    def wait(self, interval: float | None, timeout: float | None, until: Until = Until.OUTCOME) -> Waiter:
+        """A wait that has just begun, for a job that is not done; see ``Job.result`` for the numbers."""
+        waiter = Waiter(self, interval or self.waiting.interval, timeout, until)
+        if self._first is not None:
+            self._first.prior = waiter
+        waiter.next, self._first = self._first, waiter
+        # The server knows nothing yet of a job that is queued here; its admission tells every waiter.
+        if self.admitted_at is not None:
+            self.feed.want(self, waiter.interval)
+        if timeout is not None or self.admitted_at is not None:
+            self._set_deadline(waiter)
+        return waiter
 
-    async def happens(
-        self, interval: float | None, deadline: float | None = None, *, change: bool = False
-    ) -> bool:
-        """Wait for its admission or end (or any ``change``); False once ``deadline`` has come."""
-        clock = self.waiting.clock
-        if deadline is not None and clock.now() >= deadline:
-            return False
-        waiter = _Waiter(for_change=change)
-        self._waiters.append(waiter)
-        # The server knows nothing yet of a job that is queued here; its admission wakes every waiter.
-        at_server = self.admitted_at is not None
-        if at_server:
-            self.feed.want(interval)
-        timer = None if deadline is None else clock.call_at(deadline, waiter.wake)
-        try:
-            await waiter.future
-        finally:
-            if timer is not None:
-                timer.cancel()
-            if at_server:
-                self.feed.unwant(interval)
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
-        return True
+    def leave(self, waiter: Waiter) -> None:
+        """``waiter`` no longer waits."""
+        if waiter.prior is not None:
+            waiter.prior.next = waiter.next
+        else:
+            self._first = waiter.next
+        if waiter.next is not None:
+            waiter.next.prior = waiter.prior
+        waiter.next = waiter.prior = None
+        self.feed.agenda.remove(waiter)
+        if self.admitted_at is not None:
+            self.feed.unwant(self, waiter.interval)
+
+    def time_out(self, waiter: Waiter) -> None:
+        """The deadline of ``waiter`` has come."""
+        self.leave(waiter)
+        if waiter.until is Until.OUTCOME:
+            waiter.set_exception(self._timed_out(waiter.timeout or self._default_timeout))
+        else:
+            waiter.set_result(None)
+
+    @property
+    def _default_timeout(self) -> float:
+        return self.waiting.timeout or self.kind.timeout
+
+    def _set_deadline(self, waiter: Waiter) -> None:
+        if waiter.until is not Until.CHANGE:
+            length = waiter.timeout or self._default_timeout
+            self.feed.agenda.add(waiter, length, self.waiting.clock.now() + length)
+
+    def _wake(self, waiter: Waiter) -> None:
+        self.leave(waiter)
+        if waiter.until is not Until.OUTCOME:
+            waiter.set_result(None)
+        elif self.error is None:
+            waiter.set_result(self.result)
+        else:
+            # Each caller raises an object of its own: tracebacks grow with every raise.
+            waiter.set_exception(_fresh(self.error) if self.seen else self.error)
+            self.seen = True
 
     def _timed_out(self, timeout: float) -> JobTimeout:
         token = self.token_text
@@ -216,6 +302,14 @@ class Record(Generic[T]):
 
     def __del__(self) -> None:
         # What was withdrawn on purpose is no failure.
-        withdrawn = self.token is None and isinstance(self.error, JobCancelled)
+        withdrawn = self.id is None and isinstance(self.error, JobCancelled)
         if self.error is not None and not self.seen and not withdrawn:
             self.waiting.report(f"job {self.kind.name} {self.id or ''}".rstrip(), self.error)
+
+
+def _fresh(error: BaseException) -> BaseException:
+    """The same error without what earlier raises left on it."""
+    made = copy.copy(error)
+    made.__cause__, made.__context__ = error.__cause__, error.__context__
+    made.__suppress_context__ = error.__suppress_context__
+    return made

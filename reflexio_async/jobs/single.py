@@ -1,86 +1,164 @@
-"""Jobs with a status route of their own, asked for by id: learning, aggregation, regeneration."""
+"""Jobs with a status route of their own, asked for by id: learning, aggregation, regeneration, traces."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from reflexio_async.errors import InvalidRequest, JobCancelled, JobFailed, JobLost
-from reflexio_async.jobs.poller import Source
+from reflexio_async.errors import InvalidRequest, JobCancelled, JobFailed, JobLost, NotFound
+from reflexio_async.jobs.poller import EAGER, WIDEN
 from reflexio_async.jobs.record import Record
-from reflexio_async.jobs.status import JobState, JobStatus
+from reflexio_async.jobs.status import RUNNING, JobState, JobStatus
+from reflexio_async.jobs.token import Token
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
+    from reflexio_async.jobs.agenda import Agenda
     from reflexio_async.jobs.kinds import SingleKind
     from reflexio_async.jobs.poller import Cap, Poller
     from reflexio_async.jobs.record import Waiting
-    from reflexio_async.jobs.token import Token
 
 T = TypeVar("T")
 
 
-class SingleSource(Source, Generic[T]):
-    """The status of one job."""
+class SingleServer(Protocol):
+    """What is asked of the server about such jobs."""
 
-    def __init__(
-        self,
-        poller: Poller,
-        kind: SingleKind[T],
-        token: Token,
-        waiting: Waiting,
-        *,
-        ask: Callable[[str], Awaitable[T]],
-        stop: Callable[[str], Awaitable[None]],
-        cap: Cap | None,
-    ) -> None:
-        super().__init__(poller, kind.name, interval=kind.interval, cap=cap)
-        self._ask = ask
-        self._stop = stop
-        self._kind = kind
-        self._id = token.id
-        self.record: Record[T] = Record(kind, self, waiting)
-        self.record.admit(token, JobStatus(JobState.RUNNING))
+    @property
+    def url(self) -> str:
+        """The server's address, by which tokens know theirs."""
+        ...
+
+    async def single(self, kind: SingleKind[T], job_id: str) -> T:
+        """The status of one job."""
+        ...
+
+    async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:
+        """Ask for such a job to stop."""
+        ...
+
+
+class Singles(Generic[T]):
+    """All such jobs of one kind: how they are asked for, and how often."""
+
+    def __init__(self, kind: SingleKind[T], server: SingleServer, poller: Poller, cap: Cap) -> None:
+        self.kind = kind
+        self.server = server
+        self.poller = poller
+        self.cap = cap
+        self.agenda: Agenda = poller.agenda
+        self.url = server.url
+
+    def want(self, record: SingleRecord[T], interval: float | None) -> None:  # noqa: ARG002  # it is on the waiter
+        """Somebody waits: ask when the shortest interval says."""
+        self.poller.schedule(record)
+
+    def unwant(self, record: SingleRecord[T], interval: float | None) -> None:  # noqa: ARG002  # as above
+        """Somebody no longer waits; the last one takes the appointment along."""
+        if not record.awaited:
+            self.agenda.remove(record)
+
+    async def refresh(self, record: SingleRecord[T]) -> None:
+        """Ask for the status once, now."""
+        await record.probe()
+
+    async def cancel(self, record: SingleRecord[T]) -> None:
+        """Ask the server to stop it, where it can be."""
+        if not self.kind.cancellable:
+            message = f"a {self.kind.name} job cannot be cancelled"
+            raise InvalidRequest(message)
+        await self.server.stop_single(self.kind, record.job_id)
+
+
+class SingleRecord(Record[T]):
+    """One such job; to the poller, a source of its own."""
+
+    attempts = 0  # its start is a call of its own
+
+    __slots__ = (
+        "asked",
+        "asked_at",
+        "due",
+        "failures",
+        "following",
+        "line",
+        "previous",
+        "probing",
+    )
+
+    def __init__(self, group: Singles[T], job_id: str, waiting: Waiting) -> None:
+        super().__init__(group.kind, group, waiting)
+        self.admit(job_id, RUNNING)
+        self.asked_at = self.due = self.created_at
+        self.asked = 0
+        self.failures = 0
+        self.probing = False
+        self.line: Any = None
+        self.previous: Any = None
+        self.following: Any = None
+
+    @property
+    def group(self) -> Singles[T]:
+        """All of its kind."""
+        return cast("Singles[T]", self.feed)
+
+    @property
+    def job_id(self) -> str:
+        """The server's id."""
+        return cast("str", self.id)
+
+    @property
+    def token(self) -> Token:
+        """By which it is found again."""
+        return Token(kind=self.kind.name, url=self.feed.url, id=self.job_id)
+
+    @property
+    def name(self) -> str:
+        """For logs."""
+        return self.kind.name
+
+    def pause(self) -> float | None:
+        """The shortest interval that a waiter gave, or the default one."""
+        shortest: float | None = None
+        for waiter in self.waiters():
+            interval = waiter.interval
+            if interval is None:
+                interval = min(EAGER * WIDEN**self.asked, self.kind.interval)
+            if shortest is None or interval < shortest:
+                shortest = interval
+        return shortest
 
     async def probe(self) -> None:
         """Ask for the status and pass it on."""
-        answer = await self._ask(self._id)
-        status = self._kind.read(answer)
-        record = self.record
-        token = record.token_text
+        kind = self.group.kind
+        try:
+            answer = await self.group.server.single(kind, self.job_id)
+        except NotFound:
+            if kind.appears_late and self.status is RUNNING:
+                return  # the server has not got round to storing it
+            raise
+        status = kind.read(answer)
         if status.state is JobState.FAILED:
-            message = f"{record.kind.name} {self._id}: {status.error}"
-            record.finish(status, error=JobFailed(message, status=status, token=token))
+            message = f"{kind.name} {self.job_id}: {status.error}"
+            self.finish(status, error=JobFailed(message, status=status, token=self.token_text))
         elif status.state is JobState.CANCELLED:
-            message = f"{record.kind.name} {self._id} was cancelled at the server"
-            record.finish(status, error=JobCancelled(message, status=status, token=token))
+            message = f"{kind.name} {self.job_id} was cancelled at the server"
+            self.finish(status, error=JobCancelled(message, status=status, token=self.token_text))
         elif status.done:
-            record.finish(status, result=answer)
+            self.finish(status, result=answer)
         else:
-            record.update(status)
+            self.update(status)
 
     def failed(self, error: Exception, *, transient: bool) -> None:
         """Remember the error, and end in it unless it may pass."""
-        self.record.last_probe_error = error
+        self.last_probe_error = error
         if not transient:
-            self.record.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
+            self.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
 
     def give_up(self, reason: str) -> None:
         """Nobody will ask any more."""
-        message = (
-            f"{self.record.kind.name} {self._id}: {reason} while somebody waited; resume it by its token"
-        )
+        message = f"{self.kind.name} {self.job_id}: {reason} while somebody waited; resume it by its token"
         status = JobStatus(JobState.LOST, error=reason)
-        self.record.finish(status, error=JobLost(message, status=status, token=self.record.token_text))
+        self.finish(status, error=JobLost(message, status=status, token=self.token_text))
 
-    async def refresh(self) -> None:
-        """Ask for the status once, now."""
-        await self.probe()
-
-    async def cancel(self, record: Record[Any]) -> None:  # noqa: ARG002  # its only one
-        """Ask the server to stop it, where it can be."""
-        if self._kind.cancellable:
-            await self._stop(self._id)
-            return
-        message = f"a {self.record.kind.name} job cannot be cancelled"
-        raise InvalidRequest(message)
+    def fall_due(self) -> None:
+        """It is time to ask."""
+        self.group.poller.fall_due(self, self.group.cap)

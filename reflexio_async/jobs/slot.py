@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from reflexio_async.errors import JobCancelled, JobFailed, JobLost
 from reflexio_async.jobs import kinds
@@ -29,18 +31,26 @@ class Quota(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Start:
+    """How generations of one kind are started, under one client's settings."""
+
+    send: Callable[[bytes], Awaitable[Any]]
+    quota: Quota
+
+
 class SlotRecord(Record[Any]):
     """The record of a job that occupies a slot."""
 
     __slots__ = (
         "answered",
+        "attempts",
         "before",
         "cancel_wanted",
-        "params",
-        "quota",
+        "not_before",
+        "request",
         "seen_running",
-        "send",
-        "slot_kind",
+        "start",
     )
 
     def __init__(
@@ -49,36 +59,52 @@ class SlotRecord(Record[Any]):
         lane: Feed,
         waiting: Waiting,
         *,
-        params: dict[str, Any],
-        send: Callable[[], Awaitable[Any]] | None = None,
-        quota: Quota | None = None,
+        request: bytes,
+        start: Start | None = None,
     ) -> None:
         super().__init__(kind, lane, waiting)
-        self.slot_kind = kind
-        self.params = params
-        self.send = send
-        self.quota = quota
+        self.request = request  # as JSON: a model of it would be many times as large, and thousands may queue
+        self.start = start
+        self.attempts: int = 0
         self.before: OperationStatusInfo | None = None  # what the slot showed before the start
+        self.not_before: int | None = None  # when that one had begun
         self.seen_running = False
         self.cancel_wanted = False  # while its start was under way
         self.answered: asyncio.Future[None] | None = None  # the caller of the start waits for its answer
+
+    @property
+    def slot_kind(self) -> SlotKind[Any]:
+        """Its kind."""
+        return cast("SlotKind[Any]", self.kind)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What the server echoes of its request."""
+        return self.slot_kind.params(json.loads(self.request))
+
+    @property
+    def opens_in(self) -> float:
+        """Seconds until its start may be sent, for all that is known of the rate limit."""
+        return 0.0 if self.start is None else self.start.quota.opens_in()
+
+    @property
+    def token(self) -> Token | None:
+        """By which it is found again; None before admission."""
+        if self.id is None:
+            return None
+        url = self.feed.url
+        return Token(kind=self.kind.name, url=url, id=self.id, params=self.params, not_before=self.not_before)
 
     def settle(self) -> None:
         """The start was answered, or has to wait: either way its caller gets the handle."""
         if self.answered is not None and not self.answered.done():
             self.answered.set_result(None)
 
-    def enter(self, url: str, operation_id: str, before: OperationStatusInfo | None) -> None:
+    def enter(self, operation_id: str, before: OperationStatusInfo | None) -> None:
         """The server has admitted it, as ``operation_id``, after the operation ``before``."""
         self.before = before
-        token = Token(
-            kind=self.kind.name,
-            url=url,
-            id=operation_id,
-            params=self.params,
-            not_before=None if before is None else before.started_at,
-        )
-        self.admit(token, RUNNING)
+        self.not_before = None if before is None else before.started_at
+        self.admit(operation_id, RUNNING)
         self.settle()
 
     def answer(self, answer: Any) -> None:
@@ -108,14 +134,16 @@ class SlotRecord(Record[Any]):
         self.finish(status, error=JobLost(message, status=status, token=self.token_text))
         self.settle()
 
-    def hear(self, info: OperationStatusInfo, asked_at: float) -> None:
-        """The slot showed ``info`` when it was asked at ``asked_at``."""
+    def hear(self, info: OperationStatusInfo, status: JobStatus, asked_at: float) -> None:
+        """The slot showed ``info``, which is ``status`` in our words, when it was asked at ``asked_at``."""
         if not self._is(info):
             if not self._may_still_appear(info, asked_at):
                 self.lose("another operation took the slot before its outcome was read")
             return
         self.seen_running = True
-        status = kinds.operation_status(info)
+        if not status.done:
+            self.update(status)
+            return
         name = f"{self.kind.name} {self.id}"
         match status.state:
             case JobState.COMPLETED:
@@ -125,11 +153,9 @@ class SlotRecord(Record[Any]):
                 users = kinds.failed_users(info)
                 failed = JobFailed(message, status=status, token=self.token_text, failed_users=users)
                 self.finish(status, error=failed)
-            case JobState.CANCELLED:
+            case _:
                 message = f"{name} was cancelled at the server"
                 self.finish(status, error=JobCancelled(message, status=status, token=self.token_text))
-            case _:
-                self.update(status)
 
     @property
     def described(self) -> str:
@@ -140,9 +166,9 @@ class SlotRecord(Record[Any]):
     def _is(self, info: OperationStatusInfo) -> bool:
         if info.operation_id is not None:
             return info.operation_id == self.id
-        if self.token is None or not self.slot_kind.asked_for(self.params, info):
+        if self.id is None or not self.slot_kind.asked_for(self.params, info):
             return False
-        not_before = self.token.not_before
+        not_before = self.not_before
         if not_before is None or info.started_at > not_before:
             return True
         # Whole seconds: a start within the second of the one before it is newer when the slot changed.

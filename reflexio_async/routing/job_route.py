@@ -99,15 +99,14 @@ class StartingRow(HandleRow[P, W, Req, Res]):
 
     async def start(self, runtime: Runtime, request: Req, *, width: int = 1) -> Job[Res]:
         """Start the work through its lane, ``width`` at once where the server allows it."""
-        settings = runtime.settings
 
-        async def send() -> Res:
-            return await self.post(runtime, request)
+        async def send(request: bytes) -> Res:
+            return await self.post(runtime, self.model.model_validate_json(request))
 
         record = await runtime.desk.start(
             self.kind,
-            settings,
-            params=self.kind.params(request.model_dump(mode="json")),
+            runtime.settings,
+            request=request.model_dump_json(exclude_unset=True).encode(),
             send=send,
             quota=runtime.pipeline.gate(self.endpoint.path),
             width=width,

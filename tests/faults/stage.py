@@ -118,7 +118,7 @@ class Stage:
         if desk._poller.active:
             self.trouble.append(f"nobody waits, but wanted: {[s.name for s in desk._poller.active]}")
         await self.clock.sleep(1.0)
-        while any(lane._probing for lane in desk._lanes.values()):
+        while any(lane.probing for lane in desk._lanes.values()):
             await self.clock.sleep(1.0)  # a probe that waits for a rate limit is sent all the same
         before = len(self.box.requests)
         await self.clock.sleep(100.0)

@@ -107,7 +107,6 @@ async def test_nothing_is_left(moment: Callable[[Client], Awaitable[Any]], *, dr
         await asyncio.wait([task])
         left = asyncio.all_tasks() - before
         assert [task for task in left if not _is_the_servers(task)] == []
-        assert client._pool._session is None
 
 
 async def test_closing_twice_is_harmless() -> None:
