@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reflexio_async.core.background import Background
     from reflexio_async.core.clock import Clock
     from reflexio_async.jobs.kinds import SingleKind, SlotKind
+    from reflexio_async.jobs.poller import Cap
     from reflexio_async.jobs.single import SingleServer
     from reflexio_async.jobs.slot import Quota
     from reflexio_async.settings import Settings
@@ -57,6 +58,8 @@ class JobDesk:
         self._tries = settings.retry.max_attempts
         self._starts: WeakValueDictionary[tuple[str, int], Start] = WeakValueDictionary()
         self._groups: dict[str, Singles[Any]] = {}
+        self._caps: dict[str, Cap] = {}
+        self._adaptive = settings.adaptive_polling
         self._waitings: dict[tuple[float | None, float | None], Waiting] = {}
 
     async def start(
@@ -152,11 +155,18 @@ class JobDesk:
     def _single(self, kind: SingleKind[T], job_id: str, settings: Settings) -> Record[T]:
         group = self._groups.get(kind.name)
         if group is None:
-            cap = self._poller.unlimited
-            if kind.per_second is not None:
-                cap = self._poller.cap(concurrency=8, per_second=kind.per_second)
-            group = self._groups[kind.name] = Singles(kind, self._server, self._poller, cap)
+            group = Singles(kind, self._server, self._poller, self._cap(kind), adaptive=self._adaptive)
+            self._groups[kind.name] = group
         return SingleRecord(group, job_id, self._waiting(settings))
+
+    def _cap(self, kind: SingleKind[Any]) -> Cap:
+        if kind.per_second is None:
+            return self._poller.unlimited
+        cap = self._caps.get(kind.limited_with or kind.name)
+        if cap is None:
+            cap = self._poller.cap(concurrency=kind.concurrency, per_second=kind.per_second)
+            self._caps[kind.limited_with or kind.name] = cap
+        return cap
 
     def _waiting(self, settings: Settings) -> Waiting:
         key = (settings.poll_interval, settings.wait_timeout)

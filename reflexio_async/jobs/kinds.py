@@ -97,12 +97,15 @@ class SlotKind(JobKind, Generic[T]):
 class SingleKind(JobKind, Generic[T]):
     """A job with a status route of its own: ``read`` makes a JobStatus of its answer.
 
-    ``per_second`` is the limit of that route for all jobs of the kind together. ``appears_late`` says that
-    a 404 means "not yet" until the job has been seen.
+    ``per_second`` is the limit of that route for all jobs of the kind together, and with those of the kind
+    ``limited_with``; ``concurrency`` is how many are asked for at once then. ``appears_late`` says that a 404
+    means "not yet" until the job has been seen.
     """
 
     read: Callable[[T], JobStatus]
     per_second: float | None = None
+    concurrency: int = 8
+    limited_with: str = ""
     appears_late: bool = False
     cancellable: bool = False
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from reflexio_async.errors import InvalidRequest, JobCancelled, JobFailed, JobLost, NotFound
 from reflexio_async.jobs.poller import EAGER, WIDEN
 from reflexio_async.jobs.record import Record
+from reflexio_async.jobs.rhythm import Rhythm
 from reflexio_async.jobs.status import RUNNING, JobState, JobStatus
 from reflexio_async.jobs.token import Token
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from reflexio_async.jobs.agenda import Agenda
     from reflexio_async.jobs.kinds import SingleKind
     from reflexio_async.jobs.poller import Cap, Poller
-    from reflexio_async.jobs.record import Waiting
+    from reflexio_async.jobs.record import Waiter, Waiting
 
 T = TypeVar("T")
 
@@ -39,13 +40,16 @@ class SingleServer(Protocol):
 class Singles(Generic[T]):
     """All such jobs of one kind: how they are asked for, and how often."""
 
-    def __init__(self, kind: SingleKind[T], server: SingleServer, poller: Poller, cap: Cap) -> None:
+    def __init__(
+        self, kind: SingleKind[T], server: SingleServer, poller: Poller, cap: Cap, *, adaptive: bool
+    ) -> None:
         self.kind = kind
         self.server = server
         self.poller = poller
         self.cap = cap
         self.agenda: Agenda = poller.agenda
         self.url = server.url
+        self.rhythm = Rhythm() if adaptive else None
 
     def want(self, record: SingleRecord[T], interval: float | None) -> None:  # noqa: ARG002  # it is on the waiter
         """Somebody waits: ask when the shortest interval says."""
@@ -80,6 +84,7 @@ class SingleRecord(Record[T]):
         "failures",
         "following",
         "line",
+        "not_ended_at",
         "previous",
         "probing",
     )
@@ -91,6 +96,7 @@ class SingleRecord(Record[T]):
         self.asked = 0
         self.failures = 0
         self.probing = False
+        self.not_ended_at = self.created_at  # kept only where it is learned from
         self.line: Any = None
         self.previous: Any = None
         self.following: Any = None
@@ -119,15 +125,33 @@ class SingleRecord(Record[T]):
         """The shortest interval that a waiter gave, or the default one."""
         shortest: float | None = None
         for waiter in self.waiters():
-            interval = waiter.interval
-            if interval is None:
-                interval = min(EAGER * WIDEN**self.asked, self.kind.interval)
+            interval = self._default_pause(waiter) if waiter.interval is None else waiter.interval
             if shortest is None or interval < shortest:
                 shortest = interval
         return shortest
 
+    def _default_pause(self, waiter: Waiter) -> float:
+        rhythm = self.group.rhythm
+        if rhythm is not None:
+            moment = rhythm.next_moment(self.asked_at - self.created_at)
+            # Somebody who waits for a short time only is to learn what there is to learn by then.
+            if moment is not None and (waiter.line is None or self.created_at + moment < waiter.due):
+                return max(self.created_at + moment - self.asked_at, EAGER)
+        return min(EAGER * WIDEN**self.asked, self.kind.interval)
+
     async def probe(self) -> None:
         """Ask for the status and pass it on."""
+        asked_at = self.asked_at
+        await self._ask()
+        rhythm = self.group.rhythm
+        if rhythm is None:
+            return
+        if self.done:
+            rhythm.ended(after=self.not_ended_at - self.created_at, by=asked_at - self.created_at)
+        else:
+            self.not_ended_at = asked_at
+
+    async def _ask(self) -> None:
         kind = self.group.kind
         try:
             answer = await self.group.server.single(kind, self.job_id)

@@ -7,7 +7,7 @@ import gc
 import itertools
 import json
 import tracemalloc
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,6 +26,9 @@ from reflexio_async import (
 from reflexio_async.models.operations import RerunProfileGenerationResponse
 from reflexio_async.sandbox import faults
 from tests.scene import RERUN, STATUS, Scene, scene
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
 
 LEARNING = "/api/learning_status"
 
@@ -165,18 +168,53 @@ async def test_ten_thousand_waiting_jobs_of_one_service_cost_one_request_per_int
         assert play.status_requests() - asked == 30
 
 
-async def test_a_waiting_job_is_small() -> None:
+async def bare() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def bytes_per_task(make: Callable[[int], Awaitable[Coroutine[Any, Any, Any]]]) -> float:
+    """Of two thousand tasks that wait, with what each was made of."""
+    tasks: list[asyncio.Task[Any]] = []
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(2_000):
+            tasks.append(asyncio.ensure_future(await make(number)))  # noqa: PERF401  # its memory counts
+        await asyncio.sleep(0)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] / len(tasks)
+    finally:
+        tracemalloc.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_waiting_job_costs_less_than_512_bytes_besides_the_task_that_waits() -> None:
+    async def nothing(_: int) -> Coroutine[Any, Any, Any]:
+        return bare()
+
     async with scene(1, rerun_seconds=30.0) as play:
         token = (await started(play)).token
         assert token is not None
-        tracemalloc.start()
-        try:
-            before = tracemalloc.get_traced_memory()[0]
-            jobs = [play.client.resume_job(token) for _ in range(2_000)]
-            each = (tracemalloc.get_traced_memory()[0] - before) / len(jobs)
-        finally:
-            tracemalloc.stop()
-        assert each < 4096
+
+        async def resumed(_: int) -> Coroutine[Any, Any, Any]:
+            return waits(play.client.resume_job(token))
+
+        async def queued(number: int) -> Coroutine[Any, Any, Any]:
+            return waits(await started(play, f"somebody-{number}"))
+
+        async def learning(number: int) -> Coroutine[Any, Any, Any]:
+            return waits(play.client.learning(f"request-{number:032}"))
+
+        task = await bytes_per_task(nothing)
+        for kind in (resumed, queued, learning):
+            assert await bytes_per_task(kind) - task < 512
+        await play.client.aclose(drain=False)
+
+
+async def waits(job: Job[Any]) -> None:
+    await job
 
 
 async def test_refresh_asks_once_and_tells_the_progress() -> None:
