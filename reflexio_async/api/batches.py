@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
@@ -176,18 +177,21 @@ class BatchesAPI:
                 return _Item(request, made=False)
             return _Item(request.model_copy(update={"request_id": uuid4().hex}), made=True)
 
+        counting: ContextVar[Attempt[PublishUserInteractionResponse]] = ContextVar("counting")
+        user_hook = runtime.settings.on_request
+
+        def count(event: RequestEvent) -> None:
+            counting.get().attempts += event.path == row.endpoint.path
+            if user_hook is not None:
+                user_hook(event)
+
+        counted = runtime.with_settings(
+            runtime.settings.with_options(on_request=count, raise_on_refusal=True)
+        )
+
         async def publish(item: _Item, attempt: Attempt[PublishUserInteractionResponse]) -> None:
             began = clock.now()
-            user_hook = runtime.settings.on_request
-
-            def count(event: RequestEvent) -> None:
-                attempt.attempts += event.path == row.endpoint.path
-                if user_hook is not None:
-                    user_hook(event)
-
-            counted = runtime.with_settings(
-                runtime.settings.with_options(on_request=count, raise_on_refusal=True)
-            )
+            counting.set(attempt)
             try:
                 attempt.result = await publish_once(
                     counted,
@@ -235,7 +239,7 @@ def _reruns(
     poll_interval, wait_timeout = waiting
     check_waiting(poll_interval, wait_timeout)
     fields = {field: value for field, value in common.items() if value is not None}
-    build_request(model, fields)
+    common_request = build_request(model, fields)
     # Whatever a refusal is to the caller of one, it is no completed outcome.
     settings = runtime.settings.with_options(raise_on_refusal=True)
     if poll_interval is not None:
@@ -255,9 +259,8 @@ def _reruns(
         return raw
 
     async def rerun(key: str, attempt: Attempt[T]) -> None:
-        job = attempt.job = await row.start(
-            runtime, build_request(model, {**fields, key_field: key}), width=width
-        )
+        request = common_request.model_copy(update={key_field: key})  # which ``check`` has seen
+        job = attempt.job = await row.start(runtime, request, width=width)
         try:
             if attempt.stopped.is_set() and job.status.state is JobState.QUEUED:
                 await job.cancel()

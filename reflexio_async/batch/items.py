@@ -45,13 +45,14 @@ class Items(Generic[I]):
 
     async def pull(self) -> Any:
         """The next one as it was given, unchecked; raises StopAsyncIteration at the end."""
-        async with self._lock:
-            if isinstance(self._pulled, AsyncIterator):
-                return await anext(self._pulled)
+        if isinstance(self._pulled, Iterator):
             try:
                 return next(self._pulled)
             except StopIteration:
                 raise StopAsyncIteration from None
+        # An asynchronous generator cannot be asked for the next one while it makes one.
+        async with self._lock:
+            return await anext(self._pulled)
 
     def checked(self, raw: Any) -> I:
         """``raw`` as an item, or an InvalidRequest."""

@@ -87,6 +87,7 @@ class Lane(SharedSource):
         self._news = asyncio.Event()
         self._asking = asyncio.Lock()
         self._worker: asyncio.Task[None] | None = None
+        self._starts: set[asyncio.Task[None]] = set()
         self._started_at = poller.clock.now()
         self._refused_busy = 0  # how often in a row, ten at most
         self._refused_until = self._started_at
@@ -98,14 +99,12 @@ class Lane(SharedSource):
         before_it = len(self._queue) + len(self._sending)
         if self.dialect is not Dialect.SYNCHRONOUS:
             before_it += len(self._running)
-        self._queue.append(job)
-        if not self._patient():
-            self.failures = 0  # the server was given up; for a new start it is asked again at once
-        if not self.busy:
-            self._worker = self._background.spawn(self._work(), name=f"lane {self._service}")
-            self._worker.add_done_callback(self._worker_ended)
-        self._news.set()
-        if before_it >= self._room() or job.opens_in > 0:
+        at_once = before_it < self._room() and job.opens_in <= 0
+        if at_once and self.dialect is Dialect.SYNCHRONOUS and self._pause_before(job) <= 0:
+            self._launch(job)
+        else:
+            self._enqueue(job)
+        if not at_once:
             return
         job.answered = asyncio.get_running_loop().create_future()
         self._unanswered.add(job)
@@ -117,6 +116,25 @@ class Lane(SharedSource):
             raise
         finally:
             self._unanswered.discard(job)
+
+    def _enqueue(self, job: SlotRecord) -> None:
+        self._queue.append(job)
+        if not self._patient():
+            self.failures = 0  # the server was given up; for a new start it is asked again at once
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._worker is None or self._worker.done():
+            self._worker = self._background.spawn(self._work(), name=f"lane {self._service}")
+            self._worker.add_done_callback(self._worker_ended)
+        self._news.set()
+
+    def _launch(self, job: SlotRecord) -> None:
+        """Send the start in a task of its own, which the caller's cancellation does not reach."""
+        self._sending.add(job)
+        start = self._background.spawn(self._start(job), name=f"start {job.kind.name}")
+        self._starts.add(start)
+        start.add_done_callback(self._starts.discard)
 
     def adopt(self, job: SlotRecord, token: Token) -> None:
         """Go on with a job that was admitted earlier, here or in another process."""
@@ -134,12 +152,12 @@ class Lane(SharedSource):
     @property
     def busy(self) -> bool:
         """Whether starts are queued or on their way."""
-        return self._worker is not None and not self._worker.done()
+        return bool(self._starts) or (self._worker is not None and not self._worker.done())
 
     async def drained(self) -> None:
         """Wait until every queued start has been sent and answered."""
-        if self._worker is not None and self.busy:
-            await asyncio.wait([self._worker])
+        while self.busy:
+            await asyncio.wait([*self._starts, *([] if self._worker is None else [self._worker])])
 
     def abandon(self, reason: str) -> list[str]:
         """Give up what was not sent or not answered, and whoever still waits; returns their names."""
@@ -176,11 +194,11 @@ class Lane(SharedSource):
                 await self._hear(within=pause)
                 continue
             self._queue.popleft()
-            self._sending.add(job)
             if self._room() == 1:
+                self._sending.add(job)
                 await self._start(job)
             else:
-                self._background.spawn(self._start(job), name=f"start {job.kind.name}")
+                self._launch(job)
 
     def _room(self) -> int:
         return self.width if self.dialect is Dialect.SYNCHRONOUS else 1
@@ -305,6 +323,7 @@ class Lane(SharedSource):
             job.withdraw("it was cancelled before it was admitted")
             return
         self._queue.appendleft(job)
+        self._wake()
         job.settle()
 
     async def _resolve(
