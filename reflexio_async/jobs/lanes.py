@@ -24,6 +24,8 @@ from reflexio_async.errors import (
 )
 from reflexio_async.jobs import kinds
 from reflexio_async.jobs.kinds import Dialect
+from reflexio_async.jobs.poller import EAGER
+from reflexio_async.jobs.rhythm import Rhythm
 from reflexio_async.jobs.shared import SharedSource
 from reflexio_async.jobs.slot import SlotRecord, same_operation
 from reflexio_async.jobs.status import QUEUED, RUNNING, JobState, JobStatus
@@ -38,6 +40,7 @@ logger = logging.getLogger("reflexio_async")
 
 _BUSY = "already in progress"
 _FRESH = 1.0  # seconds for which an observation of the slot may be acted upon
+_SHARES = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)  # of the jobs before; asking a lane's status is free
 _LONGEST_NAP = 3600.0
 _LONGEST_REFUSAL = 30.0  # seconds between starts that meet a slot which is taken, whatever the status says
 _TELL_APART = 1.1
@@ -88,7 +91,8 @@ class Lane(SharedSource):
         self._asking = asyncio.Lock()
         self._worker: asyncio.Task[None] | None = None
         self._starts: set[asyncio.Task[None]] = set()
-        self._started_at = poller.clock.now()
+        self._started_at = self._not_ended_at = poller.clock.now()
+        self._rhythm = Rhythm(_SHARES)
         self._refused_busy = 0  # how often in a row, ten at most
         self._refused_until = self._started_at
 
@@ -306,7 +310,7 @@ class Lane(SharedSource):
     def _admitted(self, job: SlotRecord, operation_id: str, before: OperationStatusInfo | None) -> None:
         job.enter(operation_id, before)
         self._running[job] = None
-        self._started_at = self._clock.now()
+        self._started_at = self._not_ended_at = self._clock.now()
         self._refused_busy = 0
         self.be_eager()
         if job.cancel_wanted:
@@ -363,6 +367,14 @@ class Lane(SharedSource):
 
     # Hearing
 
+    def default_pause(self) -> float:
+        """Soon after a start, then ever longer; at the likely moment while another start waits behind it."""
+        if self._queue and self._running:
+            moment = self._rhythm.next_moment(self.asked_at - self._started_at)
+            if moment is not None:
+                return max(self._started_at + moment - self.asked_at, EAGER)
+        return super().default_pause()
+
     async def probe(self) -> None:
         """Read the slot and pass it on to the jobs that run in it."""
         # One at a time, so that what is heard later was asked later.
@@ -383,8 +395,13 @@ class Lane(SharedSource):
             self._status = status
             for job in list(self._running):
                 job.hear(info, status, asked_at)
-        for job in [job for job in self._running if job.done]:
+        ended = [job for job in self._running if job.done]
+        for job in ended:
             del self._running[job]
+        if ended:
+            self._rhythm.ended(after=self._not_ended_at - self._started_at, by=asked_at - self._started_at)
+        else:
+            self._not_ended_at = asked_at
         self._news.set()
 
     def failed(self, error: Exception, *, transient: bool) -> None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _REMEMBERED: Final = 64
 _ENOUGH: Final = 8
-_MOMENTS: Final = (0.5, 0.8, 0.95)
-"""The shares of jobs that have ended by the time they are asked for."""
 
 
 class Rhythm:
-    """How long jobs of one kind take, in seconds, and so when to ask."""
+    """How long jobs of one kind take, in seconds, and so when to ask.
 
-    def __init__(self) -> None:
+    ``shares`` are those of all jobs that are to have ended by each question.
+    """
+
+    def __init__(self, shares: Sequence[float]) -> None:
+        self._shares = shares
         self._took: deque[float] = deque(maxlen=_REMEMBERED)
         self._moments: list[float] = []
 
@@ -27,7 +32,7 @@ class Rhythm:
         self._took.append((after + by) / 2)
         if len(self._took) >= _ENOUGH:
             took = sorted(self._took)
-            self._moments = [took[int(share * len(took))] for share in _MOMENTS]
+            self._moments = [took[int(share * len(took))] for share in self._shares]
 
     def next_moment(self, age: float) -> float | None:
         """The age at which to ask for a job that had not ended at ``age``; None: nothing is known."""

@@ -63,8 +63,12 @@ class SharedSource:
         """The shortest interval that is wanted; by default soon after a start, then ever longer ones."""
         if not self._wanted:
             return None
-        default = min(EAGER * WIDEN**self.asked, self.interval)
+        default = min(self.default_pause(), self.interval)
         return min(default if interval is None else interval for interval in self._wanted)
+
+    def default_pause(self) -> float:
+        """Seconds from ``asked_at`` to the next probe where nobody named any."""
+        return EAGER * WIDEN**self.asked
 
     def be_eager(self) -> None:
         """Something was just started: ask soon."""

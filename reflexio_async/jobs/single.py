@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_SHARES = (0.5, 0.8, 0.95)  # of the jobs before that have ended when the next is asked for
+
 
 class SingleServer(Protocol):
     """What is asked of the server about such jobs."""
@@ -49,7 +51,7 @@ class Singles(Generic[T]):
         self.cap = cap
         self.agenda: Agenda = poller.agenda
         self.url = server.url
-        self.rhythm = Rhythm() if adaptive else None
+        self.rhythm = Rhythm(_SHARES) if adaptive else None
 
     def want(self, record: SingleRecord[T], interval: float | None) -> None:  # noqa: ARG002  # it is on the waiter
         """Somebody waits: ask when the shortest interval says."""

@@ -10,7 +10,7 @@ from reflexio_async.jobs.rhythm import Rhythm
 
 
 def learned(ages: list[float]) -> Rhythm:
-    rhythm = Rhythm()
+    rhythm = Rhythm((0.5, 0.8, 0.95))
     for age in ages:
         rhythm.ended(after=age, by=age)
     return rhythm
@@ -35,7 +35,7 @@ def test_what_was_long_ago_is_forgotten() -> None:
 @pytest.mark.parametrize("true_age", [0.2, 3.0, 20.0])
 def test_asking_at_the_moments_finds_out_when_jobs_end(true_age: float) -> None:
     chance = random.Random(7)  # noqa: S311  # a simulation
-    rhythm = Rhythm()
+    rhythm = Rhythm((0.5, 0.8, 0.95))
     for _ in range(300):
         ends, asked, not_yet = true_age * chance.uniform(0.8, 1.2), 0.0, 0.0
         while asked < ends:
