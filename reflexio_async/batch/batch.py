@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 import math
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
@@ -142,6 +143,7 @@ class Batch(Generic[K, T]):
         self._attempts: dict[K, Attempt[T]] = {}
         self._counts: Counter[OutcomeState] = Counter()
         self._began: float | None = None
+        self._noticed = False
         self._stopping = False
         self._on_progress = work.on_progress
         self._source_error: Exception | None = None
@@ -152,6 +154,7 @@ class Batch(Generic[K, T]):
     @property
     def plan(self) -> BatchPlan:
         """What can be said before it starts."""
+        self._noticed = True
         total, limit = self._items.total, self._work.per_minute
         if total is None or limit is None:
             return BatchPlan(total, limit, None)
@@ -192,6 +195,12 @@ class Batch(Generic[K, T]):
             if attempt.job is not None and attempt.job.status.state is JobState.QUEUED:
                 self._background.spawn(attempt.job.cancel(), name=f"withdraw {self._work.name}")
 
+    def __del__(self) -> None:
+        # Like a coroutine that was never awaited; whoever asked for the plan may have decided against it.
+        if getattr(self, "_began", 0.0) is None and not self._noticed:
+            message = f"a batch of {self._work.name} was never awaited or entered, so nothing was sent"
+            warnings.warn(message, RuntimeWarning, stacklevel=2, source=self)
+
     def __await__(self) -> Generator[Any, Any, BatchReport[K, T]]:
         return self._collect().__await__()
 
@@ -203,6 +212,7 @@ class Batch(Generic[K, T]):
 
     def __aiter__(self) -> AsyncIterator[Outcome[K, T]]:
         if self._unread is None:
+            self._noticed = True
             message = "stream a batch inside 'async with batch:', or await it for its report"
             raise RuntimeError(message)
         return self
@@ -263,6 +273,7 @@ class Batch(Generic[K, T]):
                 unread.put_nowait(None)
 
     def _begin(self) -> None:
+        self._noticed = True
         if self._began is not None:
             message = "a batch runs once; report.retry_failed() makes another"
             raise RuntimeError(message)

@@ -57,8 +57,9 @@ class Rerun:
                 poll_interval=self.poll_interval,
                 wait_timeout=self.wait_timeout,
             )
+            plan = _in_words(batch.plan)
             await _look_first(client, people)
-            output.say(people, _in_words(batch.plan))
+            output.say(people, plan)
             outcomes = await self._follow(batch, signals, people)
             all_completed = all(outcome.state is OutcomeState.COMPLETED for outcome in outcomes)
             promoted = True

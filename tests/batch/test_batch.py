@@ -277,7 +277,7 @@ async def test_a_streamed_batch_over_many_keys_needs_flat_memory() -> None:
         peaks: list[int] = []
         for count in (300, 1500):
             play.box.requests.clear()
-            gc.collect()
+            gc.collect()  # it holds itself, through its report
             tracemalloc.start()
             async with play.client.rerun_profiles_many(f"u{n}" for n in range(count)) as batch:
                 async for _ in batch:
@@ -452,3 +452,15 @@ async def _next(batch: Any) -> Any:
 def test_the_states_of_outcomes_are_words() -> None:
     words = ["completed", "failed", "cancelled", "timed_out", "lost"]
     assert [state.value for state in OutcomeState] == words
+
+
+async def test_a_batch_that_is_neither_awaited_nor_entered_warns() -> None:
+    async with scene(1) as play:
+        play.client.rerun_profiles_many(play.users)
+        with pytest.warns(RuntimeWarning, match="a batch of user_ids was never awaited or entered"):
+            gc.collect()  # it holds itself, through its report
+
+
+async def test_a_batch_whose_plan_was_read_may_be_dropped() -> None:
+    async with scene(1) as play:
+        assert play.client.rerun_profiles_many(play.users).plan.total == 1
