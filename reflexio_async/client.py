@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import copy
-import logging
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from reflexio_async.api.batches import BatchesAPI
 from reflexio_async.api.late import LateAPI
+from reflexio_async.api.lifetime import Living
+from reflexio_async.api.status import StatusQuestions
 from reflexio_async.core.auth import Credentials
 from reflexio_async.core.background import Background
 from reflexio_async.core.cache import Cache
 from reflexio_async.core.clock import Clock, SystemClock
 from reflexio_async.core.pacing import Pacer
 from reflexio_async.core.wire import build_request
-from reflexio_async.errors import InvalidRequest, NotFound
+from reflexio_async.errors import CLOSED, InvalidRequest, NotFound
 from reflexio_async.jobs.desk import JobDesk
 from reflexio_async.jobs.job import Job
 from reflexio_async.jobs.kinds import LEARNING
+from reflexio_async.jobs.token import Token
 from reflexio_async.pipeline import Pipeline
+from reflexio_async.reflect.kinds import REVIEWED, STORED
 from reflexio_async.routing.runtime import Runtime, ServerKnowledge
 from reflexio_async.settings import (
     DEFAULT_USER_AGENT,
@@ -30,34 +32,19 @@ from reflexio_async.settings import (
     Unset,
     api_key_from,
     base_url_from,
+    reflect_target,
 )
 from reflexio_async.transport import Pool, Transport
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from reflexio_async.api.legacy import LegacyAPI
     from reflexio_async.api.session_view import SessionView
     from reflexio_async.events import BackgroundErrorHook, RequestHook, RetryHook
     from reflexio_async.models.interactions import LearningStatusResponse
-
-logger = logging.getLogger("reflexio_async")
-
-
-@dataclass(frozen=True, slots=True)
-class DrainSummary:
-    """What closing a client left undone: names of starts that were not sent and of calls not answered."""
-
-    unsent_starts: tuple[str, ...] = ()
-    unfinished_calls: tuple[str, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing was left undone."""
-        return not self.unsent_starts and not self.unfinished_calls
+    from reflexio_async.reflect.client import AsyncReflectClient
 
 
-class AsyncReflexioClient(BatchesAPI, LateAPI):
+class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
     """The asyncio client of a Reflexio server.
 
     Use it as ``async with AsyncReflexioClient(…) as client``. Leaving the block sends queued starts and
@@ -82,6 +69,10 @@ class AsyncReflexioClient(BatchesAPI, LateAPI):
         on_retry: Hears of every repetition.
         on_background_error: Hears of failures that no caller awaited.
         clock: Time itself; tests pass the sandbox's.
+        reflect_url: The server of ``client.reflect``; else ``REFLECT_API_URL``, then
+            ``http://localhost:8000``.
+        reflect_api_key: Its bearer token; else ``REFLECT_API_KEY``; else none.
+        project_id: Its project; else ``REFLECT_PROJECT_ID``, then ``default``.
 
     Raises:
         ConfigurationError: Something above is unusable; the message names it.
@@ -107,7 +98,11 @@ class AsyncReflexioClient(BatchesAPI, LateAPI):
         on_retry: RetryHook | None = None,
         on_background_error: BackgroundErrorHook | None = None,
         clock: Clock | None = None,
+        reflect_url: str = "",
+        reflect_api_key: str = "",
+        project_id: str | None = None,
     ) -> None:
+        self._reflect_target = reflect_target(reflect_url, reflect_api_key, project_id, prefix="reflect_")
         settings = Settings(
             base_url=base_url_from(url_endpoint),
             timeout=timeout,
@@ -125,23 +120,19 @@ class AsyncReflexioClient(BatchesAPI, LateAPI):
             on_retry=on_retry,
             on_background_error=on_background_error,
         )
-        # Models take long to load: importing the package loads none.
-        from reflexio_async.api.operations import StatusQuestions  # noqa: PLC0415
-
         clock = clock or SystemClock()
         background = Background(on_background_error)
-        self._pool = Pool(settings)
-        transport = Transport(settings, clock, self._pool)
+        pool = Pool(settings)
+        transport = Transport(settings, clock, pool)
         pipeline = Pipeline(transport, Credentials(api_key_from(api_key)), Pacer(clock), clock)
         questions = StatusQuestions(pipeline, settings)
         desk = JobDesk(questions, clock, background, settings, slots=questions)
         cache = Cache(clock, background, settings.cache_ttl)
-        self._runtime = Runtime(pipeline, desk, background, ServerKnowledge(), settings, cache)
-
-    @property
-    def runtime(self) -> Runtime:
-        """The parts this client is made of: for the rows declared on it, not part of the API."""
-        return self._runtime
+        super().__init__(Runtime(pipeline, desk, background, ServerKnowledge(), settings, cache), pool)
+        self._reflect_made: list[AsyncReflectClient] = []
+        """The one Reflect client of all views, once one of them asked for it."""
+        self._reflect: AsyncReflectClient | None = None
+        """This view's view of it."""
 
     def with_options(
         self,
@@ -155,18 +146,40 @@ class AsyncReflexioClient(BatchesAPI, LateAPI):
         on_retry: RetryHook | Unset | None = UNSET,
     ) -> Self:
         """A view with other settings that shares everything else: connections, login, lanes, limits."""
-        view = copy.copy(self)
-        settings = self._runtime.settings.with_options(
-            timeout=timeout,
-            poll_interval=poll_interval,
-            wait_timeout=wait_timeout,
-            retry=retry,
-            raise_on_refusal=raise_on_refusal,
-            on_request=on_request,
-            on_retry=on_retry,
+        return self._view(
+            self._runtime.settings.with_options(
+                timeout=timeout,
+                poll_interval=poll_interval,
+                wait_timeout=wait_timeout,
+                retry=retry,
+                raise_on_refusal=raise_on_refusal,
+                on_request=on_request,
+                on_retry=on_retry,
+            )
         )
-        view._runtime = self._runtime.with_settings(settings)  # noqa: SLF001  # a copy of self
+
+    def _view(self, settings: Settings) -> Self:
+        view = super()._view(settings)
+        view._reflect = None  # noqa: SLF001  # its settings are others
         return view
+
+    @property
+    def reflect(self) -> AsyncReflectClient:
+        """The client of a Reflect server: shares connections, clock and options, and closes with this one."""
+        if self._reflect is None:
+            from reflexio_async.reflect.client import AsyncReflectClient  # noqa: PLC0415  # loads its models
+
+            runtime, target = self._runtime, self._reflect_target
+            settings = replace(runtime.settings, base_url=target.base_url, project_id=target.project_id)
+            if not self._reflect_made:
+                clock, background = runtime.pipeline.clock, runtime.background
+                made = AsyncReflectClient.sharing(settings, target.api_key, self._pool, clock, background)
+                self._reflect_made.append(made)
+                self._desks.append(made.runtime.desk)
+                if background.closed:
+                    made.runtime.desk.abandon(CLOSED)
+            self._reflect = self._reflect_made[0].under(settings)
+        return self._reflect
 
     async def login(self, email: str, password: str, *, remember: bool = True) -> None:
         """Sign in and use the bearer token for every later call.
@@ -232,50 +245,9 @@ class AsyncReflexioClient(BatchesAPI, LateAPI):
         Raises:
             InvalidRequest: It is no token, of a newer release, or of another server.
         """
+        if Token.from_text(token).kind in (STORED, REVIEWED):
+            return self.reflect.resume_job(token)
         return Job(self._runtime.desk.resume(token, self._runtime.settings))
-
-    async def aclose(self, *, drain: bool = True) -> DrainSummary:
-        """Close the client; views share its end.
-
-        Unless ``drain`` is False, queued starts are sent and background calls finished first, within
-        ``drain_timeout`` seconds. What did not finish is logged, and named in the summary.
-        """
-        runtime = self._runtime
-        desk, background = runtime.desk, runtime.background
-        try:
-            if drain and (desk.busy or background.unfinished_calls):
-                await self._drain(runtime.settings.drain_timeout)
-        finally:
-            summary = DrainSummary(
-                tuple(desk.abandon("the client was closed")), tuple(background.unfinished_calls)
-            )
-            if not summary.complete:
-                logger.warning(
-                    "closed with work undone: starts not sent: %s; calls not answered: %s",
-                    ", ".join(summary.unsent_starts) or "none",
-                    ", ".join(summary.unfinished_calls) or "none",
-                )
-            await background.aclose()
-            await self._pool.aclose()
-        return summary
-
-    async def _drain(self, seconds: float) -> None:
-        runtime = self._runtime
-        try:
-            async with runtime.pipeline.clock.timeout(seconds):
-                while runtime.desk.busy or runtime.background.unfinished_calls:
-                    await runtime.desk.drained()
-                    await runtime.background.calls_finished()
-        except TimeoutError:
-            pass  # the summary names what was left
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose(drain=kind is None)
 
     def __repr__(self) -> str:
         return f"AsyncReflexioClient({self._runtime.settings.base_url!r})"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from reflexio_async.events import BackgroundErrorHook, RequestHook, RetryHook
 
 DEFAULT_URL = "https://www.reflexio.ai/"
+DEFAULT_REFLECT_URL = "http://localhost:8000"
+DEFAULT_PROJECT = "default"
 __version__ = "0.1.0"
 DEFAULT_USER_AGENT = f"reflexio-async/{__version__}"
 
@@ -83,7 +85,10 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything ``AsyncReflexioClient`` was told; durations are seconds."""
+    """Everything a client was told; durations are seconds.
+
+    ``project_id``, ``polls_per_second`` and ``adaptive_polling`` are for Reflect only.
+    """
 
     base_url: str
     timeout: float = 300.0
@@ -100,6 +105,9 @@ class Settings:
     on_request: RequestHook | None = None
     on_retry: RetryHook | None = None
     on_background_error: BackgroundErrorHook | None = None
+    project_id: str = DEFAULT_PROJECT
+    polls_per_second: float = 200.0
+    adaptive_polling: bool = False
 
     def __post_init__(self) -> None:
         positive_seconds("timeout", self.timeout, error=ConfigurationError)
@@ -114,9 +122,12 @@ class Settings:
         if not isinstance(self.retry, RetryPolicy):
             message = f"retry must be a RetryPolicy, not {type(self.retry).__name__}"
             raise ConfigurationError(message)
-        if not isinstance(self.raise_on_refusal, bool):
-            message = f"raise_on_refusal must be True or False, not {self.raise_on_refusal!r}"
-            raise ConfigurationError(message)
+        for name in ("raise_on_refusal", "adaptive_polling"):
+            if not isinstance(getattr(self, name), bool):
+                message = f"{name} must be True or False, not {getattr(self, name)!r}"
+                raise ConfigurationError(message)
+        check_project(self.project_id)
+        positive_number("polls_per_second", self.polls_per_second)
         for name in ("on_request", "on_retry", "on_background_error"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
                 message = f"{name} must be callable, not {type(getattr(self, name)).__name__}"
@@ -133,12 +144,64 @@ class Settings:
 def base_url_from(url_endpoint: str, environment: Mapping[str, str] | None = None) -> str:
     """The API's address without a trailing slash: the argument, the environment, or the hosted service."""
     environment = os.environ if environment is None else environment
-    for name, value in (
+    return _first_url(
         ("url_endpoint", url_endpoint),
         ("REFLEXIO_API_URL", environment.get("REFLEXIO_API_URL", "")),
         ("REFLEXIO_URL", environment.get("REFLEXIO_URL", "")),
         ("default", DEFAULT_URL),
-    ):
+    )
+
+
+def api_key_from(api_key: str, environment: Mapping[str, str] | None = None) -> Secret:
+    """The bearer token given, else ``REFLEXIO_API_KEY``, else none."""
+    environment = os.environ if environment is None else environment
+    return _key("api_key", api_key, environment.get("REFLEXIO_API_KEY", ""), url="url_endpoint")
+
+
+@dataclass(frozen=True, slots=True)
+class ReflectTarget:
+    """Which Reflect server and project, and with which key."""
+
+    base_url: str
+    api_key: Secret
+    project_id: str
+
+
+def reflect_target(
+    base_url: str,
+    api_key: str,
+    project_id: str | None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    prefix: str = "",
+) -> ReflectTarget:
+    """The arguments, else ``REFLECT_API_URL``, ``REFLECT_API_KEY`` and ``REFLECT_PROJECT_ID``.
+
+    ``prefix`` is what the first two arguments' names begin with where they were given.
+    """
+    environment = os.environ if environment is None else environment
+    url_name, key_name = f"{prefix}url" if prefix else "base_url", f"{prefix}api_key"
+    url = _first_url(
+        (url_name, base_url),
+        ("REFLECT_API_URL", environment.get("REFLECT_API_URL", "")),
+        ("default", DEFAULT_REFLECT_URL),
+    )
+    key = _key(key_name, api_key, environment.get("REFLECT_API_KEY", ""), url=url_name)
+    if project_id is None:
+        project_id = environment.get("REFLECT_PROJECT_ID", "").strip() or DEFAULT_PROJECT
+    return ReflectTarget(url, key, check_project(project_id))
+
+
+def check_project(project_id: str) -> str:
+    """``project_id`` if it can stand in a path, or a ConfigurationError."""
+    if not isinstance(project_id, str) or not project_id.strip() or project_id in (".", ".."):
+        message = f"project_id must be the id of a project, not {project_id!r:.40}"
+        raise ConfigurationError(message)
+    return project_id
+
+
+def _first_url(*candidates: tuple[str, str]) -> str:
+    for name, value in candidates:
         if not isinstance(value, str):
             message = f"{name} must be a URL as text, not {type(value).__name__}"
             raise ConfigurationError(message)
@@ -147,18 +210,16 @@ def base_url_from(url_endpoint: str, environment: Mapping[str, str] | None = Non
     raise AssertionError  # pragma: no cover  # the default is never blank
 
 
-def api_key_from(api_key: str, environment: Mapping[str, str] | None = None) -> Secret:
-    """The bearer token given, else ``REFLEXIO_API_KEY``, else none."""
-    environment = os.environ if environment is None else environment
-    if not isinstance(api_key, str):
-        message = f"api_key must be text, not {type(api_key).__name__}"
+def _key(name: str, given: str, in_environment: str, *, url: str) -> Secret:
+    if not isinstance(given, str):
+        message = f"{name} must be text, not {type(given).__name__}"
         raise ConfigurationError(message)
-    key = api_key.strip() or environment.get("REFLEXIO_API_KEY", "").strip()
+    key = given.strip() or in_environment.strip()
     if "://" in key:
-        message = "api_key looks like a URL; did you mean url_endpoint=…?"
+        message = f"{name} looks like a URL; did you mean {url}=…?"
         raise ConfigurationError(message)
     if not key.isascii() or not key.isprintable():
-        message = "api_key must be printable ASCII (is there a line break or a pasted quote in it?)"
+        message = f"{name} must be printable ASCII (is there a line break or a pasted quote in it?)"
         raise ConfigurationError(message)
     return Secret(key)
 
@@ -212,6 +273,14 @@ def positive_seconds(
     if value < 0 or (value == 0 and not zero):
         message = f"{name} must be {expected} seconds, not {value!r}"
         raise error(message)
+    return float(value)
+
+
+def positive_number(name: str, value: float) -> float:
+    """``value`` as a finite number of more than zero, or a ConfigurationError that names it."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST:
+        message = f"{name} must be a finite number of more than zero, not {value!r:.40}"
+        raise ConfigurationError(message)
     return float(value)
 
 

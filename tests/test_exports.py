@@ -13,6 +13,7 @@ NAMES = [
     "APIConnectionError",
     "APIStatusError",
     "APITimeout",
+    "AsyncReflectClient",
     "AsyncReflexioClient",
     "AuthenticationError",
     "BackgroundCall",
@@ -54,12 +55,16 @@ NAMES = [
     "ServerQuirkWarning",
     "Status",
     "SystemClock",
+    "TraceContext",
+    "TraceJob",
+    "TraceResult",
     "UnexpectedResponse",
     "UnprocessableRequest",
     "Withdrawn",
     "__version__",
     "as_completed",
     "gather_jobs",
+    "reflect_trace",
 ]
 
 
@@ -75,7 +80,7 @@ def test_nothing_else_is_in_view() -> None:
     """Besides modules, which are there once imported."""
     public = {name for name in vars(reflexio_async) if not name.startswith("_")}
     modules = {name for name in public if f"reflexio_async.{name}" in sys.modules}
-    assert public - modules - {"annotations"} <= set(reflexio_async.__all__)
+    assert public - modules - {"annotations", "TYPE_CHECKING"} <= set(reflexio_async.__all__)
 
 
 def test_the_version_is_that_of_the_project() -> None:
@@ -87,7 +92,21 @@ def test_importing_the_client_imports_no_extra_and_no_sandbox() -> None:
     program = (
         "import sys, reflexio_async; "
         "print([name for name in ('typer', 'rich', 'opentelemetry', 'uvloop', 'aiohttp.web', "
-        "'reflexio_async.sandbox', 'reflexio_async.cli', 'sqlite3') if name in sys.modules])"
+        "'reflexio_async.sandbox', 'reflexio_async.cli', 'sqlite3', 'reflexio_async.reflect.models', "
+        "'reflexio_async.reflect.requests') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_reflect_is_loaded_when_it_is_asked_for() -> None:
+    program = (
+        "import sys, reflexio_async as r; r.TraceJob; print('reflexio_async.reflect.models' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "True"
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    assert not hasattr(reflexio_async, "AsyncReflexClient")
+    assert set(reflexio_async.__all__) <= set(dir(reflexio_async))

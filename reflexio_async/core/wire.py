@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from enum import Enum
 from functools import cache
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -29,8 +28,23 @@ from reflexio_async.models.marks import Header, Query
 Req = TypeVar("Req", bound=BaseModel)
 Res = TypeVar("Res")
 
-_WHERE = "is the base URL (url_endpoint, REFLEXIO_API_URL) the API host itself?"
+# Pydantic looks for plugins on disk when the first model of a process is built: now, and not on the loop.
+TypeAdapter(int)
+
 _SHOWN = 500  # characters of a server's text that go into an error message
+
+
+class Hints(NamedTuple):
+    """What an error says to do next, in the words of the service's own options."""
+
+    url: str
+    key: str
+
+
+REFLEXIO = Hints(
+    url="is the base URL (url_endpoint, REFLEXIO_API_URL) the API host itself?",
+    key="pass api_key, set REFLEXIO_API_KEY, or await client.login(email, password)",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,7 @@ class Endpoint:
     query: tuple[tuple[str, str], ...] = ()
     public: bool = False
     form: bool = False
+    hints: Hints = REFLEXIO
 
 
 class WireRequest(NamedTuple):
@@ -76,18 +91,18 @@ class WireResponse(NamedTuple):
 class Answer(Generic[Res]):
     """How the bytes of a 2xx become a value."""
 
-    __slots__ = ("_adapter", "_pick", "_type")
+    __slots__ = ("_pick", "_type", "_validate")
 
     def __init__(self, answer_type: Any, pick: Callable[[Any], Res] | None = None) -> None:
         self._type = answer_type
         self._pick = pick
-        self._adapter: TypeAdapter[Any] | None = None
+        self._validate: Callable[[bytes], Any] | None = None
 
     def decode(self, body: bytes) -> Res:
         """The value in ``body``; raises pydantic's ValidationError."""
-        if self._adapter is None:
-            self._adapter = TypeAdapter(self._type)
-        value = self._adapter.validate_json(body)
+        if self._validate is None:
+            self._validate = TypeAdapter(self._type).validator.validate_json
+        value = self._validate(body)
         return value if self._pick is None else self._pick(value)
 
 
@@ -138,31 +153,32 @@ def _is_union_branch(part: str | int) -> bool:
     return isinstance(part, str) and ("[" in part or part in ("str", "int", "ToolUsed", "InteractionData"))
 
 
-class _Place(Enum):
-    PATH = 1
-    QUERY = 2
-    HEADER = 3
+class _Layout(NamedTuple):
+    """The fields of a request that do not travel in the body."""
+
+    path: tuple[str, ...]
+    query: tuple[tuple[str, str], ...]
+    """Field, and its quoted name on the wire; so in ``headers``."""
+    headers: tuple[tuple[str, str], ...]
+    elsewhere: set[str] | None
+    """All of them."""
 
 
 @cache
-def _places(request_type: type[BaseModel], path: str) -> tuple[tuple[str, str, _Place], ...]:
-    """The fields that do not travel in the body: (field, name on the wire, place)."""
-    in_path = {name for _, name, _, _ in string.Formatter().parse(path) if name}
-    places: list[tuple[str, str, _Place]] = []
-    for name, field in request_type.model_fields.items():
+def _layout(request_type: type[BaseModel], path: str) -> _Layout:
+    fields = request_type.model_fields
+    in_path = tuple(name for _, name, _, _ in string.Formatter().parse(path) if name)
+    query: list[tuple[str, str]] = []
+    headers: list[tuple[str, str]] = []
+    for name, field in fields.items():
         if name in in_path:
-            places.append((name, name, _Place.PATH))
-        elif any(mark is Query or isinstance(mark, Query) for mark in field.metadata):
-            places.append((name, field.serialization_alias or name, _Place.QUERY))
+            continue
+        if any(mark is Query or isinstance(mark, Query) for mark in field.metadata):
+            query.append((name, quote_plus(field.serialization_alias or name)))
         else:
-            headers = [mark.name for mark in field.metadata if isinstance(mark, Header)]
-            places.extend((name, header, _Place.HEADER) for header in headers)
-    return tuple(places)
-
-
-@cache
-def _elsewhere(request_type: type[BaseModel], path: str) -> set[str] | None:
-    return {name for name, _, _ in _places(request_type, path)} or None
+            headers.extend((name, mark.name) for mark in field.metadata if isinstance(mark, Header))
+    elsewhere = {*in_path, *(name for name, _ in query), *(name for name, _ in headers)}
+    return _Layout(in_path, tuple(query), tuple(headers), elsewhere or None)
 
 
 def encode(endpoint: Endpoint, request: BaseModel) -> WireRequest:
@@ -178,35 +194,35 @@ def encode(endpoint: Endpoint, request: BaseModel) -> WireRequest:
 
 
 def _encoded(endpoint: Endpoint, request: BaseModel) -> WireRequest:
-    request_type = type(request)
-    path, query = endpoint.path, list(endpoint.query)
-    places = _places(request_type, endpoint.path)
-    headers: list[tuple[str, str]] = []
-    if places:
-        in_path: dict[str, str] = {}
-        for name, wire_name, place in places:
-            value = getattr(request, name)
-            if place is _Place.PATH:
-                in_path[name] = _path_segment(name, str(value))
-            elif name in request.model_fields_set and value is not None:
-                if place is _Place.QUERY:
-                    query.extend((wire_name, text) for text in _in_query(value))
-                else:
-                    headers.append((wire_name, _in_header(name, str(value))))
-        if in_path:
-            path = path.format(**in_path)
-    target = f"{path}?{urlencode(query)}" if query else path
+    method, path = endpoint.method, endpoint.path
+    layout = _layout(type(request), path)
+    if layout.path:
+        segments = {name: _path_segment(name, str(getattr(request, name))) for name in layout.path}
+        path = path.format(**segments)
+    query = [urlencode(endpoint.query)] if endpoint.query else []
+    headers: tuple[tuple[str, str], ...] = ()
+    if layout.query or layout.headers:
+        given = request.model_fields_set
+        for name, wire_name in layout.query:
+            if name in given and (value := getattr(request, name)) is not None:
+                query += [f"{wire_name}={text}" for text in _in_query(value)]
+        headers = tuple(
+            (wire_name, _in_header(name, str(value)))
+            for name, wire_name in layout.headers
+            if name in given and (value := getattr(request, name)) is not None
+        )
     body: bytes | None = None
     content_type: str | None = None
     if endpoint.form:
         body = urlencode(request.model_dump(mode="json")).encode()
         content_type = "application/x-www-form-urlencoded"
-    elif endpoint.method != "GET":
+    elif method != "GET":
         body = request.__pydantic_serializer__.to_json(
-            request, by_alias=True, exclude_unset=True, exclude=_elsewhere(request_type, endpoint.path)
+            request, by_alias=True, exclude_unset=True, exclude=layout.elsewhere
         )
         content_type = "application/json"
-    return WireRequest(endpoint.method, path, target, body, content_type, tuple(headers))
+    target = f"{path}?{'&'.join(query)}" if query else path
+    return WireRequest(method, path, target, body, content_type, headers)
 
 
 def _path_segment(name: str, value: str) -> str:
@@ -227,11 +243,11 @@ def _in_header(name: str, value: str) -> str:
 def _in_query(value: Any) -> list[str]:
     if isinstance(value, bool):
         return ["true" if value else "false"]
-    if isinstance(value, datetime):
-        return [value.isoformat()]
+    if isinstance(value, int):
+        return [str(value)]
     if isinstance(value, list | tuple):
         return [text for one in cast("list[Any]", value) for text in _in_query(one)]
-    return [str(value)]
+    return [quote_plus(value.isoformat() if isinstance(value, datetime) else str(value))]
 
 
 def decode(
@@ -288,11 +304,13 @@ def error_for(
     if not 400 <= status < 600:
         location = response.headers.get("Location")
         what = f"a redirect to {redact(location)}" if location else "an answer this API never gives"
-        message = f"{call}: {response.url} answered {status}, {what}; {_WHERE}"
+        message = f"{call}: {response.url} answered {status}, {what}; {endpoint.hints.url}"
         return UnexpectedResponse(message, url=response.url, status=status)
     said, nothing_admitted = _what_it_said(response)
     said = redact(said)
-    message = f"{call} answered {status}" + (f": {said}" if said else "") + _next_step(status, said, endpoint)
+    message = (
+        f"{call} answered {status}" + (f": {said}" if said else "") + _next_step(response, said, endpoint)
+    )
     error_type: type[APIStatusError] = STATUS_ERRORS.get(
         status, ServerError if status >= 500 else APIStatusError
     )
@@ -322,13 +340,16 @@ def _what_it_said(response: WireResponse) -> tuple[str, bool]:
     return _clipped(said), response.status == 503 and bool(said)
 
 
-def _next_step(status: int, said: str, endpoint: Endpoint) -> str:
+def _next_step(response: WireResponse, said: str, endpoint: Endpoint) -> str:
+    status = response.status
     if status == 401:
-        return " (pass api_key, set REFLEXIO_API_KEY, or await client.login(email, password))"
+        return f" ({endpoint.hints.key})"
     if status == 403 and "user agent" in said.lower():
         return " (choose another user_agent)"
-    if status == 404 and said == "Not Found":
-        return f" (does this server have {endpoint.path}? is the base URL the API host?)"
+    if status == 404 and (said == "Not Found" or said.startswith("(")):
+        # Nobody of this API said it: a server without this call, or another server altogether.
+        where = response.url.partition("?")[0]
+        return f" (from {where}; does this server have {endpoint.path}? {endpoint.hints.url})"
     return ""
 
 
@@ -339,7 +360,7 @@ def _unexpected_body(
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     if faults[0]["type"] == "json_invalid":
         kind = response.headers.get("Content-Type") or "no content type"
-        message = f"{call} with {kind} that is not JSON ({len(response.body)} bytes); {_WHERE}"
+        message = f"{call} with {kind} that is not JSON ({len(response.body)} bytes); {endpoint.hints.url}"
     else:
         message = f"{call} with JSON of another shape; {describe_validation(error, 'the answer')}"
     return UnexpectedResponse(message, url=response.url, status=response.status)

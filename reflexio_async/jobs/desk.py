@@ -164,7 +164,7 @@ class JobDesk:
             return self._poller.unlimited
         cap = self._caps.get(kind.limited_with or kind.name)
         if cap is None:
-            cap = self._poller.cap(concurrency=kind.concurrency, per_second=kind.per_second)
+            cap = self._poller.cap(concurrency=kind.concurrency, per_second=kind.per_second, burst=kind.burst)
             self._caps[kind.limited_with or kind.name] = cap
         return cap
 

@@ -98,13 +98,15 @@ class SingleKind(JobKind, Generic[T]):
     """A job with a status route of its own: ``read`` makes a JobStatus of its answer.
 
     ``per_second`` is the limit of that route for all jobs of the kind together, and with those of the kind
-    ``limited_with``; ``concurrency`` is how many are asked for at once then. ``appears_late`` says that a 404
+    ``limited_with``; ``concurrency`` is how many are asked for at once then, ``burst`` how many may go
+    beyond the limit after a rest. ``appears_late`` says that a 404
     means "not yet" until the job has been seen.
     """
 
     read: Callable[[T], JobStatus]
     per_second: float | None = None
     concurrency: int = 8
+    burst: int = 1
     limited_with: str = ""
     appears_late: bool = False
     cancellable: bool = False
@@ -257,8 +259,8 @@ def regeneration_status(answer: RegenerateStatusResponse) -> JobStatus:
     )
 
 
-# learning_status is limited to 120 a minute for all requests together (contract).
-LEARNING = SingleKind("learning", interval=2.0, timeout=600.0, read=learning_status, per_second=2.0)
+# learning_status is limited to 120 a minute for all requests together (contract): 116 with the burst.
+LEARNING = SingleKind("learning", interval=2.0, timeout=600.0, read=learning_status, per_second=1.8, burst=8)
 AGGREGATION = SingleKind("aggregation", interval=5.0, timeout=3600.0, read=aggregation_status)
 REGENERATION = SingleKind(
     "evaluation_regeneration", interval=1.0, timeout=600.0, read=regeneration_status, cancellable=True

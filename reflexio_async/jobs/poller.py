@@ -25,7 +25,8 @@ WIDEN: Final = 1.5
 
 _LONGEST_PAUSE = 10.0  # between probes that fail
 _FIRST_PAUSE = 0.1
-_TOKENS_AT_A_TIME = 0.02  # seconds: workers that wait for the rate do not wake for every single probe
+_NAP = 0.02  # seconds: workers that wait for the rate do not wake for every single probe
+_CATCH_UP = 0.1  # seconds: what was not asked while a nap took too long is made up for, up to so much
 _TRANSIENT = (APIConnectionError, ServerError, RateLimited, RequestRefused)
 
 
@@ -72,13 +73,19 @@ class Source(Protocol):
 
 
 class Cap:
-    """At most ``concurrency`` probes at once and ``per_second`` on average, for all its sources together."""
+    """At most ``concurrency`` probes at once and ``per_second``, for all its sources together.
 
-    def __init__(self, poller: Poller, *, concurrency: int, per_second: float | None = None) -> None:
+    After a rest so many as ``burst`` may go beyond that.
+    """
+
+    def __init__(
+        self, poller: Poller, *, concurrency: int, per_second: float | None = None, burst: int = 1
+    ) -> None:
         self._poller = poller
         self._concurrency = concurrency
         self._per_second = per_second
-        self._tokens = float(concurrency)
+        self._most = max(float(burst), (per_second or 0.0) * _CATCH_UP)
+        self._tokens = float(burst)
         self._counted_at = poller.clock.now()
         self._due: deque[Source] = deque()
         self._probed: set[Source] = set()
@@ -101,7 +108,7 @@ class Cap:
             while self._due:
                 if self._per_second is not None and not self._take_token(self._per_second):
                     # A whole token at least: waiting for a part could be too little to move the clock.
-                    await self._poller.clock.sleep(max(1.0 / self._per_second, _TOKENS_AT_A_TIME))
+                    await self._poller.clock.sleep(max(1.0 / self._per_second, _NAP))
                     continue
                 source = self._due.popleft()
                 if source.pause() is None:
@@ -117,8 +124,7 @@ class Cap:
 
     def _take_token(self, per_second: float) -> bool:
         now = self._poller.clock.now()
-        most = max(float(self._concurrency), per_second * _TOKENS_AT_A_TIME)
-        self._tokens = min(most, self._tokens + (now - self._counted_at) * per_second)
+        self._tokens = min(self._most, self._tokens + (now - self._counted_at) * per_second)
         self._counted_at = now
         if self._tokens < 1.0:
             return False
@@ -137,9 +143,9 @@ class Poller:
         self.caps: list[Cap] = []
         self.unlimited = self.cap(concurrency=8)
 
-    def cap(self, *, concurrency: int, per_second: float | None = None) -> Cap:
+    def cap(self, *, concurrency: int, per_second: float | None = None, burst: int = 1) -> Cap:
         """A new cap for some of the sources."""
-        cap = Cap(self, concurrency=concurrency, per_second=per_second)
+        cap = Cap(self, concurrency=concurrency, per_second=per_second, burst=burst)
         self.caps.append(cap)
         return cap
 

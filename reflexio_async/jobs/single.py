@@ -157,10 +157,13 @@ class SingleRecord(Record[T]):
         kind = self.group.kind
         try:
             answer = await self.group.server.single(kind, self.job_id)
-        except NotFound:
+        except NotFound as error:
             if kind.appears_late and self.status is RUNNING:
-                return  # the server has not got round to storing it
+                self.last_probe_error = error  # it may not be stored yet, or there may be no such job
+                return
             raise
+        if isinstance(self.last_probe_error, NotFound):
+            self.last_probe_error = None
         status = kind.read(answer)
         if status.state is JobState.FAILED:
             message = f"{kind.name} {self.job_id}: {status.error}"

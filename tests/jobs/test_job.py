@@ -175,6 +175,7 @@ async def bare() -> None:
 async def bytes_per_task(make: Callable[[int], Awaitable[Coroutine[Any, Any, Any]]]) -> float:
     """Of two thousand tasks that wait, with what each was made of."""
     tasks: list[asyncio.Task[Any]] = []
+    (await make(-1)).close()  # loads what the first one has to load
     gc.collect()
     tracemalloc.start()
     try:

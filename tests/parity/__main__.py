@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import sys
 
-from tests.parity.compare import lines
+from tests.parity import compare, reflect
 from tests.parity.reasons import reason
 
 
 def main(arguments: list[str]) -> int:
     """Print the table."""
     unexplained = 0
-    table = lines()
+    table = [*compare.lines(), *reflect.lines()]
     for line in table:
         why = "same" if line.same else reason(line.what)
         if line.same and "--differences" in arguments:

@@ -121,9 +121,9 @@ def _request(what: str, operation: dict[str, Any], row: Row[..., Any, Any]) -> I
     ours: dict[tuple[str, str], str] = {}
     in_body = False
     for name, field in row.model.model_fields.items():
-        if field.exclude:
-            continue
         place = ("path", name) if f"{{{name}}}" in row.endpoint.path else None
+        if field.exclude and place is None:
+            continue
         for mark in field.metadata:
             if mark is Query or isinstance(mark, Query):
                 place = ("query", name)
@@ -154,7 +154,9 @@ def _answer(what: str, operation: dict[str, Any], row: Row[..., Any, Any]) -> It
 # --- fields
 
 
-def models(module_names: list[str] | None = None) -> dict[str, type[BaseModel]]:
+def models(
+    module_names: list[str] | None = None, package: str = "reflexio_async.models"
+) -> dict[str, type[BaseModel]]:
     """Every model by name; of two with one name, today's."""
     names = module_names or [
         module.name
@@ -163,7 +165,7 @@ def models(module_names: list[str] | None = None) -> dict[str, type[BaseModel]]:
     ]
     found: dict[str, type[BaseModel]] = {}
     for name in names:
-        for value in vars(import_module(f"reflexio_async.models.{name}")).values():
+        for value in vars(import_module(f"{package}.{name}")).values():
             if isinstance(value, type) and issubclass(value, BaseModel):
                 found.setdefault(value.__name__, value)
     return found
@@ -176,10 +178,15 @@ def fields() -> Iterator[Line]:
     yield from _schemas(LEGACY["components"]["schemas"], legacy, "legacy ")
 
 
-def _schemas(schemas: dict[str, Any], ours: dict[str, type[BaseModel]], prefix: str) -> Iterator[Line]:
+def _schemas(
+    schemas: dict[str, Any],
+    ours: dict[str, type[BaseModel]],
+    prefix: str,
+    enums_in: str = "reflexio_async.models.enums",
+) -> Iterator[Line]:
     enums = {
         name: value
-        for name, value in vars(import_module("reflexio_async.models.enums")).items()
+        for name, value in vars(import_module(enums_in)).items()
         if isinstance(value, type) and issubclass(value, Enum)
     }
     for name, schema in schemas.items():

@@ -45,6 +45,18 @@ REASONS: dict[str, str] = {
         "by name; and the contract's default, where the official client sends agent-v0"
     ),
     r"(publish_interaction(_async)?|get_all_profiles)\(\w+\)": _BY_NAME,
+    # Reflect
+    r"reflect \w+ \S+ path project_id": "the client's project, unless a call names another",
+    r"reflect GET \S+ query review_status": "None is the official client's word for all",
+    r"reflect MemoryQuery\.(lambda|mmr_lambda)": "shares: documented from 0 to 1",
+    r"reflect (MemoryQuery\.limit|SkillCreate\.n_\w+)": "numbers of things",
+    r"reflect (Message|Trace(Create)?\.trajectory)": "messages stay the mappings that they were given as",
+    r"reflect TraceCreate\.metadata": "None is the official client's word for none",
+    r"reflect Trace\.review_status": _WORDS,
+    r"reflect ReviewCreate\.trace_id": "travels in the path",
+    r"reflect (wait_for_trace|create_trace_and_wait)(_async)?\((poll_interval|wait_timeout)\)": (
+        "None stands for the client's own, else for the same 0.25 and 60, asking sooner at first"
+    ),
 }
 
 

@@ -2,6 +2,9 @@
 
 For a new server: set that version, run this, look at the difference in git, and then at what
 ``python -m tests.parity --differences`` finds. January's contract does not change any more.
+
+``python -m tests.parity.refresh 0.3.5 …/reflect_sdk/client.py`` does so for the official Reflect client,
+from a release that was unpacked somewhere. Reflect's contract was written by hand: no server publishes it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 CONTRACT = HERE / "reflexio.openapi.json"
 OFFICIAL = HERE / "official.json"
+REFLECT_OFFICIAL = HERE / "reflect_official.json"
 
 # Run by the server's own interpreter: its OpenAPI document lacks the configuration and the limits.
 _PROGRAM = """
@@ -132,8 +136,45 @@ def _parameters(arguments: ast.arguments) -> dict[str, Any]:
     return found
 
 
-def main() -> int:
-    """Write both files."""
+def reflect_official(version: str, client: Path) -> dict[str, Any]:
+    """The public methods of the official Reflect client: verb, path and parameters."""
+    (owner,) = (
+        node
+        for node in ast.parse(client.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == "ReflectClient"
+    )
+    within = {node.name: node for node in owner.body if isinstance(node, _Function)}
+    methods = {
+        method.name: {**_reflect_route(method, within), "parameters": _parameters(method.args)}
+        for method in _public(owner)
+    }
+    return {"version": version, "methods": methods}
+
+
+def _reflect_route(method: ast.AST, within: Mapping[str, ast.AST]) -> dict[str, str]:
+    """The first call of ``_get``, ``_post`` or ``_delete``, here or in a method that is called."""
+    for node in ast.walk(method):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            verb = node.func.attr.strip("_").removesuffix("_async").upper()
+            path = node.args[0]
+            if verb in ("GET", "POST", "DELETE"):
+                if isinstance(path, ast.Call):  # a path below the project's
+                    rest = ast.unparse(path.args[0]).removeprefix("f").strip("'\"")
+                    return {"verb": verb, "path": "/v1/projects/{project_id}" + rest}
+                return {"verb": verb, "path": ast.unparse(path).strip("'\"")}
+    called = [node.attr for node in ast.walk(method) if isinstance(node, ast.Attribute)]
+    rest_of = {name: node for name, node in within.items() if node is not method}
+    found = (_reflect_route(rest_of[name], rest_of) for name in called if name in rest_of)
+    return next((route for route in found if route["path"]), {"verb": "", "path": ""})
+
+
+def main(arguments: list[str]) -> int:
+    """Write both files; or with a version and a ``reflect_sdk/client.py`` what that client has."""
+    if arguments:
+        version, client = arguments
+        told = reflect_official(version, Path(client))
+        REFLECT_OFFICIAL.write_text(json.dumps(told, indent=1) + "\n")
+        return 0
     for file, told in ((CONTRACT, contract()), (OFFICIAL, official())):
         file.write_text(json.dumps(told, indent=1) + "\n")
         print(f"wrote {file.name}")  # noqa: T201  # its purpose
@@ -141,4 +182,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

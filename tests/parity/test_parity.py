@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from reflexio_async import AsyncReflexioClient
+from reflexio_async import AsyncReflectClient, AsyncReflexioClient
 from reflexio_async.api.late import LATE, mixin
 from reflexio_async.routing.route import Row
+from tests.parity import compare, reflect
 from tests.parity.__main__ import main
-from tests.parity.compare import CONTRACT, LEGACY, OFFICIAL, lines, rows
+from tests.parity.compare import CONTRACT, LEGACY, OFFICIAL, rows
 from tests.parity.reasons import REASONS, reason
 
-TABLE = lines()
+TABLE = [*compare.lines(), *reflect.lines()]
 
 
 def test_every_difference_has_a_reason() -> None:
@@ -29,7 +30,8 @@ def test_every_reason_is_needed(pattern: str) -> None:
 
 def test_the_table_is_whole() -> None:
     assert (len(CONTRACT["paths"]), len(LEGACY["paths"]), len(OFFICIAL["methods"])) == (98, 22, 81)
-    assert len(TABLE) > 2000
+    assert (len(reflect.CONTRACT["paths"]), len(reflect.OFFICIAL["methods"])) == (12, 28)
+    assert len(TABLE) > 2200
 
 
 def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,9 +57,16 @@ def test_every_row_is_called_on_the_real_server() -> None:
     assert sorted(name for name in rows(AsyncReflexioClient) if name not in called) == []
 
 
-def test_every_row_says_what_it_does() -> None:
-    client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1")
-    for name, row in rows(AsyncReflexioClient).items():
+@pytest.mark.parametrize(
+    "client",
+    [
+        AsyncReflexioClient(url_endpoint="http://127.0.0.1:1"),
+        AsyncReflectClient(base_url="http://127.0.0.1:1"),
+    ],
+    ids=lambda client: type(client).__name__,
+)
+def test_every_row_says_what_it_does(client: AsyncReflexioClient | AsyncReflectClient) -> None:
+    for name, row in rows(type(client)).items():
         assert isinstance(row, Row)
         first, meaning = getattr(client, name).__doc__.split("\n\n")[:2]
         assert first.startswith(f"{name}(")

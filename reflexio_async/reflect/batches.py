@@ -1,0 +1,192 @@
+"""Many traces at once, as a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal, overload
+from urllib.parse import quote
+
+from reflexio_async.batch.batch import Attempt, Batch, BatchProgress, Work
+from reflexio_async.core.wire import build_request
+from reflexio_async.errors import InvalidRequest, JobFailed
+from reflexio_async.jobs.job import check_waiting
+from reflexio_async.reflect.jobs import CREATE_TRACE, TraceJob, follow, submit
+from reflexio_async.reflect.requests import TraceCreate
+from reflexio_async.reflect.rows import in_project
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+
+    from reflexio_async.events import RequestEvent
+    from reflexio_async.reflect.models import Trace
+    from reflexio_async.routing.runtime import HasRuntime, Runtime
+
+_UNDER_WAY = 256  # each takes little here while the server works on it
+
+
+@dataclass(slots=True)
+class _Item:
+    """One trace; ``sent`` is its id once the server has it, ``fault`` what is wrong with it."""
+
+    key: int | str
+    request: TraceCreate | None
+    fault: InvalidRequest | None = None
+    sent: str | None = None
+
+
+class ReflectBatches:
+    """Sending many traces."""
+
+    @overload
+    def create_traces_many(
+        self: HasRuntime,
+        traces: Iterable[TraceCreate | Mapping[str, Any]] | AsyncIterable[TraceCreate | Mapping[str, Any]],
+        *,
+        concurrency: int | None = None,
+        wait: Literal[True] = True,
+        key: Callable[[TraceCreate], int | str] | None = None,
+        poll_interval: float | None = None,
+        wait_timeout: float | None = None,
+        on_progress: Callable[[BatchProgress], None] | None = None,
+        fail_fast: bool = False,
+    ) -> Batch[int | str, Trace]: ...
+    @overload
+    def create_traces_many(
+        self: HasRuntime,
+        traces: Iterable[TraceCreate | Mapping[str, Any]] | AsyncIterable[TraceCreate | Mapping[str, Any]],
+        *,
+        concurrency: int | None = None,
+        wait: Literal[False],
+        key: Callable[[TraceCreate], int | str] | None = None,
+        on_progress: Callable[[BatchProgress], None] | None = None,
+        fail_fast: bool = False,
+    ) -> Batch[int | str, TraceJob]: ...
+    def create_traces_many(
+        self: HasRuntime,
+        traces: Iterable[TraceCreate | Mapping[str, Any]] | AsyncIterable[TraceCreate | Mapping[str, Any]],
+        *,
+        concurrency: int | None = None,
+        wait: bool = True,
+        key: Callable[[TraceCreate], int | str] | None = None,
+        poll_interval: float | None = None,
+        wait_timeout: float | None = None,
+        on_progress: Callable[[BatchProgress], None] | None = None,
+        fail_fast: bool = False,
+    ) -> Batch[int | str, Any]:
+        """Send many traces; one failure never stops the others.
+
+        A trace whose sending was never answered may have arrived: its outcome is ``lost``, and it is
+        sent again only by ``report.retry_failed("lost")``. One that the server has is never sent again:
+        retrying it goes on waiting, unless the server gave it up.
+
+        Args:
+            traces: Keywords of ``create_trace``, as mappings or ``TraceCreate``. A collection is checked
+                whole here; an iterator, sync or async, is pulled and checked as capacity frees, so that any
+                number streams in flat memory.
+            concurrency: How many are under way at once, from sending to the end; None: 256.
+            wait: Wait for each as ``create_trace_and_wait`` does, so that outcomes hold the Trace; False:
+                outcomes hold the TraceJob.
+            key: What names a trace in its outcome; None: its position, from 0.
+            poll_interval: Seconds between status requests; None: the client's, else soon, then 0.25.
+            wait_timeout: Seconds each trace may take once it was sent; None: the client's, else 60.
+            on_progress: Hears of every step.
+            fail_fast: Send nothing more after the first that does not complete.
+
+        Raises:
+            InvalidRequest: A trace is unusable, two have one key, or an option is unusable.
+        """
+        check_waiting(poll_interval, wait_timeout)
+        if key is not None and not callable(key):
+            message = f"key must be a function from a trace to its name, not {type(key).__name__}"
+            raise InvalidRequest(message)
+        settings = self.runtime.settings.with_options(raise_on_refusal=True)
+        if poll_interval is not None:
+            settings = settings.with_options(poll_interval=poll_interval)
+        if wait_timeout is not None:
+            settings = settings.with_options(wait_timeout=wait_timeout)
+        runtime = self.runtime.with_settings(settings)
+        path = CREATE_TRACE.path.format(project_id=quote(settings.project_id, safe=""))
+
+        async def carry_out(item: _Item, attempt: Attempt[Any]) -> None:
+            if item.request is None:
+                assert item.fault is not None  # noqa: S101  # one of the two is there
+                raise item.fault
+            await _carry_out(runtime, item, item.request, attempt, wait=wait)
+
+        work: Work[int | str, Any] = Work(
+            name="traces",
+            check=_Check(key, at_once=isinstance(traces, Collection)),
+            key=lambda item: item.key,
+            carry_out=carry_out,
+            width=_UNDER_WAY if concurrency is None else concurrency,
+            per_minute=None,
+            limit=runtime.pipeline.gate(path),
+            fail_fast=fail_fast,
+            on_progress=on_progress,
+        )
+        return Batch(work, traces, runtime.pipeline.clock, runtime.background)
+
+
+class _Check:
+    """Makes items of what was given, in its order.
+
+    ``at_once``: what is wrong is told to the caller; later it is that one trace's outcome.
+    """
+
+    def __init__(self, key: Callable[[TraceCreate], int | str] | None, *, at_once: bool) -> None:
+        self._key = key
+        self._at_once = at_once
+        self._positions = count()
+
+    def __call__(self, raw: Any) -> _Item:
+        if isinstance(raw, _Item):  # of a batch before this one
+            return raw
+        position = next(self._positions)
+        try:
+            request = build_request(TraceCreate, raw)
+        except InvalidRequest as error:
+            if self._at_once:
+                raise
+            return _Item(position, None, error)
+        return _Item(position if self._key is None else self._key(request), request)
+
+
+async def _carry_out(
+    runtime: Runtime, item: _Item, request: TraceCreate, attempt: Attempt[Any], *, wait: bool
+) -> None:
+    settings, clock = runtime.settings, runtime.pipeline.clock
+    began = clock.now()
+    try:
+        if item.sent is None:
+            job = await submit(
+                _counting(runtime, attempt), request, patience=float("inf"), withdrawn=attempt.stopped
+            )
+            item.sent = job.id
+        else:
+            project_id = in_project(request, settings).project_id or settings.project_id
+            job = follow(runtime, project_id, item.sent, reviewed=request.review is not None)
+        if not wait:
+            attempt.result = job
+            return
+        attempt.job = job
+        try:
+            attempt.result = await job.result()
+        except JobFailed:
+            item.sent = None  # the server gave it up: trying again means sending it again
+            raise
+    finally:
+        attempt.seconds_running = clock.now() - began
+
+
+def _counting(runtime: Runtime, attempt: Attempt[Any]) -> Runtime:
+    """``runtime``, noting how often the trace was sent."""
+    hook = runtime.settings.on_request
+
+    def count_one(event: RequestEvent) -> None:
+        attempt.attempts += 1
+        if hook is not None:
+            hook(event)
+
+    return runtime.with_settings(runtime.settings.with_options(on_request=count_one))

@@ -1,0 +1,155 @@
+"""Traces as jobs: sending one, following it until it is stored or reviewed, finding it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import quote, unquote
+
+from pydantic import BaseModel, ConfigDict
+
+from reflexio_async.core.wire import Answer, model
+from reflexio_async.errors import InvalidRequest
+from reflexio_async.jobs.job import Job
+from reflexio_async.reflect.kinds import trace_kind, trace_kinds
+from reflexio_async.reflect.models import IngestStatus, Trace, TraceSubmission
+from reflexio_async.reflect.requests import ByTrace, TraceCreate
+from reflexio_async.reflect.rows import PROJECT, endpoint_of, in_project
+from reflexio_async.settings import RetryPolicy
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from reflexio_async.jobs.kinds import SingleKind
+    from reflexio_async.jobs.record import Record
+    from reflexio_async.pipeline import Pipeline
+    from reflexio_async.routing.runtime import Runtime
+    from reflexio_async.settings import Settings
+
+T = TypeVar("T")
+
+_PROBE_TIMEOUT = 30.0  # seconds; the poller asks again anyway
+
+CREATE_TRACE = endpoint_of("POST", PROJECT + "/traces")
+GET_TRACE = endpoint_of("GET", PROJECT + "/traces/{trace_id}", repeatable=True)
+_SUBMISSION = model(TraceSubmission)
+
+
+class TraceJob(Job[Trace]):
+    """A trace on its way: ``await`` it for the Trace, or drop it and the server goes on.
+
+    Sent without a review it is done when the trace is stored; with one, when it is reviewed and
+    ``created_memory_id`` tells the memory that it became.
+    """
+
+    __slots__ = ("_submitted",)
+
+    def __init__(self, record: Record[Trace], submitted: str = IngestStatus.QUEUED) -> None:
+        super().__init__(record)
+        self._submitted = submitted
+
+    @property
+    def id(self) -> str:
+        """The trace's id."""
+        return trace_id_of(self._record.id or "")
+
+    @property
+    def ingest_status(self) -> str:
+        """How far the server was when it last said: queued, processing, completed or failed."""
+        return self._record.status.message or self._submitted
+
+
+def job_id_of(project_id: str, trace_id: str) -> str:
+    """What a trace is called in tokens and messages: a project's own ids need not be unique elsewhere."""
+    return f"{quote(project_id, safe='')}/{trace_id}"
+
+
+def trace_id_of(job_id: str) -> str:
+    """The trace's own id in ``job_id``."""
+    return job_id.partition("/")[2]
+
+
+def follow(runtime: Runtime, project_id: str, trace_id: str, *, reviewed: bool) -> TraceJob:
+    """The job of a trace that was sent before."""
+    kind = trace_kind(runtime.settings, reviewed=reviewed)
+    job_id = job_id_of(project_id, trace_id)
+    return TraceJob(runtime.desk.follow(kind, job_id, runtime.settings))
+
+
+def resume(runtime: Runtime, token: str) -> TraceJob:
+    """The job that ``token`` stands for."""
+    record = runtime.desk.resume(token, runtime.settings)
+    if not trace_id_of(record.id or ""):
+        message = "token: it names no trace"
+        raise InvalidRequest(message)
+    return TraceJob(record)
+
+
+async def submit(
+    runtime: Runtime,
+    request: TraceCreate,
+    *,
+    patience: float | None = None,
+    withdrawn: asyncio.Event | None = None,
+) -> TraceJob:
+    """Send a trace, once; ``patience`` and ``withdrawn`` are those of ``Pipeline.call``."""
+    settings = runtime.settings
+    request = in_project(request, settings)
+    project_id = request.project_id or settings.project_id
+    answer = await runtime.pipeline.call(
+        CREATE_TRACE, request, _SUBMISSION, settings, patience=patience, withdrawn=withdrawn
+    )
+    kind = trace_kind(settings, reviewed=request.review is not None)
+    record = runtime.desk.follow(kind, job_id_of(project_id, answer.trace_id), settings)
+    return TraceJob(record, answer.ingest_status)
+
+
+class _Glance(BaseModel):
+    """As much of a trace as tells whether it is done; trajectories are long."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    id: str
+    review_status: str
+    ingest_status: str = IngestStatus.COMPLETED
+    last_ingest_error: str | None = None
+
+
+class _Polled(Answer[Trace]):
+    """A trace whose long parts are read only once it is done."""
+
+    __slots__ = ("_glance", "_kind")
+
+    def __init__(self, kind: SingleKind[Trace]) -> None:
+        super().__init__(Trace)
+        self._glance: Answer[_Glance] = Answer(_Glance)
+        self._kind = kind
+
+    def decode(self, body: bytes) -> Trace:
+        # Until it is done the job only reads it, by the same names, and hands it to nobody.
+        glance = cast("Trace", self._glance.decode(body))
+        return super().decode(body) if self._kind.read(glance).done else glance
+
+
+class TraceQuestions:
+    """What the job desk asks of the Reflect server, one try at a time: polling is its own retry."""
+
+    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
+        self.url = settings.base_url
+        self._pipeline = pipeline
+        self._settings = settings.with_options(
+            retry=RetryPolicy(max_attempts=1), timeout=min(settings.timeout, _PROBE_TIMEOUT)
+        )
+        self._answers = {kind.name: _Polled(kind) for kind in trace_kinds(settings.polls_per_second).values()}
+
+    async def single(self, kind: SingleKind[T], job_id: str) -> T:
+        """The trace, or as much of it as tells how far it is while it is not done."""
+        project, _, trace_id = job_id.partition("/")
+        # Not checked anew at every question: what cannot stand in a path is refused there.
+        request = ByTrace.model_construct(trace_id=trace_id, project_id=unquote(project))
+        answer = cast("Answer[T]", self._answers[kind.name])
+        return await self._pipeline.call(GET_TRACE, request, answer, self._settings, patience=0)
+
+    async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:
+        """Reflect cannot stop taking a trace in."""
+        message = f"{kind.name} {job_id} cannot be cancelled"
+        raise InvalidRequest(message)

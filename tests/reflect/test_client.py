@@ -1,0 +1,253 @@
+"""The client itself: what it is told, what it shares, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from reflexio_async import (
+    AsyncReflectClient,
+    AsyncReflexioClient,
+    ClientClosed,
+    ConfigurationError,
+    DrainSummary,
+    JobLost,
+    RequestEvent,
+    RetryPolicy,
+    TraceJob,
+)
+from reflexio_async.sandbox import Sandbox, VirtualClock
+from reflexio_async.sandbox.reflect.settings import ReflectSettings
+from reflexio_async.settings import DEFAULT_REFLECT_URL
+from tests.reflect.scene import scene
+
+URL = "http://127.0.0.1:1"
+VARIABLES = ("REFLECT_API_URL", "REFLECT_API_KEY", "REFLECT_PROJECT_ID")
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*VARIABLES, "REFLEXIO_API_KEY", "REFLEXIO_API_URL", "REFLEXIO_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def told(client: AsyncReflectClient) -> tuple[str, str | None, str]:
+    runtime = client.runtime
+    return runtime.settings.base_url, runtime.pipeline.credentials.header, runtime.settings.project_id
+
+
+def reflexio(**options: Any) -> AsyncReflexioClient:
+    return AsyncReflexioClient(url_endpoint=URL, **options)
+
+
+# --- what it is told
+
+
+def test_without_being_told_it_asks_this_machine() -> None:
+    for client in (AsyncReflectClient(), reflexio().reflect):
+        assert told(client) == (DEFAULT_REFLECT_URL, None, "default")
+
+
+def test_the_environment_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in zip(VARIABLES, ("https://reflect.example/base/", " rf_1 ", "mine"), strict=True):
+        monkeypatch.setenv(name, value)
+    for client in (AsyncReflectClient(), reflexio().reflect):
+        assert told(client) == ("https://reflect.example/base", "Bearer rf_1", "mine")
+
+
+def test_arguments_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in zip(VARIABLES, ("https://reflect.example", "rf_1", "mine"), strict=True):
+        monkeypatch.setenv(name, value)
+    alone = AsyncReflectClient(base_url=URL, api_key="rf_2", project_id="other")
+    shared = reflexio(reflect_url=URL, reflect_api_key="rf_2", project_id="other").reflect
+    assert told(alone) == told(shared) == (URL, "Bearer rf_2", "other")
+
+
+def test_blank_variables_are_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "  ")
+    assert told(AsyncReflectClient()) == (DEFAULT_REFLECT_URL, None, "default")
+
+
+@pytest.mark.parametrize("project", ["", "  ", ".", "..", 3])
+def test_a_project_has_a_name(project: Any) -> None:
+    with pytest.raises(ConfigurationError, match="project_id"):
+        AsyncReflectClient(base_url=URL, project_id=project)
+    with pytest.raises(ConfigurationError, match="project_id"):
+        reflexio(project_id=project)
+    with pytest.raises(ConfigurationError, match="project_id"):
+        AsyncReflectClient(base_url=URL).with_project(project)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("base_url", "ftp://x"),
+        ("base_url", 3),
+        ("api_key", "https://x"),
+        ("api_key", "a\nb"),
+        ("timeout", 0),
+        ("wait_timeout", -1),
+        ("polls_per_second", 0),
+        ("polls_per_second", "fast"),
+        ("adaptive_polling", "yes"),
+        ("max_connections", 0),
+        ("user_agent", "curl/8"),
+        ("on_request", 3),
+    ],
+)
+def test_options_are_checked(option: str, value: Any) -> None:
+    options: dict[str, Any] = {"base_url": URL, option: value}
+    with pytest.raises(ConfigurationError, match=option):
+        AsyncReflectClient(**options)
+
+
+@pytest.mark.parametrize(("option", "value"), [("reflect_url", "ftp://x"), ("reflect_api_key", "https://x")])
+def test_the_options_of_the_other_client_are_named_as_they_are_there(option: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=option):
+        reflexio(**{option: value})
+
+
+def test_it_is_shown_with_its_project_and_without_its_key() -> None:
+    client = AsyncReflectClient(base_url=URL, api_key="rf_secret", project_id="mine")
+    assert repr(client) == f"AsyncReflectClient({URL!r}, project_id='mine')"
+    assert "rf_secret" not in repr(client.runtime)
+
+
+async def test_views_have_settings_of_their_own() -> None:
+    events: list[RequestEvent] = []
+    async with scene() as s:
+        view = s.client.with_options(timeout=5, retry=RetryPolicy(max_attempts=1), on_request=events.append)
+        await view.health()
+        await s.client.health()
+        assert [event.path for event in events] == ["/health"]
+        assert (view.runtime.settings.timeout, s.client.runtime.settings.timeout) == (5, 60)
+        assert view.runtime.desk is s.client.runtime.desk
+
+
+# --- as a part of the other client
+
+
+async def test_the_two_clients_share_connections_hooks_and_clock() -> None:
+    clock = VirtualClock()
+    events: list[RequestEvent] = []
+    async with (
+        Sandbox(clock=clock) as box,
+        AsyncReflexioClient(
+            url_endpoint=box.url,
+            clock=clock,
+            on_request=events.append,
+            timeout=7,
+            reflect_url=box.reflect_url,
+            reflect_api_key=box.reflect_key,
+        ) as client,
+    ):
+        await client.health()
+        trace = await client.reflect.create_trace_and_wait(task="t", trajectory=[], review_result="pass")
+        assert trace.created_memory_id is not None
+        assert {event.path for event in events} >= {"/health", "/v1/projects/default/traces"}
+        assert client.reflect is client.reflect
+        assert client.reflect._pool is client._pool
+        assert client.reflect.runtime.pipeline.clock is clock
+        assert client.reflect.runtime.settings.timeout == 7
+
+
+def test_a_view_has_a_view() -> None:
+    client = reflexio(timeout=7)
+    view = client.with_options(timeout=3)
+    assert view.reflect.runtime.settings.timeout == 3
+    assert client.reflect.runtime.settings.timeout == 7
+    assert view.reflect.runtime.desk is client.reflect.runtime.desk
+
+
+async def test_keys_are_not_shared() -> None:
+    async with Sandbox(api_key="reflexio-key") as box:
+        client = AsyncReflexioClient(
+            "reflexio-key", box.url, reflect_url=box.reflect_url, reflect_api_key=box.reflect_key
+        )
+        async with client:
+            await client.whoami()
+            await client.reflect.list_traces()
+        sent = {record.path: record.headers["Authorization"] for record in box.requests}
+        assert sent == {
+            "/api/whoami": "Bearer reflexio-key",
+            "/v1/projects/default/traces": f"Bearer {box.reflect_key}",
+        }
+
+
+async def test_leaving_the_shared_client_leaves_the_other_open() -> None:
+    async with (
+        Sandbox() as box,
+        AsyncReflexioClient(
+            url_endpoint=box.url, reflect_url=box.reflect_url, reflect_api_key=box.reflect_key
+        ) as client,
+    ):
+        async with client.reflect as reflect:
+            await reflect.list_traces()
+        assert await reflect.aclose() == DrainSummary()
+        await client.health()
+        assert await reflect.list_traces() == []
+
+
+async def test_closing_the_client_closes_both() -> None:
+    clock = VirtualClock()
+    async with Sandbox(clock=clock, reflect=ReflectSettings(ingest_seconds=100)) as box:
+        client = AsyncReflexioClient(
+            url_endpoint=box.url, clock=clock, reflect_url=box.reflect_url, reflect_api_key=box.reflect_key
+        )
+        job = await client.reflect.create_trace(task="t", trajectory=[])
+        waiting = asyncio.create_task(job.result(wait_timeout=90))
+        await clock.sleep(1)
+        assert (await client.aclose()).complete
+        with pytest.raises(JobLost):
+            await waiting
+        with pytest.raises(ClientClosed):
+            await client.reflect.list_traces()
+        with pytest.raises(ClientClosed):
+            await client.reflect.wait_for_trace(job.id)
+
+
+async def test_a_closed_client_has_a_closed_part() -> None:
+    client = reflexio()
+    await client.aclose()
+    with pytest.raises(ClientClosed):
+        await client.reflect.list_traces()
+    with pytest.raises(ClientClosed):
+        await client.reflect.wait_for_trace("t")
+
+
+async def test_a_trace_s_token_is_known_to_the_client_as_a_whole() -> None:
+    clock = VirtualClock()
+    async with Sandbox(clock=clock) as box:
+        client = AsyncReflexioClient(
+            url_endpoint=box.url, clock=clock, reflect_url=box.reflect_url, reflect_api_key=box.reflect_key
+        )
+        async with client:
+            job = await client.reflect.create_trace(task="t", trajectory=[], review_result="pass")
+            assert job.token is not None
+            resumed = client.resume_job(job.token)
+            assert isinstance(resumed, TraceJob)
+            assert (await resumed).created_memory_id is not None
+
+
+# --- its end
+
+
+async def test_a_closed_client_says_so() -> None:
+    client = AsyncReflectClient(base_url=URL)
+    await client.aclose()
+    for call in (client.health(), client.wait_for_trace("t"), client.create_trace(task="t", trajectory=[])):
+        with pytest.raises(ClientClosed):
+            await call
+
+
+async def test_leaving_leaves_traces_to_the_server() -> None:
+    async with scene(ingest_seconds=10) as s:
+        async with AsyncReflectClient(
+            base_url=s.box.reflect_url, api_key=s.box.reflect_key, project_id="default", clock=s.clock
+        ) as client:
+            job = await client.create_trace(task="t", trajectory=[])
+        assert s.clock.now() < 1
+        assert (await s.client.wait_for_trace(job.id)).task == "t"

@@ -1,0 +1,307 @@
+"""``@reflect_trace``: a call of the function is a run of an agent."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reflexio_async import InvalidRequest, JobFailed
+from reflexio_async.reflect.decorator import TraceResult, reflect_trace
+from tests.reflect.scene import scene as reflecting
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from reflexio_async.reflect.context import TraceContext
+    from tests.reflect.scene import Scene
+
+MESSAGES = [{"role": "user", "content": "6 times 7"}, {"role": "assistant", "content": "42"}]
+
+
+async def stored(scene: Scene) -> Any:
+    """The one trace that was sent, as the server keeps it."""
+    assert scene.sent() == 1
+    traces = [*scene.box.reflect.traces(), *scene.box.reflect.queued]
+    return await scene.client.wait_for_trace(traces[0].id)
+
+
+async def test_text_is_returned_and_leaves_a_trace_of_two_messages() -> None:
+    async with reflecting() as scene:
+
+        @reflect_trace(scene.client)
+        async def answer(_ctx: TraceContext, question: str) -> str:
+            return f"{question}: 42"
+
+        assert await answer("6 times 7") == "6 times 7: 42"
+        trace = await stored(scene)
+        assert trace.trajectory == [
+            {"role": "user", "content": "6 times 7"},
+            {"role": "assistant", "content": "6 times 7: 42"},
+        ]
+        assert (trace.task, trace.final_response, trace.review_status) == (
+            "6 times 7",
+            "6 times 7: 42",
+            "pending",
+        )
+
+
+async def test_a_trace_result_says_all_about_the_run_and_the_caller_gets_its_output() -> None:
+    async with reflecting() as scene:
+        memory = scene.box.reflect.seed_memory("6 times 7", guidance="Multiply.")
+
+        @reflect_trace(scene.client)
+        async def answer(ctx: TraceContext, _question: str) -> TraceResult[int]:
+            assert "Multiply." in ctx.augmented_task
+            return TraceResult(42, MESSAGES, "fail", "off by one", model="fake-1", metadata={"run": 7})
+
+        assert await answer("6 times 7") == 42
+        trace = await stored(scene)
+        assert (trace.trajectory, trace.model, trace.metadata) == (MESSAGES, "fake-1", {"run": 7})
+        assert (trace.review.result, trace.review.feedback_text) == ("fail", "off by one")
+        assert trace.retrieved_memory_ids == [memory.id]
+        assert trace.final_response == "42"  # the server's reading of the trajectory
+
+
+async def test_an_output_that_is_text_is_the_final_response() -> None:
+    async with reflecting() as scene:
+
+        @reflect_trace(scene.client, task="multiply")
+        async def answer(_ctx: TraceContext) -> TraceResult[str]:
+            return TraceResult("It is 42.", MESSAGES)
+
+        assert await answer() == "It is 42."
+        assert (await stored(scene)).final_response == "It is 42."
+
+
+@pytest.mark.parametrize("value", [None, 42, ["a"], b"bytes", {"role": "user"}], ids=repr)
+async def test_anything_else_is_returned_as_it_is_and_leaves_no_trace(value: object) -> None:
+    async with reflecting() as scene:
+
+        @reflect_trace(scene.client)
+        async def answer(_ctx: TraceContext, _question: str) -> object:
+            return value
+
+        assert await answer("6 times 7") is value
+        assert scene.sent() == 0
+
+
+async def test_an_output_set_by_the_function_itself_is_what_is_sent() -> None:
+    async with reflecting() as scene:
+
+        @reflect_trace(scene.client)
+        async def answer(ctx: TraceContext, _question: str) -> str:
+            ctx.set_output(trajectory=MESSAGES, result="pass")
+            return "something else"
+
+        assert await answer("6 times 7") == "something else"
+        trace = await stored(scene)
+        assert (trace.trajectory, trace.review.result) == (MESSAGES, "pass")
+
+
+async def test_the_task_may_be_fixed() -> None:
+    async with reflecting() as scene:
+
+        @reflect_trace(scene.client, task="multiply")
+        async def answer(ctx: TraceContext, _left: int, *, right: int) -> str:
+            return f"{ctx.task} {right}"
+
+        assert await answer(6, right=7) == "multiply 7"
+
+
+async def test_the_task_may_be_made_of_the_callers_arguments() -> None:
+    async with reflecting() as scene:
+
+        def task(left: int, *, right: int = 7) -> str:
+            return f"{left} times {right}"
+
+        @reflect_trace(scene.client, task=task)
+        async def answer(ctx: TraceContext, _left: int, *, right: int = 7) -> str:
+            return f"{ctx.task}, {right}"
+
+        assert await answer(6, right=8) == "6 times 8, 8"
+
+
+async def test_the_task_is_the_first_argument_by_position_by_name_or_by_default() -> None:
+    async with reflecting() as scene:
+
+        @reflect_trace(scene.client)
+        async def answer(ctx: TraceContext, question: str = "by default", times: int = 1) -> str:
+            assert ctx.task == question
+            return ctx.task * times
+
+        assert await answer("by position", 2) == "by positionby position"
+        assert await answer(times=1, question="by name") == "by name"
+        assert await answer() == "by default"
+
+
+@pytest.mark.parametrize("question", [None, 42, ["6 times 7"]], ids=repr)
+async def test_a_first_argument_that_is_no_text_is_refused_before_anything_is_asked(question: Any) -> None:
+    async with reflecting() as scene:
+
+        @reflect_trace(scene.client)
+        async def answer(_ctx: TraceContext, question: str) -> str:
+            return question
+
+        with pytest.raises(
+            InvalidRequest, match="answer: its argument question is the task and must be text"
+        ):
+            await answer(question)
+        assert not scene.box.requests
+
+
+async def test_a_function_may_do_without_the_context() -> None:
+    async with reflecting() as scene:
+
+        @reflect_trace(scene.client, inject_context=False)
+        async def answer(question: str) -> str:
+            return question.upper()
+
+        assert await answer("six") == "SIX"
+        assert (await stored(scene)).task == "six"
+
+
+async def test_methods_can_be_decorated_without_the_context() -> None:
+    async with reflecting() as scene:
+
+        def task(_agent: object, question: str) -> str:
+            return f"multiply: {question}"
+
+        class Agent:
+            name = "Multiplier"
+
+            @reflect_trace(scene.client, task=task, inject_context=False)
+            async def answer(self, question: str) -> str:
+                return f"{self.name}: {question}"
+
+        assert await Agent().answer("6 times 7") == "Multiplier: 6 times 7"
+        assert (await stored(scene)).task == "multiply: 6 times 7"
+
+
+async def test_the_decorated_function_shows_what_its_caller_gives() -> None:
+    async with reflecting() as scene:
+
+        @reflect_trace(scene.client)
+        async def answer(_ctx: TraceContext, question: str, *, times: int = 1) -> str:
+            """Answer a question."""
+            return question * times
+
+        assert list(inspect.signature(answer).parameters) == ["question", "times"]
+        assert (answer.__name__, answer.__doc__) == ("answer", "Answer a question.")
+        assert inspect.iscoroutinefunction(answer)
+
+
+async def test_an_exception_is_the_callers_and_leaves_a_failed_trace_of_what_was_set() -> None:
+    async with reflecting() as scene:
+
+        @reflect_trace(scene.client)
+        async def answer(ctx: TraceContext, _question: str) -> str:
+            ctx.set_output(trajectory=MESSAGES)
+            message = "the calculator broke"
+            raise LookupError(message)
+
+        with pytest.raises(LookupError):
+            await answer("6 times 7")
+        review = (await stored(scene)).review
+        assert (review.result, review.feedback_text) == ("fail", "the calculator broke")
+
+
+async def test_an_exception_before_there_is_an_output_leaves_no_trace() -> None:
+    async with reflecting() as scene:
+
+        @reflect_trace(scene.client)
+        async def answer(_ctx: TraceContext, _question: str) -> str:
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            await answer("6 times 7")
+        assert scene.sent() == 0
+
+
+async def test_a_blocking_call_returns_when_the_memory_is_made() -> None:
+    async with reflecting(ingest_seconds=5.0, review_seconds=3.0) as scene:
+
+        @reflect_trace(scene.client, blocking=True)
+        async def answer(_ctx: TraceContext, _question: str) -> TraceResult[str]:
+            return TraceResult("42", MESSAGES, "pass")
+
+        await answer("6 times 7")
+        assert len(scene.box.reflect.memories()) == 1
+
+
+async def test_a_blocking_call_raises_what_became_of_the_trace() -> None:
+    async with reflecting(failing_tasks=["6 times 7"]) as scene:
+
+        @reflect_trace(scene.client, blocking=True)
+        async def answer(_ctx: TraceContext, question: str) -> str:
+            return question
+
+        with pytest.raises(JobFailed):
+            await answer("6 times 7")
+
+
+async def test_an_unusable_trace_result_is_refused_where_it_is_returned() -> None:
+    async with reflecting() as scene:
+
+        @reflect_trace(scene.client)
+        async def answer(_ctx: TraceContext, _question: str) -> TraceResult[str]:
+            return TraceResult("42", MESSAGES, result="maybe")
+
+        with pytest.raises(InvalidRequest, match="set_output: result: must be 'pass' or 'fail'"):
+            await answer("6 times 7")
+        assert scene.sent() == 0
+
+
+async def test_calls_at_once_are_runs_of_their_own() -> None:
+    async with reflecting() as scene:
+
+        @reflect_trace(scene.client)
+        async def answer(ctx: TraceContext, question: str) -> str:
+            await asyncio.sleep(0)
+            return f"{ctx.task} is {question}"
+
+        questions = [f"question {number}" for number in range(30)]
+        assert await asyncio.gather(*map(answer, questions)) == [f"{one} is {one}" for one in questions]
+        assert scene.sent() == 30
+
+
+def plain(_ctx: TraceContext, question: str) -> str:
+    return question
+
+
+async def stream(_ctx: TraceContext, question: str) -> AsyncIterator[str]:
+    yield question
+
+
+class Callee:
+    async def __call__(self, _ctx: TraceContext, question: str) -> str:
+        return question
+
+
+@pytest.mark.parametrize("function", [plain, stream, Callee()], ids=["def", "generator", "object"])
+async def test_what_is_no_coroutine_function_is_refused_when_it_is_decorated(
+    function: Callable[..., Coroutine[Any, Any, str]],
+) -> None:
+    async with reflecting() as scene:
+        with pytest.raises(TypeError, match=r"@reflect_trace: .* is not an `async def` function"):
+            reflect_trace(scene.client)(function)
+
+
+async def test_a_function_without_arguments_needs_a_task() -> None:
+    async with reflecting() as scene:
+
+        async def answer(_ctx: TraceContext, *, question: str = "") -> str:
+            return question
+
+        with pytest.raises(TypeError, match=r"answer takes no argument that could be the task; pass task="):
+            reflect_trace(scene.client)(answer)
+
+
+@pytest.mark.parametrize("options", [{"task": " "}, {"limit": 0}, {"lambda_": 2}, {"task": 3}], ids=repr)
+async def test_unusable_options_are_refused_when_it_is_decorated(options: dict[str, Any]) -> None:
+    async with reflecting() as scene:
+        with pytest.raises(InvalidRequest, match=next(iter(options)).strip("_")):
+            reflect_trace(scene.client, **options)
+        assert not scene.box.requests

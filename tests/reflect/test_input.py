@@ -1,0 +1,195 @@
+"""What is refused before anything is sent, with the field's name."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from reflexio_async import AsyncReflectClient, InvalidRequest
+from reflexio_async.reflect.requests import verdict
+
+TASK: dict[str, Any] = {"task": "t", "trajectory": []}
+NESTED: list[Any] = []
+NESTED.append(NESTED)
+
+
+@pytest.fixture
+def client() -> Any:
+    """Nobody listens: what gets through is no InvalidRequest."""
+    return AsyncReflectClient(base_url="http://127.0.0.1:1", project_id="p")
+
+
+async def problem(call: Any) -> str:
+    with pytest.raises(InvalidRequest) as caught:
+        await call
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("trajectory", "said"),
+    [
+        ("hello", "this is not JSON"),
+        ("", "this is not JSON"),
+        ('[{"role": "user"}', "this is not JSON"),
+        ('[{"role": "user", "content": NaN}]', "this is not JSON"),
+        ('{"role": "user"}', "JSON of something else"),
+        ('"[]"', "JSON of something else"),
+        ("3", "JSON of something else"),
+        ("null", "JSON of something else"),
+        ('["hello"]', "message 0 must be a mapping with role and content, not str"),
+        ('[{"role": "user"}, {"content": "x"}]', "message 1 must have a role"),
+        ("[" * 100_000, "this is not JSON"),
+        (None, "must be a list of messages or a JSON string of one, not NoneType"),
+        (b"[]", "not bytes"),
+        ({"role": "user"}, "not dict"),
+        (3, "not int"),
+        ([{"content": "x"}], "message 0 must have a role"),
+        ([{"role": ""}], "message 0 must have a role"),
+        ([{"role": None}], "message 0 must have a role"),
+        ([{"role": "user"}, "x"], "message 1 must be a mapping with role and content, not str"),
+        ([{"role": "user", "content": object()}], "must be plain JSON"),
+        ([{"role": "user", "content": math.nan}], "must be plain JSON"),
+        ([{"role": "user", "content": NESTED}], "must be plain JSON"),
+    ],
+    ids=lambda value: f"{value!r:.30}",
+)
+async def test_a_trajectory_that_is_none(client: Any, trajectory: Any, said: str) -> None:
+    for call in (client.create_trace, client.create_trace_and_wait):
+        message = await problem(call(task="t", trajectory=trajectory))
+        assert message.startswith(f"{call.__name__}: trajectory: ")
+        assert said in message
+
+
+@pytest.mark.parametrize("task", ["", "  ", "\n", None, 3, ["t"]])
+async def test_a_task_that_is_none(client: Any, task: Any) -> None:
+    for call in (
+        client.create_trace(task=task, trajectory=[]),
+        client.create_trace_and_wait(task=task, trajectory=[]),
+        client.query_memories(task),
+        client.query_memories(task=task),
+        client.augment_with_memories(task),
+        client.create_memory(task=task, summary="s", guidance="g", result="pass"),
+    ):
+        assert "task: " in await problem(call)
+
+
+@pytest.mark.parametrize("result", ["maybe", "", "passed", "PASS!", True, 1, ["pass"]])
+async def test_a_result_that_is_none(client: Any, result: Any) -> None:
+    assert "review_result: " in await problem(client.create_trace(**TASK, review_result=result))
+    assert "review.result: " in await problem(client.create_trace(**TASK, review={"result": result}))
+    assert "result: " in await problem(client.review_trace("t", result=result))
+    memory = {"task": "t", "summary": "s", "guidance": "g", "result": result}
+    assert "result: " in await problem(client.create_memory(**memory))
+
+
+@pytest.mark.parametrize(
+    ("word", "meaning"),
+    [("pass", "pass"), ("SUCCESS", "pass"), (" Fail ", "fail"), ("failure", "fail")],
+)
+def test_results_have_two_names_in_any_case(word: str, meaning: str) -> None:
+    assert verdict(word) == meaning
+
+
+@pytest.mark.parametrize("alpha", [-0.01, 1.01, math.nan, math.inf, "much"])
+async def test_a_step_size_is_between_zero_and_one(client: Any, alpha: Any) -> None:
+    assert "alpha: " in await problem(client.create_trace(**TASK, review_result="pass", alpha=alpha))
+    assert "alpha: " in await problem(client.create_trace(**TASK, alpha=alpha))
+    assert "alpha: " in await problem(client.review_trace("t", result="pass", alpha=alpha))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("lambda_", 1.5),
+        ("lambda_", math.nan),
+        ("mmr_lambda", -1),
+        ("limit", 0),
+        ("limit", "many"),
+        ("similarity_threshold", math.inf),
+        ("metadata_filter", ["a"]),
+        ("metadata_filter", {"a": object()}),
+    ],
+)
+async def test_what_a_query_cannot_say(client: Any, field: str, value: Any) -> None:
+    assert field in await problem(client.query_memories("t", **{field: value}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("metadata", [1]),
+        ("metadata", {"a": {1, 2}}),
+        ("metadata", {"a": math.nan}),
+        ("retrieved_memory_ids", "m1"),
+        ("retrieved_memory_ids", [""]),
+        ("final_response", 3),
+        ("model", ["gpt"]),
+        ("project_id", " "),
+        ("project_id", ".."),
+    ],
+)
+async def test_what_a_trace_cannot_say(client: Any, field: str, value: Any) -> None:
+    assert field in await problem(client.create_trace(**TASK, **{field: value}))
+
+
+async def test_a_review_is_given_once(client: Any) -> None:
+    both = {"review_result": "pass", "review": {"result": "pass"}}
+    assert "not both" in await problem(client.create_trace(**TASK, **both))
+
+
+async def test_a_name_that_is_misspelt_is_told(client: Any) -> None:
+    message = await problem(client.create_trace(**TASK, reviev_result="pass"))
+    assert "did you mean review_result?" in message
+    assert "unexpected keyword argument" in await problem(client.query_memories("t", lambda_weight=1))
+
+
+@pytest.mark.parametrize("option", ["poll_interval", "wait_timeout"])
+@pytest.mark.parametrize("value", [0, -1, math.nan])
+async def test_waiting_is_checked_before_a_trace_is_sent(client: Any, option: str, value: Any) -> None:
+    assert option in await problem(client.create_trace_and_wait(**TASK, **{option: value}))
+    assert option in await problem(client.wait_for_trace("t", **{option: value}))
+
+
+@pytest.mark.parametrize("identity", ["", " ", None, 3])
+async def test_ids_are_text_with_something_in_it(client: Any, identity: Any) -> None:
+    for call in (
+        client.get_trace(identity),
+        client.wait_for_trace(identity),
+        client.review_trace(identity, result="pass"),
+    ):
+        assert "trace_id: " in await problem(call)
+    assert "key_id: " in await problem(client.revoke_api_key(identity))
+    assert "trace_ids.0: " in await problem(client.delete_traces([identity]))
+
+
+async def test_one_id_is_no_list_of_ids(client: Any) -> None:
+    assert "must be a list" in await problem(client.delete_traces("t1"))
+    assert "must be a list" in await problem(client.create_api_key(label="l", scopes="trace:read"))
+
+
+async def test_a_word_that_no_trace_has_as_its_status(client: Any) -> None:
+    assert "review_status: " in await problem(client.list_traces(review_status="done"))
+
+
+async def test_an_authored_memory_says_something(client: Any) -> None:
+    memory = {"task": "t", "summary": " ", "guidance": "", "result": "pass"}
+    message = await problem(client.create_memory(memory))
+    assert "summary: " in message
+    assert "guidance: " in message
+
+
+async def test_a_bootstrap_without_its_parts() -> None:
+    parts: dict[str, Any] = {"bootstrap_token": "", "user_id": " ", "project_id": "p"}
+    message = await problem(AsyncReflectClient.bootstrap(base_url="http://127.0.0.1:1", **parts))
+    assert "bootstrap_token: " in message
+    assert "user_id: " in message
+
+
+def test_a_message_given_as_text_stays_as_it_was_given() -> None:
+    text = json.dumps([{"role": "user", "content": "ü"}], indent=1)
+    from reflexio_async.reflect.trajectory import trajectory  # noqa: PLC0415
+
+    assert trajectory(text) is text

@@ -1,0 +1,117 @@
+"""Reflect's keys and what agents said are seen by nobody but the server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from reflexio_async import (
+    APIConnectionError,
+    AsyncReflectClient,
+    AuthenticationError,
+    InvalidRequest,
+    JobFailed,
+    PermissionDenied,
+    RequestEvent,
+    RetryPolicy,
+    ServerError,
+    UnexpectedResponse,
+    UnprocessableRequest,
+)
+from reflexio_async.reflect.requests import BootstrapRequest
+from reflexio_async.sandbox import Sandbox, VirtualClock, faults
+from reflexio_async.sandbox.reflect.settings import ReflectSettings
+from tests.test_secrets import PAYLOAD, TOKEN, Witness, failing
+from tests.transport.servers import Bytes, answer, raw_server, sequence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reflexio_async import ReflexioError
+
+ONE_TRY = RetryPolicy(max_attempts=1)
+
+
+@pytest.fixture
+def witness(caplog: pytest.LogCaptureFixture) -> Iterator[Witness]:
+    caplog.set_level("DEBUG")
+    witness = Witness(caplog)
+    yield witness
+    witness.verdict()
+
+
+async def test_a_day_of_work(witness: Witness) -> None:
+    clock = VirtualClock()
+    events: list[Any] = []
+    settings = ReflectSettings(master_key=TOKEN, failing_tasks={"bad"})
+    async with (
+        Sandbox(clock=clock, reflect=settings) as box,
+        AsyncReflectClient(
+            base_url=box.reflect_url,
+            api_key=TOKEN,
+            clock=clock,
+            on_request=events.append,
+            on_retry=events.append,
+            on_background_error=events.append,
+        ) as client,
+    ):
+        witness.see(client, client.runtime, client.runtime.settings, client.with_project("p"))
+        box.faults.add(faults.internal_error(), method="POST")
+        await client.query_memories("task")
+        said = [{"role": "user", "content": PAYLOAD}]
+        job = await client.create_trace(task="bad", trajectory=said, review_result="pass")
+        witness.see(job, job.token, job.status, client.create_trace)
+        await failing(witness, JobFailed, job)
+        report = await client.create_traces_many([{"task": "bad", "trajectory": said}])
+        witness.see(report, *report.failed, report.table())
+        created = await client.create_api_key(label="l", scopes=["trace:read"])
+        assert created.api_key not in repr(created)
+        assert created.api_key not in str(created)
+    witness.see(*events)
+    assert any(isinstance(event, RequestEvent) for event in events)
+
+
+async def test_input_that_is_refused_here(witness: Witness) -> None:
+    client: Any = AsyncReflectClient(base_url="http://127.0.0.1:1", api_key=TOKEN)
+    wrong: list[dict[str, Any]] = [
+        {"trajectory": PAYLOAD},
+        {"trajectory": [{"content": PAYLOAD}]},
+        {"trajectory": [PAYLOAD]},
+        {"trajectory": [{"role": [PAYLOAD]}]},
+        {"trajectory": [], "review_result": PAYLOAD},
+        {"trajectory": [], "metadata": [PAYLOAD]},
+        {"trajectory": [], "metadata": {PAYLOAD: {PAYLOAD}}},
+        {"trajectory": [{"role": "user", "content": {PAYLOAD}}]},
+        {"trajectory": [], "final_response": [PAYLOAD]},
+    ]
+    for fields in wrong:
+        await failing(witness, InvalidRequest, client.create_trace(task="t", **fields))
+
+
+@pytest.mark.parametrize("echoed", [TOKEN, f"Bearer {TOKEN}"])
+async def test_a_server_that_echoes_what_it_was_shown(witness: Witness, echoed: str) -> None:
+    text = f"not allowed for {echoed}"
+    echo = [{"type": "t", "loc": ["body", "x"], "msg": "Bad", "input": PAYLOAD}]
+    replies: list[tuple[Bytes, type[ReflexioError]]] = [
+        (answer({"detail": text}, 401), AuthenticationError),
+        (answer({"detail": text}, 403), PermissionDenied),
+        (answer({"detail": echo}, 422), UnprocessableRequest),
+        (answer(text.encode(), 500, kind="text/plain"), ServerError),
+        (answer(text.encode()), UnexpectedResponse),
+        (Bytes(b"", close=True), APIConnectionError),
+    ]
+    for reply, kind in replies:
+        async with raw_server(sequence(then=reply)) as server:
+            async with AsyncReflectClient(base_url=server.url, api_key=TOKEN, retry=ONE_TRY) as client:
+                await failing(witness, kind, client.list_traces())
+                await failing(witness, kind, client.create_trace(task="t", trajectory=[]))
+            bootstrap = AsyncReflectClient.bootstrap(
+                base_url=server.url, bootstrap_token=TOKEN, user_id="u", project_id="p"
+            )
+            await failing(witness, kind, bootstrap)
+
+
+def test_a_bootstrap_request(witness: Witness) -> None:
+    witness.see(BootstrapRequest(bootstrap_token=TOKEN, user_id="u", project_id="p"))
+    witness.see(BootstrapRequest)
