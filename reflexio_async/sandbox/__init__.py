@@ -1,10 +1,11 @@
-"""A local Reflexio server on a clock of your choice, for tests and demonstrations."""
+"""Local Reflexio and Reflect servers on a clock of your choice, for tests and demonstrations."""
 
 from __future__ import annotations
 
 from reflexio_async.sandbox import faults
 from reflexio_async.sandbox.calls import Record
+from reflexio_async.sandbox.reflect.settings import ReflectSettings
 from reflexio_async.sandbox.server import Sandbox
 from reflexio_async.sandbox.virtual_time import VirtualClock
 
-__all__ = ["Record", "Sandbox", "VirtualClock", "faults"]
+__all__ = ["Record", "ReflectSettings", "Sandbox", "VirtualClock", "faults"]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from reflexio_async.sandbox.changes import Document, Row
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from reflexio_async.core.clock import Clock
+    from reflexio_async.sandbox.bodies.config import Aggregation
+    from reflexio_async.sandbox.changes import Table
     from reflexio_async.sandbox.config import Configuration
     from reflexio_async.sandbox.state import Store
 
@@ -18,10 +22,11 @@ FIRST_RETRY: Final = 60.0
 """Seconds until a failed attempt is repeated; each further wait is twice as long."""
 
 MOST_ATTEMPTS: Final = 5
+LEAST_CLUSTER: Final = 2
 
 
 @dataclass(slots=True)
-class AggregationOperation:
+class AggregationOperation(Row):
     """One durable aggregation."""
 
     operation_id: str
@@ -63,27 +68,41 @@ class Aggregator:
     configuration: Configuration
     seconds: float
     failing: Collection[str]
+    operations: Table[str, AggregationOperation]
+    entries: Table[str | int, Document]
+    """What each run did, for ``logs``."""
     running: asyncio.Future[None] | None = None
     """The blocking run under way; there is room for one."""
-    operations: dict[str, AggregationOperation] = field(default_factory=dict[str, AggregationOperation])
-    logs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    """The history of every version, oldest first."""
+
+    @property
+    def logs(self) -> list[dict[str, Any]]:
+        """The history of every version, oldest first."""
+        return [entry.body for entry in self.entries.values()]
 
     @property
     def busy(self) -> bool:
         """Whether a blocking run is under way."""
         return self.running is not None and not self.running.done()
 
+    @property
+    def _limits(self) -> Aggregation | None:
+        """As configured, where that makes sense."""
+        extractor = self.configuration.current.user_playbook_extractor_config
+        if extractor is None or extractor.aggregation_config.min_cluster_size < LEAST_CLUSTER:
+            return None
+        return extractor.aggregation_config
+
     def aggregate(self, agent_version: str) -> dict[str, Any]:
         """Replace the version's agent playbooks by one for all its current user playbooks."""
-        limits = self.configuration.current.user_playbook_extractor_config
-        least = limits.aggregation_config.reaggregation_trigger_count if limits else 2
+        result = {"clusters_found": 0, "user_playbooks_processed": 0, "playbooks_generated": 0}
+        if (limits := self._limits) is None:
+            return {**result, "skipped": "no aggregator config or min_cluster_size < 2"}
+        least = limits.reaggregation_trigger_count
         sources = [
             row
             for row in self.store.playbooks.values()
             if row.agent_version == agent_version and row.status is None
         ]
-        result = {"clusters_found": 0, "user_playbooks_processed": 0, "playbooks_generated": 0}
         if len(sources) < least:
             return {**result, "skipped": f"not enough new playbooks ({len(sources)} < {least})"}
         generated = [
@@ -96,18 +115,18 @@ class Aggregator:
         first = sources[0]
         content = f"When {first.trigger}, {first.content}." if first.trigger else first.content
         added = self.store.add_agent_playbook(agent_version, first.trigger, content, sources)
-        self.logs.append(
-            {
-                "id": 0,
-                "created_at": self.store.now,
-                "playbook_name": added.name,
-                "agent_version": agent_version,
-                "run_mode": "full_archive",
-                "added_agent_playbooks": [added.snapshot()],
-                "removed_agent_playbooks": [row.snapshot() for row in generated],
-                "updated_agent_playbooks": list[Any](),
-            }
-        )
+        entry = {
+            "id": 0,
+            "created_at": self.store.now,
+            "playbook_name": added.name,
+            "agent_version": agent_version,
+            "run_mode": "full_archive",
+            "added_agent_playbooks": [added.snapshot()],
+            "removed_agent_playbooks": [row.snapshot() for row in generated],
+            "updated_agent_playbooks": list[Any](),
+        }
+        number = self.store.number("aggregation")
+        self.entries[number] = Document(number, entry)
         return {
             "clusters_found": 1,
             "user_playbooks_processed": len(sources),
@@ -119,7 +138,7 @@ class Aggregator:
         """A new operation; who asks has looked for conflicts."""
         now = self.store.now
         operation = AggregationOperation(
-            str(uuid.uuid4()), request_id, agent_version, now, now, next_attempt_at=now
+            uuid.uuid4().hex, request_id, agent_version, now, now, next_attempt_at=now
         )
         self.operations[operation.operation_id] = operation
         return operation
@@ -132,7 +151,10 @@ class Aggregator:
             operation.status, operation.attempts = "running", operation.attempts + 1
             operation.started_at, operation.next_attempt_at = self._tick(operation), None
             await self._spend(self.seconds / 2)
-            if operation.agent_version not in self.failing:
+            if self._limits is None:
+                operation.status, operation.error = "failed", "invalid_configuration_or_input"
+                operation.completed_at = self._tick(operation)
+            elif operation.agent_version not in self.failing:
                 operation.result = self.aggregate(operation.agent_version)
                 operation.status, operation.error = "succeeded", None
                 operation.completed_at = self._tick(operation)

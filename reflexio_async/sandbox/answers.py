@@ -31,6 +31,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     content_type: str = "application/json"
     ending: Ending = Ending.KEEP
+    seconds: float = 0.0
+    """Of the clock, over which the body trickles in."""
 
     def encoded(self) -> bytes:
         """The body's bytes."""

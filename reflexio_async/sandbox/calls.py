@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from reflexio_async.sandbox.virtual_time import VirtualClock
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from reflexio_async.core.clock import Clock
+    from reflexio_async.sandbox.overwork import Crowd
+
+Service = Literal["reflexio", "reflect"]
+"""Which of the sandbox's two servers."""
 
 
 @dataclass(slots=True)
@@ -32,11 +36,32 @@ class Record:
     connection: str
     body: Any = None
     status: int | None = None
+    service: Service = "reflexio"
+
+    @property
+    def user(self) -> str | None:
+        """The ``user_id`` it is about, in its body or query."""
+        given = self.body
+        body = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+        named = body.get("user_id")
+        return named if isinstance(named, str) else self.query.get("user_id")
 
     @property
     def user_agent(self) -> str:
         """The client's User-Agent, or nothing."""
         return self.headers.get("User-Agent", "")
+
+
+class Machine(Protocol):
+    """What runs the services, as a request may upset it."""
+
+    def restart_soon(self, *, keep_data: bool) -> None:
+        """Stop, which ends the request that asks for it, and start again."""
+        ...
+
+    def skew(self, seconds: float) -> None:
+        """Set the wall clock ahead."""
+        ...
 
 
 class Closing(Exception):
@@ -50,6 +75,8 @@ class Waiting:
     clock: Clock
     waiters: set[asyncio.Future[None]] = field(default_factory=set[asyncio.Future[None]])
     closed: bool = False
+    crowds: dict[str, Crowd] = field(default_factory=dict[str, "Crowd"])
+    """Of every kind of request, those that are worked on."""
 
     def close(self) -> None:
         """End every wait with ``Closing``, now and from now on."""
@@ -69,6 +96,7 @@ class Call:
     correlation_id: str
     holds: tuple[str | None, ...]
     waiting: Waiting
+    machine: Machine | None = None
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     """What stands in the path where the route has a name."""
 

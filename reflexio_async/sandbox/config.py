@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async.sandbox.bodies.config import Config, Experiment, ExperimentRecord, Sqlite
+from reflexio_async.sandbox.changes import Row
 
 if TYPE_CHECKING:
     from reflexio_async.core.clock import Clock
+    from reflexio_async.sandbox.changes import Table
 
 ORGANISATION = "self-host-org"
 _GUARDED = ("retrieval_experiment_config", "retrieval_experiment_history")
@@ -20,16 +22,37 @@ class Guarded(Exception):
 
 
 @dataclass(slots=True)
-class Configuration:
-    """What is set, and who belongs to which arm of an experiment."""
+class Configured(Row):
+    """What is set now."""
 
-    clock: Clock
-    current: Config
+    config: Config
+
+    def document(self) -> dict[str, Any]:
+        """All of it."""
+        return self.config.view()
 
     @classmethod
-    def fresh(cls, clock: Clock) -> Configuration:
-        """As installed."""
-        return cls(clock, Config(storage_config=Sqlite()))
+    def restored(cls, document: dict[str, Any]) -> Configured:
+        """All of it."""
+        return cls(Config.model_validate(document))
+
+
+class Configuration:
+    """What is set, and who belongs to which arm of an experiment; until something is set, as installed."""
+
+    def __init__(self, clock: Clock, rows: Table[str, Configured]) -> None:
+        self._clock = clock
+        self._rows = rows
+        self._installed = Config(storage_config=Sqlite())
+
+    @property
+    def current(self) -> Config:
+        """What is set now."""
+        row = self._rows.get(ORGANISATION)
+        return self._installed if row is None else row.config
+
+    def _set(self, config: Config) -> None:
+        self._rows[ORGANISATION] = Configured(config)
 
     def replace(self, given: dict[str, Any]) -> None:
         """Set everything; what is absent takes its default, but experiments stay."""
@@ -37,14 +60,14 @@ class Configuration:
         config = Config.model_validate({**kept, **given})
         if config.storage_config is None:
             config.storage_config = Sqlite()
-        self.current = config
+        self._set(config)
 
     def update(self, given: dict[str, Any]) -> bool:
         """Overlay the top level; whether anything changed."""
         self._guarded(given)
         before = self.current.view()
         merged = Config.model_validate({**before, **given})
-        self.current = merged
+        self._set(merged)
         return merged.view() != before
 
     def _guarded(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -60,11 +83,12 @@ class Configuration:
 
     def start_experiment(self, experiment_id: str, holdout_percentage: float) -> None:
         """From now on."""
-        started_at = int(self.clock.time())
+        started_at = int(self._clock.time())
         experiment = Experiment(experiment_id=experiment_id, holdout_percentage=holdout_percentage)
         record = ExperimentRecord(**experiment.model_dump(), started_at=started_at)
         self.current.retrieval_experiment_config = experiment
         self.current.retrieval_experiment_history.append(record)
+        self._set(self.current)
 
     def stop_experiment(self, experiment_id: str) -> bool:
         """Whether it was the one running."""
@@ -72,8 +96,9 @@ class Configuration:
         record = self.experiment(experiment_id)
         if running is None or running.experiment_id != experiment_id or record is None:
             return False
-        record.ended_at = max(int(self.clock.time()), record.started_at)
+        record.ended_at = max(int(self._clock.time()), record.started_at)
         self.current.retrieval_experiment_config = None
+        self._set(self.current)
         return True
 
 

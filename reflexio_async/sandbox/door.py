@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from reflexio_async.sandbox.answers import Invalid, Refused, Reply, internal_error, problem
-from reflexio_async.sandbox.calls import Closing
+from reflexio_async.sandbox.answers import Reply, problem
 from reflexio_async.sandbox.legacy_routes import LEGACY
+from reflexio_async.sandbox.listener import MAX_BODY
 from reflexio_async.sandbox.routes import MODERN, OPEN_PATHS, UNWATCHED_PATHS
+from reflexio_async.sandbox.routing import replied
 
 if TYPE_CHECKING:
     from reflexio_async.sandbox.calls import Call
-    from reflexio_async.sandbox.routing import Route, Table
+    from reflexio_async.sandbox.routing import Route
     from reflexio_async.sandbox.world import World
-
-MAX_BODY: Final = 10 * 1024 * 1024
-"""Bytes."""
 
 _SUSPICIOUS = ("bot", "crawler", "spider", "scraper", "curl", "wget")
 _FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
-
-_logger = logging.getLogger(__name__)
 
 
 async def answer(world: World, call: Call) -> Reply:
@@ -29,21 +24,11 @@ async def answer(world: World, call: Call) -> Reply:
     world.requests += 1
     if (refusal := _refused(world, call)) is not None:
         return refusal
-    try:
-        return await _served(world, call, _routed(LEGACY if world.settings.legacy else MODERN, call))
-    except Refused as refused:
-        return refused.reply
-    except Invalid as invalid:
-        return problem(422, invalid.errors)
-    except Closing:
-        raise
-    except Exception:
-        # Known triggers exist, such as mixing naive and aware times; others are the sandbox's own bugs.
-        _logger.exception("500 for %s %s", call.record.method, call.record.path)
-        return internal_error()
+    return await replied(call, _served(world, call))
 
 
-async def _served(world: World, call: Call, route: Route) -> Reply:
+async def _served(world: World, call: Call) -> Reply:
+    route = (LEGACY if world.settings.legacy else MODERN).route_of(call)
     body = route.read(call)
     if not _within_quota(world, call, route):
         return Reply({"error": f"Rate limit exceeded: {route.per_minute} per 1 minute"}, 429)
@@ -83,17 +68,3 @@ def _refused(world: World, call: Call) -> Reply | None:
             return problem(413, "Request body too large")
         return problem(400, "There was an error parsing the body")
     return None
-
-
-def _routed(table: Table, call: Call) -> Route:
-    path = call.record.path
-    if (found := table.find(path)) is None:
-        bare = path.rstrip("/")
-        if path != bare and table.find(bare) is not None:
-            location = f"http://{call.record.headers.get('Host', '')}{bare}"
-            raise Refused(Reply("", 307, {"Location": location}))
-        raise Refused(problem(404, "Not Found"))
-    if (route := found.methods.get(call.record.method)) is None:
-        raise Refused(problem(405, "Method Not Allowed", {"Allow": ", ".join(sorted(found.methods))}))
-    call.names = found.names
-    return route

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +15,15 @@ _HIGHLIGHT = 80
 _HIGHLIGHTED = ("software", "solution", "product", "company", "service")
 
 
+class Origin(NamedTuple):
+    """Where a row says that it is from."""
+
+    request_id: str
+    source: str | None
+
+
 def learn_profile(
-    store: Store, user_id: str, turns: Sequence[Turn], *, status: Status, request_id: str
+    store: Store, user_id: str, turns: Sequence[Turn], *, status: Status, origin: Origin
 ) -> None:
     """Store one profile, which quotes the last of ``turns``."""
     if not turns:
@@ -29,15 +36,15 @@ def learn_profile(
             if snippet not in sample:
                 parts.append(f"Key context: {snippet}")
             break
-    store.add_profile(user_id, " ".join(parts), turns, status=status, request_id=request_id)
+    store.add_profile(user_id, " ".join(parts), turns, status=status, origin=origin)
 
 
 def learn_playbook(
-    store: Store, agent_version: str, turns: Sequence[Turn], *, status: Status, request_id: str
+    store: Store, agent_version: str, turns: Sequence[Turn], *, status: Status, origin: Origin
 ) -> None:
     """Store one playbook: triggered by the oldest of ``turns``, evidenced by the newest."""
     if not turns:
         return
     ordered = sorted(turns, key=lambda turn: turn.interaction_id)
     trigger = f"user says something like '{ordered[0].content}'"
-    store.add_playbook(agent_version, trigger, ordered[-1], status=status, request_id=request_id)
+    store.add_playbook(agent_version, trigger, ordered[-1], status=status, origin=origin)

@@ -1,23 +1,28 @@
-"""Scripted misfortune: what goes wrong, where, and how often.
+"""Scripted misfortune: what goes wrong, where, how often, and for whom.
 
     box.faults.add(faults.answer_lost(), method="POST", path="/api/publish_interaction")
     box.faults.add(faults.delay(30), path="/api/get_operation_status", times=None, after=2)
+    box.faults.add(faults.internal_error(), times=None, chance=0.1, seed=7, user="ana")
 
-"Effect" means what the request does to the sandbox's state.
+"Effect" means what the request does to the sandbox's state. ``Faults.from_toml`` reads a script from text.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from reflexio_async.sandbox.answers import Ending, Reply
 from reflexio_async.sandbox.answers import internal_error as crash
+from reflexio_async.sandbox.fault_file import Known, read
+from reflexio_async.sandbox.overwork import Overwork
+from reflexio_async.sandbox.overwork import no_capacity as without_room
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from reflexio_async.sandbox.calls import Call, Record
+    from reflexio_async.sandbox.calls import Call, Machine, Record
 
 
 class Action(Protocol):
@@ -67,7 +72,9 @@ class _Instead:
 
 @dataclass(frozen=True, slots=True)
 class _Spoilt:
-    ending: Ending = Ending.KEEP
+    """``changes`` are fields of the honest reply."""
+
+    changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     halved: bool = False
 
     async def play(self, call: Call, serve: Callable[[], Awaitable[Reply]]) -> Reply:  # noqa: ARG002
@@ -75,12 +82,54 @@ class _Spoilt:
         if self.halved:
             encoded = reply.encoded()
             reply = replace(reply, body=encoded[: len(encoded) // 2].decode(errors="ignore"))
-        return replace(reply, ending=self.ending)
+        return replace(reply, **self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Restart:
+    keep_data: bool
+    effect: bool
+
+    async def play(self, call: Call, serve: Callable[[], Awaitable[Reply]]) -> Reply:
+        if self.effect:
+            await serve()
+        _machine(call).restart_soon(keep_data=self.keep_data)
+        return _NO_ANSWER
+
+
+@dataclass(frozen=True, slots=True)
+class _Skew:
+    seconds: float
+
+    async def play(self, call: Call, serve: Callable[[], Awaitable[Reply]]) -> Reply:
+        _machine(call).skew(self.seconds)
+        return await serve()
+
+
+def _machine(call: Call) -> Machine:
+    if call.machine is None:
+        message = "this fault happens to a whole sandbox, and there is none"
+        raise RuntimeError(message)
+    return call.machine
+
+
+_NO_ANSWER: Final = Reply("", ending=Ending.LOSE)
 
 
 def delay(seconds: float, *, after_effect: bool = False) -> Action:
     """Answer honestly, but late, by the clock."""
     return _Delay(seconds, before=not after_effect)
+
+
+def overwork(seconds: float) -> Action:
+    """Take so long over it, by the clock, as a server that has too much to do.
+
+    Of searches eight are worked on at once, of publishes four; others wait for room, searches for two
+    seconds (then 429 with ``Retry-After``), publishes for 240 (then 503, nothing stored). Work past its
+    deadline (a search's 5 s, a publish's 240, 600 for routes that are slow or asked to wait, else 60) is
+    answered 504, and done, but a publish is not stored.
+    """
+    return Overwork(seconds)
 
 
 def freeze(*, after_effect: bool = False) -> Action:
@@ -90,17 +139,17 @@ def freeze(*, after_effect: bool = False) -> Action:
 
 def lost_before() -> Action:
     """Close the connection instead of answering; nothing happened."""
-    return _Instead(Reply("", ending=Ending.LOSE), effect=False)
+    return _Instead(_NO_ANSWER, effect=False)
 
 
 def answer_lost() -> Action:
     """Do it, then close the connection instead of answering."""
-    return _Spoilt(Ending.LOSE)
+    return _Spoilt({"ending": Ending.LOSE})
 
 
 def cut_off() -> Action:
     """Do it, then close the connection half-way through the body."""
-    return _Spoilt(Ending.CUT)
+    return _Spoilt({"ending": Ending.CUT})
 
 
 def broken_json() -> Action:
@@ -110,7 +159,27 @@ def broken_json() -> Action:
 
 def dropped_after() -> Action:
     """Do it and answer, then close the connection without having said so."""
-    return _Spoilt(Ending.DROP)
+    return _Spoilt({"ending": Ending.DROP})
+
+
+def slow_body(seconds: float) -> Action:
+    """Do it and send the status at once, but let the body trickle in over ``seconds`` of the clock."""
+    return _Spoilt({"seconds": seconds})
+
+
+def wrong_type(content_type: str = "text/plain; charset=utf-8") -> Action:
+    """Do it and send the honest body, but call it something else than JSON."""
+    return _Spoilt({"content_type": content_type})
+
+
+def restart(*, keep_data: bool = True, after_effect: bool = False) -> Action:
+    """Kill the sandbox in the middle of the request, and start it again with or without its data."""
+    return _Restart(keep_data, after_effect)
+
+
+def skew(seconds: float) -> Action:
+    """From here on, let the sandbox's wall clock be ahead by ``seconds`` (behind, when negative)."""
+    return _Skew(seconds)
 
 
 def status(
@@ -139,12 +208,7 @@ def crowded(retry_after: int = 2) -> Action:
 
 def no_capacity(request_id: str = "") -> Action:
     """503 by which publish says that nothing was admitted."""
-    reason = {
-        "reason": "capacity_deadline_exceeded",
-        "request_id": request_id,
-        "message": "No publish capacity became available before the deadline; nothing was stored.",
-    }
-    return status(503, {"detail": reason})
+    return _Instead(without_room(request_id), effect=False)
 
 
 def refused(text: str = "database is locked", *, field_name: str = "message") -> Action:
@@ -158,9 +222,40 @@ def html(code: int = 200) -> Action:
     return _Instead(Reply(page, code, content_type="text/html; charset=utf-8"), effect=False)
 
 
+_AFTER: Final = {"after_effect": "true or false"}
+_KNOWN: Final[Mapping[str, Known]] = {
+    "answer_lost": Known(answer_lost),
+    "broken_json": Known(broken_json),
+    "crowded": Known(crowded, {"retry_after": "a whole number"}),
+    "cut_off": Known(cut_off),
+    "delay": Known(delay, {"seconds": "a number", **_AFTER}, needs=("seconds",)),
+    "dropped_after": Known(dropped_after),
+    "freeze": Known(freeze, _AFTER),
+    "html": Known(html, {"code": "a status code"}),
+    "internal_error": Known(internal_error, _AFTER),
+    "lost_before": Known(lost_before),
+    "no_capacity": Known(no_capacity, {"request_id": "text"}),
+    "overwork": Known(overwork, {"seconds": "a number"}, needs=("seconds",)),
+    "rate_limited": Known(rate_limited, {"per_minute": "a whole number"}),
+    "refused": Known(refused, {"text": "text", "field_name": "text"}),
+    "restart": Known(restart, {"keep_data": "true or false", **_AFTER}),
+    "skew": Known(skew, {"seconds": "any number"}, needs=("seconds",)),
+    "slow_body": Known(slow_body, {"seconds": "a number"}, needs=("seconds",)),
+    "status": Known(
+        status, {"code": "a status code", "body": "anything", "headers": "a table", **_AFTER}, needs=("code",)
+    ),
+    "wrong_type": Known(wrong_type, {"content_type": "a media type"}),
+}
+
+
 @dataclass(slots=True)
 class Fault:
-    """An action and when it strikes; ``hits`` counts how often it has."""
+    """An action and when it strikes; ``hits`` counts how often it has.
+
+    Of the requests that fit ``method``, ``path``, ``user`` (the ``user_id`` of body or query) and
+    ``where``, the first ``after`` pass, each further one is struck with probability ``chance``, until
+    ``times`` were. ``seed`` makes the draws the same in every run; so does their default.
+    """
 
     action: Action
     method: str | None = None
@@ -168,21 +263,37 @@ class Fault:
     times: int | None = 1
     after: int = 0
     where: Callable[[Record], bool] | None = None
+    chance: float = 1.0
+    seed: int = 0
+    user: str | None = None
     hits: int = 0
+    _draws: Random = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.chance <= 1.0:
+            message = f"chance is a probability from 0 to 1, not {self.chance}"
+            raise ValueError(message)
+        self._draws = Random(self.seed)  # noqa: S311  # a script, not a secret
 
     def strikes(self, record: Record) -> bool:
         """Whether it is this request's turn; counts."""
-        if self.times is not None and self.hits >= self.times:
-            return False
-        if self.method not in (None, record.method) or self.path not in (None, record.path):
-            return False
-        if self.where is not None and not self.where(record):
+        if (self.times is not None and self.hits >= self.times) or not self._fits(record):
             return False
         if self.after > 0:
             self.after -= 1
             return False
+        if self._draws.random() >= self.chance:
+            return False
         self.hits += 1
         return True
+
+    def _fits(self, record: Record) -> bool:
+        return (
+            self.method in (None, record.method)
+            and self.path in (None, record.path)
+            and self.user in (None, record.user)
+            and (self.where is None or self.where(record))
+        )
 
 
 @dataclass(slots=True)
@@ -190,6 +301,30 @@ class Faults:
     """The script of one sandbox; of several faults that fit, the first added strikes."""
 
     script: list[Fault] = field(default_factory=list[Fault])
+    machine: Machine | None = field(default=None, repr=False)
+    """What ``restart`` and ``skew`` happen to; the sandbox sees to it."""
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """A script from TOML: one ``[[fault]]`` table per fault.
+
+            [[fault]]
+            action = "internal_error"         # one of this module's functions
+            path = "/api/publish_interaction"
+            times = "always"                  # or a number; 1 unless given
+            chance = 0.1
+            seed = 7
+
+            [[fault]]
+            action = "delay"
+            seconds = 30                      # what the function takes goes beside it
+            method = "GET"
+            user = "ana"
+            after = 2
+
+        Raises ConfigurationError, which names the table by its number, the key, and what was expected.
+        """
+        return cls([Fault(**entry) for entry in read(text, _KNOWN)])
 
     def add(
         self,
@@ -200,9 +335,16 @@ class Faults:
         times: int | None = 1,
         after: int = 0,
         where: Callable[[Record], bool] | None = None,
+        chance: float = 1.0,
+        seed: int = 0,
+        user: str | None = None,
     ) -> Fault:
-        """Let ``action`` strike ``times`` matching requests (None: all), once ``after`` are through."""
-        fault = Fault(action, method, path, times, after, where)
+        """Let ``action`` strike ``times`` matching requests (None: all), once ``after`` are through.
+
+        ``chance`` is the probability with which each is struck, ``user`` limits it to one user's requests;
+        ``Fault`` says more.
+        """
+        fault = Fault(action, method, path, times, after, where, chance, seed, user)
         self.script.append(fault)
         return fault
 

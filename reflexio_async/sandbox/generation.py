@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reflexio_async.sandbox.extraction import learn_playbook, learn_profile
+from reflexio_async.sandbox.extraction import Origin, learn_playbook, learn_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -29,6 +29,8 @@ class Job:
     selects: Callable[[StoredRequest], bool]
     agent_version: str | None = None
     """None makes profiles; a version makes its playbooks."""
+    source: str | None = None
+    """What the caller named as the source, which the rows then show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Generator:
             failed = user_id in self.failing_users
             if not failed:
                 self.extract(user_id, job)
-            # What was written stays written, though an operation taken for dead may not report it.
+            # What was written stays written, though an operation that lost its slot may not report it.
             if not slot.owned_by(operation):
                 operation.disowned = True
                 return
@@ -88,7 +90,10 @@ class Generator:
         await (self.clock.sleep(seconds) if seconds > 0 else asyncio.sleep(0))
 
     def _finish(self, operation: Operation, job: Job) -> None:
-        operation.generated = self.count(job, operation.processed)
+        # Of playbooks the status counts the pending ones even where current ones were written.
+        counted = job if job.agent_version is None else replace(job, status="pending")
+        operation.generated = self.count(counted, operation.processed)
+        operation.interactions = len(operation.processed)
         operation.completed_at = int(self.clock.time())
         if operation.status == "cancelled":
             return
@@ -103,12 +108,13 @@ class Generator:
         turns.sort(key=_newest_first)
         if job.agent_version is None:
             request_id = _request_id(job, "rerun_")
-            learn_profile(self.store, user_id, turns, status=job.status, request_id=request_id)
+            origin = Origin(request_id, job.source)
+            learn_profile(self.store, user_id, turns, status=job.status, origin=origin)
             return
         if job.status == "pending":
             self._drop_pending(user_id, job.agent_version)
-        request_id = _request_id(job, "rerun_playbook_")
-        learn_playbook(self.store, job.agent_version, turns, status=job.status, request_id=request_id)
+        origin = Origin(_request_id(job, "rerun_playbook_"), job.source)
+        learn_playbook(self.store, job.agent_version, turns, status=job.status, origin=origin)
 
     def _requests(self, user_id: str, job: Job) -> list[StoredRequest]:
         return [request for request in self.store.requests_by_user.get(user_id, ()) if job.selects(request)]

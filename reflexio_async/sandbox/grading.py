@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+from reflexio_async.sandbox.changes import Row, Table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from reflexio_async.core.clock import Clock
+    from reflexio_async.sandbox.changes import Changes
     from reflexio_async.sandbox.state import Store
     from reflexio_async.sandbox.stored import StoredRequest
 
@@ -28,7 +30,7 @@ _COMPLAINTS = ("wrong", "failed", "does not work", "doesn't work", "not what i")
 
 
 @dataclass(slots=True)
-class Verdict:
+class Verdict(Row):
     """The grade of one session."""
 
     result_id: int
@@ -61,6 +63,21 @@ class Verdict:
         if self.success:
             return shown
         return {**shown, "failure_type": "incorrect", "failure_reason": "The user complained."}
+
+
+@dataclass(slots=True)
+class Demanded(Row):
+    """A grade that was given on demand, and when."""
+
+    session_id: str
+    agent_version: str
+    at: float
+    result_id: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is a grade of."""
+        return self.session_id, self.agent_version
 
 
 @dataclass(slots=True)
@@ -97,15 +114,21 @@ class RegenerationJob:
 class Grader:
     """Grades sessions; ``seconds`` is the work of one, users in ``failing`` cannot be graded."""
 
-    def __init__(self, clock: Clock, store: Store, seconds: float, failing: Collection[str]) -> None:
+    def __init__(
+        self, clock: Clock, store: Store, changes: Changes, seconds: float, failing: Collection[str]
+    ) -> None:
         self._clock = clock
         self._store = store
         self._seconds = seconds
         self._failing = failing
-        self._ids = itertools.count(1)
-        self._demanded: dict[tuple[str, str], tuple[float, int]] = {}
-        self.verdicts: list[Verdict] = []
+        self._verdicts = Table(changes, "verdict", Verdict.restored, _latest)
+        self._demanded = Table(changes, "demanded_verdict", Demanded.restored, lambda row: row.key)
         self.jobs: dict[str, RegenerationJob] = {}
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """The latest grade of each session and version, oldest first."""
+        return list(self._verdicts.values())
 
     def sessions(self, start: int, end: int) -> list[str]:
         """Those with a request in that time."""
@@ -160,10 +183,11 @@ class Grader:
     async def on_demand(self, requests: Sequence[StoredRequest], agent_version: str) -> tuple[int, bool]:
         """The id of the grade, and whether it was remembered from the last day."""
         key, now = (requests[0].session_id, agent_version), self._clock.time()
-        if key in self._demanded and now - self._demanded[key][0] < REMEMBERED:
-            return self._demanded[key][1], True
+        known = self._demanded.get(key)
+        if known is not None and now - known.at < REMEMBERED:
+            return known.result_id, True
         verdict = self._grade(requests, agent_version)
-        self._demanded[key] = (now, verdict.result_id)
+        self._demanded[key] = Demanded(*key, now, verdict.result_id)
         return verdict.result_id, False
 
     def unwilling(self, requests: Sequence[StoredRequest]) -> bool:
@@ -183,7 +207,7 @@ class Grader:
             if turn.given.role.lower() == "user"
         ]
         verdict = Verdict(
-            result_id=next(self._ids),
+            result_id=self._store.number("verdict"),
             user_id=requests[0].user_id,
             session_id=requests[0].session_id,
             agent_version=agent_version,
@@ -191,11 +215,10 @@ class Grader:
             complaints=sum(any(word in text for word in _COMPLAINTS) for text in said),
             user_turns=len(said),
         )
-        # The latest grade of a session and version counts.
-        self.verdicts = [
-            old
-            for old in self.verdicts
-            if (old.session_id, old.agent_version) != (verdict.session_id, agent_version)
-        ]
-        self.verdicts.append(verdict)
+        self._verdicts.pop(_latest(verdict), None)
+        self._verdicts[_latest(verdict)] = verdict
         return verdict
+
+
+def _latest(verdict: Verdict) -> tuple[str, str]:
+    return verdict.session_id, verdict.agent_version

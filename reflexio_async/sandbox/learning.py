@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from reflexio_async.sandbox.extraction import learn_playbook, learn_profile
+from reflexio_async.sandbox.extraction import Origin, learn_playbook, learn_profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +27,10 @@ class _Backlog:
     windows: int = 0
 
 
+NOT_APPLICABLE: Final = "not_applicable"
+COVERED: Final = "covered"
+
+
 class Learning:
     """Says for every request how far learning has come; ``seconds`` is the work of one window."""
 
@@ -36,13 +40,29 @@ class Learning:
         self._seconds = seconds
         self._backlogs: dict[str, _Backlog] = {}
         self._started: dict[str, float] = {}
-        self._done: dict[str, str] = {}
+
+    def resume(self) -> None:
+        """Take up the requests that were read back; windows that were open begin anew."""
+        opened: dict[str, list[StoredRequest]] = {}
+        for request in self._store.requests.values():
+            if request.learning in {"", NOT_APPLICABLE}:
+                continue
+            backlog = self._backlogs.setdefault(request.user_id, _Backlog())
+            if request.learning == "waiting":
+                backlog.requests.append(request)
+            else:
+                backlog.windows = 1
+            if request.learning == "open":
+                opened.setdefault(request.user_id, []).append(request)
+        for requests in opened.values():
+            self._work_on(requests)
 
     def admit(self, request: StoredRequest, *, forced: bool) -> None:
         """Take a stored request into the user's backlog, and open a window when it is due."""
         if request.evaluation_only:
-            self._done[request.request_id] = "not_applicable"
+            request.learning = NOT_APPLICABLE
             return
+        request.learning = "waiting"
         backlog = self._backlogs.setdefault(request.user_id, _Backlog())
         backlog.requests.append(request)
         waiting = sum(len(waiting.turns) for waiting in backlog.requests)
@@ -51,8 +71,9 @@ class Learning:
 
     def status(self, request_id: str) -> tuple[str, str]:
         """The status and its reason: pending, processing in the second half of the work, done."""
-        if (reason := self._done.get(request_id)) is not None:
-            return "done", reason
+        request = self._store.requests.get(request_id)
+        if request is not None and request.learning in {NOT_APPLICABLE, COVERED}:
+            return "done", request.learning
         if (started := self._started.get(request_id)) is None:
             return "pending", "waiting_for_window"
         if self._clock.now() - started < self._seconds / 2:
@@ -72,11 +93,15 @@ class Learning:
             backlog.requests = [request for request in backlog.requests if request.request_id not in gone]
         for request_id in gone:
             self._started.pop(request_id, None)
-            self._done.pop(request_id, None)
 
     def _open(self, backlog: _Backlog) -> None:
         requests, backlog.requests = backlog.requests, []
         backlog.windows += 1
+        for request in requests:
+            request.learning = "open"
+        self._work_on(requests)
+
+    def _work_on(self, requests: list[StoredRequest]) -> None:
         now = self._clock.now()
         for request in requests:
             self._started[request.request_id] = now
@@ -90,9 +115,9 @@ class Learning:
             return
         last = requests[-1]
         turns = [turn for request in requests for turn in request.turns]
-        into = self._store
-        learn_profile(into, last.user_id, turns, status=None, request_id=last.request_id)
-        learn_playbook(into, last.agent_version, turns, status=None, request_id=last.request_id)
+        into, origin = self._store, Origin(last.request_id, last.source)
+        learn_profile(into, last.user_id, turns, status=None, origin=origin)
+        learn_playbook(into, last.agent_version, turns, status=None, origin=origin)
         for request in requests:
             self._started.pop(request.request_id, None)
-            self._done[request.request_id] = "covered"
+            request.learning = COVERED

@@ -9,19 +9,21 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from reflexio_async.sandbox.bodies.sessions import SetOutcome
+from reflexio_async.sandbox.changes import Row
 from reflexio_async.sandbox.stored import present
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reflexio_async.sandbox.bodies.sessions import SetOutcome
+    from reflexio_async.sandbox.changes import Table
     from reflexio_async.sandbox.stored import StoredRequest
 
 _CONTRACT = hashlib.sha256(b"reflexio_async.sandbox outcome contract").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Row):
     """One report; it never changes."""
 
     outcome_id: str
@@ -30,6 +32,16 @@ class Outcome:
     created_at: int
     digest: str
     given: SetOutcome
+
+    def document(self) -> dict[str, Any]:
+        """With the report as it was given."""
+        return {**Row.document(self), "given": self.given.model_dump(mode="json", exclude_unset=True)}
+
+    @classmethod
+    def restored(cls, document: dict[str, Any]) -> Outcome:
+        """With its report."""
+        whole: dict[str, Any] = {**document, "given": SetOutcome.model_validate(document["given"])}
+        return cls(**whole)
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -53,7 +65,7 @@ class Outcome:
 class Outcomes:
     """By user and session; they outlive the session's requests."""
 
-    rows: dict[tuple[str, str], Outcome] = field(default_factory=dict[tuple[str, str], Outcome])
+    rows: Table[tuple[str, str], Outcome]
 
     def record(self, given: SetOutcome, requests: Sequence[StoredRequest], now: int) -> Outcome:
         """Write down a session's first outcome."""

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from reflexio_async.sandbox.answers import Invalid
+from reflexio_async.sandbox.answers import Invalid, Refused, Reply, internal_error, problem
 from reflexio_async.sandbox.bodies.common import Nothing
+from reflexio_async.sandbox.calls import Closing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from reflexio_async.sandbox.answers import Reply
     from reflexio_async.sandbox.calls import Call
     from reflexio_async.sandbox.world import World
 
+_logger = logging.getLogger(__name__)
+
+
+class Row(Protocol):
+    """What a table needs to know of a route."""
+
+    @property
+    def method(self) -> str:
+        """In capitals."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """With ``{names}``."""
+        ...
+
+
 _Body = TypeVar("_Body", bound=BaseModel)
+_Row = TypeVar("_Row", bound=Row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +52,13 @@ class Route:
     per_minute: int | None = None
 
 
-class Table:
+class Table(Generic[_Row]):
     """Finds the route of a path, whose names stand for anything but a slash."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[_Row]) -> None:
         self.routes = tuple(routes)
-        self._literal: dict[str, dict[str, Route]] = {}
-        self._named: dict[str, tuple[re.Pattern[str], dict[str, Route]]] = {}
+        self._literal: dict[str, dict[str, _Row]] = {}
+        self._named: dict[str, tuple[re.Pattern[str], dict[str, _Row]]] = {}
         for route in self.routes:
             if "{" not in route.path:
                 self._literal.setdefault(route.path, {})[route.method] = route
@@ -47,7 +66,7 @@ class Table:
             pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path))
             self._named.setdefault(route.path, (pattern, {}))[1][route.method] = route
 
-    def find(self, path: str) -> Found | None:
+    def find(self, path: str) -> Found[_Row] | None:
         """By method, with what the names stand for."""
         if (methods := self._literal.get(path)) is not None:
             return Found(methods)
@@ -56,13 +75,43 @@ class Table:
                 return Found(methods, match.groupdict())
         return None
 
+    def route_of(self, call: Call) -> _Row:
+        """The route that is meant, its names told to the call; or ``Refused`` as FastAPI refuses."""
+        path = call.record.path
+        if (found := self.find(path)) is None:
+            bare = path.rstrip("/")
+            if path != bare and self.find(bare) is not None:
+                location = f"http://{call.record.headers.get('Host', '')}{bare}"
+                raise Refused(Reply("", 307, {"Location": location}))
+            raise Refused(problem(404, "Not Found"))
+        if (route := found.methods.get(call.record.method)) is None:
+            raise Refused(problem(405, "Method Not Allowed", {"Allow": ", ".join(sorted(found.methods))}))
+        call.names = found.names
+        return route
+
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Found(Generic[_Row]):
     """The routes of one path."""
 
-    methods: Mapping[str, Route]
+    methods: Mapping[str, _Row]
     names: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+async def replied(call: Call, work: Awaitable[Reply]) -> Reply:
+    """What ``work`` answers, or the answer to what stopped it."""
+    try:
+        return await work
+    except Refused as refused:
+        return refused.reply
+    except Invalid as invalid:
+        return problem(422, invalid.errors)
+    except Closing:
+        raise
+    except Exception:
+        # Known triggers exist, such as mixing naive and aware times; others are the sandbox's own bugs.
+        _logger.exception("500 for %s %s", call.record.method, call.record.path)
+        return internal_error()
 
 
 def get(
@@ -72,9 +121,7 @@ def get(
     per_minute: int | None = None,
 ) -> Route:
     """Reads what is asked for in the query string."""
-    return Route(
-        "GET", path, lambda call: validated(query, dict(call.record.query), "query"), answer, per_minute
-    )
+    return Route("GET", path, from_query(query), answer, per_minute)
 
 
 def bare(
@@ -95,7 +142,7 @@ def sent(
     per_minute: int | None = None,
 ) -> Route:
     """Reads a JSON body."""
-    return Route(method, path, lambda call: validated(body, _json_of(call), "body"), answer, per_minute)
+    return Route(method, path, from_body(body), answer, per_minute)
 
 
 def post(
@@ -106,6 +153,16 @@ def post(
 ) -> Route:
     """Reads a JSON body."""
     return sent("POST", path, answer, body, per_minute)
+
+
+def from_query(model: type[_Body]) -> Callable[[Call], _Body]:
+    """Reads the query string."""
+    return lambda call: validated(model, dict(call.record.query), "query")
+
+
+def from_body(model: type[_Body]) -> Callable[[Call], _Body]:
+    """Reads a JSON body."""
+    return lambda call: validated(model, _json_of(call), "body")
 
 
 def validated(model: type[_Body], given: Any, place: str) -> _Body:
@@ -120,7 +177,7 @@ def validated(model: type[_Body], given: Any, place: str) -> _Body:
 
 def _json_of(call: Call) -> Any:
     """The body as FastAPI reads it: JSON only when it is called so, else one piece of text."""
-    if not call.raw_body:
+    if call.raw_body.strip() in {b"", b"null"}:
         missing = {"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}
         raise Invalid([missing])
     kind = call.record.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -140,6 +197,9 @@ def _json_of(call: Call) -> Any:
                 }
             ]
         ) from error
+    except (ValueError, RecursionError) as error:
+        # Not UTF-8, or nested too deep.
+        raise Refused(problem(400, "There was an error parsing the body")) from error
 
 
 def _not_an_object(given: Any) -> dict[str, Any]:

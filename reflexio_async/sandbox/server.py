@@ -1,40 +1,47 @@
-"""The sandbox itself: a Reflexio server in this process, on a socket and on a clock of your choice."""
+"""The sandbox itself: both servers in this process, on sockets and on a clock of your choice."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
-import secrets
-from contextlib import suppress
 from datetime import UTC, datetime
+from email.utils import formatdate
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from aiohttp import ClientConnectionError, web
-
 from reflexio_async.core.clock import Clock, SystemClock
-from reflexio_async.sandbox import door
-from reflexio_async.sandbox.answers import Ending, Reply
-from reflexio_async.sandbox.bodies.publishing import Interaction, Publish
-from reflexio_async.sandbox.calls import Call, Closing, Record, Waiting
+from reflexio_async.sandbox import door, snapshot
+from reflexio_async.sandbox.answers import internal_error
+from reflexio_async.sandbox.changes import Changes
 from reflexio_async.sandbox.faults import Faults
 from reflexio_async.sandbox.generation import Job
+from reflexio_async.sandbox.listener import Journal, Listener
+from reflexio_async.sandbox.reflect import door as reflect_door
+from reflexio_async.sandbox.reflect.service import Reflect
+from reflexio_async.sandbox.reflect.settings import ReflectSettings
+from reflexio_async.sandbox.seeding import Seeding
+from reflexio_async.sandbox.server_clock import ServerClock
 from reflexio_async.sandbox.stall import Stall
-from reflexio_async.sandbox.virtual_time import HOLD_HEADER
+from reflexio_async.sandbox.storage import NotStored, Storage
 from reflexio_async.sandbox.world import Dialect, Settings, World
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from reflexio_async.sandbox.answers import Reply
+    from reflexio_async.sandbox.calls import Call, Record
     from reflexio_async.sandbox.slots import Operation
+    from reflexio_async.sandbox.state import Store
     from reflexio_async.sandbox.stored import AgentPlaybook, Playbook, Profile, StoredRequest
 
 
-class Sandbox:
-    """A Reflexio server for tests and demonstrations.
+class Sandbox(Seeding):
+    """A Reflexio server and a Reflect server for tests and demonstrations.
 
         async with Sandbox(clock=VirtualClock(), rate_limits=True) as box:
-            ... box.url ...
+            ... box.url ... box.reflect_url ...
 
     Args:
         clock: Runs generations, limits, delays and token lifetimes; the system's unless given.
@@ -54,7 +61,12 @@ class Sandbox:
         legacy: Have January's routes (feedback, request groups) in place of today's.
         keepalive_seconds: Real seconds until an idle connection is closed.
         host: Address to listen on.
-        port: Port to listen on; 0 picks a free one.
+        port: Port of the Reflexio server; 0 picks a free one.
+        reflect: How the Reflect server behaves.
+        reflect_port: Port of the Reflect server; 0 picks a free one.
+        data: A SQLite file to keep everything in that a server has on disk, and to begin with; what was
+            answered survives a restart and ``kill -9``. In memory alone unless given.
+        faults: What goes wrong from the start, such as ``Faults.from_toml(text)``.
     """
 
     def __init__(
@@ -76,6 +88,10 @@ class Sandbox:
         keepalive_seconds: float = 5.0,
         host: str = "127.0.0.1",
         port: int = 0,
+        reflect: ReflectSettings | None = None,
+        reflect_port: int = 0,
+        data: str | os.PathLike[str] | None = None,
+        faults: Faults | None = None,
     ) -> None:
         settings = Settings(
             dialect=dialect,
@@ -92,20 +108,58 @@ class Sandbox:
             legacy=legacy,
         )
         self.clock: Clock = clock or SystemClock()
-        self.requests: list[Record] = []
-        """Every request that arrived whole, oldest first."""
-        self.faults = Faults()
-        self._world = World(self.clock, settings)
-        self._keepalive = keepalive_seconds
-        self._address = (host, port)
-        self._waiting = Waiting(self.clock)
-        self._arrival = asyncio.Event()
+        self.faults = Faults() if faults is None else faults
+        self.faults.machine = self
+        self._own_clock = ServerClock(self.clock)
+        self._settings = settings
+        self._reflect_settings = reflect or ReflectSettings()
+        self._file = None if data is None else Path(data)
+        self._unread = True
+        self._storage: Storage | None = None
+        self._restarting: asyncio.Task[None] | None = None
+        self._journal = Journal()
+        self._forget()
+        listener = partial(
+            Listener,
+            clock=self.clock,
+            journal=self._journal,
+            faults=self.faults,
+            keepalive=keepalive_seconds,
+            host=host,
+        )
+        self._listener = listener("reflexio", self._answer, port=port, forwarded=settings.guarded)
+        self._reflect_listener = listener(
+            "reflect", self._answer_reflect, port=reflect_port, correlated=False
+        )
 
     @property
     def url(self) -> str:
-        """Where it listens."""
-        host, port = self._address
-        return f"http://{host}:{port}"
+        """Where the Reflexio server listens."""
+        return self._listener.url
+
+    @property
+    def reflect_url(self) -> str:
+        """Where the Reflect server listens."""
+        return self._reflect_listener.url
+
+    @property
+    def reflect_key(self) -> str:
+        """The Reflect server's master key."""
+        return self._reflect_settings.master_key
+
+    @property
+    def reflect(self) -> Reflect:
+        """What the Reflect server holds."""
+        return self._reflect
+
+    @property
+    def requests(self) -> list[Record]:
+        """Every request that arrived whole, oldest first."""
+        return self._journal.records
+
+    @property
+    def _store(self) -> Store:
+        return self._world.store
 
     @property
     def stored_requests(self) -> Mapping[str, StoredRequest]:
@@ -141,27 +195,19 @@ class Sandbox:
     async def arrived(self, method: str, path: str, count: int = 1) -> None:
         """Wait until so many such requests have arrived in all; no time passes meanwhile on its account."""
         while self.count(method, path) < count:
-            self._arrival.clear()
-            await self._arrival.wait()
+            await self._journal.grown()
 
-    def seed(
-        self,
-        user_id: str,
-        *texts: str,
-        agent_version: str = "agent-v0",
-        session_id: str = "seeded",
-        source: str = "",
-    ) -> None:
-        """Store one publish of ``texts``, as if long ago: nothing is learnt from it until a generation."""
-        turns = [Interaction(role="user", content=text) for text in texts or ("I like sushi",)]
-        publish = Publish(
-            user_id=user_id,
-            session_id=session_id,
-            interaction_data_list=turns,
-            agent_version=agent_version,
-            source=source,
-        )
-        self._world.store.insert(publish)
+    def snapshot(self) -> dict[str, Any]:
+        """What both servers have stored, as plain JSON: to print, or to compare with a later one."""
+        return snapshot.taken(self._world, self._reflect)
+
+    def skew(self, seconds: float) -> None:
+        """Let the servers' wall clock be ahead by ``seconds`` from now on (behind, when negative).
+
+        Their times in answers, their ``Date`` (while it is off) and what they compare with the caller's
+        times are wrong then; how long things take, and the windows of rate limits, are not.
+        """
+        self._own_clock.ahead = seconds
 
     def start_foreign_operation(
         self, service: str = "profile_generation", seconds: float = 10.0, user_id: str | None = None
@@ -183,7 +229,7 @@ class Sandbox:
 
     def stall(self, reason: Literal["billing_error", "auth_error"] | None) -> None:
         """Let learning stall for a reason, or go on (None)."""
-        at = datetime.fromtimestamp(self.clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        at = datetime.fromtimestamp(self._own_clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._world.stall = Stall() if reason is None else Stall(stalled=True, reason=reason, stalled_at=at)
 
     def revoke_tokens(self) -> None:
@@ -198,120 +244,118 @@ class Sandbox:
         await self.stop()
 
     async def start(self) -> None:
-        """Listen."""
-        self._waiting = Waiting(self.clock)
-        self._server = web.Server(self._handle, keepalive_timeout=self._keepalive, access_log=None)
-        host, port = self._address
-        loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._server, host, port, backlog=1024)
-        self._address = (host, self._listener.sockets[0].getsockname()[1])
+        """Listen; with a data file, on what is in it.
+
+        Raises ConfigurationError when the file cannot be used, OSError when a port cannot.
+        """
+        await self._start(anew=False)
+
+    async def _start(self, *, anew: bool) -> None:
+        try:
+            if self._file is not None:
+                await self._read(self._file, anew=anew)
+            await self._listener.start()
+            await self._reflect_listener.start()
+            self._reflect.ingest.resume()
+        except BaseException:
+            await self._stop()
+            raise
+
+    async def _read(self, file: Path, *, anew: bool) -> None:
+        if self._unread and self._changes.pending:
+            message = "the data file is read when the sandbox starts: seed once it has started"
+            raise RuntimeError(message)
+        # On a table of its own for every opening: what this process still remembers is not what counts.
+        self._forget()
+        storage = Storage(file, self.clock, self._changes)
+        await storage.open(anew=anew)
+        self._storage, self._unread = storage, False
+        self._world.resume()
+        self._reflect.resume()
+
+    def _forget(self) -> None:
+        """Know nothing, as a server that was just installed."""
+        self._changes = Changes(noted=self._file is not None)
+        self._world = World(self._own_clock, self._settings, self._changes)
+        self._reflect = Reflect(self._own_clock, self._reflect_settings, self._changes)
 
     async def stop(self) -> None:
         """Close everything at once; what is stored stays, an operation under way is dead in its slot."""
-        loop = asyncio.get_running_loop()
-        for listening in self._listener.sockets:
-            loop.remove_reader(listening.fileno())
-        # asyncio leaks a connection that is being accepted while its listener closes: let it arrive first.
-        for _ in range(3):
-            await asyncio.sleep(0)
-        self._listener.close()
-        self._waiting.close()
+        try:
+            await self._restarted()
+        finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        listeners = (self._listener, self._reflect_listener)
+        for listener in listeners:
+            await listener.stop_accepting()
+        self._reflect.ingest.stop()
         await self._world.close()
-        self._server.pre_shutdown()
-        await self._server.shutdown(timeout=0)
-        await self._listener.wait_closed()
+        for listener in listeners:
+            await listener.hang_up()
+        if self._storage is not None:
+            storage, self._storage = self._storage, None
+            await storage.close()
 
     async def restart(self, *, keep_data: bool = True) -> None:
-        """Stop and listen on the same port again, as after ``kill -9``.
+        """Stop and listen on the same ports again, as after ``kill -9``.
 
         What a server keeps in memory is forgotten: quotas, which results a session was shown, evaluation
-        jobs. Durable aggregations go on. Without its data it is as new, and knows no token.
+        jobs. Durable aggregations and the ingest of traces go on. Without its data it is as new, and knows
+        no token.
         """
-        await self.stop()
-        if keep_data:
+        await self._restarted()
+        await self._restart(keep_data=keep_data)
+
+    async def _restart(self, *, keep_data: bool) -> None:
+        await self._stop()
+        if not keep_data:
+            self._forget()
+        elif self._file is None:
             self._world.wake()
-        else:
-            self._world = World(self.clock, self._world.settings)
-        await self.start()
+        await self._start(anew=not keep_data)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        with self.clock.busy() as hold:
-            held = (request.headers.get(HOLD_HEADER), hold.get(HOLD_HEADER) if hold else None)
-            with suppress(Closing, ConnectionError, ClientConnectionError):
-                call = await self._arrived(request, held)
-                reply = await self._reply(call)
-                return await _deliver(request, call, reply)
-        _hang_up(request)
-        return web.Response()
+    def restart_soon(self, *, keep_data: bool = True) -> None:
+        """Restart, but not within the request that asks for it; ``settled`` waits for the end."""
+        if self._restarting is None or self._restarting.done():
+            self._restarting = asyncio.get_running_loop().create_task(self._upset(keep_data=keep_data))
 
-    async def _arrived(self, request: web.BaseRequest, holds: tuple[str | None, ...]) -> Call:
-        raw_body = await _read(request)
-        peer = request.transport.get_extra_info("peername") if request.transport else None
-        address, port = peer[:2] if peer else ("", 0)
-        record = Record(
-            method=request.method,
-            path=request.path,
-            query=dict(request.query),
-            headers=request.headers,
-            at=self.clock.now(),
-            connection=f"{address}:{port}",
-            body=_decoded(raw_body),
-        )
-        self.requests.append(record)
-        self._arrival.set()
-        forwarded = request.headers.get("X-Forwarded-For") if self._world.settings.guarded else None
-        client = forwarded.partition(",")[0].strip() if forwarded else address
-        return Call(record, raw_body, client, secrets.token_hex(4), holds, self._waiting)
+    async def _upset(self, *, keep_data: bool) -> None:
+        with self.clock.busy():
+            await self._restart(keep_data=keep_data)
 
-    async def _reply(self, call: Call) -> Reply:
-        async def serve() -> Reply:
-            return await door.answer(self._world, call)
+    async def settled(self) -> None:
+        """Return once a scripted restart is over and what has happened is in the data file, if there is one.
 
-        action = self.faults.strike(call.record)
-        return await (serve() if action is None else action.play(call, serve))
+        Raises what went wrong with it.
+        """
+        await self._restarted()
+        if self._storage is not None:
+            await self._storage.settled()
 
+    async def _restarted(self) -> None:
+        if (restarting := self._restarting) is not None:
+            try:
+                await asyncio.shield(restarting)
+            finally:
+                if restarting.done() and self._restarting is restarting:
+                    self._restarting = None
 
-async def _read(request: web.BaseRequest) -> bytes:
-    """The body; of one that is too large, just enough to tell."""
-    kept = bytearray()
-    async for chunk in request.content.iter_any():
-        if len(kept) <= door.MAX_BODY:
-            kept += chunk
-    return bytes(kept)
+    async def _answer(self, call: Call) -> Reply:
+        return await self._stored(await door.answer(self._world, call))
 
+    async def _answer_reflect(self, call: Call) -> Reply:
+        return await self._stored(await reflect_door.answer(self._reflect, call))
 
-def _decoded(raw_body: bytes) -> Any:
-    try:
-        return json.loads(raw_body) if raw_body else None
-    except ValueError:
-        return raw_body.decode(errors="replace")
-
-
-async def _deliver(request: web.BaseRequest, call: Call, reply: Reply) -> web.StreamResponse:
-    if reply.ending is Ending.LOSE:
-        _hang_up(request)
-        return web.Response()
-    body = reply.encoded()
-    headers = {"Content-Type": reply.content_type, **reply.headers}
-    # A crash is answered outside of the middleware that adds the id.
-    if reply.status != 500:
-        headers["x-correlation-id"] = call.correlation_id
-    if reply.ending is Ending.CUT:
-        response = web.StreamResponse(status=reply.status, headers=headers)
-        response.content_length = len(body)
-        await response.prepare(request)
-        await response.write(body[: len(body) // 2])
-        _hang_up(request)
-        return response
-    call.record.status = reply.status
-    whole = web.Response(status=reply.status, headers=headers, body=body)
-    if reply.ending is Ending.DROP:
-        await whole.prepare(request)
-        await whole.write_eof()
-        _hang_up(request)
-    return whole
-
-
-def _hang_up(request: web.BaseRequest) -> None:
-    if request.transport is not None:
-        request.transport.close()
+    async def _stored(self, reply: Reply) -> Reply:
+        """The reply, once all that it may tell of is on disk."""
+        if self._storage is not None:
+            try:
+                await self._storage.settled()
+            except NotStored:  # which is in the log by now
+                return internal_error()
+        if self._own_clock.ahead:
+            dated = {**reply.headers, "Date": formatdate(self._own_clock.time(), usegmt=True)}
+            return dataclasses.replace(reply, headers=dated)
+        return reply

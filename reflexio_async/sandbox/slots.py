@@ -6,8 +6,11 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from reflexio_async.sandbox.changes import Row
+
 if TYPE_CHECKING:
     from reflexio_async.core.clock import Clock
+    from reflexio_async.sandbox.changes import Table
 
 STALE_AFTER: Final = 600
 """Seconds from its start after which an operation is taken for dead, whether it is or not."""
@@ -17,7 +20,7 @@ LEGACY_SERVICES: Final = ("profile_generation", "feedback_generation")
 
 
 @dataclass(slots=True)
-class Operation:
+class Operation(Row):
     """One rerun or manual generation."""
 
     service: str
@@ -36,7 +39,9 @@ class Operation:
     percentage: float = 0.0
     cancel_requested: bool = False
     disowned: bool = False
-    """Taken for dead while it worked, so that its end went unreported."""
+    """Another one took its slot while it worked, so that its end went unreported."""
+    interactions: int = 0
+    """Users, in truth; counted only at the end."""
 
     @property
     def running(self) -> bool:
@@ -59,8 +64,7 @@ class Operation:
             "failed_user_ids": list(self.failed),
             "request_params": {**self.params, **ids},
             "stats": {
-                # Users, in truth; counted only at the end.
-                "total_interactions_processed": 0 if self.running else len(self.processed),
+                "total_interactions_processed": self.interactions,
                 "total_generated": self.generated,
             },
             "error_message": self.error,
@@ -70,18 +74,27 @@ class Operation:
 
 
 class Slot:
-    """Holds the latest operation of one service."""
+    """Holds the latest operation of one service, in its place of ``latest``."""
 
-    def __init__(self, clock: Clock, service: str, *, correlated: bool) -> None:
+    def __init__(
+        self, clock: Clock, service: str, latest: Table[str, Operation], *, correlated: bool
+    ) -> None:
         self._clock = clock
         self._correlated = correlated
+        self._latest = latest
         self.service = service
         self.history: list[Operation] = []
+        """All that this process has seen."""
 
     @property
     def latest(self) -> Operation | None:
         """What the server remembers."""
-        return self.history[-1] if self.history else None
+        return self._latest.get(self.service)
+
+    def resume(self) -> None:
+        """Take up what was read back."""
+        if self.latest is not None:
+            self.history.append(self.latest)
 
     def claim(self, params: dict[str, Any]) -> Operation | None:
         """Take the slot, or None when it is busy; a dead operation's slot is taken over silently."""
@@ -89,11 +102,15 @@ class Slot:
         if self.latest is not None and self.latest.running and now - self.latest.started_at < STALE_AFTER:
             return None
         operation = Operation(self.service, str(uuid.uuid4()), now, params, self._correlated)
+        self._latest[self.service] = operation
         self.history.append(operation)
         return operation
 
     def recover(self, how: str = "") -> None:
-        """Declare a dead operation failed, as a status poll or a manual start does."""
+        """Declare a dead operation failed, as a status poll or a manual start does.
+
+        When it lives after all it goes on reporting, and may end as completed, with that error.
+        """
         operation, now = self.latest, int(self._clock.time())
         if operation is None or not operation.running:
             return
@@ -106,8 +123,8 @@ class Slot:
             )
 
     def owned_by(self, operation: Operation) -> bool:
-        """Whether its progress may still be written: not after it was taken for dead."""
-        return self.latest is operation and operation.running
+        """Whether its progress may still be written: until another one has its place."""
+        return self.latest is operation
 
     def cancel(self) -> bool:
         """Ask the running operation to stop before its next user; whether there was one."""

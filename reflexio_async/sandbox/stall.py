@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from reflexio_async.sandbox.changes import Row
+
 
 @dataclass(slots=True)
-class Stall:
+class Stall(Row):
     """As the server shows it, nulls and all; times are ISO."""
 
     stalled: bool = False

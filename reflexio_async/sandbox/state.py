@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from reflexio_async.sandbox.changes import Counter, Table, by_name
 from reflexio_async.sandbox.stored import AgentPlaybook, Playbook, Profile, StoredRequest, Turn
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from reflexio_async.core.clock import Clock
     from reflexio_async.sandbox.bodies.publishing import Publish
     from reflexio_async.sandbox.bodies.rows import AgentPlaybookRow, ProfileRow, UserPlaybookRow
+    from reflexio_async.sandbox.changes import Changes
+    from reflexio_async.sandbox.extraction import Origin
     from reflexio_async.sandbox.stored import Status
 
 _MONTH = 30 * 24 * 3600
@@ -24,22 +26,36 @@ _RATIONALE = "The referenced turn contains the task signal used to construct thi
 class Store:
     """The rows of one organisation, oldest first."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, changes: Changes) -> None:
         self._clock = clock
-        self._interaction_ids = itertools.count(1)
-        self._playbook_ids = itertools.count(1)
-        self._agent_playbook_ids = itertools.count(1)
-        self.requests: dict[str, StoredRequest] = {}
+        self._counters = Table(changes, "counter", Counter.restored, by_name)
+        self.requests = Table(changes, "request", StoredRequest.restored, lambda row: row.request_id)
         self.requests_by_user: defaultdict[str, list[StoredRequest]] = defaultdict(list)
         self.profiles: defaultdict[str, list[Profile]] = defaultdict(list)
-        """By user, oldest first."""
-        self.playbooks: dict[int, Playbook] = {}
-        self.agent_playbooks: dict[int, AgentPlaybook] = {}
+        """By user, oldest first; to be read only."""
+        self._profiles = Table(changes, "profile", Profile.restored, lambda row: row.profile_id)
+        self.playbooks = Table(changes, "user_playbook", Playbook.restored, lambda row: row.user_playbook_id)
+        self.agent_playbooks = Table(
+            changes, "agent_playbook", AgentPlaybook.restored, lambda row: row.agent_playbook_id
+        )
+
+    def sort(self) -> None:
+        """Find everybody's rows among those that were read back."""
+        for request in self.requests.values():
+            self.requests_by_user[request.user_id].append(request)
+        for profile in self._profiles.values():
+            self.profiles[profile.user_id].append(profile)
 
     @property
     def now(self) -> int:
         """Epoch seconds."""
         return int(self._clock.time())
+
+    def number(self, what: str) -> int:
+        """The next id of that kind; none is given twice."""
+        if what not in self._counters:
+            self._counters[what] = Counter(what)
+        return next(self._counters[what])
 
     def insert(self, publish: Publish) -> StoredRequest | None:
         """Store a publish, or nothing (None) when its request id is taken."""
@@ -59,7 +75,7 @@ class Store:
             retrieval_experiment_arm=publish.retrieval_experiment_arm,
         )
         request.turns = [
-            Turn(next(self._interaction_ids), request.user_id, request_id, turn.created_at or now, turn)
+            Turn(self.number("interaction"), request.user_id, request_id, turn.created_at or now, turn)
             for turn in publish.turns
         ]
         self.requests[request_id] = request
@@ -101,35 +117,51 @@ class Store:
         return [row for row in self.profiles.get(user_id, ()) if row.expires_at > now]
 
     def profile(self, profile_id: str) -> Profile | None:
-        """By its id."""
-        return next((row for row in self.all_profiles() if row.profile_id == profile_id), None)
+        """By its id, unless it has expired."""
+        row = self._profiles.get(profile_id)
+        return row if row is not None and row.expires_at > self.now else None
 
     def delete_profiles(self, doomed: Callable[[Profile], bool]) -> int:
         """Forget those; how many there were."""
-        gone = 0
-        for user_id, rows in list(self.profiles.items()):
-            kept = [row for row in rows if not doomed(row)]
-            gone += len(rows) - len(kept)
-            if kept:
-                self.profiles[user_id] = kept
-            else:
-                del self.profiles[user_id]
-        return gone
+        gone = [row for row in self._profiles.values() if doomed(row)]
+        for row in gone:
+            del self._profiles[row.profile_id]
+            owned = self.profiles[row.user_id]
+            owned.remove(row)
+            if not owned:
+                del self.profiles[row.user_id]
+        return len(gone)
 
     def add_profile(
-        self, user_id: str, content: str, turns: Sequence[Turn], *, status: Status, request_id: str
+        self, user_id: str, content: str, turns: Sequence[Turn], *, status: Status, origin: Origin
     ) -> None:
         """Store a profile drawn from ``turns``."""
         now = self.now
         ids = [turn.interaction_id for turn in turns]
         profile = Profile(
-            str(uuid.uuid4()), user_id, content, now, now, request_id, status, ids, "one_month", now + _MONTH
+            profile_id=str(uuid.uuid4()),
+            user_id=user_id,
+            content=content,
+            created_at=now,
+            last_modified=now,
+            request_id=origin.request_id,
+            status=status,
+            interaction_ids=ids,
+            time_to_live="one_month",
+            expires_at=now + _MONTH,
+            source=origin.source or "",
         )
-        self.profiles[user_id].append(profile)
+        self.put_profile(profile)
+
+    def put_profile(self, profile: Profile) -> None:
+        """Store a row as it is; its id is new."""
+        self._profiles[profile.profile_id] = profile
+        self.profiles[profile.user_id].append(profile)
 
     def write_profile(self, row: ProfileRow) -> None:
         """Store a profile as it is given; one with this id is overwritten."""
-        self.delete_profiles(lambda profile: profile.profile_id == row.profile_id)
+        if row.profile_id in self._profiles:
+            self.delete_profiles(lambda profile: profile.profile_id == row.profile_id)
         profile = Profile(
             profile_id=row.profile_id,
             user_id=row.user_id,
@@ -147,10 +179,10 @@ class Store:
             source_span=row.source_span,
             tags=row.tags or [],
         )
-        self.profiles[row.user_id].append(profile)
+        self.put_profile(profile)
 
     def add_playbook(
-        self, agent_version: str, trigger: str, evidence: Turn, *, status: Status, request_id: str
+        self, agent_version: str, trigger: str, evidence: Turn, *, status: Status, origin: Origin
     ) -> None:
         """Store a playbook of the user whose turn is its evidence."""
         content = f"When {trigger}, improve by adjusting the current approach."
@@ -158,9 +190,10 @@ class Store:
             user_playbook_id=0,
             user_id=evidence.user_id,
             agent_version=agent_version,
-            request_id=request_id,
+            request_id=origin.request_id,
             created_at=self.now,
             trigger=trigger,
+            source=origin.source,
             source_span=evidence.content,
             status=status,
             interaction_ids=[evidence.interaction_id],
@@ -193,12 +226,12 @@ class Store:
 
     def put_playbook(self, playbook: Playbook) -> None:
         """Store a row as it is, under an id of its own."""
-        playbook.user_playbook_id = next(self._playbook_ids)
+        playbook.user_playbook_id = self.number("user_playbook")
         self.playbooks[playbook.user_playbook_id] = playbook
 
     def put_agent_playbook(self, playbook: AgentPlaybook) -> None:
         """Store a row as it is, under an id of its own."""
-        playbook.agent_playbook_id = next(self._agent_playbook_ids)
+        playbook.agent_playbook_id = self.number("agent_playbook")
         self.agent_playbooks[playbook.agent_playbook_id] = playbook
 
     def add_agent_playbook(

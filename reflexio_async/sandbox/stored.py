@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from reflexio_async.sandbox.bodies.publishing import Interaction
 from reflexio_async.sandbox.bodies.rows import NEVER
+from reflexio_async.sandbox.changes import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reflexio_async.sandbox.bodies.common import StatusWord
-    from reflexio_async.sandbox.bodies.publishing import Interaction
 
 Status = str | None
 """None is current; the sandbox itself gives pending, archived and superseded."""
@@ -59,7 +60,7 @@ class Turn:
 
 
 @dataclass(slots=True)
-class StoredRequest:
+class StoredRequest(Row):
     """One publish that was stored."""
 
     request_id: str
@@ -72,6 +73,28 @@ class StoredRequest:
     retrieval_experiment_id: str | None = None
     retrieval_experiment_arm: str | None = None
     turns: list[Turn] = field(default_factory=list[Turn])
+    learning: str = ""
+    """``waiting`` for a window, in an ``open`` one, or why it is done; nothing when nobody asked for it."""
+
+    def document(self) -> dict[str, Any]:
+        """The turns as they were given, under their ids."""
+        turns = [
+            [turn.interaction_id, turn.created_at, turn.given.model_dump(mode="json", exclude_unset=True)]
+            for turn in self.turns
+        ]
+        # Not `super()`: a dataclass with slots is another class than the one it is written in.
+        return {**Row.document(self), "turns": turns}
+
+    @classmethod
+    def restored(cls, document: dict[str, Any]) -> StoredRequest:
+        """With its turns."""
+        user_id, request_id = document["user_id"], document["request_id"]
+        turns = [
+            Turn(interaction_id, user_id, request_id, created_at, Interaction.model_validate(given))
+            for interaction_id, created_at, given in document["turns"]
+        ]
+        whole: dict[str, Any] = {**document, "turns": turns}
+        return cls(**whole)
 
     def view(self) -> dict[str, Any]:
         """As the server shows it, with its turns."""
@@ -91,7 +114,7 @@ class StoredRequest:
 
 
 @dataclass(slots=True)
-class Profile:
+class Profile(Row):
     """One fact about a user."""
 
     profile_id: str
@@ -135,7 +158,7 @@ class Profile:
 
 
 @dataclass(slots=True)
-class Playbook:
+class Playbook(Row):
     """One lesson drawn from a user's interactions."""
 
     user_playbook_id: int
@@ -181,7 +204,7 @@ class Playbook:
 
 
 @dataclass(slots=True)
-class AgentPlaybook:
+class AgentPlaybook(Row):
     """One lesson for an agent, drawn from many users' or written by hand."""
 
     agent_playbook_id: int

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from reflexio_async.sandbox.changes import Row
 from reflexio_async.sandbox.config import ORGANISATION
 
 if TYPE_CHECKING:
     from reflexio_async.core.clock import Clock
+    from reflexio_async.sandbox.changes import Table
 
 NOT_APPLICABLE: dict[str, Any] = {
     "answer": "User does not have information about this question.",
@@ -23,7 +25,7 @@ _DEDUPLICATED = 300.0
 
 
 @dataclass(slots=True)
-class PendingToolCall:
+class PendingToolCall(Row):
     """One question; times are epoch seconds."""
 
     id: str
@@ -74,7 +76,7 @@ class ToolCalls:
     """All questions, oldest first."""
 
     clock: Clock
-    rows: dict[str, PendingToolCall] = field(default_factory=dict[str, PendingToolCall])
+    rows: Table[str, PendingToolCall]
 
     def ask(self, question: str, user_id: str | None, tool_name: str) -> PendingToolCall:
         """A new question, good for a day."""

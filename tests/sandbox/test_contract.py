@@ -11,7 +11,7 @@ from reflexio_async.sandbox.legacy_routes import LEGACY
 from reflexio_async.sandbox.routes import MODERN
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.routing import Table
+    from reflexio_async.sandbox.routing import Route, Table
     from tests.sandbox.conftest import Opens
 
 _LINES = (Path(__file__).parent / "contract_routes.txt").read_text(encoding="utf-8").splitlines()
@@ -32,7 +32,7 @@ def _contract(age: str) -> set[tuple[str, str]]:
     ],
     ids=["today", "january"],
 )
-def test_the_table_is_the_contract(age: str, table: Table, more: set[tuple[str, str]]) -> None:
+def test_the_table_is_the_contract(age: str, table: Table[Route], more: set[tuple[str, str]]) -> None:
     assert {(route.method, route.path) for route in table.routes} == _contract(age) | more
 
 

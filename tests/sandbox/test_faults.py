@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 
+from reflexio_async.errors import ConfigurationError
 from reflexio_async.sandbox import faults
+from reflexio_async.sandbox.faults import Faults
+from reflexio_async.sandbox.virtual_time import EPOCH
 from tests.behaviour.wire import Wire
 
 if TYPE_CHECKING:
@@ -177,3 +180,205 @@ async def test_many_slow_requests_pass_the_same_time_together(opened: Opens, clo
         box.faults.add(faults.delay(60), times=None)
         await asyncio.gather(*(wire.get("/health") for _ in range(100)))
         assert clock.now() == 60
+
+
+async def _struck(box: Sandbox, wire: Wire, requests: int, **when: Any) -> list[bool]:
+    box.faults.clear()
+    box.faults.add(faults.status(503), times=None, **when)
+    return [(await wire.get("/health")).status == 503 for _ in range(requests)]
+
+
+async def test_a_chance_strikes_some_requests_and_its_seed_says_which(opened: Opens) -> None:
+    async with opened() as (box, wire):
+        first = await _struck(box, wire, 40, chance=0.5, seed=7)
+        again = await _struck(box, wire, 40, chance=0.5, seed=7)
+        other = await _struck(box, wire, 40, chance=0.5, seed=8)
+    assert first == again != other
+    assert 10 <= sum(first) <= 30
+
+
+async def test_a_chance_of_nought_never_strikes_and_of_one_always_does(opened: Opens) -> None:
+    async with opened() as (box, wire):
+        assert not any(await _struck(box, wire, 10, chance=0.0))
+        assert all(await _struck(box, wire, 10, chance=1.0))
+
+
+@pytest.mark.parametrize("chance", [-0.1, 1.1, 10])
+async def test_a_chance_that_is_no_probability_is_refused(opened: Opens, chance: float) -> None:
+    async with opened() as (box, _):
+        with pytest.raises(ValueError, match="chance"):
+            box.faults.add(faults.freeze(), chance=chance)
+
+
+async def test_a_fault_can_befall_one_user_alone_by_body_or_query(opened: Opens) -> None:
+    async with opened() as (box, wire):
+        box.faults.add(faults.status(503), times=None, user="ana")
+        assert (await wire.send("POST", _PUBLISH, json={"user_id": "ana"})).status == 503
+        assert (await wire.get("/api/get_profile_statistics?user_id=ana")).status == 503
+        assert (await wire.publish("bob"))["success"]
+        assert (await wire.get("/health")).status == 200
+
+
+async def test_a_slow_body_trickles_in_over_its_seconds_and_is_whole(
+    opened: Opens, clock: VirtualClock
+) -> None:
+    async with opened() as (box, wire):
+        box.faults.add(faults.slow_body(50))
+        slow = await wire.get("/api/get_config")
+        assert clock.now() == pytest.approx(50)
+        body = slow.json
+        assert body["window_size"] == 10
+        assert (await wire.get("/api/get_config")).json == body
+
+
+async def test_a_wrong_type_is_all_that_is_wrong(opened: Opens) -> None:
+    async with opened() as (box, wire):
+        box.faults.add(faults.wrong_type("text/csv"))
+        answer = await wire.get("/api/whoami")
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "text/csv")
+        assert answer.json["success"]
+
+
+async def test_a_skewed_clock_shows_in_answers_but_things_take_as_long_as_ever(
+    opened: Opens, clock: VirtualClock
+) -> None:
+    async with opened(rerun_seconds=30) as (box, wire):
+        box.seed("u")
+        box.skew(-3600)
+        await wire.post("/api/rerun_profile_generation", user_id="u")
+        began = clock.now()
+        await clock.sleep(29)
+        assert (await wire.operation())["status"] == "in_progress"
+        await clock.sleep(1)
+        status = await wire.operation()
+        assert status["started_at"] == EPOCH + began - 3600
+        assert status["completed_at"] - status["started_at"] == 30
+
+
+async def test_a_skew_can_be_scripted_and_dates_what_comes_after_it(
+    opened: Opens, clock: VirtualClock
+) -> None:
+    async with opened() as (box, wire):
+        box.faults.add(faults.skew(7200), path=_PUBLISH, after=1)
+        await wire.publish("u", request_id="before")
+        await wire.publish("u", request_id="after")
+        before, after = box.stored_requests["before"], box.stored_requests["after"]
+        assert (before.created_at, after.created_at) == (int(clock.time()), int(clock.time()) + 7200)
+
+
+async def test_a_skewed_server_dates_its_answers_so(opened: Opens) -> None:
+    async with opened() as (box, wire):
+        box.skew(-86400 * 365)
+        assert " 2025 " in (await wire.get("/api/whoami")).headers["Date"]
+
+
+@pytest.mark.parametrize("keep_data", [True, False])
+async def test_a_scripted_restart_loses_the_answer_and_perhaps_the_data(
+    opened: Opens, *, keep_data: bool
+) -> None:
+    async with opened() as (box, wire):
+        await wire.publish("u", request_id="r")
+        box.faults.add(faults.restart(keep_data=keep_data), method="POST")
+        with pytest.raises(aiohttp.ClientError):
+            await wire.publish("u", request_id="s")
+        await box.settled()
+        assert (await wire.get("/health")).status == 200
+        assert list(box.stored_requests) == (["r"] if keep_data else [])
+        assert (await wire.publish("u", request_id="s"))["success"]
+
+
+async def test_a_scripted_restart_can_come_between_the_effect_and_its_answer(opened: Opens) -> None:
+    async with opened() as (box, wire):
+        box.faults.add(faults.restart(after_effect=True))
+        with pytest.raises(aiohttp.ClientError):
+            await wire.publish("u", request_id="r")
+        await box.settled()
+        assert "r" in box.stored_requests
+
+
+_SCRIPT = """
+[[fault]]
+action = "status"
+code = 503
+body = { detail = "too busy" }
+headers = { Retry-After = "4" }
+path = "/health"
+times = "always"
+after = 1
+
+[[fault]]
+action = "refused"
+text = "no"
+user = "ana"
+chance = 1
+seed = -3
+times = 2
+"""
+
+
+async def test_a_script_in_toml_does_what_it_says(opened: Opens) -> None:
+    async with opened(faults=Faults.from_toml(_SCRIPT)) as (_, wire):
+        first, second, third = [await wire.get("/health") for _ in range(3)]
+        assert [first.status, second.status, third.status] == [200, 503, 503]
+        assert (second.json, second.headers["Retry-After"]) == ({"detail": "too busy"}, "4")
+        answers = [(await wire.publish("ana"))["success"] for _ in range(3)]
+        assert answers == [False, False, True]
+
+
+def test_every_action_of_the_module_can_be_scripted() -> None:
+    actions = {
+        name
+        for name, made in vars(faults).items()
+        if getattr(made, "__annotations__", {}).get("return") == "Action"
+    }
+    assert {"freeze", "restart", "wrong_type"} < actions
+    for name in actions:
+        needed = "".join(f"{key} = {500 if key == 'code' else 1}\n" for key in faults._KNOWN[name].needs)
+        [fault] = Faults.from_toml(f"[[fault]]\naction = '{name}'\n{needed}").script
+        assert fault.times == 1
+
+
+def test_an_empty_script_holds_no_faults() -> None:
+    assert Faults.from_toml("# nothing yet").script == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[fault]", "not TOML"),
+        ("[[faults]]\naction = 'freeze'", "faults: unknown at the top"),
+        ("fault = 3", "expected a list of tables"),
+        ("[fault]\naction = 'freeze'", "expected a list of tables"),
+        ("fault = [1]", "expected a list of tables"),
+        ("[[fault]]\npath = '/'", "fault 1: action: missing; expected one of answer_lost, broken_json"),
+        ("[[fault]]\naction = 3", "fault 1: action: 3 is unknown"),
+        (
+            "[[fault]]\naction = 'freeze'\n[[fault]]\naction = 'frieze'",
+            "fault 2: action: 'frieze' is unknown",
+        ),
+        ("[[fault]]\naction = 'freeze'\nsconds = 1", r"fault 1 \(freeze\): sconds: unknown; expected after"),
+        ("[[fault]]\naction = 'delay'", r"fault 1 \(delay\): seconds: missing"),
+        ("[[fault]]\naction = 'delay'\nseconds = '3'", "seconds: expected a number, 0 or more, not '3'"),
+        ("[[fault]]\naction = 'delay'\nseconds = -1", "seconds: expected a number, 0 or more, not -1"),
+        ("[[fault]]\naction = 'delay'\nseconds = inf", "seconds: expected a number, 0 or more, not inf"),
+        ("[[fault]]\naction = 'delay'\nseconds = true", "seconds: expected a number"),
+        ("[[fault]]\naction = 'freeze'\nchance = 2", "chance: expected a number from 0 to 1, not 2"),
+        (
+            "[[fault]]\naction = 'freeze'\ntimes = 0",
+            'times: expected a whole number from 1, or "always", not 0',
+        ),
+        ("[[fault]]\naction = 'freeze'\ntimes = 'ever'", "times: expected a whole number from 1"),
+        ("[[fault]]\naction = 'freeze'\nafter = 1.5", "after: expected a whole number, 0 or more, not 1.5"),
+        ("[[fault]]\naction = 'freeze'\nseed = 'x'", "seed: expected a whole number"),
+        ("[[fault]]\naction = 'freeze'\nuser = 3", "user: expected text, not 3"),
+        ("[[fault]]\naction = 'freeze'\nafter_effect = 1", "after_effect: expected true or false, not 1"),
+        ("[[fault]]\naction = 'status'\ncode = 99", "code: expected a status code from 200 to 599, not 99"),
+        ("[[fault]]\naction = 'status'\ncode = 500\nbody = 1979-05-27", "body: expected what JSON can say"),
+        ("[[fault]]\naction = 'status'\ncode = 500\nheaders = {A = 1}", "headers: expected a table of texts"),
+        ("[[fault]]\naction = 'status'\ncode = 500\nheaders = {A = \"1\\n2\"}", "headers: expected a table"),
+        ("[[fault]]\naction = 'wrong_type'\ncontent_type = \"a\\nb\"", "content_type: expected text such as"),
+    ],
+)
+def test_a_mistake_in_a_script_is_named(text: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        Faults.from_toml(text)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum, IntEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
 from reflexio_async.sandbox.bodies.common import NotBlank, Positive, Share
+from reflexio_async.sandbox.bodies.renamed import AGGREGATION, CONFIG, PLAYBOOKS, PROFILES, WINDOWS, Renamed
 
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0.0)]
@@ -152,9 +153,10 @@ class Tool(BaseModel):
     tool_description: NotBlank
 
 
-class ProfileExtractor(BaseModel):
+class ProfileExtractor(Renamed):
     """What to learn about users."""
 
+    renamed: ClassVar = PROFILES
     extractor_name: str | None = None
     extraction_definition_prompt: NotBlank
     context_prompt: str | None = None
@@ -166,9 +168,10 @@ class ProfileExtractor(BaseModel):
     stride_size_override: Positive | None = None
 
 
-class Aggregation(BaseModel):
+class Aggregation(Renamed):
     """How lessons become an agent's."""
 
+    renamed: ClassVar = AGGREGATION
     min_cluster_size: Annotated[int, Field(ge=1)] = 2
     reaggregation_trigger_count: Annotated[int, Field(ge=1)] = 2
     clustering_similarity: Share | None = None
@@ -184,9 +187,10 @@ class Deduplication(BaseModel):
     strategy: Literal["legacy", "audited"] = "legacy"
 
 
-class PlaybookExtractor(BaseModel):
+class PlaybookExtractor(Renamed):
     """What to learn about the agent."""
 
+    renamed: ClassVar = PLAYBOOKS
     extractor_name: str | None = None
     extraction_definition_prompt: NotBlank
     context_prompt: str | None = None
@@ -198,9 +202,10 @@ class PlaybookExtractor(BaseModel):
     stride_size_override: Positive | None = None
 
 
-class Success(BaseModel):
+class Success(Renamed):
     """What counts as success."""
 
+    renamed: ClassVar = WINDOWS
     evaluation_name: str | None = None
     success_definition_prompt: NotBlank
     tagging_definition_prompt: str | None = None
@@ -340,8 +345,10 @@ _WINDOWS = {
 }
 
 
-class Config(BaseModel, extra="forbid"):
+class Config(Renamed, extra="forbid"):
     """Everything that can be set; only the storage must be given."""
+
+    renamed: ClassVar = CONFIG
 
     storage_config: Sqlite | Supabase | Postgres | Managed | None
     storage_config_test: Tested | None = Tested.UNKNOWN
@@ -363,7 +370,7 @@ class Config(BaseModel, extra="forbid"):
     api_key_config: ApiKeys | None = None
     llm_config: Models | None = None
     retrieval_experiment_config: Experiment | None = None
-    retrieval_experiment_history: list[ExperimentRecord] = []
+    retrieval_experiment_history: list[ExperimentRecord] = Field(default_factory=list["ExperimentRecord"])
     retrieval_floor: Floor = Floor()
     playbook_optimizer_config: Optimizer = Optimizer()
     lineage_gc: LineageGC = LineageGC()

@@ -50,5 +50,5 @@ async def sync(world: World, _call: Call, _body: Nothing) -> Reply:
     """Fetch the scores, of which there are none."""
     if world.braintrust is None:
         return Reply({"success": False, "scored_count": 0, "msg": "Not connected to Braintrust."})
-    world.braintrust["last_sync_ts"] = world.store.now
+    world.braintrust = {**world.braintrust, "last_sync_ts": world.store.now}
     return Reply({"success": True, "scored_count": 0, "msg": "Synced."})

@@ -84,7 +84,7 @@ async def profiles(world: World, _call: Call, body: rows.DeleteProfiles) -> Repl
 
 async def all_profiles(world: World, _call: Call, _body: Nothing) -> Reply:
     """Of every status."""
-    world.store.profiles.clear()
+    world.store.delete_profiles(lambda _: True)
     return _everything()
 
 

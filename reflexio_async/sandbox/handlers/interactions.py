@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from reflexio_async.sandbox.answers import Reply, problem
 from reflexio_async.sandbox.config import arm_of
+from reflexio_async.sandbox.overwork import PUBLISH_DEADLINE, Crowd
 
 if TYPE_CHECKING:
     from reflexio_async.sandbox.bodies.publishing import LearningStatusQuery, Publish
@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from reflexio_async.sandbox.world import World
 
 _DEFAULT_SESSIONS = 30
+_WAITERS = 8
 
 
 async def publish(world: World, call: Call, body: Publish) -> Reply:
-    """Store once by request id; ``?wait_for_response=true`` waits for learning where it is under way."""
+    """Store once by request id; ``?wait_for_response=true`` waits for learning where it is under way.
+
+    Eight at a time may wait, until the route's deadline.
+    """
     if (trouble := _misattributed(world, body)) is not None:
         return Reply({"success": False, "message": trouble, "warnings": []})
     request = world.store.insert(body)
@@ -27,9 +31,7 @@ async def publish(world: World, call: Call, body: Publish) -> Reply:
         message = f"request_id '{body.request_id}' already exists"
         return Reply({"success": False, "message": message, "warnings": []})
     world.learning.admit(request, forced=body.force_extraction)
-    remaining = world.learning.remaining(request.request_id)
-    if call.waits and remaining is not None:
-        await call.wait(remaining)
+    trouble = await _waited(world, call, request) if call.waits else None
     status, reason = world.learning.status(request.request_id)
     learnt = int(reason == "covered")
     return Reply(
@@ -43,9 +45,25 @@ async def publish(world: World, call: Call, body: Publish) -> Reply:
             "profiles_added": learnt,
             "playbooks_added": learnt,
             "learning_status": "done" if status == "done" else "deferred",
-            "learning_reason": reason,
+            "learning_reason": reason if status == "done" else trouble or reason,
         }
     )
+
+
+async def _waited(world: World, call: Call, request: StoredRequest) -> str | None:
+    """Wait for the learning of a request; why that ended, or never began, if not by its end."""
+    remaining = world.learning.remaining(request.request_id)
+    if remaining is None:
+        return None
+    waiters = call.waiting.crowds.setdefault("learning", Crowd(_WAITERS))
+    if waiters.inside >= waiters.room:
+        return "waiter_capacity"
+    waiters.inside += 1
+    try:
+        await call.wait(min(remaining, PUBLISH_DEADLINE))
+    finally:
+        waiters.leave()
+    return "wait_timeout"
 
 
 def _misattributed(world: World, body: Publish) -> str | None:
@@ -68,13 +86,17 @@ async def learning_status(world: World, _call: Call, query: LearningStatusQuery)
 
 
 async def get_requests(world: World, _call: Call, body: GetRequests) -> Reply:
-    """Stored requests by session, both newest first; ``top_k`` and ``offset`` count sessions."""
+    """Stored requests by session, both newest first; ``top_k`` and ``offset`` count sessions.
+
+    Sessions of one second come by their names, last first.
+    """
     sessions: dict[str, list[StoredRequest]] = {}
-    for request in _candidates(world, body):
-        if _matches(request, body):
-            sessions.setdefault(request.session_id, []).append(request)
+    matching = (request for request in _candidates(world, body) if _matches(request, body))
+    for request in sorted(matching, key=lambda request: -request.created_at):
+        sessions.setdefault(request.session_id, []).append(request)
+    latest = sorted(sessions.items(), key=lambda item: (item[1][0].created_at, item[0]), reverse=True)
     start, size = body.offset or 0, body.top_k or _DEFAULT_SESSIONS
-    page = dict(islice(sessions.items(), start, start + size))
+    page = dict(latest[start : start + size])
     found = sum(len(requests) for requests in page.values())
     shown = [
         {"session_id": name, "requests": [request.view() for request in requests]}

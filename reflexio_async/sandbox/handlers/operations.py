@@ -39,7 +39,7 @@ async def rerun_profiles(world: World, call: Call, body: RerunProfiles | LegacyR
     named = [body.user_id] if body.user_id else world.store.users()
     users = [user for user in named if any(map(selects, known.get(user, ())))]
     params = {"user_id": body.user_id, **times(body), "source": body.source}
-    job = Job(users, "pending", selects)
+    job = Job(users, "pending", selects, source=body.source)
     return await rerun(world, call, "profile", job, claimed=body.model_dump(mode="json"), params=params)
 
 
@@ -55,7 +55,7 @@ async def rerun_playbooks(world: World, call: Call, body: RerunPlaybooks) -> Rep
 
     users = [user for user in world.store.users() if any(map(selects, world.store.requests_by_user[user]))]
     params = {"agent_version": body.agent_version, **times(body)}
-    job = Job(users, "pending", selects, body.agent_version)
+    job = Job(users, "pending", selects, body.agent_version, body.source)
     return await rerun(world, call, "playbook", job, claimed=body.model_dump(mode="json"), params=params)
 
 
@@ -106,7 +106,7 @@ async def manual_profiles(world: World, call: Call, body: ManualProfiles) -> Rep
     """Runs whoever is named, known or not; the source is noted and ignored."""
     users = [body.user_id] if body.user_id else world.store.users()
     params = {"user_id": body.user_id, "source": body.source, "mode": "manual_regular"}
-    job = Job(users, None, lambda _: True)
+    job = Job(users, None, lambda _: True, source=body.source)
 
     def done(count: int) -> str:
         return f"Generated {count} profiles for {len(users)} user(s)"
@@ -128,6 +128,7 @@ async def manual_playbooks(world: World, call: Call, body: ManualPlaybooks) -> R
         None,
         lambda request: selects(request) and request.agent_version == body.agent_version,
         body.agent_version,
+        body.source,
     )
 
     def done(count: int) -> str:
@@ -165,19 +166,20 @@ async def manual(
     if not task.done():
         # The work goes on; its outcome is found by the mode in the request params.
         return late(call.correlation_id)
-    return Reply(_manual_outcome(operation, job, generated, done))
+    return Reply(_manual_outcome(world, operation, job, generated, done))
 
 
 def _manual_outcome(
-    operation: Operation, job: Job, generated: str, done: Callable[[int], str]
+    world: World, operation: Operation, job: Job, generated: str, done: Callable[[int], str]
 ) -> dict[str, Any]:
     if operation.disowned:
         lost = "Generation attempt no longer owns progress"
         noun = "run manual profile generation" if job.agent_version is None else "generate playbook entries"
         return {"success": False, "msg": f"Failed to {noun}: {lost}", generated: 0}
     whole = len(operation.processed) == len(job.users)
-    msg = done(operation.generated) if whole else _incomplete(len(operation.processed), job)
-    return {"success": whole, "msg": msg, generated: operation.generated}
+    count = world.generator.count(job, operation.processed)
+    msg = done(count) if whole else _incomplete(len(operation.processed), job)
+    return {"success": whole, "msg": msg, generated: count}
 
 
 def _incomplete(processed: int, job: Job) -> str:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _TOLERANCE: Final = 300
 """Seconds by which a signature may be old."""
 
+_END_OF_CALENDAR: Final = 253_402_300_799
+"""The last second of the year 9999; the server, too, fails to store a later one."""
+
 _OTHER_RESULT = "Pending tool call already resolved with a different result"
 
 
@@ -94,7 +97,11 @@ def _is(row: PendingToolCall, *statuses: str) -> None:
 def _validity(world: World, row: PendingToolCall, given: int | None) -> int:
     config = world.configuration.current.pending_tool_call_config
     override = config.tool_overrides.get(row.tool_name)
-    return given or (override and override.prior_answer_valid_seconds) or config.prior_answer_valid_seconds
+    usual = (override and override.prior_answer_valid_seconds) or config.prior_answer_valid_seconds
+    seconds = given or usual
+    if world.clock.time() + seconds > _END_OF_CALENDAR:
+        raise Refused(problem(503, "date value out of range"))
+    return seconds
 
 
 def _signed(world: World, call: Call) -> None:

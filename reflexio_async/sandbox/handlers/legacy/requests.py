@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async.sandbox.answers import Reply
@@ -50,7 +49,7 @@ async def get_requests(world: World, _call: Call, body: bodies.GetRequests) -> R
             and body.holds(request.created_at)
         ):
             groups.setdefault(request.session_id, []).append(_request(request))
-    page = dict(islice(groups.items(), body.top_k))
+    page = dict(list(groups.items())[: body.top_k])
     found = sum(map(len, page.values()))
     shown = [{"request_group": name, "requests": requests} for name, requests in page.items()]
     return Reply({"success": True, "request_groups": shown, "msg": f"Found {found} requests"})

@@ -1,0 +1,155 @@
+"""A trace as it is stored, and what the service reads out of it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from reflexio_async.sandbox.changes import Row
+from reflexio_async.sandbox.reflect.bank import Lesson
+from reflexio_async.sandbox.reflect.bodies import InlineReview
+from reflexio_async.sandbox.reflect.shapes import is_list, is_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reflexio_async.sandbox.reflect.bodies import ReviewCreate, TraceCreate
+
+_QUOTED = 200
+"""Characters of an answer that a generated lesson quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A verdict that was worked in."""
+
+    id: str
+    trace_id: str
+    result: Literal["pass", "fail"]
+    feedback_text: str | None
+    mode: Literal["inline", "deferred"]
+
+    def view(self) -> dict[str, Any]:
+        """As the server shows it."""
+        return {
+            "id": self.id,
+            "trace_id": self.trace_id,
+            "result": self.result,
+            "feedback_text": self.feedback_text,
+            "mode": self.mode,
+        }
+
+
+@dataclass(slots=True)
+class Trace(Row):
+    """One run of an agent; ``submitted`` is the inline review, worked in or not."""
+
+    id: str
+    task: str
+    trajectory: Sequence[Mapping[str, Any]]
+    final_response: str
+    retrieved_memory_ids: Sequence[str]
+    model: str | None
+    metadata: Mapping[str, Any]
+    reference_context: str | None
+    submitted: InlineReview | None
+    ingest_status: Literal["queued", "processing", "completed", "failed"] = "queued"
+    ingest_attempts: int = 0
+    last_ingest_error: str | None = None
+    created_memory_id: str | None = None
+    review: Review | None = field(default=None)
+
+    @classmethod
+    def of(cls, body: TraceCreate) -> Trace:
+        """As it was submitted, under an id of its own."""
+        trajectory = [message.model_dump(exclude_unset=True) for message in body.trajectory]
+        return cls(
+            id=str(uuid.uuid4()),
+            task=body.task,
+            trajectory=trajectory,
+            final_response=_last_answer(trajectory) if body.final_response is None else body.final_response,
+            retrieved_memory_ids=body.retrieved_memory_ids,
+            model=body.model,
+            metadata=body.metadata,
+            reference_context=body.reference_context,
+            submitted=body.review,
+        )
+
+    def document(self) -> dict[str, Any]:
+        """With both verdicts."""
+        submitted = None if self.submitted is None else self.submitted.model_dump(exclude_unset=True)
+        review = None if self.review is None else asdict(self.review)
+        return {**Row.document(self), "submitted": submitted, "review": review}
+
+    @classmethod
+    def restored(cls, document: dict[str, Any]) -> Trace:
+        """With both verdicts."""
+        submitted, review = document["submitted"], document["review"]
+        whole: dict[str, Any] = {
+            **document,
+            "submitted": None if submitted is None else InlineReview.model_validate(submitted),
+            "review": None if review is None else Review(**review),
+        }
+        return cls(**whole)
+
+    @property
+    def review_status(self) -> Literal["pending", "reviewed"]:
+        """Whether a verdict was worked in."""
+        return "pending" if self.review is None else "reviewed"
+
+    @property
+    def tools_used(self) -> Sequence[str]:
+        """The names of the tools that were called, in order of first use.
+
+        A call is an object with a ``function`` that has a ``name``, as OpenAI writes it, or has one itself.
+        """
+        names = [
+            function.get("name")
+            for message in self.trajectory
+            if is_list(calls := message.get("tool_calls"))
+            for call in calls
+            if is_object(call) and is_object(function := call.get("function", call))
+        ]
+        return list(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+    def lesson(self, review: ReviewCreate) -> Lesson:
+        """What the service would have a language model write."""
+        answer, tools = self.final_response[:_QUOTED], self.tools_used
+        if review.result == "pass":
+            summary, worked = f"Solved: {self.task}", answer or "what was done here"
+            guidance = f"Follow what worked: {worked}"
+            if review.feedback_text:
+                guidance = f"{guidance} ({review.feedback_text})"
+            return Lesson(summary, guidance, correct_action=worked, applicable_tools=tools)
+        mistake = review.feedback_text or f"The answer was judged wrong: {answer}"
+        return Lesson(
+            f"Failed: {self.task}",
+            f"Check this before answering: {mistake}",
+            key_mistake=mistake,
+            correct_action=f"Answer differently from: {answer}",
+            applicable_tools=tools,
+        )
+
+    def view(self) -> dict[str, Any]:
+        """As the server shows it."""
+        return {
+            "id": self.id,
+            "task": self.task,
+            "trajectory": self.trajectory,
+            "final_response": self.final_response,
+            "retrieved_memory_ids": self.retrieved_memory_ids,
+            "review_status": self.review_status,
+            "ingest_status": self.ingest_status,
+            "ingest_attempts": self.ingest_attempts,
+            "last_ingest_error": self.last_ingest_error,
+            "model": self.model,
+            "metadata": self.metadata,
+            "created_memory_id": self.created_memory_id,
+            "review": None if self.review is None else self.review.view(),
+        }
+
+
+def _last_answer(trajectory: Sequence[Mapping[str, Any]]) -> str:
+    answers = (message.get("content") for message in reversed(trajectory) if message["role"] == "assistant")
+    return next((answer for answer in answers if answer), "")

@@ -1,0 +1,43 @@
+"""The sandbox's own clock: the one it runs on, with a wall time that may be wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+
+    from reflexio_async.core.clock import Clock, Timer
+
+
+class ServerClock:
+    """``clock``, but ``time()`` is ahead by ``ahead`` seconds; how long things take is not affected."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.ahead = 0.0
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._clock.now()
+
+    def time(self) -> float:
+        """Seconds since the epoch, as this server believes."""
+        return self._clock.time() + self.ahead
+
+    def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
+        """Run ``callback`` once ``now()`` reaches ``when``."""
+        return self._clock.call_at(when, callback)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._clock.sleep(seconds)
+
+    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+        """Raise ``TimeoutError`` from the block once ``seconds`` have passed."""
+        return self._clock.timeout(seconds)
+
+    def busy(self) -> AbstractContextManager[Mapping[str, str] | None]:
+        """Mark work in progress."""
+        return self._clock.busy()

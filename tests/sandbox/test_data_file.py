@@ -1,0 +1,86 @@
+# ruff: noqa: ASYNC240  # small local files of the test
+"""Which files a sandbox keeps its data in, and which it leaves alone."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reflexio_async.errors import ConfigurationError
+from reflexio_async.sandbox import Sandbox
+from reflexio_async.sandbox.storage import APPLICATION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "sandbox.db"
+
+
+async def test_a_file_in_use_by_another_sandbox_is_refused(file: Path) -> None:
+    async with Sandbox(data=file) as box:
+        with pytest.raises(ConfigurationError, match=r"sandbox\.db: in use by another running sandbox"):
+            await Sandbox(data=file).start()
+        box.seed("u")
+        await box.settled()
+
+
+async def test_a_file_that_is_no_database_is_refused_and_stays_as_it_is(file: Path) -> None:
+    file.write_text("dear diary, " * 100)
+    with pytest.raises(ConfigurationError, match="not a SQLite file"):
+        await Sandbox(data=file).start()
+    assert file.read_text() == "dear diary, " * 100
+
+
+async def test_another_programs_database_is_refused_and_stays_as_it_is(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE rows (mine TEXT)")
+    before = file.read_bytes()
+    with pytest.raises(ConfigurationError, match="not one of a sandbox"):
+        await Sandbox(data=file).start()
+    assert file.read_bytes() == before
+
+
+async def test_a_file_of_another_format_is_refused(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute(f"PRAGMA application_id = {APPLICATION}")
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(ConfigurationError, match=r"format 99, this one reads 1"):
+        await Sandbox(data=file).start()
+
+
+async def test_a_row_that_makes_no_sense_is_named(file: Path) -> None:
+    async with Sandbox(data=file) as box:
+        box.seed("u")
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE rows SET document = '{}' WHERE kind = 'request'")
+    with pytest.raises(ConfigurationError, match="a row of request cannot be read"):
+        await Sandbox(data=file).start()
+
+
+async def test_a_place_where_no_file_can_be_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "no" / "such.db"):
+        with pytest.raises(ConfigurationError, match="cannot be"):
+            await Sandbox(data=path).start()
+
+
+async def test_an_empty_file_is_as_good_as_none(file: Path) -> None:
+    file.touch()
+    async with Sandbox(data=file) as box:
+        box.seed("u")
+    async with Sandbox(data=file) as box:
+        assert len(box.stored_requests) == 1
+
+
+async def test_a_file_can_be_used_again_after_a_start_that_failed(file: Path) -> None:
+    async with Sandbox() as box:
+        port = int(box.url.rpartition(":")[2])
+        with pytest.raises(OSError, match="in use"):
+            await Sandbox(data=file, port=port).start()
+    async with Sandbox(data=file, port=port) as box:
+        assert not box.stored_requests
