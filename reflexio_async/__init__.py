@@ -4,51 +4,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reflexio_async.api.lifetime import DrainSummary
-from reflexio_async.batch.batch import Batch, BatchPlan, BatchProgress
-from reflexio_async.batch.report import BatchReport, Outcome, OutcomeState
-from reflexio_async.client import AsyncReflexioClient
-from reflexio_async.core.background import BackgroundCall
-from reflexio_async.core.clock import Clock, SystemClock
-from reflexio_async.errors import (
-    APIConnectionError,
-    APIStatusError,
-    APITimeout,
-    AuthenticationError,
-    BadRequest,
-    BatchInterrupted,
-    ClientClosed,
-    ConfigurationError,
-    Conflict,
-    InvalidRequest,
-    JobCancelled,
-    JobError,
-    JobFailed,
-    JobLost,
-    JobTimeout,
-    NotFound,
-    PayloadTooLarge,
-    PermissionDenied,
-    RateLimited,
-    ReflexioError,
-    RequestRefused,
-    ServerError,
-    UnexpectedResponse,
-    UnprocessableRequest,
-    Withdrawn,
-)
-from reflexio_async.events import BackgroundErrorEvent, RequestEvent, RetryEvent
-from reflexio_async.jobs.job import Job, JobTiming, as_completed, gather_jobs
-from reflexio_async.jobs.status import JobState, JobStatus
-from reflexio_async.models.enums import OperationStatus, Status
-from reflexio_async.routing.runtime import ServerQuirkWarning
-from reflexio_async.settings import RetryPolicy, __version__
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from reflexio_async.api.lifetime import DrainSummary
+    from reflexio_async.batch.batch import Batch, BatchPlan, BatchProgress
+    from reflexio_async.batch.report import BatchReport, Outcome, OutcomeState
+    from reflexio_async.client import AsyncReflexioClient
+    from reflexio_async.core.background import BackgroundCall
+    from reflexio_async.core.clock import Clock, SystemClock
+    from reflexio_async.errors import (
+        APIConnectionError,
+        APIStatusError,
+        APITimeout,
+        AuthenticationError,
+        BadRequest,
+        BatchInterrupted,
+        ClientClosed,
+        ConfigurationError,
+        Conflict,
+        InvalidRequest,
+        JobCancelled,
+        JobError,
+        JobFailed,
+        JobLost,
+        JobTimeout,
+        NotFound,
+        PayloadTooLarge,
+        PermissionDenied,
+        RateLimited,
+        ReflexioError,
+        RequestRefused,
+        ServerError,
+        UnexpectedResponse,
+        UnprocessableRequest,
+        Withdrawn,
+    )
+    from reflexio_async.events import BackgroundErrorEvent, RequestEvent, RetryEvent
+    from reflexio_async.jobs.job import Job, JobTiming, as_completed, gather_jobs
+    from reflexio_async.jobs.status import JobState, JobStatus
+    from reflexio_async.models.enums import OperationStatus, Status
     from reflexio_async.reflect.client import AsyncReflectClient
     from reflexio_async.reflect.context import TraceContext
     from reflexio_async.reflect.decorator import TraceResult, reflect_trace
     from reflexio_async.reflect.jobs import TraceJob
+    from reflexio_async.routing.runtime import ServerQuirkWarning
+    from reflexio_async.settings import RetryPolicy
 
 __all__ = [
     "APIConnectionError",
@@ -109,22 +110,42 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # else no name would be misspelt to a checker
-    # Reflect's models are loaded with the first of these that is asked for.
+    # By the file that holds them. Nothing is loaded before it is asked for: the pytest plugin, a module of
+    # this package, is imported by every run of pytest wherever the package is installed.
     _LATE = {
-        "AsyncReflectClient": "client",
-        "TraceContext": "context",
-        "TraceJob": "jobs",
-        "TraceResult": "decorator",
-        "reflect_trace": "decorator",
+        "api.lifetime": "DrainSummary",
+        "batch.batch": "Batch BatchPlan BatchProgress",
+        "batch.report": "BatchReport Outcome OutcomeState",
+        "client": "AsyncReflexioClient",
+        "core.background": "BackgroundCall",
+        "core.clock": "Clock SystemClock",
+        "errors": (
+            "APIConnectionError APIStatusError APITimeout AuthenticationError BadRequest "
+            "BatchInterrupted ClientClosed ConfigurationError Conflict InvalidRequest JobCancelled "
+            "JobError JobFailed JobLost JobTimeout NotFound PayloadTooLarge PermissionDenied "
+            "RateLimited ReflexioError RequestRefused ServerError UnexpectedResponse "
+            "UnprocessableRequest Withdrawn "
+        ),
+        "events": "BackgroundErrorEvent RequestEvent RetryEvent",
+        "jobs.job": "Job JobTiming as_completed gather_jobs",
+        "jobs.status": "JobState JobStatus",
+        "models.enums": "OperationStatus Status",
+        "reflect.client": "AsyncReflectClient",
+        "reflect.context": "TraceContext",
+        "reflect.decorator": "TraceResult reflect_trace",
+        "reflect.jobs": "TraceJob",
+        "routing.runtime": "ServerQuirkWarning",
+        "settings": "RetryPolicy",
     }
+    _FILES = {name: file for file, names in _LATE.items() for name in names.split()}
 
     def __getattr__(name: str) -> object:
-        if name not in _LATE:
+        if name not in _FILES:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)
-        from importlib import import_module  # noqa: PLC0415  # rarely needed, and no name of ours
+        from importlib import import_module  # noqa: PLC0415  # no name of ours
 
-        value = getattr(import_module(f"{__name__}.reflect.{_LATE[name]}"), name)
+        value = getattr(import_module(f"{__name__}.{_FILES[name]}"), name)
         globals()[name] = value
         return value
 

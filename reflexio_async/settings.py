@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+from reflexio_async import __version__
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 DEFAULT_URL = "https://www.reflexio.ai/"
 DEFAULT_REFLECT_URL = "http://localhost:8000"
 DEFAULT_PROJECT = "default"
-__version__ = "0.1.0"
 DEFAULT_USER_AGENT = f"reflexio-async/{__version__}"
 
 _LONGEST = 1e12  # seconds; also what makes NaN, infinity and absurd integers one case

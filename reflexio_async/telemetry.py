@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
-from reflexio_async.settings import __version__
+from reflexio_async import __version__
 
 if TYPE_CHECKING:
     from reflexio_async.events import RequestEvent, RequestHook

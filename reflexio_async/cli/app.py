@@ -13,8 +13,8 @@ from reflexio_async.cli.options import ApiKey, PollInterval, Url, Verbose, WaitT
 from reflexio_async.cli.publish import Publish, Whoami
 from reflexio_async.cli.rerun import Rerun
 from reflexio_async.cli.running import refuse, run
-from reflexio_async.cli.serve import Serve
-from reflexio_async.errors import InvalidRequest
+from reflexio_async.cli.serve import Serve, read_faults
+from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 
 def _group(about: str) -> typer.Typer:
@@ -196,10 +196,37 @@ def sandbox(
     port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="NUMBER", help="Where to listen; 0 picks a free port.")
     ] = 8061,
+    reflect_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="NUMBER",
+            show_default=False,
+            help="Where the Reflect server listens. Unless given: one above --port.",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="Keep everything in this SQLite file, and begin with what is in it; else in memory.",
+        ),
+    ] = None,
     api_key: Annotated[
         str,
         typer.Option(
             "--api-key", metavar="KEY", show_default=False, help="Ask callers for this key; else for none."
+        ),
+    ] = "",
+    reflect_api_key: Annotated[
+        str,
+        typer.Option(
+            "--reflect-api-key",
+            metavar="KEY",
+            show_default=False,
+            help="The Reflect server's master key. Unless given: a well-known one, which is shown.",
         ),
     ] = "",
     dialect: Annotated[
@@ -213,10 +240,38 @@ def sandbox(
     rerun_seconds: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="How long one user's rerun takes.")
     ] = 1.0,
+    faults: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="A TOML script of what goes wrong; the README shows one."
+        ),
+    ] = None,
     _verbose: Verbose = False,
 ) -> None:
-    """Run a local Reflexio server to try things on, until Ctrl-C. It needs no LLM and keeps nothing."""
-    run(Serve(port, api_key, dialect, rate_limits == "real", rerun_seconds).run)
+    """Run a local Reflexio server and a Reflect server to try things on, until Ctrl-C or SIGTERM.
+
+    They need no LLM, and keep nothing unless --data names a file.
+
+    Exit code: 0 stopped, 2 bad input: a port in use, a faults file or a data file that cannot be used.
+    """
+    try:
+        check_text(data=data, faults=faults, api_key=api_key, reflect_api_key=reflect_api_key)
+        script = read_faults(faults)
+    except (ConfigurationError, InvalidRequest) as error:
+        refuse(error)
+    run(
+        Serve(
+            port=port,
+            reflect_port=reflect_port,
+            data=data,
+            api_key=api_key,
+            reflect_api_key=reflect_api_key,
+            dialect=dialect,
+            rate_limits=rate_limits == "real",
+            rerun_seconds=rerun_seconds,
+            faults=script,
+        ).run
+    )
 
 
 _Token = Annotated[

@@ -1,19 +1,46 @@
-"""``sandbox``: a server for trying things out."""
+"""``sandbox``: servers for trying things out."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reflexio_async.cli import output
 from reflexio_async.cli.running import BAD_INPUT, OK
-from reflexio_async.sandbox import Sandbox
+from reflexio_async.errors import ConfigurationError
+from reflexio_async.sandbox import ReflectSettings, Sandbox
+from reflexio_async.sandbox.faults import Faults
 
 if TYPE_CHECKING:
     from reflexio_async.cli.signals import Signals
     from reflexio_async.sandbox.world import Dialect
+
+_HIGHEST_PORT = 65535
+
+
+def read_faults(file: str | None) -> Faults:
+    """The script in ``file``; none when there is no file. Raises ConfigurationError."""
+    if file is None:
+        return Faults()
+    try:
+        text = Path(file).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        message = f"{file}: cannot be read: {error.strerror or error}"
+        raise ConfigurationError(message) from error
+    except UnicodeDecodeError as error:
+        message = f"{file}: not UTF-8 text ({error.reason} at byte {error.start + 1})"
+        raise ConfigurationError(message) from error
+    except ValueError as error:  # a NUL in the name
+        message = f"{file!r}: cannot be read: {error}"
+        raise ConfigurationError(message) from error
+    try:
+        return Faults.from_toml(text)
+    except ConfigurationError as error:
+        message = f"{file}: {error}"
+        raise ConfigurationError(message) from error
 
 
 @dataclass(frozen=True)
@@ -21,40 +48,68 @@ class Serve:
     """What the user asked for."""
 
     port: int
+    reflect_port: int | None = None
+    data: str | None = None
     api_key: str = field(default="", repr=False)
+    reflect_api_key: str = field(default="", repr=False)
     dialect: Dialect = "correlated"
     rate_limits: bool = True
     rerun_seconds: float = 1.0
+    faults: Faults = field(default_factory=Faults)
 
     async def run(self, signals: Signals) -> int:
         """The exit code, once a signal has come."""
         stopped = asyncio.Event()
         signals.gently(stopped.set)
-        to = output.console()
         box = Sandbox(
             port=self.port,
+            reflect_port=self._reflect_port,
+            data=self.data,
             api_key=self.api_key or None,
+            reflect=ReflectSettings(master_key=self.reflect_api_key) if self.reflect_api_key else None,
             dialect=self.dialect,
             rate_limits=self.rate_limits,
             rerun_seconds=self.rerun_seconds,
+            faults=self.faults,
         )
         try:
             await box.start()
         except OSError as error:
+            # asyncio names the address that it could not have.
+            at_reflect = self._reflect_port != self.port and f", {self._reflect_port})" in str(error)
+            port, option = (self._reflect_port, "--reflect-port") if at_reflect else (self.port, "--port")
             reason = os.strerror(error.errno) if error.errno else str(error)
-            output.complain(f"cannot listen on port {self.port}: {reason} (--port 0 picks a free one)")
+            output.complain(f"cannot listen on port {port}: {reason} ({option} 0 picks a free one)")
             return BAD_INPUT
         try:
-            output.say(
-                to, f"a Reflexio sandbox listens at {box.url}; it forgets everything when it ends (Ctrl-C)"
-            )
-            output.say(to, "in another terminal:")
-            output.say(to, f"export REFLEXIO_API_URL={box.url}")
-            if self.api_key:
-                output.say(to, "export REFLEXIO_API_KEY='the key you gave with --api-key'")
-            to.file.flush()
+            self._announce(box)
             await stopped.wait()
         finally:
             await box.stop()
-        output.say(to, "stopped")
+        output.say(output.console(), "stopped")
         return OK
+
+    @property
+    def _reflect_port(self) -> int:
+        if self.reflect_port is not None:
+            return self.reflect_port
+        return 0 if self.port in {0, _HIGHEST_PORT} else self.port + 1
+
+    def _announce(self, box: Sandbox) -> None:
+        to = output.console()
+        faults = len(self.faults.script)
+        keeps = f"keeps everything in {self.data}" if self.data else "forgets everything when it ends"
+        lines = [
+            f"a Reflexio sandbox listens at {box.url}; it {keeps} (Ctrl-C)",
+            f"a Reflect sandbox listens at {box.reflect_url}",
+            *([f"{faults} {'fault is' if faults == 1 else 'faults are'} scripted"] if faults else []),
+            "in another terminal:",
+            f"export REFLEXIO_API_URL={box.url}",
+            *(["export REFLEXIO_API_KEY='the key you gave with --api-key'"] if self.api_key else []),
+            f"export REFLECT_API_URL={box.reflect_url}",
+            "export REFLECT_API_KEY="
+            + ("'the key you gave with --reflect-api-key'" if self.reflect_api_key else box.reflect_key),
+        ]
+        for line in lines:
+            output.say(to, line)
+        to.file.flush()

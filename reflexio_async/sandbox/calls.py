@@ -84,6 +84,8 @@ class Waiting:
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_exception(Closing())
+        for crowd in self.crowds.values():
+            crowd.close()
 
 
 @dataclass(slots=True)

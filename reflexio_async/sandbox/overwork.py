@@ -13,6 +13,7 @@ from reflexio_async.sandbox.answers import Reply, late, problem
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from reflexio_async.core.clock import Clock, Timer
     from reflexio_async.sandbox.calls import Call
 
 PUBLISH_DEADLINE: Final = 240.0
@@ -45,6 +46,7 @@ class Crowd:
     room: int
     inside: int = 0
     queue: deque[asyncio.Future[None]] = field(default_factory=deque[asyncio.Future[None]])
+    leaving: list[Timer] = field(default_factory=list["Timer"])
 
     async def enter(self, call: Call, patience: float) -> bool:
         """Whether there was room before the patience ran out."""
@@ -67,6 +69,18 @@ class Crowd:
         else:
             self.inside -= 1
 
+    def leave_after(self, seconds: float, clock: Clock) -> None:
+        """The same, later: work that was answered too late goes on."""
+        if seconds > 0:
+            self.leaving.append(clock.call_at(clock.now() + seconds, self.leave))
+        else:
+            self.leave()
+
+    def close(self) -> None:
+        """Nobody leaves any more."""
+        for timer in self.leaving:
+            timer.cancel()
+
 
 @dataclass(frozen=True, slots=True)
 class Overwork:
@@ -80,20 +94,19 @@ class Overwork:
         kind = "publish" if path == _PUBLISH else "search" if path in _SEARCHES else None
         began, deadline = call.waiting.clock.now(), _deadline(call)
         if kind is None:
-            return await self._work(call, serve, deadline)
+            await call.wait(min(self.seconds, deadline))
+            return await self._answer(call, serve, deadline)
         crowd = call.waiting.crowds.setdefault(kind, Crowd(_ROOM[kind]))
         if not await crowd.enter(call, deadline if kind == "publish" else _SEARCH_PATIENCE):
             return _full(kind, call)
         left = deadline - (call.waiting.clock.now() - began)
         try:
-            return await self._work(call, serve, left)
+            await call.wait(min(self.seconds, left))
         finally:
-            # What is answered late still takes the room until it is done.
-            clock = call.waiting.clock
-            clock.call_at(clock.now() + max(0.0, self.seconds - left), crowd.leave)
+            crowd.leave_after(self.seconds - left, call.waiting.clock)
+        return await self._answer(call, serve, left)
 
-    async def _work(self, call: Call, serve: Callable[[], Awaitable[Reply]], left: float) -> Reply:
-        await call.wait(min(self.seconds, left))
+    async def _answer(self, call: Call, serve: Callable[[], Awaitable[Reply]], left: float) -> Reply:
         if self.seconds >= left and call.record.path == _PUBLISH:
             return _unconfirmed(call)
         reply = await serve()

@@ -177,7 +177,7 @@ def validated(model: type[_Body], given: Any, place: str) -> _Body:
 
 def _json_of(call: Call) -> Any:
     """The body as FastAPI reads it: JSON only when it is called so, else one piece of text."""
-    if call.raw_body.strip() in {b"", b"null"}:
+    if not call.raw_body:
         missing = {"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}
         raise Invalid([missing])
     kind = call.record.headers.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from reflexio_async.sandbox.reflect.routes import REFLECT
 
 if TYPE_CHECKING:
@@ -78,11 +76,10 @@ async def test_a_body_that_is_not_json_is_told_where_it_breaks(reflecting: Refle
         assert (answer.status, problem["type"], problem["loc"]) == (422, "json_invalid", ["body", 9])
 
 
-@pytest.mark.parametrize("body", [b"", b" null "])
-async def test_no_body_is_a_missing_one(reflecting: Reflects, body: bytes) -> None:
+async def test_no_body_is_a_missing_one(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         headers = {"Content-Type": "application/json"}
-        answer = await wire.send("POST", wire.at("/traces"), data=body, headers=headers)
+        answer = await wire.send("POST", wire.at("/traces"), data=b"", headers=headers)
         [problem] = answer.json["detail"]
         assert (answer.status, problem["type"], problem["loc"]) == (422, "missing", ["body"])
 
