@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 import anyio
 
@@ -25,7 +25,7 @@ from reflexio_async.events import RequestEvent, RetryEvent
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from pydantic import BaseModel
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from reflexio_async.core.clock import Clock
     from reflexio_async.core.pacing import Gate, Pacer
     from reflexio_async.core.wire import Answer, Endpoint, WireRequest, WireResponse
+    from reflexio_async.events import RequestHook
     from reflexio_async.settings import Settings
     from reflexio_async.transport import Transport
 
@@ -59,7 +60,7 @@ class Pipeline:
         """What is known of the rate limit of ``path``."""
         return self._pacer.gate(path)
 
-    async def call(
+    def call(
         self,
         endpoint: Endpoint,
         request: BaseModel,
@@ -69,8 +70,8 @@ class Pipeline:
         patience: float | None = None,
         repeatable: Repeatable | None = None,
         withdrawn: asyncio.Event | None = None,
-    ) -> T:
-        """The value of one call.
+    ) -> Coroutine[Any, Any, T]:
+        """The value of one call, once awaited.
 
         It takes at most ``settings.timeout`` seconds (or the endpoint's longer deadline), retries and
         waits for the rate limit included. ``patience`` gives the rate limit seconds of its own that do
@@ -83,37 +84,33 @@ class Pipeline:
         call.withdrawn = withdrawn
         if repeatable is not None:
             call.repeatable = repeatable
-        return await call.run()
+        return call.run()
 
-    async def exchange(
-        self, endpoint: Endpoint, wired: WireRequest, settings: Settings, *, deadline: float, attempt: int
-    ) -> WireResponse:
-        """One request and its answer, whatever the status; a refused token is renewed once."""
-        authorization = None if endpoint.public else self.credentials.header
-        response = await self._observed(wired, authorization, settings, self.left(deadline), attempt)
-        if response.status != 401 or endpoint.public:
-            return response
+    def exchange(
+        self, wired: WireRequest, authorization: str | None, settings: Settings, deadline: float, attempt: int
+    ) -> Coroutine[Any, Any, WireResponse]:
+        """One request and its answer, whatever the status, once awaited."""
+        timeout = self.left(deadline)
+        if settings.on_request is None:
+            return self._transport.send(wired, authorization=authorization, timeout=timeout)
+        return self._observed(wired, authorization, settings.on_request, timeout, attempt)
+
+    async def renewed(self, wired: WireRequest, refused: str | None, deadline: float) -> bool:
+        """Whether another token is now in use than ``refused``."""
         try:
             async with self.clock.timeout(self.left(deadline)):
-                renewed = await self.credentials.renew(authorization)
+                return await self.credentials.renew(refused)
         except TimeoutError:
             message = f"{wired.method} {wired.path}: no time was left to sign in again; nothing was done"
             raise APITimeout(message) from None
-        if renewed:
-            authorization = self.credentials.header
-            response = await self._observed(wired, authorization, settings, self.left(deadline), attempt)
-        return response
 
     def left(self, deadline: float) -> float:
         """Seconds until ``deadline``, a moment at the least."""
         return max(0.001, deadline - self.clock.now())
 
     async def _observed(
-        self, wired: WireRequest, authorization: str | None, settings: Settings, timeout: float, attempt: int
+        self, wired: WireRequest, authorization: str | None, hook: RequestHook, timeout: float, attempt: int
     ) -> WireResponse:
-        hook = settings.on_request
-        if hook is None:
-            return await self._transport.send(wired, authorization=authorization, timeout=timeout)
         started = self.clock.now()
         status: int | None = None
         failure: str | None = None
@@ -202,11 +199,18 @@ class _Call(Generic[T]):
     async def _try(self, ticket: int) -> T:
         self._attempts += 1
         pipeline, endpoint, wired = self._pipeline, self._endpoint, self._wired
+        settings, deadline, attempt = self._settings, self._deadline, self._attempts
+        token = None if endpoint.public else pipeline.credentials.header
         counted = True
         try:
-            response = await pipeline.exchange(
-                endpoint, wired, self._settings, deadline=self._deadline, attempt=self._attempts
-            )
+            response = await pipeline.exchange(wired, token, settings, deadline, attempt)
+            if (
+                response.status == 401
+                and not endpoint.public
+                and await pipeline.renewed(wired, token, deadline)
+            ):
+                token = pipeline.credentials.header
+                response = await pipeline.exchange(wired, token, settings, deadline, attempt)
             # Facts: 422s are free, and a call without a valid token never reaches the limiter.
             counted = response.status not in (401, 422, 429)
         finally:

@@ -1,21 +1,22 @@
 """Bytes over aiohttp; the only file of the client that imports it.
 
-It leans on three private things of aiohttp, all of them here and pinned by ``tests/test_aiohttp_pins.py``:
-``ClientSession._retry_connection`` (aiohttp resends idempotent methods on a dead pooled connection by
-itself; our retry policy decides that), ``ClientResponse._response_eof`` and ``_connection`` (to keep a
-connection that carried a 5xx out of the pool: the server drops it after a 500 without saying so, and
-closing the response later is too late), and that ``ClientRequest.send`` is where bytes begin to leave.
+It takes aiohttp's connector, request and response, and goes without its ``ClientSession``: that would
+resend idempotent methods on a dead pooled connection by itself (our retry policy decides that), would not
+say whether bytes may have left already, and costs as much again as everything of ours (redirects, cookies,
+proxies, netrc: this API has none of them). What it leans on for that is public by name but documented only
+in part, so ``tests/test_aiohttp_pins.py`` holds it fast: ``ClientRequest`` and its ``send``,
+``BaseConnector.connect``, ``ResponseHandler.set_response_params``, ``force_close`` and ``close``, and
+``ClientResponse.start``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
 
 import aiohttp
-from aiohttp import hdrs
-from aiohttp.client_reqrep import ClientRequest
+from aiohttp import ClientRequest, hdrs
 from yarl import URL
 
 from reflexio_async.core.wire import WireResponse
@@ -29,6 +30,9 @@ from reflexio_async.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
     from reflexio_async.core.clock import Clock
@@ -38,84 +42,48 @@ if TYPE_CHECKING:
 # The server closes idle connections after 5 s; ours are retired before, so that none dies under a request.
 _KEEPALIVE = 4.0
 _REMEMBERED_URLS = 1024
-
-_sending: ContextVar[list[bool] | None] = ContextVar("_sending", default=None)
-
-
-class _Request(ClientRequest):
-    """Notes the moment from which bytes may have reached the server."""
-
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        sent = _sending.get()
-        if sent is not None:
-            sent[0] = True
-        return await super().send(conn)
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
 
-class _Response(aiohttp.ClientResponse):
-    """Keeps a connection that carried a 5xx out of the pool."""
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        response = await super().start(connection)
-        if self.status >= 500 and self.content.is_eof():
-            # The end came together with the headers, before the status was known to _response_eof.
-            self._drop_connection()
-        return response
-
-    def _response_eof(self) -> None:
-        status: Any = self.status  # typed as int, but None until start() has read it
-        if status is None:
-            return
-        if status >= 500:
-            self._drop_connection()
-        super()._response_eof()
-
-    def _drop_connection(self) -> None:
-        connection = self._connection
-        if connection is not None and connection.protocol is not None:
-            connection.protocol.force_close()
+@lru_cache(_REMEMBERED_URLS)
+def _parsed(url: str) -> URL:
+    return URL(url, encoded=True)
 
 
 class Pool:
-    """One aiohttp session, made at the first call on the loop that makes it; transports may share it."""
+    """Connections, made on the loop of the first call; transports may share it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._headers = {"User-Agent": settings.user_agent, "Accept": "application/json"}
-        self._max_connections = settings.max_connections
-        self._session: aiohttp.ClientSession | None = None
+        self.headers = [(hdrs.USER_AGENT, settings.user_agent), (hdrs.ACCEPT, "application/json")]
+        """Sent with every request."""
+        self.turns = asyncio.Semaphore(settings.max_connections)
+        """Held by whoever uses a connection."""
+        self._connector: aiohttp.TCPConnector | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self.connections = asyncio.Semaphore(settings.max_connections)
 
-    def session(self) -> aiohttp.ClientSession:
-        """The session of the running loop; raises ClientClosed, or ConfigurationError on another loop."""
-        session = self._session or self._open()
+    def connector(self) -> aiohttp.TCPConnector:
+        """That of the running loop; raises ClientClosed, or ConfigurationError on another loop."""
+        connector = self._connector or self._open()
         if self._loop is not asyncio.get_running_loop():
             message = "this client is used from two event loops; make one client per loop"
             raise ConfigurationError(message)
-        return session
+        return connector
 
     async def aclose(self) -> None:
         """Close every connection; later calls raise ClientClosed."""
         self._closed = True
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        connector, self._connector = self._connector, None
+        if connector is not None:
+            await connector.close()
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self) -> aiohttp.TCPConnector:
         if self._closed:
             raise ClientClosed(CLOSED)
         self._loop = asyncio.get_running_loop()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=_KEEPALIVE),
-            headers=self._headers,
-            request_class=_Request,
-            response_class=_Response,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-        )
-        self._session._retry_connection = False  # noqa: SLF001  # see the module docstring
-        return self._session
+        # Its own limit is off: ``turns`` has been waited for before.
+        self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE)
+        return self._connector
 
 
 class Transport:
@@ -126,7 +94,6 @@ class Transport:
         self._max_bytes = settings.max_response_bytes
         self._clock = clock
         self._pool = pool
-        self._urls: dict[str, URL] = {}
 
     async def send(self, request: WireRequest, *, authorization: str | None, timeout: float) -> WireResponse:
         """One exchange, sent once.
@@ -134,54 +101,74 @@ class Transport:
         Raises APIConnectionError (``outcome_unknown`` once bytes may have left), APITimeout after
         ``timeout`` seconds, and UnexpectedResponse for an answer that is too large.
         """
-        session = self._pool.session()
-        sent = [False]
+        pool = self._pool
+        connector = pool.connector()
+        sent = False  # whether bytes may have left
         failure: APIConnectionError
-        mark = _sending.set(sent)
         try:
             # A virtual clock must not stand still for a call that only waits for a free connection.
-            async with self._clock.timeout(timeout), self._pool.connections:
+            async with self._clock.timeout(timeout), pool.turns:
                 with self._clock.busy() as extra:
-                    headers = dict(extra) if extra else {}
-                    headers.update(request.headers)
-                    if authorization is not None:
-                        headers[hdrs.AUTHORIZATION] = authorization
-                    if request.content_type is not None:
-                        headers[hdrs.CONTENT_TYPE] = request.content_type
-                    async with session.request(
-                        request.method,
-                        self._url(request.target),
-                        data=request.body,
-                        headers=headers,
-                        allow_redirects=False,
-                    ) as response:
-                        body = await self._body(response)
-                        # Redirects are not followed, so what was asked for is what answered.
-                        url = self._base_url + request.target
-                        return WireResponse(response.status, response.headers, body, url)
+                    message = self._message(request, authorization, extra)
+                    connection = await connector.connect(message, [], _NO_TIMEOUT)
+                    sent = True
+                    return await self._answer(request, message, connection)
         except TimeoutError:
-            progress = "no answer" if sent[0] else "no free connection"
+            progress = "no answer" if sent else "no free connection"
             what = f"{progress} from {self._base_url} within {timeout:.3g} s"
-            failure = APITimeout(f"{request.method} {request.path}: {what}", outcome_unknown=sent[0])
+            failure = APITimeout(f"{request.method} {request.path}: {what}", outcome_unknown=sent)
         except aiohttp.ClientConnectorError as error:
             reason = error.os_error.strerror or error.os_error
             what = f"cannot connect to {self._base_url} ({reason}); is it running, and is that its address?"
             failure = APIConnectionError(f"{request.method} {request.path}: {what}")
-        except (aiohttp.ClientError, ConnectionError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             what = f"the connection to {self._base_url} broke ({type(error).__name__})"
-            failure = APIConnectionError(f"{request.method} {request.path}: {what}", outcome_unknown=sent[0])
-        finally:
-            _sending.reset(mark)
+            failure = APIConnectionError(f"{request.method} {request.path}: {what}", outcome_unknown=sent)
         # Raised out here, without a cause: aiohttp's errors may hold the request's headers, token included.
         raise failure
 
-    def _url(self, target: str) -> URL:
-        url = self._urls.get(target)
-        if url is None:
-            url = URL(self._base_url + target, encoded=True)
-            if len(self._urls) < _REMEMBERED_URLS and "?" not in target:
-                self._urls[target] = url
-        return url
+    def _message(
+        self, request: WireRequest, authorization: str | None, extra: Mapping[str, str] | None
+    ) -> ClientRequest:
+        headers = [*self._pool.headers, *request.headers]
+        if extra:
+            headers += extra.items()
+        if authorization is not None:
+            headers.append((hdrs.AUTHORIZATION, authorization))
+        if request.content_type is not None:
+            headers.append((hdrs.CONTENT_TYPE, request.content_type))
+        return ClientRequest(
+            request.method,
+            _parsed(self._base_url + request.target),
+            headers=headers,
+            data=request.body,
+            loop=asyncio.get_running_loop(),
+        )
+
+    async def _answer(
+        self, request: WireRequest, message: ClientRequest, connection: Connection
+    ) -> WireResponse:
+        """Send ``message`` and read what comes back; the connection is in the pool again, or closed."""
+        protocol = cast("ResponseHandler", connection.protocol)  # None only once it is back in the pool
+        protocol.set_response_params(read_until_eof=True)
+        response: aiohttp.ClientResponse | None = None
+        try:
+            response = await message.send(connection)
+            await response.start(connection)
+            if response.status >= 500:
+                # The server drops the connection after a 500 without saying so: not into the pool with
+                # it, nor in there any longer when the whole answer has arrived with its head.
+                protocol.force_close()
+                if response.content.is_eof():
+                    protocol.close()
+            body = await self._body(response)
+        except BaseException:
+            if response is not None:
+                response.close()
+            connection.close()
+            raise
+        # Redirects are not followed, so what was asked for is what answered.
+        return WireResponse(response.status, response.headers, body, self._base_url + request.target)
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         headers = response.headers
@@ -194,10 +181,7 @@ class Transport:
         async for chunk in response.content.iter_any():
             size += len(chunk)
             if size > self._max_bytes:
-                break
+                message = f"{response.url} answered more than max_response_bytes={self._max_bytes}"
+                raise UnexpectedResponse(message, url=str(response.url), status=response.status)
             chunks.append(chunk)
-        else:
-            return b"".join(chunks)
-        response.close()
-        message = f"{response.url} answered more than max_response_bytes={self._max_bytes}"
-        raise UnexpectedResponse(message, url=str(response.url), status=response.status)
+        return b"".join(chunks)

@@ -1,4 +1,4 @@
-"""The private behaviour of aiohttp that ``transport.py`` leans on.
+"""The half-documented parts of aiohttp that ``transport.py`` leans on.
 
 When one of these fails, an aiohttp came out that works differently: read the docstring of
 ``reflexio_async/transport.py``, adapt it, then adapt these.
@@ -8,98 +8,155 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
-from aiohttp.client_reqrep import ClientRequest, ClientResponse
+from aiohttp import ClientRequest, ClientResponse
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import BaseConnector
+from yarl import URL
 
-from reflexio_async.transport import _Request, _Response
 from tests.transport.servers import HANG_UP, answer, raw_server, sequence
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
     from aiohttp.connector import Connection
 
 OK = answer({})
 LARGE = {"x": "y" * 2_000_000}  # does not arrive together with its head
 
 
-# --- our hooks are called
+@asynccontextmanager
+async def exchange(
+    connector: BaseConnector, url: str, *, data: bytes | None = b"x"
+) -> AsyncGenerator[tuple[Connection, ClientRequest]]:
+    """A connection that is ready for a POST."""
+    message = ClientRequest("POST", URL(url), data=data, loop=asyncio.get_running_loop())
+    connection = await connector.connect(message, [], aiohttp.ClientTimeout(total=None))
+    assert connection.protocol is not None
+    connection.protocol.set_response_params(read_until_eof=True)
+    try:
+        yield connection, message
+    finally:
+        connection.close()
 
 
-def test_what_we_override_is_still_there() -> None:
-    assert inspect.iscoroutinefunction(ClientRequest.send)
-    assert list(inspect.signature(ClientRequest.send).parameters) == ["self", "conn"]
-    assert inspect.iscoroutinefunction(ClientResponse.start)
-    assert list(inspect.signature(ClientResponse.start).parameters) == ["self", "connection"]
-    assert list(inspect.signature(ClientResponse._response_eof).parameters) == ["self"]
+async def answered(connection: Connection, message: ClientRequest) -> ClientResponse:
+    response = await message.send(connection)
+    await response.start(connection)
+    return response
 
 
-async def test_a_session_takes_our_classes_for_requests_and_responses() -> None:
-    async with (
-        raw_server(sequence(then=OK)) as server,
-        aiohttp.ClientSession(request_class=_Request, response_class=_Response) as session,
-        session.get(server.url) as response,
-    ):
-        assert type(response) is _Response
+# --- what we call is there
 
 
-async def test_send_is_where_bytes_begin_to_leave() -> None:
-    """Not called before there is a connection, and called before the server has seen anything."""
-    seen: list[int] = []
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        (ClientRequest.send, ["self", "conn"]),
+        (ClientResponse.start, ["self", "connection"]),
+        (BaseConnector.connect, ["self", "req", "traces", "timeout"]),
+        (ResponseHandler.force_close, ["self"]),
+        (ResponseHandler.close, ["self"]),
+    ],
+)
+def test_what_we_call_takes_what_we_give(method: Callable[..., Any], parameters: list[str]) -> None:
+    assert list(inspect.signature(method).parameters) == parameters
 
-    class Watched(_Request):
-        async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+
+def test_a_request_and_its_answer_need_nothing_else_that_has_no_default() -> None:
+    needed = [
+        name
+        for called in (ClientRequest.__init__, ResponseHandler.set_response_params)
+        for name, parameter in inspect.signature(called).parameters.items()
+        if parameter.default is parameter.empty and name != "self"
+    ]
+    assert needed == ["method", "url"]
+
+
+async def test_the_connector_takes_a_keepalive_timeout_and_no_limit() -> None:
+    async with aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0) as connector:
+        assert connector._keepalive_timeout == 4.0
+        assert connector.limit == 0
+
+
+# --- it does what we take it to do
+
+
+async def test_connecting_sends_nothing_and_sending_does() -> None:
+    async with raw_server(sequence(then=OK)) as server, aiohttp.TCPConnector() as connector:
+        async with exchange(connector, server.url) as (connection, message):
             await asyncio.sleep(0.02)
-            seen.append(len(server.arrived))
-            return await super().send(conn)
+            assert server.arrived == []
+            response = await answered(connection, message)
+            assert await response.read() == b"{}"
+        assert [(request.method, request.body) for request in server.arrived] == [("POST", b"x")]
 
-    async with (
-        raw_server(sequence(then=OK)) as server,
-        aiohttp.ClientSession(request_class=Watched) as session,
-    ):
-        async with session.post(server.url, data=b"x"):
-            pass
+
+async def test_nobody_there_is_told_by_connect() -> None:
+    async with aiohttp.TCPConnector() as connector:
         with pytest.raises(aiohttp.ClientConnectorError):
-            await session.post("http://127.0.0.1:1", data=b"x")
-    assert seen == [0]
+            async with exchange(connector, "http://127.0.0.1:1"):
+                pass
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_the_end_of_a_body_is_told_by_response_eof(*, chunked: bool) -> None:
-    ends: list[Any] = []
-
-    class Watched(ClientResponse):
-        def _response_eof(self) -> None:
-            ends.append((self.status, self._connection is not None and self._connection.protocol is not None))
-            super()._response_eof()
-
+@pytest.mark.parametrize("content", [{}, LARGE])
+async def test_a_connection_returns_to_the_pool_when_its_answer_has_been_read(
+    *, content: dict[str, str], chunked: bool
+) -> None:
     async with (
-        raw_server(sequence(then=answer(LARGE, chunked=chunked))) as server,
-        aiohttp.ClientSession(response_class=Watched) as session,
-        session.get(server.url) as response,
+        raw_server(sequence(then=answer(content, chunked=chunked))) as server,
+        aiohttp.TCPConnector() as connector,
     ):
-        await response.read()
-    assert (200, True) in ends
+        for _ in range(3):
+            async with exchange(connector, server.url) as (connection, message):
+                await (await answered(connection, message)).read()
+        assert server.connections == 1
 
 
-async def test_closing_by_force_keeps_a_connection_out_of_the_pool() -> None:
-    class Forced(ClientResponse):
-        async def start(self, connection: Connection) -> ClientResponse:
-            response = await super().start(connection)
-            assert connection.protocol is not None
-            connection.protocol.force_close()
-            return response
+async def test_a_small_answer_ends_with_its_head_and_a_large_one_does_not() -> None:
+    async with (
+        raw_server(sequence(OK, then=answer(LARGE))) as server,
+        aiohttp.TCPConnector() as connector,
+    ):
+        ended: list[bool] = []
+        for _ in range(2):
+            async with exchange(connector, server.url) as (connection, message):
+                response = await answered(connection, message)
+                ended.append(response.content.is_eof())
+                await response.read()
+        assert ended == [True, False]
 
-    async with raw_server(sequence(then=answer(LARGE))) as server:
-        async with aiohttp.ClientSession(response_class=Forced) as session:
-            for _ in range(3):
-                async with session.get(server.url) as response:
-                    await response.read()
+
+async def test_force_close_keeps_a_connection_out_of_the_pool_and_its_answer_readable() -> None:
+    async with raw_server(sequence(then=answer(LARGE))) as server, aiohttp.TCPConnector() as connector:
+        for _ in range(3):
+            async with exchange(connector, server.url) as (connection, message):
+                protocol = connection.protocol
+                response = await answered(connection, message)
+                assert protocol is not None
+                protocol.force_close()
+                assert len(await response.read()) > 2_000_000
         assert server.connections == 3
 
 
-# --- what they are there for is still needed; if not, they can go
+async def test_close_takes_a_connection_out_of_the_pool_again_and_leaves_its_answer_readable() -> None:
+    async with raw_server(sequence(then=OK)) as server, aiohttp.TCPConnector() as connector:
+        for _ in range(3):
+            async with exchange(connector, server.url) as (connection, message):
+                protocol = connection.protocol
+                response = await answered(connection, message)
+                assert protocol is not None
+                protocol.close()
+                assert await response.read() == b"{}"
+        assert server.connections == 3
+
+
+# --- what we do about it is still needed; if not, it can go
 
 
 async def test_aiohttp_by_itself_pools_a_connection_that_carried_a_500() -> None:
@@ -112,43 +169,13 @@ async def test_aiohttp_by_itself_pools_a_connection_that_carried_a_500() -> None
         assert server.connections == 1
 
 
-@pytest.mark.parametrize("retries", [True, False])
-async def test_retry_connection_is_what_resends_an_idempotent_method(*, retries: bool) -> None:
+async def test_a_session_by_itself_resends_an_idempotent_method() -> None:
     async with (
         raw_server(sequence(OK, HANG_UP, then=OK)) as server,
         aiohttp.ClientSession() as session,
     ):
-        assert session._retry_connection is True
-        session._retry_connection = retries
         async with session.get(server.url) as response:
             await response.read()
-        if retries:
-            async with session.delete(server.url) as response:
-                await response.read()
-        else:
-            with pytest.raises(aiohttp.ServerDisconnectedError):
-                await session.delete(server.url)
-    assert server.counts["DELETE /"] == (2 if retries else 1)
-
-
-async def test_a_status_is_none_until_the_head_has_been_read() -> None:
-    """``_response_eof`` is called for an answer that ends with its head before ``status`` is set."""
-    statuses: list[Any] = []
-
-    class Watched(ClientResponse):
-        async def start(self, connection: Connection) -> ClientResponse:
-            statuses.append(self.status)
-            return await super().start(connection)
-
-    async with (
-        raw_server(sequence(then=OK)) as server,
-        aiohttp.ClientSession(response_class=Watched) as session,
-        session.get(server.url),
-    ):
-        pass
-    assert statuses == [None]
-
-
-async def test_the_connector_takes_a_keepalive_timeout() -> None:
-    async with aiohttp.TCPConnector(keepalive_timeout=4.0) as connector:
-        assert connector._keepalive_timeout == 4.0
+        async with session.delete(server.url) as response:
+            await response.read()
+    assert server.counts["DELETE /"] == 2

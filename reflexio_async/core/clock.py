@@ -7,6 +7,8 @@ import time
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
+from reflexio_async.core.timeouts import Timeout, Timeouts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -55,9 +57,13 @@ class Clock(Protocol):
 class SystemClock:
     """The real time."""
 
-    __slots__ = ()
+    __slots__ = ("_timeouts", "_timeouts_by_loop")
 
     _NOT_TRACKED: AbstractContextManager[None] = nullcontext()
+
+    def __init__(self) -> None:
+        self._timeouts: Timeouts | None = None  # of the loop that asked last
+        self._timeouts_by_loop: dict[asyncio.AbstractEventLoop, Timeouts] = {}
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -77,9 +83,19 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
-        """``asyncio.timeout``."""
-        return asyncio.timeout(seconds)
+        """As ``asyncio.timeout``, made on the loop that it is used on."""
+        if seconds is None:
+            return asyncio.timeout(None)
+        loop, timeouts = asyncio.get_running_loop(), self._timeouts
+        if timeouts is None or timeouts.loop is not loop:
+            timeouts = self._timeouts = self._timeouts_of(loop)
+        return Timeout(timeouts, seconds)
 
     def busy(self) -> AbstractContextManager[None]:
         """Nothing to mark: real time does not stand still."""
         return self._NOT_TRACKED
+
+    def _timeouts_of(self, loop: asyncio.AbstractEventLoop) -> Timeouts:
+        for other in [other for other in self._timeouts_by_loop if other.is_closed()]:
+            del self._timeouts_by_loop[other]
+        return self._timeouts_by_loop.setdefault(loop, Timeouts(loop))

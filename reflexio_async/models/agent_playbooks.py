@@ -20,6 +20,7 @@ from reflexio_async.models.base import (
 )
 from reflexio_async.models.enums import CitationKind, PlaybookStatus, SearchMode, Status
 from reflexio_async.models.playbooks import BlockingIssue
+from reflexio_async.models.words import AnyPlaybookStatus, AnySearchMode, AnyStatus
 
 
 class AgentPlaybook(RequestModel):
@@ -37,9 +38,9 @@ class AgentPlaybook(RequestModel):
     merged_into: int | None = None
     playbook_metadata: str = ""
     playbook_name: str = ""
-    playbook_status: PlaybookStatus = PlaybookStatus.PENDING
+    playbook_status: AnyPlaybookStatus = PlaybookStatus.PENDING
     rationale: str | None = None
-    status: Status | None = None
+    status: AnyStatus | None = None
     superseded_by: int | None = None
     tags: Sequence[str] | None = None
     trigger: str | None = None
@@ -68,7 +69,7 @@ class UpdateAgentPlaybookRequest(RequestModel):
     agent_playbook_id: AtLeastOne
     content: str | None = None
     playbook_name: str | None = None
-    playbook_status: PlaybookStatus | None = None
+    playbook_status: AnyPlaybookStatus | None = None
     rationale: str | None = None
     trigger: str | None = None
 
@@ -84,7 +85,7 @@ class UpdatePlaybookStatusRequest(RequestModel):
     """The verdict on one lesson for the agent."""
 
     agent_playbook_id: AtLeastOne
-    playbook_status: PlaybookStatus
+    playbook_status: AnyPlaybookStatus
 
 
 class UpdatePlaybookStatusResponse(ResponseModel):
@@ -101,16 +102,16 @@ class SearchAgentPlaybookRequest(TimeRange):
     enable_reformulation: bool | None = False
     end_time: UtcDatetime | None = None
     playbook_name: str | None = None
-    playbook_status_filter: PlaybookStatus | Sequence[PlaybookStatus] | None = None
+    playbook_status_filter: AnyPlaybookStatus | Sequence[AnyPlaybookStatus] | None = None
     query: str | None = None
     request_id: str | None = None
-    search_mode: SearchMode = SearchMode.HYBRID
+    search_mode: AnySearchMode = SearchMode.HYBRID
     session_id: str | None = Field(
         default=None, description="Then servers leave out what they have given this session before."
     )
     source: SourceName | None = None
     start_time: UtcDatetime | None = None
-    status_filter: Sequence[Status | None] | None = Field(
+    status_filter: Sequence[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current."
     )
     tags: Sequence[str] | None = None
@@ -152,12 +153,12 @@ class GetAgentPlaybooksRequest(TimeRange):
     end_time: UtcDatetime | None = None
     limit: AtLeastOne | None = 100
     playbook_name: str | None = None
-    playbook_status_filter: PlaybookStatus | None = None
+    playbook_status_filter: AnyPlaybookStatus | None = None
     query: str | None = None
     request_id: str | None = None
     session_id: str | None = None
     start_time: UtcDatetime | None = None
-    status_filter: Sequence[Status | None] | None = Field(
+    status_filter: Sequence[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current."
     )
     tags: Sequence[str] | None = None
@@ -249,7 +250,7 @@ def update_agent_playbook(
     content: str | None = None,
     trigger: str | None = None,
     rationale: str | None = None,
-    playbook_status: PlaybookStatus | None = None,
+    playbook_status: AnyPlaybookStatus | None = None,
 ) -> UpdateAgentPlaybookRequest:
     """The lesson by position, and what changes of it."""
     changes = {
@@ -265,7 +266,7 @@ def update_agent_playbook(
 
 
 def update_agent_playbook_status(
-    agent_playbook_id: int, *, playbook_status: PlaybookStatus
+    agent_playbook_id: int, *, playbook_status: AnyPlaybookStatus
 ) -> UpdatePlaybookStatusRequest:
     """The lesson by position, and the verdict on it."""
     return UpdatePlaybookStatusRequest(agent_playbook_id=agent_playbook_id, playbook_status=playbook_status)

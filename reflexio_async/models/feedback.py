@@ -17,6 +17,7 @@ from reflexio_async.models.base import (
 )
 from reflexio_async.models.enums import PlaybookStatus, Status
 from reflexio_async.models.operations import Starting, Waiting
+from reflexio_async.models.words import AnyPlaybookStatus, AnyStatus
 
 
 class Feedback(RequestModel):
@@ -31,8 +32,8 @@ class Feedback(RequestModel):
     feedback_id: int = 0
     feedback_metadata: str = ""
     feedback_name: str = ""
-    feedback_status: PlaybookStatus = PlaybookStatus.PENDING
-    status: Status | None = None
+    feedback_status: AnyPlaybookStatus = PlaybookStatus.PENDING
+    status: AnyStatus | None = None
     when_condition: str | None = None
 
 
@@ -50,7 +51,7 @@ class RawFeedback(RequestModel):
     indexed_content: str | None = None
     raw_feedback_id: int = 0
     source: str | None = None
-    status: Status | None = None
+    status: AnyStatus | None = None
     user_id: str | None = None
     when_condition: str | None = None
 
@@ -89,9 +90,9 @@ class GetFeedbacksRequest(RequestModel):
     """Lessons for the agent."""
 
     feedback_name: str | None = None
-    feedback_status_filter: PlaybookStatus | None = None
+    feedback_status_filter: AnyPlaybookStatus | None = None
     limit: int | None = 100
-    status_filter: Sequence[Status | None] | None = None
+    status_filter: Sequence[AnyStatus | None] | None = None
 
 
 class GetRawFeedbacksRequest(RequestModel):
@@ -99,7 +100,7 @@ class GetRawFeedbacksRequest(RequestModel):
 
     feedback_name: str | None = None
     limit: int | None = 100
-    status_filter: Sequence[Status | None] | None = None
+    status_filter: Sequence[AnyStatus | None] | None = None
 
 
 class SearchFeedbackRequest(RequestModel):
@@ -108,10 +109,10 @@ class SearchFeedbackRequest(RequestModel):
     agent_version: str | None = None
     end_time: UtcDatetime | None = None
     feedback_name: str | None = None
-    feedback_status_filter: PlaybookStatus | None = None
+    feedback_status_filter: AnyPlaybookStatus | None = None
     query: str | None = None
     start_time: UtcDatetime | None = None
-    status_filter: Sequence[Status | None] | None = None
+    status_filter: Sequence[AnyStatus | None] | None = None
     threshold: float | None = 0.5
     top_k: int | None = 10
 
@@ -124,7 +125,7 @@ class SearchRawFeedbackRequest(RequestModel):
     feedback_name: str | None = None
     query: str | None = None
     start_time: UtcDatetime | None = None
-    status_filter: Sequence[Status | None] | None = None
+    status_filter: Sequence[AnyStatus | None] | None = None
     threshold: float | None = 0.5
     top_k: int | None = 10
     user_id: str | None = None
@@ -134,7 +135,7 @@ class UpdateFeedbackStatusRequest(RequestModel):
     """The verdict on one lesson."""
 
     feedback_id: int
-    feedback_status: PlaybookStatus
+    feedback_status: AnyPlaybookStatus
 
 
 class UpdateFeedbackStatusResponse(ResponseModel):

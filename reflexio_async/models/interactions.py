@@ -19,13 +19,17 @@ from reflexio_async.models.base import (
     epoch_now,
 )
 from reflexio_async.models.enums import (
-    CitationKind,
     LearningStatus,
-    RetrievedLearningKind,
     SearchMode,
     UserActionType,
 )
 from reflexio_async.models.marks import Query
+from reflexio_async.models.words import (
+    AnyCitationKind,
+    AnyRetrievedLearningKind,
+    AnySearchMode,
+    AnyUserActionType,
+)
 
 
 class ToolUsed(RequestModel):
@@ -39,7 +43,7 @@ class ToolUsed(RequestModel):
 class Citation(RequestModel):
     """A learning the agent cited in a turn."""
 
-    kind: CitationKind
+    kind: AnyCitationKind
     real_id: str
     tag: str = ""
     title: str = ""
@@ -48,7 +52,7 @@ class Citation(RequestModel):
 class RetrievedLearning(RequestModel):
     """A learning that was retrieved for a turn."""
 
-    kind: RetrievedLearningKind
+    kind: AnyRetrievedLearningKind
     learning_id: Annotated[str, Field(min_length=1, max_length=1000)]
     exposure_receipt: Annotated[str, Field(max_length=8192)] | None = None
     exposure_receipt_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -62,7 +66,7 @@ class InteractionData(RequestModel):
     created_at: int = Field(default_factory=epoch_now, description="Epoch seconds; now when absent.")
     shadow_content: Annotated[str, Field(max_length=1_000_000)] = ""
     expert_content: Annotated[str, Field(max_length=1_000_000)] = ""
-    user_action: UserActionType = UserActionType.NONE
+    user_action: AnyUserActionType = UserActionType.NONE
     user_action_description: Annotated[str, Field(max_length=10_000)] = ""
     interacted_image_url: Annotated[str, Field(max_length=2048)] = ""
     image_encoding: Annotated[str, Field(max_length=15_000_000)] = ""
@@ -255,7 +259,7 @@ class SearchInteractionRequest(TimeRange):
     )
     query: str | None = None
     request_id: str | None = None
-    search_mode: SearchMode = SearchMode.HYBRID
+    search_mode: AnySearchMode = SearchMode.HYBRID
     start_time: UtcDatetime | None = None
     threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
     top_k: AtLeastOne | None = Field(default=None, description="Ignored by servers up to 0.2.32.")

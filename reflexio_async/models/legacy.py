@@ -10,6 +10,7 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from reflexio_async.models.base import NotBlank, RequestModel, ResponseModel, UtcDatetime, epoch_now
 from reflexio_async.models.enums import ProfileTimeToLive, Status, UserActionType
 from reflexio_async.models.marks import Query
+from reflexio_async.models.words import AnyUserActionType
 
 
 class InteractionData(RequestModel):
@@ -21,7 +22,7 @@ class InteractionData(RequestModel):
     interacted_image_url: str = ""
     role: str = "User"
     shadow_content: str = ""
-    user_action: UserActionType = UserActionType.NONE
+    user_action: AnyUserActionType = UserActionType.NONE
     user_action_description: str = ""
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from reflexio_async.models.base import AtLeastOne, JsonObject, NotBlank, RequestModel, ResponseModel, given
 from reflexio_async.models.enums import PendingToolCallStatus
 from reflexio_async.models.marks import Header, Query
+from reflexio_async.models.words import AnyPendingToolCallStatus
 
 
 class PendingToolCallResponse(ResponseModel):
@@ -46,11 +47,11 @@ class PendingToolCallListResponse(ResponseModel):
 class PendingToolCalls(RequestModel):
     """Which questions to give."""
 
-    status: Annotated[PendingToolCallStatus | None, Query()] = None
+    status: Annotated[AnyPendingToolCallStatus | None, Query()] = None
     limit: Annotated[int, Field(ge=1, le=500), Query()] = 100
 
 
-def pending_tool_calls(status: PendingToolCallStatus | None = None, limit: int = 100) -> PendingToolCalls:
+def pending_tool_calls(status: AnyPendingToolCallStatus | None = None, limit: int = 100) -> PendingToolCalls:
     """The filter, given by position."""
     return PendingToolCalls.model_validate(given({"status": status, "limit": limit}))
 

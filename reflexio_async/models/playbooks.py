@@ -18,7 +18,8 @@ from reflexio_async.models.base import (
     epoch_now,
     given,
 )
-from reflexio_async.models.enums import BlockingIssueKind, SearchMode, Status
+from reflexio_async.models.enums import SearchMode, Status
+from reflexio_async.models.words import AnyBlockingIssueKind, AnySearchMode, AnyStatus
 
 
 class GetUserPlaybooksRequest(TimeRange):
@@ -31,7 +32,7 @@ class GetUserPlaybooksRequest(TimeRange):
     request_id: str | None = None
     query: str | None = None
     tags: Sequence[str] | None = None
-    status_filter: Sequence[Status | None] | None = Field(
+    status_filter: Sequence[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current; absent: every status, archived included."
     )
     start_time: UtcDatetime | None = None
@@ -88,7 +89,7 @@ class UpgradeUserPlaybooksResponse(ResponseModel):
 class BlockingIssue(RequestModel):
     """What keeps the agent from following a lesson."""
 
-    kind: BlockingIssueKind
+    kind: AnyBlockingIssueKind
     details: str
 
 
@@ -114,7 +115,7 @@ class UserPlaybook(RequestModel):
     source: str | None = None
     source_interaction_ids: Sequence[int] = ()
     source_span: str | None = None
-    status: Status | None = None
+    status: AnyStatus | None = None
     superseded_by: int | None = None
     tags: Sequence[str] | None = None
     trigger: str | None = None
@@ -172,13 +173,13 @@ class SearchUserPlaybookRequest(TimeRange):
     playbook_name: str | None = None
     query: str | None = None
     request_id: Annotated[str, Field(max_length=255)] | None = None
-    search_mode: SearchMode = SearchMode.HYBRID
+    search_mode: AnySearchMode = SearchMode.HYBRID
     session_id: Annotated[str, Field(max_length=255)] | None = Field(
         default=None, description="Then servers leave out what they have given this session before."
     )
     source: SourceName | None = None
     start_time: UtcDatetime | None = None
-    status_filter: Sequence[Status | None] | None = Field(
+    status_filter: Sequence[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current; absent: every status, archived included."
     )
     tags: Sequence[str] | None = None

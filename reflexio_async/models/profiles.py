@@ -22,6 +22,7 @@ from reflexio_async.models.base import (
 )
 from reflexio_async.models.enums import ProfileTimeToLive, SearchMode, Status
 from reflexio_async.models.marks import Query
+from reflexio_async.models.words import AnyProfileTimeToLive, AnySearchMode, AnyStatus
 
 
 class GetUserProfilesRequest(TimeRange):
@@ -29,7 +30,7 @@ class GetUserProfilesRequest(TimeRange):
 
     user_id: NotBlank
     top_k: AtLeastOne | None = Field(default=30, description="None: all of them.")
-    status_filter: Sequence[Status | None] | None = Field(
+    status_filter: Sequence[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current; absent: current only; empty: every status."
     )
     query: str | None = None
@@ -106,7 +107,7 @@ class SearchUserProfileRequest(TimeRange):
     generated_from_request_id: str | None = None
     query: str | None = None
     request_id: str | None = None
-    search_mode: SearchMode = SearchMode.HYBRID
+    search_mode: AnySearchMode = SearchMode.HYBRID
     session_id: str | None = Field(
         default=None, description="Then servers leave out what they have given this session before."
     )
@@ -152,12 +153,12 @@ class UserProfile(RequestModel):
     extractor_names: Sequence[str] | None = None
     merged_into: str | None = None
     notes: str | None = None
-    profile_time_to_live: ProfileTimeToLive = ProfileTimeToLive.INFINITY
+    profile_time_to_live: AnyProfileTimeToLive = ProfileTimeToLive.INFINITY
     reader_angle: str | None = None
     source: str | None = None
     source_interaction_ids: Sequence[int] = ()
     source_span: str | None = None
-    status: Status | None = None
+    status: AnyStatus | None = None
     superseded_by: str | None = None
     tags: Sequence[str] | None = None
 

@@ -15,9 +15,10 @@ from reflexio_async.models.base import (
     RetrievalExperimentAssignment,
     SourceName,
 )
-from reflexio_async.models.enums import PlaybookStatus, SearchMode
+from reflexio_async.models.enums import SearchMode
 from reflexio_async.models.playbooks import UserPlaybookView
 from reflexio_async.models.profiles import ProfileView
+from reflexio_async.models.words import AnyPlaybookStatus, AnySearchMode
 
 EntityType: TypeAlias = Literal["profiles", "user_playbooks", "agent_playbooks"]
 
@@ -33,7 +34,7 @@ class UnifiedSearchRequest(RequestModel):
     """Profiles and playbooks nearest in meaning to ``query``."""
 
     query: str
-    agent_playbook_status_filter: Sequence[PlaybookStatus] | None = None
+    agent_playbook_status_filter: Sequence[AnyPlaybookStatus] | None = None
     agent_version: str | None = None
     conversation_history: (
         Sequence[
@@ -47,7 +48,7 @@ class UnifiedSearchRequest(RequestModel):
     interaction_id: AtLeastOne | None = None
     playbook_name: str | None = None
     request_id: Annotated[str, Field(max_length=255)] | None = None
-    search_mode: SearchMode = SearchMode.HYBRID
+    search_mode: AnySearchMode = SearchMode.HYBRID
     session_id: Annotated[str, Field(max_length=255)] | None = Field(
         default=None, description="Then servers leave out what they have given this session before."
     )

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from reflexio_async.models.base import JsonObject, NotBlank, RequestModel, ResponseModel, SourceName
 from reflexio_async.models.enums import SessionOutcomeFailureReason, SessionOutcomeKind
+from reflexio_async.models.words import AnySessionOutcomeKind
 
 
 class FinalizeSessionRequest(RequestModel):
@@ -29,7 +30,7 @@ class FinalizeSessionResponse(ResponseModel):
 class OutcomeFields(RequestModel):
     """How a session ended, without naming it."""
 
-    outcome: SessionOutcomeKind
+    outcome: AnySessionOutcomeKind
     occurred_at: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
     label: Annotated[str, Field(max_length=128)] | None = None
     metadata: JsonObject | None = None
@@ -65,7 +66,7 @@ class GetSessionOutcomesRequest(RequestModel):
     end_time: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Epoch seconds.")
     label: str | None = None
     offset: Annotated[int, Field(ge=0)] = 0
-    outcome: SessionOutcomeKind | None = None
+    outcome: AnySessionOutcomeKind | None = None
     session_ids: Annotated[Sequence[str], Field(max_length=100)] | None = None
     source: SourceName | None = None
     start_time: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Epoch seconds.")

@@ -151,10 +151,10 @@ class SendingRow(Row[P, Req, Res]):
             self.forget(runtime)
         return answer
 
-    async def _carry_out(self, runtime: Runtime, request: Req) -> Res:
+    def _carry_out(self, runtime: Runtime, request: Req) -> Awaitable[Res]:
         if self._via is not None:
-            return await self._via(runtime, self.endpoint, request, self.answer)
-        return await runtime.pipeline.call(self.endpoint, request, self.answer, runtime.settings)
+            return self._via(runtime, self.endpoint, request, self.answer)
+        return runtime.pipeline.call(self.endpoint, request, self.answer, runtime.settings)
 
 
 class Call(BoundRow[P, Req, Res]):  # noqa: D101

@@ -259,10 +259,7 @@ async def test_idle_connections_are_retired_before_the_server_closes_them(clock:
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         await client.whoami()
-        session = client._pool._session
-        assert session is not None
-        assert session.connector is not None
-        assert session.connector._keepalive_timeout == 4.0
+        assert client._pool.connector()._keepalive_timeout == 4.0
 
 
 @pytest.mark.parametrize("after", [0, 50, 99])

@@ -14,7 +14,7 @@ Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0.0)]
 Above0 = Annotated[float, Field(gt=0)]
 
-_PROFILES = (
+_USERS = (
     "Extract key user information including name, role, preferences, and any other relevant profile details "
     "from the conversation."
 )
@@ -349,14 +349,11 @@ class Config(Renamed, extra="forbid"):
     """Everything that can be set; only the storage must be given."""
 
     renamed: ClassVar = CONFIG
-
     storage_config: Sqlite | Supabase | Postgres | Managed | None
     storage_config_test: Tested | None = Tested.UNKNOWN
     agent_context_prompt: str | None = None
     tool_can_use: list[Tool] | None = None
-    profile_extractor_config: ProfileExtractor | None = ProfileExtractor(
-        extraction_definition_prompt=_PROFILES
-    )
+    profile_extractor_config: ProfileExtractor | None = ProfileExtractor(extraction_definition_prompt=_USERS)
     user_playbook_extractor_config: PlaybookExtractor | None = PlaybookExtractor(
         extraction_definition_prompt=_PLAYBOOKS
     )
