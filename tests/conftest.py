@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from pydantic import TypeAdapter
@@ -15,6 +16,12 @@ from tests.real_server import RealServer, StartServer, server_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# CI draws the same examples every time; here every run looks somewhere else.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -7,6 +7,7 @@ is built once and kept: in ``$REFLEXIO_SERVER_VENV``, or under ``.cache`` in thi
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -32,6 +33,9 @@ ENVIRONMENT = Environment(
     variable="REFLEXIO_SERVER_VENV",
 )
 
+_SQLITE = Environment("pysqlite3-0.5.4", "3.12", ("pysqlite3-binary==0.5.4.post2",))
+"""A SQLite that loads extensions, which this Python's need not; durable aggregation wants one."""
+
 _READY_WITHIN = 120.0  # a cold start compiles everything; a warm one takes five seconds
 _EXIT_WITHIN = 5.0
 
@@ -47,6 +51,18 @@ class AccessEntry(NamedTuple):
     status: int
 
 
+class Patience(NamedTuple):
+    """Seconds for which a server waits; ``tests/real/patched_app.py`` says for what."""
+
+    stale: float = 600.0
+    request: float = 60.0
+    patient: float = 600.0
+    search: float = 5.0
+    publish: float = 240.0
+    scheduler: float = 10.0
+    retry: float = 60.0
+
+
 class StartServer(Protocol):
     """Starts a server that ends with the test."""
 
@@ -58,16 +74,23 @@ class StartServer(Protocol):
 class RealServer:
     """One server process with a home, data and rate limits of its own.
 
-    Use it as a context manager. ``port`` is a free one unless given. Its methods block; from an
-    event loop with work to do, call them through ``asyncio.to_thread``.
+    Use it as a context manager. ``port`` is a free one unless given. With a ``patience``, it is the
+    server of ``tests/real/patched_app.py``, and has a SQLite that loads extensions. Its methods block;
+    from an event loop with work to do, call them through ``asyncio.to_thread``.
     """
 
     def __init__(
-        self, *, rate_limits: bool = True, api_key: str | None = None, port: int | None = None
+        self,
+        *,
+        rate_limits: bool = True,
+        api_key: str | None = None,
+        port: int | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self._rate_limits = rate_limits
         self._api_key = api_key
         self._port = port or 0
+        self._patience = patience
 
     def __enter__(self) -> Self:
         self._python = server_python()
@@ -127,7 +150,11 @@ class RealServer:
         self._start()
 
     def _start(self) -> None:
-        command = [str(self._python), "-m", "uvicorn", "reflexio.server.api:app"]
+        command = [str(self._python), "-m", "uvicorn"]
+        if self._patience is None:
+            command.append("reflexio.server.api:app")
+        else:
+            command += ["patched_app:app", "--app-dir", str(Path(__file__).parent / "real")]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--host", "127.0.0.1", "--port", str(self._port)],
@@ -145,7 +172,6 @@ class RealServer:
             raise
 
     def _environment(self) -> dict[str, str]:
-        site_packages = self._python.parents[1] / f"lib/python{ENVIRONMENT.version}/site-packages"
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self._folder / "home"),
@@ -155,13 +181,17 @@ class RealServer:
             "REFLEXIO_EMBEDDING_PROVIDER": "off",
             "REFLEXIO_RERANK_ENABLED": "false",
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-            "TIKTOKEN_CACHE_DIR": str(site_packages / "litellm/litellm_core_utils/tokenizers"),
+            "TIKTOKEN_CACHE_DIR": str(_site_packages(self._python) / "litellm/litellm_core_utils/tokenizers"),
             "HF_HUB_OFFLINE": "1",
         }
         if not self._rate_limits:
             environment["RATELIMIT_ENABLED"] = "false"
         if self._api_key is not None:
             environment["REFLEXIO_API_KEY"] = self._api_key
+        if self._patience is not None:
+            environment["PATCHED_SECONDS"] = json.dumps(self._patience._asdict())
+            with suppress(RuntimeError):  # there need not be one for every machine
+                environment["PYTHONPATH"] = str(_site_packages(_SQLITE.python()))
         return environment
 
     def _wait_until_ready(self) -> None:
@@ -190,6 +220,10 @@ def parse_access_log(lines: list[str]) -> Iterator[AccessEntry]:
 def server_python() -> Path:
     """The interpreter of the server's environment, which is built first where there is none."""
     return ENVIRONMENT.python()
+
+
+def _site_packages(python: Path) -> Path:
+    return python.parents[1] / f"lib/python{ENVIRONMENT.version}/site-packages"
 
 
 def _answers(port: int) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reflexio_async.models.base import JsonObject, NotBlank, RequestModel, ResponseModel, SourceName
 from reflexio_async.models.enums import SessionOutcomeFailureReason, SessionOutcomeKind
@@ -72,6 +72,13 @@ class GetSessionOutcomesRequest(RequestModel):
     start_time: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Epoch seconds.")
     top_k: Annotated[int, Field(le=1000, ge=1)] = 100
     user_id: str | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start_time is not None and self.end_time is not None and self.start_time > self.end_time:
+            message = "end_time must not be before start_time"
+            raise ValueError(message)
+        return self
 
 
 class SessionOutcomeRecord(ResponseModel):

@@ -144,7 +144,8 @@ def _known_refusal(name: str, error: ValidationError) -> bool:
     publish = name == "PublishUserInteractionRequest" and (
         "user_action_description" in told or "evaluation_only excludes" in told or "go together" in told
     )
-    order = "must be after start_time" in told or "from_ts must" in told
+    orders = ("must be after start_time", "must not be before start_time", "from_ts must")
+    order = any(rule in told for rule in orders)
     return publish or order or "content or trigger must be given" in told
 
 

@@ -9,13 +9,15 @@ import aiohttp
 import pytest
 
 from reflexio_async.sandbox import Sandbox
-from tests.behaviour.differences import CHECKED, SANDBOX_ONLY, TOLD
+from tests.behaviour.bench import SHORT, Bench, sandbox_bench
+from tests.behaviour.differences import CHECKED, READ_ONLY, SANDBOX_ONLY, TOLD
 from tests.behaviour.wire import Wire
+from tests.real_server import RealServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
-    from tests.real_server import RealServer, StartServer
+    from tests.real_server import StartServer
 
 
 @pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.real)])
@@ -66,6 +68,31 @@ async def guarded(guarded_real_url: str | None, session: aiohttp.ClientSession) 
             yield Wire(box.url, session)
 
 
+@pytest.fixture(scope="session")
+def impatient_server() -> Iterator[RealServer]:
+    """The real server with its constants shortened, and hooks in it."""
+    with RealServer(rate_limits=False, patience=SHORT) as server:
+        yield server
+
+
+@pytest.fixture
+def impatient_url(served_by: str, request: pytest.FixtureRequest) -> str | None:
+    if served_by == "sandbox":
+        return None
+    server: RealServer = request.getfixturevalue("impatient_server")
+    return server.url
+
+
+@pytest.fixture
+async def bench(impatient_url: str | None, session: aiohttp.ClientSession) -> AsyncIterator[Bench]:
+    """A server whose users take their time, or fail; shared and long-lived when real."""
+    if impatient_url is not None:
+        yield Bench(Wire(impatient_url, session), SHORT)
+    else:
+        async with sandbox_bench(session) as bench:
+            yield bench
+
+
 @pytest.fixture
 def name() -> str:
     """A name nobody else uses, fit for users, sessions, requests and sources."""
@@ -91,4 +118,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(f"  {about} ({reason})")
     terminalreporter.line(f"shown by the sandbox alone: {len(SANDBOX_ONLY)}")
     for fact in SANDBOX_ONLY:
+        terminalreporter.line(f"  {fact}")
+    terminalreporter.line(f"read in the server's source, shown by neither: {len(READ_ONLY)}")
+    for fact in READ_ONLY:
         terminalreporter.line(f"  {fact}")

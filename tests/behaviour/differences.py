@@ -95,6 +95,7 @@ TOLD: Final = (
     ("an experiment counts an agent's words, not tokens", "the sandbox has no tokenizer"),
     ("the keys of JSON objects are in another order", "order means nothing in JSON"),
     ("tracebacks in messages are shorter", "the sandbox has no such stack"),
+    ("the current playbooks of a version make one cluster, whatever they say", "likeness needs embeddings"),
     ("a running aggregation is busy for its own length of time alone", "no background learning competes"),
     ("the sandbox does not freeze under load and loses no publish", "faults are scripted, not suffered"),
     ("retrieved learnings and shadows are never judged", "the offline server cannot either"),
@@ -105,11 +106,20 @@ TOLD: Final = (
 SANDBOX_ONLY: Final = (
     "January's routes, shapes and dialects: no such server is at hand",
     "uncorrelated operations: likewise",
-    "durable aggregation: states, retries, conflicts",
     "grading, its cache and its failures; experiments' results",
     "pending tool calls in every state, and their signatures",
     "a stall and its acknowledgement",
-    "the takeover and the failure of an operation older than 600 s",
-    "the 504 of a manual generation, and of an aggregation, that takes too long",
+    "an aggregation past 600 s: 504",
+    "the times between a durable aggregation's attempts: 60 s, doubled each time",
+    "a regeneration is forgotten an hour after its end",
 )
 """Facts that are checked on the sandbox alone."""
+
+READ_ONLY: Final = (
+    "a status poll between a claim and its first write is refused: both are one step in the sandbox",
+    "configurations written at the same time may conflict (409): there is one storage, and it does not",
+    "past 20 searches at once of /api/search: 503; the 429 at eight comes first",
+    "the 300 s of the middleware behind the 240 s of a publish: the route's own deadline comes first",
+    "an aggregation without a configuration that allows it fails for good: the real server's is cached",
+)
+"""Facts that were read in the server's source, and that neither server was made to show."""

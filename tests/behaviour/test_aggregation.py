@@ -34,6 +34,19 @@ async def test_too_few_playbooks_are_skipped(wire: Wire, name: str) -> None:
         await add_playbooks(wire, name, "greet")
 
 
+async def test_without_a_configuration_nothing_is_aggregated(wire: Wire, name: str) -> None:
+    part = "user_playbook_extractor_config"
+    before = (await wire.get("/api/get_config")).json[part]
+    for useless in (None, {**before, "aggregation_config": {"min_cluster_size": 1}}):
+        await wire.post("/api/update_config", **{part: useless})
+        try:
+            answer = await wire.post(_RUN, agent_version=name)
+        finally:
+            await wire.post("/api/update_config", **{part: before})
+        expected = "Skipped: no aggregator config or min_cluster_size < 2"
+        assert answer.json == {"success": True, "message": expected}
+
+
 async def test_users_playbooks_become_an_agents(wire: Wire, name: str) -> None:
     await _learnt(wire, name)
     expected = "Processed 2 user playbooks, found 1 clusters, generated 1 agent playbooks"

@@ -36,6 +36,41 @@ async def test_what_is_set_is_kept(wire: Wire, config: Any) -> None:
     assert (await wire.get("/api/get_config")).json == {**config, "window_size": 12}
 
 
+async def test_fields_are_taken_under_their_old_names(wire: Wire, config: Any) -> None:
+    old = {"batch_size": 20, "batch_interval": 5}
+    assert (await wire.post("/api/set_config", storage_config=None, **old)).json == _SET
+    now = (await wire.get("/api/get_config")).json
+    assert (now["window_size"], now["stride_size"]) == (20, 5)
+    assert set(now) == set(config)
+    both = {"extraction_window_size": 30, "window_size": 15}
+    assert (await wire.post("/api/update_config", **both)).json == _SET
+    assert (await wire.get("/api/get_config")).json["window_size"] == 15
+
+
+async def test_parts_of_it_have_old_names_too(wire: Wire, config: Any) -> None:
+    aggregation = {"min_feedback_threshold": 3, "refresh_count": 4}
+    extractor = {
+        "feedback_definition_prompt": "How to greet",
+        "feedback_aggregator_config": aggregation,
+        "batch_size_override": 7,
+    }
+    assert (await wire.post("/api/update_config", user_playbook_extractor_config=extractor)).json == _SET
+    now = (await wire.get("/api/get_config")).json["user_playbook_extractor_config"]
+    assert (now["extraction_definition_prompt"], now["window_size_override"]) == ("How to greet", 7)
+    kept = config["user_playbook_extractor_config"]["aggregation_config"]
+    expected = {**kept, "min_cluster_size": 3, "reaggregation_trigger_count": 4}
+    assert now["aggregation_config"] == expected
+
+
+@pytest.mark.parametrize(("part", "before"), [("window_size", 20), ("lineage_gc", {"enabled": False})])
+async def test_null_is_the_default_where_nothing_is_optional(
+    wire: Wire, config: Any, part: str, before: Any
+) -> None:
+    await wire.post("/api/update_config", **{part: before})
+    assert (await wire.post("/api/update_config", **{part: None})).json == _SET
+    assert (await wire.get("/api/get_config")).json == config
+
+
 async def test_only_the_storage_must_be_given(wire: Wire, config: Any) -> None:
     assert (await wire.post("/api/set_config", storage_config=None, window_size=20)).json == _SET
     assert (await wire.get("/api/get_config")).json["stride_size"] == config["stride_size"]

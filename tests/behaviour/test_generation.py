@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.behaviour.rows import user_playbooks
 
 if TYPE_CHECKING:
     from tests.behaviour.wire import Wire
@@ -54,34 +55,6 @@ async def test_a_rerun_is_admitted_under_an_id_that_the_status_echoes(wire: Wire
         "stats": {"total_interactions_processed": 1, "total_generated": 1},
         "progress_percentage": 100.0,
     }
-
-
-async def test_while_it_runs_the_status_names_the_user(wire: Wire, name: str) -> None:
-    await wire.publish(name)
-    operation_id = (await wire.post(_RERUN, user_id=name)).json["operation_id"]
-    running = await wire.operation()
-    assert running["status"] == "in_progress"
-    assert running.get("current_user_id") in {None, name}
-    assert running["request_params"]["operation_id"] == operation_id
-    assert running["progress_percentage"] == 0.0
-    assert not {"completed_at", "error_message"} & set(running)
-    await wire.ended()
-
-
-async def test_a_busy_service_refuses_with_200_and_an_id_that_means_nothing(wire: Wire, name: str) -> None:
-    await wire.publish(name)
-    first, second = await asyncio.gather(*(wire.post(_RERUN, user_id=name) for _ in range(2)))
-    refused = second.json if first.json["success"] else first.json
-    assert {first.json["success"], second.json["success"]} == {True, False}
-    assert refused == {
-        "success": False,
-        "msg": "Another generation attempt is already in progress",
-        "operation_id": "rerun_profile_generation",
-    }
-    manual = await wire.post("/api/manual_profile_generation", user_id=name)
-    expected = "A profile_generation operation is already in progress. Please wait for it to complete."
-    assert manual.json == {"success": False, "msg": expected, "profiles_generated": 0}
-    await wire.ended()
 
 
 async def test_the_two_services_do_not_block_each_other(wire: Wire, name: str) -> None:
@@ -186,6 +159,31 @@ async def test_a_manual_generation_answers_when_done_and_writes_current_rows(wir
     assert len(await wire.profiles(name)) == 2
 
 
+async def test_rows_show_the_source_that_their_generation_was_asked_for(wire: Wire, name: str) -> None:
+    await wire.publish(name, source="web", agent_version=name)
+    for source in (None, "web"):
+        asked = {} if source is None else {"source": source}
+        await wire.post(_RERUN, user_id=name, **asked)
+        await wire.ended()
+        await wire.post(_RERUN_PLAYBOOKS, agent_version=name, **asked)
+        await wire.ended("playbook_generation")
+        [playbook] = await user_playbooks(wire, agent_version=name)
+        assert playbook.get("source") == source
+    assert sorted(row["source"] for row in await wire.profiles(name, "pending")) == ["", "web"]
+    await wire.post("/api/manual_profile_generation", user_id=name, source="web")
+    assert [row["source"] for row in await wire.profiles(name)] == ["web"]
+
+
+async def test_of_playbooks_the_status_counts_pending_ones_even_when_made_by_hand(
+    wire: Wire, name: str
+) -> None:
+    await wire.publish(name, source=name, agent_version=name)
+    for count in (1, 2):
+        answer = await wire.post("/api/manual_playbook_generation", agent_version=name, source=name)
+        assert answer.json["playbooks_generated"] == count
+    assert (await wire.operation("playbook_generation"))["stats"]["total_generated"] == 0
+
+
 async def test_a_manual_generation_of_an_unknown_user_succeeds_with_nothing(wire: Wire, name: str) -> None:
     answer = (await wire.post("/api/manual_profile_generation", user_id=name)).json
     assert answer == {"success": True, "msg": "Generated 0 profiles for 1 user(s)", "profiles_generated": 0}
@@ -213,31 +211,3 @@ async def test_cancelling_nothing_succeeds(wire: Wire, service: str | None) -> N
     answer = await wire.post("/api/cancel_operation", service_name=service)
     expected = "No in-progress operations found to cancel"
     assert answer.json == {"success": True, "cancelled_services": [], "msg": expected}
-
-
-async def test_cancelling_stops_before_the_next_user(wire: Wire, name: str) -> None:
-    await _users(wire, name, 16)
-    await wire.post(_RERUN, source=name)
-    answer = await wire.post("/api/cancel_operation")
-    assert answer.json == {
-        "success": True,
-        "cancelled_services": ["profile_generation"],
-        "msg": "Cancellation requested for: profile_generation",
-    }
-    ended = await wire.ended()
-    assert ended["status"] == "cancelled"
-    assert ended["processed_users"] < 16
-    assert ended["progress_percentage"] == pytest.approx(ended["processed_users"] / 16 * 100)
-    assert "error_message" not in ended
-    assert ended["completed_at"] >= ended["started_at"]
-
-
-async def test_cancelling_a_single_user_is_accepted_and_ignored(wire: Wire, name: str) -> None:
-    await wire.publish(name)
-    await wire.post(_RERUN, user_id=name)
-    for _ in range(40):  # the cancellation is to find the only user already begun
-        if (await wire.operation()).get("current_user_id") == name:
-            break
-    answer = await wire.post("/api/cancel_operation", service_name="profile_generation")
-    assert answer.json["cancelled_services"] == ["profile_generation"]
-    assert (await wire.ended())["status"] == "completed"

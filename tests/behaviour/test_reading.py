@@ -89,6 +89,16 @@ async def test_a_page_that_cannot_be_is_422(wire: Wire, fields: dict[str, int], 
     assert (answer.status, answer.json["detail"][0]["type"]) == (422, kind)
 
 
+async def test_sessions_come_by_their_latest_second_and_then_by_name(wire: Wire, name: str) -> None:
+    for session in "abca":
+        await wire.publish(name, session_id=f"{name}-{session}")
+    sessions = (await _requests(wire, user_id=name))["sessions"]
+    times = [[entry["request"]["created_at"] for entry in session["requests"]] for session in sessions]
+    assert times == [sorted(each, reverse=True) for each in times]
+    order = [(each[0], session["session_id"]) for each, session in zip(times, sessions, strict=True)]
+    assert order == sorted(order, reverse=True)
+
+
 async def test_an_empty_source_is_a_source(wire: Wire, name: str) -> None:
     await wire.publish(name, session_id=f"{name}-1", source=name)
     await wire.publish(name, session_id=f"{name}-2")

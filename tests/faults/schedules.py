@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async.sandbox import faults
@@ -15,6 +16,9 @@ from tests.scene import PUBLISH
 if TYPE_CHECKING:
     from reflexio_async.sandbox import Sandbox
     from reflexio_async.sandbox.world import Dialect
+
+
+_ROOT = Path(__file__).parents[2]
 
 
 class _Told:
@@ -150,15 +154,22 @@ class Schedule(_Told):
 
     @property
     def script(self) -> str:
-        """A program that plays it again."""
+        """A program that plays it again, from wherever it is kept."""
         names = sorted({type(part).__name__ for part in (self, *self.steps, *self.mishaps)})
-        steps = "".join(f"        {step!r},\n" for step in self.steps)
-        mishaps = "".join(f"        {mishap!r},\n" for mishap in self.mishaps)
-        rest = repr(dataclasses.replace(self, steps=(), mishaps=()))[len("Schedule(") : -1]
-        return (
-            "import asyncio\n"
-            "from tests.faults.playing import play\n"
-            f"from tests.faults.schedules import {', '.join(names)}\n\n"
-            "asyncio.run(play(Schedule(\n"
-            f"    steps=(\n{steps}    ),\n    mishaps=(\n{mishaps}    ),\n    {rest}\n)))\n"
-        )
+        lines = [
+            "import asyncio",
+            "import sys",
+            "",
+            f"sys.path.insert(0, {str(_ROOT)!r})",
+            "",
+            "from tests.faults.playing import play",
+            f"from tests.faults.schedules import {', '.join(names)}",
+            "",
+            "asyncio.run(play(Schedule(",
+        ]
+        for parts in ("steps", "mishaps"):
+            if shown := getattr(self, parts):
+                lines += [f"    {parts}=(", *(f"        {part!r}," for part in shown), "    ),"]
+        if rest := repr(dataclasses.replace(self, steps=(), mishaps=()))[len("Schedule(") : -1]:
+            lines.append(f"    {rest},")
+        return "\n".join([*lines, ")))", ""])

@@ -1,12 +1,13 @@
 """Whatever goes wrong, and in whatever order: nobody hangs, nothing is lost, doubled or made up.
 
-``REFLEXIO_FAULT_EXAMPLES=5000`` plays so many schedules, others each time, instead of a fixed few.
+``REFLEXIO_FAULT_EXAMPLES=5000`` plays so many schedules, others each time, instead of a fixed thousand.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,7 @@ from tests.faults.schedules import (
     Publishes,
     Restart,
     Schedule,
+    Step,
 )
 from tests.scene import PLAYBOOKS, PUBLISH, RERUN, STATUS
 
@@ -43,6 +45,7 @@ maybe_spans = st.none() | spans
 widths = st.sampled_from([None, 1, 2, 5, 50])
 
 
+@cache  # strategies are slow to make
 def mishaps(timeout: float) -> SearchStrategy[Mishap]:
     """Every kind of fault on every route that a schedule uses, as a server or what stands before it might."""
     usual = [*[STATUS] * 4, *[RERUN] * 4, *[PUBLISH] * 3, PLAYBOOKS, CANCEL, MANUAL]
@@ -63,6 +66,7 @@ def mishaps(timeout: float) -> SearchStrategy[Mishap]:
         # A start that takes effect after its caller gave up is beyond anybody's knowing.
         fault("delay", spans.filter(lambda span: span < timeout)),
         fault("delay", spans, after_effect=st.just(value=True)),
+        fault("overwork", spans.filter(lambda span: span < timeout)),
         fault("internal_error", after_effect=st.booleans()),
         fault("status", st.sampled_from([400, 401, 403, 404, 409, 413, 422, 503])),
         fault("status", st.sampled_from([500, 502, 504]), after_effect=st.booleans()),
@@ -83,10 +87,9 @@ def mishaps(timeout: float) -> SearchStrategy[Mishap]:
     )
 
 
-@st.composite
-def schedules(draw: st.DrawFn) -> Schedule:
-    users = draw(st.integers(1, 12))
-    timeout = draw(st.sampled_from([300.0, 300.0, 10.0, 3.0]))
+@cache
+def steps(users: int) -> SearchStrategy[tuple[Step, ...]]:
+    """A few steps of callers, of somebody else, and of the server."""
     who = {"first": st.integers(0, users - 1), "count": st.integers(1, users)}
     reruns = st.one_of(
         st.builds(
@@ -131,34 +134,50 @@ def schedules(draw: st.DrawFn) -> Schedule:
         st.builds(Foreign, at=moments, seconds=spans, service=st.integers(0, 1)),
         st.builds(Restart, at=moments, down=st.sampled_from([0.0, 1.0, 20.0, 400.0])),
     )
-    return Schedule(
-        steps=tuple(draw(st.lists(reruns | others, min_size=1, max_size=5))),
-        mishaps=tuple(draw(st.lists(mishaps(timeout), max_size=4))),
-        users=users,
-        rerun_seconds=draw(st.sampled_from([0.0, 0.3, 4.0, 45.0])),
-        failing=draw(st.none() | st.integers(0, users - 1)),
-        dialect=draw(st.sampled_from(["correlated", "correlated", "uncorrelated", "synchronous"])),
-        rate_limits=draw(st.booleans()),
-        concurrency=draw(st.sampled_from([16, 1, 3])),
-        timeout=timeout,
-        raise_on_refusal=draw(st.sampled_from([True, True, False])),
-        leave_at=draw(st.sampled_from([None] * 3 + [0.0, 0.5, 1.3, 5.0, 70.0])),
-        by_error=draw(st.booleans()),
-        drain_timeout=draw(st.sampled_from([5000.0, 5.0])),
+    return st.lists(reruns | others, min_size=1, max_size=5).map(tuple)
+
+
+@cache
+def plays(users: int, timeout: float) -> SearchStrategy[Schedule]:
+    """Schedules of so many users."""
+    return st.builds(
+        Schedule,
+        steps=steps(users),
+        mishaps=st.lists(mishaps(timeout), max_size=4).map(tuple),
+        users=st.just(users),
+        rerun_seconds=st.sampled_from([0.0, 0.3, 4.0, 45.0]),
+        failing=st.none() | st.integers(0, users - 1),
+        dialect=st.sampled_from(["correlated", "correlated", "uncorrelated", "synchronous"]),
+        rate_limits=st.booleans(),
+        concurrency=st.sampled_from([16, 1, 3]),
+        timeout=st.just(timeout),
+        raise_on_refusal=st.sampled_from([True, True, False]),
+        leave_at=st.sampled_from([None] * 3 + [0.0, 0.5, 1.3, 5.0, 70.0]),
+        by_error=st.booleans(),
+        drain_timeout=st.sampled_from([5000.0, 5.0]),
     )
+
+
+sizes = st.tuples(st.integers(1, 12), st.sampled_from([300.0, 300.0, 10.0, 3.0]))
+schedules = sizes.flatmap(lambda size: plays(*size))
+
+
+def play_and_print(schedule: Schedule) -> None:
+    """Play it; should it fail, the program that plays it again is printed with the error."""
+    note(f"\n{schedule.script}")
+    asyncio.run(play(schedule))
 
 
 @pytest.mark.slow
 @settings(
     derandomize=not EXAMPLES,
     database=None,
-    max_examples=EXAMPLES or 250,
+    max_examples=EXAMPLES or 1000,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
     print_blob=False,
 )
-@given(schedule=schedules())
+@given(schedule=schedules)
 def test_what_must_hold_holds_whatever_goes_wrong(schedule: Schedule) -> None:
-    note(f"\n{schedule.script}")
-    asyncio.run(play(schedule))
+    play_and_print(schedule)

@@ -96,7 +96,7 @@ async def test_what_the_server_finds_wrong_is_named_without_the_input(
 
 async def test_a_path_the_server_does_not_have_is_not_found(real_server: RealServer) -> None:
     async with AsyncReflexioClient(url_endpoint=f"{real_server.url}/nowhere") as client:
-        with pytest.raises(NotFound, match="is the base URL the API host") as caught:
+        with pytest.raises(NotFound, match="the API host itself") as caught:
             await client.whoami()
     assert (caught.value.status, caught.value.attempts) == (404, 1)
 

@@ -1,0 +1,91 @@
+"""What takes time: on the sandbox's virtual clock, or on the real server with its patience shortened.
+
+Names say what takes how long, and what fails, as ``tests/real/patched_app.py`` describes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reflexio_async.sandbox import Sandbox, VirtualClock, faults
+from tests.behaviour.wire import Wire
+from tests.real_server import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    import aiohttp
+
+    from reflexio_async.sandbox.answers import Reply
+    from reflexio_async.sandbox.calls import Call
+
+SHORT = Patience(stale=4, request=3.0, patient=8.0, search=1.5, publish=3.0, scheduler=0.2, retry=0)
+"""Of the real server, so that its tests take seconds."""
+
+AGGREGATION = 2.5
+"""Seconds that aggregating a version takes; on the real server its name has to say so."""
+
+LEARNING = 300.0
+"""Seconds of virtual time that learning from a publish takes; on the real server its user has to say so."""
+
+_HELD_UP = ("/api/publish_interaction", "/api/search", "/api/search_profiles")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A server, and how long it waits."""
+
+    wire: Wire
+    patience: Patience
+
+    async def sleep(self, seconds: float) -> None:
+        """On the server's clock."""
+        await (self.wire.clock.sleep(seconds) if self.wire.clock else asyncio.sleep(seconds))
+
+    async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until it holds, or fail."""
+        for _ in range(400):
+            if await holds():
+                return
+            await self.sleep(0.05)
+        message = "it never came to hold"
+        raise AssertionError(message)
+
+
+@asynccontextmanager
+async def sandbox_bench(session: aiohttp.ClientSession) -> AsyncGenerator[Bench]:
+    clock = VirtualClock()
+    async with Sandbox(
+        clock=clock,
+        rerun_seconds=lambda user: _seconds("works", user),
+        failing_users=_Failing(),
+        aggregation_seconds=AGGREGATION,
+        learning_seconds=LEARNING,
+    ) as box:
+        box.faults.add(_HeldUp(), times=None, where=lambda record: record.path in _HELD_UP)
+        yield Bench(Wire(box.url, session, clock), Patience())
+
+
+def _seconds(kind: str, name: str) -> float:
+    found = re.search(rf"{kind}(\d+(\.\d+)?)", name)
+    return float(found[1]) if found else 0.0
+
+
+class _Failing(frozenset[str]):
+    """Whoever's name says so."""
+
+    def __contains__(self, name: object) -> bool:
+        return "fails" in str(name)
+
+
+class _HeldUp:
+    """As long as the request's user, or words, say."""
+
+    async def play(self, call: Call, serve: Callable[[], Awaitable[Reply]]) -> Reply:
+        body: dict[str, Any] = call.record.body
+        seconds = _seconds("waits", str(body.get("query", body.get("user_id"))))
+        return await faults.overwork(seconds).play(call, serve)
