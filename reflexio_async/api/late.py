@@ -119,6 +119,7 @@ LATE: Final = {
 def mixin(noun: str) -> type:
     """The class of rows in ``api/<noun>.py``, imported now."""
     name = "".join(word.title() for word in noun.split("_")) + "API"
+    # A full collection that falls into the import, in the midst of a call, takes as long as the import.
     with _not_collecting():
         found: type = getattr(import_module(f"reflexio_async.api.{noun}"), name)
     return found
@@ -126,8 +127,6 @@ def mixin(noun: str) -> type:
 
 @contextmanager
 def _not_collecting() -> Generator[None]:
-    # Models are many objects and no garbage: a full collection that falls into their import, in the midst
-    # of a call, takes as long as the import itself.
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -7,6 +7,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from pydantic import TypeAdapter
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -37,6 +39,8 @@ class Living:
     """A client: opened by its first call, closed once for all its views."""
 
     def __init__(self, runtime: Runtime, pool: Pool) -> None:
+        # Pydantic looks for plugins on disk when the first model of a process is built: now, not in a call.
+        TypeAdapter(int)
         self._runtime = runtime
         self._pool = pool
         self._desks: list[JobDesk] = [runtime.desk]

@@ -28,9 +28,6 @@ from reflexio_async.models.marks import Header, Query
 Req = TypeVar("Req", bound=BaseModel)
 Res = TypeVar("Res")
 
-# Pydantic looks for plugins on disk when the first model of a process is built: now, and not on the loop.
-TypeAdapter(int)
-
 _SHOWN = 500  # characters of a server's text that go into an error message
 
 

@@ -24,6 +24,7 @@ from reflexio_async.sandbox.seeding import Seeding
 from reflexio_async.sandbox.server_clock import ServerClock
 from reflexio_async.sandbox.stall import Stall
 from reflexio_async.sandbox.storage import NotStored, Storage
+from reflexio_async.sandbox.virtual_time import VirtualClock
 from reflexio_async.sandbox.world import Dialect, Settings, World
 
 if TYPE_CHECKING:
@@ -231,6 +232,13 @@ class Sandbox(Seeding):
         """Let learning stall for a reason, or go on (None)."""
         at = datetime.fromtimestamp(self._own_clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._world.stall = Stall() if reason is None else Stall(stalled=True, reason=reason, stalled_at=at)
+
+    async def advance(self, seconds: float) -> None:
+        """Let so much virtual time pass, with all that falls due in it; needs a VirtualClock."""
+        if not isinstance(self.clock, VirtualClock):
+            message = "advance needs a sandbox on a VirtualClock; on real time, wait"
+            raise RuntimeError(message)  # noqa: TRY004  # the sandbox was made otherwise; no argument is wrong
+        await self.clock.advance(seconds)
 
     def revoke_tokens(self) -> None:
         """Make every token issued so far worthless."""

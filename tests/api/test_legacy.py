@@ -35,7 +35,7 @@ async def test_feedback_is_rerun_in_every_dialect(dialect: Dialect) -> None:
         assert (await job).success
         again = await play.client.rerun_feedback_generation(agent_version="v", wait_for_response=True)
         assert again.feedbacks_generated == 1
-        pending = await play.client.get_raw_feedbacks(status_filter=["pending"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]  # a word does
+        pending = await play.client.get_raw_feedbacks(status_filter=["pending"])
         assert [one.status for one in pending.raw_feedbacks] == ["pending"]
 
 

@@ -11,6 +11,8 @@ NO_SEARCH_LATER = """
 import importlib.metadata
 from reflexio_async import AsyncReflexioClient
 
+AsyncReflexioClient("key-1", "http://127.0.0.1:1")
+
 
 def searched():
     raise AssertionError
@@ -35,7 +37,7 @@ def run(code: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_pydantics_search_for_plugins_is_over_when_the_client_has_been_imported() -> None:
+def test_pydantics_search_for_plugins_is_over_when_the_client_has_been_made() -> None:
     """It reads the disk, and the first model may be built by a call, on the loop."""
     run(NO_SEARCH_LATER)
 

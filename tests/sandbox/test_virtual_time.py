@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reflexio_async.sandbox import VirtualClock
+from reflexio_async.sandbox import Sandbox, VirtualClock
 from reflexio_async.sandbox.virtual_time import HOLD_HEADER
 
 if TYPE_CHECKING:
@@ -276,6 +276,20 @@ async def test_by_hand_time_moves_only_as_far_as_it_is_told() -> None:
     await clock.advance(5)
     assert (clock.now(), reached) == (30, [10, 20, 30])
     task.cancel()
+
+
+async def test_a_box_on_virtual_time_is_advanced_with_all_that_falls_due() -> None:
+    async with Sandbox(clock=VirtualClock(auto_advance=False), rerun_seconds=10.0) as box:
+        operation = box.start_foreign_operation(seconds=30.0)
+        await box.advance(29)
+        assert operation.status == "in_progress"
+        await box.advance(1)
+        assert operation.status == "completed"
+
+
+async def test_a_box_on_real_time_cannot_be_advanced() -> None:
+    with pytest.raises(RuntimeError, match="needs a sandbox on a VirtualClock"):
+        await Sandbox().advance(1)
 
 
 async def test_advance_waits_until_what_it_woke_has_run() -> None:

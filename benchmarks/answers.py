@@ -1,0 +1,72 @@
+"""The bodies that the static server answers with, worded as the servers word them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def profiles(count: int) -> bytes:
+    """The answer of ``POST /api/get_profiles`` and ``GET /api/get_all_profiles``."""
+    rows = [
+        {
+            "profile_id": f"697e71d1-e4bb-458e-971b-7c0cf1b7{row:04}",
+            "user_id": "user-1",
+            "content": f"User mentioned: I like sushi, most of all number {row} of the usual place",
+            "last_modified_timestamp": 1795325020 + row,
+            "generated_from_request_id": f"rerun_097e1f{row:02}",
+            "profile_time_to_live": "one_month",
+            "expiration_timestamp": 1797917020 + row,
+            "status": "pending",
+            "source": "",
+            "source_interaction_ids": [row, row + 1],
+            "tags": [],
+        }
+        for row in range(count)
+    ]
+    return encoded({"success": True, "user_profiles": rows, "msg": f"Found {count} profile(s)"})
+
+
+def memories(count: int) -> bytes:
+    """The answer of Reflect's ``POST …/memory/query``."""
+    return encoded(
+        [
+            {
+                "id": f"mem_{row:08}",
+                "task": f"Rename the column of table {row} without downtime",
+                "reflection": f"Add the new column first, write to both, only then move reader {row} over",
+                "q_value": 0.71,
+                "similarity": 0.83,
+                "score": 0.77,
+                "success": True,
+                "summary": "Write to both columns before readers move",
+            }
+            for row in range(count)
+        ]
+    )
+
+
+def trace(trace_id: str, *, reviewed: bool) -> bytes:
+    """The answer of Reflect's ``GET …/traces/{trace_id}``."""
+    stored: dict[str, Any] = {
+        "id": trace_id,
+        "task": "Rename a column without downtime",
+        "trajectory": [
+            {"role": "user", "content": "Rename the column, please"},
+            {"role": "assistant", "content": "Both columns are written now; moving the readers over"},
+        ],
+        "final_response": "Done",
+        "retrieved_memory_ids": ["mem_00000001", "mem_00000002"],
+        "review_status": "reviewed" if reviewed else "pending",
+        "ingest_status": "completed" if reviewed else "processing",
+        "ingest_attempts": 1,
+        "metadata": {},
+    }
+    if reviewed:
+        review = {"id": f"rev_{trace_id}", "trace_id": trace_id, "result": "pass", "mode": "inline"}
+        stored |= {"created_memory_id": f"mem_{trace_id}", "review": review}
+    return encoded(stored)
+
+
+def encoded(answer: Any) -> bytes:
+    return json.dumps(answer, separators=(",", ":")).encode()
