@@ -79,11 +79,23 @@ class Pipeline:
         function it is asked, with the seconds left, when an answer has been lost. ``withdrawn`` ends a
         wait for the rate limit.
         """
-        call: _Call[T] = _Call(self, endpoint, wire.encode(endpoint, request), answer, settings)
+        wired = wire.encode(endpoint, request)
+        call: _Call[T] = _Call(self, endpoint, wired, answer, settings, gate=self.gate(wired.path))
         call.patience = patience
         call.withdrawn = withdrawn
         if repeatable is not None:
             call.repeatable = repeatable
+        return call.run()
+
+    def ask(
+        self, endpoint: Endpoint, wired: WireRequest, answer: Answer[T], settings: Settings, gate: Gate
+    ) -> Coroutine[Any, Any, T]:
+        """The value of a question asked very often, once awaited: at once, or RateLimited.
+
+        ``gate`` stands for many paths that share a limit, if there is any.
+        """
+        call: _Call[T] = _Call(self, endpoint, wired, answer, settings, gate=gate)
+        call.patience = 0.0
         return call.run()
 
     def exchange(
@@ -155,6 +167,8 @@ class _Call(Generic[T]):
         wired: WireRequest,
         answer: Answer[T],
         settings: Settings,
+        *,
+        gate: Gate,
     ) -> None:
         self._pipeline = pipeline
         self._endpoint = endpoint
@@ -164,7 +178,7 @@ class _Call(Generic[T]):
         self.patience: float | None = None
         self.repeatable: Repeatable = endpoint.repeatable
         self.withdrawn: asyncio.Event | None = None
-        self._gate = pipeline.gate(wired.path)
+        self._gate = gate
         self._deadline = pipeline.clock.now() + max(settings.timeout, endpoint.deadline or 0.0)
         self._attempts = 0
         self._unknown = False  # whether any try may have had its effect

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import time
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
@@ -123,10 +124,12 @@ async def _polls(server: Server, scale: Scale) -> Ratio:
 
 
 def _bare(http: aiohttp.ClientSession, server: Server) -> rounds.Call:
-    address = URL(f"{server.url}/traces/v1/projects/default/traces/trace-1")
     headers = {"Authorization": "Bearer key-1"}
+    numbers = itertools.count()
 
     async def call() -> int:
+        # Every trace has an address of its own.
+        address = URL(f"{server.url}/traces/v1/projects/default/traces/trace-{next(numbers)}", encoded=True)
         async with http.get(address, headers=headers) as response:
             response.raise_for_status()
             return len([Trace.model_validate_json(await response.read())])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from reflexio_async.models.marks import Header, Query
 Req = TypeVar("Req", bound=BaseModel)
 Res = TypeVar("Res")
 
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN = 500  # characters of a server's text that go into an error message
 
 
@@ -194,7 +196,7 @@ def _encoded(endpoint: Endpoint, request: BaseModel) -> WireRequest:
     method, path = endpoint.method, endpoint.path
     layout = _layout(type(request), path)
     if layout.path:
-        segments = {name: _path_segment(name, str(getattr(request, name))) for name in layout.path}
+        segments = {name: path_segment(name, str(getattr(request, name))) for name in layout.path}
         path = path.format(**segments)
     query = [urlencode(endpoint.query)] if endpoint.query else []
     headers: tuple[tuple[str, str], ...] = ()
@@ -222,7 +224,10 @@ def _encoded(endpoint: Endpoint, request: BaseModel) -> WireRequest:
     return WireRequest(method, path, target, body, content_type, headers)
 
 
-def _path_segment(name: str, value: str) -> str:
+def path_segment(name: str, value: str) -> str:
+    """``value`` as it stands in a path; ``name`` says whose it is where it cannot stand in one."""
+    if _PLAIN.fullmatch(value):
+        return value
     if value in ("", ".", ".."):
         # Servers and proxies resolve dots even when they are percent-encoded.
         message = f"{name} must be an id, not {value!r}"

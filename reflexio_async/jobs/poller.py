@@ -51,6 +51,11 @@ class Source(Protocol):
         """For logs."""
         ...
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody is interested."""
+        ...
+
     def pause(self) -> float | None:
         """Seconds from ``asked_at`` to the next probe; None when nobody is interested."""
         ...
@@ -111,7 +116,7 @@ class Cap:
                     await self._poller.clock.sleep(max(1.0 / self._per_second, _NAP))
                     continue
                 source = self._due.popleft()
-                if source.pause() is None:
+                if not source.wanted:
                     source.probing = False
                     continue
                 self._probed.add(source)
@@ -155,7 +160,7 @@ class Poller:
         found: list[Source] = [entry for entry in self.agenda if hasattr(entry, "probing")]
         for cap in self.caps:
             found += cap.sources()
-        return [source for source in found if source.pause() is not None]
+        return [source for source in found if source.wanted]
 
     def schedule(self, source: Source) -> None:
         """Note when ``source`` is to be asked next, in place of what was noted."""

@@ -59,6 +59,11 @@ class SharedSource:
             if not self._wanted:
                 self.agenda.remove(self)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._wanted)
+
     def pause(self) -> float | None:
         """The shortest interval that is wanted; by default soon after a start, then ever longer ones."""
         if not self._wanted:

@@ -123,6 +123,11 @@ class SingleRecord(Record[T]):
         """For logs."""
         return self.kind.name
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits."""
+        return self.awaited
+
     def pause(self) -> float | None:
         """The shortest interval that a waiter gave, or the default one."""
         shortest: float | None = None
@@ -143,27 +148,26 @@ class SingleRecord(Record[T]):
 
     async def probe(self) -> None:
         """Ask for the status and pass it on."""
-        asked_at = self.asked_at
-        await self._ask()
-        rhythm = self.group.rhythm
-        if rhythm is None:
-            return
-        if self.done:
-            rhythm.ended(after=self.not_ended_at - self.created_at, by=asked_at - self.created_at)
-        else:
-            self.not_ended_at = asked_at
-
-    async def _ask(self) -> None:
-        kind = self.group.kind
+        group, asked_at = self.group, self.asked_at
         try:
-            answer = await self.group.server.single(kind, self.job_id)
+            answer = await group.server.single(group.kind, self.job_id)
         except NotFound as error:
-            if kind.appears_late and self.status is RUNNING:
-                self.last_probe_error = error  # it may not be stored yet, or there may be no such job
-                return
-            raise
-        if isinstance(self.last_probe_error, NotFound):
-            self.last_probe_error = None
+            if not group.kind.appears_late or self.status is not RUNNING:
+                raise
+            self.last_probe_error = error  # it may not be stored yet, or there may be no such job
+        else:
+            if isinstance(self.last_probe_error, NotFound):
+                self.last_probe_error = None
+            self._hear(answer)
+        if group.rhythm is not None:
+            if self.done:
+                began = self.created_at
+                group.rhythm.ended(after=self.not_ended_at - began, by=asked_at - began)
+            else:
+                self.not_ended_at = asked_at
+
+    def _hear(self, answer: T) -> None:
+        kind = self.group.kind
         status = kind.read(answer)
         if status.state is JobState.FAILED:
             message = f"{kind.name} {self.job_id}: {status.error}"

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict
 
-from reflexio_async.core.wire import Answer, model
+from reflexio_async.core.wire import Answer, WireRequest, model, path_segment
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.jobs.job import Job
 from reflexio_async.reflect.kinds import trace_kind, trace_kinds
 from reflexio_async.reflect.models import IngestStatus, Trace, TraceSubmission
-from reflexio_async.reflect.requests import ByTrace, TraceCreate
 from reflexio_async.reflect.rows import PROJECT, endpoint_of, in_project
 from reflexio_async.settings import RetryPolicy
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Coroutine
 
     from reflexio_async.jobs.kinds import SingleKind
     from reflexio_async.jobs.record import Record
     from reflexio_async.pipeline import Pipeline
+    from reflexio_async.reflect.requests import TraceCreate
     from reflexio_async.routing.runtime import Runtime
     from reflexio_async.settings import Settings
 
@@ -139,15 +140,16 @@ class TraceQuestions:
         self._settings = settings.with_options(
             retry=RetryPolicy(max_attempts=1), timeout=min(settings.timeout, _PROBE_TIMEOUT)
         )
+        self._gate = pipeline.gate(GET_TRACE.path)
         self._answers = {kind.name: _Polled(kind) for kind in trace_kinds(settings.polls_per_second).values()}
 
-    async def single(self, kind: SingleKind[T], job_id: str) -> T:
+    def single(self, kind: SingleKind[T], job_id: str) -> Coroutine[Any, Any, T]:
         """The trace, or as much of it as tells how far it is while it is not done."""
         project, _, trace_id = job_id.partition("/")
-        # Not checked anew at every question: what cannot stand in a path is refused there.
-        request = ByTrace.model_construct(trace_id=trace_id, project_id=unquote(project))
+        path = f"/v1/projects/{project}/traces/{path_segment('trace_id', trace_id)}"
+        wired = WireRequest("GET", path, path, None, None)
         answer = cast("Answer[T]", self._answers[kind.name])
-        return await self._pipeline.call(GET_TRACE, request, answer, self._settings, patience=0)
+        return self._pipeline.ask(GET_TRACE, wired, answer, self._settings, self._gate)
 
     async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:
         """Reflect cannot stop taking a trace in."""
