@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
+from reflexio_async.core.collecting import not_collecting
 
+if TYPE_CHECKING:
     from reflexio_async.api.agent_playbooks import AgentPlaybooksAPI
     from reflexio_async.api.aggregation import AggregationAPI
     from reflexio_async.api.braintrust import BraintrustAPI
@@ -120,20 +118,9 @@ def mixin(noun: str) -> type:
     """The class of rows in ``api/<noun>.py``, imported now."""
     name = "".join(word.title() for word in noun.split("_")) + "API"
     # A full collection that falls into the import, in the midst of a call, takes as long as the import.
-    with _not_collecting():
+    with not_collecting():
         found: type = getattr(import_module(f"reflexio_async.api.{noun}"), name)
     return found
-
-
-@contextmanager
-def _not_collecting() -> Generator[None]:
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class _Later:

@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 
 from reflexio_async.errors import CLOSED, ClientClosed, InvalidRequest
 from reflexio_async.jobs import kinds
-from reflexio_async.jobs.lanes import Lane, Server
+from reflexio_async.jobs.lanes import Lane
 from reflexio_async.jobs.poller import Poller
 from reflexio_async.jobs.record import Record, Waiting
 from reflexio_async.jobs.single import SingleRecord, Singles
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reflexio_async.jobs.poller import Cap
     from reflexio_async.jobs.single import SingleServer
     from reflexio_async.jobs.slot import Quota
+    from reflexio_async.jobs.watch import Server
     from reflexio_async.settings import Settings
 
 T = TypeVar("T")

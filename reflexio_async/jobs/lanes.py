@@ -11,7 +11,7 @@ import asyncio
 import copy
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from reflexio_async.errors import (
     APIConnectionError,
@@ -24,77 +24,46 @@ from reflexio_async.errors import (
 )
 from reflexio_async.jobs import kinds
 from reflexio_async.jobs.kinds import Dialect
-from reflexio_async.jobs.poller import EAGER
-from reflexio_async.jobs.rhythm import Rhythm
-from reflexio_async.jobs.shared import SharedSource
 from reflexio_async.jobs.slot import SlotRecord, same_operation
-from reflexio_async.jobs.status import QUEUED, RUNNING, JobState, JobStatus
-from reflexio_async.models.enums import OperationStatus
+from reflexio_async.jobs.status import JobState, JobStatus
+from reflexio_async.jobs.watch import Server, SlotWatch
 
 if TYPE_CHECKING:
     from reflexio_async.jobs.poller import Poller
-    from reflexio_async.jobs.token import Token
     from reflexio_async.models.operations import OperationStatusInfo
 
 logger = logging.getLogger("reflexio_async")
 
 _BUSY = "already in progress"
-_FRESH = 1.0  # seconds for which an observation of the slot may be acted upon
-_SHARES = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)  # of the jobs before; asking a lane's status is free
 _LONGEST_NAP = 3600.0
 _LONGEST_REFUSAL = 30.0  # seconds between starts that meet a slot which is taken, whatever the status says
 _TELL_APART = 1.1
 _LOST_START_GRACE = 2.0  # seconds after which a start without an answer would be visible in the status
 
 
-class Server(Protocol):
-    """What a lane asks of the server."""
-
-    url: str
-
-    async def operation(self, service: str) -> OperationStatusInfo | None:
-        """The latest operation of ``service``, or None when it never ran."""
-        ...
-
-    async def cancel(self, service: str) -> None:
-        """Ask for the running operation of ``service`` to stop, whoever owns it."""
-        ...
-
-
-class Lane(SharedSource):
-    """The starts and the latest operation of one service; to the poller, one source of statuses."""
+class Lane(SlotWatch):
+    """The starts of one service, and its slot."""
 
     def __init__(
         self, poller: Poller, server: Server, service: str, *, width: int, outage: float, tries: int
     ) -> None:
-        super().__init__(poller, service, kinds.PROFILE_RERUN.interval)
-        self.url = server.url
-        self._server = server
-        self._service = service
+        super().__init__(poller, server, service, outage=outage, tries=tries)
         self.width = width
-        self._outage = outage
-        self._tries = tries
-        self._reached = False  # whether this server has ever told its status
-        self._clock = poller.clock
         self._background = poller.background
         self.dialect: Dialect | None = None
         self._queue: deque[SlotRecord] = deque()
         self._unanswered: set[SlotRecord] = set()  # whose callers wait for the answer to their start
         self._sending: set[SlotRecord] = set()
         self._resolving: set[SlotRecord] = set()  # sent, answer lost, not yet found in the status
-        self._running: dict[SlotRecord, None] = {}
-        self._latest: OperationStatusInfo | None = None
-        self._status = QUEUED  # the same, in our words
-        self._observed_at: float | None = None
-        self._failing_since: float | None = None
-        self._news = asyncio.Event()
-        self._asking = asyncio.Lock()
         self._worker: asyncio.Task[None] | None = None
         self._starts: set[asyncio.Task[None]] = set()
-        self._started_at = self._not_ended_at = poller.clock.now()
-        self._rhythm = Rhythm(_SHARES)
         self._refused_busy = 0  # how often in a row, ten at most
         self._refused_until = self._started_at
+
+    @property
+    def starts_wait(self) -> bool:
+        """Whether others wait for the slot."""
+        return bool(self._queue)
 
     # Starting
 
@@ -139,19 +108,6 @@ class Lane(SharedSource):
         start = self._background.spawn(self._start(job), name=f"start {job.kind.name}")
         self._starts.add(start)
         start.add_done_callback(self._starts.discard)
-
-    def adopt(self, job: SlotRecord, token: Token) -> None:
-        """Go on with a job that was admitted earlier, here or in another process."""
-        twin = next(reversed(self._running), None)
-        if twin is not None and (twin.id, twin.request) == (token.id, job.request):
-            # Thousands may wait for one operation: they share what they have in common.
-            job.request, job.before = twin.request, twin.before
-            job.not_before = twin.not_before
-            job.admit(twin.id or token.id, RUNNING)
-        else:
-            job.not_before = token.not_before
-            job.admit(token.id, RUNNING)
-        self._running[job] = None
 
     @property
     def busy(self) -> bool:
@@ -218,27 +174,6 @@ class Lane(SharedSource):
             pause = max(pause, self._started_at + _TELL_APART - self._clock.now())
         return pause
 
-    async def _hear(self, *, polling: bool = False, within: float | None = None) -> None:
-        """Wait for news of the queue, of a start or, ``polling``, of the slot; at most ``within`` seconds."""
-        self._news.clear()
-        timer = None if within is None else self._clock.call_at(self._clock.now() + within, self._news.set)
-        if polling:
-            self.want(None, None)
-        try:
-            await self._news.wait()
-        finally:
-            if polling:
-                self.unwant(None, None)
-            if timer is not None:
-                timer.cancel()
-
-    def _slot_is_known_free(self) -> bool:
-        fresh = self._observed_at is not None and self._clock.now() - self._observed_at <= _FRESH
-        return fresh and not self._running and not self._latest_is_in_progress()
-
-    def _latest_is_in_progress(self) -> bool:
-        return self._latest is not None and self._latest.status == OperationStatus.IN_PROGRESS
-
     def _settle_all(self) -> None:
         for job in self._unanswered:
             job.settle()
@@ -267,7 +202,7 @@ class Lane(SharedSource):
             # Nothing was admitted. The limit is known now, so the lane waits for it to open.
             self._requeue(job)
             if job.opens_in <= 0:
-                await self._clock.sleep(error.retry_after or _FRESH)
+                await self._clock.sleep(error.retry_after or self.interval)
         except RequestRefused as refusal:
             self._refused(job, refusal.response, refusal)
         except (APIConnectionError, APIStatusError, UnexpectedResponse) as error:
@@ -367,43 +302,6 @@ class Lane(SharedSource):
 
     # Hearing
 
-    def default_pause(self) -> float:
-        """Soon after a start, then ever longer; at the likely moment while another start waits behind it."""
-        if self._queue and self._running:
-            moment = self._rhythm.next_moment(self.asked_at - self._started_at)
-            if moment is not None:
-                return max(self._started_at + moment - self.asked_at, EAGER)
-        return super().default_pause()
-
-    async def probe(self) -> None:
-        """Read the slot and pass it on to the jobs that run in it."""
-        # One at a time, so that what is heard later was asked later.
-        async with self._asking:
-            asked_at = self._clock.now()
-            info = await self._server.operation(self._service)
-        self._latest = info
-        self._observed_at = self._clock.now()
-        self._failing_since = None
-        self._reached = True
-        if info is None:
-            for job in list(self._running):
-                job.lose("the server no longer knows of any operation")
-        else:
-            status = kinds.operation_status(info)
-            if status == self._status:
-                status = self._status  # so that thousands of jobs need not compare it
-            self._status = status
-            for job in list(self._running):
-                job.hear(info, status, asked_at)
-        ended = [job for job in self._running if job.done]
-        for job in ended:
-            del self._running[job]
-        if ended:
-            self._rhythm.ended(after=self._not_ended_at - self._started_at, by=asked_at - self._started_at)
-        else:
-            self._not_ended_at = asked_at
-        self._news.set()
-
     def failed(self, error: Exception, *, transient: bool) -> None:
         """Outlast what may pass; else nothing can be started or learned any more."""
         for job in self._running:
@@ -424,15 +322,6 @@ class Lane(SharedSource):
         while self._queue:
             self._queue.popleft().fail_to_start(_of_a_status(error))
         self._news.set()
-
-    def _patient(self) -> bool:
-        """Whether failing probes are still to be outlasted."""
-        if self._failing_since is None:
-            return True
-        if self._reached:
-            return self._clock.now() - self._failing_since < self._outage
-        # A server that never answered is rather a wrong address than an outage.
-        return self.failures < self._tries
 
     # Ending
 

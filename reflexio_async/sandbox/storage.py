@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from reflexio_async.core.collecting import not_collecting
 from reflexio_async.errors import ConfigurationError, ReflexioError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from reflexio_async.core.clock import Clock
@@ -153,7 +152,7 @@ class Storage:
             self._claim(database)
             if anew:
                 database.execute("DELETE FROM rows")
-            with _uncollected():
+            with not_collecting():
                 self._read(database.execute("SELECT kind, document FROM rows ORDER BY place"))
         except sqlite3.Error as error:
             database.close()
@@ -215,18 +214,6 @@ class Storage:
     def _close(self) -> None:
         if self._database is not None:
             self._database.close()
-
-
-@contextmanager
-def _uncollected() -> Generator[None]:
-    """Many new objects make the collector look through all of them again and again, and find nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _value(database: sqlite3.Connection, query: str) -> Any:
