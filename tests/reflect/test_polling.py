@@ -1,0 +1,55 @@
+"""How often the server is asked for traces: learned where that was asked for, and capped for all together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from reflexio_async import JobTimeout, gather_jobs
+from tests.reflect.scene import MESSAGES, TRACES, Scene, scene
+
+
+async def one_after_another(s: Scene, count: int) -> tuple[int, float]:
+    """Questions, and seconds from first to last."""
+    asked, began = s.asked(), s.clock.now()
+    for _ in range(count):
+        await s.client.create_trace_and_wait(task="t", trajectory=MESSAGES)
+    return s.asked() - asked, s.clock.now() - began
+
+
+async def test_adaptive_polling_learns_when_traces_are_stored() -> None:
+    async with scene(ingest_seconds=3.0) as plain:
+        usual, _ = await one_after_another(plain, 40)
+    async with scene(ingest_seconds=3.0, client={"adaptive_polling": True}) as learning:
+        await one_after_another(learning, 20)
+        questions, seconds = await one_after_another(learning, 20)
+    assert questions < usual / 2 / 3
+    assert seconds < 20 * 3.0 * 1.15
+
+
+async def test_a_given_interval_is_kept_under_adaptive_polling() -> None:
+    async with scene(ingest_seconds=3.0, client={"adaptive_polling": True}) as s:
+        await one_after_another(s, 20)
+        asked = s.asked()
+        await (await s.client.create_trace(task="t", trajectory=MESSAGES)).result(poll_interval=1.0)
+        assert s.asked() - asked == 3
+
+
+async def test_all_traces_together_are_asked_for_no_more_often_than_the_cap_allows() -> None:
+    async with scene(ingest_seconds=20.0, client={"polls_per_second": 50, "wait_timeout": 600}) as s:
+        jobs = await asyncio.gather(
+            *(s.client.create_trace(task="t", trajectory=MESSAGES) for _ in range(500))
+        )
+        await gather_jobs(jobs)
+        polls = [r.at for r in s.box.requests if r.method == "GET" and r.path.startswith(f"{TRACES}/")]
+        each_second = Counter(int(at) for at in polls)
+        assert max(each_second.values()) <= 55
+        assert s.clock.now() <= 20.0 + 500 / 50 + 1.0
+
+
+async def test_the_end_of_a_wait_for_an_unknown_trace_says_what_the_server_said() -> None:
+    async with scene() as s:
+        with pytest.raises(JobTimeout, match="404"):
+            await s.client.wait_for_trace("nobody-sent-it", wait_timeout=5.0)
