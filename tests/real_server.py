@@ -16,7 +16,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self
 
 from tests.environments import Environment
 
@@ -79,6 +79,9 @@ class RealServer:
     from an event loop with work to do, call them through ``asyncio.to_thread``.
     """
 
+    running: ClassVar[set[RealServer]] = set()
+    """Those that are up, in this process."""
+
     def __init__(
         self,
         *,
@@ -104,9 +107,11 @@ class RealServer:
         except BaseException:
             self._temporary.cleanup()
             raise
+        RealServer.running.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        RealServer.running.discard(self)
         self.stop()
         self._temporary.cleanup()
 

@@ -20,7 +20,7 @@ async def test_a_regeneration_is_a_job(client: AsyncReflexioClient, name: str) -
     assert isinstance(job, Job)
     assert job.token is not None
     assert job.id is not None
-    done = await job.result(wait_timeout=60)
+    done = await job.result(wait_timeout=20)
     # Without a model nothing can be judged: every session is done, or named among the failures.
     assert done.status == "completed"
     assert done.total >= 1
