@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# One for all, since thousands may wait for what is not stored yet.
+_ABSENT = NotFound(
+    "404: the server does not know it, or does not know it yet", status=404, method="GET", path=""
+)
 _SHARES = (0.5, 0.8, 0.95)  # of the jobs before that have ended when the next is asked for
 
 
@@ -151,12 +155,12 @@ class SingleRecord(Record[T]):
         group, asked_at = self.group, self.asked_at
         try:
             answer = await group.server.single(group.kind, self.job_id)
-        except NotFound as error:
+        except NotFound:
             if not group.kind.appears_late or self.status is not RUNNING:
                 raise
-            self.last_probe_error = error  # it may not be stored yet, or there may be no such job
+            self.last_probe_error = _ABSENT
         else:
-            if isinstance(self.last_probe_error, NotFound):
+            if self.last_probe_error is _ABSENT:
                 self.last_probe_error = None
             self._hear(answer)
         if group.rhythm is not None:
