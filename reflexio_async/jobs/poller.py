@@ -20,14 +20,19 @@ if TYPE_CHECKING:
 
 EAGER: Final = 0.05
 """Seconds until a job that was just started is first asked for."""
-WIDEN: Final = 1.5
-"""The factor by which the pauses grow after that, up to the interval."""
+_WIDEN: Final = 1.5  # the factor by which the pauses grow after that
+_WIDEST: Final = 32  # questions after which they are longer than any interval; some 1,700 would overflow
 
 _LONGEST_PAUSE = 10.0  # between probes that fail
 _FIRST_PAUSE = 0.1
 _NAP = 0.02  # seconds: workers that wait for the rate do not wake for every single probe
 _CATCH_UP = 0.1  # seconds: what was not asked while a nap took too long is made up for, up to so much
 _TRANSIENT = (APIConnectionError, ServerError, RateLimited, RequestRefused)
+
+
+def widening(asked: int) -> float:
+    """Seconds to the next question, when so many were asked before: soon at first, then ever later."""
+    return EAGER * _WIDEN ** min(asked, _WIDEST)
 
 
 class Source(Protocol):

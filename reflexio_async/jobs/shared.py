@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from reflexio_async.jobs.poller import EAGER, WIDEN
+from reflexio_async.jobs.poller import widening
 
 if TYPE_CHECKING:
     from reflexio_async.jobs.poller import Poller
@@ -73,7 +73,7 @@ class SharedSource:
 
     def default_pause(self) -> float:
         """Seconds from ``asked_at`` to the next probe where nobody named any."""
-        return EAGER * WIDEN**self.asked
+        return widening(self.asked)
 
     def be_eager(self) -> None:
         """Something was just started: ask soon."""

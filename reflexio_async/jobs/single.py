@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from reflexio_async.errors import InvalidRequest, JobCancelled, JobFailed, JobLost, NotFound
-from reflexio_async.jobs.poller import EAGER, WIDEN
+from reflexio_async.jobs.poller import EAGER, widening
 from reflexio_async.jobs.record import Record
 from reflexio_async.jobs.rhythm import Rhythm
 from reflexio_async.jobs.status import RUNNING, JobState, JobStatus
@@ -148,7 +148,7 @@ class SingleRecord(Record[T]):
             # Somebody who waits for a short time only is to learn what there is to learn by then.
             if moment is not None and (waiter.line is None or self.created_at + moment < waiter.due):
                 return max(self.created_at + moment - self.asked_at, EAGER)
-        return min(EAGER * WIDEN**self.asked, self.kind.interval)
+        return min(widening(self.asked), self.kind.interval)
 
     async def probe(self) -> None:
         """Ask for the status and pass it on."""

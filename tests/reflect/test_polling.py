@@ -53,3 +53,10 @@ async def test_the_end_of_a_wait_for_an_unknown_trace_says_what_the_server_said(
     async with scene() as s:
         with pytest.raises(JobTimeout, match="404"):
             await s.client.wait_for_trace("nobody-sent-it", wait_timeout=5.0)
+
+
+async def test_a_trace_is_asked_for_as_long_as_somebody_waits() -> None:
+    async with scene(ingest_seconds=600.0) as s:
+        job = await s.client.create_trace(task="t", trajectory=MESSAGES)
+        assert (await job.result(wait_timeout=1000.0)).id == job.id
+        assert s.asked() > 2000
