@@ -73,6 +73,9 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
             ``http://localhost:8000``.
         reflect_api_key: Its bearer token; else ``REFLECT_API_KEY``; else none.
         project_id: Its project; else ``REFLECT_PROJECT_ID``, then ``default``.
+        polls_per_second: How often it is asked at most for all traces that are waited for.
+        adaptive_polling: Learn how long jobs take that are asked for one by one (traces, learning,
+            aggregations, regenerations), and ask when an answer is likely.
 
     Raises:
         ConfigurationError: Something above is unusable; the message names it.
@@ -101,6 +104,8 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
         reflect_url: str = "",
         reflect_api_key: str = "",
         project_id: str | None = None,
+        polls_per_second: float = 200.0,
+        adaptive_polling: bool = False,
     ) -> None:
         self._reflect_target = reflect_target(reflect_url, reflect_api_key, project_id, prefix="reflect_")
         settings = Settings(
@@ -119,6 +124,8 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
             on_request=on_request,
             on_retry=on_retry,
             on_background_error=on_background_error,
+            polls_per_second=polls_per_second,
+            adaptive_polling=adaptive_polling,
         )
         clock = clock or SystemClock()
         background = Background(on_background_error)

@@ -87,7 +87,7 @@ class RetryPolicy:
 class Settings:
     """Everything a client was told; durations are seconds.
 
-    ``project_id``, ``polls_per_second`` and ``adaptive_polling`` are for Reflect only.
+    ``project_id`` and ``polls_per_second`` are for Reflect only.
     """
 
     base_url: str

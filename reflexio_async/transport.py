@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 # The server closes idle connections after 5 s; ours are retired before, so that none dies under a request.
 _KEEPALIVE = 4.0
-_REMEMBERED_URLS = 1024
+_REMEMBERED_URLS = 128
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
 

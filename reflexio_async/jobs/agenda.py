@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 class Entry(Protocol):
     """What stands in a line; ``line`` is None while it stands in none."""
 
-    due: float
     line: Any
     previous: Any
     following: Any
+
+    @property
+    def due(self) -> float:
+        """When, by the clock; read while it stands in its line, whose ``length`` it may be made of."""
+        ...
 
     def fall_due(self) -> None:
         """Its time has come; it has left its line."""
@@ -34,14 +38,13 @@ class Agenda:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lines: dict[float, _Line] = {}
+        self._lines: dict[float, Line] = {}
 
-    def add(self, entry: Entry, length: float, due: float) -> None:
-        """Let ``entry``, which stands in no line, fall due at ``due``, about ``length`` seconds from now."""
+    def add(self, entry: Entry, length: float) -> None:
+        """Let ``entry``, which stands in no line, fall due about ``length`` seconds from now."""
         line = self._lines.get(length)
         if line is None:
-            line = self._lines[length] = _Line(self, length)
-        entry.due = due
+            line = self._lines[length] = Line(self, length)
         line.insert(entry)
 
     def remove(self, entry: Entry) -> None:
@@ -57,38 +60,40 @@ class Agenda:
                 yield entry
                 entry = following
 
-    def call_at(self, when: float, line: _Line) -> Timer:
+    def call_at(self, when: float, line: Line) -> Timer:
         """A timer for the head of ``line``."""
-        return self._clock.call_at(when, line.ring)
+        return self._clock.call_at(max(when, self._clock.now()), line.ring)
 
     def now(self) -> float:
         """The clock's."""
         return self._clock.now()
 
-    def forget(self, line: _Line, length: float) -> None:
+    def forget(self, line: Line) -> None:
         """``line`` is empty."""
-        if self._lines.get(length) is line:
-            del self._lines[length]
+        if self._lines.get(line.length) is line:
+            del self._lines[line.length]
 
 
-class _Line:
-    """Entries of one length, the one due first at the head."""
+class Line:
+    """Entries of one length in seconds, the one due first at the head."""
 
-    __slots__ = ("_agenda", "_length", "_tail", "_timer", "head")
+    __slots__ = ("_agenda", "_tail", "_timer", "head", "length")
 
     def __init__(self, agenda: Agenda, length: float) -> None:
         self._agenda = agenda
-        self._length = length
+        self.length = length
         self.head: Any = None
         self._tail: Any = None
         self._timer: Timer | None = None
 
     def insert(self, entry: Any) -> None:
-        before, after = self._tail, None
-        # Nearly always none: only what began later than it is noted stands a few places further up.
-        while before is not None and before.due > entry.due:
+        """Put ``entry`` where its time is; nearly always at the end."""
+        entry.line = self
+        before, after, due = self._tail, None, entry.due
+        # Only what began later than it is noted stands a few places further up.
+        while before is not None and before.due > due:
             before, after = before.previous, before
-        entry.line, entry.previous, entry.following = self, before, after
+        entry.previous, entry.following = before, after
         if after is None:
             self._tail = entry
         else:
@@ -100,12 +105,14 @@ class _Line:
             before.following = entry
 
     def take_out(self, entry: Any) -> None:
+        """``entry`` is not to fall due."""
         self._unlink(entry)
         if self.head is None or entry.previous is None:
             self._wind()
         entry.previous = entry.following = None
 
     def ring(self) -> None:
+        """The timer went off: let all fall due whose time has come."""
         self._timer = None
         now = self._agenda.now()
         while self.head is not None and self.head.due <= now:
@@ -135,4 +142,4 @@ class _Line:
         if self.head is not None:
             self._timer = self._agenda.call_at(self.head.due, self)
         else:
-            self._agenda.forget(self, self._length)
+            self._agenda.forget(self)

@@ -42,7 +42,6 @@ class Source(Protocol):
     hurry, ``failures`` how often in a row in vain; ``probing`` says that it is being asked or is about to be.
     """
 
-    due: float
     line: Any
     previous: Any
     following: Any
@@ -50,6 +49,11 @@ class Source(Protocol):
     asked: int
     failures: int
     probing: bool
+
+    @property
+    def due(self) -> float:
+        """``asked_at`` and the length of its line."""
+        ...
 
     @property
     def name(self) -> str:
@@ -177,8 +181,7 @@ class Poller:
             return
         if source.failures:
             pause = max(pause, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(source.failures - 1, 10)))
-        due = max(source.asked_at + pause, self.clock.now())
-        self.agenda.add(source, pause, due)
+        self.agenda.add(source, pause)
 
     def fall_due(self, source: Source, cap: Cap) -> None:
         """It is time to ask ``source``, as soon as ``cap`` allows."""

@@ -74,33 +74,21 @@ class Until(Enum):
 
 
 class Waiter(asyncio.Future[Any]):
-    """One wait for a job.
+    """One wait for a job, as long and as often as the defaults say.
 
     It is awaited as it is, without a coroutine in between, and noted in the agenda by a link alone, so that
     thousands may wait for long.
     """
 
-    __slots__ = (
-        "due",
-        "following",
-        "interval",
-        "line",
-        "next",
-        "previous",
-        "prior",
-        "record",
-        "timeout",
-        "until",
-    )
+    interval: float | None = None
+    timeout: float | None = None
+    until = Until.OUTCOME
 
-    def __init__(
-        self, record: Record[Any], interval: float | None, timeout: float | None, until: Until
-    ) -> None:
+    __slots__ = ("due", "following", "line", "next", "previous", "prior", "record")
+
+    def __init__(self, record: Record[Any]) -> None:
         super().__init__(loop=asyncio.get_running_loop())
         self.record = record
-        self.interval = interval
-        self.timeout = timeout
-        self.until = until
         self.next: Waiter | None = None
         self.prior: Waiter | None = None
         self.due = 0.0
@@ -122,6 +110,20 @@ class Waiter(asyncio.Future[Any]):
         return False
 
 
+class ParticularWaiter(Waiter):
+    """One that was told how often (seconds), how long (seconds) or what for."""
+
+    __slots__ = ("interval", "timeout", "until")
+
+    def __init__(
+        self, record: Record[Any], interval: float | None, timeout: float | None, until: Until
+    ) -> None:
+        super().__init__(record)
+        self.interval = interval
+        self.timeout = timeout
+        self.until = until
+
+
 class Record(Generic[T]):
     """The state of one job. Feeds write it (``admit``, ``update``, ``finish``), waiters read it."""
 
@@ -129,7 +131,6 @@ class Record(Generic[T]):
     """How often its start was sent by this client."""
 
     __slots__ = (
-        "__weakref__",
         "_first",
         "admitted_at",
         "created_at",
@@ -198,7 +199,7 @@ class Record(Generic[T]):
         self.admitted_at = self.created_at if now == self.created_at else now
         self.status = status
         for waiter in self.waiters():
-            self.feed.want(self, waiter.interval)
+            self.feed.want(self, self.interval_of(waiter))
             if waiter.until is Until.CHANGE:
                 self._wake(waiter)
             elif waiter.line is None:
@@ -235,16 +236,24 @@ class Record(Generic[T]):
 
     def wait(self, interval: float | None, timeout: float | None, until: Until = Until.OUTCOME) -> Waiter:
         """A wait that has just begun, for a job that is not done; see ``Job.result`` for the numbers."""
-        waiter = Waiter(self, interval or self.waiting.interval, timeout, until)
+        waiter: Waiter
+        if interval is None and timeout is None and until is Until.OUTCOME:
+            waiter = Waiter(self)
+        else:
+            waiter = ParticularWaiter(self, interval, timeout, until)
         if self._first is not None:
             self._first.prior = waiter
         waiter.next, self._first = self._first, waiter
         # The server knows nothing yet of a job that is queued here; its admission tells every waiter.
         if self.admitted_at is not None:
-            self.feed.want(self, waiter.interval)
+            self.feed.want(self, self.interval_of(waiter))
         if timeout is not None or self.admitted_at is not None:
             self._set_deadline(waiter)
         return waiter
+
+    def interval_of(self, waiter: Waiter) -> float | None:
+        """Seconds between the questions on behalf of ``waiter``; None for the kind's own."""
+        return waiter.interval or self.waiting.interval
 
     def leave(self, waiter: Waiter) -> None:
         """``waiter`` no longer waits."""
@@ -257,7 +266,7 @@ class Record(Generic[T]):
         waiter.next = waiter.prior = None
         self.feed.agenda.remove(waiter)
         if self.admitted_at is not None:
-            self.feed.unwant(self, waiter.interval)
+            self.feed.unwant(self, self.interval_of(waiter))
 
     def time_out(self, waiter: Waiter) -> None:
         """The deadline of ``waiter`` has come."""
@@ -274,7 +283,8 @@ class Record(Generic[T]):
     def _set_deadline(self, waiter: Waiter) -> None:
         if waiter.until is not Until.CHANGE:
             length = waiter.timeout or self._default_timeout
-            self.feed.agenda.add(waiter, length, self.waiting.clock.now() + length)
+            waiter.due = self.waiting.clock.now() + length
+            self.feed.agenda.add(waiter, length)
 
     def _wake(self, waiter: Waiter) -> None:
         self.leave(waiter)

@@ -20,7 +20,7 @@ class SharedSource:
         self.name = name
         self.interval = interval
         self.agenda = poller.agenda
-        self.asked_at = self.due = poller.clock.now()
+        self.asked_at = poller.clock.now()
         self.asked = 0
         self.failures = 0
         self.probing = False
@@ -29,6 +29,12 @@ class SharedSource:
         self.following: Any = None
         self._poller = poller
         self._wanted: Counter[float | None] = Counter()  # intervals that waiters gave; None: the default
+
+    @property
+    def due(self) -> float:
+        """When it is to be asked next, while it stands in a line of the agenda."""
+        due: float = self.asked_at + self.line.length
+        return due
 
     async def probe(self) -> None:
         """Ask the server once and tell whom it concerns."""

@@ -86,7 +86,6 @@ class SingleRecord(Record[T]):
     __slots__ = (
         "asked",
         "asked_at",
-        "due",
         "failures",
         "following",
         "line",
@@ -98,7 +97,7 @@ class SingleRecord(Record[T]):
     def __init__(self, group: Singles[T], job_id: str, waiting: Waiting) -> None:
         super().__init__(group.kind, group, waiting)
         self.admit(job_id, RUNNING)
-        self.asked_at = self.due = self.created_at
+        self.asked_at = self.created_at
         self.asked = 0
         self.failures = 0
         self.probing = False
@@ -123,6 +122,12 @@ class SingleRecord(Record[T]):
         return Token(kind=self.kind.name, url=self.feed.url, id=self.job_id)
 
     @property
+    def due(self) -> float:
+        """When it is to be asked next, while it stands in a line of the agenda."""
+        due: float = self.asked_at + self.line.length
+        return due
+
+    @property
     def name(self) -> str:
         """For logs."""
         return self.kind.name
@@ -136,7 +141,7 @@ class SingleRecord(Record[T]):
         """The shortest interval that a waiter gave, or the default one."""
         shortest: float | None = None
         for waiter in self.waiters():
-            interval = self._default_pause(waiter) if waiter.interval is None else waiter.interval
+            interval = self.interval_of(waiter) or self._default_pause(waiter)
             if shortest is None or interval < shortest:
                 shortest = interval
         return shortest

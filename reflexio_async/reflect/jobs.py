@@ -107,7 +107,7 @@ async def submit(
 class _Glance(BaseModel):
     """As much of a trace as tells whether it is done; trajectories are long."""
 
-    model_config = ConfigDict(defer_build=True)
+    model_config = ConfigDict(defer_build=True, cache_strings="keys")  # no two ids are alike
 
     id: str
     review_status: str

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, ConfigDict, Field
 
 from reflexio_async.models.base import ResponseModel
 
@@ -83,6 +83,8 @@ class Trace(ResponseModel):
 
 class TraceSubmission(ResponseModel):
     """The answer to a trace that was sent: it is taken in later."""
+
+    model_config = ConfigDict(cache_strings="keys")  # no two ids are alike
 
     trace_id: str = Field(validation_alias=AliasChoices("trace_id", "id"))
     ingest_status: IngestStatus | str = Field(union_mode="left_to_right")

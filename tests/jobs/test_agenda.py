@@ -42,9 +42,9 @@ async def test_every_entry_falls_due_once_at_its_time_unless_it_was_removed(
     agenda = Agenda(clock)
     expected: list[tuple[Entry, list[float]]] = []
     for length, late, pause, removed in added:
-        entry = Entry(clock)
-        due = max(clock.now() + length + late, clock.now())
-        agenda.add(entry, length, due)
+        entry = Entry(clock, due=clock.now() + length + late)
+        due = max(entry.due, clock.now())
+        agenda.add(entry, length)
         if removed:
             agenda.remove(entry)
         expected.append((entry, [] if removed else [due]))
@@ -59,18 +59,19 @@ async def test_every_entry_falls_due_once_at_its_time_unless_it_was_removed(
 async def test_an_entry_may_be_added_again_and_others_removed_while_one_falls_due() -> None:
     clock = VirtualClock()
     agenda = Agenda(clock)
-    other = Entry(clock)
+    other = Entry(clock, due=1.0)
 
     class Busy(Entry):
         def fall_due(self) -> None:
             super().fall_due()
             agenda.remove(other)
             if len(self.fell_due_at) < 3:
-                agenda.add(self, 1.0, clock.now() + 1.0)
+                self.due = clock.now() + 1.0
+                agenda.add(self, 1.0)
 
-    busy = Busy(clock)
-    agenda.add(busy, 1.0, 1.0)
-    agenda.add(other, 1.0, 1.0)
+    busy = Busy(clock, due=1.0)
+    agenda.add(busy, 1.0)
+    agenda.add(other, 1.0)
     await clock.sleep(10.0)
     assert (busy.fell_due_at, other.fell_due_at) == ([1.0, 2.0, 3.0], [])
 
@@ -84,9 +85,9 @@ async def test_removing_what_stands_in_no_line_is_harmless() -> None:
 async def test_no_timer_is_left_once_all_entries_are_gone() -> None:
     clock = VirtualClock()
     agenda = Agenda(clock)
-    entries = [Entry(clock) for _ in range(3)]
+    entries = [Entry(clock, due=5.0) for _ in range(3)]
     for entry in entries:
-        agenda.add(entry, 5.0, 5.0)
+        agenda.add(entry, 5.0)
     for entry in entries:
         agenda.remove(entry)
     await clock.sleep(1.0)

@@ -7,7 +7,9 @@ from collections import Counter
 
 import pytest
 
-from reflexio_async import JobTimeout, gather_jobs
+from reflexio_async import AsyncReflexioClient, JobTimeout, gather_jobs
+from reflexio_async.sandbox import Sandbox, VirtualClock
+from reflexio_async.sandbox.reflect.settings import ReflectSettings
 from tests.reflect.scene import MESSAGES, TRACES, Scene, scene
 
 
@@ -47,6 +49,24 @@ async def test_all_traces_together_are_asked_for_no_more_often_than_the_cap_allo
         each_second = Counter(int(at) for at in polls)
         assert max(each_second.values()) <= 55
         assert s.clock.now() <= 20.0 + 500 / 50 + 1.0
+
+
+async def test_the_cap_of_client_reflect_is_that_of_the_client_it_lives_with() -> None:
+    clock = VirtualClock()
+    async with (
+        Sandbox(clock=clock, reflect=ReflectSettings(ingest_seconds=20.0)) as box,
+        AsyncReflexioClient(
+            url_endpoint=box.url,
+            reflect_url=box.reflect_url,
+            reflect_api_key=box.reflect_key,
+            polls_per_second=10,
+            clock=clock,
+        ) as client,
+    ):
+        jobs = [await client.reflect.create_trace(task="t", trajectory=MESSAGES) for _ in range(100)]
+        await gather_jobs(jobs)
+        polls = Counter(int(r.at) for r in box.requests if r.method == "GET")
+    assert 8 <= max(polls.values()) <= 11
 
 
 async def test_the_end_of_a_wait_for_an_unknown_trace_says_what_the_server_said() -> None:
