@@ -174,7 +174,7 @@ class as_completed(Generic[T]):  # noqa: N801  # named and used like asyncio.as_
     """
 
     def __init__(self, jobs: Iterable[Job[T]]) -> None:
-        self._waiting: set[asyncio.Task[Any]] | None = None
+        self._waiting: set[asyncio.Future[Any]] | None = None
         self._jobs = _checked(jobs, "as_completed")
         self._ended: deque[Job[T]] = deque()
         self._news = asyncio.Event()
@@ -196,21 +196,21 @@ class as_completed(Generic[T]):  # noqa: N801  # named and used like asyncio.as_
 
     def __del__(self) -> None:
         # A loop that was left early drops its iterator: nobody waits for the rest any more.
-        for task in tuple(self._waiting or ()):
-            task.cancel()
+        for wait in tuple(self._waiting or ()):
+            wait.cancel()
 
-    def _wait_for(self, job: Job[T], waiting: set[asyncio.Task[Any]]) -> None:
+    def _wait_for(self, job: Job[T], waiting: set[asyncio.Future[Any]]) -> None:
         # The callback must not hold the iterator, which is to be dropped when its loop is left.
         ended, news = self._ended, self._news
 
-        def note(task: asyncio.Task[Any]) -> None:
-            waiting.discard(task)
+        def note(wait: asyncio.Future[Any]) -> None:
+            waiting.discard(wait)
             ended.append(job)
             news.set()
 
-        task = asyncio.ensure_future(job.settled())
-        waiting.add(task)
-        task.add_done_callback(note)
+        wait = _wait(job, Until.END)
+        waiting.add(wait)
+        wait.add_done_callback(note)
 
 
 @overload
@@ -223,13 +223,21 @@ async def gather_jobs(jobs: Iterable[Job[T]], *, return_exceptions: bool = False
     The first error is raised, unless ``return_exceptions`` puts errors in the places of results. The
     jobs themselves go on either way.
     """
-    waits = [asyncio.ensure_future(job.result()) for job in _checked(jobs, "gather_jobs")]
+    waits = [_wait(job, Until.OUTCOME) for job in _checked(jobs, "gather_jobs")]
     try:
         return await asyncio.gather(*waits, return_exceptions=return_exceptions)
     finally:
         for wait in waits:
-            wait.cancel()
+            if not wait.done():
+                wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
+
+
+def _wait(job: Job[Any], until: Until) -> asyncio.Future[Any]:
+    record = job._record  # noqa: SLF001  # of this file
+    if record.done:
+        return asyncio.ensure_future(job.result() if until is Until.OUTCOME else job.settled())
+    return record.wait(None, None, until)
 
 
 def _checked(jobs: Iterable[Job[T]], name: str) -> list[Job[T]]:
