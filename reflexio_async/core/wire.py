@@ -100,8 +100,8 @@ class Answer(Generic[Res]):
     def decode(self, body: bytes) -> Res:
         """The value in ``body``; raises pydantic's ValidationError."""
         if self._validate is None:
-            if isinstance(self._type, type) and issubclass(self._type, BaseModel):
-                self._type.model_rebuild()  # else the adapter's validator lacks the model's own settings
+            if rebuild := getattr(self._type, "model_rebuild", None):
+                rebuild()  # else the adapter's validator lacks the model's own settings
             self._validate = TypeAdapter(self._type).validator.validate_json
         value = self._validate(body)
         return value if self._pick is None else self._pick(value)

@@ -12,6 +12,8 @@ from reflexio_async.jobs.status import RUNNING, JobState, JobStatus
 from reflexio_async.jobs.token import Token
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from reflexio_async.jobs.agenda import Agenda
     from reflexio_async.jobs.kinds import SingleKind
     from reflexio_async.jobs.poller import Cap, Poller
@@ -34,7 +36,7 @@ class SingleServer(Protocol):
         """The server's address, by which tokens know theirs."""
         ...
 
-    async def single(self, kind: SingleKind[T], job_id: str) -> T:
+    def single(self, kind: SingleKind[T], job_id: str) -> Coroutine[Any, Any, T]:
         """The status of one job."""
         ...
 
