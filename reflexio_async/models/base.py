@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -34,9 +34,17 @@ class RequestModel(BaseModel):
 
 
 class ResponseModel(BaseModel):
-    """An answer: fields this version does not know stay reachable through ``model_extra``."""
+    """An answer: fields this version does not know, if any, stay reachable through ``model_extra``."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True, defer_build=True)
+
+    if not TYPE_CHECKING:  # checkers would think that any attribute may be set
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            # A decoded answer has no place for others before it needs one.
+            if self.__pydantic_extra__ is None and name not in type(self).model_fields:
+                object.__setattr__(self, "__pydantic_extra__", {})
+            super().__setattr__(name, value)
 
 
 class RetrievalExperimentAssignment(ResponseModel):

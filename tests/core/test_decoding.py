@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from importlib import import_module
+from pkgutil import iter_modules
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 import pytest
+from pydantic import BaseModel
 
-from reflexio_async import RequestRefused, UnexpectedResponse
+from reflexio_async import RequestRefused, UnexpectedResponse, models
 from reflexio_async.core.wire import (
     Answer,
     Endpoint,
@@ -18,11 +22,15 @@ from reflexio_async.core.wire import (
     refusal_of,
     refusal_text,
 )
+from reflexio_async.models.base import ResponseModel
 from reflexio_async.models.enums import LearningStatus, OperationStatus, Status
 from reflexio_async.models.identity import Token, WhoamiResponse
 from reflexio_async.models.interactions import LearningStatusResponse, PublishUserInteractionResponse
 from reflexio_async.models.operations import GetOperationStatusResponse, RerunProfileGenerationResponse
 from reflexio_async.models.profiles import GetProfilesViewResponse, ProfileView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GET = Endpoint("GET", "/api/things")
 URL = "https://example.test/api/things"
@@ -46,6 +54,20 @@ def profile(**more: Any) -> ProfileView:
     return row
 
 
+def models_of(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for module in iter_modules(models.__path__, "reflexio_async.models."):
+        import_module(module.name)
+    for model_type in base.__subclasses__():
+        yield model_type
+        yield from models_of(model_type)
+
+
+def parts_of(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for part in get_args(annotation):
+        yield from parts_of(part)
+
+
 def unexpected(body: Any, *, kind: str = "application/json") -> UnexpectedResponse:
     with pytest.raises(UnexpectedResponse) as caught:
         decode(GET, model(WhoamiResponse), response(body, kind=kind))
@@ -56,6 +78,52 @@ def test_unknown_fields_stay_reachable() -> None:
     row = profile(mood="hungry")
     assert row.model_extra == {"mood": "hungry"}
     assert row.mood == "hungry"  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+def test_unknown_fields_stay_reachable_in_every_row_of_every_answer() -> None:
+    answer = model(GetProfilesViewResponse)
+    answers: list[list[dict[str, Any]]] = [[{}, {}], [{"mood": "hungry"}, {}], [{}, {"mood": "full"}]]
+    for extras in answers:
+        rows = [PROFILE | extra for extra in extras]
+        read = answer.decode(response({"success": True, "user_profiles": rows}).body).user_profiles
+        assert [row.model_extra or {} for row in read] == extras
+
+
+def test_no_answer_has_a_choice_that_an_unknown_field_could_turn() -> None:
+    # Answers are first read as if unknown fields were errors, which in a union would mean the next type.
+    choices = [
+        f"{answer.__name__}.{name}: {part}"
+        for answer in models_of(ResponseModel)
+        for name, field in answer.model_fields.items()
+        for part in parts_of(field.annotation)
+        if get_origin(part) in (Union, UnionType)
+        and sum(option is not NoneType for option in get_args(part)) > 1
+        and any(isinstance(option, type) and issubclass(option, BaseModel) for option in get_args(part))
+    ]
+    assert choices == []
+
+
+def test_a_decoded_row_equals_one_that_was_made() -> None:
+    assert profile() == ProfileView.model_validate(PROFILE)
+    assert profile(mood="hungry") == ProfileView.model_validate(PROFILE | {"mood": "hungry"})
+    assert profile(mood="hungry") != profile()
+
+
+def test_a_note_may_be_left_on_a_decoded_row() -> None:
+    row, other = profile(), profile()
+    row.mood = "hungry"  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    row.content = "likes tofu"
+    assert (row.model_extra, row.content) == ({"mood": "hungry"}, "likes tofu")
+    assert other.model_extra is None
+
+
+def test_a_body_that_is_wrong_is_wrong_with_and_without_unknown_fields() -> None:
+    answer = model(GetProfilesViewResponse)
+    for more in ({}, {"mood": "hungry"}):
+        body = response({"success": True, "user_profiles": [PROFILE | {"user_id": 7} | more]})
+        for _ in range(2):
+            with pytest.raises(UnexpectedResponse, match="user_id"):
+                decode(GET, answer, body)
 
 
 def test_a_known_word_is_an_enum_member() -> None:
