@@ -12,7 +12,7 @@ from reflexio_async.errors import JobCancelled, JobTimeout
 from reflexio_async.jobs.status import QUEUED, JobStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from reflexio_async.core.clock import Clock
     from reflexio_async.jobs.agenda import Agenda
@@ -84,13 +84,11 @@ class Waiter(asyncio.Future[Any]):
     timeout: float | None = None
     until = Until.OUTCOME
 
-    __slots__ = ("due", "following", "line", "next", "previous", "prior", "record")
+    __slots__ = ("due", "following", "line", "previous", "record")
 
     def __init__(self, record: Record[Any]) -> None:
         super().__init__(loop=asyncio.get_running_loop())
         self.record = record
-        self.next: Waiter | None = None
-        self.prior: Waiter | None = None
         self.due = 0.0
         self.line: Any = None
         self.previous: Any = None
@@ -131,7 +129,7 @@ class Record(Generic[T]):
     """How often its start was sent by this client."""
 
     __slots__ = (
-        "_first",
+        "_waiters",
         "admitted_at",
         "created_at",
         "ended_at",
@@ -161,7 +159,7 @@ class Record(Generic[T]):
         self.seen = False
         """Whether a caller has been told how it ended."""
         self.last_probe_error: Exception | None = None
-        self._first: Waiter | None = None  # of those who wait, linked by ``next``
+        self._waiters: Waiter | dict[Waiter, None] | None = None  # nearly always one or none
 
     @property
     def token(self) -> Token | None:
@@ -182,15 +180,13 @@ class Record(Generic[T]):
     @property
     def awaited(self) -> bool:
         """Whether anybody waits right now."""
-        return self._first is not None
+        return self._waiters is not None
 
-    def waiters(self) -> Iterator[Waiter]:
+    def waiters(self) -> tuple[Waiter, ...]:
         """Those who wait right now."""
-        waiter = self._first
-        while waiter is not None:
-            following = waiter.next
-            yield waiter
-            waiter = following
+        if self._waiters is None:
+            return ()
+        return (self._waiters,) if isinstance(self._waiters, Waiter) else tuple(self._waiters)
 
     def admit(self, job_id: str, status: JobStatus) -> None:
         """The server has taken it."""
@@ -241,9 +237,12 @@ class Record(Generic[T]):
             waiter = Waiter(self)
         else:
             waiter = ParticularWaiter(self, interval, timeout, until)
-        if self._first is not None:
-            self._first.prior = waiter
-        waiter.next, self._first = self._first, waiter
+        if self._waiters is None:
+            self._waiters = waiter
+        elif isinstance(self._waiters, Waiter):
+            self._waiters = {self._waiters: None, waiter: None}
+        else:
+            self._waiters[waiter] = None
         # The server knows nothing yet of a job that is queued here; its admission tells every waiter.
         if self.admitted_at is not None:
             self.feed.want(self, self.interval_of(waiter))
@@ -257,13 +256,10 @@ class Record(Generic[T]):
 
     def leave(self, waiter: Waiter) -> None:
         """``waiter`` no longer waits."""
-        if waiter.prior is not None:
-            waiter.prior.next = waiter.next
-        else:
-            self._first = waiter.next
-        if waiter.next is not None:
-            waiter.next.prior = waiter.prior
-        waiter.next = waiter.prior = None
+        if isinstance(self._waiters, dict):
+            del self._waiters[waiter]
+        if self._waiters is waiter or not self._waiters:
+            self._waiters = None
         self.feed.agenda.remove(waiter)
         if self.admitted_at is not None:
             self.feed.unwant(self, self.interval_of(waiter))

@@ -98,8 +98,9 @@ class SingleRecord(Record[T]):
 
     def __init__(self, group: Singles[T], job_id: str, waiting: Waiting) -> None:
         super().__init__(group.kind, group, waiting)
-        self.admit(job_id, RUNNING)
-        self.asked_at = self.created_at
+        self.id = job_id
+        self.status = RUNNING
+        self.admitted_at = self.asked_at = self.created_at
         self.asked = 0
         self.failures = 0
         self.probing = False
