@@ -48,7 +48,7 @@ def _crowd(users: int, data: str) -> Iterator[Figure]:
     yield Figure(
         f"{name}: resident memory", "MiB", target=at_most(500), exact=True, samples=[said["resident"]]
     )
-    for call in ("publish", "profiles", "search"):
+    for call in ("publish", "read", "search"):
         yield Figure(f"{name}: a {call} then", "ms", drawn=False, samples=said[call])
 
 
@@ -71,7 +71,7 @@ async def crowded(users: int, data: str) -> dict[str, float | list[float]]:
         found: dict[str, float | list[float]] = {"resident": resident()}
         calls: dict[str, Callable[[str], Awaitable[object]]] = {
             "publish": lambda user: client.publish_interaction(**_publish(int(user.removeprefix("user-")))),
-            "profiles": lambda user: client.get_profiles(user_id=user, force_refresh=True),
+            "read": lambda user: client.get_profiles(user_id=user, force_refresh=True),
             "search": lambda user: client.search(query="a dish of rice", user_id=user),
         }
         for name, call in calls.items():
