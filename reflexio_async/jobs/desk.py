@@ -57,7 +57,7 @@ class JobDesk:
         self._concurrency = settings.concurrency
         self._outage = settings.timeout
         self._tries = settings.retry.max_attempts
-        self._starts: WeakValueDictionary[tuple[str, int], Start] = WeakValueDictionary()
+        self._starts: WeakValueDictionary[tuple[str, int, int], Start] = WeakValueDictionary()
         self._groups: dict[str, Singles[Any]] = {}
         self._caps: dict[str, Cap] = {}
         self._adaptive = settings.adaptive_polling
@@ -82,11 +82,11 @@ class JobDesk:
         """
         self._check_open()
         lane = self._lane(kind.service)
-        lane.width = max(lane.width, width)
-        key = (kind.name, id(settings))  # which ``send`` keeps alive, and so tells apart
+        width = max(width, self._concurrency)
+        key = (kind.name, id(settings), width)  # the settings are kept alive by ``send``, and so told apart
         start = self._starts.get(key)
         if start is None:
-            start = self._starts[key] = Start(send, quota)
+            start = self._starts[key] = Start(send, quota, width)
         record = SlotRecord(kind, lane, self._waiting(settings), request=request, start=start)
         await lane.submit(record)
         return record
@@ -146,7 +146,6 @@ class JobDesk:
                 self._poller,
                 self._slots,
                 service,
-                width=self._concurrency,
                 outage=self._outage,
                 tries=self._tries,
             )

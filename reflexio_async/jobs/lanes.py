@@ -44,11 +44,8 @@ _LOST_START_GRACE = 2.0  # seconds after which a start without an answer would b
 class Lane(SlotWatch):
     """The starts of one service, and its slot."""
 
-    def __init__(
-        self, poller: Poller, server: Server, service: str, *, width: int, outage: float, tries: int
-    ) -> None:
+    def __init__(self, poller: Poller, server: Server, service: str, *, outage: float, tries: int) -> None:
         super().__init__(poller, server, service, outage=outage, tries=tries)
-        self.width = width
         self._background = poller.background
         self.dialect: Dialect | None = None
         self._queue: deque[SlotRecord] = deque()
@@ -72,7 +69,7 @@ class Lane(SlotWatch):
         before_it = len(self._queue) + len(self._sending)
         if self.dialect is not Dialect.SYNCHRONOUS:
             before_it += len(self._running)
-        at_once = before_it < self._room() and job.opens_in <= 0
+        at_once = before_it < self._room(job) and job.opens_in <= 0
         if at_once and self.dialect is Dialect.SYNCHRONOUS and self._pause_before(job) <= 0:
             self._launch(job)
         else:
@@ -137,7 +134,7 @@ class Lane(SlotWatch):
 
     async def _work(self) -> None:
         while self._queue or self._sending:
-            if not self._queue or len(self._sending) >= self._room():
+            if not self._queue or len(self._sending) >= self._room(self._queue[0]):
                 await self._hear()
                 continue
             job = self._queue[0]
@@ -154,14 +151,17 @@ class Lane(SlotWatch):
                 await self._hear(within=pause)
                 continue
             self._queue.popleft()
-            if self._room() == 1:
+            if self._room(job) == 1:
                 self._sending.add(job)
                 await self._start(job)
             else:
                 self._launch(job)
 
-    def _room(self) -> int:
-        return self.width if self.dialect is Dialect.SYNCHRONOUS else 1
+    def _room(self, job: SlotRecord) -> int:
+        """How many starts may be on their way at once, this one included."""
+        if self.dialect is not Dialect.SYNCHRONOUS or job.start is None:
+            return 1
+        return job.start.width
 
     def _pause_before(self, job: SlotRecord) -> float:
         """Seconds for which ``job`` must not be started yet."""

@@ -33,10 +33,14 @@ class Quota(Protocol):
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Start:
-    """How generations of one kind are started, under one client's settings."""
+    """How generations of one kind are started, under one client's settings, for one batch's width.
+
+    ``width`` is how many may run at once on a server of the synchronous dialect.
+    """
 
     send: Callable[[bytes], Awaitable[Any]]
     quota: Quota
+    width: int
 
 
 class SlotRecord(Record[Any]):

@@ -22,6 +22,19 @@ async def test_a_synchronous_server_is_given_as_many_as_the_client_allows() -> N
         assert play.clock.now() == 50.0
 
 
+async def test_the_width_of_a_batch_ends_with_it() -> None:
+    async with scene(24, dialect="synchronous", rerun_seconds=10.0, client={"concurrency": 2}) as play:
+        await play.client.rerun_profile_generation(user_id=play.users[0])
+        batch, single = play.users[:12], play.users[12:]
+        began = play.clock.now()
+        await play.client.rerun_profiles_many(batch, concurrency=6)
+        assert play.clock.now() - began == 20.0
+        began = play.clock.now()
+        await asyncio.gather(*(play.client.rerun_profile_generation(user_id=user) for user in single))
+        await play.client.aclose()
+        assert play.clock.now() - began == 60.0
+
+
 async def test_the_first_answer_of_an_unknown_server_is_waited_for_alone() -> None:
     async with scene(3, dialect="synchronous", rerun_seconds=10.0) as play:
         await asyncio.gather(*(play.client.rerun_profile_generation(user_id=user) for user in play.users))
