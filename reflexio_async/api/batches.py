@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
+from reflexio_async.api.counting import counting
 from reflexio_async.batch.batch import Attempt, Batch, BatchProgress, Work
 from reflexio_async.core.wire import build_request, refusal_of
 from reflexio_async.errors import InvalidRequest
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from reflexio_async.batch.items import Given
     from reflexio_async.core.wire import Endpoint
-    from reflexio_async.events import RequestEvent
     from reflexio_async.models.interactions import (
         PublishUserInteractionRequest,
         PublishUserInteractionResponse,
@@ -177,21 +176,12 @@ class BatchesAPI:
                 return _Item(request, made=False)
             return _Item(request.model_copy(update={"request_id": uuid4().hex}), made=True)
 
-        counting: ContextVar[Attempt[PublishUserInteractionResponse]] = ContextVar("counting")
-        user_hook = runtime.settings.on_request
-
-        def count(event: RequestEvent) -> None:
-            counting.get().attempts += event.path == row.endpoint.path
-            if user_hook is not None:
-                user_hook(event)
-
-        counted = runtime.with_settings(
-            runtime.settings.with_options(on_request=count, raise_on_refusal=True)
-        )
+        strict = runtime.with_settings(runtime.settings.with_options(raise_on_refusal=True))
+        counted, note_for = counting(strict, lambda event: event.path == row.endpoint.path)
 
         async def publish(item: _Item, attempt: Attempt[PublishUserInteractionResponse]) -> None:
             began = clock.now()
-            counting.set(attempt)
+            note_for(attempt)
             try:
                 attempt.result = await publish_once(
                     counted,

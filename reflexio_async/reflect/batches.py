@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
+from reflexio_async.api.counting import counting
 from reflexio_async.batch.batch import Attempt, Batch, BatchProgress, Work
 from reflexio_async.core.wire import build_request
 from reflexio_async.errors import InvalidRequest, JobFailed
@@ -106,13 +107,14 @@ class ReflectBatches:
             settings = settings.with_options(poll_interval=poll_interval)
         if wait_timeout is not None:
             settings = settings.with_options(wait_timeout=wait_timeout)
-        runtime = self.runtime.with_settings(settings)
+        runtime, note_for = counting(self.runtime.with_settings(settings), _is_submission)
         path = CREATE_TRACE.path.format(project_id=quote(settings.project_id, safe=""))
 
         async def carry_out(item: _Item, attempt: Attempt[Any]) -> None:
             if item.request is None:
                 assert item.fault is not None  # noqa: S101  # one of the two is there
                 raise item.fault
+            note_for(attempt)
             await _carry_out(runtime, item, item.request, attempt, wait=wait)
 
         work: Work[int | str, Any] = Work(
@@ -160,9 +162,7 @@ async def _carry_out(
     began = clock.now()
     try:
         if item.sent is None:
-            job = await submit(
-                _counting(runtime, attempt), request, patience=float("inf"), withdrawn=attempt.stopped
-            )
+            job = await submit(runtime, request, patience=float("inf"), withdrawn=attempt.stopped)
             item.sent = job.id
         else:
             project_id = in_project(request, settings).project_id or settings.project_id
@@ -180,13 +180,5 @@ async def _carry_out(
         attempt.seconds_running = clock.now() - began
 
 
-def _counting(runtime: Runtime, attempt: Attempt[Any]) -> Runtime:
-    """``runtime``, noting how often the trace was sent."""
-    hook = runtime.settings.on_request
-
-    def count_one(event: RequestEvent) -> None:
-        attempt.attempts += 1
-        if hook is not None:
-            hook(event)
-
-    return runtime.with_settings(runtime.settings.with_options(on_request=count_one))
+def _is_submission(event: RequestEvent) -> bool:
+    return event.method == CREATE_TRACE.method
