@@ -154,6 +154,8 @@ def describe_validation(error: ValidationError, name: str, known: Iterable[str] 
         if fault["type"] == "extra_forbidden":
             close = get_close_matches(where, known, n=1) if "." not in where else []
             said = "there is no such field" + (f"; did you mean {close[0]}?" if close else "")
+        elif fault["type"] == "string_unicode":
+            said = "must be valid Unicode, and has a lone surrogate"
         elif fault["type"] in ("sequence_str", "is_instance_of") and "equence" in said:
             said = "must be a list, not one of its items"
         faults.setdefault(where, said)

@@ -89,6 +89,7 @@ class Job(Generic[T]):
             JobFailed: The server reports failure.
             JobCancelled: It was cancelled.
             JobLost: The outcome can no longer be learned.
+            ClientClosed: The client it came from was closed before this call.
             ReflexioError: Its start, or asking for its status, was refused or failed.
         """
         check_waiting(poll_interval, wait_timeout)
@@ -197,13 +198,16 @@ class as_completed(Generic[T]):  # noqa: N801  # named and used like asyncio.as_
     def __del__(self) -> None:
         # A loop that was left early drops its iterator: nobody waits for the rest any more.
         for wait in tuple(self._waiting or ()):
-            wait.cancel()
+            if not wait.get_loop().is_closed():
+                wait.cancel()
 
     def _wait_for(self, job: Job[T], waiting: set[asyncio.Future[Any]]) -> None:
         # The callback must not hold the iterator, which is to be dropped when its loop is left.
         ended, news = self._ended, self._news
 
         def note(wait: asyncio.Future[Any]) -> None:
+            if not wait.cancelled():
+                wait.exception()  # the job's own, which whoever awaits the job is told
             waiting.discard(wait)
             ended.append(job)
             news.set()
@@ -235,7 +239,7 @@ async def gather_jobs(jobs: Iterable[Job[T]], *, return_exceptions: bool = False
 
 def _wait(job: Job[Any], until: Until) -> asyncio.Future[Any]:
     record = job._record  # noqa: SLF001  # of this file
-    if record.done:
+    if record.done or record.feed.closed:
         return asyncio.ensure_future(job.result() if until is Until.OUTCOME else job.settled())
     return record.wait(None, None, until)
 

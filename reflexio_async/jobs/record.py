@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from reflexio_async.errors import JobCancelled, JobTimeout
+from reflexio_async.errors import ClientClosed, JobCancelled, JobTimeout
 from reflexio_async.jobs.status import QUEUED, JobStatus
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ class Feed(Protocol):
     @property
     def agenda(self) -> Agenda:
         """Where its waiters' deadlines are noted."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody will ask any more."""
         ...
 
     def want(self, record: Any, interval: float | None) -> None:
@@ -162,6 +167,11 @@ class Record(Generic[T]):
         self._waiters: Waiter | dict[Waiter, None] | None = None  # nearly always one or none
 
     @property
+    def described(self) -> str:
+        """For messages: its kind, and what tells it from others."""
+        return f"{self.kind.name} {self.id or ''}".rstrip()
+
+    @property
     def token(self) -> Token | None:
         """By which it is found again; None before admission."""
         raise NotImplementedError
@@ -231,7 +241,16 @@ class Record(Generic[T]):
         return self.result  # type: ignore[return-value]  # done without an error means a result
 
     def wait(self, interval: float | None, timeout: float | None, until: Until = Until.OUTCOME) -> Waiter:
-        """A wait that has just begun, for a job that is not done; see ``Job.result`` for the numbers."""
+        """A wait that has just begun, for a job that is not done; see ``Job.result`` for the numbers.
+
+        Raises:
+            ClientClosed: Nobody will ask for it any more.
+        """
+        if self.feed.closed:
+            message = (
+                f"{self.described}: the client it came from is closed; resume it by its token with another"
+            )
+            raise ClientClosed(message)
         waiter: Waiter
         if interval is None and timeout is None and until is Until.OUTCOME:
             waiter = Waiter(self)
@@ -302,15 +321,14 @@ class Record(Generic[T]):
         )
         last = self.last_probe_error
         met = "" if last is None else f". The last status request met: {last}"
-        name = f"{self.kind.name} {self.id or ''}".rstrip()
-        message = f"{name} was still {self.status.state} after {timeout:g} s; {where}{met}"
+        message = f"{self.described} was still {self.status.state} after {timeout:g} s; {where}{met}"
         return JobTimeout(message, status=self.status, token=token, last_probe_error=last)
 
     def __del__(self) -> None:
         # What was withdrawn on purpose is no failure.
         withdrawn = self.id is None and isinstance(self.error, JobCancelled)
         if self.error is not None and not self.seen and not withdrawn:
-            self.waiting.report(f"job {self.kind.name} {self.id or ''}".rstrip(), self.error)
+            self.waiting.report(f"job {self.described}", self.error)
 
 
 def _fresh(error: BaseException) -> BaseException:

@@ -36,6 +36,11 @@ class SharedSource:
         due: float = self.asked_at + self.line.length
         return due
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody will ask any more."""
+        return self._poller.closed
+
     async def probe(self) -> None:
         """Ask the server once and tell whom it concerns."""
         raise NotImplementedError

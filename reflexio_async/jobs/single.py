@@ -59,6 +59,11 @@ class Singles(Generic[T]):
         self.url = server.url
         self.rhythm = Rhythm(_SHARES) if adaptive else None
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody will ask any more."""
+        return self.poller.closed
+
     def want(self, record: SingleRecord[T], interval: float | None) -> None:  # noqa: ARG002  # it is on the waiter
         """Somebody waits: ask when the shortest interval says."""
         self.poller.schedule(record)

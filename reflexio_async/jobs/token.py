@@ -39,7 +39,7 @@ class Token:
             version = content.pop("v")
             if version == _VERSION:
                 return TypeAdapter(cls).validate_json(json.dumps(content), strict=True)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             message = "token: not a job token; pass the text of job.token"
         else:
             message = f"token: written by another release than this one, which knows version {_VERSION}"

@@ -19,6 +19,7 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+from pydantic_core import to_json
 
 
 class RequestModel(BaseModel):
@@ -30,6 +31,7 @@ class RequestModel(BaseModel):
         validate_by_alias=True,
         hide_input_in_errors=True,
         defer_build=True,
+        str_min_length=0,  # no limit, but pydantic then looks into the text: lone surrogates are no Unicode
     )
 
 
@@ -95,12 +97,19 @@ def _not_blank(value: str) -> str:
     return value
 
 
-def _plain_json(value: Mapping[str, Any]) -> Mapping[str, Any]:
+def check_plain_json(value: Any) -> None:
+    """Raises ValueError for what JSON cannot say or the encoder cannot write: NaN, objects, lone surrogates."""
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        message = f"must be plain JSON: {error}"
+        to_json(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = str(error).removeprefix("Error serializing to JSON: ")
+        message = f"must be plain JSON: {reason}"
         raise ValueError(message) from None
+
+
+def _plain_json(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    check_plain_json(value)
     return value
 
 

@@ -149,13 +149,30 @@ def test_what_json_cannot_say_is_an_invalid_request(fields: dict[str, Any]) -> N
     "endpoint", [Endpoint("GET", "/x"), Endpoint("GET", "/x/{request_id}")], ids=["query", "path"]
 )
 def test_what_a_url_cannot_say_is_an_invalid_request(endpoint: Endpoint) -> None:
-    with pytest.raises(InvalidRequest):
-        encode(endpoint, by_request("a\ud800"))
+    request = by_request("a")
+    request.request_id = "a\ud800"  # set later, it is not looked at before
+    with pytest.raises(InvalidRequest, match="not valid Unicode"):
+        encode(endpoint, request)
 
 
 def test_what_a_form_cannot_say_is_an_invalid_request() -> None:
-    with pytest.raises(InvalidRequest):
-        encode(Endpoint("POST", "/x", form=True), GetUserProfilesRequest(user_id="a\ud800"))
+    request = GetUserProfilesRequest(user_id="a")
+    request.user_id = "a\ud800"
+    with pytest.raises(InvalidRequest, match="not valid Unicode"):
+        encode(Endpoint("POST", "/x", form=True), request)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"user_id": "a\ud800"}, "user_id: must be valid Unicode"),
+        ({"interactions": [{"content": "a\ud800"}]}, r"interactions\.0\.content: must be valid Unicode"),
+    ],
+)
+def test_text_that_is_not_unicode_is_refused_by_its_name(fields: dict[str, Any], named: str) -> None:
+    good = {"user_id": "u", "session_id": "s", "interactions": [{"content": "x"}]}
+    with pytest.raises(InvalidRequest, match=named):
+        build_request(PublishUserInteractionRequest, good | fields)
 
 
 @pytest.mark.parametrize(
