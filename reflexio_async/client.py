@@ -12,7 +12,7 @@ from reflexio_async.api.status import StatusQuestions
 from reflexio_async.core.auth import Credentials
 from reflexio_async.core.background import Background
 from reflexio_async.core.cache import Cache
-from reflexio_async.core.clock import Clock, SystemClock
+from reflexio_async.core.clock import Clock, clock_from
 from reflexio_async.core.pacing import Pacer
 from reflexio_async.core.wire import build_request
 from reflexio_async.errors import CLOSED, InvalidRequest, NotFound
@@ -127,7 +127,7 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
             polls_per_second=polls_per_second,
             adaptive_polling=adaptive_polling,
         )
-        clock = clock or SystemClock()
+        clock = clock_from(clock)
         background = Background(on_background_error)
         pool = Pool(settings)
         transport = Transport(settings, clock, pool)

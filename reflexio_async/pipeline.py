@@ -314,15 +314,20 @@ class _Call(Generic[T]):
         if withdrawn is None:
             return await self._gate.enter()
         ticket = None
-        async with anyio.create_task_group() as group:
+        try:
+            async with anyio.create_task_group() as group:
 
-            async def watch() -> None:
-                await withdrawn.wait()
+                async def watch() -> None:
+                    await withdrawn.wait()
+                    group.cancel_scope.cancel()
+
+                group.start_soon(watch)
+                ticket = await self._gate.enter()
                 group.cancel_scope.cancel()
-
-            group.start_soon(watch)
-            ticket = await self._gate.enter()
-            group.cancel_scope.cancel()
+        except BaseException:
+            if ticket is not None:  # cancelled at the very moment
+                self._gate.answered(ticket, counted=False)
+            raise
         if ticket is not None:
             return ticket
         if self._last is not None and self._unknown:

@@ -286,7 +286,10 @@ class Batch(Generic[K, T]):
         async with anyio.create_task_group() as group:
             for _ in range(min(self._work.width, self._items.total or self._work.width)):
                 group.start_soon(self._worker, emit)
-        await self._items.aclose()
+        try:
+            await self._items.aclose()
+        except Exception as error:  # noqa: BLE001  # the caller's own generator; the outcomes must reach the caller
+            self._source_error = self._source_error or error
         for item in self._items.rest():
             await self._end(emit, self._not_started(item))
 

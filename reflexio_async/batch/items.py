@@ -79,7 +79,7 @@ def _checked_whole(
             item = check(raw)
         except InvalidRequest as error:
             message = f"{name}[{position}]: {error}"
-            raise InvalidRequest(message) from None
+            raise InvalidRequest(message) from error.__cause__
         if (first := first_at.setdefault(key(item), position)) != position:
             message = f"{name}[{position}]: {key(item)!r} is already at [{first}]; give each one once"
             raise InvalidRequest(message)

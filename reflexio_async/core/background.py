@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reflexio_async.core.hooks import tell
+from reflexio_async.errors import CLOSED, ClientClosed
 from reflexio_async.events import BackgroundErrorEvent
 
 if TYPE_CHECKING:
@@ -42,10 +43,13 @@ class BackgroundCall(Generic[T]):
     async def result(self) -> T:
         """The answer. Cancelling this wait leaves the call on its way."""
         try:
-            return await asyncio.shield(self._task)
-        finally:
-            # A wait that was cancelled has seen nothing: a failure after it must still be reported.
-            self._seen = self._task.done()
+            answer = await joined(self._task)
+        except Exception:
+            self._seen = True
+            raise
+        # A wait that was cancelled gets here as little as there: a failure must still be reported.
+        self._seen = True
+        return answer
 
     def __repr__(self) -> str:
         return f"<BackgroundCall {self._what} {'done' if self.done() else 'under way'}>"
@@ -57,6 +61,21 @@ class BackgroundCall(Generic[T]):
             _report_failure(self._what, self._report, self._task)
         else:
             self._task.add_done_callback(partial(_report_failure, self._what, self._report))
+
+
+async def joined(task: asyncio.Task[T]) -> T:
+    """What ``task`` brings; cancelling this wait leaves it alone.
+
+    Raises:
+        ClientClosed: It was cancelled, because the client was closed.
+    """
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        current = asyncio.current_task()
+        if task.cancelled() and not (current and current.cancelling()):
+            raise ClientClosed(CLOSED) from None
+        raise
 
 
 def _report_failure(what: str, report: Callable[[str, BaseException], None], task: asyncio.Task[Any]) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reflexio_async.errors import ClientClosed
+from reflexio_async.core.background import joined
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Hashable
 
     from reflexio_async.core.background import Background
@@ -32,10 +32,12 @@ class _Entry:
 class _Flight:
     """One request under way, and how many wait for it."""
 
-    __slots__ = ("task", "waiters")
+    __slots__ = ("shared", "task", "waiters")
 
-    def __init__(self, task: asyncio.Task[bytes]) -> None:
-        self.task = task
+    task: asyncio.Task[bytes]
+
+    def __init__(self, shared: tuple[str, Hashable, Hashable]) -> None:
+        self.shared = shared
         self.waiters = 0
 
 
@@ -106,26 +108,27 @@ class Cache:
                     self._keep((path, key), body)
                 return body
             finally:
-                if self._flights.get(shared) is flight:
-                    del self._flights[shared]
+                self._land(flight)
 
-        flight = self._flights[shared] = _Flight(self._background.spawn(run(), name=f"GET {path}"))
+        flight = self._flights[shared] = _Flight(shared)
+        flight.task = self._background.spawn(
+            run(), name=f"GET {path}"
+        )  # which may run it at once, to its end
         return flight
+
+    def _land(self, flight: _Flight) -> None:
+        if self._flights.get(flight.shared) is flight:
+            del self._flights[flight.shared]
 
     async def _join(self, flight: _Flight) -> bytes:
         flight.waiters += 1
         task = flight.task
         try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if task.cancelled() and not (current and current.cancelling()):
-                message = "this client was closed; make a new one"
-                raise ClientClosed(message) from None
-            raise
+            return await joined(task)
         finally:
             flight.waiters -= 1
             if not flight.waiters and not task.done():
+                self._land(flight)  # whoever comes now must not share its end
                 task.add_done_callback(_looked_at)
                 task.cancel()
 

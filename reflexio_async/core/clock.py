@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, null
 from typing import TYPE_CHECKING, Protocol
 
 from reflexio_async.core.timeouts import Timeout, Timeouts
+from reflexio_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +53,16 @@ class Clock(Protocol):
         scripted to be slow.
         """
         ...
+
+
+def clock_from(given: Clock | None) -> Clock:
+    """``given``, else the system's; raises ConfigurationError for what is no clock."""
+    if given is None:
+        return SystemClock()
+    if not callable(getattr(given, "call_at", None)):
+        message = f"clock must be a Clock such as the sandbox's VirtualClock, not {type(given).__name__}"
+        raise ConfigurationError(message)
+    return given
 
 
 class SystemClock:

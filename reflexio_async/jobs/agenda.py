@@ -89,8 +89,9 @@ class Line:
     def insert(self, entry: Any) -> None:
         """Put ``entry`` where its time is; nearly always at the end."""
         entry.line = self
-        before, after, due = self._tail, None, entry.due
-        # Only what began later than it is noted stands a few places further up.
+        before, after = self._tail, None
+        # What is overdue needs no order among itself; else only what began later than it is noted moves up.
+        due = max(entry.due, self._agenda.now())
         while before is not None and before.due > due:
             before, after = before.previous, before
         entry.previous, entry.following = before, after

@@ -155,7 +155,7 @@ class JobWatch:
             await record.wait(None, None, Until.CHANGE)
         self._shown = record.status
         if record.done:
-            record.seen = True
+            record.seen += 1
         return self._shown
 
 

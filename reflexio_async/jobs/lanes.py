@@ -24,6 +24,7 @@ from reflexio_async.errors import (
 )
 from reflexio_async.jobs import kinds
 from reflexio_async.jobs.kinds import Dialect
+from reflexio_async.jobs.record import untraced
 from reflexio_async.jobs.slot import SlotRecord, same_operation
 from reflexio_async.jobs.status import JobState, JobStatus
 from reflexio_async.jobs.watch import Server, SlotWatch
@@ -304,6 +305,7 @@ class Lane(SlotWatch):
 
     def failed(self, error: Exception, *, transient: bool) -> None:
         """Outlast what may pass; else nothing can be started or learned any more."""
+        untraced(error)
         for job in self._running:
             job.last_probe_error = error
         if self._failing_since is None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reflexio_async.jobs.token import Token
 
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
 
 
 class Feed(Protocol):
@@ -109,7 +110,7 @@ class Waiter(asyncio.Future[Any]):
             self.record.leave(self)
             return True
         if self.until is Until.OUTCOME:
-            self.record.seen = False  # cancelled before it could look at how the job ended
+            self.record.seen = max(self.record.seen - 1, 0)  # it could not look at how the job ended any more
         return False
 
 
@@ -161,8 +162,8 @@ class Record(Generic[T]):
         self.ended_at: float | None = None
         self.result: T | None = None
         self.error: BaseException | None = None
-        self.seen = False
-        """Whether a caller has been told how it ended."""
+        self.seen = 0
+        """How many callers have been told how it ended."""
         self.last_probe_error: Exception | None = None
         self._waiters: Waiter | dict[Waiter, None] | None = None  # nearly always one or none
 
@@ -205,11 +206,11 @@ class Record(Generic[T]):
         self.admitted_at = self.created_at if now == self.created_at else now
         self.status = status
         for waiter in self.waiters():
+            if waiter.line is None:
+                self._set_deadline(waiter)  # default timeouts count from now
             self.feed.want(self, self.interval_of(waiter))
             if waiter.until is Until.CHANGE:
                 self._wake(waiter)
-            elif waiter.line is None:
-                self._set_deadline(waiter)  # default timeouts count from now
 
     def update(self, status: JobStatus) -> None:
         """It is still going on."""
@@ -227,15 +228,14 @@ class Record(Generic[T]):
         if self.done:
             return
         self.status, self.result = status, result
-        # Without the frames it came through, which hold this record.
-        self.error = None if error is None else error.with_traceback(None)
+        self.error = None if error is None else untraced(error)
         self.ended_at = self.waiting.clock.now()
         for waiter in self.waiters():
             self._wake(waiter)
 
     def outcome(self) -> T:
         """The result, or the error raised, of a job that is done."""
-        self.seen = True
+        self.seen += 1
         if self.error is not None:
             raise _fresh(self.error)
         return self.result  # type: ignore[return-value]  # done without an error means a result
@@ -263,10 +263,10 @@ class Record(Generic[T]):
         else:
             self._waiters[waiter] = None
         # The server knows nothing yet of a job that is queued here; its admission tells every waiter.
+        if timeout is not None or self.admitted_at is not None:
+            self._set_deadline(waiter)  # by which the next question may be moved
         if self.admitted_at is not None:
             self.feed.want(self, self.interval_of(waiter))
-        if timeout is not None or self.admitted_at is not None:
-            self._set_deadline(waiter)
         return waiter
 
     def interval_of(self, waiter: Waiter) -> float | None:
@@ -309,8 +309,8 @@ class Record(Generic[T]):
             waiter.set_result(self.result)
         else:
             # Each caller raises an object of its own: tracebacks grow with every raise.
-            waiter.set_exception(_fresh(self.error) if self.seen else self.error)
-            self.seen = True
+            waiter.set_exception(_fresh(self.error))
+            self.seen += 1
 
     def _timed_out(self, timeout: float) -> JobTimeout:
         token = self.token_text
@@ -329,6 +329,17 @@ class Record(Generic[T]):
         withdrawn = self.id is None and isinstance(self.error, JobCancelled)
         if self.error is not None and not self.seen and not withdrawn:
             self.waiting.report(f"job {self.described}", self.error)
+
+
+def untraced(error: E) -> E:
+    """``error`` without the frames that it and its causes came through: they hold records and credentials."""
+    left: list[BaseException | None] = [error]
+    while left:
+        one = left.pop()
+        if one is not None and one.__traceback__ is not None:
+            one.__traceback__ = None
+            left += [one.__cause__, one.__context__]
+    return error
 
 
 def _fresh(error: BaseException) -> BaseException:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from reflexio_async.errors import InvalidRequest, JobCancelled, JobFailed, JobLost, NotFound
 from reflexio_async.jobs.poller import EAGER, widening
-from reflexio_async.jobs.record import Record
+from reflexio_async.jobs.record import Record, untraced
 from reflexio_async.jobs.rhythm import Rhythm
 from reflexio_async.jobs.status import RUNNING, JobState, JobStatus
 from reflexio_async.jobs.token import Token
@@ -165,7 +165,7 @@ class SingleRecord(Record[T]):
 
     async def probe(self) -> None:
         """Ask for the status and pass it on."""
-        group, asked_at = self.group, self.asked_at
+        group, asked_at = self.group, self.group.poller.clock.now()
         try:
             answer = await group.server.single(group.kind, self.job_id)
         except NotFound:
@@ -173,8 +173,7 @@ class SingleRecord(Record[T]):
                 raise
             self.last_probe_error = _ABSENT
         else:
-            if self.last_probe_error is _ABSENT:
-                self.last_probe_error = None
+            self.last_probe_error = None
             self._hear(answer)
         if group.rhythm is not None:
             if self.done:
@@ -199,7 +198,7 @@ class SingleRecord(Record[T]):
 
     def failed(self, error: Exception, *, transient: bool) -> None:
         """Remember the error, and end in it unless it may pass."""
-        self.last_probe_error = error
+        self.last_probe_error = untraced(error)
         if not transient:
             self.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
 

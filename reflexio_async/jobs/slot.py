@@ -145,6 +145,7 @@ class SlotRecord(Record[Any]):
                 self.lose("another operation took the slot before its outcome was read")
             return
         self.seen_running = True
+        self.last_probe_error = None
         if not status.done:
             self.update(status)
             return

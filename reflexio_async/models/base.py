@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -36,16 +36,23 @@ class RequestModel(BaseModel):
 
 
 class ResponseModel(BaseModel):
-    """An answer: fields this version does not know, if any, stay reachable through ``model_extra``."""
+    """An answer: fields this version does not know stay reachable through ``model_extra``."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True, defer_build=True)
+
+    @property
+    def model_extra(self) -> dict[str, Any]:
+        """The fields that this version does not know, by name."""
+        # A decoded answer has no place for any before it needs one.
+        if self.__pydantic_extra__ is None:
+            object.__setattr__(self, "__pydantic_extra__", {})
+        return cast("dict[str, Any]", self.__pydantic_extra__)
 
     if not TYPE_CHECKING:  # checkers would think that any attribute may be set
 
         def __setattr__(self, name: str, value: Any) -> None:
-            # A decoded answer has no place for others before it needs one.
-            if self.__pydantic_extra__ is None and name not in type(self).model_fields:
-                object.__setattr__(self, "__pydantic_extra__", {})
+            if name not in type(self).model_fields:
+                _ = self.model_extra
             super().__setattr__(name, value)
 
 
@@ -98,7 +105,7 @@ def _not_blank(value: str) -> str:
 
 
 def check_plain_json(value: Any) -> None:
-    """Raises ValueError for what JSON cannot say or the encoder cannot write: NaN, objects, lone surrogates."""
+    """Raises ValueError for what JSON cannot say or the encoder cannot write: NaN, objects, surrogates."""
     try:
         json.dumps(value, allow_nan=False)
         to_json(value)

@@ -89,7 +89,8 @@ class ReflectBatches:
             concurrency: How many are under way at once, from sending to the end; None: 256.
             wait: Wait for each as ``create_trace_and_wait`` does, so that outcomes hold the Trace; False:
                 outcomes hold the TraceJob.
-            key: What names a trace in its outcome; None: its position, from 0.
+            key: Returns the text or whole number that names a trace in its outcome; None: its position,
+                from 0. Where it fails it counts as a fault of that trace.
             poll_interval: Seconds between status requests; None: the client's, else soon, then 0.25.
             wait_timeout: Seconds each trace may take once it was sent; None: the client's, else 60.
             on_progress: Hears of every step.
@@ -148,11 +149,23 @@ class _Check:
         position = next(self._positions)
         try:
             request = build_request(TraceCreate, raw)
+            return _Item(position if self._key is None else _named(self._key, request), request)
         except InvalidRequest as error:
             if self._at_once:
                 raise
             return _Item(position, None, error)
-        return _Item(position if self._key is None else self._key(request), request)
+
+
+def _named(key: Callable[[TraceCreate], Any], request: TraceCreate) -> int | str:
+    try:
+        name = key(request)
+    except Exception as error:
+        message = f"key raised {type(error).__name__}: {error}"
+        raise InvalidRequest(message) from error
+    if isinstance(name, bool) or not isinstance(name, int | str):
+        message = f"key must return text or a whole number, not {type(name).__name__}"
+        raise InvalidRequest(message)
+    return name
 
 
 async def _carry_out(

@@ -8,7 +8,7 @@ from reflexio_async.api.lifetime import DrainSummary, Living
 from reflexio_async.core.auth import Credentials
 from reflexio_async.core.background import Background
 from reflexio_async.core.cache import Cache
-from reflexio_async.core.clock import Clock, SystemClock
+from reflexio_async.core.clock import Clock, clock_from
 from reflexio_async.core.pacing import Pacer
 from reflexio_async.core.wire import build_request, model
 from reflexio_async.jobs.desk import JobDesk
@@ -110,7 +110,7 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, Living):
         )
         pool = Pool(settings)
         background = Background(on_background_error)
-        super().__init__(_wired(settings, target.api_key, pool, clock or SystemClock(), background), pool)
+        super().__init__(_wired(settings, target.api_key, pool, clock_from(clock), background), pool)
         self._shares = False
 
     @classmethod

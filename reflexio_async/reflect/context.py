@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
@@ -182,7 +183,8 @@ class TraceContext:
             await self._send(_failed(output, error))
         except Exception as failure:  # noqa: BLE001  # reported, and noted on the caller's own
             self._runtime.background.report("the trace of a run that raised", failure)
-            error.add_note(f"Besides, the trace of this run failed: {type(failure).__name__}: {failure}")
+            with contextlib.suppress(Exception):  # a frozen exception takes no notes
+                error.add_note(f"Besides, the trace of this run failed: {type(failure).__name__}: {failure}")
 
     def _must_have_been_entered(self, name: str) -> None:
         if self._phase in (_Phase.NEW, _Phase.ENTERING):

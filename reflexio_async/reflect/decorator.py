@@ -156,10 +156,12 @@ def reflect_trace(
         blocking: See ``client.trace``; the call then returns when the trace is stored or reviewed.
         auto_fail_on_exception: See ``client.trace``; a function that raises before ``ctx.set_output`` has
             nothing to send.
-        inject_context: False: the function takes its caller's arguments only; so methods can be decorated.
+        inject_context: False: the function takes its caller's arguments only. A method is decorated so,
+            with a ``task`` that takes its ``self`` too.
 
     Raises:
-        TypeError: What is decorated is no coroutine function, or has no argument to be the task.
+        TypeError: What is decorated is no coroutine function, has no argument to be the task, or is a
+            method and ``inject_context`` or ``task`` was left out.
         InvalidRequest: An option is unusable; or, when called, the task is no text.
     """
     options: dict[str, Any] = {
@@ -181,6 +183,8 @@ def reflect_trace(
                 f"@reflect_trace: {name} is not an `async def` function; for other code use client.trace"
             )
             raise TypeError(message)
+        if inject_context or task is None:
+            _must_not_be_a_method(function, name, inject_context=inject_context)
         task_of = _task_of(task, function, name, skipped=int(inject_context))
 
         @functools.wraps(function)
@@ -194,6 +198,17 @@ def reflect_trace(
         return traced
 
     return decorate
+
+
+def _must_not_be_a_method(function: Callable[..., Any], name: str, *, inject_context: bool) -> None:
+    """Called on an object, it would get the context as its ``self``, or its ``self`` as the task."""
+    first = next(iter(inspect.signature(function).parameters), "")
+    if first not in ("self", "cls"):
+        return
+    task = f"task=lambda {first}, …: …"
+    wanted = f"inject_context=False (and {task})" if inject_context else task
+    message = f"@reflect_trace: {name} is a method: pass {wanted}"
+    raise TypeError(message)
 
 
 def _task_of(

@@ -8,6 +8,8 @@ from typing import Annotated, Any, NoReturn, TypeAlias
 
 from pydantic import PlainSerializer, PlainValidator
 
+from reflexio_async.models.base import check_plain_json
+
 TrajectoryInput: TypeAlias = Sequence[Mapping[str, Any]] | str
 """Messages of an agent's run, each with a ``role`` and mostly ``content``; or a JSON string of them."""
 
@@ -18,18 +20,14 @@ def trajectory(value: Any) -> TrajectoryInput:
     A JSON string stays a string: the server reads both.
     """
     if isinstance(value, str):
-        _messages(_decoded(value))
+        # Its escapes may stand for what is no Unicode.
+        check_plain_json(_messages(_decoded(value)))
         return value
     if not _is_a(value, Sequence) or _is_a(value, bytes | bytearray):
         message = f"must be a list of messages or a JSON string of one, not {type(value).__name__}"
         raise ValueError(message)
     messages = _messages(value)
-    try:
-        # What JSON cannot say would reach the server as something else, NaN as null.
-        json.dumps(messages, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        message = f"must be plain JSON: {error}"
-        raise ValueError(message) from None
+    check_plain_json(messages)
     return messages
 
 

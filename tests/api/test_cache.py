@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -298,3 +299,37 @@ async def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [await ask("big", 101), await ask("big", 101)] == [1, 1]
     assert [await ask("d", 95), await ask("a")] == [1, 1]
     assert repr(cache) == "<Cache of 1 answers>"
+
+
+async def test_a_read_that_was_given_up_can_be_asked_again_at_once() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.freeze(), path=PROFILES, times=1)
+        given_up = asyncio.create_task(play.client.get_profiles(user_id="u"))
+        await play.clock.sleep(1.0)
+        given_up.cancel()
+        again = asyncio.create_task(play.client.get_profiles(user_id="u"))
+        assert (await again).success
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+async def test_a_read_that_fails_at_once_under_eager_tasks_can_be_asked_again() -> None:
+    loop: Any = asyncio.get_running_loop()
+    factory = loop.get_task_factory()
+    loop.set_task_factory(getattr(asyncio, "eager_task_factory"))  # noqa: B009  # 3.11 has none
+    try:
+        clock = VirtualClock()
+        cache = Cache(clock, Background(), 600.0)
+        failures = iter([RuntimeError("the limit is closed")])
+
+        async def load() -> tuple[bytes, bool]:
+            for failure in failures:
+                raise failure
+            return b"{}", True
+
+        with pytest.raises(RuntimeError, match="the limit is closed"):
+            await cache.fetch(PROFILES, "u", None, load)
+        assert await cache.fetch(PROFILES, "u", None, load) == b"{}"
+    finally:
+        loop.set_task_factory(factory)

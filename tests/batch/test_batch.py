@@ -24,7 +24,7 @@ from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.scene import PLAYBOOKS, PUBLISH, RERUN, scene
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 UPGRADE = "/api/upgrade_all_profiles"
 
@@ -464,3 +464,24 @@ async def test_a_batch_that_is_neither_awaited_nor_entered_warns() -> None:
 async def test_a_batch_whose_plan_was_read_may_be_dropped() -> None:
     async with scene(1) as play:
         assert play.client.rerun_profiles_many(play.users).plan.total == 1
+
+
+async def test_a_generator_that_fails_while_it_is_closed_leaves_the_report() -> None:
+    async with scene(5) as play:
+
+        async def users() -> AsyncGenerator[str]:
+            try:
+                for user in play.users:
+                    yield user
+            finally:
+                message = "closing the cursor failed"
+                raise OSError(message)
+
+        def stop_after_two(progress: BatchProgress) -> None:
+            if progress.done == 2:
+                batch.stop()
+
+        batch = play.client.rerun_profiles_many(users(), concurrency=1, on_progress=stop_after_two)
+        with pytest.raises(BatchInterrupted, match="closing the cursor failed") as interrupted:
+            await batch
+        assert len(interrupted.value.report.completed) == 2

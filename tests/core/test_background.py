@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reflexio_async.core.background import Background
+from reflexio_async import ClientClosed
+from reflexio_async.core.background import Background, BackgroundCall
 
 if TYPE_CHECKING:
     from reflexio_async import BackgroundErrorEvent
@@ -92,6 +93,39 @@ async def test_a_waiter_that_is_cancelled_leaves_the_call_on_its_way(background:
         await waiter
     release.set()
     assert await call == 7
+
+
+async def test_a_failure_in_the_tick_in_which_its_waiter_is_cancelled_is_reported(
+    background: Background, heard: list[BackgroundErrorEvent]
+) -> None:
+    release = asyncio.Event()
+
+    async def late() -> None:
+        await release.wait()
+        raise Boom
+
+    call: BackgroundCall[None] | None = background.call(late(), what="delete_profile")
+    assert call is not None
+    waiter = asyncio.create_task(call.result())
+    await asyncio.sleep(0)
+    (task,) = background._tasks
+    task.add_done_callback(lambda _: waiter.cancel())
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    call = None
+    del task
+    await passes()
+    assert [event.what for event in heard] == ["delete_profile"]
+
+
+async def test_whoever_waits_while_the_client_closes_is_told_so(background: Background) -> None:
+    call = background.call(forever(), what="delete_profile")
+    waiter = asyncio.create_task(call.result())
+    await asyncio.sleep(0)
+    await background.aclose()
+    with pytest.raises(ClientClosed):
+        await waiter
 
 
 def test_it_says_what_it_is() -> None:

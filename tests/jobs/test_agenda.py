@@ -93,3 +93,28 @@ async def test_no_timer_is_left_once_all_entries_are_gone() -> None:
     await clock.sleep(1.0)
     assert clock.now() == 1.0
     assert clock.pending == 0
+
+
+async def test_what_is_overdue_is_noted_in_any_order_without_looking_for_its_place() -> None:
+    clock = VirtualClock()
+    await clock.sleep(10_000.0)
+    agenda = Agenda(clock)
+    looks = 0
+
+    class Overdue(Entry):
+        @property
+        def due(self) -> float:
+            nonlocal looks
+            looks += 1
+            return self.since
+
+        @due.setter
+        def due(self, due: float) -> None:
+            self.since = due
+
+    entries = [Overdue(clock, due=float(number)) for number in range(500)]
+    for entry in reversed(entries):
+        agenda.add(entry, 1.0)
+    await clock.sleep(1.0)
+    assert all(entry.fell_due_at == [10_000.0] for entry in entries)
+    assert looks < 10 * len(entries)

@@ -418,6 +418,12 @@ async def test_learning_is_awaited_by_the_request_s_id() -> None:
         assert (job.status.state, job.id) == (JobState.COMPLETED, receipt.request_id)
 
 
+async def test_a_token_nested_without_end_is_no_token() -> None:
+    async with scene() as play:
+        with pytest.raises(InvalidRequest, match="token"):
+            play.client.resume_job("[" * 200_000)
+
+
 async def test_learning_of_an_unknown_request_is_not_found() -> None:
     async with scene() as play:
         with pytest.raises(NotFound):

@@ -127,6 +127,45 @@ async def test_traces_can_be_named_by_the_caller() -> None:
             await s.client.create_traces_many([given[0], given[0]], key=name)
 
 
+@pytest.mark.parametrize("name", [["a"], None, True, 1.5, b"a"], ids=repr)
+async def test_a_name_that_is_neither_text_nor_a_whole_number_is_refused_by_position(name: Any) -> None:
+    names = iter(["a", name])
+    async with scene() as s:
+        said = rf"traces\[1\]: key must return text or a whole number, not {type(name).__name__}"
+        with pytest.raises(InvalidRequest, match=said):
+            s.client.create_traces_many(traces(2), key=lambda _trace: next(names))
+        assert not s.box.requests
+
+
+async def test_a_naming_function_that_raises_is_told_by_position() -> None:
+    async with scene() as s:
+        with pytest.raises(InvalidRequest, match=r"traces\[0\]: key raised KeyError: 'run'"):
+            s.client.create_traces_many(
+                traces(2, metadata={}), key=lambda trace: (trace.metadata or {})["run"]
+            )
+        assert not s.box.requests
+
+
+async def test_a_pulled_trace_that_cannot_be_named_fails_alone_under_its_position() -> None:
+    given: list[dict[str, Any]] = [
+        {"task": "t", "trajectory": [], "metadata": metadata}
+        for metadata in ({"run": "a"}, {"run": ["b"]}, {}, {"run": "d"})
+    ]
+    async with scene() as s:
+        report = await s.client.create_traces_many(
+            iter(given), key=lambda trace: (trace.metadata or {})["run"], concurrency=1
+        )
+        assert [outcome.key for outcome in report.completed] == ["a", "d"]
+        unusable, raising = report.failed
+        assert (unusable.key, raising.key) == (1, 2)
+        assert isinstance(unusable.error, InvalidRequest)
+        assert str(unusable.error) == "key must return text or a whole number, not list"
+        assert isinstance(raising.error, InvalidRequest)
+        assert str(raising.error) == "key raised KeyError: 'run'"
+        assert isinstance(raising.error.__cause__, KeyError)
+        assert s.sent() == 2
+
+
 async def test_a_trace_that_may_have_arrived_is_lost_and_not_sent_again() -> None:
     async with scene() as s:
         s.box.faults.add(faults.answer_lost(), method="POST", path=TRACES, after=1)

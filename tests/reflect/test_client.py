@@ -96,6 +96,7 @@ def test_a_project_has_a_name(project: Any) -> None:
         ("max_connections", 0),
         ("user_agent", "curl/8"),
         ("on_request", 3),
+        ("clock", 3),
     ],
 )
 def test_options_are_checked(option: str, value: Any) -> None:

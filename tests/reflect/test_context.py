@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -248,6 +249,27 @@ async def test_an_exception_is_not_hidden_by_its_own_text_either() -> None:
         with pytest.raises(Unspeakable):
             await raising(Unspeakable(), scene.client.trace(TASK))
         assert [type(event.error) for event in unseen] == [RuntimeError]
+
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    row: int
+
+
+class Noteless(Exception):
+    def add_note(self, note: str, /) -> None:
+        raise TypeError(note)
+
+
+@pytest.mark.parametrize("error", [Frozen(7), Noteless()], ids=repr)
+async def test_an_exception_that_takes_no_notes_is_not_hidden_either(error: Exception) -> None:
+    unseen: list[BackgroundErrorEvent] = []
+    async with reflecting(client={"on_background_error": unseen.append}) as scene:
+        scene.box.faults.add(faults.answer_lost(), path=TRACES)
+        with pytest.raises(type(error)) as raised:
+            await raising(error, scene.client.trace(TASK))
+        assert raised.value is error
+        assert [type(event.error) for event in unseen] == [APIConnectionError]
 
 
 async def test_an_exception_in_a_blocking_trace_waits_for_the_review_first() -> None:

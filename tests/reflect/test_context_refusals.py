@@ -53,8 +53,15 @@ async def test_unusable_arguments_are_refused_before_anything_is_asked(
         ({"metadata": ["a"]}, "metadata"),
         ({"model": 42}, "model"),
         ({"task": ""}, "task"),
+        ({"task": "caf\udce9"}, "task"),
+        ({"trajectory": [{"role": "user", "content": "caf\udce9"}]}, "trajectory"),
+        ({"trajectory": '[{"role": "user", "content": "caf\udce9"}]'}, "trajectory"),
+        ({"final_response": "caf\udce9"}, "final_response"),
+        ({"feedback_text": "caf\udce9"}, "feedback_text"),
+        ({"feedback_text": "caf\udce9", "result": "fail"}, "feedback_text"),
+        ({"metadata": {"a": "caf\udce9"}}, "metadata"),
     ],
-    ids=str,
+    ids=ascii,
 )
 async def test_an_unusable_output_is_refused_where_it_is_set(output: dict[str, Any], says: str) -> None:
     given: dict[str, Any] = {"trajectory": MESSAGES, **output}

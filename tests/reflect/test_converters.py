@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from reflexio_async import InvalidRequest
 from reflexio_async.reflect.converters import from_langchain, from_openai_agents, from_pydantic_ai
@@ -124,3 +126,118 @@ def test_what_refers_to_itself_comes_to_an_end() -> None:
     ring["ring"] = ring
     (message,) = from_openai_agents([{"type": "function_call_output", "call_id": "1", "output": ring}])
     assert "[…]" in message["content"]
+
+
+@pytest.mark.parametrize("identity", [["c1"], {"c": 1}, {1}], ids=repr)
+def test_an_id_that_is_no_text_still_pairs_call_and_answer(identity: Any) -> None:
+    conversations = (
+        from_langchain(
+            [
+                {
+                    "role": "assistant",
+                    "content": [{"type": "tool_use", "id": identity, "name": "t"}],
+                    "tool_calls": [{"id": identity, "name": "t", "args": {}}],
+                },
+                {"role": "tool", "content": "done", "tool_call_id": identity},
+            ]
+        ),
+        from_openai_agents(
+            [
+                {"type": "function_call", "name": "t", "arguments": "{}", "call_id": identity},
+                {"type": "function_call_output", "call_id": identity, "output": "done"},
+            ]
+        ),
+        from_pydantic_ai(
+            [
+                {
+                    "kind": "response",
+                    "parts": [{"part_kind": "tool-call", "tool_name": "t", "tool_call_id": identity}],
+                },
+                {
+                    "kind": "request",
+                    "parts": [{"part_kind": "tool-return", "content": "done", "tool_call_id": identity}],
+                },
+            ]
+        ),
+    )
+    for call, answer in conversations:
+        assert [one["id"] for one in call["tool_calls"]] == [answer["tool_call_id"]]
+
+
+def test_the_keys_of_a_refused_mapping_may_be_of_any_type() -> None:
+    with pytest.raises(InvalidRequest, match=r"item 0 has neither a role nor a type; its keys: \['1', 'x'\]"):
+        from_openai_agents([{"x": 1, 1: 2}])
+
+
+class Run:
+    """What a run's result has, to be filled with what it should not have."""
+
+    input = "hi"
+    last_agent = None
+
+    def __init__(self, *new_items: object) -> None:
+        self.new_items = list(new_items)
+
+
+@pytest.mark.parametrize("stranger", [None, 3, {"type": "message_output_item"}], ids=repr)
+def test_what_is_no_item_of_a_run_is_refused_by_position_and_type(stranger: object) -> None:
+    kind = type(stranger).__name__
+    with pytest.raises(InvalidRequest, match=rf"from_openai_agents: new_items\[0\] is {kind}"):
+        from_openai_agents(Run(stranger))
+
+
+@pytest.mark.parametrize("role", ["", " "], ids=repr)
+def test_a_blank_role_is_no_role(role: str) -> None:
+    for convert in (from_langchain, from_openai_agents):
+        with pytest.raises(InvalidRequest, match=convert.__name__):
+            convert([{"role": role, "content": "hi"}])
+
+
+class Settings(BaseModel):
+    """A class, where an object of it was meant."""
+
+    path: str = "/"
+
+
+@pytest.mark.parametrize(
+    "odd", [Settings, 10**5000, PurePosixPath("caf\udce9")], ids=["class", "huge", "surrogate"]
+)
+def test_odd_values_anywhere_are_text_afterwards(odd: object) -> None:
+    conversations = (
+        from_langchain(
+            [
+                {
+                    "role": "assistant",
+                    "content": odd,
+                    "tool_calls": [{"id": odd, "name": odd, "args": {"x": odd}}],
+                },
+                {"role": "tool", "content": odd, "tool_call_id": odd},
+            ]
+        ),
+        from_openai_agents(
+            [
+                {"role": "assistant", "content": odd},
+                {"type": "function_call", "name": odd, "arguments": {"x": odd}, "call_id": odd},
+                {"type": "function_call_output", "output": odd, "call_id": odd},
+            ]
+        ),
+        from_pydantic_ai(
+            [
+                {
+                    "kind": "response",
+                    "parts": [
+                        {"part_kind": "tool-call", "tool_name": odd, "args": {"x": odd}, "tool_call_id": odd}
+                    ],
+                },
+                {
+                    "kind": "request",
+                    "instructions": odd,
+                    "parts": [
+                        {"part_kind": "tool-return", "tool_name": odd, "content": odd, "tool_call_id": odd}
+                    ],
+                },
+            ]
+        ),
+    )
+    for messages in conversations:
+        TraceCreate(task="t", trajectory=messages)

@@ -180,6 +180,69 @@ async def test_methods_can_be_decorated_without_the_context() -> None:
         assert (await stored(scene)).task == "multiply: 6 times 7"
 
 
+async def test_a_method_would_get_the_context_as_its_self_and_is_refused() -> None:
+    async with reflecting() as scene:
+
+        class Agent:
+            async def answer(self, _ctx: TraceContext, question: str) -> str:
+                return question
+
+            @classmethod
+            async def make(cls, _ctx: TraceContext, question: str) -> str:
+                return question
+
+        said = r"Agent\.answer is a method: pass inject_context=False \(and task=lambda self, …: …\)"
+        answer: Any = Agent.answer
+        for task in (None, "multiply"):
+            with pytest.raises(TypeError, match=said):
+                reflect_trace(scene.client, task=task)(answer)
+        make: Any = vars(Agent)["make"].__func__  # as @classmethod above @reflect_trace has it
+        with pytest.raises(TypeError, match=r"Agent\.make is a method: .*task=lambda cls, …: …"):
+            reflect_trace(scene.client)(make)
+
+
+async def test_the_self_of_a_method_is_no_task() -> None:
+    async with reflecting() as scene:
+
+        class Agent:
+            async def answer(self, question: str) -> str:
+                return question
+
+        with pytest.raises(TypeError, match=r"Agent\.answer is a method: pass task=lambda self, …: …"):
+            reflect_trace(scene.client, inject_context=False)(Agent.answer)
+
+
+async def test_a_method_may_have_a_fixed_task() -> None:
+    async with reflecting() as scene:
+
+        class Agent:
+            @reflect_trace(scene.client, task="multiply", inject_context=False)
+            async def answer(self, question: str) -> str:
+                return question
+
+        assert await Agent().answer("6 times 7") == "6 times 7"
+        assert (await stored(scene)).task == "multiply"
+
+
+async def test_bound_methods_and_static_functions_take_the_context_first() -> None:
+    async with reflecting() as scene:
+
+        class Agent:
+            name = "Multiplier"
+
+            async def answer(self, ctx: TraceContext, question: str) -> str:
+                return f"{self.name}: {ctx.task} is {question}"
+
+            @staticmethod
+            @reflect_trace(scene.client)
+            async def alone(ctx: TraceContext, question: str) -> str:
+                return f"{ctx.task} is {question}"
+
+        answer = reflect_trace(scene.client)(Agent().answer)
+        assert await answer("6 times 7") == "Multiplier: 6 times 7 is 6 times 7"
+        assert await Agent().alone("6 times 7") == "6 times 7 is 6 times 7"
+
+
 async def test_the_decorated_function_shows_what_its_caller_gives() -> None:
     async with reflecting() as scene:
 

@@ -10,10 +10,12 @@ import pytest
 
 from reflexio_async import AsyncReflectClient, InvalidRequest
 from reflexio_async.reflect.requests import verdict
+from tests.reflect.scene import scene
 
 TASK: dict[str, Any] = {"task": "t", "trajectory": []}
 NESTED: list[Any] = []
 NESTED.append(NESTED)
+DEEP: list[Any] = [{"role": "user", "content": json.loads("[" * 300 + "]" * 300)}]
 
 
 @pytest.fixture
@@ -133,6 +135,50 @@ async def test_what_a_query_cannot_say(client: Any, field: str, value: Any) -> N
 )
 async def test_what_a_trace_cannot_say(client: Any, field: str, value: Any) -> None:
     assert field in await problem(client.create_trace(**TASK, **{field: value}))
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        {"task": "caf\udce9"},
+        {"trajectory": [{"role": "user", "content": "caf\udce9"}]},
+        {"trajectory": [{"role": "user", "content": [{"caf\udce9": 1}]}]},
+        {"trajectory": '[{"role": "user", "content": "caf\udce9"}]'},
+        {"trajectory": '[{"role": "user", "content": "caf\\udce9"}]'},
+        {"final_response": "caf\udce9"},
+        {"feedback_text": "caf\udce9"},
+        {"metadata": {"a": ["caf\udce9"]}},
+        {"metadata": {"caf\udce9": 1}},
+    ],
+    ids=ascii,
+)
+async def test_text_that_is_no_unicode_is_refused_by_field(unreadable: dict[str, Any]) -> None:
+    (field,) = unreadable
+    async with scene() as s:
+        trace: dict[str, Any] = {**TASK, "review_result": "fail", **unreadable}
+        assert (await problem(s.client.create_trace(**trace))).startswith(f"create_trace: {field}")
+        with pytest.raises(InvalidRequest, match=rf"traces\[1\]: .*{field}"):
+            s.client.create_traces_many([TASK, trace])
+        assert not s.box.requests
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("task", "caf\udce9"), ("reference_context", "caf\udce9"), ("metadata_filter", {"a": "caf\udce9"})],
+    ids=ascii,
+)
+async def test_a_run_whose_text_is_no_unicode_is_refused_by_argument(
+    client: Any, argument: str, value: Any
+) -> None:
+    given = {"task": "t", argument: value}
+    with pytest.raises(InvalidRequest, match=f"trace: {argument}: "):
+        client.trace(**given)
+
+
+@pytest.mark.parametrize("trajectory", [DEEP, json.dumps(DEEP)], ids=["messages", "text"])
+async def test_a_trajectory_deeper_than_can_be_written_is_refused(client: Any, trajectory: Any) -> None:
+    said = await problem(client.create_trace(task="t", trajectory=trajectory))
+    assert said.startswith("create_trace: trajectory: must be plain JSON: ")
 
 
 async def test_a_review_is_given_once(client: Any) -> None:

@@ -80,3 +80,23 @@ async def test_a_trace_is_asked_for_as_long_as_somebody_waits() -> None:
         job = await s.client.create_trace(task="t", trajectory=MESSAGES)
         assert (await job.result(wait_timeout=1000.0)).id == job.id
         assert s.asked() > 2000
+
+
+async def test_adaptive_polling_asks_once_at_least_before_a_short_wait_runs_out() -> None:
+    async with scene(ingest_seconds=30.0, client={"adaptive_polling": True}) as s:
+        await one_after_another(s, 20)
+        stored = (await s.client.create_trace(task="t", trajectory=MESSAGES)).id
+        await s.clock.sleep(60.0)
+        assert (await s.client.wait_for_trace(stored, wait_timeout=5.0)).id == stored
+
+
+async def test_adaptive_polling_learns_from_refresh_as_well() -> None:
+    async with scene(ingest_seconds=30.0, client={"adaptive_polling": True}) as s:
+        for _ in range(20):
+            job = await s.client.create_trace(task="t", trajectory=MESSAGES)
+            await s.clock.sleep(29.9)
+            assert not (await job.refresh()).done
+            await s.clock.sleep(0.2)
+            assert (await job.refresh()).done
+        questions, _ = await one_after_another(s, 1)
+    assert questions <= 6

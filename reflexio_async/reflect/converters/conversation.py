@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.reflect.converters.reading import json_text, plain
+from reflexio_async.reflect.converters.reading import json_text, plain, text_of
 
 Messages = list[dict[str, Any]]
 
@@ -68,11 +68,11 @@ class Conversation:
 
     def call(self, name: object, arguments: object, call_id: object) -> None:
         """A tool call of the model; ``arguments`` may be JSON text already."""
-        if arguments is None or arguments == "":
-            arguments = {}
-        text = arguments if isinstance(arguments, str) else json_text(arguments)
-        call = {"id": call_id, "type": "function", "function": {"name": str(name or ""), "arguments": text}}
-        self.turn.setdefault("tool_calls", []).append(call)
+        text = arguments if isinstance(arguments, str) else json_text({} if arguments is None else arguments)
+        function = {"name": text_of(name), "arguments": text or "{}"}
+        self.turn.setdefault("tool_calls", []).append(
+            {"id": call_id, "type": "function", "function": function}
+        )
 
     def end_turn(self) -> None:
         """Whatever the model says next is another message."""

@@ -12,6 +12,7 @@ from reflexio_async.reflect.converters.reading import (
     is_list,
     is_mapping,
     items,
+    json_text,
     kind_of,
     part_text,
     reasoning_text,
@@ -57,7 +58,7 @@ def from_langchain(messages: Any) -> Messages:
         held = get(item, "data")  # as messages_to_dict writes it
         source = held if is_mapping(held) else item
         role = _role(item, source)
-        if not role or role == "remove":
+        if not role.strip() or role == "remove":
             raise not_a_message(_NAME, f"messages[{position}]", item, "a message")
         _message(talk, role, source)
     return talk.messages()
@@ -102,11 +103,11 @@ def _assistant(talk: Conversation, message: object, content: object) -> None:
     calls = items(get(message, "tool_calls"))
     faulty = items(get(message, "invalid_tool_calls"))
     # Providers keep the calls in the content too.
-    told = {_id(call) for call in (*calls, *faulty)}
+    told = {json_text(_id(call)) for call in (*calls, *faulty)}
     for part in items(content) if is_list(content) else [content]:
         if kind_of(part) not in _CALLS:
             _said(talk, part)
-        elif _id(part) not in told:
+        elif json_text(_id(part)) not in told:
             calls.append(part)
     if isinstance(refusal := get(extra, "refusal"), str) and refusal:
         talk.show(refusal)
@@ -115,7 +116,8 @@ def _assistant(talk: Conversation, message: object, content: object) -> None:
     for call in (*calls, *faulty):
         _call(talk, call)
     for call in faulty:
-        talk.show(f"[invalid arguments for {get(call, 'name')}: {get(call, 'error') or 'not JSON'}]")
+        reason = text_of(get(call, "error")) or "not JSON"
+        talk.show(f"[invalid arguments for {text_of(get(call, 'name'))}: {reason}]")
 
 
 def _said(talk: Conversation, part: Any) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from pydantic import BaseModel
+
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflect.converters.conversation import Conversation, Messages, not_a_message
 from reflexio_async.reflect.converters.reading import (
@@ -45,13 +47,13 @@ def from_openai_agents(result: object) -> Messages:
     first = get(new_items[0], "agent") if new_items else get(result, "last_agent")
     _instructions(talk, first)
     next_agents = {
-        get(get(item, "raw_item"), "call_id"): get(item, "target_agent")
+        json_text(get(get(item, "raw_item"), "call_id")): get(item, "target_agent")
         for item in new_items
         if kind_of(item) == "handoff_output_item"
     }
     for position, item in enumerate(given):
-        if not isinstance(item, Mapping) and callable(dump := getattr(item, "model_dump", None)):
-            item = dump(exclude_unset=True, warnings=False)  # noqa: PLW2901  # the same item, to be read by key
+        if isinstance(item, BaseModel):
+            item = item.model_dump(exclude_unset=True, warnings=False)  # noqa: PLW2901  # the same item, to be read by key
         if not isinstance(item, Mapping):
             raise not_a_message(_NAME, f"item {position}", item, "an input item")
         _item(talk, position, cast("Mapping[str, Any]", item), next_agents)
@@ -69,8 +71,13 @@ def _input_items(result: object) -> tuple[list[Any], list[Any]]:
     if said is None or not hasattr(result, "new_items"):
         raise not_a_message(_NAME, "the argument", result, "a run's result or a list of input items")
     opening = [{"role": "user", "content": said}] if isinstance(said, str) else items(said)
-    # An approval that is awaited repeats the call it is for.
-    converted = (item.to_input_item() for item in new_items if kind_of(item) != "tool_approval_item")
+    converted: list[Any] = []
+    for position, item in enumerate(new_items):
+        if kind_of(item) == "tool_approval_item":  # awaited; it repeats the call it is for
+            continue
+        if not callable(convert := getattr(item, "to_input_item", None)):
+            raise not_a_message(_NAME, f"new_items[{position}]", item, "an item of a run")
+        converted.append(convert())
     return [*opening, *converted], new_items
 
 
@@ -79,10 +86,10 @@ def _instructions(talk: Conversation, agent: object) -> None:
         talk.add("system", text)
 
 
-def _item(talk: Conversation, position: int, item: Mapping[str, Any], next_agents: dict[Any, Any]) -> None:
+def _item(talk: Conversation, position: int, item: Mapping[str, Any], next_agents: dict[str, Any]) -> None:
     kind, role = kind_of(item), item.get("role")
     call_id = item.get("call_id") or item.get("id")
-    if isinstance(role, str) and kind in ("", "message"):
+    if isinstance(role, str) and role.strip() and kind in ("", "message"):
         _message(talk, role, text_of(item.get("content")))
     elif kind == "reasoning":
         if talk.has("content", "tool_calls"):
@@ -93,14 +100,15 @@ def _item(talk: Conversation, position: int, item: Mapping[str, Any], next_agent
     elif kind.endswith("_output"):
         failed = item.get("status") if item.get("status") in ("failed", "incomplete") else None
         talk.answer(call_id, _output(item), status=failed)
-        if call_id in next_agents:
-            _instructions(talk, next_agents[call_id])
+        _instructions(talk, next_agents.get(json_text(call_id)))
     elif kind.endswith("_call"):
         _hosted_call(talk, kind, item, call_id)
     elif kind:
         talk.note(kind, without(item, "id", "status"))
     else:
-        message = f"{_NAME}: item {position} has neither a role nor a type; its keys: {sorted(item)}"
+        message = (
+            f"{_NAME}: item {position} has neither a role nor a type; its keys: {sorted(map(str, item))}"
+        )
         raise InvalidRequest(message)
 
 

@@ -56,7 +56,7 @@ def from_pydantic_ai(result_or_messages: object) -> Messages:
             continue
         if (told := get(message, "instructions")) and told != instructions:
             instructions = told
-            talk.add("system", str(told))
+            talk.add("system", text_of(told))
         for part in items(parts):
             _told(talk, part)
     return talk.messages()

@@ -9,8 +9,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from typing import Any, cast
 
+from pydantic import BaseModel
+
 # Deeper values come from objects that refer to each other; no tool answers like that.
 _DEEPEST = 40
+_MOST_BITS = 10_000  # Python refuses to write much longer numbers in decimal
 
 _MEDIA = {
     "audio": "audio",
@@ -84,8 +87,10 @@ def without(item: object, *names: str) -> dict[str, Any]:
 
 def plain(value: object, depth: int = 0) -> Any:
     """The value as JSON can hold it; media as placeholders, strangers as their text."""
-    if value is None or isinstance(value, (bool, int)):
+    if value is None:
         return value
+    if isinstance(value, int):
+        return value if value.bit_length() <= _MOST_BITS else hex(value)
     if isinstance(value, str):
         # A lone surrogate, as file names have them, is no UTF-8.
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
@@ -98,17 +103,17 @@ def plain(value: object, depth: int = 0) -> Any:
 
 def _plain_whole(value: object, depth: int) -> Any:
     if (placeholder := media(value)) is not None:
-        return placeholder
+        return plain(placeholder)
     if isinstance(value, Mapping):
         pairs = cast("Iterable[tuple[Any, Any]]", value.items())
         return {str(plain(key, depth)): plain(held, depth) for key, held in pairs}
     if is_list(value):
         return [plain(held, depth) for held in items(value)]
-    if callable(dump := getattr(value, "model_dump", None)):
-        return plain(dump(warnings=False), depth)
+    if isinstance(value, BaseModel):
+        return plain(value.model_dump(warnings=False), depth)
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name, None), depth) for field in fields(value)}
-    return str(value)
+    return plain(str(value))
 
 
 def json_text(value: object) -> str:
