@@ -58,7 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def reflexio_clock(request: pytest.FixtureRequest) -> Clock:
     """The clock of the sandbox and its clients: virtual, or real where the marker says ``real_time=True``.
 
-    Override it to choose for many tests: return a ``SystemClock()``, or a ``VirtualClock`` of your own.
+    Override it to choose for many tests: return a ``SystemClock()``, or a ``VirtualClock`` of your own. One
+    with ``auto_advance=False`` is for one test: at its end it goes by itself, for the clients to finish.
     """
     if _marked(request).get("real_time", False):
         from reflexio_async.core.clock import SystemClock  # noqa: PLC0415  # see above
@@ -84,7 +85,12 @@ def reflexio_sandbox(
 
     options = {**reflexio_sandbox_options, **_marked(request)}
     options.pop("real_time", None)
-    return _entered(request, "reflexio_sandbox", Sandbox(clock=reflexio_clock, **options))
+    if "clock" in options:
+        pytest.fail(
+            "reflexio_sandbox takes no clock as an option: override the fixture reflexio_clock instead",
+            pytrace=False,
+        )
+    return _entered(request, "reflexio_sandbox", Sandbox(clock=reflexio_clock, **options), reflexio_clock)
 
 
 @pytest.fixture
@@ -106,7 +112,7 @@ def reflexio_client(
         project_id=_PROJECT,
         clock=box.clock,
     )
-    return _entered(request, "reflexio_client", client)
+    return _entered(request, "reflexio_client", client, box.clock)
 
 
 @pytest.fixture
@@ -118,7 +124,7 @@ def reflect_client(request: pytest.FixtureRequest, reflexio_sandbox: Sandbox) ->
     client = AsyncReflectClient(
         base_url=box.reflect_url, api_key=box.reflect_key, project_id=_PROJECT, clock=box.clock
     )
-    return _entered(request, "reflect_client", client)
+    return _entered(request, "reflect_client", client, box.clock)
 
 
 def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
@@ -131,21 +137,29 @@ def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
     return options
 
 
-def _entered(request: pytest.FixtureRequest, opened: str, closed: AbstractAsyncContextManager[_T]) -> _T:
-    """``closed``, open until the test has ended.
+def _entered(
+    request: pytest.FixtureRequest, opened: str, closed: AbstractAsyncContextManager[_T], clock: Clock
+) -> _T:
+    """``closed``, open until the test has ended; it closes on a ``clock`` that goes by itself.
 
     A synchronous fixture cannot await, and which plugin can differs from test to test: the plugin that
     runs this one is handed an asynchronous fixture of its own kind.
     """
     flavour = _flavour(opened, _runner(request))
-    request.node.stash.setdefault(_to_enter, {})[opened] = closed
+    request.node.stash.setdefault(_to_enter, {})[opened] = (closed, clock)
     return cast("_T", request.getfixturevalue(flavour))
 
 
 def _entering(opened: str) -> Callable[[pytest.FixtureRequest], AsyncGenerator[Any]]:
     async def entering(request: pytest.FixtureRequest) -> AsyncGenerator[Any]:
-        async with request.node.stash[_to_enter].pop(opened) as value:
+        from reflexio_async.sandbox import VirtualClock  # noqa: PLC0415  # see above
+
+        closed, clock = request.node.stash[_to_enter].pop(opened)
+        async with closed as value:
             yield value
+            # Nobody advances it any more, and a client that closes waits for what it has begun.
+            if isinstance(clock, VirtualClock):
+                clock.run_freely()
 
     return entering
 

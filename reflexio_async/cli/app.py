@@ -8,7 +8,7 @@ import reflexio_async
 from reflexio_async.cli import demo as demonstration
 from reflexio_async.cli import jobs as jobs_
 from reflexio_async.cli import output
-from reflexio_async.cli.inputs import check_text, read_text, read_users
+from reflexio_async.cli.inputs import check_keys, check_text, read_text, read_users
 from reflexio_async.cli.options import ApiKey, PollInterval, Url, Verbose, WaitTimeout
 from reflexio_async.cli.publish import Publish, Whoami
 from reflexio_async.cli.rerun import Rerun
@@ -256,6 +256,10 @@ def sandbox(
     """
     try:
         check_text(data=data, faults=faults, api_key=api_key, reflect_api_key=reflect_api_key)
+        check_keys(api_key=api_key, reflect_api_key=reflect_api_key)
+        for option, name in (("--data", data), ("--faults", faults)):
+            if name == "":
+                refuse(f"{option}: no file name")
         script = read_faults(faults)
     except (ConfigurationError, InvalidRequest) as error:
         refuse(error)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NoReturn
 from unicodedata import category
 
-from reflexio_async.errors import InvalidRequest
+from reflexio_async.errors import ConfigurationError, InvalidRequest
+from reflexio_async.settings import api_key_from
 
 
 def read_users(source: str) -> list[str]:
@@ -39,6 +40,17 @@ def check_text(**named: str | None) -> None:
     for name, value in named.items():
         if value is not None and any(category(char) == "Cs" for char in value):
             _refuse(f"{name}: not UTF-8 text")
+
+
+def check_keys(*, api_key: str, reflect_api_key: str) -> None:
+    """Refuse a key that no client could show as it is."""
+    for option, key in (("--api-key", api_key), ("--reflect-api-key", reflect_api_key)):
+        try:
+            api_key_from(key, {})
+        except ConfigurationError:
+            _refuse(f"{option}: expected printable ASCII, and no URL")
+        if key != key.strip():
+            _refuse(f"{option}: blanks around a key get lost on the way; leave them out")
 
 
 def read_text(given: str | None) -> str:

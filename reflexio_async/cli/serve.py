@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _HIGHEST_PORT = 65535
 
+_KEPT = 1000
+"""Requests that are remembered: nobody looks at them here, and a server may run for long."""
+
 
 def read_faults(file: str | None) -> Faults:
     """The script in ``file``; none when there is no file. Raises ConfigurationError."""
@@ -61,17 +64,22 @@ class Serve:
         """The exit code, once a signal has come."""
         stopped = asyncio.Event()
         signals.gently(stopped.set)
-        box = Sandbox(
-            port=self.port,
-            reflect_port=self._reflect_port,
-            data=self.data,
-            api_key=self.api_key or None,
-            reflect=ReflectSettings(master_key=self.reflect_api_key) if self.reflect_api_key else None,
-            dialect=self.dialect,
-            rate_limits=self.rate_limits,
-            rerun_seconds=self.rerun_seconds,
-            faults=self.faults,
-        )
+        try:
+            box = Sandbox(
+                port=self.port,
+                reflect_port=self._reflect_port,
+                data=self.data,
+                api_key=self.api_key or None,
+                reflect=ReflectSettings(master_key=self.reflect_api_key) if self.reflect_api_key else None,
+                dialect=self.dialect,
+                rate_limits=self.rate_limits,
+                rerun_seconds=self.rerun_seconds,
+                faults=self.faults,
+                keep_requests=_KEPT,
+            )
+        except ValueError as error:  # it names the option as Python spells it
+            output.complain(error)
+            return BAD_INPUT
         try:
             await box.start()
         except OSError as error:
@@ -105,10 +113,11 @@ class Serve:
             *([f"{faults} {'fault is' if faults == 1 else 'faults are'} scripted"] if faults else []),
             "in another terminal:",
             f"export REFLEXIO_API_URL={box.url}",
-            *(["export REFLEXIO_API_KEY='the key you gave with --api-key'"] if self.api_key else []),
+            *(["# export REFLEXIO_API_KEY=… (the key you gave with --api-key)"] if self.api_key else []),
             f"export REFLECT_API_URL={box.reflect_url}",
-            "export REFLECT_API_KEY="
-            + ("'the key you gave with --reflect-api-key'" if self.reflect_api_key else box.reflect_key),
+            "# export REFLECT_API_KEY=… (the key you gave with --reflect-api-key)"
+            if self.reflect_api_key
+            else f"export REFLECT_API_KEY={box.reflect_key}",
         ]
         for line in lines:
             output.say(to, line)

@@ -35,10 +35,10 @@ class Reply:
     """Of the clock, over which the body trickles in."""
 
     def encoded(self) -> bytes:
-        """The body's bytes."""
+        """The body's bytes; raises ValueError for what JSON in UTF-8 cannot say, such as NaN."""
         if isinstance(self.body, str):
             return self.body.encode()
-        return json.dumps(self.body, separators=(",", ":"), ensure_ascii=False).encode()
+        return json.dumps(self.body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def problem(status: int, detail: Any, headers: Mapping[str, str] | None = None) -> Reply:

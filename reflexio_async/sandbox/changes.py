@@ -7,9 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _AnyKey = str | int | tuple[str, str]
+Place = tuple[str, _AnyKey]
+"""Table and key."""
 
 
 class Row:
@@ -156,7 +158,7 @@ class Changes:
         """Called at the first change after ``taken()``."""
         self.count = 0
         """How many changes there ever were."""
-        self._pending: dict[tuple[str, _AnyKey], bool] = {}
+        self._pending: dict[Place, bool] = {}
 
     @property
     def pending(self) -> bool:
@@ -174,22 +176,22 @@ class Changes:
         # A row that came or went takes its new place in the order, behind all others.
         pending[change] = (pending.pop(change, False) if moved else pending.get(change, False)) or moved
 
-    def taken(self) -> dict[tuple[str, _AnyKey], bool]:
-        """What happened since the last time, in order: table and key, and whether the row came or went."""
+    def taken(self) -> dict[Place, bool]:
+        """What happened since the last time, in order: where, and whether the row came or went."""
         taken, self._pending = self._pending, {}
         return taken
 
-    def put_back(self, taken: dict[tuple[str, _AnyKey], bool]) -> None:
+    def put_back(self, taken: dict[Place, bool]) -> None:
         """Keeping these failed: they are still to be kept."""
         for change, moved in self._pending.items():
             taken[change] = taken.pop(change, False) or moved
         self._pending = taken
 
-    def documents(self, changes: dict[tuple[str, _AnyKey], bool]) -> Iterator[Change]:
-        """What to keep now."""
-        for (kind, key), moved in changes.items():
-            table = self.tables.get(kind)
-            yield Change(kind, json.dumps(key), moved, None if table is None else table.document(key))
+    def change(self, place: Place, *, moved: bool) -> Change:
+        """What to keep now; raises whatever JSON has against the row."""
+        kind, key = place
+        table = self.tables.get(kind)
+        return Change(kind, json.dumps(key), moved, None if table is None else table.document(key))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -9,13 +9,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field, replace
+from inspect import isfunction
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from reflexio_async.sandbox.answers import Ending, Reply
 from reflexio_async.sandbox.answers import internal_error as crash
-from reflexio_async.sandbox.fault_file import Known, read
+from reflexio_async.sandbox.fault_file import NAME, WHEN, action, check, read
 from reflexio_async.sandbox.overwork import Overwork
 from reflexio_async.sandbox.overwork import no_capacity as without_room
 
@@ -116,11 +119,13 @@ def _machine(call: Call) -> Machine:
 _NO_ANSWER: Final = Reply("", ending=Ending.LOSE)
 
 
+@action(seconds="a number", after_effect="true or false")
 def delay(seconds: float, *, after_effect: bool = False) -> Action:
     """Answer honestly, but late, by the clock."""
     return _Delay(seconds, before=not after_effect)
 
 
+@action(seconds="a number")
 def overwork(seconds: float) -> Action:
     """Take so long over it, by the clock, as a server that has too much to do.
 
@@ -132,120 +137,119 @@ def overwork(seconds: float) -> Action:
     return Overwork(seconds)
 
 
+@action(after_effect="true or false")
 def freeze(*, after_effect: bool = False) -> Action:
     """Accept the request and never answer."""
     return _Freeze(after_effect)
 
 
+@action()
 def lost_before() -> Action:
     """Close the connection instead of answering; nothing happened."""
     return _Instead(_NO_ANSWER, effect=False)
 
 
+@action()
 def answer_lost() -> Action:
     """Do it, then close the connection instead of answering."""
     return _Spoilt({"ending": Ending.LOSE})
 
 
+@action()
 def cut_off() -> Action:
     """Do it, then close the connection half-way through the body."""
     return _Spoilt({"ending": Ending.CUT})
 
 
+@action()
 def broken_json() -> Action:
     """Do it, then answer with half of the JSON, as if it were all."""
     return _Spoilt(halved=True)
 
 
+@action()
 def dropped_after() -> Action:
     """Do it and answer, then close the connection without having said so."""
     return _Spoilt({"ending": Ending.DROP})
 
 
+@action(seconds="a number")
 def slow_body(seconds: float) -> Action:
     """Do it and send the status at once, but let the body trickle in over ``seconds`` of the clock."""
     return _Spoilt({"seconds": seconds})
 
 
+@action(content_type="a media type")
 def wrong_type(content_type: str = "text/plain; charset=utf-8") -> Action:
     """Do it and send the honest body, but call it something else than JSON."""
     return _Spoilt({"content_type": content_type})
 
 
+@action(keep_data="true or false", after_effect="true or false")
 def restart(*, keep_data: bool = True, after_effect: bool = False) -> Action:
     """Kill the sandbox in the middle of the request, and start it again with or without its data."""
     return _Restart(keep_data, after_effect)
 
 
+@action(seconds="any number")
 def skew(seconds: float) -> Action:
     """From here on, let the sandbox's wall clock be ahead by ``seconds`` (behind, when negative)."""
     return _Skew(seconds)
 
 
+@action(code="a status code", body="anything", headers="a table", after_effect="true or false")
 def status(
     code: int, body: Any = None, *, headers: Mapping[str, str] | None = None, after_effect: bool = False
 ) -> Action:
-    """Answer with this status; ``body`` is JSON, by default a ``detail``."""
+    """Answer with this status; ``body`` is JSON, by default a ``detail``.
+
+    ``headers`` may name another ``Content-Type``.
+    """
     shown = {"detail": f"scripted {code}"} if body is None else body
-    return _Instead(Reply(shown, code, headers or {}), after_effect)
+    if isinstance(shown, str):
+        # A reply's text is sent as it is.
+        shown = json.dumps(shown, ensure_ascii=False)
+    lowered = {name.lower(): value for name, value in (headers or {}).items()}
+    content_type = lowered.pop("content-type", "application/json")
+    return _Instead(Reply(shown, code, lowered, content_type), after_effect)
 
 
+@action(after_effect="true or false")
 def internal_error(*, after_effect: bool = False) -> Action:
     """500 in plain text, and the connection dropped without a word, as uvicorn does."""
     return _Instead(crash(), after_effect)
 
 
+@action(per_minute="a whole number")
 def rate_limited(per_minute: int = 5) -> Action:
     """429 as the quota words it: no ``Retry-After``."""
     return status(429, {"error": f"Rate limit exceeded: {per_minute} per 1 minute"})
 
 
+@action(retry_after="a whole number")
 def crowded(retry_after: int = 2) -> Action:
     """429 as the concurrency limit words it: with ``Retry-After``, in seconds."""
     detail = {"detail": "search concurrency limit reached"}
     return status(429, detail, headers={"Retry-After": str(retry_after)})
 
 
+@action(request_id="text")
 def no_capacity(request_id: str = "") -> Action:
     """503 by which publish says that nothing was admitted."""
     return _Instead(without_room(request_id), effect=False)
 
 
+@action(text="text", field_name="text")
 def refused(text: str = "database is locked", *, field_name: str = "message") -> Action:
     """200 with ``success: false`` and nothing done; some routes say ``msg`` instead of ``message``."""
     return status(200, {"success": False, field_name: text})
 
 
+@action(code="a status code")
 def html(code: int = 200) -> Action:
     """A web page, as from a proxy or the wrong host."""
     page = "<!doctype html><html><head><title>Welcome</title></head><body>Welcome</body></html>"
     return _Instead(Reply(page, code, content_type="text/html; charset=utf-8"), effect=False)
-
-
-_AFTER: Final = {"after_effect": "true or false"}
-_KNOWN: Final[Mapping[str, Known]] = {
-    "answer_lost": Known(answer_lost),
-    "broken_json": Known(broken_json),
-    "crowded": Known(crowded, {"retry_after": "a whole number"}),
-    "cut_off": Known(cut_off),
-    "delay": Known(delay, {"seconds": "a number", **_AFTER}, needs=("seconds",)),
-    "dropped_after": Known(dropped_after),
-    "freeze": Known(freeze, _AFTER),
-    "html": Known(html, {"code": "a status code"}),
-    "internal_error": Known(internal_error, _AFTER),
-    "lost_before": Known(lost_before),
-    "no_capacity": Known(no_capacity, {"request_id": "text"}),
-    "overwork": Known(overwork, {"seconds": "a number"}, needs=("seconds",)),
-    "rate_limited": Known(rate_limited, {"per_minute": "a whole number"}),
-    "refused": Known(refused, {"text": "text", "field_name": "text"}),
-    "restart": Known(restart, {"keep_data": "true or false", **_AFTER}),
-    "skew": Known(skew, {"seconds": "any number"}, needs=("seconds",)),
-    "slow_body": Known(slow_body, {"seconds": "a number"}, needs=("seconds",)),
-    "status": Known(
-        status, {"code": "a status code", "body": "anything", "headers": "a table", **_AFTER}, needs=("code",)
-    ),
-    "wrong_type": Known(wrong_type, {"content_type": "a media type"}),
-}
 
 
 @dataclass(slots=True)
@@ -254,7 +258,10 @@ class Fault:
 
     Of the requests that fit ``method``, ``path``, ``user`` (the ``user_id`` of body or query) and
     ``where``, the first ``after`` pass, each further one is struck with probability ``chance``, until
-    ``times`` were. ``seed`` makes the draws the same in every run; so does their default.
+    ``times`` were (None: all). ``seed`` makes the draws the same in every run; so does their default. A
+    ``{name}`` in ``path`` stands for one segment, as in ``/api/evaluations/regenerate/{job_id}``.
+
+    Raises ValueError or TypeError when it could never strike, or not as it says.
     """
 
     action: Action
@@ -268,11 +275,24 @@ class Fault:
     user: str | None = None
     hits: int = 0
     _draws: Random = field(init=False, repr=False)
+    _path: re.Pattern[str] | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.chance <= 1.0:
-            message = f"chance is a probability from 0 to 1, not {self.chance}"
-            raise ValueError(message)
+        if not callable(getattr(self.action, "play", None)):
+            called = f"; call it: {self.action.__name__}(…)" if isfunction(self.action) else ""
+            message = f"fault: action: expected one such as delay(30), not {self.action!r:.200}{called}"
+            raise TypeError(message)
+        if self.where is not None and not callable(self.where):
+            message = f"fault: where: expected a function of the request, not {self.where!r:.200}"
+            raise TypeError(message)
+        for name, expected in {**WHEN, "times": "a whole number from 1"}.items():
+            value = getattr(self, name)
+            if value is not None or name not in {"method", "path", "times", "user"}:
+                check(f"fault: {name}", expected, value)
+        self.method = self.method and self.method.upper()
+        self._path = None
+        if self.path is not None:
+            self._path = re.compile("[^/]+".join(map(re.escape, NAME.split(self.path))))
         self._draws = Random(self.seed)  # noqa: S311  # a script, not a secret
 
     def strikes(self, record: Record) -> bool:
@@ -290,7 +310,7 @@ class Fault:
     def _fits(self, record: Record) -> bool:
         return (
             self.method in (None, record.method)
-            and self.path in (None, record.path)
+            and (self._path is None or self._path.fullmatch(record.path) is not None)
             and self.user in (None, record.user)
             and (self.where is None or self.where(record))
         )
@@ -319,12 +339,13 @@ class Faults:
             action = "delay"
             seconds = 30                      # what the function takes goes beside it
             method = "GET"
+            path = "/api/evaluations/regenerate/{job_id}"   # a name stands for any one segment
             user = "ana"
             after = 2
 
         Raises ConfigurationError, which names the table by its number, the key, and what was expected.
         """
-        return cls([Fault(**entry) for entry in read(text, _KNOWN)])
+        return cls([Fault(**entry) for entry in read(text)])
 
     def add(
         self,

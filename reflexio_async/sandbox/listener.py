@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import math
 import secrets
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import ClientConnectionError, web
 
-from reflexio_async.sandbox.answers import Ending, Reply
+from reflexio_async.sandbox.answers import Ending, Reply, internal_error
 from reflexio_async.sandbox.calls import Call, Closing, Record, Service, Waiting
 from reflexio_async.sandbox.virtual_time import HOLD_HEADER
 
@@ -28,17 +29,25 @@ MAX_BODY: Final = 10 * 1024 * 1024
 _DROPS: Final = 10
 """Into so many parts a body that trickles is cut."""
 
+_GONE: Final = (Closing, ConnectionError, ClientConnectionError)
+"""Why nobody is answered: the sandbox closes, or the caller has left."""
+
+_logger = logging.getLogger(__name__)
+
 
 @dataclass(slots=True)
 class Journal:
-    """Every request that arrived whole at any listener, oldest first."""
+    """Every request that arrived whole at any listener, oldest first; only the last ``keep``, when given."""
 
+    keep: int | None = None
     records: list[Record] = field(default_factory=list[Record])
     arrival: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, record: Record) -> None:
         """Note it, and wake who waits for one."""
         self.records.append(record)
+        if self.keep is not None:
+            del self.records[: -self.keep or None]
         self.arrival.set()
 
     async def grown(self) -> None:
@@ -73,7 +82,8 @@ class Listener:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The loop it runs on, for those on another thread."""
@@ -85,7 +95,10 @@ class Listener:
     async def start(self) -> None:
         """Listen."""
         self._waiting = Waiting(self.clock)
-        self._server = web.Server(self._handle, keepalive_timeout=self.keepalive, access_log=None)
+        # uvicorn unpacks nothing either: a body is read as it came, whatever Content-Encoding says.
+        self._server = web.Server(
+            self._handle, keepalive_timeout=self.keepalive, access_log=None, auto_decompress=False
+        )
         loop = asyncio.get_running_loop()
         self._socket = await loop.create_server(self._server, self.host, self.port, backlog=1024)
         self.port = self._socket.sockets[0].getsockname()[1]
@@ -115,10 +128,9 @@ class Listener:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         with self.clock.busy() as hold:
             held = (request.headers.get(HOLD_HEADER), hold.get(HOLD_HEADER) if hold else None)
-            with suppress(Closing, ConnectionError, ClientConnectionError):
+            with suppress(*_GONE):
                 call = await self._arrived(request, held)
-                reply = await self._reply(call)
-                return await self._deliver(request, call, reply)
+                return await self._deliver(request, call, *await self._reply(call))
         _hang_up(request)
         return web.Response()
 
@@ -142,18 +154,29 @@ class Listener:
         machine = self.faults.machine
         return Call(record, raw_body, client, secrets.token_hex(4), holds, self._waiting, machine)
 
-    async def _reply(self, call: Call) -> Reply:
+    async def _reply(self, call: Call) -> tuple[Reply, bytes]:
+        """What to answer, and its bytes; whatever goes wrong on the way is a crash of the server."""
+
         async def serve() -> Reply:
             return await self.answer(call)
 
-        action = self.faults.strike(call.record)
-        return await (serve() if action is None else action.play(call, serve))
+        try:
+            action = self.faults.strike(call.record)
+            reply = await (serve() if action is None else action.play(call, serve))
+            return reply, reply.encoded()
+        except _GONE:
+            raise
+        except Exception:
+            _logger.exception("500 for %s %s", call.record.method, call.record.path)
+            crash = internal_error()
+            return crash, crash.encoded()
 
-    async def _deliver(self, request: web.BaseRequest, call: Call, reply: Reply) -> web.StreamResponse:
+    async def _deliver(
+        self, request: web.BaseRequest, call: Call, reply: Reply, body: bytes
+    ) -> web.StreamResponse:
         if reply.ending is Ending.LOSE:
             _hang_up(request)
             return web.Response()
-        body = reply.encoded()
         headers = {"Content-Type": reply.content_type, **reply.headers}
         # A crash is answered outside of the middleware that adds the id.
         if self.correlated and reply.status != 500:
@@ -166,7 +189,7 @@ class Listener:
             _hang_up(request)
             return response
         if reply.seconds:
-            return await _trickle(request, call, reply, headers)
+            return await _trickle(request, call, reply, body, headers)
         call.record.status = reply.status
         whole = web.Response(status=reply.status, headers=headers, body=body)
         if reply.ending is Ending.DROP:
@@ -177,9 +200,8 @@ class Listener:
 
 
 async def _trickle(
-    request: web.BaseRequest, call: Call, reply: Reply, headers: Mapping[str, str]
+    request: web.BaseRequest, call: Call, reply: Reply, body: bytes, headers: Mapping[str, str]
 ) -> web.StreamResponse:
-    body = reply.encoded()
     response = web.StreamResponse(status=reply.status, headers=headers)
     response.content_length = len(body)
     await response.prepare(request)
@@ -193,6 +215,8 @@ async def _trickle(
 
 async def _read(request: web.BaseRequest) -> bytes:
     """The body; of one that is too large, just enough to tell."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     kept = bytearray()
     async for chunk in request.content.iter_any():
         if len(kept) <= MAX_BODY:
@@ -203,7 +227,7 @@ async def _read(request: web.BaseRequest) -> bytes:
 def _decoded(raw_body: bytes) -> Any:
     try:
         return json.loads(raw_body) if raw_body else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return raw_body.decode(errors="replace")
 
 

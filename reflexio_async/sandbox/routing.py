@@ -198,7 +198,7 @@ def _json_of(call: Call) -> Any:
             ]
         ) from error
     except (ValueError, RecursionError) as error:
-        # Not UTF-8, or nested too deep.
+        # Not UTF-8 (so packed, too), or nested too deep.
         raise Refused(problem(400, "There was an error parsing the body")) from error
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from reflexio_async.core.clock import Clock, SystemClock
-from reflexio_async.sandbox import door, snapshot
+from reflexio_async.sandbox import door, fault_file, snapshot
 from reflexio_async.sandbox.answers import internal_error
 from reflexio_async.sandbox.changes import Changes
 from reflexio_async.sandbox.faults import Faults
@@ -20,12 +20,13 @@ from reflexio_async.sandbox.listener import Journal, Listener
 from reflexio_async.sandbox.reflect import door as reflect_door
 from reflexio_async.sandbox.reflect.service import Reflect
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
-from reflexio_async.sandbox.seeding import Seeding
+from reflexio_async.sandbox.seeding import Seeding, check
 from reflexio_async.sandbox.server_clock import ServerClock
+from reflexio_async.sandbox.settings import Dialect, Settings, expected, seconds, whole
 from reflexio_async.sandbox.stall import Stall
 from reflexio_async.sandbox.storage import NotStored, Storage
 from reflexio_async.sandbox.virtual_time import VirtualClock
-from reflexio_async.sandbox.world import Dialect, Settings, World
+from reflexio_async.sandbox.world import World
 
 if TYPE_CHECKING:
     import os
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from reflexio_async.sandbox.answers import Reply
     from reflexio_async.sandbox.calls import Call, Record
-    from reflexio_async.sandbox.slots import Operation
+    from reflexio_async.sandbox.slots import Operation, Slot
     from reflexio_async.sandbox.state import Store
     from reflexio_async.sandbox.stored import AgentPlaybook, Playbook, Profile, StoredRequest
 
@@ -50,7 +51,7 @@ class Sandbox(Seeding):
             or ``synchronous`` (January's: a rerun answers when it is done, any number at once).
         rate_limits: Keep the published limits, per client address and path.
         api_key: When set, callers must show it, or a token from ``/token``, and ``X-Forwarded-For``
-            names the client address.
+            names the client address; empty is as good as none.
         logins: Email to password, for ``POST /token``; when given, callers must be logged in.
         token_lifetime: Seconds until an issued token expires; None for never.
         rerun_seconds: Work per user of a generation, or a function from user id to seconds.
@@ -61,13 +62,18 @@ class Sandbox(Seeding):
         my_config: Show the storage's credentials to those who ask.
         legacy: Have January's routes (feedback, request groups) in place of today's.
         keepalive_seconds: Real seconds until an idle connection is closed.
-        host: Address to listen on.
+        host: Address to listen on. Without a key only callers of this machine are served, as by the real
+            server.
         port: Port of the Reflexio server; 0 picks a free one.
         reflect: How the Reflect server behaves.
         reflect_port: Port of the Reflect server; 0 picks a free one.
         data: A SQLite file to keep everything in that a server has on disk, and to begin with; what was
             answered survives a restart and ``kill -9``. In memory alone unless given.
         faults: What goes wrong from the start, such as ``Faults.from_toml(text)``.
+        keep_requests: Of how many requests, the latest, ``requests``, ``count`` and ``arrived`` know; all
+            unless given.
+
+    Raises ValueError, or TypeError for a wrong type, naming the option.
     """
 
     def __init__(
@@ -93,12 +99,13 @@ class Sandbox(Seeding):
         reflect_port: int = 0,
         data: str | os.PathLike[str] | None = None,
         faults: Faults | None = None,
+        keep_requests: int | None = None,
     ) -> None:
         settings = Settings(
             dialect=dialect,
             rate_limits=rate_limits,
-            api_key=api_key,
-            logins=dict(logins or {}),
+            api_key=None if api_key == "" else api_key,
+            logins={} if logins is None else logins,
             token_lifetime=token_lifetime,
             rerun_seconds=rerun_seconds,
             failing_users=failing_users,
@@ -108,6 +115,13 @@ class Sandbox(Seeding):
             my_config=my_config,
             legacy=legacy,
         )
+        seconds("keepalive_seconds", keepalive_seconds)
+        if reflect is not None:
+            expected("reflect", reflect, ReflectSettings, "ReflectSettings")
+        if faults is not None:
+            expected("faults", faults, Faults, "Faults")
+        if keep_requests is not None:
+            whole("keep_requests", keep_requests)
         self.clock: Clock = clock or SystemClock()
         self.faults = Faults() if faults is None else faults
         self.faults.machine = self
@@ -116,9 +130,10 @@ class Sandbox(Seeding):
         self._reflect_settings = reflect or ReflectSettings()
         self._file = None if data is None else Path(data)
         self._unread = True
+        self._running = False
         self._storage: Storage | None = None
         self._restarting: asyncio.Task[None] | None = None
-        self._journal = Journal()
+        self._journal = Journal(keep_requests)
         self._forget()
         listener = partial(
             Listener,
@@ -155,7 +170,7 @@ class Sandbox(Seeding):
 
     @property
     def requests(self) -> list[Record]:
-        """Every request that arrived whole, oldest first."""
+        """Every request that arrived whole, oldest first; of ``keep_requests``, the latest so many."""
         return self._journal.records
 
     @property
@@ -184,17 +199,30 @@ class Sandbox(Seeding):
 
     def operations(self, service: str = "profile_generation") -> Sequence[Operation]:
         """Every operation that ever held the service's slot, the latest last."""
-        return self._world.slots[service].history
+        return self._slot(service).history
+
+    def _slot(self, service: str) -> Slot:
+        slots = self._world.slots
+        if service not in slots:
+            message = f"service: expected one of {', '.join(slots)}, not {service!r:.200}"
+            raise ValueError(message)
+        return slots[service]
 
     def count(self, method: str, path: str, status: int | None = None) -> int:
-        """How many such requests arrived (and, when ``status`` is given, were answered so)."""
+        """How many such requests arrived (and, when ``status`` is given, were answered so).
+
+        Of those that are kept: see ``keep_requests``.
+        """
         return sum(
             (record.method, record.path) == (method, path) and status in (None, record.status)
             for record in self.requests
         )
 
     async def arrived(self, method: str, path: str, count: int = 1) -> None:
-        """Wait until so many such requests have arrived in all; no time passes meanwhile on its account."""
+        """Wait until so many such requests have arrived in all; no time passes meanwhile on its account.
+
+        More than ``keep_requests`` never have.
+        """
         while self.count(method, path) < count:
             await self._journal.grown()
 
@@ -208,13 +236,15 @@ class Sandbox(Seeding):
         Their times in answers, their ``Date`` (while it is off) and what they compare with the caller's
         times are wrong then; how long things take, and the windows of rate limits, are not.
         """
+        fault_file.check("skew: seconds", "any number", seconds)
         self._own_clock.ahead = seconds
 
     def start_foreign_operation(
         self, service: str = "profile_generation", seconds: float = 10.0, user_id: str | None = None
     ) -> Operation:
         """Let somebody else take the service's slot for ``seconds``; raises when it is busy."""
-        world, slot = self._world, self._world.slots[service]
+        fault_file.check("start_foreign_operation: seconds", "a number", seconds)
+        world, slot = self._world, self._slot(service)
         operation = slot.claim({"user_id": user_id, "start_time": None, "end_time": None, "source": None})
         if operation is None:
             message = f"{service} is busy"
@@ -226,10 +256,12 @@ class Sandbox(Seeding):
 
     def ask(self, question: str, *, user_id: str | None = None, tool_name: str = "ask_human") -> str:
         """Let extraction ask somebody; the id of the pending tool call."""
+        check("ask", question=(question, "text that is not blank"), user_id=(user_id, "text or None"))
         return self._world.tool_calls.ask(question, user_id, tool_name).id
 
     def stall(self, reason: Literal["billing_error", "auth_error"] | None) -> None:
         """Let learning stall for a reason, or go on (None)."""
+        check("stall", reason=(reason, "billing_error, auth_error or None"))
         at = datetime.fromtimestamp(self._own_clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._world.stall = Stall() if reason is None else Stall(stalled=True, reason=reason, stalled_at=at)
 
@@ -254,11 +286,16 @@ class Sandbox(Seeding):
     async def start(self) -> None:
         """Listen; with a data file, on what is in it.
 
-        Raises ConfigurationError when the file cannot be used, OSError when a port cannot.
+        Raises ConfigurationError when the file cannot be used, OSError when a port cannot, RuntimeError
+        when it runs already.
         """
+        if self._running:
+            message = "the sandbox runs already: stop() it first, or restart() it"
+            raise RuntimeError(message)
         await self._start(anew=False)
 
     async def _start(self, *, anew: bool) -> None:
+        self._running = True
         try:
             if self._file is not None:
                 await self._read(self._file, anew=anew)
@@ -302,6 +339,7 @@ class Sandbox(Seeding):
         await self._world.close()
         for listener in listeners:
             await listener.hang_up()
+        self._running = False
         if self._storage is not None:
             storage, self._storage = self._storage, None
             await storage.close()

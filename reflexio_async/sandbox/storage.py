@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reflexio_async.core.clock import Clock
-    from reflexio_async.sandbox.changes import Change, Changes
+    from reflexio_async.sandbox.changes import Change, Changes, Place
 
 APPLICATION: Final = 0x52465842
 """What says in a SQLite file's header that it is ours."""
@@ -44,7 +44,7 @@ _Result = TypeVar("_Result")
 
 
 class NotStored(ReflexioError):
-    """The file does not take a change; it is tried again with the next one."""
+    """A change is not in the file, which does not take it or JSON cannot say it; it is tried again."""
 
 
 class Storage:
@@ -61,7 +61,6 @@ class Storage:
         self._database: sqlite3.Connection | None = None
         self._writing: asyncio.Task[None] | None = None
         self._kept = 0
-        self._failed = False
 
     async def open(self, *, anew: bool = False) -> None:
         """Read every row into its table, or (``anew``) forget them all.
@@ -107,6 +106,8 @@ class Storage:
 
     def _written(self, writing: asyncio.Task[None]) -> None:
         if writing.cancelled():
+            if self._writing is writing:  # cancelled before its first step
+                self._writing = None
             return
         if (error := writing.exception()) is not None:
             _logger.error("%s", error)
@@ -114,24 +115,37 @@ class Storage:
             self._begin()
 
     async def _write(self) -> None:
-        count, taken = self._changes.count, self._changes.taken()
+        count, left = self._changes.count, self._changes.taken()
         try:
             with self._clock.busy():
-                batch: list[Change] = []
-                for change in self._changes.documents(taken):
-                    batch.append(change)
-                    if len(batch) % _SLICE == 0:
-                        await asyncio.sleep(0)
+                batch, unfit = await self._encoded(left)
                 await self._in_thread(lambda: self._put(batch))
+            left = {place: left[place] for place in unfit}
+            for (kind, key), error in unfit.items():
+                message = f"{self._path}: {kind} {key!r} cannot be written: {error}"
+                raise NotStored(message) from error
+            self._kept = count
         except sqlite3.Error as error:
-            self._changes.put_back(taken)
             message = f"{self._path}: what happened could not be written: {error}"
             raise NotStored(message) from error
-        else:
-            self._kept = count
         finally:
+            # Whatever ended it, a cancellation too: what is not in the file is still to be kept.
+            self._changes.put_back(left)
             # Here, not when the loop comes to it: whoever waits for more begins the next one at once.
             self._writing = None
+
+    async def _encoded(self, taken: dict[Place, bool]) -> tuple[list[Change], dict[Place, Exception]]:
+        """The rows to write, and what JSON has against the others: one must not cost the rest."""
+        batch: list[Change] = []
+        unfit: dict[Place, Exception] = {}
+        for number, (place, moved) in enumerate(taken.items(), 1):
+            try:
+                batch.append(self._changes.change(place, moved=moved))
+            except Exception as error:  # noqa: BLE001  (a row may hold anything, told in NotStored)
+                unfit[place] = error
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+        return batch, unfit
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         # A thread cannot be stopped: whoever is cancelled meanwhile leaves only once it has ended.

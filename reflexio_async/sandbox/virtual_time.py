@@ -9,6 +9,7 @@ import itertools
 import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -29,27 +30,26 @@ class VirtualClock:
     """A ``Clock`` for one event loop whose seconds cost microseconds.
 
     Time moves only when no ``busy()`` block is open and the loop has nothing ready to run; then it
-    jumps to the next timer. With ``auto_advance=False`` it moves by ``advance()`` alone. A task that
-    spins on ``sleep(0)`` keeps the loop from ever being quiet: wait on an event or on this clock.
+    jumps to the next timer. With ``auto_advance=False`` it moves by ``advance()`` alone, and leaving a
+    client whose work is still queued takes ``advance()`` or ``run_freely()``. A task that spins on
+    ``sleep(0)`` keeps the loop from ever being quiet: wait on an event or on this clock.
 
-    Use it from the loop's own thread; around work in a thread, hold ``busy()`` on the loop's side.
+    Several clocks on one loop move in turns, each on its own scale and held by its own ``busy()`` only.
+    Use a clock from its loop's own thread; around work in a thread, hold ``busy()`` on the loop's side.
     """
 
     def __init__(self, *, auto_advance: bool = True, epoch: float = EPOCH) -> None:
         self._now = 0.0
         self._epoch = epoch
-        self._limit = math.inf if auto_advance else 0.0
+        # As far as it may move: the furthest of them.
+        self._limits = [math.inf] if auto_advance else [0.0]
         self._heap: list[tuple[float, int, VirtualTimer]] = []
         self._order = itertools.count()
         self._forgotten = 0
         self._holds: dict[str, _Hold] = {}
         self._held = 0
         self._settling: list[asyncio.Future[None]] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ready: Any = None
-        self._checking = False
-        self._quiet = 0
-        self._passes = _BLIND_PASSES
+        self._pulse: _Pulse | None = None
 
     def __repr__(self) -> str:
         return f"<VirtualClock now={self._now:.3f} timers={self.pending} holds={self._held}>"
@@ -74,7 +74,7 @@ class VirtualClock:
 
     def call_at(self, when: float, callback: Callable[[], object]) -> VirtualTimer:
         """Run ``callback`` once ``now()`` reaches ``when``; at the next pass when it already has."""
-        loop = self._loop or self._bind()
+        loop = self._home().loop
         timer = VirtualTimer(self, callback)
         if when <= self._now:
             loop.call_soon(timer.run)
@@ -89,8 +89,7 @@ class VirtualClock:
         if seconds <= 0:
             await asyncio.sleep(0)
             return
-        loop = self._loop or self._bind()
-        woken: asyncio.Future[None] = loop.create_future()
+        woken: asyncio.Future[None] = self._home().loop.create_future()
         timer = self.call_at(self._now + seconds, lambda: _wake(woken))
         try:
             await woken
@@ -103,7 +102,7 @@ class VirtualClock:
 
     def busy(self) -> _Hold:
         """Keep time from moving while the block runs; gives the headers that name this hold."""
-        return _Hold(self, str(next(self._order)))
+        return _Hold(self, str(next(_hold_numbers)))
 
     @contextmanager
     def released(self, *hold_ids: str | None) -> Generator[None]:
@@ -123,54 +122,71 @@ class VirtualClock:
                     self._held += 1
 
     async def advance(self, seconds: float) -> None:
-        """Let ``seconds`` pass, running every timer on the way, and return when all is quiet again."""
+        """Let ``seconds`` pass, running every timer on the way, and return when all is quiet again.
+
+        Of several at once the furthest counts; cancelled, it lets no more time pass.
+        """
+        if not 0 <= seconds < math.inf:
+            message = f"seconds must be a finite number, 0 or more, not {seconds!r}"
+            raise ValueError(message)
         target = self._now + seconds
-        self._limit = max(self._limit, target)
-        await self.sleep(seconds)
-        await self.settle()
+        self._limits.append(target)
+        try:
+            await self.sleep(seconds)
+            await self.settle()
+        finally:
+            self._limits.remove(target)
+
+    def run_freely(self) -> None:
+        """Move by itself from now on, as with ``auto_advance=True``: for the end of a test by hand.
+
+        What is still queued then gets its time to finish.
+        """
+        self._limits.append(math.inf)
+        self._consider()
 
     async def settle(self) -> None:
         """Wait, in no virtual time, until nothing is busy and the loop has nothing else to do."""
-        loop = self._loop or self._bind()
-        quiet: asyncio.Future[None] = loop.create_future()
+        quiet: asyncio.Future[None] = self._home().loop.create_future()
         self._settling.append(quiet)
         self._consider()
         await quiet
 
-    def _bind(self) -> asyncio.AbstractEventLoop:
-        self._loop = loop = asyncio.get_running_loop()
-        self._ready = getattr(loop, "_ready", None)
-        self._passes = _BLIND_PASSES if self._ready is None else _QUIET_PASSES
-        return loop
+    def _home(self) -> _Pulse:
+        """The pulse of the running loop, to which the clock belongs from its first use."""
+        loop = asyncio.get_running_loop()
+        if (pulse := self._pulse) is not None:
+            if pulse.loop is loop:
+                return pulse
+            if self.pending or self._held or not pulse.loop.is_closed():
+                message = "a VirtualClock belongs to one event loop; make one per test"
+                raise RuntimeError(message)
+            self._settling.clear()
+        self._pulse = pulse = _Pulse.of(loop)
+        return pulse
 
     def _consider(self) -> None:
-        """See to it that a check is on its way whenever time could move."""
-        if self._checking or self._held or not (self._settling or self._movable()):
-            return
-        self._checking = True
-        self._quiet = 0
-        (self._loop or self._bind()).call_soon(self._check)
+        """Ask for a turn whenever time could move."""
+        if self._pulse is not None and self._restless():
+            self._pulse.watch(self)
 
-    def _check(self) -> None:
-        # A pass that finds the queue empty has also asked the selector: ready sockets would be in it.
-        if self._held or not (self._settling or self._movable()):
-            self._checking = False
-            return
-        self._quiet = 0 if self._ready else self._quiet + 1
-        if self._quiet >= self._passes:
-            self._quiet = 0
-            if self._settling:
-                self._wake_settling()
-            else:
-                self._jump()
-        (self._loop or self._bind()).call_soon(self._check)
+    def _restless(self) -> bool:
+        """Whether a quiet loop would mean anything to this clock."""
+        return not self._held and (bool(self._settling) or self._movable())
+
+    def _take_turn(self) -> None:
+        """The loop is quiet: tell who waits for that, else move."""
+        if self._settling:
+            self._wake_settling()
+        else:
+            self._jump()
 
     def _movable(self) -> bool:
         heap = self._heap
         while heap and heap[0][2].callback is None:
             heapq.heappop(heap)
             self._forgotten -= 1
-        return bool(heap) and heap[0][0] <= self._limit
+        return bool(heap) and heap[0][0] <= max(self._limits)
 
     def _jump(self) -> None:
         heap = self._heap
@@ -204,6 +220,55 @@ class VirtualClock:
             self._heap[:] = [entry for entry in self._heap if entry[2].callback is not None]
             heapq.heapify(self._heap)
             self._forgotten = 0
+
+
+class _Pulse:
+    """Finds one loop quiet, and then gives a turn to one of the clocks on it.
+
+    One for all of them: two that looked by themselves would each see the other's next look.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._ready: Any = getattr(loop, "_ready", None)
+        self._passes = _BLIND_PASSES if self._ready is None else _QUIET_PASSES
+        self._quiet = 0
+        self._clocks: dict[VirtualClock, None] = {}  # those that want a turn, the next one first
+
+    @staticmethod
+    def of(loop: asyncio.AbstractEventLoop) -> _Pulse:
+        """The one of this loop."""
+        # As long as a pulse lives its loop does, and no other has its id.
+        if (pulse := _pulses.get(id(loop))) is None:
+            pulse = _pulses[id(loop)] = _Pulse(loop)
+        return pulse
+
+    def watch(self, clock: VirtualClock) -> None:
+        """Give the clock turns for as long as it is restless."""
+        if not self._clocks:
+            if self.loop.is_closed():
+                return
+            self._quiet = 0
+            self.loop.call_soon(self._look)
+        self._clocks.setdefault(clock)
+
+    def _look(self) -> None:
+        # A pass that finds the queue empty has also asked the selector: ready sockets would be in it.
+        for clock in [clock for clock in self._clocks if not clock._restless()]:  # noqa: SLF001  (one mechanism)
+            del self._clocks[clock]
+        if not self._clocks:
+            return
+        self._quiet = 0 if self._ready else self._quiet + 1
+        if self._quiet >= self._passes:
+            self._quiet = 0
+            clock = next(iter(self._clocks))
+            self._clocks[clock] = self._clocks.pop(clock)
+            clock._take_turn()  # noqa: SLF001  (as above)
+        self.loop.call_soon(self._look)
+
+
+_pulses: Final[WeakValueDictionary[int, _Pulse]] = WeakValueDictionary()
+_hold_numbers: Final = itertools.count()  # of all clocks: a sandbox on another clock knows none of ours
 
 
 class VirtualTimer:

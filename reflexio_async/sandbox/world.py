@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from reflexio_async.sandbox.aggregating import AggregationOperation, Aggregator
 from reflexio_async.sandbox.changes import Changes, Document, Row, Table, by_name
@@ -15,40 +15,19 @@ from reflexio_async.sandbox.grading import Grader
 from reflexio_async.sandbox.learning import Learning
 from reflexio_async.sandbox.limits import FixedWindows
 from reflexio_async.sandbox.outcomes import Outcome, Outcomes, Served
+from reflexio_async.sandbox.settings import Dialect
 from reflexio_async.sandbox.slots import LEGACY_SERVICES, SERVICES, Operation, Slot
 from reflexio_async.sandbox.stall import Stall
 from reflexio_async.sandbox.state import Store
 from reflexio_async.sandbox.tool_calls import PendingToolCall, ToolCalls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Mapping
+    from collections.abc import Coroutine
 
     from reflexio_async.core.clock import Clock
+    from reflexio_async.sandbox.settings import Settings
 
-Dialect = Literal["correlated", "uncorrelated", "synchronous"]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How one sandbox behaves; ``Sandbox`` documents each."""
-
-    dialect: Dialect = "correlated"
-    rate_limits: bool = False
-    api_key: str | None = None
-    logins: Mapping[str, str] = field(default_factory=dict[str, str])
-    token_lifetime: float | None = None
-    rerun_seconds: float | Callable[[str], float] = 0.0
-    failing_users: Collection[str] = ()
-    learning_seconds: float = 0.0
-    aggregation_seconds: float = 0.0
-    evaluation_seconds: float = 0.0
-    my_config: bool = False
-    legacy: bool = False
-
-    @property
-    def guarded(self) -> bool:
-        """Whether callers must show a bearer token."""
-        return self.api_key is not None or bool(self.logins)
+__all__ = ["Dialect", "World"]
 
 
 @dataclass(slots=True)

@@ -99,6 +99,7 @@ TOLD: Final = (
     ("a running aggregation is busy for its own length of time alone", "no background learning competes"),
     ("the sandbox does not freeze under load and loses no publish", "faults are scripted, not suffered"),
     ("retrieved learnings and shadows are never judged", "the offline server cannot either"),
+    ("answers lack nosniff, frame and referrer policies, and mostly Vary", "browsers alone heed them"),
     ("caches do not exist, so none is ever invalidated", "the server's cache is invisible but for that"),
 )
 """What no single request shows, and why it is kept."""
@@ -116,6 +117,7 @@ SANDBOX_ONLY: Final = (
 """Facts that are checked on the sandbox alone."""
 
 READ_ONLY: Final = (
+    "without a key, a caller at another machine is 401, whatever Host it names: tests have one machine",
     "a status poll between a claim and its first write is refused: both are one step in the sandbox",
     "configurations written at the same time may conflict (409): there is one storage, and it does not",
     "past 20 searches at once of /api/search: 503; the 429 at eight comes first",

@@ -106,6 +106,30 @@ def test_options_that_do_not_exist(run: Run) -> None:
     assert run("sandbox", "--dialect", "latin").exit_code == 2
 
 
+@pytest.mark.parametrize("option", ["--api-key", "--reflect-api-key"])
+@pytest.mark.parametrize("key", ["clé", "a\nb", "http://key"])
+def test_a_sandbox_takes_no_key_that_no_client_can_send(run: Run, option: str, key: str) -> None:
+    said = refused(run, "sandbox", "--port=0", option, key)
+    assert said == f"{option}: expected printable ASCII, and no URL"
+
+
+@pytest.mark.parametrize("option", ["--api-key", "--reflect-api-key"])
+@pytest.mark.parametrize("key", ["abc ", " abc", " "])
+def test_a_sandbox_takes_no_key_with_blanks_around_it(run: Run, option: str, key: str) -> None:
+    said = refused(run, "sandbox", "--port=0", option, key)
+    assert said == f"{option}: blanks around a key get lost on the way; leave them out"
+
+
+def test_a_sandbox_takes_no_endless_rerun(run: Run) -> None:
+    said = refused(run, "sandbox", "--port=0", "--rerun-seconds=inf")
+    assert said == "rerun_seconds must be a finite number of seconds, 0 or more, not inf"
+
+
+@pytest.mark.parametrize("option", ["--data", "--faults"])
+def test_a_sandbox_is_told_of_a_file_without_a_name(run: Run, option: str) -> None:
+    assert refused(run, "sandbox", "--port=0", option, "") == f"{option}: no file name"
+
+
 @pytest.mark.parametrize("missing", ["typer", "rich"])
 def test_without_its_libraries_the_command_says_what_to_install(missing: str) -> None:
     program = f"import sys; sys.modules[{missing!r}] = None; from reflexio_async.cli import main; main()"

@@ -36,7 +36,7 @@ def announced(process: Process) -> tuple[dict[str, str], str]:
         if line.startswith("export "):
             name, _, value = line.removeprefix("export ").strip().partition("=")
             exported[name] = value
-        if line.startswith("export REFLECT_API_KEY="):
+        if "export REFLECT_API_KEY=" in line:
             return exported, "".join(said)
     return exported, "".join(said)
 
@@ -80,8 +80,9 @@ def test_it_serves_both_services_and_says_how_to_reach_them(start: Start) -> Non
 def test_keys_given_to_it_are_asked_for_and_never_shown(start: Start) -> None:
     process = start("sandbox", "--port=0", "--api-key", "k3y", "--reflect-api-key", "m4ster")
     exported, said = announced(process)
-    assert exported["REFLEXIO_API_KEY"] == "'the key you gave with --api-key'"
-    assert exported["REFLECT_API_KEY"] == "'the key you gave with --reflect-api-key'"
+    assert set(exported) == {"REFLEXIO_API_URL", "REFLECT_API_URL"}
+    assert "\n# export REFLEXIO_API_KEY=… (the key you gave with --api-key)\n" in said
+    assert said.endswith("\n# export REFLECT_API_KEY=… (the key you gave with --reflect-api-key)\n")
     whoami = f"{exported['REFLEXIO_API_URL']}/api/whoami"
     assert asked(whoami)[0] == 401
     assert asked(whoami, headers={"Authorization": "Bearer k3y"})[0] == 200
@@ -205,6 +206,19 @@ def test_a_script_of_faults_is_played(start: Start, tmp_path: Path) -> None:
         (b"[[fault]\n", "faults.toml: not TOML: "),
         (b"[[fault]]\naction = 'frieze'\n", "faults.toml: fault 1: action: 'frieze' is unknown"),
         (b"\xff\xfe", "faults.toml: not UTF-8 text"),
+        (b"[[fault]]\naction = 'delay'\nseconds = " + b"9" * 400, "(delay): seconds: expected a number"),
+        (b"[[fault]]\naction = 'delay'\nseconds = 0x" + b"f" * 5000, "(delay): seconds: expected a number"),
+        (b"[[fault]]\naction = 'delay'\nseconds = " + b"9" * 5000, "faults.toml: not TOML: "),
+        (b"a = " + b"[" * 20_000, "faults.toml: not TOML: nested too deep"),
+    ],
+    ids=[
+        "not TOML",
+        "an unknown action",
+        "not UTF-8",
+        "400 digits",
+        "5000 digits in base 16",
+        "5000 digits",
+        "too deep",
     ],
 )
 def test_a_script_that_cannot_be_read_ends_it(run: Run, tmp_path: Path, content: bytes, said: str) -> None:
@@ -213,6 +227,7 @@ def test_a_script_that_cannot_be_read_ends_it(run: Run, tmp_path: Path, content:
     done = run("sandbox", "--port=0", "--faults", str(script))
     assert done.exit_code == 2
     assert said in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_script_that_is_not_there_ends_it(run: Run, tmp_path: Path) -> None:

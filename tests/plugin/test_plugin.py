@@ -248,6 +248,38 @@ async def test_it(reflexio_clock, reflexio_client):
     assert list(report.outcomes.values()) == ["passed", "passed"], report.output
 
 
+@pytest.mark.parametrize(
+    ("options", "mark"), [(ANYIO, "anyio"), (ASYNCIO, "asyncio")], ids=["anyio", "asyncio"]
+)
+def test_work_that_is_queued_on_a_clock_by_hand_is_done_at_the_end(
+    options: tuple[str, ...], mark: str, tmp_path: Path
+) -> None:
+    source = f"""
+import pytest
+from reflexio_async.sandbox import VirtualClock
+
+boxes = []
+
+@pytest.fixture
+def reflexio_clock():
+    return VirtualClock(auto_advance=False)
+
+@pytest.mark.{mark}
+@pytest.mark.reflexio(rerun_seconds=20)
+async def test_it(reflexio_sandbox, reflexio_client):
+    boxes.append(reflexio_sandbox)
+    for user in ("ana", "bob"):
+        reflexio_sandbox.seed(user)
+        await reflexio_client.rerun_profile_generation(user_id=user)
+    assert [operation.status for operation in reflexio_sandbox.operations()] == ["in_progress"]
+
+def test_all_of_it_was_done():
+    assert len(boxes[0].operations()) == 2
+"""
+    report = run_pytest(tmp_path, source, *options)
+    assert list(report.outcomes.values()) == ["passed", "passed"], report.output
+
+
 def test_the_keys_of_the_environment_are_not_shown_to_the_sandbox(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,6 +319,11 @@ async def test_it(reflexio_sandbox, reflexio_client, reflect_client):
             "unexpected keyword argument 'rate_limit'",
         ),
         (
+            "import pytest\n@pytest.mark.reflexio(clock=None)\nasync def test_it(reflexio_client): ...",
+            ANYIO_AUTO,
+            "takes no clock as an option: override the fixture reflexio_clock instead",
+        ),
+        (
             "import pytest\n@pytest.mark.anyio\nasync def test_it(reflexio_client): ...",
             (*ASYNCIO_AUTO, *ANYIO),
             "two plugins that would run test_it",
@@ -300,6 +337,7 @@ async def test_it(reflexio_sandbox, reflexio_client, reflect_client):
         "trio",
         "positional",
         "unknown",
+        "clock",
         "both",
     ],
 )

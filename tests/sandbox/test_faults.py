@@ -11,11 +11,14 @@ import pytest
 
 from reflexio_async.errors import ConfigurationError
 from reflexio_async.sandbox import faults
+from reflexio_async.sandbox.fault_file import KNOWN
 from reflexio_async.sandbox.faults import Faults
 from reflexio_async.sandbox.virtual_time import EPOCH
 from tests.behaviour.wire import Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reflexio_async.sandbox import Sandbox, VirtualClock
     from reflexio_async.sandbox.faults import Action
     from tests.sandbox.conftest import Opens
@@ -333,7 +336,7 @@ def test_every_action_of_the_module_can_be_scripted() -> None:
     }
     assert {"freeze", "restart", "wrong_type"} < actions
     for name in actions:
-        needed = "".join(f"{key} = {500 if key == 'code' else 1}\n" for key in faults._KNOWN[name].needs)
+        needed = "".join(f"{key} = {500 if key == 'code' else 1}\n" for key in KNOWN[name].needs)
         [fault] = Faults.from_toml(f"[[fault]]\naction = '{name}'\n{needed}").script
         assert fault.times == 1
 
@@ -362,6 +365,22 @@ def test_an_empty_script_holds_no_faults() -> None:
         ("[[fault]]\naction = 'delay'\nseconds = -1", "seconds: expected a number, 0 or more, not -1"),
         ("[[fault]]\naction = 'delay'\nseconds = inf", "seconds: expected a number, 0 or more, not inf"),
         ("[[fault]]\naction = 'delay'\nseconds = true", "seconds: expected a number"),
+        ("[[fault]]\naction = 'skew'\nseconds = 1e15", "seconds: expected a number from -1e10 to 1e10"),
+        ("[[fault]]\naction = 'freeze'\nmethod = 'FETCH'", "method: expected one of DELETE, GET, HEAD"),
+        ("[[fault]]\naction = 'freeze'\npath = 'health'", 'path: expected text that begins with "/"'),
+        ("[[fault]]\naction = 'freeze'\npath = '/health?a=b'", "path: expected .* without a query"),
+        ("[[fault]]\naction = 'freeze'\npath = '/{a'", "path: expected text that begins"),
+        ("[[fault]]\naction = 'wrong_type'\ncontent_type = ''", "content_type: expected text such as"),
+        ("[[fault]]\naction = 'status'\ncode = 500\nheaders = {'a b' = 'c'}", "headers: expected a table"),
+        ("[[fault]]\naction = 'status'\ncode = 500\nheaders = {'' = 'c'}", "headers: expected a table"),
+        (
+            "[[fault]]\naction = 'status'\ncode = 500\nheaders = {content-length = '5'}",
+            "headers: expected a table of texts by names of headers, without Content-Length",
+        ),
+        (
+            "[[fault]]\naction = 'status'\ncode = 500\nheaders = {Transfer-Encoding = 'chunked'}",
+            "headers: expected .* and Transfer-Encoding",
+        ),
         ("[[fault]]\naction = 'freeze'\nchance = 2", "chance: expected a number from 0 to 1, not 2"),
         (
             "[[fault]]\naction = 'freeze'\ntimes = 0",
@@ -382,3 +401,89 @@ def test_an_empty_script_holds_no_faults() -> None:
 def test_a_mistake_in_a_script_is_named(text: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         Faults.from_toml(text)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: faults.delay(float("nan")), "delay: seconds: expected a number, 0 or more, not nan"),
+        (lambda: faults.delay(-1), "delay: seconds: expected a number, 0 or more, not -1"),
+        (lambda: faults.delay(10**400), "delay: seconds: expected a number, 0 or more, not 1000"),
+        (lambda: faults.delay(10**5000), "delay: seconds: expected .*, not this int"),
+        (lambda: faults.slow_body(seconds=float("inf")), "slow_body: seconds: expected a number"),
+        (lambda: faults.status(999), "status: code: expected a status code from 200 to 599, not 999"),
+        (lambda: faults.status(503, body=object()), "status: body: expected what JSON can say, not <object"),
+        (lambda: faults.status(503, body="\ud800"), "status: body: expected what JSON can say"),
+        (lambda: faults.status(503, headers={"a b": "c"}), "status: headers: expected a table of texts"),
+        (lambda: faults.status(503, headers={"Content-Length": "5"}), "status: headers: expected"),
+        (lambda: faults.crowded(retry_after=-1), "crowded: retry_after: expected a whole number"),
+        (lambda: faults.skew(float("nan")), "skew: seconds: expected a number from -1e10 to 1e10, not nan"),
+        (lambda: faults.Fault(faults.html(), times=0), "times: expected a whole number from 1, or None"),
+        (lambda: faults.Fault(faults.html(), after=-1), "after: expected a whole number, 0 or more"),
+        (lambda: faults.Fault(faults.html(), method="FETCH"), "method: expected one of DELETE, GET"),
+        (lambda: faults.Fault(faults.html(), path="health"), "path: expected text that begins with"),
+    ],
+)
+def test_a_mistake_in_python_is_named_at_once(make: Callable[[], object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        make()
+
+
+async def test_times_in_python_are_a_number_or_none(opened: Opens) -> None:
+    async with opened() as (box, _):
+        add: Any = box.faults.add
+        with pytest.raises(ValueError, match=r"times: expected .* or None for always, not 'always'"):
+            add(faults.html(), times="always")
+        assert box.faults.script == []
+
+
+async def test_an_action_that_was_not_called_is_refused(opened: Opens) -> None:
+    async with opened() as (box, _):
+        add: Any = box.faults.add
+        with pytest.raises(TypeError, match=r"action: expected one such as delay\(30\), .*call it: html\("):
+            add(faults.html)
+        with pytest.raises(TypeError, match=r"not 'html'$"):
+            add("html")
+        with pytest.raises(TypeError, match="where: expected a function of the request, not 3"):
+            add(faults.html(), where=3)
+
+
+async def test_a_method_may_be_in_small_letters(opened: Opens) -> None:
+    script = Faults.from_toml("[[fault]]\naction = 'html'\nmethod = 'get'\ncode = 503")
+    async with opened(faults=script) as (box, wire):
+        box.faults.add(faults.html(502), method="get")
+        assert [(await wire.get("/health")).status for _ in range(3)] == [503, 502, 200]
+
+
+async def test_a_name_in_a_path_stands_for_one_segment(opened: Opens) -> None:
+    path = "/api/evaluations/regenerate/{job_id}"
+    script = Faults.from_toml(f"[[fault]]\naction = 'html'\npath = '{path}'\ncode = 503\ntimes = 'always'")
+    asked = [path.replace("{job_id}", name) for name in ("j1", "a.b", "a/b", "")]
+    async with opened(faults=script) as (box, wire):
+        assert [(await wire.get(each)).status == 503 for each in asked] == [True, True, False, False]
+        box.faults.clear()
+        box.faults.add(faults.html(503), path=path, times=None)
+        assert [(await wire.get(each)).status == 503 for each in asked] == [True, True, False, False]
+
+
+async def test_the_rest_of_a_path_with_names_is_meant_as_it_stands(opened: Opens) -> None:
+    async with opened() as (box, wire):
+        box.faults.add(faults.html(503), path="/a.c/{one}/{two}", times=None)
+        asked = ("/a.c/1/2", "/abc/1/2", "/a.c/1")
+        assert [(await wire.get(path)).status for path in asked] == [503, 404, 404]
+
+
+async def test_a_text_as_the_body_of_a_status_is_json(opened: Opens) -> None:
+    async with opened() as (box, wire):
+        box.faults.add(faults.status(503, 'too "busy"'))
+        answer = await wire.get("/health")
+        assert (answer.json, answer.headers["Content-Type"]) == ('too "busy"', "application/json")
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "content-type"])
+async def test_a_status_may_have_another_content_type_and_just_one(opened: Opens, name: str) -> None:
+    async with opened() as (box, wire):
+        box.faults.add(faults.status(503, headers={name: "text/html", "Retry-After": "4"}))
+        headers: Any = (await wire.get("/health")).headers
+        assert headers.getall("Content-Type") == ["text/html"]
+        assert headers["Retry-After"] == "4"

@@ -11,6 +11,7 @@ from reflexio_async.sandbox.reflect.bank import Lesson, Memory
 from reflexio_async.sandbox.reflect.ingest import Ingest
 from reflexio_async.sandbox.reflect.keys import Keyring
 from reflexio_async.sandbox.reflect.project import Project
+from reflexio_async.sandbox.seeding import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +73,24 @@ class Reflect:
         metadata: Mapping[str, Any] | None = None,
         project_id: str = "default",
     ) -> Memory:
-        """Store a memory, as if learnt long ago; ``q_value`` is the initial one unless given."""
+        """Store a memory, as if learnt long ago; ``q_value`` is the initial one unless given.
+
+        Raises ValueError, which says what is wrong with it.
+        """
+        check(
+            "seed_memory",
+            task=(task, "text that is not blank"),
+            guidance=(guidance, "text"),
+            summary=(summary, "text"),
+            key_mistake=(key_mistake, "text"),
+            correct_action=(correct_action, "text"),
+            applicable_tools=(applicable_tools, "a list of texts"),
+            tools_used=(tools_used, "a list of texts"),
+            success=(success, "True, False or None"),
+            q_value=(q_value, "a number from 0 to 1, or None"),
+            metadata=(metadata, "JSON by names, or None"),
+            project_id=(project_id, "text that is not blank"),
+        )
         lesson = Lesson(summary or f"About {task}", guidance, key_mistake, correct_action, applicable_tools)
         memory = Memory(
             str(uuid.uuid4()),
