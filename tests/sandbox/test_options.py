@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reflexio_async.sandbox import Sandbox
+from reflexio_async.sandbox import ReflectSettings, Sandbox
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Opens
@@ -111,3 +111,16 @@ async def test_a_stopped_sandbox_may_be_started_again() -> None:
     await box.stop()
     async with box:
         await box.restart()
+
+
+@pytest.mark.parametrize("name", ["ingest_seconds", "review_seconds"])
+@pytest.mark.parametrize("given", _NO_SECONDS)
+def test_what_is_no_time_for_reflect_is_refused(name: str, given: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match=f"{name} must be a .*number of seconds"):
+        ReflectSettings(**{name: given})
+
+
+@pytest.mark.parametrize(("name", "given"), [("alpha", 2), ("initial_q", "x"), ("max_attempts", 0)])
+def test_what_reflect_could_not_learn_by_is_refused(name: str, given: Any) -> None:
+    with pytest.raises(ValueError, match=name):
+        ReflectSettings(**{name: given})

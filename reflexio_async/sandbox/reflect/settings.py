@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from reflexio_async.sandbox.settings import seconds, whole
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
@@ -32,6 +34,8 @@ class ReflectSettings:
             threshold of its own. Similarity here is of words, and lower than embeddings would have it.
         alpha: How far a review that names no alpha of its own moves a q-value.
         initial_q: The q-value of a new memory.
+
+    Raises ValueError, or TypeError for a wrong type, naming the option.
     """
 
     master_key: str = field(default=MASTER_KEY, repr=False)
@@ -47,6 +51,15 @@ class ReflectSettings:
     initial_q: float = 0.5
 
     def __post_init__(self) -> None:
+        if not callable(self.ingest_seconds):
+            seconds("ingest_seconds", self.ingest_seconds)
+        seconds("review_seconds", self.review_seconds)
+        whole("max_attempts", self.max_attempts)
+        for name in ("alpha", "initial_q"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
+                message = f"{name} must be a number from 0 to 1, not {value!r}"
+                raise ValueError(message)
         if self.max_attempts < 1:
             message = f"max_attempts must be at least 1, not {self.max_attempts}"
             raise ValueError(message)
