@@ -57,6 +57,7 @@ def started_anew(request: pytest.FixtureRequest) -> None:
     if getattr(request.node, "execution_count", 1) > 1:
         for server in list(RealServer.running):
             server.kill()
+            server.forget_operations()
             server.restart()
 
 

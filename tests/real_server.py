@@ -11,10 +11,11 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self
 
@@ -148,6 +149,12 @@ class RealServer:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def forget_operations(self) -> None:
+        """Free the slots of a server that was killed: what was under way there blocks them for 600 s."""
+        for file in (self._folder / "data").glob("*.db"):
+            with closing(sqlite3.connect(file)) as database, database:
+                database.execute("DELETE FROM _operation_state WHERE service_name LIKE '%::progress'")
 
     def restart(self) -> None:
         """Start again on the same data and port, running or not."""

@@ -94,6 +94,19 @@ def test_data_and_address_survive_a_restart_and_a_kill(real_server_factory: Star
 
 
 @pytest.mark.real
+def test_a_server_that_was_killed_can_forget_what_was_under_way(real_server_factory: StartServer) -> None:
+    server = real_server_factory(rate_limits=False)
+    publish(server, "ana")
+    assert call(server, "POST", RERUN, {"user_id": "ana"})[0] == 200
+    server.kill()
+    server.forget_operations()
+    server.restart()
+    _, answer = call(server, "GET", "/api/get_operation_status?service_name=profile_generation")
+    assert answer.get("operation_status") is None
+    assert len(interactions(server, "ana")) == 1
+
+
+@pytest.mark.real
 def test_a_server_that_cannot_start_shows_its_log(
     real_server: RealServer, real_server_factory: StartServer
 ) -> None:

@@ -69,6 +69,31 @@ async def guarded(guarded_real_url: str | None, session: aiohttp.ClientSession) 
 
 
 @pytest.fixture(scope="session")
+def keyed_server() -> Iterator[RealServer]:
+    """The real server with the key ``key-1``."""
+    with RealServer(rate_limits=False, api_key="key-1") as server:
+        yield server
+
+
+@pytest.fixture
+def keyed_url(served_by: str, request: pytest.FixtureRequest) -> str | None:
+    if served_by == "sandbox":
+        return None
+    server: RealServer = request.getfixturevalue("keyed_server")
+    return server.url
+
+
+@pytest.fixture
+async def keyed(keyed_url: str | None, session: aiohttp.ClientSession) -> AsyncIterator[Wire]:
+    """A server with the key ``key-1`` and no rate limits; shared when real."""
+    if keyed_url is not None:
+        yield Wire(keyed_url, session)
+    else:
+        async with Sandbox(api_key="key-1") as box:
+            yield Wire(box.url, session)
+
+
+@pytest.fixture(scope="session")
 def impatient_server() -> Iterator[RealServer]:
     """The real server with its constants shortened, and hooks in it."""
     with RealServer(rate_limits=False, patience=SHORT) as server:

@@ -59,9 +59,9 @@ async def test_health_is_open_to_every_host_and_page(wire: Wire) -> None:
     assert (await wire.send("GET", "/health", headers=headers)).status == 200
 
 
-async def test_with_the_key_every_host_and_page_is_served(guarded: Wire) -> None:
+async def test_with_the_key_every_host_and_page_is_served(keyed: Wire) -> None:
     headers = {"Authorization": "Bearer key-1", "Host": "elsewhere.example", **_FOREIGN_PAGE}
-    assert (await guarded.send("GET", _WHOAMI, headers=headers)).status == 200
+    assert (await keyed.send("GET", _WHOAMI, headers=headers)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ async def test_a_preflight_for_a_method_of_fancy_is_400(wire: Wire) -> None:
     assert (answer.status, answer.text) == (400, "Disallowed CORS method")
 
 
-async def test_a_preflight_needs_no_key(guarded: Wire) -> None:
-    assert (await guarded.send("OPTIONS", _WHOAMI, headers=_PREFLIGHT)).status == 200
+async def test_a_preflight_needs_no_key(keyed: Wire) -> None:
+    assert (await keyed.send("OPTIONS", _WHOAMI, headers=_PREFLIGHT)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -133,12 +133,12 @@ async def test_a_preflight_needs_no_key(guarded: Wire) -> None:
 )
 @pytest.mark.parametrize(("path", "status"), [(_WHOAMI, 405), ("/health", 405), ("/api/nope", 404)])
 async def test_options_without_preflight_headers_needs_no_key_and_is_routed(
-    guarded: Wire, headers: Mapping[str, str], path: str, status: int
+    keyed: Wire, headers: Mapping[str, str], path: str, status: int
 ) -> None:
-    assert (await guarded.send("OPTIONS", path, headers=headers)).status == status
+    assert (await keyed.send("OPTIONS", path, headers=headers)).status == status
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize("path", ["/api/nope", _WHOAMI])
-async def test_other_methods_are_401_before_they_are_routed(guarded: Wire, method: str, path: str) -> None:
-    assert (await guarded.send(method, path)).status == 401
+async def test_other_methods_are_401_before_they_are_routed(keyed: Wire, method: str, path: str) -> None:
+    assert (await keyed.send(method, path)).status == 401
