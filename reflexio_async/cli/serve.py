@@ -16,7 +16,7 @@ from reflexio_async.sandbox.faults import Faults
 
 if TYPE_CHECKING:
     from reflexio_async.cli.signals import Signals
-    from reflexio_async.sandbox.world import Dialect
+    from reflexio_async.sandbox.settings import Dialect
 
 _HIGHEST_PORT = 65535
 
@@ -69,7 +69,7 @@ class Serve:
                 port=self.port,
                 reflect_port=self._reflect_port,
                 data=self.data,
-                api_key=self.api_key or None,
+                api_key=self.api_key,
                 reflect=ReflectSettings(master_key=self.reflect_api_key) if self.reflect_api_key else None,
                 dialect=self.dialect,
                 rate_limits=self.rate_limits,

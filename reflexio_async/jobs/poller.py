@@ -7,10 +7,10 @@ under one cap share its few workers.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from reflexio_async.errors import APIConnectionError, RateLimited, RequestRefused, ServerError
-from reflexio_async.jobs.agenda import Agenda
+from reflexio_async.jobs.agenda import Agenda, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,25 +35,18 @@ def widening(asked: int) -> float:
     return EAGER * _WIDEN ** min(asked, _WIDEST)
 
 
-class Source(Protocol):
+class Source(Entry, Protocol):
     """One place where statuses come from: a line of the agenda holds it until it is to be asked.
 
-    ``asked_at`` is when it was last asked (or began), ``asked`` how often since somebody was last in a
-    hurry, ``failures`` how often in a row in vain; ``probing`` says that it is being asked or is about to be.
+    It falls due when the length of its line has passed since ``asked_at``, when it was last asked (or began).
+    ``asked`` is how often since somebody was last in a hurry, ``failures`` how often in a row in vain;
+    ``probing`` says that it is being asked or is about to be.
     """
 
-    line: Any
-    previous: Any
-    following: Any
     asked_at: float
     asked: int
     failures: int
     probing: bool
-
-    @property
-    def due(self) -> float:
-        """``asked_at`` and the length of its line."""
-        ...
 
     @property
     def name(self) -> str:
@@ -79,10 +72,6 @@ class Source(Protocol):
 
     def give_up(self, reason: str) -> None:
         """The client is closing; whoever waits must hear of it."""
-        ...
-
-    def fall_due(self) -> None:
-        """It is time to ask."""
         ...
 
 

@@ -15,7 +15,6 @@ from reflexio_async.sandbox.grading import Grader
 from reflexio_async.sandbox.learning import Learning
 from reflexio_async.sandbox.limits import FixedWindows
 from reflexio_async.sandbox.outcomes import Outcome, Outcomes, Served
-from reflexio_async.sandbox.settings import Dialect
 from reflexio_async.sandbox.slots import LEGACY_SERVICES, SERVICES, Operation, Slot
 from reflexio_async.sandbox.stall import Stall
 from reflexio_async.sandbox.state import Store
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
     from reflexio_async.core.clock import Clock
     from reflexio_async.sandbox.settings import Settings
-
-__all__ = ["Dialect", "World"]
 
 
 @dataclass(slots=True)

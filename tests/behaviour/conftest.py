@@ -27,9 +27,14 @@ def served_by(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def real_url(served_by: str, request: pytest.FixtureRequest) -> str | None:
+    return _url_of("real_server", served_by, request)
+
+
+def _url_of(name: str, served_by: str, request: pytest.FixtureRequest) -> str | None:
+    """That of the real server which the fixture ``name`` starts; None where the sandbox serves."""
     if served_by == "sandbox":
         return None
-    server: RealServer = request.getfixturevalue("real_server")
+    server: RealServer = request.getfixturevalue(name)
     return server.url
 
 
@@ -77,10 +82,7 @@ def keyed_server() -> Iterator[RealServer]:
 
 @pytest.fixture
 def keyed_url(served_by: str, request: pytest.FixtureRequest) -> str | None:
-    if served_by == "sandbox":
-        return None
-    server: RealServer = request.getfixturevalue("keyed_server")
-    return server.url
+    return _url_of("keyed_server", served_by, request)
 
 
 @pytest.fixture
@@ -102,10 +104,7 @@ def impatient_server() -> Iterator[RealServer]:
 
 @pytest.fixture
 def impatient_url(served_by: str, request: pytest.FixtureRequest) -> str | None:
-    if served_by == "sandbox":
-        return None
-    server: RealServer = request.getfixturevalue("impatient_server")
-    return server.url
+    return _url_of("impatient_server", served_by, request)
 
 
 @pytest.fixture
