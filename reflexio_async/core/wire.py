@@ -51,7 +51,8 @@ REFLEXIO = Hints(
 class Endpoint:
     """What every call of one route has in common.
 
-    ``repeatable``: sending it twice does no harm. ``refusal``: whether ``success: false`` is an error.
+    ``repeatable``: sending it twice does no harm. ``refusal``: whether ``success: false`` is an error, is
+    returned as the answer it is, or never means a refusal.
     ``deadline``: seconds the server may take, raising the call's timeout. ``per_minute``: the contract's
     rate limit, a hint for planning. ``query``: sent with every call. ``public``: needs no token.
     """
@@ -59,7 +60,7 @@ class Endpoint:
     method: str
     path: str
     repeatable: bool = False
-    refusal: Literal["raise", "return"] = "raise"
+    refusal: Literal["raise", "return", "never"] = "raise"
     deadline: float | None = None
     per_minute: int | None = None
     query: tuple[tuple[str, str], ...] = ()
@@ -293,7 +294,7 @@ def _refusal_without_fields(
 
 def refusal_of(endpoint: Endpoint, value: Any, redact: Callable[[str], str] = str) -> RequestRefused | None:
     """The error for an answer that says ``success: false``."""
-    if getattr(value, "success", True) is not False:
+    if endpoint.refusal == "never" or getattr(value, "success", True) is not False:
         return None
     text = redact(refusal_text(value))
     message = f"{endpoint.method} {endpoint.path} was refused: {text or 'the server gave no reason'}"

@@ -15,6 +15,7 @@ from reflexio_async.models.base import (
     SourceName,
     TimeRange,
     UtcDatetime,
+    empty_list,
     epoch_now,
     given,
 )
@@ -132,7 +133,7 @@ class AgentPlaybookView(ResponseModel):
     playbook_status: PlaybookStatus | str = Field(default=PlaybookStatus.PENDING, union_mode="left_to_right")
     rationale: str | None = None
     status: Status | str | None = Field(default=None, union_mode="left_to_right")
-    tags: list[str] = Field(default_factory=list[str])
+    tags: list[str] = Field(default_factory=empty_list)
     trigger: str | None = None
 
 
@@ -208,7 +209,7 @@ class GetPlaybookApplicationStatsResponse(ResponseModel):
 
     success: bool
     msg: str | None = None
-    stats: list[PlaybookApplicationStat] = Field(default_factory=list[PlaybookApplicationStat])
+    stats: list[PlaybookApplicationStat] = Field(default_factory=empty_list)
 
 
 class DeleteAgentPlaybookRequest(RequestModel):

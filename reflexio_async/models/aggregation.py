@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from reflexio_async.models.base import NotBlank, RequestModel, ResponseModel
+from reflexio_async.models.base import NotBlank, RequestModel, ResponseModel, empty_list
 from reflexio_async.models.enums import AggregationStatus, PlaybookStatus
 from reflexio_async.models.marks import Query
 from reflexio_async.models.operations import Starting, Waiting
@@ -81,13 +81,11 @@ class PlaybookAggregationChangeLog(ResponseModel):
     playbook_name: str
     agent_version: str
     run_mode: str
-    added_agent_playbooks: list[AgentPlaybookSnapshot] = Field(default_factory=list[AgentPlaybookSnapshot])
+    added_agent_playbooks: list[AgentPlaybookSnapshot] = Field(default_factory=empty_list)
     created_at: int | None = None
     id: int = 0
-    removed_agent_playbooks: list[AgentPlaybookSnapshot] = Field(default_factory=list[AgentPlaybookSnapshot])
-    updated_agent_playbooks: list[AgentPlaybookUpdateEntry] = Field(
-        default_factory=list[AgentPlaybookUpdateEntry]
-    )
+    removed_agent_playbooks: list[AgentPlaybookSnapshot] = Field(default_factory=empty_list)
+    updated_agent_playbooks: list[AgentPlaybookUpdateEntry] = Field(default_factory=empty_list)
 
 
 class PlaybookAggregationChangeLogResponse(ResponseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
@@ -20,6 +20,11 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import to_json
+
+empty_list: Callable[[], list[Any]] = list
+"""For defaults: ``list[int]`` as a factory takes six times as long, thousands of times in a large answer."""
+empty_dict: Callable[[], dict[str, Any]] = dict
+"""As ``empty_list``."""
 
 
 class RequestModel(BaseModel):

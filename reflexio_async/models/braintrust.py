@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reflexio_async.models.base import RequestModel, ResponseModel, SecretText
+from reflexio_async.models.base import RequestModel, ResponseModel, SecretText, empty_list
 
 
 class ConnectBraintrustRequest(RequestModel):
@@ -28,7 +28,7 @@ class BraintrustWorkspaceSummary(ResponseModel):
 
     workspace_id: str
     workspace_name: str
-    projects: list[BraintrustProjectSummary] = Field(default_factory=list[BraintrustProjectSummary])
+    projects: list[BraintrustProjectSummary] = Field(default_factory=empty_list)
 
 
 class ConnectBraintrustResponse(ResponseModel):
@@ -36,7 +36,7 @@ class ConnectBraintrustResponse(ResponseModel):
 
     success: bool
     msg: str = ""
-    workspaces: list[BraintrustWorkspaceSummary] = Field(default_factory=list[BraintrustWorkspaceSummary])
+    workspaces: list[BraintrustWorkspaceSummary] = Field(default_factory=empty_list)
 
 
 class SelectProjectsRequest(RequestModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, RootModel
 
-from reflexio_async.models.base import AtLeastOne, ResponseModel, Secret
+from reflexio_async.models.base import AtLeastOne, ResponseModel, Secret, empty_dict, empty_list
 from reflexio_async.models.config_storage import APIKeyConfig, ConfigPart, StorageConfig
 from reflexio_async.models.enums import ExtractionPreset
 from reflexio_async.models.experiments import RetrievalExperimentRecord
@@ -73,7 +73,7 @@ class PendingToolCallConfig(ConfigPart):
 
     dedup_cache_seconds: AtLeastOne = 300
     enabled: bool = False
-    hmac_secrets: list[Secret] = Field(default_factory=list[Secret])
+    hmac_secrets: list[Secret] = Field(default_factory=empty_list)
     max_finalization_attempts: Annotated[int, Field(ge=0)] = 3
     max_pending_followups_per_scope: AtLeastOne = 10
     max_resume_attempts: Annotated[int, Field(ge=0)] = 3
@@ -82,16 +82,14 @@ class PendingToolCallConfig(ConfigPart):
     resume_claim_ttl_seconds: AtLeastOne = 600
     resume_poll_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
     similarity_threshold: Annotated[float, Field(le=1.0, ge=0.0)] = 0.0
-    tool_overrides: dict[str, PendingToolCallToolOverrideConfig] = Field(
-        default_factory=dict[str, PendingToolCallToolOverrideConfig]
-    )
+    tool_overrides: dict[str, PendingToolCallToolOverrideConfig] = Field(default_factory=empty_dict)
 
 
 class PlaybookOptimizerConfig(ConfigPart):
     """Trying out better wordings of playbooks."""
 
     abort_cooldown_threshold: Annotated[int, Field(ge=1)] = 2
-    assistant_script_args: list[str] = Field(default_factory=list[str])
+    assistant_script_args: list[str] = Field(default_factory=empty_list)
     assistant_script_path: str | None = None
     auto_update_pending_agent_playbooks: bool = True
     auto_update_user_playbooks: bool = False
@@ -208,9 +206,7 @@ class Config(ConfigPart):
     playbook_optimizer_config: PlaybookOptimizerConfig = Field(default_factory=PlaybookOptimizerConfig)
     profile_extractor_config: ProfileExtractorConfig | None = None
     retrieval_experiment_config: RetrievalExperimentConfig | None = None
-    retrieval_experiment_history: list[RetrievalExperimentRecord] = Field(
-        default_factory=list[RetrievalExperimentRecord]
-    )
+    retrieval_experiment_history: list[RetrievalExperimentRecord] = Field(default_factory=empty_list)
     retrieval_floor: RetrievalFloorConfig = Field(default_factory=RetrievalFloorConfig)
     shadow_comparison_judge_prompt_version: str = "v1.1.0"
     shadow_mode_enabled: bool = False

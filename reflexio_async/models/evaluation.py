@@ -15,6 +15,7 @@ from reflexio_async.models.base import (
     ResponseModel,
     TimeRange,
     UtcDatetime,
+    empty_list,
 )
 from reflexio_async.models.enums import (
     LearningImpact,
@@ -77,7 +78,7 @@ class PlaybookDiagnosis(ResponseModel):
 
     category: str
     reason: str
-    evidence_interaction_ids: list[int] = Field(default_factory=list[int])
+    evidence_interaction_ids: list[int] = Field(default_factory=empty_list)
 
 
 class RetrievedLearningEvaluationResult(ResponseModel):
@@ -106,9 +107,7 @@ class GetRetrievedLearningEvaluationResultsResponse(ResponseModel):
 
     success: bool
     msg: str | None = None
-    results: list[RetrievedLearningEvaluationResult] = Field(
-        default_factory=list[RetrievedLearningEvaluationResult]
-    )
+    results: list[RetrievedLearningEvaluationResult] = Field(default_factory=empty_list)
 
 
 class RegenerateRequest(RequestModel):
@@ -232,7 +231,7 @@ class ShadowComparisonVerdict(ResponseModel):
 class GetRecentShadowComparisonsResponse(ResponseModel):
     """The latest verdicts."""
 
-    verdicts: list[ShadowComparisonVerdict] = Field(default_factory=list[ShadowComparisonVerdict])
+    verdicts: list[ShadowComparisonVerdict] = Field(default_factory=empty_list)
 
 
 class RegenerateStart(RegenerateRequest, Starting):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reflexio_async.models.base import NotBlank, RequestModel, ResponseModel
+from reflexio_async.models.base import NotBlank, RequestModel, ResponseModel, empty_list
 
 
 class StartRetrievalExperimentRequest(RequestModel):
@@ -35,7 +35,7 @@ class RetrievalExperimentListResponse(ResponseModel):
     """The experiment that runs, and all there were."""
 
     active_experiment: RetrievalExperimentRecord | None = None
-    experiments: list[RetrievalExperimentRecord] = Field(default_factory=list[RetrievalExperimentRecord])
+    experiments: list[RetrievalExperimentRecord] = Field(default_factory=empty_list)
 
 
 class RetrievalExperimentArmMetrics(ResponseModel):

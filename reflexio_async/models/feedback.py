@@ -13,6 +13,7 @@ from reflexio_async.models.base import (
     RequestModel,
     ResponseModel,
     UtcDatetime,
+    empty_list,
     epoch_now,
 )
 from reflexio_async.models.enums import PlaybookStatus, Status
@@ -242,7 +243,7 @@ class FeedbackView(ResponseModel):
     created_at: int | None = None
     do_action: str | None = None
     do_not_action: str | None = None
-    embedding: list[float] = Field(default_factory=list[float])
+    embedding: list[float] = Field(default_factory=empty_list)
     feedback_id: int = 0
     feedback_metadata: str = ""
     feedback_name: str = ""
@@ -259,7 +260,7 @@ class RawFeedbackView(ResponseModel):
     created_at: int | None = None
     do_action: str | None = None
     do_not_action: str | None = None
-    embedding: list[float] = Field(default_factory=list[float])
+    embedding: list[float] = Field(default_factory=empty_list)
     feedback_content: str = ""
     feedback_name: str = ""
     indexed_content: str | None = None

@@ -16,6 +16,8 @@ from reflexio_async.models.base import (
     SourceName,
     TimeRange,
     UtcDatetime,
+    empty_dict,
+    empty_list,
     epoch_now,
 )
 from reflexio_async.models.enums import (
@@ -37,7 +39,7 @@ class ToolUsed(RequestModel):
 
     tool_name: str
     status: str = ""
-    tool_data: JsonObject = Field(default_factory=dict[str, Any])
+    tool_data: JsonObject = Field(default_factory=empty_dict)
 
 
 class Citation(RequestModel):
@@ -150,7 +152,7 @@ class PublishUserInteractionResponse(ResponseModel):
 
     success: bool
     message: str = ""
-    warnings: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=empty_list)
     request_id: str | None = None
     storage_type: str | None = None
     storage_label: str | None = None
@@ -208,8 +210,8 @@ class InteractionView(ResponseModel):
     user_action: UserActionType | str = Field(default=UserActionType.NONE, union_mode="left_to_right")
     user_action_description: str = ""
     interacted_image_url: str = ""
-    tools_used: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
-    retrieved_learnings: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    tools_used: list[dict[str, Any]] = Field(default_factory=empty_list)
+    retrieved_learnings: list[dict[str, Any]] = Field(default_factory=empty_list)
 
 
 class Request(ResponseModel):

@@ -7,7 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from reflexio_async.models.base import NotBlank, RequestModel, ResponseModel, UtcDatetime, epoch_now
+from reflexio_async.models.base import (
+    NotBlank,
+    RequestModel,
+    ResponseModel,
+    UtcDatetime,
+    empty_list,
+    epoch_now,
+)
 from reflexio_async.models.enums import ProfileTimeToLive, Status, UserActionType
 from reflexio_async.models.marks import Query
 from reflexio_async.models.words import AnyUserActionType
@@ -68,7 +75,7 @@ class Interaction(ResponseModel):
     request_id: str
     content: str = ""
     created_at: int | None = None
-    embedding: list[float] = Field(default_factory=list[float])
+    embedding: list[float] = Field(default_factory=empty_list)
     image_encoding: str = ""
     interacted_image_url: str = ""
     interaction_id: int = 0
@@ -120,7 +127,7 @@ class UserProfile(ResponseModel):
     last_modified_timestamp: int
     generated_from_request_id: str
     custom_features: dict[str, Any] | None = None
-    embedding: list[float] = Field(default_factory=list[float])
+    embedding: list[float] = Field(default_factory=empty_list)
     expiration_timestamp: int = 4102444800
     profile_time_to_live: ProfileTimeToLive | str = Field(
         default=ProfileTimeToLive.INFINITY, union_mode="left_to_right"

@@ -13,6 +13,8 @@ from reflexio_async.models.base import (
     SourceName,
     TimeRange,
     UtcDatetime,
+    empty_dict,
+    empty_list,
 )
 from reflexio_async.models.enums import OperationStatus
 from reflexio_async.models.marks import Query
@@ -156,10 +158,10 @@ class OperationStatusInfo(ResponseModel):
     processed_users: int = 0
     failed_users: int = 0
     current_user_id: str | None = None
-    processed_user_ids: list[str] = Field(default_factory=list)
-    failed_user_ids: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
-    request_params: dict[str, Any] = Field(default_factory=dict)
-    stats: dict[str, Any] = Field(default_factory=dict)
+    processed_user_ids: list[str] = Field(default_factory=empty_list)
+    failed_user_ids: list[dict[str, Any]] = Field(default_factory=empty_list)
+    request_params: dict[str, Any] = Field(default_factory=empty_dict)
+    stats: dict[str, Any] = Field(default_factory=empty_dict)
     error_message: str | None = None
     progress_percentage: float = 0.0
 
@@ -188,7 +190,7 @@ class CancelOperationResponse(ResponseModel):
     """Which services had something to cancel. A single-user operation is cancelled in name only."""
 
     success: bool
-    cancelled_services: list[str] = Field(default_factory=list)
+    cancelled_services: list[str] = Field(default_factory=empty_list)
     msg: str | None = None
 
 
@@ -196,7 +198,7 @@ class ClearUserDataResponse(ResponseModel):
     """How many rows of each kind are gone."""
 
     success: bool
-    deleted_counts: dict[str, int] = Field(default_factory=dict[str, int])
+    deleted_counts: dict[str, int] = Field(default_factory=empty_dict)
     message: str | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from reflexio_async.models.base import ResponseModel
+from reflexio_async.models.base import ResponseModel, empty_list
 from reflexio_async.models.enums import CitationKind
 from reflexio_async.models.evaluation import EvaluationResultView
 
@@ -72,7 +72,7 @@ class RuleAttributionRow(ResponseModel):
     successes_with: int
     failures_with: int
     net_sessions: int
-    cited_session_ids: list[str] = Field(default_factory=list[str])
+    cited_session_ids: list[str] = Field(default_factory=empty_list)
     title: str = ""
 
 
@@ -108,7 +108,7 @@ class ShadowWinRateTrendWindowTotal(ResponseModel):
 class ShadowWinRateTrend(ResponseModel):
     """How often the answer beat its shadow."""
 
-    daily: list[ShadowWinRateTrendPoint] = Field(default_factory=list[ShadowWinRateTrendPoint])
+    daily: list[ShadowWinRateTrendPoint] = Field(default_factory=empty_list)
     judge_prompt_version: str = "v1.0.0"
     window_total: ShadowWinRateTrendWindowTotal | None = None
 
@@ -133,8 +133,8 @@ class SourceSessions(ResponseModel):
     """The sessions of one source."""
 
     source: str
-    session_ids: list[str] = Field(default_factory=list[str])
-    sessions: list[EvaluationSessionKey] = Field(default_factory=list[EvaluationSessionKey])
+    session_ids: list[str] = Field(default_factory=empty_list)
+    sessions: list[EvaluationSessionKey] = Field(default_factory=empty_list)
 
 
 class SourceSetEvaluationMetrics(ResponseModel):
@@ -148,16 +148,16 @@ class SourceSetEvaluationMetrics(ResponseModel):
     context_tiles: ContextTile
     score_distribution: ScoreDistribution
     rule_attribution: list[RuleAttributionRow]
-    braintrust_tiles: list[BraintrustTileRow] = Field(default_factory=list[BraintrustTileRow])
-    session_ids: list[str] = Field(default_factory=list[str])
+    braintrust_tiles: list[BraintrustTileRow] = Field(default_factory=empty_list)
+    session_ids: list[str] = Field(default_factory=empty_list)
 
 
 class SourceSetComparison(ResponseModel):
     """Sets of sources side by side."""
 
-    available_sources: list[str] = Field(default_factory=list[str])
-    sets: list[SourceSetEvaluationMetrics] = Field(default_factory=list[SourceSetEvaluationMetrics])
-    source_sessions: list[SourceSessions] = Field(default_factory=list[SourceSessions])
+    available_sources: list[str] = Field(default_factory=empty_list)
+    sets: list[SourceSetEvaluationMetrics] = Field(default_factory=empty_list)
+    source_sessions: list[SourceSessions] = Field(default_factory=empty_list)
     unmatched_session_count: int = 0
 
 
@@ -168,7 +168,7 @@ class GetEvaluationOverviewResponse(ResponseModel):
     context_tiles: ContextTile
     rule_attribution: list[RuleAttributionRow]
     score_distribution: ScoreDistribution
-    braintrust_tiles: list[BraintrustTileRow] = Field(default_factory=list[BraintrustTileRow])
-    recent_results: list[EvaluationResultView] = Field(default_factory=list[EvaluationResultView])
+    braintrust_tiles: list[BraintrustTileRow] = Field(default_factory=empty_list)
+    recent_results: list[EvaluationResultView] = Field(default_factory=empty_list)
     shadow_win_rate_trend: ShadowWinRateTrend | None = None
     source_set_comparison: SourceSetComparison | None = None

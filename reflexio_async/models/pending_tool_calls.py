@@ -8,7 +8,16 @@ from typing import Annotated, Any, cast
 
 from pydantic import Field, model_validator
 
-from reflexio_async.models.base import AtLeastOne, JsonObject, NotBlank, RequestModel, ResponseModel, given
+from reflexio_async.models.base import (
+    AtLeastOne,
+    JsonObject,
+    NotBlank,
+    RequestModel,
+    ResponseModel,
+    empty_dict,
+    empty_list,
+    given,
+)
 from reflexio_async.models.enums import PendingToolCallStatus
 from reflexio_async.models.marks import Header, Query
 from reflexio_async.models.words import AnyPendingToolCallStatus
@@ -26,14 +35,14 @@ class PendingToolCallResponse(ResponseModel):
     status: PendingToolCallStatus | str = Field(union_mode="left_to_right")
     question_text: str
     answer_format: str | None = None
-    args: dict[str, Any] = Field(default_factory=dict[str, Any])
+    args: dict[str, Any] = Field(default_factory=empty_dict)
     cache_until: datetime | None = None
     created_at: datetime | None = None
     expires_at: datetime | None = None
     resolved_at: datetime | None = None
     result: dict[str, Any] | None = None
     superseded_by: str | None = None
-    tags: list[str] = Field(default_factory=list[str])
+    tags: list[str] = Field(default_factory=empty_list)
     user_id: str | None = None
     valid_until: datetime | None = None
 

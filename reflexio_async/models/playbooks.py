@@ -15,6 +15,7 @@ from reflexio_async.models.base import (
     SourceName,
     TimeRange,
     UtcDatetime,
+    empty_list,
     epoch_now,
     given,
 )
@@ -55,9 +56,9 @@ class UserPlaybookView(ResponseModel):
     status: Status | str | None = Field(default=None, union_mode="left_to_right")
     source: str | None = None
     source_span: str | None = None
-    source_interaction_ids: list[int] = Field(default_factory=list[int])
+    source_interaction_ids: list[int] = Field(default_factory=empty_list)
     exposure_receipt: str | None = None
-    tags: list[str] = Field(default_factory=list)
+    tags: list[str] = Field(default_factory=empty_list)
 
 
 class GetUserPlaybooksViewResponse(ResponseModel):
@@ -238,7 +239,7 @@ class ReviewUserPlaybooksResponse(ResponseModel):
     msg: str | None = None
     rejected_count: int = 0
     report_only: bool = True
-    results: list[ReviewUserPlaybookResult] = Field(default_factory=list[ReviewUserPlaybookResult])
+    results: list[ReviewUserPlaybookResult] = Field(default_factory=empty_list)
     run_id: str | None = None
     selected_count: int = 0
     skipped_count: int = 0

@@ -18,6 +18,7 @@ from reflexio_async.models.base import (
     SourceName,
     TimeRange,
     UtcDatetime,
+    empty_list,
     given,
 )
 from reflexio_async.models.enums import ProfileTimeToLive, SearchMode, Status
@@ -58,10 +59,10 @@ class ProfileView(ResponseModel):
     status: Status | str | None = Field(default=None, union_mode="left_to_right")
     source: str | None = None
     source_span: str | None = None
-    source_interaction_ids: list[int] = Field(default_factory=list[int])
+    source_interaction_ids: list[int] = Field(default_factory=empty_list)
     extractor_names: list[str] | None = None
     custom_features: dict[str, Any] | None = None
-    tags: list[str] = Field(default_factory=list)
+    tags: list[str] = Field(default_factory=empty_list)
 
 
 class GetProfilesViewResponse(ResponseModel):

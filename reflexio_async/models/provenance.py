@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from reflexio_async.models.base import RequestModel, ResponseModel
+from reflexio_async.models.base import RequestModel, ResponseModel, empty_list
 from reflexio_async.models.interactions import InteractionView
 from reflexio_async.models.playbooks import UserPlaybookView
 
@@ -22,8 +22,8 @@ class SourceUserPlaybookProvenanceView(ResponseModel):
     """A lesson that went into it, with the turns it came from."""
 
     user_playbook: UserPlaybookView
-    interactions: list[InteractionView] = Field(default_factory=list[InteractionView])
-    source_interaction_ids: list[int] = Field(default_factory=list[int])
+    interactions: list[InteractionView] = Field(default_factory=empty_list)
+    source_interaction_ids: list[int] = Field(default_factory=empty_list)
 
 
 class LearningProvenanceViewResponse(ResponseModel):
@@ -32,10 +32,8 @@ class LearningProvenanceViewResponse(ResponseModel):
     success: bool
     target_kind: str
     target_id: str
-    interactions: list[InteractionView] = Field(default_factory=list[InteractionView])
+    interactions: list[InteractionView] = Field(default_factory=empty_list)
     msg: str | None = None
     provenance_status: str = "unavailable"
-    source_user_playbooks: list[SourceUserPlaybookProvenanceView] = Field(
-        default_factory=list[SourceUserPlaybookProvenanceView]
-    )
+    source_user_playbooks: list[SourceUserPlaybookProvenanceView] = Field(default_factory=empty_list)
     trigger_request_id: str | None = None

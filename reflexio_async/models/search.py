@@ -14,6 +14,7 @@ from reflexio_async.models.base import (
     ResponseModel,
     RetrievalExperimentAssignment,
     SourceName,
+    empty_list,
 )
 from reflexio_async.models.enums import SearchMode
 from reflexio_async.models.playbooks import UserPlaybookView
@@ -63,13 +64,13 @@ class UnifiedSearchViewResponse(ResponseModel):
     """What was found of each type, best first."""
 
     success: bool
-    agent_playbooks: list[AgentPlaybookView] = Field(default_factory=list[AgentPlaybookView])
+    agent_playbooks: list[AgentPlaybookView] = Field(default_factory=empty_list)
     agent_trace: str | None = None
     degraded: bool = Field(default=False, description="Found without embeddings.")
     experiment: RetrievalExperimentAssignment | None = None
     msg: str | None = None
-    profiles: list[ProfileView] = Field(default_factory=list[ProfileView])
+    profiles: list[ProfileView] = Field(default_factory=empty_list)
     reformulated_query: str | None = None
     rehydrated_text: str | None = None
     search_mode_effective: str | None = None
-    user_playbooks: list[UserPlaybookView] = Field(default_factory=list[UserPlaybookView])
+    user_playbooks: list[UserPlaybookView] = Field(default_factory=empty_list)

@@ -7,7 +7,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from reflexio_async.models.base import JsonObject, NotBlank, RequestModel, ResponseModel, SourceName
+from reflexio_async.models.base import (
+    JsonObject,
+    NotBlank,
+    RequestModel,
+    ResponseModel,
+    SourceName,
+    empty_list,
+)
 from reflexio_async.models.enums import SessionOutcomeFailureReason, SessionOutcomeKind
 from reflexio_async.models.words import AnySessionOutcomeKind
 
@@ -106,7 +113,7 @@ class GetSessionOutcomesResponse(ResponseModel):
 
     success: bool
     message: str = ""
-    session_outcomes: list[SessionOutcomeRecord] = Field(default_factory=list[SessionOutcomeRecord])
+    session_outcomes: list[SessionOutcomeRecord] = Field(default_factory=empty_list)
 
 
 class DeleteSessionResponse(ResponseModel):

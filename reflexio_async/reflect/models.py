@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import AliasChoices, ConfigDict, Field
 
-from reflexio_async.models.base import ResponseModel
+from reflexio_async.models.base import ResponseModel, empty_dict, empty_list
 
 
 class IngestStatus(StrEnum):
@@ -40,9 +40,9 @@ class Memory(ResponseModel):
     summary: str = ""
     key_mistake: str = ""
     correct_action: str = ""
-    applicable_tools: list[str] = Field(default_factory=list)
+    applicable_tools: list[str] = Field(default_factory=empty_list)
     guidance: str = ""
-    tools_used: list[str] = Field(default_factory=list)
+    tools_used: list[str] = Field(default_factory=empty_list)
 
 
 @dataclass(slots=True)
@@ -68,15 +68,15 @@ class Trace(ResponseModel):
 
     id: str
     task: str
-    trajectory: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    trajectory: list[dict[str, Any]] = Field(default_factory=empty_list)
     final_response: str = ""
-    retrieved_memory_ids: list[str] = Field(default_factory=list)
+    retrieved_memory_ids: list[str] = Field(default_factory=empty_list)
     review_status: ReviewStatus | str = Field(union_mode="left_to_right")
     ingest_status: IngestStatus | str = Field(default=IngestStatus.COMPLETED, union_mode="left_to_right")
     ingest_attempts: int = 0
     last_ingest_error: str | None = None
     model: str | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: dict[str, Any] = Field(default_factory=empty_dict)
     created_memory_id: str | None = None
     review: Review | None = None
 
@@ -113,7 +113,7 @@ class ApiKeyInfo(ResponseModel):
     id: str
     public_id: str
     label: str
-    scopes: list[str] = Field(default_factory=list)
+    scopes: list[str] = Field(default_factory=empty_list)
     environment: str = "live"
     status: str = "active"
     is_master: bool = False

@@ -189,6 +189,17 @@ async def test_traces_are_deleted() -> None:
         assert [trace.id for trace in await s.client.list_traces()] == [traces[2].id]
 
 
+@pytest.mark.parametrize("call", ["get_trace", "wait_for_trace"])
+async def test_the_success_of_a_run_is_no_verdict_on_the_call(call: str) -> None:
+    reply = {"id": "t", "task": "x", "review_status": "reviewed", "success": False}
+    async with (
+        raw_server(sequence(then=answer(reply))) as server,
+        AsyncReflectClient(base_url=server.url) as client,
+    ):
+        trace = await getattr(client, call)("t")
+    assert trace.model_extra == {"success": False}
+
+
 async def test_an_id_is_quoted_into_the_path() -> None:
     request = await sent_by(
         "get_trace", "a/b?c ü", reply={"id": "x", "task": "t", "review_status": "pending"}
