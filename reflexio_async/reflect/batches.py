@@ -90,7 +90,8 @@ class ReflectBatches:
             wait: Wait for each as ``create_trace_and_wait`` does, so that outcomes hold the Trace; False:
                 outcomes hold the TraceJob.
             key: Returns the text or whole number that names a trace in its outcome; None: its position,
-                from 0. Where it fails it counts as a fault of that trace.
+                from 0. Where it fails it counts as a fault of that trace, which is then called ``#`` and
+                its position.
             poll_interval: Seconds between status requests; None: the client's, else soon, then 0.25.
             wait_timeout: Seconds each trace may take once it was sent; None: the client's, else 60.
             on_progress: Hears of every step.
@@ -153,7 +154,8 @@ class _Check:
         except InvalidRequest as error:
             if self._at_once:
                 raise
-            return _Item(position, None, error)
+            # A bare position could be what ``key`` calls another trace.
+            return _Item(position if self._key is None else f"#{position}", None, error)
 
 
 def _named(key: Callable[[TraceCreate], Any], request: TraceCreate) -> int | str:

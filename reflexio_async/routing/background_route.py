@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.routing.requests import request_from
-from reflexio_async.routing.route import BoundRow, SendingRow, shown_by_help
+from reflexio_async.routing.route import BoundRow, SendingRow, named, shown_by_help
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +41,7 @@ class BackgroundRowCall(BoundRow[P, Req, Res], Generic[P, W, Req, Res]):  # noqa
     async def __call__(
         self, request: Req | Mapping[str, Any], *, wait_for_response: Literal[True]
     ) -> Res: ...
+    @named
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A BackgroundCall, or the response with ``wait_for_response=True``."""
         row, runtime = self._route, self._runtime

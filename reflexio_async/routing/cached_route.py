@@ -10,7 +10,7 @@ from reflexio_async.core import wire
 from reflexio_async.core.wire import Answer
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.routing.requests import request_from
-from reflexio_async.routing.route import BoundRow, SendingRow, shown_by_help
+from reflexio_async.routing.route import BoundRow, SendingRow, named, shown_by_help
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +48,7 @@ class CachedCall(BoundRow[P, Req, Res]):  # noqa: D101
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Res: ...
     @overload
     async def __call__(self, request: Req | Mapping[str, Any], force_refresh: bool = False) -> Res: ...  # noqa: FBT001, FBT002  # as the official client has it
+    @named
     async def __call__(self, *args: Any, **kwargs: Any) -> Res:
         """The answer, from the cache where it has it; ``force_refresh`` asks the server."""
         row = self._route

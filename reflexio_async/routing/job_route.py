@@ -10,7 +10,7 @@ from reflexio_async.core.wire import Answer, Endpoint
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.jobs.job import Job, check_waiting
 from reflexio_async.routing.requests import request_from
-from reflexio_async.routing.route import BoundRow, Row, shown_by_help
+from reflexio_async.routing.route import BoundRow, Row, named, shown_by_help
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -138,6 +138,7 @@ class JobCall(BoundRow[P, Req, Res], Generic[P, W, Req, Res]):  # noqa: D101
         poll_interval: float | None = None,
         wait_timeout: float | None = None,
     ) -> Res: ...
+    @named
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A Job, or the response with ``wait_for_response=True``."""
         request, options = self._route.read(args, kwargs)
@@ -183,6 +184,7 @@ class SlowCall(BoundRow[P, Req, Res], Generic[P, W, Req, Res]):  # noqa: D101
         poll_interval: float | None = None,
         wait_timeout: float | None = None,
     ) -> Res: ...
+    @named
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A BackgroundCall, or the response with ``wait_for_response=True``."""
         row, runtime = self._route, self._runtime

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from copy import copy
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeAlias, TypeVar, cast, overload
 
 from pydantic import BaseModel
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Req = TypeVar("Req", bound=BaseModel)
 Res = TypeVar("Res")
+Called = TypeVar("Called", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 Via: TypeAlias = Callable[[Runtime, Endpoint, Req, Answer[Res]], Awaitable[Res]]
 """How a row is carried out when one plain call is not enough."""
@@ -30,6 +32,8 @@ class Row(Generic[P, Req, Res]):
 
     name: str = ""
     owner: type = object
+    called: str = ""
+    """Both together."""
 
     def __init__(
         self, endpoint: Endpoint, make: Callable[P, Req], model: type[Req], answer: Answer[Res]
@@ -51,7 +55,7 @@ class Row(Generic[P, Req, Res]):
             runtime.cache.forget(*self.forgets)
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.owner, self.name = owner, name
+        self.owner, self.name, self.called = owner, name, f"{owner.__name__}.{name}"
 
     def alias(self) -> Self:
         """The same row, to be declared under another name."""
@@ -79,7 +83,19 @@ class BoundRow(Generic[P, Req, Res]):
 
     def __repr__(self) -> str:
         row = self._row
-        return f"<{row.owner.__name__}.{row.name}: {row.endpoint.method} {row.endpoint.path}>"
+        return f"<{row.called}: {row.endpoint.method} {row.endpoint.path}>"
+
+
+def named(call: Called) -> Called:
+    """``call``, a ``__call__`` of bound rows, under the row's own name in Python's warnings and tasks."""
+
+    @wraps(call)
+    def under_its_name(self: BoundRow[..., Any, Any], *args: Any, **kwargs: Any) -> Any:
+        coroutine: Any = call(self, *args, **kwargs)
+        coroutine.__qualname__ = self._row.called
+        return coroutine
+
+    return cast("Called", under_its_name)
 
 
 shown_by_help: Any = property(BoundRow[..., Any, Any].help_text)
@@ -168,6 +184,7 @@ class Call(BoundRow[P, Req, Res]):  # noqa: D101
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Res: ...
     @overload
     async def __call__(self, request: Req | Mapping[str, Any]) -> Res: ...
+    @named
     async def __call__(self, *args: Any, **kwargs: Any) -> Res:
         """The answer to the request's keywords, or to one ``request``."""
         row = self._route

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.routing.requests import request_from
-from reflexio_async.routing.route import BoundRow, Row, shown_by_help
+from reflexio_async.routing.route import BoundRow, Row, named, shown_by_help
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,6 +46,7 @@ class ScopedCall(BoundRow[P, BaseModel, Res], Generic[P, Res]):  # noqa: D101
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Res: ...
     @overload
     async def __call__(self, request: BaseModel | Mapping[str, Any]) -> Res: ...
+    @named
     async def __call__(self, *args: Any, **kwargs: Any) -> Res:
         """The answer to the row's call within this session."""
         row, view = self._scoped, self._view

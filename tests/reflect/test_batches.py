@@ -157,7 +157,7 @@ async def test_a_pulled_trace_that_cannot_be_named_fails_alone_under_its_positio
         )
         assert [outcome.key for outcome in report.completed] == ["a", "d"]
         unusable, raising = report.failed
-        assert (unusable.key, raising.key) == (1, 2)
+        assert (unusable.key, raising.key) == ("#1", "#2")
         assert isinstance(unusable.error, InvalidRequest)
         assert str(unusable.error) == "key must return text or a whole number, not list"
         assert isinstance(raising.error, InvalidRequest)
