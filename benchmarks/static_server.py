@@ -2,8 +2,8 @@
 
 The first part of a path says how it answers:
 
-- ``/<n>/…`` with n profiles, or n memories where the path ends so; ``/api/…`` with 20 profiles, for the
-  official client, which drops the path of its base URL;
+- ``/<n>/…`` with n profiles, or n memories where the path ends so; ``/api/…`` with as many profiles as it
+  was started with, for the official client, which drops the path of its base URL;
 - ``/synchronous/…`` as the January dialect does: a rerun is done at once, under an id of its own;
 - ``/admitting…/…`` as today's: a rerun is admitted and its operation never ends; each such first part,
   however it goes on, is a slot of its own;
@@ -66,9 +66,9 @@ class Server:
 
 
 @contextmanager
-def running() -> Generator[Server]:
-    """One, while it runs in a process of its own."""
-    command = [sys.executable, "-m", __name__]
+def running(*, bare: int = 20) -> Generator[Server]:
+    """One, while it runs in a process of its own; ``bare`` is how many profiles ``/api/…`` brings."""
+    command = [sys.executable, "-m", __name__, str(bare)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
@@ -92,9 +92,10 @@ def response(body: bytes, status: str = "200 OK") -> bytes:
 class Scene:
     """What the server remembers."""
 
-    def __init__(self) -> None:
+    def __init__(self, bare: int) -> None:
         self.counts: Counter[str] = Counter()
         self._ids = count()
+        self._bare = bare
         self._released = False
         self._operations: dict[str, str] = {}
         self._made: dict[bytes, tuple[str, Callable[[], bytes]]] = {}
@@ -124,7 +125,7 @@ class Scene:
             make = self._submitted if method == "POST" else partial(self._trace, rest[-1])
             return f"{method} /traces/", make
         if first == "api" or first.isdecimal():
-            size = 20 if first == "api" else int(first)
+            size = self._bare if first == "api" else int(first)
             body = (self._memories if route.endswith("/memory/query") else self._profiles)[size]
             return name, lambda: body
         return name, self._reflexio(first, route)
@@ -210,8 +211,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(self._scene.answer(head.partition(b" HTTP/")[0]))
 
 
-async def serve() -> None:
-    scene = Scene()
+async def serve(bare: int) -> None:
+    scene = Scene(bare)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(scene), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -223,6 +224,6 @@ if __name__ == "__main__":
     try:
         import uvloop
     except ImportError:
-        asyncio.run(serve())
+        asyncio.run(serve(int(sys.argv[1])))
     else:
-        uvloop.run(serve())
+        uvloop.run(serve(int(sys.argv[1])))

@@ -114,7 +114,7 @@ async def _by_hand(server: Server, case: Case, number: int, calls: int) -> list[
 def _peers(server: Server, scale: Scale, result: Result) -> list[Figure]:
     """Every client on one Python, each in its own process; 20 profiles, 32 in flight."""
     number = scale.of(11, 1)
-    url, rows, in_flight = server.url, 20, "32"
+    url, rows, in_flight = f"{server.url}/20", 20, "32"
     asynchronous = Ratio(
         "reflexio-client 0.2.2, asynchronous",
         "µs",

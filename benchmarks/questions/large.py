@@ -8,8 +8,8 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from benchmarks import answers, peers
-from benchmarks.report import Ratio, Result, at_least
+from benchmarks import answers, peers, static_server
+from benchmarks.report import Ratio, Result, Target, at_least
 from reflexio_async.core import wire
 from reflexio_async.models.profiles import GetProfilesViewResponse
 
@@ -24,13 +24,11 @@ ROWS = 5000  # some ten megabytes as objects: what else the machine does shows, 
 
 def measure(scale: Scale) -> Result:
     result = Result("large", TITLE)
-    number = scale.of(15, 1)
-    result.figures.append(_by_hand(number))
+    result.figures.append(_by_hand(scale.of(15, 1)))
     if scale.peers:
+        result.figures += _whole_calls(scale)
+        official = _against("its decoding alone", target=at_least(1.5))
         body = answers.profiles(ROWS).decode()
-        official = Ratio(
-            "reflexio-client 0.2.2", "ms", target=at_least(1.5), scale=1e3, faster=True, against="official"
-        )
         with ExitStack() as stack:
             ours = stack.enter_context(peers.worker("ours", "decode", "", "1", given=body))
             theirs = stack.enter_context(peers.worker("official_reflexio", "decode", "", "1", given=body))
@@ -39,9 +37,41 @@ def measure(scale: Scale) -> Result:
                 {"ours": (ours, calls), "theirs": (theirs, calls)}, rows=ROWS, rounds=scale.of(61, 1)
             ):
                 official.add(cost["ours"].cpu, cost["theirs"].cpu)
-            result.notes.append(f"The official client, and ours beside it, on Python {theirs.python}.")
         result.figures.append(official)
+        result.notes.append(
+            f"The official client, and ours beside it, on Python {theirs.python}. Its asynchronous path is "
+            "not public. Alone: the same bytes again and again. Its models leave two lists of each row out."
+        )
     return result
+
+
+def _whole_calls(scale: Scale) -> list[Ratio]:
+    """From the socket to the models, one call after the other."""
+    public = _against("get_profiles", target=at_least(1.5))
+    asynchronous = _against("asynchronous")
+    number, calls = scale.of(21, 1), scale.of(8, 2)
+    with ExitStack() as stack:
+        server = stack.enter_context(static_server.running(bare=ROWS))
+        contestants = {
+            name: (stack.enter_context(peers.worker(kind, how, f"{server.url}/{ROWS}", "1")), calls)
+            for name, kind, how in (
+                ("ours", "ours", "reflexio"),
+                ("public", "official_reflexio", "threads"),
+                ("asynchronous", "official_reflexio", "async"),
+            )
+        }
+        made = calls * (number + 1)
+        with server.expects({f"POST /{ROWS}/api/get_profiles": made, "POST /api/get_profiles": 2 * made}):
+            for cost in peers.alternate(contestants, rows=ROWS, rounds=number):
+                public.add(cost["ours"].cpu, cost["public"].cpu)
+                asynchronous.add(cost["ours"].cpu, cost["asynchronous"].cpu)
+    return [public, asynchronous]
+
+
+def _against(what: str, target: Target | None = None) -> Ratio:
+    return Ratio(
+        f"reflexio-client 0.2.2, {what}", "ms", target=target, scale=1e3, faster=True, against="official"
+    )
 
 
 def _by_hand(number: int) -> Ratio:

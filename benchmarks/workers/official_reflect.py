@@ -9,7 +9,7 @@ from benchmarks.workers import protocol
 
 
 def main(url: str, in_flight: str) -> None:
-    client = import_module("reflect_sdk").ReflectClient(base_url=f"{url}/20", api_key="key-1")
+    client = import_module("reflect_sdk").ReflectClient(base_url=url, api_key="key-1")
 
     async def query() -> int:
         return len(await client.query_memories_async("Rename a column", limit=20))

@@ -22,7 +22,7 @@ def main(how: str, url: str, in_flight: str) -> None:
 
     async def reflexio() -> int:
         if not clients:
-            clients.append(AsyncReflexioClient("key-1", f"{url}/20", cache_ttl=0))
+            clients.append(AsyncReflexioClient("key-1", url, cache_ttl=0))
         answer = await clients[0].get_profiles(user_id="user-1", top_k=20)
         return len(answer.user_profiles)
 
@@ -30,7 +30,7 @@ def main(how: str, url: str, in_flight: str) -> None:
         if not clients:
             from reflexio_async import AsyncReflectClient  # noqa: PLC0415  # loads its own models
 
-            clients.append(AsyncReflectClient(base_url=f"{url}/20", api_key="key-1"))
+            clients.append(AsyncReflectClient(base_url=url, api_key="key-1"))
         return len(await clients[0].query_memories(task="Rename a column", limit=20))
 
     call = reflexio if how == "reflexio" else reflect
