@@ -51,8 +51,8 @@ REFLEXIO = Hints(
 class Endpoint:
     """What every call of one route has in common.
 
-    ``repeatable``: sending it twice does no harm. ``refusal``: whether ``success: false`` is an error, is
-    returned as the answer it is, or never means a refusal.
+    ``repeatable``: sending it twice does no harm. ``refusal``: whether ``success: false`` is raised, returned
+    like any answer, or never a refusal.
     ``deadline``: seconds the server may take, raising the call's timeout. ``per_minute``: the contract's
     rate limit, a hint for planning. ``query``: sent with every call. ``public``: needs no token.
     """

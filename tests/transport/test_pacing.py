@@ -1,0 +1,58 @@
+"""What a call that is cancelled while it waits for a rate limit leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reflexio_async import AsyncReflexioClient, RateLimited
+from reflexio_async.api.identity import IdentityAPI
+from reflexio_async.models.base import Empty
+from reflexio_async.sandbox import VirtualClock
+from tests.transport.servers import WHOAMI, answer, raw_server, sequence
+
+if TYPE_CHECKING:
+    from reflexio_async.events import RequestEvent
+
+REFUSAL = answer({"error": "Rate limit exceeded: 5 per 1 minute"}, 429)
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_call_cancelled_around_the_moment_the_limit_opens_keeps_no_ticket(turns: int) -> None:
+    """So many ``turns`` of the loop after that moment: it has a ticket already, or is on its way."""
+    row = IdentityAPI.whoami
+    tries: list[RequestEvent] = []
+    clock = VirtualClock(auto_advance=False)
+    async with (
+        raw_server(sequence(REFUSAL, then=answer(WHOAMI))) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock, on_request=tries.append) as client,
+    ):
+        pipeline, settings = client.runtime.pipeline, client.runtime.settings
+        gate = pipeline.gate(row.endpoint.path)
+        with pytest.raises(RateLimited):
+            await pipeline.call(row.endpoint, Empty(), row.answer, settings, patience=0.0)
+        call = asyncio.ensure_future(
+            pipeline.call(
+                row.endpoint, Empty(), row.answer, settings, patience=math.inf, withdrawn=asyncio.Event()
+            )
+        )
+        await clock.settle()
+        loop = asyncio.get_running_loop()
+        opened = loop.create_future()
+        clock.call_at(clock.now() + gate.opens_in(), lambda: opened.set_result(None))
+        moving = asyncio.ensure_future(clock.advance(gate.opens_in()))
+        await opened
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        call.cancel()
+        with suppress(asyncio.CancelledError):
+            await call
+        await moving
+        free = 0
+        while gate.try_enter() is not None:
+            free += 1
+        assert free == 5 - (len(tries) - 1)
