@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from reflexio_async.sandbox.answers import Ending, Reply
 from reflexio_async.sandbox.answers import internal_error as crash
-from reflexio_async.sandbox.fault_file import NAME, WHEN, action, check, read
+from reflexio_async.sandbox.expectations import NAME, check
+from reflexio_async.sandbox.fault_file import WHEN, action, read
 from reflexio_async.sandbox.overwork import Overwork
 from reflexio_async.sandbox.overwork import no_capacity as without_room
 

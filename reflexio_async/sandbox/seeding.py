@@ -2,71 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
 from reflexio_async.sandbox.bodies.publishing import Interaction, Publish
-from reflexio_async.sandbox.fault_file import misfit
+from reflexio_async.sandbox.expectations import check_all
 from reflexio_async.sandbox.stored import AgentPlaybook, Playbook, Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from reflexio_async.sandbox.state import Store
 
 _SEEDED = "seeded"
-
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and not _SURROGATE.search(value)
-
-
-def _is_filled(value: Any) -> bool:
-    return _is_text(value) and bool(value.strip())
-
-
-def _is_texts(value: Any) -> bool:
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        return False
-    return all(map(_is_text, cast("Sequence[object]", value)))
-
-
-def _is_metadata(value: Any) -> bool:
-    if not isinstance(value, Mapping):
-        return value is None
-    names = cast("Mapping[str, Any]", value)
-    return all(map(_is_text, names)) and misfit("anything", dict(names)) is None
-
-
-_FITS: Final[dict[str, Callable[[Any], bool]]] = {
-    "text": _is_text,
-    "text or None": lambda value: value is None or _is_text(value),
-    "text that is not blank": _is_filled,
-    "texts, at least one and none blank": lambda value: bool(value) and all(map(_is_filled, value)),
-    "a list of texts": _is_texts,
-    "billing_error, auth_error or None": lambda value: value in (None, "billing_error", "auth_error"),
-    "pending, archived or None": lambda value: value in (None, "pending", "archived"),
-    "pending, approved or rejected": lambda value: value in ("pending", "approved", "rejected"),
-    "JSON by names, or None": _is_metadata,
-    "True, False or None": lambda value: value is None or isinstance(value, bool),
-    "a number from 0 to 1, or None": lambda value: (
-        value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1)
-    ),
-}
-
-
-def check(seeded: str, **given: tuple[Any, str]) -> None:
-    """Raise ValueError, which names function and argument, for a value that is not what is expected."""
-    for name, (value, expected) in given.items():
-        if not _FITS[expected](value):
-            message = f"{seeded}: {name}: expected {expected}, not {value!r:.200}"
-            raise ValueError(message)
 
 
 class Seeding:
@@ -86,13 +36,13 @@ class Seeding:
     ) -> None:
         """Store one publish of ``texts``, as if long ago: nothing is learnt from it until a generation."""
         texts = texts or ("I like sushi",)
-        check(
+        check_all(
             "seed",
             user_id=(user_id, "text that is not blank"),
             texts=(texts, "texts, at least one and none blank"),
-            agent_version=(agent_version, "text"),
+            agent_version=(agent_version, "stored text"),
             session_id=(session_id, "text that is not blank"),
-            source=(source, "text"),
+            source=(source, "stored text"),
         )
         try:
             publish = Publish(
@@ -120,12 +70,12 @@ class Seeding:
         tags: Sequence[str] = (),
     ) -> list[str]:
         """Store a profile per text, current unless ``status`` says otherwise; their ids."""
-        check(
+        check_all(
             "seed_profile",
             user_id=(user_id, "text that is not blank"),
             contents=(contents, "texts, at least one and none blank"),
             status=(status, "pending, archived or None"),
-            source=(source, "text"),
+            source=(source, "stored text"),
             tags=(tags, "a list of texts"),
         )
         store = self._store
@@ -157,11 +107,11 @@ class Seeding:
         status: Literal["pending", "archived"] | None = None,
     ) -> list[int]:
         """Store a user playbook per text, current unless ``status`` says otherwise; their ids."""
-        check(
+        check_all(
             "seed_playbook",
             user_id=(user_id, "text that is not blank"),
             contents=(contents, "texts, at least one and none blank"),
-            agent_version=(agent_version, "text"),
+            agent_version=(agent_version, "stored text"),
             trigger=(trigger, "text or None"),
             status=(status, "pending, archived or None"),
         )
@@ -194,10 +144,10 @@ class Seeding:
         approval: Literal["pending", "approved", "rejected"] = "pending",
     ) -> list[int]:
         """Store an agent playbook per text; their ids."""
-        check(
+        check_all(
             "seed_agent_playbook",
             contents=(contents, "texts, at least one and none blank"),
-            agent_version=(agent_version, "text"),
+            agent_version=(agent_version, "stored text"),
             trigger=(trigger, "text or None"),
             approval=(approval, "pending, approved or rejected"),
         )

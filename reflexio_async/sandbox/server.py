@@ -10,17 +10,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from reflexio_async.core.clock import Clock, SystemClock
-from reflexio_async.sandbox import door, fault_file, snapshot
+from reflexio_async.core.clock import Clock, clock_from
+from reflexio_async.sandbox import door, snapshot
 from reflexio_async.sandbox.answers import internal_error
 from reflexio_async.sandbox.changes import Changes
+from reflexio_async.sandbox.expectations import check, check_all
 from reflexio_async.sandbox.faults import Faults
 from reflexio_async.sandbox.generation import Job
 from reflexio_async.sandbox.listener import Journal, Listener
 from reflexio_async.sandbox.reflect import door as reflect_door
 from reflexio_async.sandbox.reflect.service import Reflect
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
-from reflexio_async.sandbox.seeding import Seeding, check
+from reflexio_async.sandbox.seeding import Seeding
 from reflexio_async.sandbox.server_clock import ServerClock
 from reflexio_async.sandbox.settings import Dialect, Settings, expected, seconds, whole
 from reflexio_async.sandbox.stall import Stall
@@ -122,7 +123,7 @@ class Sandbox(Seeding):
             expected("faults", faults, Faults, "Faults")
         if keep_requests is not None:
             whole("keep_requests", keep_requests)
-        self.clock: Clock = clock or SystemClock()
+        self.clock = clock_from(clock)
         self.faults = Faults() if faults is None else faults
         self.faults.machine = self
         self._own_clock = ServerClock(self.clock)
@@ -236,14 +237,14 @@ class Sandbox(Seeding):
         Their times in answers, their ``Date`` (while it is off) and what they compare with the caller's
         times are wrong then; how long things take, and the windows of rate limits, are not.
         """
-        fault_file.check("skew: seconds", "any number", seconds)
+        check("skew: seconds", "any number", seconds)
         self._own_clock.ahead = seconds
 
     def start_foreign_operation(
         self, service: str = "profile_generation", seconds: float = 10.0, user_id: str | None = None
     ) -> Operation:
         """Let somebody else take the service's slot for ``seconds``; raises when it is busy."""
-        fault_file.check("start_foreign_operation: seconds", "a number", seconds)
+        check("start_foreign_operation: seconds", "a number", seconds)
         world, slot = self._world, self._slot(service)
         operation = slot.claim({"user_id": user_id, "start_time": None, "end_time": None, "source": None})
         if operation is None:
@@ -256,12 +257,12 @@ class Sandbox(Seeding):
 
     def ask(self, question: str, *, user_id: str | None = None, tool_name: str = "ask_human") -> str:
         """Let extraction ask somebody; the id of the pending tool call."""
-        check("ask", question=(question, "text that is not blank"), user_id=(user_id, "text or None"))
+        check_all("ask", question=(question, "text that is not blank"), user_id=(user_id, "text or None"))
         return self._world.tool_calls.ask(question, user_id, tool_name).id
 
     def stall(self, reason: Literal["billing_error", "auth_error"] | None) -> None:
         """Let learning stall for a reason, or go on (None)."""
-        check("stall", reason=(reason, "billing_error, auth_error or None"))
+        check("stall: reason", "billing_error, auth_error or None", reason)
         at = datetime.fromtimestamp(self._own_clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._world.stall = Stall() if reason is None else Stall(stalled=True, reason=reason, stalled_at=at)
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async.sandbox.changes import Changes, Table
+from reflexio_async.sandbox.expectations import check_all
 from reflexio_async.sandbox.reflect.bank import Lesson, Memory
 from reflexio_async.sandbox.reflect.ingest import Ingest
 from reflexio_async.sandbox.reflect.keys import Keyring
 from reflexio_async.sandbox.reflect.project import Project
-from reflexio_async.sandbox.seeding import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,13 +77,13 @@ class Reflect:
 
         Raises ValueError, which says what is wrong with it.
         """
-        check(
+        check_all(
             "seed_memory",
             task=(task, "text that is not blank"),
-            guidance=(guidance, "text"),
-            summary=(summary, "text"),
-            key_mistake=(key_mistake, "text"),
-            correct_action=(correct_action, "text"),
+            guidance=(guidance, "stored text"),
+            summary=(summary, "stored text"),
+            key_mistake=(key_mistake, "stored text"),
+            correct_action=(correct_action, "stored text"),
             applicable_tools=(applicable_tools, "a list of texts"),
             tools_used=(tools_used, "a list of texts"),
             success=(success, "True, False or None"),
