@@ -111,9 +111,8 @@ class Cache:
                 self._land(flight)
 
         flight = self._flights[shared] = _Flight(shared)
-        flight.task = self._background.spawn(
-            run(), name=f"GET {path}"
-        )  # which may run it at once, to its end
+        # Where tasks are eager it may run here and now, to its end.
+        flight.task = self._background.spawn(run(), name=f"GET {path}")
         return flight
 
     def _land(self, flight: _Flight) -> None:

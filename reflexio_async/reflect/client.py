@@ -10,7 +10,7 @@ from reflexio_async.core.background import Background
 from reflexio_async.core.cache import Cache
 from reflexio_async.core.clock import Clock, clock_from
 from reflexio_async.core.pacing import Pacer
-from reflexio_async.core.wire import build_request, model
+from reflexio_async.core.wire import Endpoint, build_request, model
 from reflexio_async.jobs.desk import JobDesk
 from reflexio_async.pipeline import Pipeline
 from reflexio_async.reflect.api import ReflectAPI
@@ -20,7 +20,7 @@ from reflexio_async.reflect.jobs import TraceJob, TraceQuestions, follow, resume
 from reflexio_async.reflect.kinds import trace_kinds
 from reflexio_async.reflect.models import BootstrapResponse, Trace
 from reflexio_async.reflect.requests import BootstrapRequest, ByTrace
-from reflexio_async.reflect.rows import endpoint_of
+from reflexio_async.reflect.rows import of_reflect
 from reflexio_async.routing.runtime import Runtime, ServerKnowledge
 from reflexio_async.settings import (
     DEFAULT_USER_AGENT,
@@ -36,7 +36,7 @@ from reflexio_async.transport import Pool, Transport
 if TYPE_CHECKING:
     from reflexio_async.events import BackgroundErrorHook, RequestHook, RetryHook
 
-_BOOTSTRAP = endpoint_of("POST", "/v1/bootstrap", public=True)
+_BOOTSTRAP = of_reflect(Endpoint("POST", "/v1/bootstrap", public=True))
 
 
 class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, Living):

@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict
 
-from reflexio_async.core.wire import Answer, WireRequest, model, path_segment
+from reflexio_async.core.wire import Answer, Endpoint, WireRequest, model, path_segment
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.jobs.job import Job
 from reflexio_async.reflect.kinds import trace_kind, trace_kinds
 from reflexio_async.reflect.models import IngestStatus, Trace, TraceSubmission
-from reflexio_async.reflect.rows import PROJECT, endpoint_of, in_project
+from reflexio_async.reflect.rows import PROJECT, in_project, of_reflect
 from reflexio_async.settings import RetryPolicy
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ T = TypeVar("T")
 
 _PROBE_TIMEOUT = 30.0  # seconds; the poller asks again anyway
 
-CREATE_TRACE = endpoint_of("POST", PROJECT + "/traces")
-GET_TRACE = endpoint_of("GET", PROJECT + "/traces/{trace_id}", repeatable=True)
+CREATE_TRACE = of_reflect(Endpoint("POST", PROJECT + "/traces"))
+GET_TRACE = of_reflect(Endpoint("GET", PROJECT + "/traces/{trace_id}", repeatable=True))
 _SUBMISSION = model(TraceSubmission)
 
 

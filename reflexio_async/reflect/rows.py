@@ -27,9 +27,9 @@ _HINTS = Hints(
 )
 
 
-def endpoint_of(method: str, path: str, *, repeatable: bool = False, public: bool = False) -> Endpoint:
-    """An endpoint whose errors speak of Reflect's options; ``success`` there is how a run went."""
-    return Endpoint(method, path, repeatable=repeatable, public=public, refusal="never", hints=_HINTS)
+def of_reflect(endpoint: Endpoint) -> Endpoint:
+    """``endpoint``, whose errors speak of Reflect's options; ``success`` there is how a run went."""
+    return replace(endpoint, refusal="never", hints=_HINTS)
 
 
 def in_project(request: Within, settings: Settings) -> Within:
@@ -44,7 +44,7 @@ class ReflectRoute(Route[P, Req, Res]):
 
     def __set_name__(self, owner: type, name: str) -> None:
         super().__set_name__(owner, name)
-        self.endpoint = replace(self.endpoint, refusal="never", hints=_HINTS)
+        self.endpoint = of_reflect(self.endpoint)
 
 
 class ProjectRoute(ReflectRoute[P, Within, Res]):

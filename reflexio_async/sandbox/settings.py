@@ -47,10 +47,7 @@ class Settings:
             expected("api_key", self.api_key, str, "a text", shown=False)
         expected("logins", self.logins, Mapping, "a mapping from email to password", shown=False)
         object.__setattr__(self, "logins", dict(self.logins))  # the caller's own may change
-        if isinstance(self.failing_users, str):
-            message = f"failing_users must be a collection; did you mean [{self.failing_users!r}]?"
-            raise TypeError(message)
-        expected("failing_users", self.failing_users, Collection, "a collection of user ids")
+        several("failing_users", self.failing_users, "a collection of user ids")
 
     @property
     def guarded(self) -> bool:
@@ -65,6 +62,14 @@ def expected(name: str, given: Any, kind: type[Any], wanted: str, *, shown: bool
         raise TypeError(message)
 
 
+def several(name: str, given: Any, wanted: str) -> None:
+    """Raise TypeError unless ``given`` is a collection; a single text is none."""
+    if isinstance(given, str):
+        message = f"{name} must be a collection; did you mean [{given!r}]?"
+        raise TypeError(message)
+    expected(name, given, Collection, wanted)
+
+
 def seconds(name: str, given: Any) -> None:
     """Raise ValueError (TypeError for what is no number) unless these are seconds that can pass."""
     if isinstance(given, bool) or not isinstance(given, int | float):
@@ -75,11 +80,11 @@ def seconds(name: str, given: Any) -> None:
         raise ValueError(message)
 
 
-def whole(name: str, given: Any) -> None:
-    """Raise ValueError (TypeError for what is no whole number) unless it is 0 or more."""
+def whole(name: str, given: Any, *, least: int = 0) -> None:
+    """Raise ValueError (TypeError for what is no whole number) unless it is ``least`` or more."""
     if isinstance(given, bool) or not isinstance(given, int):
         message = f"{name} must be a whole number, not {given!r}"
         raise TypeError(message)
-    if given < 0:
-        message = f"{name} must be 0 or more, not {given!r}"
+    if given < least:
+        message = f"{name} must be {least} or more, not {given!r}"
         raise ValueError(message)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -15,7 +16,7 @@ from tests.behaviour.wire import Wire
 from tests.real_server import RealServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from tests.real_server import StartServer
 
@@ -53,24 +54,30 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-@pytest.fixture
-async def wire(real_url: str | None, session: aiohttp.ClientSession) -> AsyncIterator[Wire]:
-    """A server without rate limits; shared and long-lived when real, so use names of your own."""
+@asynccontextmanager
+async def _wire_to(
+    real_url: str | None, session: aiohttp.ClientSession, **options: Any
+) -> AsyncGenerator[Wire]:
+    """To the real server at ``real_url``; to a sandbox of these options where there is none."""
     if real_url is not None:
         yield Wire(real_url, session)
     else:
-        async with Sandbox(rerun_seconds=0.1) as box:
+        async with Sandbox(**options) as box:
             yield Wire(box.url, session)
+
+
+@pytest.fixture
+async def wire(real_url: str | None, session: aiohttp.ClientSession) -> AsyncIterator[Wire]:
+    """A server without rate limits; shared and long-lived when real, so use names of your own."""
+    async with _wire_to(real_url, session, rerun_seconds=0.1) as wire:
+        yield wire
 
 
 @pytest.fixture
 async def guarded(guarded_real_url: str | None, session: aiohttp.ClientSession) -> AsyncIterator[Wire]:
     """A server of the test's own with rate limits and the key ``key-1``."""
-    if guarded_real_url is not None:
-        yield Wire(guarded_real_url, session)
-    else:
-        async with Sandbox(rate_limits=True, api_key="key-1") as box:
-            yield Wire(box.url, session)
+    async with _wire_to(guarded_real_url, session, rate_limits=True, api_key="key-1") as wire:
+        yield wire
 
 
 @pytest.fixture(scope="session")
@@ -88,11 +95,8 @@ def keyed_url(served_by: str, request: pytest.FixtureRequest) -> str | None:
 @pytest.fixture
 async def keyed(keyed_url: str | None, session: aiohttp.ClientSession) -> AsyncIterator[Wire]:
     """A server with the key ``key-1`` and no rate limits; shared when real."""
-    if keyed_url is not None:
-        yield Wire(keyed_url, session)
-    else:
-        async with Sandbox(api_key="key-1") as box:
-            yield Wire(box.url, session)
+    async with _wire_to(keyed_url, session, api_key="key-1") as wire:
+        yield wire
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from reflexio_async.sandbox.settings import seconds, whole
+from reflexio_async.sandbox.settings import seconds, several, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -54,18 +54,13 @@ class ReflectSettings:
         if not callable(self.ingest_seconds):
             seconds("ingest_seconds", self.ingest_seconds)
         seconds("review_seconds", self.review_seconds)
-        whole("max_attempts", self.max_attempts)
+        whole("max_attempts", self.max_attempts, least=1)
         for name in ("alpha", "initial_q"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value <= 1:
                 message = f"{name} must be a number from 0 to 1, not {value!r}"
                 raise ValueError(message)
-        if self.max_attempts < 1:
-            message = f"max_attempts must be at least 1, not {self.max_attempts}"
-            raise ValueError(message)
-        if isinstance(self.failing_tasks, str):
-            message = f"failing_tasks must be a collection; did you mean [{self.failing_tasks!r}]?"
-            raise TypeError(message)
+        several("failing_tasks", self.failing_tasks, "a collection of tasks")
 
     def seconds_of(self, task: str) -> float:
         """How long one attempt at this task takes."""
