@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from reflexio_async.sandbox.state import Store
     from reflexio_async.sandbox.stored import Status, Turn
@@ -20,6 +20,22 @@ class Origin(NamedTuple):
 
     request_id: str
     source: str | None
+
+
+def newest(turns: Iterable[Turn], size: int) -> list[Turn]:
+    """The newest ``size`` of ``turns``, in the order in which a rerun reads them.
+
+    Requests come oldest first. Those of one second come newest first, and so do the turns of a request.
+    """
+    requests: dict[str, list[Turn]] = {}
+    for turn in sorted(turns, key=lambda turn: (-turn.created_at, -turn.interaction_id))[:size]:
+        requests.setdefault(turn.request_id, []).append(turn)
+    in_time = [sorted(request, key=_time) for request in requests.values()]
+    return [turn for request in sorted(in_time, key=lambda request: _time(request[0])) for turn in request]
+
+
+def _time(turn: Turn) -> int:
+    return turn.created_at
 
 
 def learn_profile(
@@ -42,9 +58,22 @@ def learn_profile(
 def learn_playbook(
     store: Store, agent_version: str, turns: Sequence[Turn], *, status: Status, origin: Origin
 ) -> None:
-    """Store one playbook: triggered by the oldest of ``turns``, evidenced by the newest."""
+    """Store one playbook, which is triggered by what the last of ``turns`` says."""
     if not turns:
         return
-    ordered = sorted(turns, key=lambda turn: turn.interaction_id)
-    trigger = f"user says something like '{ordered[0].content}'"
-    store.add_playbook(agent_version, trigger, ordered[-1], status=status, origin=origin)
+    preview = turns[-1].content[:_SAMPLE]
+    trigger = f"user says something like '{preview}'" if preview else "similar interactions occur"
+    store.add_playbook(agent_version, trigger, _evidence(store, turns), status=status, origin=origin)
+
+
+def _evidence(store: Store, turns: Sequence[Turn]) -> Turn:
+    """The latest of ``turns``; of requests of one second, from the one whose id sorts last."""
+    began: dict[str, int] = {}
+    for turn in turns:
+        began[turn.request_id] = min(turn.created_at, began.get(turn.request_id, turn.created_at))
+
+    def place(turn: Turn) -> tuple[int, int, str, int, int]:
+        key = turn.request_id
+        return began[key], store.requests[key].created_at, key, turn.created_at, turn.interaction_id
+
+    return max(turns, key=place)

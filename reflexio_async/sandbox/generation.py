@@ -7,15 +7,16 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reflexio_async.sandbox.extraction import Origin, learn_playbook, learn_profile
+from reflexio_async.sandbox.extraction import Origin, learn_playbook, learn_profile, newest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from reflexio_async.core.clock import Clock
+    from reflexio_async.sandbox.config import Configuration
     from reflexio_async.sandbox.slots import Operation, Slot
     from reflexio_async.sandbox.state import Store
-    from reflexio_async.sandbox.stored import Status, StoredRequest, Turn
+    from reflexio_async.sandbox.stored import Status, StoredRequest
 
 NO_MATCH = "No interactions found matching the specified filters"
 
@@ -39,6 +40,7 @@ class Generator:
 
     clock: Clock
     store: Store
+    configuration: Configuration
     seconds: float | Callable[[str], float]
     failing_users: Collection[str]
 
@@ -104,8 +106,8 @@ class Generator:
 
     def extract(self, user_id: str, job: Job) -> None:
         """Write the rows of one user."""
-        turns = [turn for request in self._requests(user_id, job) for turn in request.turns]
-        turns.sort(key=_newest_first)
+        selected = (turn for request in self._requests(user_id, job) for turn in request.turns)
+        turns = newest(selected, self.configuration.current.window_size)
         if job.agent_version is None:
             request_id = _request_id(job, "rerun_")
             origin = Origin(request_id, job.source)
@@ -131,10 +133,6 @@ class Generator:
             return sum(row.agent_version == job.agent_version and row.status == job.status for row in rows)
         profiles = self.store.profiles
         return sum(row.status == job.status for user in set(users) for row in profiles.get(user, ()))
-
-
-def _newest_first(turn: Turn) -> int:
-    return -turn.interaction_id
 
 
 def _request_id(job: Job, rerun: str) -> str:

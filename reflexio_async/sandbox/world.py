@@ -48,7 +48,6 @@ class World:
         self.changes = changes = Changes() if changes is None else changes
         self.store = Store(clock, changes)
         self.learning = Learning(clock, self.store, settings.learning_seconds)
-        self.generator = Generator(clock, self.store, settings.rerun_seconds, settings.failing_users)
         correlated = settings.dialect == "correlated"
         services = LEGACY_SERVICES if settings.legacy else SERVICES
         latest = Table(changes, "operation", Operation.restored, lambda row: row.service)
@@ -56,6 +55,9 @@ class World:
         self.windows = FixedWindows(clock)
         configured = Table(changes, "configuration", Configured.restored, lambda _: ORGANISATION)
         self.configuration = Configuration(clock, configured)
+        self.generator = Generator(
+            clock, self.store, self.configuration, settings.rerun_seconds, settings.failing_users
+        )
         self.aggregator = Aggregator(
             clock,
             self.store,

@@ -7,6 +7,7 @@ id, time or duration, so that two servers that do the same print the same.
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import re
 import sys
@@ -21,6 +22,7 @@ _RERUN_PROFILES = "/api/rerun_profile_generation"
 _STATUS = "/api/get_operation_status"
 _PROMPT = re.compile(r" on Extract playbook rules .*?(?= by adjusting)")  # the sandbox leaves that out
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_SECONDS = itertools.count(int(time.time()) - 86400)
 _HIDDEN = re.compile(r"(_at|timestamp|_time|_id|_ids|^expiration.*|^storage_label|^url|^doc_id|^prompt.*)$")
 _SHOWN = {"user_id", "session_id"}
 
@@ -62,8 +64,9 @@ def _plain(value: object, key: str = "") -> Any:
     return _PROMPT.sub("", _UUID.sub("<id>", value)) if isinstance(value, str) else value
 
 
-def _said(text: str) -> dict[str, str]:
-    return {"role": "user", "content": text}
+def _said(text: str) -> dict[str, Any]:
+    # Each in a second of its own: what is learnt depends on which came together in one.
+    return {"role": "user", "content": text, "created_at": next(_SECONDS)}
 
 
 def _ended(client: Any, service: str, **wanted: Any) -> Any:

@@ -57,7 +57,7 @@ async def on_the_sandbox(folder: Path) -> AsyncIterator[list[Any]]:
         yield await asyncio.to_thread(_life_cycle, box.url, folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def on_the_real_server(folder: Path) -> Iterator[list[Any]]:
     # One of its own: the life cycle ends by deleting everybody's data.
     with RealServer(rate_limits=False) as server:
