@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from reflexio_async.core.clock import Clock
     from reflexio_async.sandbox.config import Configuration
+    from reflexio_async.sandbox.kinds import Kind
     from reflexio_async.sandbox.slots import Operation, Slot
     from reflexio_async.sandbox.state import Store
     from reflexio_async.sandbox.stored import Status, StoredRequest
@@ -32,6 +33,11 @@ class Job:
     """None makes profiles; a version makes its playbooks."""
     source: str | None = None
     """What the caller named as the source, which the rows then show."""
+
+    @property
+    def kind(self) -> Kind:
+        """Of what it makes."""
+        return "profile" if self.agent_version is None else "playbook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,7 @@ class Generator:
     def extract(self, user_id: str, job: Job) -> None:
         """Write the rows of one user."""
         selected = (turn for request in self._requests(user_id, job) for turn in request.turns)
-        turns = newest(selected, self.configuration.current.window_size)
+        turns = newest(selected, self.configuration.current.window(job.kind)[0])
         if job.agent_version is None:
             request_id = _request_id(job, "rerun_")
             origin = Origin(request_id, job.source)

@@ -19,6 +19,19 @@ class Stall(Row):
     notified_in_cc: bool = False
     error_message: str | None = None
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a publish says about it."""
+        if not self.stalled:
+            return []
+        first = (
+            "reauthenticate the active coding-agent provider"
+            if self.reason == "auth_error"
+            else "wait for the limit/reset condition to clear"
+        )
+        then = "then run an explicit override retry to resume."
+        return [f"Reflexio learning is paused ({self.reason}); {first}, {then}"]
+
     def view(self) -> dict[str, Any]:
         """As the server shows it."""
         return asdict(self)

@@ -82,6 +82,11 @@ class Store:
         self.requests_by_user[request.user_id].append(request)
         return request
 
+    def holds(self, turn: Turn) -> bool:
+        """Whether it was not deleted."""
+        request = self.requests.get(turn.request_id)
+        return request is not None and turn in request.turns
+
     def users(self) -> list[str]:
         """Everyone who published, sorted."""
         return sorted(self.requests_by_user)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 APPLICATION: Final = 0x52465842
 """What says in a SQLite file's header that it is ours."""
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the rows; another one is not read."""
 
 _SLICE: Final = 500

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reflexio_async.sandbox.bodies.common import StatusWord
+    from reflexio_async.sandbox.kinds import Kind
 
 Status = str | None
 """None is current; the sandbox itself gives pending, archived and superseded."""
@@ -73,8 +74,20 @@ class StoredRequest(Row):
     retrieval_experiment_id: str | None = None
     retrieval_experiment_arm: str | None = None
     turns: list[Turn] = field(default_factory=list[Turn])
-    learning: str = ""
-    """``waiting`` for a window, in an ``open`` one, or why it is done; nothing when nobody asked for it."""
+    tracked: bool = False
+    """Whether it was learning's to look at; seeded ones never were."""
+    windows: dict[Kind, tuple[int, int]] = field(default_factory=dict["Kind", tuple[int, int]])
+    """How many turns a window has, and how many new ones, by what is learnt from it; set when it came."""
+    forced: bool = False
+    finished: bool = False
+    """Whether it was said, then or later, that its session is over."""
+    learnt: dict[Kind, int] = field(default_factory=dict["Kind", int])
+    """How many windows have covered turns of it."""
+
+    @property
+    def end(self) -> int:
+        """The id of its last turn; there must be one."""
+        return self.turns[-1].interaction_id
 
     def document(self) -> dict[str, Any]:
         """The turns as they were given, under their ids."""
@@ -93,7 +106,8 @@ class StoredRequest(Row):
             Turn(interaction_id, user_id, request_id, created_at, Interaction.model_validate(given))
             for interaction_id, created_at, given in document["turns"]
         ]
-        whole: dict[str, Any] = {**document, "turns": turns}
+        windows = {kind: tuple(window) for kind, window in document["windows"].items()}
+        whole: dict[str, Any] = {**document, "turns": turns, "windows": windows}
         return cls(**whole)
 
     def view(self) -> dict[str, Any]:

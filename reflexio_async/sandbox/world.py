@@ -12,7 +12,7 @@ from reflexio_async.sandbox.changes import Changes, Document, Row, Table, by_nam
 from reflexio_async.sandbox.config import ORGANISATION, Configuration, Configured
 from reflexio_async.sandbox.generation import Generator
 from reflexio_async.sandbox.grading import Grader
-from reflexio_async.sandbox.learning import Learning
+from reflexio_async.sandbox.learning import Cursor, Learning
 from reflexio_async.sandbox.limits import FixedWindows
 from reflexio_async.sandbox.outcomes import Outcome, Outcomes, Served
 from reflexio_async.sandbox.slots import LEGACY_SERVICES, SERVICES, Operation, Slot
@@ -47,7 +47,6 @@ class World:
         self.requests = 0
         self.changes = changes = Changes() if changes is None else changes
         self.store = Store(clock, changes)
-        self.learning = Learning(clock, self.store, settings.learning_seconds)
         correlated = settings.dialect == "correlated"
         services = LEGACY_SERVICES if settings.legacy else SERVICES
         latest = Table(changes, "operation", Operation.restored, lambda row: row.service)
@@ -55,6 +54,13 @@ class World:
         self.windows = FixedWindows(clock)
         configured = Table(changes, "configuration", Configured.restored, lambda _: ORGANISATION)
         self.configuration = Configuration(clock, configured)
+        self.learning = Learning(
+            clock,
+            self.store,
+            self.configuration,
+            settings.learning_seconds,
+            Table(changes, "learning", Cursor.restored, lambda row: (row.user_id, row.kind)),
+        )
         self.generator = Generator(
             clock, self.store, self.configuration, settings.rerun_seconds, settings.failing_users
         )

@@ -74,6 +74,14 @@ async def wire(real_url: str | None, session: aiohttp.ClientSession) -> AsyncIte
 
 
 @pytest.fixture
+async def config(wire: Wire) -> AsyncIterator[Any]:
+    """The configuration of ``wire``, which is put back at the end."""
+    config = (await wire.get("/api/get_config")).json
+    yield config
+    await wire.post("/api/set_config", **config)
+
+
+@pytest.fixture
 async def guarded(guarded_real_url: str | None, session: aiohttp.ClientSession) -> AsyncIterator[Wire]:
     """A server of the test's own with rate limits and the key ``key-1``."""
     async with _wire_to(guarded_real_url, session, rate_limits=True, api_key="key-1") as wire:

@@ -100,6 +100,7 @@ TOLD: Final = (
     ("the sandbox does not freeze under load and loses no publish", "faults are scripted, not suffered"),
     ("retrieved learnings and shadows are never judged", "the offline server cannot either"),
     ("answers lack nosniff, frame and referrer policies, and mostly Vary", "browsers alone heed them"),
+    ("a session that falls silent is not learnt from in the end", "virtual time would rush to that hour"),
     ("caches do not exist, so none is ever invalidated", "the server's cache is invisible but for that"),
 )
 """What no single request shows, and why it is kept."""
@@ -109,7 +110,7 @@ SANDBOX_ONLY: Final = (
     "uncorrelated operations: likewise",
     "grading, its cache and its failures; experiments' results",
     "pending tool calls in every state, and their signatures",
-    "a stall and its acknowledgement",
+    "a stall, its acknowledgement, and that nothing is learnt meanwhile",
     "an aggregation past 600 s: 504",
     "the times between a durable aggregation's attempts: 60 s, doubled each time",
     "a regeneration is forgotten an hour after its end",

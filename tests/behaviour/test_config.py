@@ -7,20 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from tests.behaviour.wire import Wire
 
 _SET = {"success": True, "msg": "Configuration set successfully"}
 _INVALID = "Invalid partial config (top-level shallow merge)"
-
-
-@pytest.fixture
-async def config(wire: Wire) -> AsyncIterator[Any]:
-    """The configuration, which is put back at the end."""
-    config = (await wire.get("/api/get_config")).json
-    yield config
-    await wire.post("/api/set_config", **config)
 
 
 async def test_a_configuration_has_its_nulls_and_can_be_given_back(wire: Wire, config: Any) -> None:

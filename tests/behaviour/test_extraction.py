@@ -53,6 +53,16 @@ async def test_a_rerun_reads_the_newest_ten_turns_and_quotes_the_first_of_the_la
     assert playbook["source_span"] == evidence
 
 
+@pytest.mark.usefixtures("config")
+async def test_it_reads_as_many_turns_as_a_window_has_by_now(wire: Wire, name: str) -> None:
+    await _publish(wire, name, (0, "a1 a2 a3 a4 a5"))
+    await wire.post("/api/update_config", window_size=3, stride_size=2)
+    await wire.post("/api/rerun_profile_generation", user_id=name)
+    await wire.ended()
+    [profile] = await wire.profiles(name, "pending")
+    assert (profile["content"], len(profile["source_interaction_ids"])) == ("User mentioned: a3", 3)
+
+
 async def test_a_trigger_quotes_fifty_characters(wire: Wire, name: str) -> None:
     await _publish(wire, name, (0, "x" * 60))
     await wire.post("/api/rerun_playbook_generation", agent_version=name)

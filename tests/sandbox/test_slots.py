@@ -178,13 +178,3 @@ async def test_the_synchronous_dialect_answers_when_done_any_number_at_once(
     assert [answer.json for answer in answers[:2]] == [done, done]
     assert (answers[2].json["success"], answers[2].json["profiles_generated"]) == (False, 0)
     assert answers[3].json["msg"] == "No interactions found matching the specified filters"
-
-
-async def test_learning_is_pending_then_processing_then_done(opened: Opens, clock: VirtualClock) -> None:
-    async with opened(learning_seconds=10) as (_, wire):
-        receipt = await wire.publish("a", request_id="r", force_extraction=True)
-        seen = [receipt["learning_reason"]]
-        for _ in range(3):
-            seen.append((await wire.get("/api/learning_status", request_id="r")).json["status"])
-            await clock.sleep(5.001)
-    assert seen == ["queued", "pending", "processing", "done"]

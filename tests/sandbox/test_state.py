@@ -201,6 +201,18 @@ async def test_turns_that_wait_for_a_window_still_count_towards_it(opened: Opens
         assert len(box.stored_profiles) == 1
 
 
+async def test_turns_that_a_window_has_covered_are_not_learnt_from_again(opened: Opens) -> None:
+    words = [f"a{number}" for number in range(1, 13)]
+    async with opened() as (box, wire):
+        await wire.publish("u", *words, request_id="twelve")
+        await box.settled()
+    async with opened() as (box, wire):
+        await wire.publish("u", "b1", request_id="one", force_extraction=True)
+        await box.settled()
+        assert (await wire.get("/api/learning_status", request_id="twelve")).json["status"] == "done"
+        assert [row.content for row in box.stored_profiles] == ["User mentioned: a10", "User mentioned: b1"]
+
+
 async def test_a_window_that_was_open_is_worked_off_after_all(opened: Opens, clock: VirtualClock) -> None:
     async with opened(learning_seconds=60) as (_, wire):
         await wire.publish("u", request_id="r", force_extraction=True)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
 
 from reflexio_async.sandbox.bodies.common import NotBlank, Positive, Share
 from reflexio_async.sandbox.bodies.renamed import AGGREGATION, CONFIG, PLAYBOOKS, PROFILES, WINDOWS, Renamed
+from reflexio_async.sandbox.kinds import KINDS, Kind
 
 Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0.0)]
@@ -393,6 +394,27 @@ class Config(Renamed, extra="forbid"):
             message = "stride_size must be <= window_size"
             raise ValueError(message)
         return self
+
+    def window(self, kind: Kind) -> tuple[int, int]:
+        """How many turns a window of this kind has, and how many of them are new."""
+        extractor = self._extractor(kind)
+        if extractor is None:
+            return self.window_size, self.stride_size
+        size, stride = extractor.window_size_override, extractor.stride_size_override
+        return size or self.window_size, stride or self.stride_size
+
+    def windows(self, source: str) -> dict[Kind, tuple[int, int]]:
+        """The window of every kind that is learnt from what comes from ``source``."""
+        return {kind: self.window(kind) for kind in KINDS if self._learns(kind, source)}
+
+    def _learns(self, kind: Kind, source: str) -> bool:
+        extractor = self._extractor(kind)
+        if extractor is None or getattr(extractor, "manual_trigger", False):
+            return False
+        return not extractor.request_sources_enabled or source in extractor.request_sources_enabled
+
+    def _extractor(self, kind: Kind) -> ProfileExtractor | PlaybookExtractor | None:
+        return self.profile_extractor_config if kind == "profile" else self.user_playbook_extractor_config
 
     def view(self) -> dict[str, Any]:
         """As the server shows it, nulls and all."""

@@ -29,9 +29,7 @@ def _everything() -> Reply:
 
 
 def _drop_requests(world: World, requests: Iterable[StoredRequest]) -> int:
-    doomed = list(requests)
-    world.learning.forget(request.request_id for request in doomed)
-    return world.store.delete_requests(doomed)
+    return world.store.delete_requests(requests)
 
 
 async def interaction(world: World, _call: Call, body: rows.DeleteInteraction) -> Reply:

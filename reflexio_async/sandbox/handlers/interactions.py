@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from reflexio_async.sandbox.answers import Reply, problem
 from reflexio_async.sandbox.config import arm_of
 from reflexio_async.sandbox.overwork import PUBLISH_DEADLINE, Crowd
+from reflexio_async.sandbox.stall import Stall
 
 if TYPE_CHECKING:
     from reflexio_async.sandbox.bodies.publishing import LearningStatusQuery, Publish
@@ -30,40 +31,47 @@ async def publish(world: World, call: Call, body: Publish) -> Reply:
     if request is None:
         message = f"request_id '{body.request_id}' already exists"
         return Reply({"success": False, "message": message, "warnings": []})
-    world.learning.admit(request, forced=body.force_extraction)
+    stall = Stall() if body.override_learning_stall else world.stall
+    world.learning.admit(
+        request, forced=body.force_extraction, finished=body.session_finished, stalled=stall.stalled
+    )
     trouble = await _waited(world, call, request) if call.waits else None
-    status, reason = world.learning.status(request.request_id)
-    learnt = int(reason == "covered")
+    status, reason = world.learning.status(request)
+    done = status == "done"
+    learnt = request.learnt if done else {}
     return Reply(
         {
             "success": True,
             "message": "Interaction published successfully",
-            "warnings": body.warnings,
+            "warnings": [*stall.warnings, *body.warnings],
             "request_id": request.request_id,
             "storage_type": "sqlite",
             "storage_label": "<default sqlite>",
-            "profiles_added": learnt,
-            "playbooks_added": learnt,
-            "learning_status": "done" if status == "done" else "deferred",
-            "learning_reason": reason if status == "done" else trouble or reason,
+            "profiles_added": learnt.get("profile", 0),
+            "playbooks_added": learnt.get("playbook", 0),
+            "learning_status": "done" if done else "deferred",
+            "learning_reason": reason if done else trouble or reason,
         }
     )
 
 
 async def _waited(world: World, call: Call, request: StoredRequest) -> str | None:
-    """Wait for the learning of a request; why that ended, or never began, if not by its end."""
-    remaining = world.learning.remaining(request.request_id)
-    if remaining is None:
+    """Wait while the learning of a request is under way; why not, or not to the end."""
+    if world.learning.news(request) is None:
         return None
     waiters = call.waiting.crowds.setdefault("learning", Crowd(_WAITERS))
     if waiters.inside >= waiters.room:
         return "waiter_capacity"
     waiters.inside += 1
+    deadline = world.clock.now() + PUBLISH_DEADLINE
     try:
-        await call.wait(min(remaining, PUBLISH_DEADLINE))
+        while (news := world.learning.news(request)) is not None:
+            if (left := deadline - world.clock.now()) <= 0:
+                return "wait_timeout"
+            await call.wait(left, news)
     finally:
         waiters.leave()
-    return "wait_timeout"
+    return None
 
 
 def _misattributed(world: World, body: Publish) -> str | None:
@@ -79,9 +87,9 @@ def _misattributed(world: World, body: Publish) -> str | None:
 
 async def learning_status(world: World, _call: Call, query: LearningStatusQuery) -> Reply:
     """How far learning from one publish has come."""
-    if query.request_id not in world.store.requests:
+    if (request := world.store.requests.get(query.request_id)) is None:
         return problem(404, "request not found")
-    status, reason = world.learning.status(query.request_id)
+    status, reason = world.learning.status(request)
     return Reply({"status": status, "reason": reason})
 
 

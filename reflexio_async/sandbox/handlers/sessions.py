@@ -17,8 +17,8 @@ AHEAD: Final = 24 * 3600
 
 
 async def finalize(world: World, _call: Call, body: FinalizeSession) -> Reply:
-    """Accept the hint for a session that is there; nothing is learnt any sooner."""
-    known = any(request.user_id == body.user_id for request in world.store.session(body.session_id))
+    """Accept the hint for a session that is there: what it said so far is learnt from without more."""
+    known = world.learning.finish(body.user_id, body.session_id)
     message = (
         "Completion hint accepted; learning is asynchronous." if known else "No saved session to finalize."
     )

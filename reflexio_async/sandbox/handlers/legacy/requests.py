@@ -34,7 +34,7 @@ async def publish(world: World, _call: Call, body: bodies.Publish) -> Reply:
     )
     request = world.store.insert(today)
     if request is not None:
-        world.learning.admit(request, forced=False)
+        world.learning.admit(request)
     return Reply({"success": True, "message": "Interaction published successfully"})
 
 
@@ -85,7 +85,6 @@ async def delete_request(world: World, _call: Call, body: bodies.DeleteRequest) 
     """One request with its turns."""
     request = world.store.requests.get(body.request_id)
     if request is not None:
-        world.learning.forget([request.request_id])
         world.store.delete_requests([request])
     return Reply({"success": True, "message": "Deleted successfully"})
 
@@ -93,7 +92,6 @@ async def delete_request(world: World, _call: Call, body: bodies.DeleteRequest) 
 async def delete_group(world: World, _call: Call, body: bodies.DeleteGroup) -> Reply:
     """A group's requests."""
     doomed = world.store.session(body.request_group)
-    world.learning.forget(request.request_id for request in doomed)
     count = world.store.delete_requests(doomed)
     message = f"Deleted {count} requests"
     return Reply({"success": True, "message": message, "deleted_requests_count": count})
