@@ -37,6 +37,14 @@ def test_a_quick_run_leaves_figures_and_a_plot(tmp_path: Path, question: str) ->
     assert ET.parse(plots / f"{question}.svg").getroot().tag.endswith("svg")  # noqa: S314  # our own
 
 
+def test_a_quick_run_judges_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    command.main(["--quick", "--no-peers", "--only", "large", "--json", str(kept)])
+    assert "target" not in capsys.readouterr().out
+    figures = json.loads(kept.read_text(encoding="utf-8"))["questions"]["large"]["figures"]
+    assert {figure["met"] for figure in figures} == {None}
+
+
 def test_a_quick_run_calls_itself_invalid(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     kept = tmp_path / "figures.json"
     command.main(["--quick", "--no-peers", "--only", "large", "--json", str(kept)])
