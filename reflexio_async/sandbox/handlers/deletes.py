@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING
 from reflexio_async.sandbox.answers import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from reflexio_async.sandbox.bodies import rows
     from reflexio_async.sandbox.bodies.common import Nothing
     from reflexio_async.sandbox.calls import Call
-    from reflexio_async.sandbox.stored import StoredRequest
     from reflexio_async.sandbox.world import World
 
 
@@ -28,10 +25,6 @@ def _everything() -> Reply:
     return Reply({"success": True, "deleted_count": 0, "message": "Deleted successfully"})
 
 
-def _drop_requests(world: World, requests: Iterable[StoredRequest]) -> int:
-    return world.store.delete_requests(requests)
-
-
 async def interaction(world: World, _call: Call, body: rows.DeleteInteraction) -> Reply:
     """One turn; its request stays, empty perhaps."""
     for request in world.store.requests_by_user.get(body.user_id, ()):
@@ -42,13 +35,13 @@ async def interaction(world: World, _call: Call, body: rows.DeleteInteraction) -
 async def request(world: World, _call: Call, body: rows.DeleteRequest) -> Reply:
     """One request with its turns; its id is free again."""
     if (found := world.store.requests.get(body.request_id)) is not None:
-        _drop_requests(world, [found])
+        world.store.delete_requests([found])
     return _done()
 
 
 async def session(world: World, _call: Call, body: rows.DeleteSession) -> Reply:
     """A session's requests; its outcome stays."""
-    count = _drop_requests(world, world.store.session(body.session_id))
+    count = world.store.delete_requests(world.store.session(body.session_id))
     message = f"Deleted {count} item(s)"
     return Reply({"success": True, "message": message, "deleted_requests_count": count})
 
@@ -56,12 +49,13 @@ async def session(world: World, _call: Call, body: rows.DeleteSession) -> Reply:
 async def requests(world: World, _call: Call, body: rows.DeleteRequests) -> Reply:
     """Those that are there."""
     stored = world.store.requests
-    return _counted(_drop_requests(world, [stored[key] for key in set(body.request_ids) if key in stored]))
+    doomed = [stored[key] for key in set(body.request_ids) if key in stored]
+    return _counted(world.store.delete_requests(doomed))
 
 
 async def all_interactions(world: World, _call: Call, _body: Nothing) -> Reply:
     """Every request with its turns."""
-    _drop_requests(world, list(world.store.requests.values()))
+    world.store.delete_requests(world.store.requests.values())
     return _everything()
 
 
@@ -141,7 +135,7 @@ async def user_data(world: World, _call: Call, body: rows.ClearUser) -> Reply:
         "interactions": sum(len(stored.turns) for stored in owned),
         "user_playbooks": len(playbooks),
         "profiles": world.store.delete_profiles(lambda row: row.user_id == body.user_id),
-        "requests": _drop_requests(world, owned),
+        "requests": world.store.delete_requests(owned),
         "purged_profiles": 0,
         "purged_user_playbooks": 0,
     }
