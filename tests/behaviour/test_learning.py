@@ -48,7 +48,7 @@ class _Speaker:
 
     async def covered(self, first: str) -> None:
         """Wait until all was learnt from a publish."""
-        for _ in range(400):
+        for _ in range(1200):
             if await self.status(first) == _COVERED:
                 return
             await asyncio.sleep(0.025)
