@@ -58,6 +58,7 @@ def started_anew(request: pytest.FixtureRequest) -> None:
         for server in list(RealServer.running):
             server.kill()
             server.forget_operations()
+            server.forget_leases()
             server.restart()
 
 

@@ -152,9 +152,16 @@ class RealServer:
 
     def forget_operations(self) -> None:
         """Free the slots of a server that was killed: what was under way there blocks them for 600 s."""
+        self._change("DELETE FROM _operation_state WHERE service_name LIKE '%::progress'")
+
+    def forget_leases(self) -> None:
+        """Free the users of a server that was killed: whoever was worked on there is leased for 300 s."""
+        self._change("UPDATE learning_work SET lease_until = 0")
+
+    def _change(self, statement: str) -> None:
         for file in (self._folder / "data").glob("*.db"):
             with closing(sqlite3.connect(file)) as database, database:
-                database.execute("DELETE FROM _operation_state WHERE service_name LIKE '%::progress'")
+                database.execute(statement)
 
     def restart(self) -> None:
         """Start again on the same data and port, running or not."""

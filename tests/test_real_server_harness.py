@@ -100,10 +100,13 @@ def test_a_server_that_was_killed_can_forget_what_was_under_way(real_server_fact
     assert call(server, "POST", RERUN, {"user_id": "ana"})[0] == 200
     server.kill()
     server.forget_operations()
+    server.forget_leases()
     server.restart()
     _, answer = call(server, "GET", "/api/get_operation_status?service_name=profile_generation")
     assert answer.get("operation_status") is None
     assert len(interactions(server, "ana")) == 1
+    status, answer = call(server, "POST", "/api/manual_profile_generation", {"user_id": "ana"})
+    assert (status, answer["success"]) == (200, True)
 
 
 @pytest.mark.real

@@ -98,6 +98,10 @@ TOLD: Final = (
     ("the current playbooks of a version make one cluster, whatever they say", "likeness needs embeddings"),
     ("a running aggregation is busy for its own length of time alone", "no background learning competes"),
     ("the sandbox does not freeze under load and loses no publish", "faults are scripted, not suffered"),
+    (
+        "whoever was generated for when the server died can be generated for at once",
+        "the lease of 300 s is between the server's workers",
+    ),
     ("retrieved learnings and shadows are never judged", "the offline server cannot either"),
     ("answers lack nosniff, frame and referrer policies, and mostly Vary", "browsers alone heed them"),
     ("a session that falls silent is not learnt from in the end", "virtual time would rush to that hour"),
