@@ -150,6 +150,7 @@ class Transport:
     ) -> WireResponse:
         """Send ``message`` and read what comes back; the connection is in the pool again, or closed."""
         protocol = cast("ResponseHandler", connection.protocol)  # None only once it is back in the pool
+        transport = cast("asyncio.Transport", protocol.transport)
         protocol.set_response_params(read_until_eof=True)
         response: aiohttp.ClientResponse | None = None
         try:
@@ -167,6 +168,11 @@ class Transport:
                 response.close()
             connection.close()
             raise
+        finally:
+            # Answered, or given up, before all of it was sent: closing would wait for a server that need not
+            # ever read the rest, and the connection is of no use for anything else.
+            if transport.get_write_buffer_size():
+                transport.abort()
         # Redirects are not followed, so what was asked for is what answered.
         return WireResponse(response.status, response.headers, body, self._base_url + request.target)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -217,6 +219,32 @@ async def test_a_body_that_stops_halfway_runs_into_the_timeout() -> None:
         with pytest.raises(APITimeout) as caught:
             await client.whoami()
     assert caught.value.outcome_unknown
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp would copy it in pieces
+async def test_what_was_not_sent_in_time_is_dropped_with_its_connection() -> None:
+    size = 9_000_000  # more than sockets take in
+    may_read, arrived = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await may_read.wait()
+        count = 0
+        with suppress(ConnectionError):  # the client hung up
+            while chunk := await reader.read(size):
+                count += len(chunk)
+        writer.transport.abort()
+        arrived.set_result(count)
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    async with await asyncio.start_server(serve, sock=listening):
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        async with AsyncReflexioClient(url_endpoint=url, timeout=0.3, retry=ONCE) as client:
+            turns = [{"role": "user", "content": "x" * (size // 9)}] * 9
+            with pytest.raises(APITimeout):
+                await client.publish_interaction({"user_id": "u", "session_id": "s", "interactions": turns})
+            may_read.set()
+            assert await asyncio.wait_for(arrived, 10) < size
 
 
 async def test_a_call_that_is_cancelled_closes_its_connection() -> None:
