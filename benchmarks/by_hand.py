@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
-from reflexio_async.models.profiles import GetProfilesViewResponse
+from reflexio_async.reflexio.models.profiles import GetProfilesViewResponse
 
 if TYPE_CHECKING:
     from benchmarks.rounds import Call

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from reflexio_async.api.lifetime import DrainSummary
-    from reflexio_async.batch.batch import Batch, BatchPlan, BatchProgress
-    from reflexio_async.batch.report import BatchReport, Outcome, OutcomeState
+    from reflexio_async._engine.base_client import DrainSummary
+    from reflexio_async._engine.batch.batch import Batch, BatchPlan, BatchProgress
+    from reflexio_async._engine.batch.report import BatchReport, Outcome, OutcomeState
+    from reflexio_async._engine.clock import Clock, SystemClock
+    from reflexio_async._engine.events import BackgroundErrorEvent, RequestEvent, RetryEvent
+    from reflexio_async._engine.jobs.job import Job, JobTiming, as_completed, gather_jobs
+    from reflexio_async._engine.jobs.status import JobState, JobStatus
+    from reflexio_async._engine.routing.runtime import ServerQuirkWarning
+    from reflexio_async._engine.settings import RetryPolicy
+    from reflexio_async._engine.tasks import BackgroundCall
     from reflexio_async.client import AsyncReflexioClient
-    from reflexio_async.core.background import BackgroundCall
-    from reflexio_async.core.clock import Clock, SystemClock
     from reflexio_async.errors import (
         APIConnectionError,
         APIStatusError,
@@ -40,16 +45,11 @@ if TYPE_CHECKING:
         UnprocessableRequest,
         Withdrawn,
     )
-    from reflexio_async.events import BackgroundErrorEvent, RequestEvent, RetryEvent
-    from reflexio_async.jobs.job import Job, JobTiming, as_completed, gather_jobs
-    from reflexio_async.jobs.status import JobState, JobStatus
-    from reflexio_async.models.enums import OperationStatus, Status
     from reflexio_async.reflect.client import AsyncReflectClient
-    from reflexio_async.reflect.context import TraceContext
     from reflexio_async.reflect.decorator import TraceResult, reflect_trace
     from reflexio_async.reflect.jobs import TraceJob
-    from reflexio_async.routing.runtime import ServerQuirkWarning
-    from reflexio_async.settings import RetryPolicy
+    from reflexio_async.reflect.tracing import TraceContext
+    from reflexio_async.reflexio.models.enums import OperationStatus, Status
 
 __all__ = [
     "APIConnectionError",
@@ -113,12 +113,12 @@ if not TYPE_CHECKING:  # else no name would be misspelt to a checker
     # By the file that holds them. Nothing is loaded before it is asked for: the pytest plugin, a module of
     # this package, is imported by every run of pytest wherever the package is installed.
     _LATE = {
-        "api.lifetime": "DrainSummary",
-        "batch.batch": "Batch BatchPlan BatchProgress",
-        "batch.report": "BatchReport Outcome OutcomeState",
+        "_engine.base_client": "DrainSummary",
+        "_engine.batch.batch": "Batch BatchPlan BatchProgress",
+        "_engine.batch.report": "BatchReport Outcome OutcomeState",
         "client": "AsyncReflexioClient",
-        "core.background": "BackgroundCall",
-        "core.clock": "Clock SystemClock",
+        "_engine.tasks": "BackgroundCall",
+        "_engine.clock": "Clock SystemClock",
         "errors": (
             "APIConnectionError APIStatusError APITimeout AuthenticationError BadRequest "
             "BatchInterrupted ClientClosed ConfigurationError Conflict InvalidRequest JobCancelled "
@@ -126,16 +126,16 @@ if not TYPE_CHECKING:  # else no name would be misspelt to a checker
             "RateLimited ReflexioError RequestRefused ServerError UnexpectedResponse "
             "UnprocessableRequest Withdrawn "
         ),
-        "events": "BackgroundErrorEvent RequestEvent RetryEvent",
-        "jobs.job": "Job JobTiming as_completed gather_jobs",
-        "jobs.status": "JobState JobStatus",
-        "models.enums": "OperationStatus Status",
+        "_engine.events": "BackgroundErrorEvent RequestEvent RetryEvent",
+        "_engine.jobs.job": "Job JobTiming as_completed gather_jobs",
+        "_engine.jobs.status": "JobState JobStatus",
+        "reflexio.models.enums": "OperationStatus Status",
         "reflect.client": "AsyncReflectClient",
-        "reflect.context": "TraceContext",
+        "reflect.tracing": "TraceContext",
         "reflect.decorator": "TraceResult reflect_trace",
         "reflect.jobs": "TraceJob",
-        "routing.runtime": "ServerQuirkWarning",
-        "settings": "RetryPolicy",
+        "_engine.routing.runtime": "ServerQuirkWarning",
+        "_engine.settings": "RetryPolicy",
     }
     _FILES = {name: file for file, names in _LATE.items() for name in names.split()}
 

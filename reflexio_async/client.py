@@ -5,25 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from reflexio_async.api.batches import BatchesAPI
-from reflexio_async.api.late import LateAPI
-from reflexio_async.api.lifetime import Living
-from reflexio_async.api.status import StatusQuestions
-from reflexio_async.core.auth import Credentials
-from reflexio_async.core.background import Background
-from reflexio_async.core.cache import Cache
-from reflexio_async.core.clock import Clock, clock_from
-from reflexio_async.core.pacing import Pacer
-from reflexio_async.core.wire import build_request
-from reflexio_async.errors import CLOSED, InvalidRequest, NotFound
-from reflexio_async.jobs.desk import JobDesk
-from reflexio_async.jobs.job import Job
-from reflexio_async.jobs.kinds import LEARNING
-from reflexio_async.jobs.token import Token
-from reflexio_async.pipeline import Pipeline
-from reflexio_async.reflect.kinds import REVIEWED, STORED
-from reflexio_async.routing.runtime import Runtime, ServerKnowledge
-from reflexio_async.settings import (
+from reflexio_async._engine.auth import Credentials
+from reflexio_async._engine.base_client import Living
+from reflexio_async._engine.cache import Cache
+from reflexio_async._engine.call import Pipeline
+from reflexio_async._engine.clock import Clock, clock_from
+from reflexio_async._engine.http import Pool, Transport
+from reflexio_async._engine.jobs.job import Job
+from reflexio_async._engine.jobs.kinds import LEARNING
+from reflexio_async._engine.jobs.manager import JobDesk
+from reflexio_async._engine.jobs.tokens import Token
+from reflexio_async._engine.rate_limits import Pacer
+from reflexio_async._engine.routing.runtime import Runtime, ServerKnowledge
+from reflexio_async._engine.settings import (
     DEFAULT_USER_AGENT,
     UNSET,
     RetryPolicy,
@@ -34,14 +28,20 @@ from reflexio_async.settings import (
     base_url_from,
     reflect_target,
 )
-from reflexio_async.transport import Pool, Transport
+from reflexio_async._engine.tasks import Background
+from reflexio_async._engine.wire import build_request
+from reflexio_async.errors import CLOSED, InvalidRequest, NotFound
+from reflexio_async.reflect.kinds import REVIEWED, STORED
+from reflexio_async.reflexio.api.batches import BatchesAPI
+from reflexio_async.reflexio.api.late import LateAPI
+from reflexio_async.reflexio.status import StatusQuestions
 
 if TYPE_CHECKING:
-    from reflexio_async.api.legacy import LegacyAPI
-    from reflexio_async.api.session_view import SessionView
-    from reflexio_async.events import BackgroundErrorHook, RequestHook, RetryHook
-    from reflexio_async.models.interactions import LearningStatusResponse
+    from reflexio_async._engine.events import BackgroundErrorHook, RequestHook, RetryHook
+    from reflexio_async.legacy.api import LegacyAPI
     from reflexio_async.reflect.client import AsyncReflectClient
+    from reflexio_async.reflexio.api.session_scoped import SessionView
+    from reflexio_async.reflexio.models.interactions import LearningStatusResponse
 
 
 class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
@@ -198,7 +198,7 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
             AuthenticationError: The server does not know this pair.
             NotFound: This server has no login; pass ``api_key`` instead.
         """
-        from reflexio_async.api.identity import LOGIN, TOKEN, LoginForm  # noqa: PLC0415  # as above
+        from reflexio_async.reflexio.api.identity import LOGIN, TOKEN, LoginForm  # noqa: PLC0415  # as above
 
         form = build_request(LoginForm, {"username": email, "password": password})
 
@@ -221,7 +221,7 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
 
         ``not_tracked`` counts as completed: nothing will be learnt, and nothing is left to wait for.
         """
-        from reflexio_async.models.interactions import ByRequest  # noqa: PLC0415  # as above
+        from reflexio_async.reflexio.models.interactions import ByRequest  # noqa: PLC0415  # as above
 
         request = build_request(ByRequest, {"request_id": request_id})
         return Job(self._runtime.desk.follow(LEARNING, request.request_id, self._runtime.settings))
@@ -232,7 +232,7 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
         Raises:
             InvalidRequest: ``session_id`` is empty or not text.
         """
-        from reflexio_async.api.session_view import SessionView  # noqa: PLC0415  # as above
+        from reflexio_async.reflexio.api.session_scoped import SessionView  # noqa: PLC0415  # as above
 
         if not isinstance(session_id, str) or not session_id.strip():
             message = f"for_session: session_id must be text, not {session_id!r:.40}"
@@ -242,7 +242,7 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
     @property
     def legacy(self) -> LegacyAPI:
         """The six calls whose paths January 2026 servers answer in another shape."""
-        from reflexio_async.api.legacy import LegacyAPI  # noqa: PLC0415  # as above
+        from reflexio_async.legacy.api import LegacyAPI  # noqa: PLC0415  # as above
 
         return LegacyAPI(self._runtime)
 

@@ -36,8 +36,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reflexio_async.batch.report import BatchReport
-    from reflexio_async.jobs.status import JobStatus
+    from reflexio_async._engine.batch.report import BatchReport
+    from reflexio_async._engine.jobs.status import JobStatus
 
 
 class ReflexioError(Exception):

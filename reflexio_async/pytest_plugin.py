@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.client import AsyncReflexioClient
-    from reflexio_async.core.clock import Clock
     from reflexio_async.reflect.client import AsyncReflectClient
     from reflexio_async.sandbox import Sandbox
 
@@ -62,7 +62,7 @@ def reflexio_clock(request: pytest.FixtureRequest) -> Clock:
     with ``auto_advance=False`` is for one test: at its end it goes by itself, for the clients to finish.
     """
     if _marked(request).get("real_time", False):
-        from reflexio_async.core.clock import SystemClock  # noqa: PLC0415  # see above
+        from reflexio_async._engine.clock import SystemClock  # noqa: PLC0415  # see above
 
         return SystemClock()
     from reflexio_async.sandbox import VirtualClock  # noqa: PLC0415  # see above

@@ -25,7 +25,7 @@ from reflexio_async import (
     UnexpectedResponse,
     UnprocessableRequest,
 )
-from reflexio_async.api.identity import LoginForm
+from reflexio_async.reflexio.api.identity import LoginForm
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.transport.servers import Bytes, answer, raw_server, sequence
 

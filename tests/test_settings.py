@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reflexio_async import AsyncReflexioClient, ConfigurationError, RetryPolicy
-from reflexio_async.settings import (
+from reflexio_async._engine.settings import (
     DEFAULT_URL,
     DEFAULT_USER_AGENT,
     UNSET,

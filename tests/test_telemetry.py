@@ -9,8 +9,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from reflexio_async import AuthenticationError
+from reflexio_async._engine.tracing import request_spans
 from reflexio_async.sandbox import faults
-from reflexio_async.telemetry import request_spans
 from tests.scene import PUBLISH, scene
 
 

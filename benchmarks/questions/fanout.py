@@ -16,8 +16,8 @@ from benchmarks import by_hand, rounds, static_server
 from benchmarks.report import TIMES, Figure, Ratio, Result, at_most
 from benchmarks.rounds import Cost
 from reflexio_async import AsyncReflexioClient
-from reflexio_async.models.interactions import PublishUserInteractionResponse
-from reflexio_async.models.operations import RerunProfileGenerationResponse
+from reflexio_async.reflexio.models.interactions import PublishUserInteractionResponse
+from reflexio_async.reflexio.models.operations import RerunProfileGenerationResponse
 from reflexio_async.sandbox import Sandbox, VirtualClock
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from benchmarks.scale import Scale
     from benchmarks.static_server import Server
-    from reflexio_async.batch.batch import Batch
+    from reflexio_async._engine.batch.batch import Batch
 
 TITLE = "Batches"
 CONCURRENCY = 32

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks import answers, peers, static_server
 from benchmarks.report import Ratio, Result, Target, at_least
-from reflexio_async.core import wire
-from reflexio_async.models.profiles import GetProfilesViewResponse
+from reflexio_async._engine import wire
+from reflexio_async.reflexio.models.profiles import GetProfilesViewResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import Any
 
 from benchmarks.workers import protocol
 from reflexio_async import AsyncReflexioClient
-from reflexio_async.core import wire
-from reflexio_async.models.profiles import GetProfilesViewResponse
+from reflexio_async._engine import wire
+from reflexio_async.reflexio.models.profiles import GetProfilesViewResponse
 
 
 def main(how: str, url: str, in_flight: str) -> None:

@@ -6,20 +6,20 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reflexio_async.batch.report import Outcome, OutcomeState
+from reflexio_async._engine.batch.report import Outcome, OutcomeState
 from reflexio_async.cli import output
 from reflexio_async.cli.progress import shown
 from reflexio_async.cli.running import OK, SOME_FAILED
 from reflexio_async.cli.tables import counted, state_text, table
 from reflexio_async.client import AsyncReflexioClient
-from reflexio_async.models.enums import Status
+from reflexio_async.reflexio.models.enums import Status
 from reflexio_async.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from reflexio_async.cli.signals import Signals
-    from reflexio_async.models.operations import RerunProfileGenerationResponse
+    from reflexio_async.reflexio.models.operations import RerunProfileGenerationResponse
 
     RerunOutcome = Outcome[str, RerunProfileGenerationResponse]
 

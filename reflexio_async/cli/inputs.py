@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NoReturn
 from unicodedata import category
 
+from reflexio_async._engine.settings import api_key_from
 from reflexio_async.errors import ConfigurationError, InvalidRequest
-from reflexio_async.settings import api_key_from
 
 
 def read_users(source: str) -> list[str]:

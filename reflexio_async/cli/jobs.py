@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reflexio_async.cli.signals import Signals
-    from reflexio_async.models.operations import OperationStatusInfo
+    from reflexio_async.reflexio.models.operations import OperationStatusInfo
 
 SERVICES = ("profile_generation", "playbook_generation")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from reflexio_async.batch.report import OutcomeState
+from reflexio_async._engine.batch.report import OutcomeState
 from reflexio_async.cli.output import duration, say
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from reflexio_async.batch.batch import BatchProgress
+    from reflexio_async._engine.batch.batch import BatchProgress
 
 _TICK = 0.1
 

@@ -7,23 +7,23 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from reflexio_async.batch.report import Outcome, OutcomeState
+from reflexio_async._engine.batch.report import Outcome, OutcomeState
 from reflexio_async.cli import output
 from reflexio_async.cli.progress import shown
 from reflexio_async.cli.running import OK, SOME_FAILED
 from reflexio_async.cli.tables import counted, troubled_table
 from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.errors import NotFound
-from reflexio_async.models.enums import OperationStatus
+from reflexio_async.reflexio.models.enums import OperationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from reflexio_async.batch.batch import Batch, BatchPlan
+    from reflexio_async._engine.batch.batch import Batch, BatchPlan
     from reflexio_async.cli.signals import Signals
-    from reflexio_async.models.operations import RerunProfileGenerationResponse
+    from reflexio_async.reflexio.models.operations import RerunProfileGenerationResponse
 
     RerunOutcome = Outcome[str, RerunProfileGenerationResponse]
 

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from reflexio_async.batch.report import Outcome, OutcomeState
+from reflexio_async._engine.batch.report import Outcome, OutcomeState
 from reflexio_async.cli.output import one_line, visible
 
 if TYPE_CHECKING:

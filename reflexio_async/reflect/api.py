@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reflexio_async.core.wire import Answer, Endpoint
+from reflexio_async._engine.jobs.job import check_waiting
+from reflexio_async._engine.models import Empty
+from reflexio_async._engine.wire import Answer, Endpoint
 from reflexio_async.errors import NotFound
-from reflexio_async.jobs.job import check_waiting
-from reflexio_async.models.base import Empty
 from reflexio_async.reflect.jobs import CREATE_TRACE, TraceJob, submit
 from reflexio_async.reflect.models import (
     ApiKeyInfo,
@@ -43,7 +43,7 @@ from reflexio_async.reflect.requests import (
 from reflexio_async.reflect.rows import PROJECT, ProjectRoute, ReflectRoute
 
 if TYPE_CHECKING:
-    from reflexio_async.routing.runtime import Runtime
+    from reflexio_async._engine.routing.runtime import Runtime
 
 
 def _or_none(memories: list[Memory] | None) -> list[Memory]:

@@ -8,11 +8,11 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
-from reflexio_async.api.counting import counting
-from reflexio_async.batch.batch import Attempt, Batch, BatchProgress, Work
-from reflexio_async.core.wire import build_request
+from reflexio_async._engine.batch.batch import Attempt, Batch, BatchProgress, Work
+from reflexio_async._engine.batch.counting import counting
+from reflexio_async._engine.jobs.job import check_waiting
+from reflexio_async._engine.wire import build_request
 from reflexio_async.errors import InvalidRequest, JobFailed
-from reflexio_async.jobs.job import check_waiting
 from reflexio_async.reflect.jobs import CREATE_TRACE, TraceJob, follow, submit
 from reflexio_async.reflect.requests import TraceCreate
 from reflexio_async.reflect.rows import in_project
@@ -20,9 +20,9 @@ from reflexio_async.reflect.rows import in_project
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 
-    from reflexio_async.events import RequestEvent
+    from reflexio_async._engine.events import RequestEvent
+    from reflexio_async._engine.routing.runtime import HasRuntime, Runtime
     from reflexio_async.reflect.models import Trace
-    from reflexio_async.routing.runtime import HasRuntime, Runtime
 
 _UNDER_WAY = 256  # each takes little here while the server works on it
 

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from reflexio_async.api.lifetime import DrainSummary, Living
-from reflexio_async.core.auth import Credentials
-from reflexio_async.core.background import Background
-from reflexio_async.core.cache import Cache
-from reflexio_async.core.clock import Clock, clock_from
-from reflexio_async.core.pacing import Pacer
-from reflexio_async.core.wire import Endpoint, build_request, model
-from reflexio_async.jobs.desk import JobDesk
-from reflexio_async.pipeline import Pipeline
-from reflexio_async.reflect.api import ReflectAPI
-from reflexio_async.reflect.batches import ReflectBatches
-from reflexio_async.reflect.context import TracingAPI
-from reflexio_async.reflect.jobs import TraceJob, TraceQuestions, follow, resume
-from reflexio_async.reflect.kinds import trace_kinds
-from reflexio_async.reflect.models import BootstrapResponse, Trace
-from reflexio_async.reflect.requests import BootstrapRequest, ByTrace
-from reflexio_async.reflect.rows import of_reflect
-from reflexio_async.routing.runtime import Runtime, ServerKnowledge
-from reflexio_async.settings import (
+from reflexio_async._engine.auth import Credentials
+from reflexio_async._engine.base_client import DrainSummary, Living
+from reflexio_async._engine.cache import Cache
+from reflexio_async._engine.call import Pipeline
+from reflexio_async._engine.clock import Clock, clock_from
+from reflexio_async._engine.http import Pool, Transport
+from reflexio_async._engine.jobs.manager import JobDesk
+from reflexio_async._engine.rate_limits import Pacer
+from reflexio_async._engine.routing.runtime import Runtime, ServerKnowledge
+from reflexio_async._engine.settings import (
     DEFAULT_USER_AGENT,
     UNSET,
     RetryPolicy,
@@ -31,10 +22,19 @@ from reflexio_async.settings import (
     Unset,
     reflect_target,
 )
-from reflexio_async.transport import Pool, Transport
+from reflexio_async._engine.tasks import Background
+from reflexio_async._engine.wire import Endpoint, build_request, model
+from reflexio_async.reflect.api import ReflectAPI
+from reflexio_async.reflect.batches import ReflectBatches
+from reflexio_async.reflect.jobs import TraceJob, TraceQuestions, follow, resume
+from reflexio_async.reflect.kinds import trace_kinds
+from reflexio_async.reflect.models import BootstrapResponse, Trace
+from reflexio_async.reflect.requests import BootstrapRequest, ByTrace
+from reflexio_async.reflect.rows import of_reflect
+from reflexio_async.reflect.tracing import TracingAPI
 
 if TYPE_CHECKING:
-    from reflexio_async.events import BackgroundErrorHook, RequestHook, RetryHook
+    from reflexio_async._engine.events import BackgroundErrorHook, RequestHook, RetryHook
 
 _BOOTSTRAP = of_reflect(Endpoint("POST", "/v1/bootstrap", public=True))
 

@@ -7,24 +7,24 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict
 
-from reflexio_async.core.wire import Answer, Endpoint, WireRequest, model, path_segment
+from reflexio_async._engine.jobs.job import Job
+from reflexio_async._engine.settings import RetryPolicy
+from reflexio_async._engine.wire import Answer, Endpoint, WireRequest, model, path_segment
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.jobs.job import Job
 from reflexio_async.reflect.kinds import trace_kind, trace_kinds
 from reflexio_async.reflect.models import IngestStatus, Trace, TraceSubmission
 from reflexio_async.reflect.rows import PROJECT, in_project, of_reflect
-from reflexio_async.settings import RetryPolicy
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine
 
-    from reflexio_async.jobs.kinds import SingleKind
-    from reflexio_async.jobs.record import Record
-    from reflexio_async.pipeline import Pipeline
+    from reflexio_async._engine.call import Pipeline
+    from reflexio_async._engine.jobs.kinds import SingleKind
+    from reflexio_async._engine.jobs.record import Record
+    from reflexio_async._engine.routing.runtime import Runtime
+    from reflexio_async._engine.settings import Settings
     from reflexio_async.reflect.requests import TraceCreate
-    from reflexio_async.routing.runtime import Runtime
-    from reflexio_async.settings import Settings
 
 T = TypeVar("T")
 

@@ -6,14 +6,14 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from reflexio_async.jobs.kinds import SingleKind
-from reflexio_async.jobs.status import JobState, JobStatus
+from reflexio_async._engine.jobs.kinds import SingleKind
+from reflexio_async._engine.jobs.status import JobState, JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reflexio_async._engine.settings import Settings
     from reflexio_async.reflect.models import Trace
-    from reflexio_async.settings import Settings
 
 # Words of the contract: IngestStatus and ReviewStatus, whose file loads late.
 _FAILED = "failed"

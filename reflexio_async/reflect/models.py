@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import AliasChoices, ConfigDict, Field
 
-from reflexio_async.models.base import ResponseModel, empty_dict, empty_list
+from reflexio_async._engine.models import ResponseModel, empty_dict, empty_list
 
 
 class IngestStatus(StrEnum):

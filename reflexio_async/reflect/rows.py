@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from pydantic import BaseModel
 
-from reflexio_async.core.wire import Endpoint, Hints
+from reflexio_async._engine.routing.route import Route
+from reflexio_async._engine.wire import Endpoint, Hints
 from reflexio_async.reflect.requests import InProject
-from reflexio_async.routing.route import Route
 
 if TYPE_CHECKING:
-    from reflexio_async.routing.runtime import Runtime
-    from reflexio_async.settings import Settings
+    from reflexio_async._engine.routing.runtime import Runtime
+    from reflexio_async._engine.settings import Settings
 
 P = ParamSpec("P")
 Req = TypeVar("Req", bound=BaseModel)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn, TypeAlias
 
 from pydantic import PlainSerializer, PlainValidator
 
-from reflexio_async.models.base import check_plain_json
+from reflexio_async._engine.models import check_plain_json
 
 TrajectoryInput: TypeAlias = Sequence[Mapping[str, Any]] | str
 """Messages of an agent's run, each with a ``role`` and mostly ``content``; or a JSON string of them."""

@@ -12,7 +12,7 @@ from reflexio_async.sandbox.changes import Document, Row
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.bodies.config import Aggregation
     from reflexio_async.sandbox.changes import Table
     from reflexio_async.sandbox.config import Configuration

@@ -10,7 +10,7 @@ from reflexio_async.sandbox.bodies.config import Config, Experiment, ExperimentR
 from reflexio_async.sandbox.changes import Row
 
 if TYPE_CHECKING:
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.changes import Table
 
 ORGANISATION = "self-host-org"

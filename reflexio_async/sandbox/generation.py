@@ -12,7 +12,7 @@ from reflexio_async.sandbox.extraction import Origin, learn_playbook, learn_prof
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.config import Configuration
     from reflexio_async.sandbox.kinds import Kind
     from reflexio_async.sandbox.slots import Operation, Slot

@@ -12,7 +12,7 @@ from reflexio_async.sandbox.changes import Row, Table
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.changes import Changes
     from reflexio_async.sandbox.state import Store
     from reflexio_async.sandbox.stored import StoredRequest

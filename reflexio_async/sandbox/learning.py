@@ -14,7 +14,7 @@ from reflexio_async.sandbox.learning_windows import next_window
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.changes import Table
     from reflexio_async.sandbox.config import Configuration
     from reflexio_async.sandbox.kinds import Kind

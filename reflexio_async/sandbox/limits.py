@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
 
 WINDOW: Final = 60.0
 """Seconds a window stays open."""

@@ -20,7 +20,7 @@ from reflexio_async.sandbox.virtual_time import HOLD_HEADER
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.faults import Faults
 
 MAX_BODY: Final = 10 * 1024 * 1024

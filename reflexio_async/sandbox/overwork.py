@@ -13,7 +13,7 @@ from reflexio_async.sandbox.answers import Reply, late, problem
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reflexio_async.core.clock import Clock, Timer
+    from reflexio_async._engine.clock import Clock, Timer
     from reflexio_async.sandbox.calls import Call
 
 PUBLISH_DEADLINE: Final = 240.0

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from reflexio_async.core.clock import Clock, clock_from
+from reflexio_async._engine.clock import Clock, clock_from
 from reflexio_async.sandbox import door, snapshot
 from reflexio_async.sandbox.answers import internal_error
 from reflexio_async.sandbox.changes import Changes

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
-    from reflexio_async.core.clock import Clock, Timer
+    from reflexio_async._engine.clock import Clock, Timer
 
 
 class ServerClock:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from reflexio_async.sandbox.changes import Row
 
 if TYPE_CHECKING:
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.changes import Table
 
 STALE_AFTER: Final = 600

@@ -12,7 +12,7 @@ from reflexio_async.sandbox.stored import AgentPlaybook, Playbook, Profile, Stor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.bodies.publishing import Publish
     from reflexio_async.sandbox.bodies.rows import AgentPlaybookRow, ProfileRow, UserPlaybookRow
     from reflexio_async.sandbox.changes import Changes

@@ -8,14 +8,14 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from reflexio_async.core.collecting import not_collecting
+from reflexio_async._engine.collecting import not_collecting
 from reflexio_async.errors import ConfigurationError, ReflexioError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.changes import Change, Changes, Place
 
 APPLICATION: Final = 0x52465842

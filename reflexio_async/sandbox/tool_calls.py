@@ -13,7 +13,7 @@ from reflexio_async.sandbox.changes import Row
 from reflexio_async.sandbox.config import ORGANISATION
 
 if TYPE_CHECKING:
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.changes import Table
 
 NOT_APPLICABLE: dict[str, Any] = {

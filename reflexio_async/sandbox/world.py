@@ -23,7 +23,7 @@ from reflexio_async.sandbox.tool_calls import PendingToolCall, ToolCalls
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.settings import Settings
 
 

@@ -15,9 +15,9 @@ from reflexio_async import (
     BackgroundCall,
     InvalidRequest,
 )
-from reflexio_async.core import cache as cache_module
-from reflexio_async.core.background import Background
-from reflexio_async.core.cache import Cache
+from reflexio_async._engine import cache as cache_module
+from reflexio_async._engine.cache import Cache
+from reflexio_async._engine.tasks import Background
 from reflexio_async.sandbox import VirtualClock, faults
 from tests.scene import Scene, scene
 

@@ -8,14 +8,14 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from reflexio_async import InvalidRequest
-from reflexio_async.models.config import Config, ConfigBody
-from reflexio_async.models.config_storage import (
+from reflexio_async.reflexio.models.config import Config, ConfigBody
+from reflexio_async.reflexio.models.config_storage import (
     APIKeyConfig,
     StorageConfigPostgres,
     StorageConfigSQLite,
     UnknownStorage,
 )
-from reflexio_async.models.identity import MyConfigResponse
+from reflexio_async.reflexio.models.identity import MyConfigResponse
 from reflexio_async.sandbox import faults
 from tests.scene import scene
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reflexio_async import InvalidRequest, RequestRefused, ServerQuirkWarning
-from reflexio_async.models.braintrust import ConnectBraintrustRequest
-from reflexio_async.models.enums import PendingToolCallStatus
-from reflexio_async.models.pending_tool_calls import ResolvePendingToolCallRequest
+from reflexio_async.reflexio.models.braintrust import ConnectBraintrustRequest
+from reflexio_async.reflexio.models.enums import PendingToolCallStatus
+from reflexio_async.reflexio.models.pending_tool_calls import ResolvePendingToolCallRequest
 from reflexio_async.sandbox import faults
 from tests.scene import scene
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, assert_type
 import pytest
 
 from reflexio_async import AsyncReflexioClient, BackgroundCall, BackgroundErrorEvent, InvalidRequest, Job
-from reflexio_async.models.aggregation import PlaybookAggregationOperation, RunPlaybookAggregationResponse
-from reflexio_async.models.evaluation import RegenerateStatusResponse
-from reflexio_async.models.interactions import DeleteRequestResponse
-from reflexio_async.models.profiles import DeleteUserProfileResponse, GetProfilesViewResponse
-from reflexio_async.models.search import UnifiedSearchViewResponse
+from reflexio_async.reflexio.models.aggregation import (
+    PlaybookAggregationOperation,
+    RunPlaybookAggregationResponse,
+)
+from reflexio_async.reflexio.models.evaluation import RegenerateStatusResponse
+from reflexio_async.reflexio.models.interactions import DeleteRequestResponse
+from reflexio_async.reflexio.models.profiles import DeleteUserProfileResponse, GetProfilesViewResponse
+from reflexio_async.reflexio.models.search import UnifiedSearchViewResponse
 from reflexio_async.sandbox import faults
 from tests.scene import scene
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async import BackgroundCall, Job, JobFailed, NotFound
-from reflexio_async.api.late import LATE
-from reflexio_async.models.enums import PlaybookStatus
+from reflexio_async.reflexio.api.late import LATE
+from reflexio_async.reflexio.models.enums import PlaybookStatus
 from tests.scene import Scene, scene
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ async def test_todays_calls_are_not_there() -> None:
 
 
 def test_each_has_a_name_of_today() -> None:
-    from reflexio_async.api import feedback  # noqa: PLC0415  # loaded when first used, here too
+    from reflexio_async.legacy import feedback  # noqa: PLC0415  # loaded when first used, here too
 
     rows = {name: getattr(feedback.FeedbackAPI, name) for name in LATE["feedback"].split()}
     assert {row.endpoint.path for row in rows.values()} == set(feedback._TODAY)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async import BackgroundCall, InvalidRequest, NotFound, RequestRefused
-from reflexio_async.models.enums import SessionOutcomeFailureReason, SessionOutcomeKind
+from reflexio_async.reflexio.models.enums import SessionOutcomeFailureReason, SessionOutcomeKind
 from tests.real.helpers import publish
 
 if TYPE_CHECKING:

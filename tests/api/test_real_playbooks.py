@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async import BackgroundCall, ServerError, Status
-from reflexio_async.models.enums import PlaybookStatus
+from reflexio_async.reflexio.models.enums import PlaybookStatus
 from tests.real.helpers import publish
 
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
-    from reflexio_async.models.agent_playbooks import AgentPlaybookView
-    from reflexio_async.models.playbooks import UserPlaybookView
+    from reflexio_async.reflexio.models.agent_playbooks import AgentPlaybookView
+    from reflexio_async.reflexio.models.playbooks import UserPlaybookView
 
 
 async def of_users(client: AsyncReflexioClient, version: str) -> list[UserPlaybookView]:

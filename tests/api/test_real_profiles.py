@@ -11,7 +11,7 @@ from tests.real.helpers import current, pending, publish
 
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
-    from reflexio_async.models.profiles import ProfileView
+    from reflexio_async.reflexio.models.profiles import ProfileView
 
 
 async def stored(client: AsyncReflexioClient, user: str) -> list[ProfileView]:

@@ -15,8 +15,8 @@ from reflexio_async import (
     RequestRefused,
     UnprocessableRequest,
 )
-from reflexio_async.api.late import LATE
-from reflexio_async.models.config import Config
+from reflexio_async.reflexio.api.late import LATE
+from reflexio_async.reflexio.models.config import Config
 from tests.real.helpers import publish
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from reflexio_async import AsyncReflexioClient
-from reflexio_async.core.wire import encode
-from reflexio_async.models.base import ResponseModel
+from reflexio_async._engine.models import ResponseModel
+from reflexio_async._engine.wire import encode
 from tests.parity.compare import CONTRACT, models, rows
 
 if TYPE_CHECKING:
-    from reflexio_async.routing.route import Row
+    from reflexio_async._engine.routing.route import Row
 
 ROWS: dict[str, Row[..., Any, Any]] = rows(AsyncReflexioClient)
 MODELS = models()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reflexio_async import AsyncReflexioClient, BackgroundCall, InvalidRequest
-from reflexio_async.api.session_view import SessionView
-from reflexio_async.models.interactions import PublishUserInteractionRequest
-from reflexio_async.models.search import UnifiedSearchRequest
+from reflexio_async.reflexio.api.session_scoped import SessionView
+from reflexio_async.reflexio.models.interactions import PublishUserInteractionRequest
+from reflexio_async.reflexio.models.search import UnifiedSearchRequest
 from reflexio_async.sandbox import faults
 from tests.parity.compare import rows
 from tests.scene import scene

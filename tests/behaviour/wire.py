@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
 
 
 @dataclass(frozen=True)

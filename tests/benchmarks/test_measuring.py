@@ -13,7 +13,7 @@ import pytest
 from benchmarks import answers, by_hand, rounds, static_server
 from benchmarks.allocated import besides_tasks
 from benchmarks.rounds import Cost
-from reflexio_async.models.profiles import GetProfilesViewResponse
+from reflexio_async.reflexio.models.profiles import GetProfilesViewResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

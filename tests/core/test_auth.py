@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from reflexio_async import AuthenticationError
-from reflexio_async.core.auth import Credentials
-from reflexio_async.settings import Secret
+from reflexio_async._engine.auth import Credentials
+from reflexio_async._engine.settings import Secret
 
 
 class Desk:

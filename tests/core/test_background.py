@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async import ClientClosed
-from reflexio_async.core.background import Background, BackgroundCall
+from reflexio_async._engine.tasks import Background, BackgroundCall
 
 if TYPE_CHECKING:
     from reflexio_async import BackgroundErrorEvent

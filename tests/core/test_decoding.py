@@ -12,7 +12,8 @@ import pytest
 from pydantic import BaseModel
 
 from reflexio_async import RequestRefused, UnexpectedResponse, models
-from reflexio_async.core.wire import (
+from reflexio_async._engine.models import ResponseModel
+from reflexio_async._engine.wire import (
     Answer,
     Endpoint,
     WireResponse,
@@ -22,12 +23,14 @@ from reflexio_async.core.wire import (
     refusal_of,
     refusal_text,
 )
-from reflexio_async.models.base import ResponseModel
-from reflexio_async.models.enums import LearningStatus, OperationStatus, Status
-from reflexio_async.models.identity import Token, WhoamiResponse
-from reflexio_async.models.interactions import LearningStatusResponse, PublishUserInteractionResponse
-from reflexio_async.models.operations import GetOperationStatusResponse, RerunProfileGenerationResponse
-from reflexio_async.models.profiles import GetProfilesViewResponse, ProfileView
+from reflexio_async.reflexio.models.enums import LearningStatus, OperationStatus, Status
+from reflexio_async.reflexio.models.identity import Token, WhoamiResponse
+from reflexio_async.reflexio.models.interactions import LearningStatusResponse, PublishUserInteractionResponse
+from reflexio_async.reflexio.models.operations import (
+    GetOperationStatusResponse,
+    RerunProfileGenerationResponse,
+)
+from reflexio_async.reflexio.models.profiles import GetProfilesViewResponse, ProfileView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +58,7 @@ def profile(**more: Any) -> ProfileView:
 
 
 def models_of(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    for module in iter_modules(models.__path__, "reflexio_async.models."):
+    for module in iter_modules(models.__path__, "reflexio_async.reflexio.models."):
         import_module(module.name)
     for model_type in base.__subclasses__():
         yield model_type

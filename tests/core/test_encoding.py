@@ -10,13 +10,20 @@ import pytest
 from pydantic import BaseModel, Field
 
 from reflexio_async import InvalidRequest
-from reflexio_async.core.wire import Endpoint, build_request, encode
-from reflexio_async.models.base import Empty, RequestModel
-from reflexio_async.models.enums import Status
-from reflexio_async.models.interactions import InteractionData, PublishUserInteractionRequest, by_request
-from reflexio_async.models.marks import Query
-from reflexio_async.models.operations import RerunProfileGenerationRequest, RerunProfileGenerationWait
-from reflexio_async.models.profiles import GetUserProfilesRequest
+from reflexio_async._engine.marks import Query
+from reflexio_async._engine.models import Empty, RequestModel
+from reflexio_async._engine.wire import Endpoint, build_request, encode
+from reflexio_async.reflexio.models.enums import Status
+from reflexio_async.reflexio.models.interactions import (
+    InteractionData,
+    PublishUserInteractionRequest,
+    by_request,
+)
+from reflexio_async.reflexio.models.operations import (
+    RerunProfileGenerationRequest,
+    RerunProfileGenerationWait,
+)
+from reflexio_async.reflexio.models.profiles import GetUserProfilesRequest
 
 POST = Endpoint("POST", "/api/things")
 

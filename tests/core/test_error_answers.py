@@ -20,7 +20,7 @@ from reflexio_async import (
     UnexpectedResponse,
     UnprocessableRequest,
 )
-from reflexio_async.core.wire import Endpoint, WireRequest, WireResponse, error_for
+from reflexio_async._engine.wire import Endpoint, WireRequest, WireResponse, error_for
 
 ENDPOINT = Endpoint("POST", "/api/things/{thing_id}")
 REQUEST = WireRequest("POST", "/api/things/7", "/api/things/7?deep=true", b"{}", "application/json")

@@ -18,7 +18,7 @@ def searched():
     raise AssertionError
 
 importlib.metadata.distributions = searched
-from reflexio_async.models.base import Empty
+from reflexio_async._engine.models import Empty
 
 Empty()
 """

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from reflexio_async.core.pacing import Gate, Limit, Pacer, limit_in
+from reflexio_async._engine.rate_limits import Gate, Limit, Pacer, limit_in
 from reflexio_async.sandbox import VirtualClock
 
 BODY = b'{"error":"Rate limit exceeded: 5 per 1 minute"}'

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from reflexio_async import RetryPolicy
-from reflexio_async.core.retry import delays, retry_after
+from reflexio_async._engine.retry import delays, retry_after
 
 NOW = 1_795_000_000.0  # Wed, 18 Nov 2026 11:06:40 GMT
 

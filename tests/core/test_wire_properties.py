@@ -11,19 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reflexio_async.core.wire import Endpoint, build_request, encode
-from reflexio_async.models.base import RequestModel
-from reflexio_async.models.enums import ProfileTimeToLive, Status, UserActionType
-from reflexio_async.models.interactions import GetRequestsRequest, PublishUserInteractionRequest, by_request
-from reflexio_async.models.operations import (
+from reflexio_async._engine.models import RequestModel
+from reflexio_async._engine.wire import Endpoint, build_request, encode
+from reflexio_async.reflexio.models.enums import ProfileTimeToLive, Status, UserActionType
+from reflexio_async.reflexio.models.interactions import (
+    GetRequestsRequest,
+    PublishUserInteractionRequest,
+    by_request,
+)
+from reflexio_async.reflexio.models.operations import (
     CancelOperationRequest,
     ManualPlaybookGenerationRequest,
     ManualProfileGenerationRequest,
     RerunPlaybookGenerationRequest,
     RerunProfileGenerationRequest,
 )
-from reflexio_async.models.playbooks import GetUserPlaybooksRequest, UpgradeUserPlaybooksRequest
-from reflexio_async.models.profiles import GetUserProfilesRequest, UpgradeProfilesRequest
+from reflexio_async.reflexio.models.playbooks import GetUserPlaybooksRequest, UpgradeUserPlaybooksRequest
+from reflexio_async.reflexio.models.profiles import GetUserProfilesRequest, UpgradeProfilesRequest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from reflexio_async.models import enums, words
+from reflexio_async.reflexio.models import enums
+from reflexio_async.reflexio.models import literals as words
 
 if TYPE_CHECKING:
     from enum import Enum

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reflexio_async.core.clock import SystemClock
-from reflexio_async.jobs.agenda import Agenda
+from reflexio_async._engine.clock import SystemClock
+from reflexio_async._engine.jobs.agenda import Agenda
 from reflexio_async.sandbox import VirtualClock
 
 LENGTHS = st.sampled_from([0.25, 1.0, 60.0])

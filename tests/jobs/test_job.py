@@ -23,7 +23,7 @@ from reflexio_async import (
     as_completed,
     gather_jobs,
 )
-from reflexio_async.models.operations import RerunProfileGenerationResponse
+from reflexio_async.reflexio.models.operations import RerunProfileGenerationResponse
 from reflexio_async.sandbox import faults
 from tests.scene import RERUN, STATUS, Scene, scene
 

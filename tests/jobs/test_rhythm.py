@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from reflexio_async.jobs.rhythm import Rhythm
+from reflexio_async._engine.jobs.rhythm import Rhythm
 
 
 def learned(ages: list[float]) -> Rhythm:

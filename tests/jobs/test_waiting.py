@@ -24,7 +24,7 @@ from tests.scene import scene
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
-    from reflexio_async.events import BackgroundErrorEvent
+    from reflexio_async._engine.events import BackgroundErrorEvent
 
 LEARNING = "/api/learning_status"
 

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
 
-import reflexio_async.models
+import reflexio_async.reflexio.models
 from reflexio_async import AsyncReflexioClient
-from reflexio_async.api import config, identity
-from reflexio_async.api.legacy import LegacyAPI
-from reflexio_async.api.session_view import SessionView
-from reflexio_async.models.base import RequestModel
-from reflexio_async.models.marks import Header, Query
-from reflexio_async.routing.route import Row
+from reflexio_async._engine.marks import Header, Query
+from reflexio_async._engine.models import RequestModel
+from reflexio_async._engine.routing.route import Row
+from reflexio_async.legacy.api import LegacyAPI
+from reflexio_async.reflexio.api import config, identity
+from reflexio_async.reflexio.api.session_scoped import SessionView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reflexio_async.core.wire import Endpoint
+    from reflexio_async._engine.wire import Endpoint
 
 HERE = Path(__file__).parent
 CONTRACT = json.loads((HERE / "reflexio.openapi.json").read_text())
@@ -155,12 +155,12 @@ def _answer(what: str, operation: dict[str, Any], row: Row[..., Any, Any]) -> It
 
 
 def models(
-    module_names: list[str] | None = None, package: str = "reflexio_async.models"
+    module_names: list[str] | None = None, package: str = "reflexio_async.reflexio.models"
 ) -> dict[str, type[BaseModel]]:
     """Every model by name; of two with one name, today's."""
     names = module_names or [
         module.name
-        for module in iter_modules(reflexio_async.models.__path__)
+        for module in iter_modules(reflexio_async.reflexio.models.__path__)
         if module.name not in ("legacy", "feedback", "problems")
     ]
     found: dict[str, type[BaseModel]] = {}
@@ -182,7 +182,7 @@ def _schemas(
     schemas: dict[str, Any],
     ours: dict[str, type[BaseModel]],
     prefix: str,
-    enums_in: str = "reflexio_async.models.enums",
+    enums_in: str = "reflexio_async.reflexio.models.enums",
 ) -> Iterator[Line]:
     enums = {
         name: value

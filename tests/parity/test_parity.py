@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from reflexio_async import AsyncReflectClient, AsyncReflexioClient
-from reflexio_async.api.late import LATE, mixin
-from reflexio_async.routing.route import Row
+from reflexio_async._engine.routing.route import Row
+from reflexio_async.reflexio.api.late import LATE, mixin
 from tests.parity import compare, reflect
 from tests.parity.__main__ import main
 from tests.parity.compare import CONTRACT, LEGACY, OFFICIAL, rows

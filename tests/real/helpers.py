@@ -12,7 +12,7 @@ from reflexio_async import AsyncReflexioClient, Status
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reflexio_async.models.interactions import PublishUserInteractionResponse
+    from reflexio_async.reflexio.models.interactions import PublishUserInteractionResponse
     from tests.real_server import RealServer
 
 PROFILES = "/api/rerun_profile_generation"

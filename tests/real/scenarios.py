@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from reflexio_async import BatchReport, DrainSummary
-    from reflexio_async.models.operations import (
+    from reflexio_async.reflexio.models.operations import (
         RerunPlaybookGenerationResponse,
         RerunProfileGenerationResponse,
     )

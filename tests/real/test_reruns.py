@@ -24,7 +24,7 @@ from tests.real.helpers import (
 
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient, Job
-    from reflexio_async.models.operations import RerunProfileGenerationResponse
+    from reflexio_async.reflexio.models.operations import RerunProfileGenerationResponse
     from tests.real_server import RealServer
 
 pytestmark = pytest.mark.real

@@ -18,9 +18,9 @@ from reflexio_async import (
     RetryPolicy,
     TraceJob,
 )
+from reflexio_async._engine.settings import DEFAULT_REFLECT_URL
 from reflexio_async.sandbox import Sandbox, VirtualClock
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
-from reflexio_async.settings import DEFAULT_REFLECT_URL
 from tests.reflect.scene import scene
 
 URL = "http://127.0.0.1:1"

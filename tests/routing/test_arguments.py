@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reflexio_async import InvalidRequest, NotFound, ServerQuirkWarning
-from reflexio_async.models.interactions import ByRequest, InteractionData, PublishUserInteractionRequest
-from reflexio_async.models.operations import RerunProfileGenerationRequest
-from reflexio_async.models.profiles import GetUserProfilesRequest
+from reflexio_async.reflexio.models.interactions import (
+    ByRequest,
+    InteractionData,
+    PublishUserInteractionRequest,
+)
+from reflexio_async.reflexio.models.operations import RerunProfileGenerationRequest
+from reflexio_async.reflexio.models.profiles import GetUserProfilesRequest
 
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient

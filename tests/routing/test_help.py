@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from reflexio_async import AsyncReflexioClient
-from reflexio_async.core.wire import Endpoint
-from reflexio_async.routing.route import BoundRow, Route, Row
+from reflexio_async._engine.routing.route import BoundRow, Route, Row
+from reflexio_async._engine.wire import Endpoint
 
 CLIENT = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1")
 ROWS: dict[str, Row[..., Any, Any]] = {

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reflexio_async import BackgroundCall, InvalidRequest, Job, JobTimeout
-from reflexio_async.models.operations import ManualProfileGenerationResponse, RerunProfileGenerationResponse
+from reflexio_async.reflexio.models.operations import (
+    ManualProfileGenerationResponse,
+    RerunProfileGenerationResponse,
+)
 from reflexio_async.sandbox import faults
 
 if TYPE_CHECKING:

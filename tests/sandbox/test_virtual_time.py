@@ -12,7 +12,7 @@ from reflexio_async.sandbox import Sandbox, VirtualClock
 from reflexio_async.sandbox.virtual_time import HOLD_HEADER
 
 if TYPE_CHECKING:
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
 
 
 def test_it_is_a_clock() -> None:

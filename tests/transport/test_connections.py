@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reflexio_async import APIConnectionError, APITimeout, AsyncReflexioClient, RetryPolicy
-from reflexio_async.core.wire import Endpoint, model
-from reflexio_async.models.base import Empty
-from reflexio_async.models.identity import WhoamiResponse
+from reflexio_async._engine.models import Empty
+from reflexio_async._engine.wire import Endpoint, model
+from reflexio_async.reflexio.models.identity import WhoamiResponse
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.transport.servers import (
     HANG_UP,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async import AsyncReflexioClient, RateLimited
-from reflexio_async.api.identity import IdentityAPI
-from reflexio_async.models.base import Empty
+from reflexio_async._engine.models import Empty
+from reflexio_async.reflexio.api.identity import IdentityAPI
 from reflexio_async.sandbox import VirtualClock
 from tests.transport.servers import WHOAMI, answer, raw_server, sequence
 
 if TYPE_CHECKING:
-    from reflexio_async.events import RequestEvent
+    from reflexio_async._engine.events import RequestEvent
 
 REFUSAL = answer({"error": "Rate limit exceeded: 5 per 1 minute"}, 429)
 

@@ -17,14 +17,14 @@ from reflexio_async import (
     RetryPolicy,
     ServerError,
 )
-from reflexio_async.models.interactions import PublishUserInteractionRequest
+from reflexio_async.reflexio.models.interactions import PublishUserInteractionRequest
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.transport.servers import HANG_UP, TURNS, Arrived, Bytes, answer, raw_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from reflexio_async.models.interactions import PublishUserInteractionResponse
+    from reflexio_async.reflexio.models.interactions import PublishUserInteractionResponse
     from reflexio_async.sandbox.faults import Action
 
 PATH = "/api/publish_interaction"

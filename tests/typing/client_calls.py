@@ -24,9 +24,9 @@ from reflexio_async import (
     as_completed,
     gather_jobs,
 )
-from reflexio_async.models.enums import LearningStatus
-from reflexio_async.models.identity import WhoamiResponse
-from reflexio_async.models.interactions import (
+from reflexio_async.reflexio.models.enums import LearningStatus
+from reflexio_async.reflexio.models.identity import WhoamiResponse
+from reflexio_async.reflexio.models.interactions import (
     ByRequest,
     GetRequestsViewResponse,
     InteractionData,
@@ -34,7 +34,7 @@ from reflexio_async.models.interactions import (
     PublishUserInteractionRequest,
     PublishUserInteractionResponse,
 )
-from reflexio_async.models.operations import (
+from reflexio_async.reflexio.models.operations import (
     CancelOperationResponse,
     GetOperationStatusResponse,
     ManualPlaybookGenerationResponse,
@@ -43,8 +43,11 @@ from reflexio_async.models.operations import (
     RerunProfileGenerationRequest,
     RerunProfileGenerationResponse,
 )
-from reflexio_async.models.playbooks import GetUserPlaybooksViewResponse, UpgradeUserPlaybooksResponse
-from reflexio_async.models.profiles import (
+from reflexio_async.reflexio.models.playbooks import (
+    GetUserPlaybooksViewResponse,
+    UpgradeUserPlaybooksResponse,
+)
+from reflexio_async.reflexio.models.profiles import (
     GetProfilesViewResponse,
     GetUserProfilesRequest,
     UpgradeProfilesResponse,

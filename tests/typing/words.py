@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reflexio_async import Status
-from reflexio_async.models.enums import PlaybookStatus, SearchMode, SessionOutcomeKind
+from reflexio_async.reflexio.models.enums import PlaybookStatus, SearchMode, SessionOutcomeKind
 
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient

@@ -6,7 +6,7 @@ from enum import Enum
 
 from pydantic import BaseModel
 
-from reflexio_async.models.enums import UserActionType
+from reflexio_async.reflexio.models.enums import UserActionType
 from reflexio_async.sandbox.bodies.common import Approval, TimeRange
 
 

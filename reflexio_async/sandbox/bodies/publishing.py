@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from reflexio_async.models.enums import CitationKind, RetrievedLearningKind, UserActionType
+from reflexio_async.reflexio.models.enums import CitationKind, RetrievedLearningKind, UserActionType
 from reflexio_async.sandbox.bodies.common import NotBlank, Source
 
 

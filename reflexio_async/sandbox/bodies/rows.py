@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from reflexio_async.models.enums import ProfileTimeToLive
+from reflexio_async.reflexio.models.enums import ProfileTimeToLive
 from reflexio_async.sandbox.bodies.common import Approval, Embedding, NotBlank, Positive, StatusWord
 
 NEVER = 4_102_444_800

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reflexio_async.core.clock import Clock, Timer
+    from reflexio_async._engine.clock import Clock, Timer
     from reflexio_async.sandbox.reflect.project import Project
     from reflexio_async.sandbox.reflect.settings import ReflectSettings
     from reflexio_async.sandbox.reflect.traces import Trace

@@ -16,7 +16,7 @@ from reflexio_async.sandbox.reflect.project import Project
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.reflect.settings import ReflectSettings
     from reflexio_async.sandbox.reflect.traces import Trace
 

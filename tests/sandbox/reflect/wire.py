@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from reflexio_async.core.clock import Clock
+    from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox import Sandbox
 
 TURNS = [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "4"}]

@@ -1,0 +1,108 @@
+"""How clients live: as views of one another over the same parts, and until they are closed together."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from pydantic import TypeAdapter
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from reflexio_async._engine.http import Pool
+    from reflexio_async._engine.jobs.manager import JobDesk
+    from reflexio_async._engine.routing.runtime import Runtime
+    from reflexio_async._engine.settings import Settings
+
+logger = logging.getLogger("reflexio_async")
+
+_NAMED = 20  # starts and calls in a log record
+
+
+@dataclass(frozen=True, slots=True)
+class DrainSummary:
+    """What closing a client left undone: names of starts that were not sent and of calls not answered."""
+
+    unsent_starts: tuple[str, ...] = ()
+    unfinished_calls: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was left undone."""
+        return not self.unsent_starts and not self.unfinished_calls
+
+
+class Living:
+    """A client: opened by its first call, closed once for all its views."""
+
+    def __init__(self, runtime: Runtime, pool: Pool) -> None:
+        # Pydantic looks for plugins on disk when the first model of a process is built: now, not in a call.
+        TypeAdapter(int)
+        self._runtime = runtime
+        self._pool = pool
+        self._desks: list[JobDesk] = [runtime.desk]
+
+    @property
+    def runtime(self) -> Runtime:
+        """The parts this client is made of: for the rows declared on it, not part of the API."""
+        return self._runtime
+
+    def _view(self, settings: Settings) -> Self:
+        view = copy.copy(self)
+        view._runtime = self._runtime.with_settings(settings)  # noqa: SLF001  # a copy of self
+        return view
+
+    async def aclose(self, *, drain: bool = True) -> DrainSummary:
+        """Close the client; views share its end.
+
+        Unless ``drain`` is False, queued starts are sent and background calls finished first, within
+        ``drain_timeout`` seconds. What did not finish is logged, and named in the summary.
+        """
+        background, desks = self._runtime.background, self._desks
+        try:
+            if drain and self._unfinished:
+                await self._drain(self._runtime.settings.drain_timeout)
+        finally:
+            unsent = [name for desk in desks for name in desk.abandon("the client was closed")]
+            summary = DrainSummary(tuple(unsent), tuple(background.unfinished_calls))
+            if not summary.complete:
+                logger.warning(
+                    "closed with work undone: starts not sent: %s; calls not answered: %s",
+                    _some_of(summary.unsent_starts),
+                    _some_of(summary.unfinished_calls),
+                )
+            await background.aclose()
+            await self._pool.aclose()
+        return summary
+
+    @property
+    def _unfinished(self) -> bool:
+        return bool(self._runtime.background.unfinished_calls) or any(desk.busy for desk in self._desks)
+
+    async def _drain(self, seconds: float) -> None:
+        runtime = self._runtime
+        try:
+            async with runtime.pipeline.clock.timeout(seconds):
+                while self._unfinished:
+                    for desk in self._desks:
+                        await desk.drained()
+                    await runtime.background.calls_finished()
+        except TimeoutError:
+            pass  # the summary names what was left
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose(drain=kind is None)
+
+
+def _some_of(names: tuple[str, ...]) -> str:
+    """The first few by name, so that a large batch does not fill the log; the summary has them all."""
+    shown = ", ".join(names[:_NAMED]) or "none"
+    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"

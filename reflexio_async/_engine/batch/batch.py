@@ -1,0 +1,388 @@
+"""Fan-out: many keys, each to its own outcome, none lost."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import math
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+
+import anyio
+
+from reflexio_async._engine.batch.items import Given, Items
+from reflexio_async._engine.batch.report import BatchReport, Outcome, OutcomeState
+from reflexio_async._engine.jobs.status import JobState, JobStatus
+from reflexio_async._engine.settings import positive_count
+from reflexio_async.errors import (
+    CLOSED,
+    APIConnectionError,
+    APIStatusError,
+    BatchInterrupted,
+    ClientClosed,
+    InvalidRequest,
+    JobCancelled,
+    JobLost,
+    JobTimeout,
+    RequestRefused,
+    UnexpectedResponse,
+    Withdrawn,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+    from types import TracebackType
+
+    from reflexio_async._engine.clock import Clock
+    from reflexio_async._engine.jobs.job import Job
+    from reflexio_async._engine.tasks import Background
+
+K = TypeVar("K")
+T = TypeVar("T")
+logger = logging.getLogger("reflexio_async")
+
+_UNREAD_OUTCOMES = 1024  # that a streamed batch holds for a slow reader before it starts nothing more
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How far a batch is; ``total`` and ``eta_seconds`` are None where they cannot be known.
+
+    ``waiting`` says in words why nothing moves right now, if the reason is a rate limit.
+    """
+
+    total: int | None
+    done: int
+    under_way: int
+    counts: dict[str, int]
+    seconds: float
+    eta_seconds: float | None
+    waiting: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """What can be said beforehand: at the contract's limit of ``per_minute`` it takes about ``seconds``."""
+
+    total: int | None
+    per_minute: int | None
+    seconds: float | None
+
+    def __str__(self) -> str:
+        count = "an unknown number" if self.total is None else str(self.total)
+        if self.seconds is None:
+            return f"{count} to do"
+        minutes = self.seconds / 60
+        return f"{count} to do; at most {self.per_minute} a minute are admitted, so about {minutes:.0f} min"
+
+
+@dataclass(slots=True)
+class Attempt(Generic[T]):
+    """What one key's work notes of itself while it goes on."""
+
+    seconds_queued: float = 0.0
+    seconds_running: float = 0.0
+    attempts: int = 0
+    result: T | None = None
+    job: Job[T] | None = None
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Limit(Protocol):
+    """What a batch may know of the rate limit it is under."""
+
+    @property
+    def limit(self) -> object | None:
+        """So many in so much time, once learned."""
+        ...
+
+    def opens_in(self) -> float:
+        """Seconds until the next may be sent."""
+        ...
+
+    def seconds_for(self, hits: int) -> float | None:
+        """Seconds until so many more can have been sent; None while no limit is known."""
+        ...
+
+
+@dataclass(frozen=True)
+class Work(Generic[K, T]):
+    """What a batch does with each item, and between which bounds."""
+
+    name: str
+    check: Callable[[Any], Any]
+    key: Callable[[Any], K]
+    carry_out: Callable[[Any, Attempt[T]], Awaitable[None]]
+    width: int
+    per_minute: int | None
+    limit: Limit
+    fail_fast: bool = False
+    on_progress: Callable[[BatchProgress], None] | None = None
+    finish: Callable[[], Awaitable[Any]] | None = None
+
+
+class Batch(Generic[K, T]):
+    """``await`` it for a BatchReport, or stream it: ``async with batch: async for outcome in batch``.
+
+    Leaving the streamed form early withdraws what was not started.
+    """
+
+    def __init__(self, work: Work[K, T], given: Given, clock: Clock, background: Background) -> None:
+        positive_count("concurrency", work.width)
+        hook = work.on_progress
+        if hook is not None and (not callable(hook) or inspect.iscoroutinefunction(hook)):
+            message = f"on_progress must be a plain function of one BatchProgress, not {hook!r:.40}"
+            raise InvalidRequest(message)
+        self._work = work
+        self._clock = clock
+        self._background = background
+        self._items: Items[Any] = Items(work.name, given, work.check, work.key)
+        self._attempts: dict[K, Attempt[T]] = {}
+        self._counts: Counter[OutcomeState] = Counter()
+        self._began: float | None = None
+        self._noticed = False
+        self._stopping = False
+        self._on_progress = work.on_progress
+        self._source_error: Exception | None = None
+        self._report: BatchReport[K, T] = BatchReport(self._again)
+        self._unread: asyncio.Queue[Outcome[K, T] | None] | None = None
+        self._runner: asyncio.Task[None] | None = None
+
+    @property
+    def plan(self) -> BatchPlan:
+        """What can be said before it starts."""
+        self._noticed = True
+        total, limit = self._items.total, self._work.per_minute
+        if total is None or limit is None:
+            return BatchPlan(total, limit, None)
+        # A window opens with its first hit, so the first one's worth passes at once.
+        return BatchPlan(total, limit, max(0, math.ceil(total / limit) - 1) * 60.0)
+
+    @property
+    def progress(self) -> BatchProgress:
+        """How far it is, without I/O."""
+        done = sum(self._counts.values())
+        seconds = 0.0 if self._began is None else self._clock.now() - self._began
+        total = self._items.total
+        eta = None
+        if total is not None and total > done:
+            # Once a limit is known it decides; what was measured until then was the first window only.
+            eta = self._work.limit.seconds_for(total - done)
+            if eta is None and done:
+                eta = (total - done) * seconds / done
+        counts = {state.value: count for state, count in self._counts.items()}
+        opens_in = self._work.limit.opens_in()
+        waiting = None
+        if 0 < opens_in < math.inf:
+            waiting = f"the limit of {self._work.limit.limit} opens in {opens_in:.0f} s"
+        return BatchProgress(total, done, len(self._attempts), counts, seconds, eta, waiting)
+
+    @property
+    def upgrade(self) -> Any:
+        """The answer of the promotion asked for by ``upgrade=True``, once it was made."""
+        return self._report.upgrade
+
+    def stop(self) -> None:
+        """Start nothing more. Queued starts are withdrawn, and what runs at the server is still awaited."""
+        if self._stopping:
+            return
+        self._stopping = True
+        for attempt in list(self._attempts.values()):
+            attempt.stopped.set()
+            if attempt.job is not None and attempt.job.status.state is JobState.QUEUED:
+                self._background.spawn(attempt.job.cancel(), name=f"withdraw {self._work.name}")
+
+    def __del__(self) -> None:
+        # Like a coroutine that was never awaited; whoever asked for the plan may have decided against it.
+        if getattr(self, "_began", 0.0) is None and not self._noticed:
+            message = f"a batch of {self._work.name} was never awaited or entered, so nothing was sent"
+            warnings.warn(message, RuntimeWarning, stacklevel=2, source=self)
+
+    def __await__(self) -> Generator[Any, Any, BatchReport[K, T]]:
+        return self._collect().__await__()
+
+    async def __aenter__(self) -> Self:
+        self._begin()
+        self._unread = asyncio.Queue(_UNREAD_OUTCOMES)
+        self._runner = self._background.spawn(self._stream(self._unread), name=self._work.name)
+        return self
+
+    def __aiter__(self) -> AsyncIterator[Outcome[K, T]]:
+        if self._unread is None:
+            self._noticed = True
+            message = "stream a batch inside 'async with batch:', or await it for its report"
+            raise RuntimeError(message)
+        return self
+
+    async def __anext__(self) -> Outcome[K, T]:
+        assert self._unread is not None  # noqa: S101  # __aiter__ has seen to it
+        assert self._runner is not None  # noqa: S101
+        outcome = None if self._runner.done() and self._unread.empty() else await self._unread.get()
+        if outcome is not None:
+            return outcome
+        if not self._unread.full():
+            self._unread.put_nowait(None)  # for others who read the same stream
+        await asyncio.wait([self._runner])
+        if self._runner.cancelled():
+            message = "the client was closed while this batch was being read"
+            raise ClientClosed(message)
+        self._runner.result()
+        self._raise_source_error()
+        raise StopAsyncIteration
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._runner is not None  # noqa: S101  # __aenter__ made it
+        self._runner.cancel()
+        await asyncio.wait([self._runner])
+        if (
+            not self._runner.cancelled()
+            and (failure := self._runner.exception()) is not None
+            and failure is not error
+        ):
+            self._background.report(self._work.name, failure)
+
+    async def _collect(self) -> BatchReport[K, T]:
+        self._begin()
+        report = self._report
+        await self._run(self._keep)
+        report.seconds = self.progress.seconds
+        if self._work.finish is not None and report.ok:
+            try:
+                report.upgrade = await self._work.finish()
+            except Exception as error:  # noqa: BLE001  # the outcomes must reach the caller whatever this was
+                report.upgrade_error = error
+        self._raise_source_error()
+        return report
+
+    async def _keep(self, outcome: Outcome[K, T]) -> None:
+        self._report.outcomes.append(outcome)
+
+    async def _stream(self, unread: asyncio.Queue[Outcome[K, T] | None]) -> None:
+        try:
+            await self._run(unread.put)
+            complete = set(self._counts) <= {OutcomeState.COMPLETED}
+            if self._work.finish is not None and complete and self._source_error is None:
+                self._report.upgrade = await self._work.finish()
+        finally:
+            if not unread.full():
+                unread.put_nowait(None)
+
+    def _begin(self) -> None:
+        self._noticed = True
+        if self._began is not None:
+            message = "a batch runs once; report.retry_failed() makes another"
+            raise RuntimeError(message)
+        if self._background.closed:
+            raise ClientClosed(CLOSED)
+        self._began = self._clock.now()
+        self._tell()
+
+    async def _run(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(min(self._work.width, self._items.total or self._work.width)):
+                group.start_soon(self._worker, emit)
+        try:
+            await self._items.aclose()
+        except Exception as error:  # noqa: BLE001  # the caller's own generator; the outcomes must reach the caller
+            self._source_error = self._source_error or error
+        for item in self._items.rest():
+            await self._end(emit, self._not_started(item))
+
+    async def _worker(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
+        while not self._stopping and self._source_error is None:
+            try:
+                raw = await self._items.pull()
+            except StopAsyncIteration:
+                return
+            except Exception as error:  # noqa: BLE001  # the caller's own iterable failed; raised once the rest has ended
+                self._source_error = error
+                return
+            await self._end(emit, await self._one(raw))
+
+    async def _one(self, raw: Any) -> Outcome[K, T]:
+        try:
+            item = self._items.checked(raw)
+            key: K = self._work.key(item)
+        except Exception as error:  # noqa: BLE001  # one bad key must not stop the others
+            return Outcome(raw, OutcomeState.FAILED, error=error, item=raw)
+        if self._stopping:
+            return self._not_started(item)
+        if key in self._attempts:
+            twice = ValueError(f"{key!r} is already under way in this batch")
+            return Outcome(key, OutcomeState.FAILED, error=twice, item=item)
+        attempt = self._attempts[key] = Attempt()
+        error_: BaseException | None = None
+        try:
+            await self._work.carry_out(item, attempt)
+        except Exception as error:  # noqa: BLE001  # whatever it was, it is this key's outcome
+            error_ = error
+        finally:
+            del self._attempts[key]
+        job = attempt.job
+        state = OutcomeState.COMPLETED if error_ is None else _state_of(error_)
+        if error_ is not None and job is not None and job.status.state is JobState.LOST:
+            state = OutcomeState.LOST  # admitted, but asking for its status was refused
+        return Outcome(
+            key,
+            state,
+            result=attempt.result,
+            error=error_,
+            seconds_queued=attempt.seconds_queued,
+            seconds_running=attempt.seconds_running,
+            attempts=attempt.attempts,
+            token=None if job is None or error_ is None else job.token,
+            item=item,
+        )
+
+    async def _end(self, emit: Callable[[Outcome[K, T]], Awaitable[None]], outcome: Outcome[K, T]) -> None:
+        self._counts[outcome.state] += 1
+        if self._work.fail_fast and outcome.state is not OutcomeState.COMPLETED:
+            self.stop()
+        self._tell()
+        await emit(outcome)
+
+    def _not_started(self, item: Any) -> Outcome[K, T]:
+        key = self._work.key(item)
+        error = JobCancelled(
+            f"{key}: not started, the batch was stopped", status=JobStatus(JobState.CANCELLED)
+        )
+        return Outcome(key, OutcomeState.CANCELLED, error=error, item=item)
+
+    def _tell(self) -> None:
+        if self._on_progress is None:
+            return
+        try:
+            self._on_progress(self.progress)
+        except Exception:
+            logger.exception("on_progress failed; the batch goes on without it")
+            self._on_progress = None
+
+    def _raise_source_error(self) -> None:
+        if self._source_error is not None:
+            done = sum(self._counts.values())
+            message = f"{self._work.name} raised {self._source_error!r} after {done} keys, now finished"
+            raise BatchInterrupted(message, report=self._report) from self._source_error
+
+    def _again(self, items: list[Any]) -> Batch[K, T]:
+        return Batch(self._work, items, self._clock, self._background)
+
+
+def _state_of(error: BaseException) -> OutcomeState:
+    match error:
+        case JobTimeout():
+            return OutcomeState.TIMED_OUT
+        case JobCancelled() | Withdrawn():
+            return OutcomeState.CANCELLED
+        case JobLost():
+            return OutcomeState.LOST
+        case APIConnectionError() | APIStatusError() | UnexpectedResponse() if error.outcome_unknown:
+            return OutcomeState.LOST
+        case RequestRefused(repeated=True):
+            return OutcomeState.LOST
+        case _:
+            return OutcomeState.FAILED

@@ -1,0 +1,360 @@
+"""One call, from model to value: token, pacing, exchange, retry, typed error."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
+
+import anyio
+
+from reflexio_async._engine import retry, wire
+from reflexio_async._engine.events import RequestEvent, RetryEvent
+from reflexio_async._engine.hooks import tell
+from reflexio_async.errors import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeout,
+    ClientClosed,
+    RateLimited,
+    ReflexioError,
+    RequestRefused,
+    Withdrawn,
+)
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine, Iterator
+
+    from pydantic import BaseModel
+
+    from reflexio_async._engine.auth import Credentials
+    from reflexio_async._engine.clock import Clock
+    from reflexio_async._engine.events import RequestHook
+    from reflexio_async._engine.http import Transport
+    from reflexio_async._engine.rate_limits import Gate, Pacer
+    from reflexio_async._engine.settings import Settings
+    from reflexio_async._engine.wire import Answer, Endpoint, WireRequest, WireResponse
+
+T = TypeVar("T")
+logger = logging.getLogger("reflexio_async")
+
+# 200 ``success: false`` that SQLite causes under load; nothing was stored, and a retry works (fact).
+_NOTHING_STORED = "database is locked"
+
+
+Repeatable: TypeAlias = bool | Callable[[float], Awaitable[bool]]
+
+
+class Pipeline:
+    """What carries every call of one client."""
+
+    def __init__(self, transport: Transport, credentials: Credentials, pacer: Pacer, clock: Clock) -> None:
+        self.credentials = credentials
+        self.clock = clock
+        self._transport = transport
+        self._pacer = pacer
+
+    def gate(self, path: str) -> Gate:
+        """What is known of the rate limit of ``path``."""
+        return self._pacer.gate(path)
+
+    def call(
+        self,
+        endpoint: Endpoint,
+        request: BaseModel,
+        answer: Answer[T],
+        settings: Settings,
+        *,
+        patience: float | None = None,
+        repeatable: Repeatable | None = None,
+        withdrawn: asyncio.Event | None = None,
+    ) -> Coroutine[Any, Any, T]:
+        """The value of one call, once awaited.
+
+        It takes at most ``settings.timeout`` seconds (or the endpoint's longer deadline), retries and
+        waits for the rate limit included. ``patience`` gives the rate limit seconds of its own that do
+        not count: infinite in a batch, 0 to be told at once. ``repeatable`` overrules the endpoint; as a
+        function it is asked, with the seconds left, when an answer has been lost. ``withdrawn`` ends a
+        wait for the rate limit.
+        """
+        wired = wire.encode(endpoint, request)
+        call: _Call[T] = _Call(self, endpoint, wired, answer, settings, gate=self.gate(wired.path))
+        call.patience = patience
+        call.withdrawn = withdrawn
+        if repeatable is not None:
+            call.repeatable = repeatable
+        return call.run()
+
+    def ask(
+        self, endpoint: Endpoint, wired: WireRequest, answer: Answer[T], settings: Settings, gate: Gate
+    ) -> Coroutine[Any, Any, T]:
+        """The value of a question asked very often, once awaited: at once, or RateLimited.
+
+        ``gate`` stands for many paths that share a limit, if there is any.
+        """
+        call: _Call[T] = _Call(self, endpoint, wired, answer, settings, gate=gate)
+        call.patience = 0.0
+        return call.run()
+
+    def exchange(
+        self, wired: WireRequest, authorization: str | None, settings: Settings, deadline: float, attempt: int
+    ) -> Coroutine[Any, Any, WireResponse]:
+        """One request and its answer, whatever the status, once awaited."""
+        timeout = self.left(deadline)
+        if settings.on_request is None:
+            return self._transport.send(wired, authorization=authorization, timeout=timeout)
+        return self._observed(wired, authorization, settings.on_request, timeout, attempt)
+
+    async def renewed(self, wired: WireRequest, refused: str | None, deadline: float) -> bool:
+        """Whether another token is now in use than ``refused``."""
+        try:
+            async with self.clock.timeout(self.left(deadline)):
+                return await self.credentials.renew(refused)
+        except TimeoutError:
+            message = f"{wired.method} {wired.path}: no time was left to sign in again; nothing was done"
+            raise APITimeout(message) from None
+
+    def left(self, deadline: float) -> float:
+        """Seconds until ``deadline``, a moment at the least."""
+        return max(0.001, deadline - self.clock.now())
+
+    async def _observed(
+        self, wired: WireRequest, authorization: str | None, hook: RequestHook, timeout: float, attempt: int
+    ) -> WireResponse:
+        started = self.clock.now()
+        status: int | None = None
+        failure: str | None = None
+        try:
+            response = await self._transport.send(wired, authorization=authorization, timeout=timeout)
+            status = response.status
+        except BaseException as error:
+            failure = type(error).__name__
+            raise
+        finally:
+            event = RequestEvent(
+                wired.method, wired.path, status, self.clock.now() - started, attempt, failure
+            )
+            tell("on_request", hook, event)
+        return response
+
+
+class _Call(Generic[T]):
+    """The tries of one call."""
+
+    __slots__ = (
+        "_answer",
+        "_attempts",
+        "_deadline",
+        "_delays",
+        "_endpoint",
+        "_gate",
+        "_last",
+        "_pipeline",
+        "_settings",
+        "_unknown",
+        "_wired",
+        "patience",
+        "repeatable",
+        "withdrawn",
+    )
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        endpoint: Endpoint,
+        wired: WireRequest,
+        answer: Answer[T],
+        settings: Settings,
+        *,
+        gate: Gate,
+    ) -> None:
+        self._pipeline = pipeline
+        self._endpoint = endpoint
+        self._wired = wired
+        self._answer = answer
+        self._settings = settings
+        self.patience: float | None = None
+        self.repeatable: Repeatable = endpoint.repeatable
+        self.withdrawn: asyncio.Event | None = None
+        self._gate = gate
+        self._deadline = pipeline.clock.now() + max(settings.timeout, endpoint.deadline or 0.0)
+        self._attempts = 0
+        self._unknown = False  # whether any try may have had its effect
+        self._last: ReflexioError | None = None
+        self._delays: Iterator[float] | None = None
+
+    async def run(self) -> T:
+        while True:
+            ticket = self._gate.try_enter()
+            if ticket is None:
+                ticket = await self._paced()
+            try:
+                return await self._try(ticket)
+            except ClientClosed:
+                if self._last is not None and self._unknown:
+                    raise self._last from None  # the client was closed between two tries
+                raise
+            except (APIConnectionError, APIStatusError, RequestRefused) as error:
+                error.attempts = self._attempts
+                self._last = error
+                if isinstance(error, RequestRefused):
+                    error.repeated = self._unknown
+                else:
+                    # What a later try meets does not take back that an earlier one may have worked.
+                    self._unknown = error.outcome_unknown = self._unknown or error.outcome_unknown
+                if not await self._may_repeat(error):
+                    if isinstance(error, RequestRefused) and not self._raises_refusals:
+                        return cast("T", error.response)
+                    raise
+                await self._pause(error)
+
+    async def _try(self, ticket: int) -> T:
+        self._attempts += 1
+        pipeline, endpoint, wired = self._pipeline, self._endpoint, self._wired
+        settings, deadline, attempt = self._settings, self._deadline, self._attempts
+        token = None if endpoint.public else pipeline.credentials.header
+        counted = True
+        try:
+            response = await pipeline.exchange(wired, token, settings, deadline, attempt)
+            if (
+                response.status == 401
+                and not endpoint.public
+                and await pipeline.renewed(wired, token, deadline)
+            ):
+                token = pipeline.credentials.header
+                response = await pipeline.exchange(wired, token, settings, deadline, attempt)
+            # Facts: 422s are free, and a call without a valid token never reaches the limiter.
+            counted = response.status not in (401, 422, 429)
+        finally:
+            self._gate.answered(ticket, counted=counted)
+        if "X-RateLimit-Remaining" in response.headers:
+            self._gate.observe(response.headers)
+        redact = pipeline.credentials.redacted
+        if 200 <= response.status < 300:
+            value = wire.decode(endpoint, self._answer, response, redact)
+            refusal = wire.refusal_of(endpoint, value, redact)
+            if refusal is not None and (self._raises_refusals or _nothing_stored(refusal)):
+                raise refusal
+            return value
+        error = wire.error_for(endpoint, wired, response, now=pipeline.clock.time(), redact=redact)
+        if isinstance(error, RateLimited) and "concurrency" not in error.server_message:
+            self._gate.refused(ticket, response.headers, response.body)
+        raise error
+
+    @property
+    def _raises_refusals(self) -> bool:
+        return self._endpoint.refusal == "raise" and self._settings.raise_on_refusal
+
+    async def _may_repeat(self, error: APIConnectionError | APIStatusError | RequestRefused) -> bool:
+        out_of_tries = self._attempts >= self._settings.retry.max_attempts
+        if isinstance(error, RateLimited):
+            # Refused before it had any effect: it costs a try only when the limit's end is not known.
+            return self.patience != 0 and (self._gate.limit is not None or not out_of_tries)
+        if out_of_tries or isinstance(error, APITimeout):
+            return False
+        if isinstance(error, RequestRefused):
+            return _nothing_stored(error)
+        if isinstance(error, APIStatusError) and error.status < 500:
+            return False
+        return not self._unknown or await self._is_repeatable()
+
+    async def _is_repeatable(self) -> bool:
+        if not isinstance(self.repeatable, bool):
+            try:
+                self.repeatable = await self.repeatable(self._remaining())
+            except ReflexioError as unanswered:
+                logger.info("cannot learn whether repeating is safe (%s)", type(unanswered).__name__)
+                return False
+        return self.repeatable
+
+    async def _pause(self, error: ReflexioError) -> None:
+        if self._delays is None:
+            self._delays = retry.delays(self._settings.retry)
+        named = error.retry_after if isinstance(error, APIStatusError) else None
+        if isinstance(error, RateLimited) and self._gate.opens_in() > 0:
+            delay = 0.0  # the gate makes the next try wait
+        else:
+            delay = max(next(self._delays, self._settings.retry.max_delay), named or 0.0)
+            if delay >= self._remaining():
+                raise error
+        endpoint, attempt = self._endpoint, self._attempts
+        logger.info(
+            "%s %s: try %d failed (%s); next in %.2f s",
+            endpoint.method,
+            endpoint.path,
+            attempt,
+            type(error).__name__,
+            delay,
+        )
+        event = RetryEvent(endpoint.method, self._wired.path, attempt, delay, type(error).__name__)
+        tell("on_retry", self._settings.on_retry, event)
+        await self._pipeline.clock.sleep(delay)
+
+    async def _paced(self) -> int:
+        """A ticket once the rate limit allows it, within the call's patience."""
+        clock = self._pipeline.clock
+        allowed = self._remaining() if self.patience is None else self.patience
+        wait = self._gate.opens_in()
+        if wait > allowed and not math.isinf(wait):
+            raise self._too_long(wait, allowed) from self._last
+        began = clock.now()
+        try:
+            async with clock.timeout(None if math.isinf(allowed) else allowed):
+                ticket = await self._enter()
+        except TimeoutError:
+            raise self._too_long(self._gate.opens_in(), allowed) from self._last
+        if self.patience is not None:
+            self._deadline += clock.now() - began
+        return ticket
+
+    async def _enter(self) -> int:
+        withdrawn = self.withdrawn
+        if withdrawn is None:
+            return await self._gate.enter()
+        ticket = None
+        try:
+            async with anyio.create_task_group() as group:
+
+                async def watch() -> None:
+                    await withdrawn.wait()
+                    group.cancel_scope.cancel()
+
+                group.start_soon(watch)
+                ticket = await self._gate.enter()
+                group.cancel_scope.cancel()
+        except BaseException:
+            if ticket is not None:  # cancelled at the very moment
+                self._gate.answered(ticket, counted=False)
+            raise
+        if ticket is not None:
+            return ticket
+        if self._last is not None and self._unknown:
+            raise self._last
+        message = f"{self._endpoint.method} {self._wired.path}: withdrawn while it waited for the rate limit"
+        raise Withdrawn(message)
+
+    def _too_long(self, wait: float, allowed: float) -> RateLimited:
+        endpoint = self._endpoint
+        opens = "" if math.isinf(wait) else f" opens again in {wait:.0f} s, and"
+        message = (
+            f"{endpoint.method} {self._wired.path}: the limit ({self._gate.limit or 'unknown'}){opens} "
+            f"this call waits {allowed:.0f} s at most"
+        )
+        return RateLimited(
+            message,
+            status=429,
+            method=endpoint.method,
+            path=self._wired.path,
+            retry_after=None if math.isinf(wait) else wait,
+            outcome_unknown=self._unknown,
+            attempts=self._attempts,
+        )
+
+    def _remaining(self) -> float:
+        return self._pipeline.left(self._deadline)
+
+
+def _nothing_stored(refusal: RequestRefused) -> bool:
+    return _NOTHING_STORED in wire.refusal_text(refusal.response)

@@ -1,0 +1,197 @@
+"""One generation in its service's slot: its start, and which of the server's operations it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from reflexio_async._engine.jobs import kinds
+from reflexio_async._engine.jobs.record import Record
+from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
+from reflexio_async._engine.jobs.tokens import Token
+from reflexio_async.errors import JobCancelled, JobFailed, JobLost
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from reflexio_async._engine.jobs.kinds import SlotKind
+    from reflexio_async._engine.jobs.record import Feed, Waiting
+    from reflexio_async.reflexio.models.operations import OperationStatusInfo
+
+_UNSEEN_GRACE = 30.0  # seconds an admitted operation may take to appear in the status
+
+
+class Quota(Protocol):
+    """What the start of a generation needs to know of its rate limit."""
+
+    def opens_in(self) -> float:
+        """Seconds until a start may be sent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Start:
+    """How generations of one kind are started, under one client's settings, for one batch's width.
+
+    ``width`` is how many may run at once on a server of the synchronous dialect.
+    """
+
+    send: Callable[[bytes], Awaitable[Any]]
+    quota: Quota
+    width: int
+
+
+class SlotRecord(Record[Any]):
+    """The record of a job that occupies a slot."""
+
+    __slots__ = (
+        "answered",
+        "attempts",
+        "before",
+        "cancel_wanted",
+        "not_before",
+        "request",
+        "seen_running",
+        "start",
+    )
+
+    def __init__(
+        self,
+        kind: SlotKind[Any],
+        lane: Feed,
+        waiting: Waiting,
+        *,
+        request: bytes,
+        start: Start | None = None,
+    ) -> None:
+        super().__init__(kind, lane, waiting)
+        self.request = request  # as JSON: a model of it would be many times as large, and thousands may queue
+        self.start = start
+        self.attempts: int = 0
+        self.before: OperationStatusInfo | None = None  # what the slot showed before the start
+        self.not_before: int | None = None  # when that one had begun
+        self.seen_running = False
+        self.cancel_wanted = False  # while its start was under way
+        self.answered: asyncio.Future[None] | None = None  # the caller of the start waits for its answer
+
+    @property
+    def slot_kind(self) -> SlotKind[Any]:
+        """Its kind."""
+        return cast("SlotKind[Any]", self.kind)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What the server echoes of its request."""
+        return self.slot_kind.params(json.loads(self.request))
+
+    @property
+    def opens_in(self) -> float:
+        """Seconds until its start may be sent, for all that is known of the rate limit."""
+        return 0.0 if self.start is None else self.start.quota.opens_in()
+
+    @property
+    def token(self) -> Token | None:
+        """By which it is found again; None before admission."""
+        if self.id is None:
+            return None
+        url = self.feed.url
+        return Token(kind=self.kind.name, url=url, id=self.id, params=self.params, not_before=self.not_before)
+
+    def settle(self) -> None:
+        """The start was answered, or has to wait: either way its caller gets the handle."""
+        if self.answered is not None and not self.answered.done():
+            self.answered.set_result(None)
+
+    def enter(self, operation_id: str, before: OperationStatusInfo | None) -> None:
+        """The server has admitted it, as ``operation_id``, after the operation ``before``."""
+        self.before = before
+        self.not_before = None if before is None else before.started_at
+        self.admit(operation_id, RUNNING)
+        self.settle()
+
+    def answer(self, answer: Any) -> None:
+        """The answer to its start is its result."""
+        if answer.success:
+            status = JobStatus(JobState.COMPLETED, progress=1.0, message=answer.msg)
+        else:
+            status = JobStatus(JobState.FAILED, message=answer.msg, error=answer.msg)
+        self.finish(status, result=answer)
+        self.settle()
+
+    def fail_to_start(self, error: BaseException) -> None:
+        """Its start was refused, or could not be sent."""
+        self.finish(JobStatus(JobState.FAILED, error=str(error)), error=error)
+        self.settle()
+
+    def withdraw(self, reason: str) -> None:
+        """Its start will not be sent."""
+        status = JobStatus(JobState.CANCELLED, error=reason)
+        self.finish(status, error=JobCancelled(f"{self.described}: {reason}", status=status))
+        self.settle()
+
+    def lose(self, reason: str) -> None:
+        """Its outcome can no longer be learned."""
+        status = JobStatus(JobState.LOST, error=reason)
+        message = f"{self.described}: outcome unknown: {reason}"
+        self.finish(status, error=JobLost(message, status=status, token=self.token_text))
+        self.settle()
+
+    def hear(self, info: OperationStatusInfo, status: JobStatus, asked_at: float) -> None:
+        """The slot showed ``info``, which is ``status`` in our words, when it was asked at ``asked_at``."""
+        if not self._is(info):
+            if not self._may_still_appear(info, asked_at):
+                self.lose("another operation took the slot before its outcome was read")
+            return
+        self.seen_running = True
+        self.last_probe_error = None
+        if not status.done:
+            self.update(status)
+            return
+        name = f"{self.kind.name} {self.id}"
+        match status.state:
+            case JobState.COMPLETED:
+                self.finish(status, result=self.slot_kind.result(info))
+            case JobState.FAILED:
+                message = f"{name}: {status.error or 'the server names no reason'}"
+                users = kinds.failed_users(info)
+                failed = JobFailed(message, status=status, token=self.token_text, failed_users=users)
+                self.finish(status, error=failed)
+            case _:
+                message = f"{name} was cancelled at the server"
+                self.finish(status, error=JobCancelled(message, status=status, token=self.token_text))
+
+    @property
+    def described(self) -> str:
+        """For messages: the kind, the id and what was asked for."""
+        wanted = ", ".join(f"{name}={value}" for name, value in self.params.items() if value is not None)
+        return f"{self.kind.name} {self.id or ''}({wanted})"
+
+    def _is(self, info: OperationStatusInfo) -> bool:
+        if info.operation_id is not None:
+            return info.operation_id == self.id
+        if self.id is None or not self.slot_kind.asked_for(self.params, info):
+            return False
+        not_before = self.not_before
+        if not_before is None or info.started_at > not_before:
+            return True
+        # Whole seconds: a start within the second of the one before it is newer when the slot changed.
+        return info.started_at == not_before and not same_operation(info, self.before)
+
+    def _may_still_appear(self, info: OperationStatusInfo, asked_at: float) -> bool:
+        if self.seen_running or self.admitted_at is None:
+            return False
+        if asked_at < self.admitted_at:
+            return True  # asked before the start was answered: it says nothing of what came after
+        stale = self.before is not None and same_operation(info, self.before)
+        return stale and asked_at - self.admitted_at < _UNSEEN_GRACE
+
+
+def same_operation(one: OperationStatusInfo, other: OperationStatusInfo | None) -> bool:
+    """Whether both show one operation, by its id or else by its start and parameters."""
+    if other is None:
+        return False
+    if one.operation_id is not None or other.operation_id is not None:
+        return one.operation_id == other.operation_id
+    return one.started_at == other.started_at and one.request_params == other.request_params

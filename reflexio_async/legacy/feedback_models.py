@@ -1,0 +1,376 @@
+"""Feedback: what playbooks were called in January 2026."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from reflexio_async._engine.models import (
+    AtLeastOne,
+    NotBlank,
+    RequestModel,
+    ResponseModel,
+    UtcDatetime,
+    empty_list,
+    epoch_now,
+)
+from reflexio_async.reflexio.models.enums import PlaybookStatus, Status
+from reflexio_async.reflexio.models.literals import AnyPlaybookStatus, AnyStatus
+from reflexio_async.reflexio.models.operations import Starting, Waiting
+
+
+class Feedback(RequestModel):
+    """One lesson for the agent, to store as it is."""
+
+    agent_version: str
+    feedback_content: str
+    created_at: int = Field(default_factory=epoch_now, description="Epoch seconds.")
+    do_action: str | None = None
+    do_not_action: str | None = None
+    embedding: Sequence[float] = ()
+    feedback_id: int = 0
+    feedback_metadata: str = ""
+    feedback_name: str = ""
+    feedback_status: AnyPlaybookStatus = PlaybookStatus.PENDING
+    status: AnyStatus | None = None
+    when_condition: str | None = None
+
+
+class RawFeedback(RequestModel):
+    """One lesson from one user's interactions, to store as it is."""
+
+    agent_version: str
+    request_id: NotBlank
+    created_at: int = Field(default_factory=epoch_now, description="Epoch seconds.")
+    do_action: str | None = None
+    do_not_action: str | None = None
+    embedding: Sequence[float] = ()
+    feedback_content: str = ""
+    feedback_name: str = ""
+    indexed_content: str | None = None
+    raw_feedback_id: int = 0
+    source: str | None = None
+    status: AnyStatus | None = None
+    user_id: str | None = None
+    when_condition: str | None = None
+
+
+class AddFeedbackRequest(RequestModel):
+    """Lessons to store as they are."""
+
+    feedbacks: Sequence[Annotated[Feedback | Mapping[str, Any], BeforeValidator(Feedback.model_validate)]]
+
+
+class AddFeedbackResponse(ResponseModel):
+    """How many were stored."""
+
+    success: bool
+    added_count: int = 0
+    message: str | None = None
+
+
+class AddRawFeedbackRequest(RequestModel):
+    """Lessons to store as they are."""
+
+    raw_feedbacks: Sequence[
+        Annotated[RawFeedback | Mapping[str, Any], BeforeValidator(RawFeedback.model_validate)]
+    ]
+
+
+class AddRawFeedbackResponse(ResponseModel):
+    """How many were stored."""
+
+    success: bool
+    added_count: int = 0
+    message: str | None = None
+
+
+class GetFeedbacksRequest(RequestModel):
+    """Lessons for the agent."""
+
+    feedback_name: str | None = None
+    feedback_status_filter: AnyPlaybookStatus | None = None
+    limit: int | None = 100
+    status_filter: Sequence[AnyStatus | None] | None = None
+
+
+class GetRawFeedbacksRequest(RequestModel):
+    """Lessons from users' interactions."""
+
+    feedback_name: str | None = None
+    limit: int | None = 100
+    status_filter: Sequence[AnyStatus | None] | None = None
+
+
+class SearchFeedbackRequest(RequestModel):
+    """Lessons for the agent, nearest in meaning to ``query``."""
+
+    agent_version: str | None = None
+    end_time: UtcDatetime | None = None
+    feedback_name: str | None = None
+    feedback_status_filter: AnyPlaybookStatus | None = None
+    query: str | None = None
+    start_time: UtcDatetime | None = None
+    status_filter: Sequence[AnyStatus | None] | None = None
+    threshold: float | None = 0.5
+    top_k: int | None = 10
+
+
+class SearchRawFeedbackRequest(RequestModel):
+    """Lessons from users' interactions, nearest in meaning to ``query``."""
+
+    agent_version: str | None = None
+    end_time: UtcDatetime | None = None
+    feedback_name: str | None = None
+    query: str | None = None
+    start_time: UtcDatetime | None = None
+    status_filter: Sequence[AnyStatus | None] | None = None
+    threshold: float | None = 0.5
+    top_k: int | None = 10
+    user_id: str | None = None
+
+
+class UpdateFeedbackStatusRequest(RequestModel):
+    """The verdict on one lesson."""
+
+    feedback_id: int
+    feedback_status: AnyPlaybookStatus
+
+
+class UpdateFeedbackStatusResponse(ResponseModel):
+    """Whether it was changed."""
+
+    success: bool
+    msg: str | None = None
+
+
+class DeleteFeedbackResponse(ResponseModel):
+    """Whether it is gone."""
+
+    success: bool
+    message: str = ""
+
+
+class DeleteRawFeedbackResponse(ResponseModel):
+    """Whether it is gone."""
+
+    success: bool
+    message: str = ""
+
+
+class UpgradeRawFeedbacksRequest(RequestModel):
+    """Promote pending raw feedbacks to current."""
+
+    agent_version: str | None = None
+    feedback_name: str | None = None
+
+
+class UpgradeRawFeedbacksResponse(ResponseModel):
+    """What moved."""
+
+    success: bool
+    message: str = ""
+    raw_feedbacks_archived: int = 0
+    raw_feedbacks_deleted: int = 0
+    raw_feedbacks_promoted: int = 0
+
+
+class DowngradeRawFeedbacksRequest(RequestModel):
+    """Restore archived raw feedbacks."""
+
+    agent_version: str | None = None
+    feedback_name: str | None = None
+
+
+class DowngradeRawFeedbacksResponse(ResponseModel):
+    """What moved."""
+
+    success: bool
+    message: str = ""
+    raw_feedbacks_demoted: int = 0
+    raw_feedbacks_restored: int = 0
+
+
+class RunFeedbackAggregationResponse(ResponseModel):
+    """What came of it, in words."""
+
+    success: bool
+    message: str = ""
+
+
+class RerunFeedbackGenerationRequest(RequestModel):
+    """Regenerate the raw feedbacks that one agent version learns from all its users."""
+
+    agent_version: str
+    end_time: UtcDatetime | None = None
+    feedback_name: str | None = None
+    source: str | None = None
+    start_time: UtcDatetime | None = None
+
+
+class RerunFeedbackGenerationResponse(ResponseModel):
+    """The answer of a feedback rerun."""
+
+    success: bool
+    feedbacks_generated: int | None = None
+    msg: str | None = None
+    operation_id: str = "rerun_feedback_generation"
+
+
+class ManualFeedbackGenerationRequest(RequestModel):
+    """Extract raw feedbacks directly into the current ones."""
+
+    agent_version: str
+    feedback_name: str | None = None
+    source: str | None = None
+
+
+class ManualFeedbackGenerationResponse(ResponseModel):
+    """The answer of a manual feedback generation."""
+
+    success: bool
+    feedbacks_generated: int | None = None
+    msg: str | None = None
+
+
+class FeedbackView(ResponseModel):
+    """A lesson as it is stored; ``status`` None means current."""
+
+    agent_version: str
+    feedback_content: str
+    created_at: int | None = None
+    do_action: str | None = None
+    do_not_action: str | None = None
+    embedding: list[float] = Field(default_factory=empty_list)
+    feedback_id: int = 0
+    feedback_metadata: str = ""
+    feedback_name: str = ""
+    feedback_status: PlaybookStatus | str = Field(default=PlaybookStatus.PENDING, union_mode="left_to_right")
+    status: Status | str | None = Field(default=None, union_mode="left_to_right")
+    when_condition: str | None = None
+
+
+class RawFeedbackView(ResponseModel):
+    """A lesson as it is stored; ``status`` None means current."""
+
+    agent_version: str
+    request_id: str
+    created_at: int | None = None
+    do_action: str | None = None
+    do_not_action: str | None = None
+    embedding: list[float] = Field(default_factory=empty_list)
+    feedback_content: str = ""
+    feedback_name: str = ""
+    indexed_content: str | None = None
+    raw_feedback_id: int = 0
+    source: str | None = None
+    status: Status | str | None = Field(default=None, union_mode="left_to_right")
+    user_id: str | None = None
+    when_condition: str | None = None
+
+
+class GetFeedbacksResponse(ResponseModel):
+    """Lessons found."""
+
+    success: bool
+    feedbacks: list[FeedbackView]
+    msg: str | None = None
+
+
+class GetRawFeedbacksResponse(ResponseModel):
+    """Lessons found."""
+
+    success: bool
+    raw_feedbacks: list[RawFeedbackView]
+    msg: str | None = None
+
+
+class SearchFeedbackResponse(ResponseModel):
+    """Lessons found."""
+
+    success: bool
+    feedbacks: list[FeedbackView]
+    msg: str | None = None
+
+
+class SearchRawFeedbackResponse(ResponseModel):
+    """Lessons found."""
+
+    success: bool
+    raw_feedbacks: list[RawFeedbackView]
+    msg: str | None = None
+
+
+class DeleteFeedbackRequest(RequestModel):
+    """Names one feedback."""
+
+    feedback_id: AtLeastOne
+    wait_for_response: bool = Field(default=False, exclude=True)
+
+
+def delete_feedback(feedback_id: int, *, wait_for_response: Literal[False] = False) -> DeleteFeedbackRequest:
+    """The feedback to delete, with a handle."""
+    return DeleteFeedbackRequest(feedback_id=feedback_id, wait_for_response=wait_for_response)
+
+
+def delete_feedback_waiting(feedback_id: int, *, wait_for_response: Literal[True]) -> DeleteFeedbackRequest:
+    """The feedback to delete, waiting."""
+    return DeleteFeedbackRequest(feedback_id=feedback_id, wait_for_response=wait_for_response)
+
+
+class DeleteRawFeedbackRequest(RequestModel):
+    """Names one raw feedback."""
+
+    raw_feedback_id: AtLeastOne
+    wait_for_response: bool = Field(default=False, exclude=True)
+
+
+def delete_raw_feedback(
+    raw_feedback_id: int, *, wait_for_response: Literal[False] = False
+) -> DeleteRawFeedbackRequest:
+    """The raw feedback to delete, with a handle."""
+    return DeleteRawFeedbackRequest(raw_feedback_id=raw_feedback_id, wait_for_response=wait_for_response)
+
+
+def delete_raw_feedback_waiting(
+    raw_feedback_id: int, *, wait_for_response: Literal[True]
+) -> DeleteRawFeedbackRequest:
+    """The raw feedback to delete, waiting."""
+    return DeleteRawFeedbackRequest(raw_feedback_id=raw_feedback_id, wait_for_response=wait_for_response)
+
+
+class RunFeedbackAggregationRequest(RequestModel):
+    """Which raw feedbacks to aggregate."""
+
+    agent_version: str
+    feedback_name: str
+
+
+class RunFeedbackAggregationStart(RunFeedbackAggregationRequest):
+    """``RunFeedbackAggregationRequest``, with a handle."""
+
+    wait_for_response: Literal[False] = Field(default=False, exclude=True)
+
+
+class RunFeedbackAggregationWait(RunFeedbackAggregationRequest):
+    """``RunFeedbackAggregationRequest``, waiting."""
+
+    wait_for_response: Literal[True] = Field(exclude=True)
+
+
+class RerunFeedbackGenerationStart(RerunFeedbackGenerationRequest, Starting):
+    """``RerunFeedbackGenerationRequest``, returning a handle."""
+
+
+class RerunFeedbackGenerationWait(RerunFeedbackGenerationRequest, Waiting):
+    """``RerunFeedbackGenerationRequest``, waiting."""
+
+
+class ManualFeedbackGenerationStart(ManualFeedbackGenerationRequest, Starting):
+    """``ManualFeedbackGenerationRequest``, returning a handle."""
+
+
+class ManualFeedbackGenerationWait(ManualFeedbackGenerationRequest, Waiting):
+    """``ManualFeedbackGenerationRequest``, waiting."""

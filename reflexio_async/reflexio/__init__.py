@@ -1,0 +1,1 @@
+"""The Reflexio service: its calls, its models, its kinds of job."""

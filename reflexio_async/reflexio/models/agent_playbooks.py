@@ -1,0 +1,278 @@
+"""Playbooks of the agent: lessons aggregated from those of many users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from reflexio_async._engine.models import (
+    AtLeastOne,
+    RequestModel,
+    ResponseModel,
+    RetrievalExperimentAssignment,
+    SourceName,
+    TimeRange,
+    UtcDatetime,
+    empty_list,
+    epoch_now,
+    given,
+)
+from reflexio_async.reflexio.models.enums import CitationKind, PlaybookStatus, SearchMode, Status
+from reflexio_async.reflexio.models.literals import AnyPlaybookStatus, AnySearchMode, AnyStatus
+from reflexio_async.reflexio.models.playbooks import BlockingIssue
+
+
+class AgentPlaybook(RequestModel):
+    """One lesson for the agent, to store as it is."""
+
+    agent_version: str
+    content: str
+    agent_playbook_id: int = 0
+    blocking_issue: (
+        Annotated[BlockingIssue | Mapping[str, Any], BeforeValidator(BlockingIssue.model_validate)] | None
+    ) = None
+    created_at: int = Field(default_factory=epoch_now, description="Epoch seconds.")
+    embedding: Sequence[float] = ()
+    expanded_terms: str | None = None
+    merged_into: int | None = None
+    playbook_metadata: str = ""
+    playbook_name: str = ""
+    playbook_status: AnyPlaybookStatus = PlaybookStatus.PENDING
+    rationale: str | None = None
+    status: AnyStatus | None = None
+    superseded_by: int | None = None
+    tags: Sequence[str] | None = None
+    trigger: str | None = None
+
+
+class AddAgentPlaybookRequest(RequestModel):
+    """Lessons to store as they are."""
+
+    agent_playbooks: Annotated[
+        Sequence[Annotated[AgentPlaybook | Mapping[str, Any], BeforeValidator(AgentPlaybook.model_validate)]],
+        Field(min_length=1),
+    ]
+
+
+class AddAgentPlaybookResponse(ResponseModel):
+    """How many were stored."""
+
+    success: bool
+    added_count: int = 0
+    message: str | None = None
+
+
+class UpdateAgentPlaybookRequest(RequestModel):
+    """Changes of one lesson; what is absent stays."""
+
+    agent_playbook_id: AtLeastOne
+    content: str | None = None
+    playbook_name: str | None = None
+    playbook_status: AnyPlaybookStatus | None = None
+    rationale: str | None = None
+    trigger: str | None = None
+
+
+class UpdateAgentPlaybookResponse(ResponseModel):
+    """Whether it was changed."""
+
+    success: bool
+    msg: str | None = None
+
+
+class UpdatePlaybookStatusRequest(RequestModel):
+    """The verdict on one lesson for the agent."""
+
+    agent_playbook_id: AtLeastOne
+    playbook_status: AnyPlaybookStatus
+
+
+class UpdatePlaybookStatusResponse(ResponseModel):
+    """Whether it was changed."""
+
+    success: bool
+    msg: str | None = None
+
+
+class SearchAgentPlaybookRequest(TimeRange):
+    """Lessons for the agent, nearest in meaning to ``query``."""
+
+    agent_version: str | None = None
+    enable_reformulation: bool | None = False
+    end_time: UtcDatetime | None = None
+    playbook_name: str | None = None
+    playbook_status_filter: AnyPlaybookStatus | Sequence[AnyPlaybookStatus] | None = None
+    query: str | None = None
+    request_id: str | None = None
+    search_mode: AnySearchMode = SearchMode.HYBRID
+    session_id: str | None = Field(
+        default=None, description="Then servers leave out what they have given this session before."
+    )
+    source: SourceName | None = None
+    start_time: UtcDatetime | None = None
+    status_filter: Sequence[AnyStatus | None] | None = Field(
+        default=None, description="None inside it means current."
+    )
+    tags: Sequence[str] | None = None
+    threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
+    top_k: AtLeastOne | None = 10
+    user_id: str | None = None
+
+
+class AgentPlaybookView(ResponseModel):
+    """One lesson for the agent; ``status`` None means current."""
+
+    agent_version: str
+    content: str
+    agent_playbook_id: int = 0
+    created_at: int | None = None
+    playbook_metadata: str = ""
+    playbook_name: str = ""
+    playbook_status: PlaybookStatus | str = Field(default=PlaybookStatus.PENDING, union_mode="left_to_right")
+    rationale: str | None = None
+    status: Status | str | None = Field(default=None, union_mode="left_to_right")
+    tags: list[str] = Field(default_factory=empty_list)
+    trigger: str | None = None
+
+
+class SearchAgentPlaybooksViewResponse(ResponseModel):
+    """Lessons found, best first."""
+
+    success: bool
+    agent_playbooks: list[AgentPlaybookView]
+    experiment: RetrievalExperimentAssignment | None = None
+    msg: str | None = None
+
+
+class GetAgentPlaybooksRequest(TimeRange):
+    """Lessons for the agent."""
+
+    agent_playbook_id: AtLeastOne | None = None
+    agent_version: str | None = None
+    end_time: UtcDatetime | None = None
+    limit: AtLeastOne | None = 100
+    playbook_name: str | None = None
+    playbook_status_filter: AnyPlaybookStatus | None = None
+    query: str | None = None
+    request_id: str | None = None
+    session_id: str | None = None
+    start_time: UtcDatetime | None = None
+    status_filter: Sequence[AnyStatus | None] | None = Field(
+        default=None, description="None inside it means current."
+    )
+    tags: Sequence[str] | None = None
+    force_refresh: bool = Field(default=False, exclude=True, description="Ask the server, not the cache.")
+
+
+class GetAgentPlaybooksViewResponse(ResponseModel):
+    """Lessons found."""
+
+    success: bool
+    agent_playbooks: list[AgentPlaybookView]
+    msg: str | None = None
+
+
+class DeleteAgentPlaybookResponse(ResponseModel):
+    """Whether it is gone; deleting one that does not exist succeeds."""
+
+    success: bool
+    message: str = ""
+
+
+class DeleteAgentPlaybooksByIdsRequest(RequestModel):
+    """The lessons to delete."""
+
+    agent_playbook_ids: Annotated[Sequence[int], Field(max_length=10000, min_length=1)]
+
+
+class PlaybookApplicationStat(ResponseModel):
+    """How often one learning was applied."""
+
+    real_id: str
+    kind: CitationKind | str = Field(union_mode="left_to_right")
+    applied_count: int
+    last_applied_at: int | None = None
+    last_interaction_id: int | None = None
+    title: str = ""
+
+
+class GetPlaybookApplicationStatsRequest(RequestModel):
+    """The span of time to count in."""
+
+    days_back: AtLeastOne = 30
+
+
+class GetPlaybookApplicationStatsResponse(ResponseModel):
+    """How often learnings were applied."""
+
+    success: bool
+    msg: str | None = None
+    stats: list[PlaybookApplicationStat] = Field(default_factory=empty_list)
+
+
+class DeleteAgentPlaybookRequest(RequestModel):
+    """Names one lesson."""
+
+    agent_playbook_id: AtLeastOne
+    wait_for_response: bool = Field(default=False, exclude=True)
+
+
+def delete_agent_playbook(
+    agent_playbook_id: int, *, wait_for_response: Literal[False] = False
+) -> DeleteAgentPlaybookRequest:
+    """The lesson to delete, with a handle."""
+    return DeleteAgentPlaybookRequest(
+        agent_playbook_id=agent_playbook_id, wait_for_response=wait_for_response
+    )
+
+
+def delete_agent_playbook_waiting(
+    agent_playbook_id: int, *, wait_for_response: Literal[True]
+) -> DeleteAgentPlaybookRequest:
+    """The lesson to delete, waiting."""
+    return DeleteAgentPlaybookRequest(
+        agent_playbook_id=agent_playbook_id, wait_for_response=wait_for_response
+    )
+
+
+def add_agent_playbooks(
+    agent_playbooks: Sequence[AgentPlaybook | Mapping[str, Any]],
+) -> AddAgentPlaybookRequest:
+    """The lessons, given by position."""
+    return AddAgentPlaybookRequest(agent_playbooks=agent_playbooks)
+
+
+def update_agent_playbook(
+    agent_playbook_id: int,
+    *,
+    playbook_name: str | None = None,
+    content: str | None = None,
+    trigger: str | None = None,
+    rationale: str | None = None,
+    playbook_status: AnyPlaybookStatus | None = None,
+) -> UpdateAgentPlaybookRequest:
+    """The lesson by position, and what changes of it."""
+    changes = {
+        "playbook_name": playbook_name,
+        "content": content,
+        "trigger": trigger,
+        "rationale": rationale,
+        "playbook_status": playbook_status,
+    }
+    return UpdateAgentPlaybookRequest.model_validate(
+        {"agent_playbook_id": agent_playbook_id, **given(changes)}
+    )
+
+
+def update_agent_playbook_status(
+    agent_playbook_id: int, *, playbook_status: AnyPlaybookStatus
+) -> UpdatePlaybookStatusRequest:
+    """The lesson by position, and the verdict on it."""
+    return UpdatePlaybookStatusRequest(agent_playbook_id=agent_playbook_id, playbook_status=playbook_status)
+
+
+def delete_agent_playbooks_by_ids(agent_playbook_ids: Sequence[int]) -> DeleteAgentPlaybooksByIdsRequest:
+    """The lessons, given by position."""
+    return DeleteAgentPlaybooksByIdsRequest(agent_playbook_ids=agent_playbook_ids)

@@ -1,0 +1,140 @@
+"""Aggregation: from the lessons of many users to lessons for the agent."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from reflexio_async._engine.marks import Query
+from reflexio_async._engine.models import NotBlank, RequestModel, ResponseModel, empty_list
+from reflexio_async.reflexio.models.enums import AggregationStatus, PlaybookStatus
+from reflexio_async.reflexio.models.operations import Starting, Waiting
+
+
+class RunPlaybookAggregationResponse(ResponseModel):
+    """What came of it, in words."""
+
+    success: bool
+    message: str = ""
+
+
+class SubmitPlaybookAggregationRequest(RequestModel):
+    """Aggregate durably; the same ``request_id`` is the same operation."""
+
+    request_id: Annotated[str, Field(min_length=1, max_length=200, pattern=r".*\S.*")] | None = Field(
+        default=None, description="Made by the client when absent."
+    )
+    agent_version: Annotated[str, Field(max_length=200, min_length=1, pattern=r".*\S.*")]
+
+
+class PlaybookAggregationResult(ResponseModel):
+    """What an aggregation did."""
+
+    clusters_found: int = 0
+    playbooks_generated: int = 0
+    skipped: str | None = None
+    user_playbooks_processed: int = 0
+
+
+class PlaybookAggregationOperation(ResponseModel):
+    """A durable aggregation; times are epoch seconds."""
+
+    operation_id: str
+    request_id: str
+    agent_version: str
+    status: AggregationStatus | str = Field(union_mode="left_to_right")
+    created_at: int
+    updated_at: int
+    attempts: int = 0
+    completed_at: int | None = None
+    error: str | None = None
+    next_attempt_at: int | None = None
+    result: PlaybookAggregationResult | None = None
+    started_at: int | None = None
+
+
+class AgentPlaybookSnapshot(ResponseModel):
+    """A lesson for the agent as it was."""
+
+    agent_playbook_id: int = 0
+    agent_version: str = ""
+    blocking_issue: dict[str, Any] | None = None
+    content: str = ""
+    playbook_metadata: str = ""
+    playbook_name: str = ""
+    playbook_status: PlaybookStatus | str = Field(default=PlaybookStatus.PENDING, union_mode="left_to_right")
+    rationale: str | None = None
+    trigger: str | None = None
+
+
+class AgentPlaybookUpdateEntry(ResponseModel):
+    """A lesson before and after a change."""
+
+    before: AgentPlaybookSnapshot
+    after: AgentPlaybookSnapshot
+
+
+class PlaybookAggregationChangeLog(ResponseModel):
+    """What one aggregation changed."""
+
+    playbook_name: str
+    agent_version: str
+    run_mode: str
+    added_agent_playbooks: list[AgentPlaybookSnapshot] = Field(default_factory=empty_list)
+    created_at: int | None = None
+    id: int = 0
+    removed_agent_playbooks: list[AgentPlaybookSnapshot] = Field(default_factory=empty_list)
+    updated_agent_playbooks: list[AgentPlaybookUpdateEntry] = Field(default_factory=empty_list)
+
+
+class PlaybookAggregationChangeLogResponse(ResponseModel):
+    """Every change by aggregation."""
+
+    success: bool
+    change_logs: list[PlaybookAggregationChangeLog]
+
+
+class RunPlaybookAggregationRequest(RequestModel):
+    """Which lessons to aggregate."""
+
+    agent_version: str = "agent-v0"
+    playbook_name: str = "playbook"
+
+
+class RunPlaybookAggregationStart(RunPlaybookAggregationRequest):
+    """``RunPlaybookAggregationRequest``, with a handle."""
+
+    wait_for_response: Literal[False] = Field(default=False, exclude=True)
+
+
+class RunPlaybookAggregationWait(RunPlaybookAggregationRequest):
+    """``RunPlaybookAggregationRequest``, waiting."""
+
+    wait_for_response: Literal[True] = Field(exclude=True)
+
+
+class SubmitPlaybookAggregationStart(SubmitPlaybookAggregationRequest, Starting):
+    """``SubmitPlaybookAggregationRequest``, returning a handle."""
+
+
+class SubmitPlaybookAggregationWait(SubmitPlaybookAggregationRequest, Waiting):
+    """``SubmitPlaybookAggregationRequest``, waiting."""
+
+
+class ByOperation(RequestModel):
+    """Names one durable aggregation."""
+
+    operation_id: NotBlank
+
+
+def by_operation(operation_id: str) -> ByOperation:
+    """The operation, given by position."""
+    return ByOperation(operation_id=operation_id)
+
+
+class AggregationChanges(RequestModel):
+    """Whose changes by aggregation to give."""
+
+    playbook_name: Annotated[str, Query()]
+    agent_version: Annotated[str, Query()]

@@ -1,0 +1,204 @@
+"""Where a configuration says data and credentials are; credentials stay masked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from reflexio_async._engine.models import REVEAL, Secret
+
+
+class ConfigPart(BaseModel):
+    """A part of the configuration; what this version does not know is kept and sent back."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        validate_assignment=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        hide_input_in_errors=True,
+        defer_build=True,
+    )
+
+    def to_wire(self) -> dict[str, Any]:
+        """What was read or set, secrets in clear: for ``set_config``, and for nothing that is shown."""
+        return self._with_changed_parts().model_dump(mode="json", exclude_unset=True, context=REVEAL)
+
+    def _with_changed_parts(self) -> Self:
+        """A copy that knows of changes within parts which were not given themselves."""
+        parts: dict[str, ConfigPart] = {}
+        for name, value in self:
+            if isinstance(value, ConfigPart):
+                part = value._with_changed_parts()  # noqa: SLF001  # of this class
+                if name in self.model_fields_set or part.model_fields_set:
+                    parts[name] = part
+        return self.model_copy(update=parts)
+
+
+class StorageConfigSQLite(ConfigPart):
+    """SQLite."""
+
+    db_path: str | None = None
+    type: Literal["sqlite"] = "sqlite"
+
+
+class StorageConfigSupabase(ConfigPart):
+    """Supabase."""
+
+    url: str
+    key: Secret
+    db_url: Secret
+    read_key: Secret | None = None
+    read_url: str | None = None
+    schema_: str | None = Field(default=None, alias="schema")
+    type: Literal["supabase"] = "supabase"
+
+
+class StorageConfigPostgres(ConfigPart):
+    """PostgreSQL."""
+
+    db_url: Secret
+    pool_acquire_timeout: Annotated[float, Field(gt=0)] = 30.0
+    pool_size: Annotated[int, Field(ge=1)] = 10
+    read_db_url: Secret | None = None
+    read_pool_acquire_timeout: Annotated[float, Field(gt=0)] | None = None
+    read_pool_size: Annotated[int, Field(ge=1)] | None = None
+    schema_: str | None = Field(default=None, alias="schema")
+    type: Literal["postgres"] = "postgres"
+
+
+class StorageConfigManagedSupabase(ConfigPart):
+    """Storage that the platform manages."""
+
+    managed_by: Literal["platform"]
+    schema_present: bool = True
+
+
+class UnknownStorage(ConfigPart):
+    """Storage that this version does not know; shown without its values, which may hold credentials."""
+
+    def __repr_args__(self) -> Any:
+        """Names alone."""
+        return [(name, "***") for name in self.model_extra or {}]
+
+
+def _kind_of_storage(value: Any) -> str:
+    """Which of the kinds below ``value``, a model or what was read, belongs to."""
+    fields = dict[str, Any](value)
+    if "managed_by" in fields:
+        return "managed"
+    # SQLite needs no fields at all, so that servers leave its type out.
+    kind = fields.get("type") or ("sqlite" if set(fields) <= {"db_path"} else "unknown")
+    return str(kind) if kind in ("sqlite", "supabase", "postgres") else "unknown"
+
+
+def _tag(value: Any) -> str | None:
+    return _kind_of_storage(value) if isinstance(value, Mapping | ConfigPart) else None
+
+
+StorageConfig: TypeAlias = Annotated[
+    Annotated[StorageConfigSQLite, Tag("sqlite")]
+    | Annotated[StorageConfigSupabase, Tag("supabase")]
+    | Annotated[StorageConfigPostgres, Tag("postgres")]
+    | Annotated[StorageConfigManagedSupabase, Tag("managed")]
+    | Annotated[UnknownStorage, Tag("unknown")],
+    Discriminator(_tag, custom_error_type="storage", custom_error_message="must be a mapping"),
+]
+
+
+class AnthropicConfig(ConfigPart):
+    """Anthropic."""
+
+    api_key: Secret
+
+
+class CustomEndpointConfig(ConfigPart):
+    """An endpoint that speaks the OpenAI protocol."""
+
+    model: str
+    api_key: Secret
+    api_base: str
+
+
+class DashScopeConfig(ConfigPart):
+    """DashScope."""
+
+    api_key: Secret
+    api_base: str | None = None
+
+
+class DeepSeekConfig(ConfigPart):
+    """DeepSeek."""
+
+    api_key: Secret
+
+
+class GeminiConfig(ConfigPart):
+    """Gemini."""
+
+    api_key: Secret
+
+
+class MiniMaxConfig(ConfigPart):
+    """MiniMax."""
+
+    api_key: Secret
+
+
+class MoonshotConfig(ConfigPart):
+    """Moonshot."""
+
+    api_key: Secret
+
+
+class AzureOpenAIConfig(ConfigPart):
+    """A deployment on Azure OpenAI."""
+
+    api_key: Secret
+    endpoint: str
+    api_version: str = "2024-02-15-preview"
+    deployment_name: str | None = None
+
+
+class OpenAIConfig(ConfigPart):
+    """OpenAI, or Azure OpenAI."""
+
+    api_key: Secret | None = None
+    azure_config: AzureOpenAIConfig | None = None
+
+
+class OpenRouterConfig(ConfigPart):
+    """OpenRouter."""
+
+    api_key: Secret
+
+
+class XAIConfig(ConfigPart):
+    """xAI."""
+
+    api_key: Secret
+
+
+class ZAIConfig(ConfigPart):
+    """Z.ai."""
+
+    api_key: Secret
+
+
+class APIKeyConfig(ConfigPart):
+    """The organisation's own keys, by provider."""
+
+    anthropic: AnthropicConfig | None = None
+    custom_endpoint: CustomEndpointConfig | None = None
+    dashscope: DashScopeConfig | None = None
+    deepseek: DeepSeekConfig | None = None
+    gemini: GeminiConfig | None = None
+    minimax: MiniMaxConfig | None = None
+    moonshot: MoonshotConfig | None = None
+    openai: OpenAIConfig | None = None
+    openrouter: OpenRouterConfig | None = None
+    xai: XAIConfig | None = None
+    zai: ZAIConfig | None = None

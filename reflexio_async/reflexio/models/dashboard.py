@@ -1,0 +1,47 @@
+"""Dashboard: the numbers of an organisation over time."""
+
+from __future__ import annotations
+
+from reflexio_async._engine.models import AtLeastOne, RequestModel, ResponseModel
+
+
+class GetDashboardStatsRequest(RequestModel):
+    """The span of time to count in."""
+
+    days_back: AtLeastOne | None = 30
+
+
+class PeriodStats(ResponseModel):
+    """The numbers of one span of time."""
+
+    total_profiles: int
+    total_interactions: int
+    total_playbooks: int
+    success_rate: float
+
+
+class TimeSeriesDataPoint(ResponseModel):
+    """One point of a course over time; epoch seconds."""
+
+    timestamp: int
+    value: float
+    count: int | None = None
+
+
+class DashboardStats(ResponseModel):
+    """This span of time, the one before, and the course of each number."""
+
+    current_period: PeriodStats
+    previous_period: PeriodStats
+    interactions_time_series: list[TimeSeriesDataPoint]
+    profiles_time_series: list[TimeSeriesDataPoint]
+    playbooks_time_series: list[TimeSeriesDataPoint]
+    evaluations_time_series: list[TimeSeriesDataPoint]
+
+
+class GetDashboardStatsResponse(ResponseModel):
+    """The numbers of a dashboard."""
+
+    success: bool
+    msg: str | None = None
+    stats: DashboardStats | None = None

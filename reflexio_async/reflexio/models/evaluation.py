@@ -1,0 +1,259 @@
+"""Evaluation: judgements of sessions and of what was retrieved for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from reflexio_async._engine.marks import Query
+from reflexio_async._engine.models import (
+    AtLeastOne,
+    NotBlank,
+    RequestModel,
+    ResponseModel,
+    TimeRange,
+    UtcDatetime,
+    empty_list,
+)
+from reflexio_async.reflexio.models.enums import (
+    LearningImpact,
+    RegenerationStatus,
+    RegularVsShadow,
+    RetrievedLearningKind,
+)
+from reflexio_async.reflexio.models.operations import Starting, Waiting
+
+
+class GetAgentSuccessEvaluationResultsRequest(TimeRange):
+    """Judgements of whether sessions went well."""
+
+    agent_version: str | None = None
+    end_time: UtcDatetime | None = None
+    limit: AtLeastOne | None = 100
+    start_time: UtcDatetime | None = None
+
+
+class EvaluationResultView(ResponseModel):
+    """The judgement on one session."""
+
+    agent_version: str
+    session_id: str
+    is_success: bool
+    created_at: int | None = None
+    evaluation_name: str | None = None
+    failure_reason: str | None = None
+    failure_type: str | None = None
+    is_escalated: bool = False
+    number_of_correction_per_session: int = 0
+    regular_vs_shadow: RegularVsShadow | str | None = Field(default=None, union_mode="left_to_right")
+    result_id: int = 0
+    tags: list[str] | None = None
+    user_id: str = ""
+    user_turns_to_resolution: int | None = None
+
+
+class GetEvaluationResultsViewResponse(ResponseModel):
+    """Judgements found."""
+
+    success: bool
+    agent_success_evaluation_results: list[EvaluationResultView]
+    msg: str | None = None
+
+
+class GetRetrievedLearningEvaluationResultsRequest(TimeRange):
+    """Judgements of whether retrieved learnings helped."""
+
+    end_time: UtcDatetime | None = None
+    limit: Annotated[int, Field(le=1000, ge=1)] = 100
+    session_id: str | None = None
+    start_time: UtcDatetime | None = None
+    user_id: str | None = None
+
+
+class PlaybookDiagnosis(ResponseModel):
+    """Why a learning helped or did not."""
+
+    category: str
+    reason: str
+    evidence_interaction_ids: list[int] = Field(default_factory=empty_list)
+
+
+class RetrievedLearningEvaluationResult(ResponseModel):
+    """The judgement on one retrieved learning."""
+
+    user_id: str
+    session_id: str
+    kind: RetrievedLearningKind | str = Field(union_mode="left_to_right")
+    learning_id: str
+    agent_version: str = ""
+    created_at: int | None = None
+    diagnosis: PlaybookDiagnosis | None = None
+    diagnosis_evidence_complete: bool = False
+    evaluated_playbook_digest: str | None = None
+    impact: LearningImpact | str | None = Field(default=None, union_mode="left_to_right")
+    impact_reason: str = ""
+    interaction_created_at: int | None = None
+    interaction_id: int | None = None
+    is_relevant: bool | None = None
+    relevance_reason: str = ""
+    result_id: int = 0
+
+
+class GetRetrievedLearningEvaluationResultsResponse(ResponseModel):
+    """Judgements found."""
+
+    success: bool
+    msg: str | None = None
+    results: list[RetrievedLearningEvaluationResult] = Field(default_factory=empty_list)
+
+
+class RegenerateRequest(RequestModel):
+    """Judge the sessions of a span of time again."""
+
+    from_ts: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
+    to_ts: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
+    evaluation_name: str | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.from_ts >= self.to_ts:
+            message = "from_ts must be before to_ts"
+            raise ValueError(message)
+        return self
+
+
+class RegenerateStartResponse(ResponseModel):
+    """The job that judges, and how many sessions it has."""
+
+    job_id: str
+    total: int
+
+
+class RegenerateFailure(ResponseModel):
+    """A session that could not be judged."""
+
+    session_id: str
+    reason: str
+
+
+class RegenerateStatusResponse(ResponseModel):
+    """How far a regeneration is; times are epoch seconds."""
+
+    job_id: str
+    status: RegenerationStatus | str = Field(union_mode="left_to_right")
+    total: int
+    completed: int
+    failed: int
+    failures: list[RegenerateFailure] = Field(description="At most fifty.")
+    started_at: float
+    finished_at: float | None = None
+    concurrency_limit: int = 0
+    sampled_count: int = 0
+    total_candidates: int = 0
+
+
+class GradeFields(RequestModel):
+    """How to judge a session, without naming it."""
+
+    agent_version: str
+    evaluation_name: str | None = None
+
+
+class GradeOnDemandRequest(GradeFields):
+    """Judge one session now."""
+
+    session_id: NotBlank
+
+
+class GradeOnDemandResponse(ResponseModel):
+    """The judgement's id, or why there is none."""
+
+    session_id: str
+    cached: bool = False
+    result_id: int | None = None
+    retrieved_learning_status: str | None = None
+    skipped_reason: str | None = None
+
+
+class EvaluationSourceSetRequest(RequestModel):
+    """Sources to look at together, under one name."""
+
+    label: str
+    sources: Annotated[Sequence[str], Field(min_length=1)]
+
+
+class GetEvaluationOverviewRequest(RequestModel):
+    """The span of time of an overview."""
+
+    from_ts: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
+    to_ts: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
+    bucket: Literal["day", "week"] = "week"
+    include_shadow: bool = True
+    source_sets: Sequence[
+        Annotated[
+            EvaluationSourceSetRequest | Mapping[str, Any],
+            BeforeValidator(EvaluationSourceSetRequest.model_validate),
+        ]
+    ] = ()
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.from_ts > self.to_ts:
+            message = "from_ts must not be after to_ts"
+            raise ValueError(message)
+        return self
+
+
+class ShadowComparisonOutput(ResponseModel):
+    """Which of two answers the judge preferred."""
+
+    better_request: str
+    is_significantly_better: bool
+    comparison_reason: str | None = None
+
+
+class ShadowComparisonVerdict(ResponseModel):
+    """The judge's verdict on an answer and its shadow."""
+
+    verdict_id: int
+    interaction_id: str
+    session_id: str
+    agent_version: str
+    reflexio_is_request_1: bool
+    output: ShadowComparisonOutput
+    judge_prompt_version: str
+    created_at: datetime
+
+
+class GetRecentShadowComparisonsResponse(ResponseModel):
+    """The latest verdicts."""
+
+    verdicts: list[ShadowComparisonVerdict] = Field(default_factory=empty_list)
+
+
+class RegenerateStart(RegenerateRequest, Starting):
+    """``RegenerateRequest``, returning a handle."""
+
+
+class RegenerateWait(RegenerateRequest, Waiting):
+    """``RegenerateRequest``, waiting."""
+
+
+class ByRegeneration(RequestModel):
+    """Names one regeneration."""
+
+    job_id: NotBlank
+
+
+def by_regeneration(job_id: str) -> ByRegeneration:
+    """The job, given by position."""
+    return ByRegeneration(job_id=job_id)
+
+
+class RecentShadowComparisons(RequestModel):
+    """How many verdicts to give."""
+
+    limit: Annotated[int, Query()] = 10

@@ -1,0 +1,371 @@
+"""Publishing interactions, the requests they become, and how far learning from them has come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+
+from reflexio_async._engine.marks import Query
+from reflexio_async._engine.models import (
+    AtLeastOne,
+    JsonObject,
+    NotBlank,
+    RequestModel,
+    ResponseModel,
+    SourceName,
+    TimeRange,
+    UtcDatetime,
+    empty_dict,
+    empty_list,
+    epoch_now,
+)
+from reflexio_async.reflexio.models.enums import (
+    LearningStatus,
+    SearchMode,
+    UserActionType,
+)
+from reflexio_async.reflexio.models.literals import (
+    AnyCitationKind,
+    AnyRetrievedLearningKind,
+    AnySearchMode,
+    AnyUserActionType,
+)
+
+
+class ToolUsed(RequestModel):
+    """A tool the agent called in a turn."""
+
+    tool_name: str
+    status: str = ""
+    tool_data: JsonObject = Field(default_factory=empty_dict)
+
+
+class Citation(RequestModel):
+    """A learning the agent cited in a turn."""
+
+    kind: AnyCitationKind
+    real_id: str
+    tag: str = ""
+    title: str = ""
+
+
+class RetrievedLearning(RequestModel):
+    """A learning that was retrieved for a turn."""
+
+    kind: AnyRetrievedLearningKind
+    learning_id: Annotated[str, Field(min_length=1, max_length=1000)]
+    exposure_receipt: Annotated[str, Field(max_length=8192)] | None = None
+    exposure_receipt_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class InteractionData(RequestModel):
+    """One turn of a conversation. The server drops a turn that says and shows nothing, with a warning."""
+
+    role: Annotated[str, Field(max_length=1000)] = "User"
+    content: Annotated[str, Field(max_length=1_000_000)] = ""
+    created_at: int = Field(default_factory=epoch_now, description="Epoch seconds; now when absent.")
+    shadow_content: Annotated[str, Field(max_length=1_000_000)] = ""
+    expert_content: Annotated[str, Field(max_length=1_000_000)] = ""
+    user_action: AnyUserActionType = UserActionType.NONE
+    user_action_description: Annotated[str, Field(max_length=10_000)] = ""
+    interacted_image_url: Annotated[str, Field(max_length=2048)] = ""
+    image_encoding: Annotated[str, Field(max_length=15_000_000)] = ""
+    tools_used: Annotated[
+        Sequence[Annotated[ToolUsed | Mapping[str, Any], BeforeValidator(ToolUsed.model_validate)]],
+        Field(max_length=1000),
+    ] = ()
+    citations: Annotated[
+        Sequence[Annotated[Citation | Mapping[str, Any], BeforeValidator(Citation.model_validate)]],
+        Field(max_length=1000),
+    ] = ()
+    retrieved_learnings: Annotated[
+        Sequence[
+            Annotated[
+                RetrievedLearning | Mapping[str, Any], BeforeValidator(RetrievedLearning.model_validate)
+            ]
+        ],
+        Field(max_length=1000),
+    ] = ()
+
+    @model_validator(mode="after")
+    def _action_is_described(self) -> InteractionData:
+        if self.user_action is not UserActionType.NONE and not self.user_action_description.strip():
+            message = "user_action needs a user_action_description"
+            raise ValueError(message)
+        return self
+
+
+class PublishFields(RequestModel):
+    """What is published, without the session that it belongs to."""
+
+    user_id: NotBlank
+    interactions: Annotated[
+        Sequence[
+            Annotated[InteractionData | Mapping[str, Any], BeforeValidator(InteractionData.model_validate)]
+        ],
+        Field(min_length=1, max_length=1000),
+    ] = Field(
+        validation_alias=AliasChoices("interactions", "interaction_data_list"),
+        serialization_alias="interaction_data_list",
+    )
+    request_id: NotBlank | None = Field(
+        default=None, description="Insert-once key; made by the client when absent."
+    )
+    source: SourceName = ""
+    agent_version: Annotated[str, Field(max_length=1000)] = ""
+    session_finished: bool = False
+    skip_aggregation: bool = False
+    force_extraction: bool = False
+    evaluation_only: bool = False
+    override_learning_stall: bool = False
+    retrieval_experiment_id: str | None = None
+    retrieval_experiment_arm: Literal["treatment", "holdout"] | None = None
+    wait_for_response: Annotated[bool, Query()] = Field(
+        default=False, description="Let the server answer only when learning is done or has been put off."
+    )
+
+    @model_validator(mode="after")
+    def _evaluation_only_extracts_nothing(self) -> Self:
+        if self.evaluation_only and self.force_extraction:
+            message = "evaluation_only excludes force_extraction"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _experiment_is_named_whole(self) -> Self:
+        if (self.retrieval_experiment_id is None) != (self.retrieval_experiment_arm is None):
+            message = "retrieval_experiment_id and retrieval_experiment_arm go together"
+            raise ValueError(message)
+        return self
+
+
+class PublishUserInteractionRequest(PublishFields):
+    """Turns of one session of one user, stored together under one ``request_id``."""
+
+    session_id: NotBlank
+
+
+class PublishUserInteractionResponse(ResponseModel):
+    """What was stored, and what becomes of it."""
+
+    success: bool
+    message: str = ""
+    warnings: list[str] = Field(default_factory=empty_list)
+    request_id: str | None = None
+    storage_type: str | None = None
+    storage_label: str | None = None
+    endpoint_url: str | None = None
+    profiles_added: int | None = None
+    profiles_updated: int | None = None
+    playbooks_added: int | None = None
+    playbooks_updated: int | None = None
+    learning_status: str | None = None
+    learning_reason: str | None = None
+
+
+class ByRequest(RequestModel):
+    """Names one published request."""
+
+    request_id: Annotated[NotBlank, Query()]
+
+
+def by_request(request_id: str) -> ByRequest:
+    """The request, its id given by position."""
+    return ByRequest(request_id=request_id)
+
+
+class LearningStatusResponse(ResponseModel):
+    """How far learning from one published request has come."""
+
+    status: LearningStatus | str = Field(union_mode="left_to_right")
+    reason: str | None = None
+
+
+class GetRequestsRequest(TimeRange):
+    """Stored requests, by session; ``top_k`` counts sessions."""
+
+    user_id: str | None = None
+    request_id: str | None = None
+    session_id: str | None = None
+    source: SourceName | None = None
+    start_time: UtcDatetime | None = None
+    end_time: UtcDatetime | None = None
+    top_k: AtLeastOne | None = 30
+    offset: Annotated[int, Field(ge=0)] | None = 0
+
+
+class InteractionView(ResponseModel):
+    """One stored turn."""
+
+    interaction_id: int = 0
+    user_id: str
+    request_id: str
+    created_at: int | None = None
+    role: str = "User"
+    content: str = ""
+    shadow_content: str = ""
+    expert_content: str = ""
+    user_action: UserActionType | str = Field(default=UserActionType.NONE, union_mode="left_to_right")
+    user_action_description: str = ""
+    interacted_image_url: str = ""
+    tools_used: list[dict[str, Any]] = Field(default_factory=empty_list)
+    retrieved_learnings: list[dict[str, Any]] = Field(default_factory=empty_list)
+
+
+class Request(ResponseModel):
+    """The record of one publish."""
+
+    request_id: str
+    user_id: str
+    session_id: str
+    created_at: int | None = None
+    source: str = ""
+    agent_version: str = ""
+    evaluation_only: bool = False
+    retrieval_experiment_id: str | None = None
+    retrieval_experiment_arm: str | None = None
+
+
+class RequestDataView(ResponseModel):
+    """One stored request with its turns."""
+
+    request: Request
+    interactions: list[InteractionView]
+
+
+class SessionView(ResponseModel):
+    """The requests of one session."""
+
+    session_id: str
+    requests: list[RequestDataView]
+
+
+class GetRequestsViewResponse(ResponseModel):
+    """Stored requests; ``has_more`` says that a further ``offset`` would find some."""
+
+    success: bool
+    sessions: list[SessionView]
+    has_more: bool = False
+    msg: str | None = None
+
+
+class SearchInteractionRequest(TimeRange):
+    """Turns of one user that match ``query``; without one nothing is found."""
+
+    user_id: NotBlank
+    end_time: UtcDatetime | None = None
+    most_recent_k: AtLeastOne | None = Field(
+        default=None, description="How many to look at, newest first; the limit that servers heed."
+    )
+    query: str | None = None
+    request_id: str | None = None
+    search_mode: AnySearchMode = SearchMode.HYBRID
+    start_time: UtcDatetime | None = None
+    threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
+    top_k: AtLeastOne | None = Field(default=None, description="Ignored by servers up to 0.2.32.")
+
+
+class SearchInteractionsViewResponse(ResponseModel):
+    """Turns found."""
+
+    success: bool
+    interactions: list[InteractionView]
+    msg: str | None = None
+
+
+class GetInteractionsRequest(TimeRange):
+    """Turns of one user."""
+
+    user_id: NotBlank
+    end_time: UtcDatetime | None = None
+    start_time: UtcDatetime | None = None
+    top_k: AtLeastOne | None = Field(default=30, description="None: all of them.")
+
+
+class GetInteractionsViewResponse(ResponseModel):
+    """Turns found."""
+
+    success: bool
+    interactions: list[InteractionView]
+    msg: str | None = None
+
+
+class DeleteUserInteractionResponse(ResponseModel):
+    """Whether the turn is gone; deleting one that does not exist succeeds."""
+
+    success: bool
+    message: str = ""
+
+
+class DeleteRequestResponse(ResponseModel):
+    """Whether the request is gone; deleting one that does not exist succeeds."""
+
+    success: bool
+    message: str = ""
+
+
+class DeleteRequestsByIdsRequest(RequestModel):
+    """The requests to delete, with their turns."""
+
+    request_ids: Annotated[Sequence[str], Field(max_length=10000, min_length=1)]
+
+
+class AllInteractions(RequestModel):
+    """How many turns of any user to give."""
+
+    limit: Annotated[int, Query()] = Field(default=100, description="-1: all of them.")
+
+
+def all_interactions(limit: int = 100) -> AllInteractions:
+    """The limit, given by position."""
+    return AllInteractions(limit=limit)
+
+
+class DeleteUserInteractionRequest(RequestModel):
+    """Names one turn of one user."""
+
+    user_id: NotBlank
+    interaction_id: AtLeastOne
+    wait_for_response: bool = Field(default=False, exclude=True)
+
+
+def delete_interaction(
+    user_id: str, interaction_id: int, *, wait_for_response: Literal[False] = False
+) -> DeleteUserInteractionRequest:
+    """The turn to delete, with a handle."""
+    return DeleteUserInteractionRequest(
+        user_id=user_id, interaction_id=interaction_id, wait_for_response=wait_for_response
+    )
+
+
+def delete_interaction_waiting(
+    user_id: str, interaction_id: int, *, wait_for_response: Literal[True]
+) -> DeleteUserInteractionRequest:
+    """The turn to delete, waiting."""
+    return DeleteUserInteractionRequest(
+        user_id=user_id, interaction_id=interaction_id, wait_for_response=wait_for_response
+    )
+
+
+class DeleteRequestRequest(RequestModel):
+    """Names one published request."""
+
+    request_id: NotBlank
+    wait_for_response: bool = Field(default=False, exclude=True)
+
+
+def delete_request(request_id: str, *, wait_for_response: Literal[False] = False) -> DeleteRequestRequest:
+    """The request to delete, with a handle."""
+    return DeleteRequestRequest(request_id=request_id, wait_for_response=wait_for_response)
+
+
+def delete_request_waiting(request_id: str, *, wait_for_response: Literal[True]) -> DeleteRequestRequest:
+    """The request to delete, waiting."""
+    return DeleteRequestRequest(request_id=request_id, wait_for_response=wait_for_response)
+
+
+def delete_requests_by_ids(request_ids: Sequence[str]) -> DeleteRequestsByIdsRequest:
+    """The requests, given by position."""
+    return DeleteRequestsByIdsRequest(request_ids=request_ids)

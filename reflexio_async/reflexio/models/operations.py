@@ -1,0 +1,221 @@
+"""Generation as a background operation: starting it, asking how far it is, cancelling it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from reflexio_async._engine.marks import Query
+from reflexio_async._engine.models import (
+    NotBlank,
+    RequestModel,
+    ResponseModel,
+    SourceName,
+    TimeRange,
+    UtcDatetime,
+    empty_dict,
+    empty_list,
+)
+from reflexio_async.reflexio.models.enums import OperationStatus
+
+ServiceName = Literal["profile_generation", "playbook_generation"]
+
+
+class Starting(RequestModel):
+    """The options of a start that returns a handle."""
+
+    wait_for_response: Literal[False] = Field(default=False, exclude=True)
+
+
+class Waiting(RequestModel):
+    """The options of a start that waits inside the call and returns the response."""
+
+    wait_for_response: Literal[True] = Field(exclude=True)
+    poll_interval: float | None = Field(default=None, exclude=True, description="Seconds.")
+    wait_timeout: float | None = Field(default=None, exclude=True, description="Seconds.")
+
+
+class RerunProfileGenerationRequest(TimeRange):
+    """Regenerate the profiles of one user, or of all users when ``user_id`` is absent."""
+
+    user_id: NotBlank | None = None
+    source: SourceName | None = None
+    start_time: UtcDatetime | None = None
+    end_time: UtcDatetime | None = None
+    extractor_names: list[str] | None = Field(default=None, deprecated=True)
+
+
+class RerunProfileGenerationStart(RerunProfileGenerationRequest, Starting):
+    """``RerunProfileGenerationRequest``, returning a handle."""
+
+
+class RerunProfileGenerationWait(RerunProfileGenerationRequest, Waiting):
+    """``RerunProfileGenerationRequest``, waiting."""
+
+
+class RerunPlaybookGenerationRequest(TimeRange):
+    """Regenerate the playbooks that one agent version learns from all its users."""
+
+    agent_version: NotBlank = "agent-v0"
+    source: SourceName | None = None
+    start_time: UtcDatetime | None = None
+    end_time: UtcDatetime | None = None
+    playbook_name: str | None = Field(default=None, deprecated=True)
+
+
+class RerunPlaybookGenerationStart(RerunPlaybookGenerationRequest, Starting):
+    """``RerunPlaybookGenerationRequest``, returning a handle."""
+
+
+class RerunPlaybookGenerationWait(RerunPlaybookGenerationRequest, Waiting):
+    """``RerunPlaybookGenerationRequest``, waiting."""
+
+
+class ManualProfileGenerationRequest(RequestModel):
+    """Extract profiles from what has not been learnt from yet, directly into the current ones."""
+
+    user_id: NotBlank | None = None
+    source: SourceName | None = None
+    extractor_names: list[str] | None = Field(default=None, deprecated=True)
+
+
+class ManualProfileGenerationStart(ManualProfileGenerationRequest, Starting):
+    """``ManualProfileGenerationRequest``, returning a handle."""
+
+
+class ManualProfileGenerationWait(ManualProfileGenerationRequest, Waiting):
+    """``ManualProfileGenerationRequest``, waiting."""
+
+
+class ManualPlaybookGenerationRequest(RequestModel):
+    """Extract playbooks directly into the current ones; runs every user whatever the agent version."""
+
+    agent_version: NotBlank = "agent-v0"
+    source: SourceName | None = None
+    playbook_name: str | None = Field(default=None, deprecated=True)
+
+
+class ManualPlaybookGenerationStart(ManualPlaybookGenerationRequest, Starting):
+    """``ManualPlaybookGenerationRequest``, returning a handle."""
+
+
+class ManualPlaybookGenerationWait(ManualPlaybookGenerationRequest, Waiting):
+    """``ManualPlaybookGenerationRequest``, waiting."""
+
+
+class RerunProfileGenerationResponse(ResponseModel):
+    """The answer of a profile rerun.
+
+    ``profiles_generated`` counts every pending row of the users concerned, not only the new ones.
+    """
+
+    success: bool
+    msg: str | None = None
+    operation_id: str = "rerun_profile_generation"
+    profiles_generated: int | None = None
+
+
+class RerunPlaybookGenerationResponse(ResponseModel):
+    """The answer of a playbook rerun."""
+
+    success: bool
+    msg: str | None = None
+    operation_id: str = "rerun_playbook_generation"
+    playbooks_generated: int | None = None
+
+
+class ManualProfileGenerationResponse(ResponseModel):
+    """The answer of a manual profile generation; ``profiles_generated`` counts every current row."""
+
+    success: bool
+    msg: str | None = None
+    profiles_generated: int | None = None
+
+
+class ManualPlaybookGenerationResponse(ResponseModel):
+    """The answer of a manual playbook generation."""
+
+    success: bool
+    msg: str | None = None
+    playbooks_generated: int | None = None
+
+
+class ByService(RequestModel):
+    """Names the service whose latest operation is meant."""
+
+    service_name: Annotated[ServiceName | str, Query()] = "profile_generation"
+
+
+class OperationStatusInfo(ResponseModel):
+    """The latest operation of one service; times are epoch seconds."""
+
+    service_name: str
+    status: OperationStatus | str = Field(union_mode="left_to_right")
+    started_at: int
+    completed_at: int | None = None
+    total_users: int = 0
+    processed_users: int = 0
+    failed_users: int = 0
+    current_user_id: str | None = None
+    processed_user_ids: list[str] = Field(default_factory=empty_list)
+    failed_user_ids: list[dict[str, Any]] = Field(default_factory=empty_list)
+    request_params: dict[str, Any] = Field(default_factory=empty_dict)
+    stats: dict[str, Any] = Field(default_factory=empty_dict)
+    error_message: str | None = None
+    progress_percentage: float = 0.0
+
+    @property
+    def operation_id(self) -> str | None:
+        """The id by which a correlated server echoes its operation; None on older servers."""
+        value = self.request_params.get("operation_id")
+        return value if isinstance(value, str) else None
+
+
+class GetOperationStatusResponse(ResponseModel):
+    """``operation_status`` is None, with ``success`` False, when the service never ran."""
+
+    success: bool
+    operation_status: OperationStatusInfo | None = None
+    msg: str | None = None
+
+
+class CancelOperationRequest(RequestModel):
+    """Names the service to cancel; None means both."""
+
+    service_name: ServiceName | str | None = None
+
+
+class CancelOperationResponse(ResponseModel):
+    """Which services had something to cancel. A single-user operation is cancelled in name only."""
+
+    success: bool
+    cancelled_services: list[str] = Field(default_factory=empty_list)
+    msg: str | None = None
+
+
+class ClearUserDataResponse(ResponseModel):
+    """How many rows of each kind are gone."""
+
+    success: bool
+    deleted_counts: dict[str, int] = Field(default_factory=empty_dict)
+    message: str | None = None
+
+
+class BulkDeleteResponse(ResponseModel):
+    """How many rows are gone, as far as the server counts them."""
+
+    success: bool
+    deleted_count: int = 0
+    message: str = ""
+
+
+class ClearUserDataRequest(RequestModel):
+    """Names the user whose data is to go."""
+
+    user_id: NotBlank
+
+
+def clear_user(user_id: str) -> ClearUserDataRequest:
+    """The user, given by position."""
+    return ClearUserDataRequest(user_id=user_id)

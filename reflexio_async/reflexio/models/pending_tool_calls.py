@@ -1,0 +1,171 @@
+"""Pending tool calls: questions the agent asked that wait for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, cast
+
+from pydantic import Field, model_validator
+
+from reflexio_async._engine.marks import Header, Query
+from reflexio_async._engine.models import (
+    AtLeastOne,
+    JsonObject,
+    NotBlank,
+    RequestModel,
+    ResponseModel,
+    empty_dict,
+    empty_list,
+    given,
+)
+from reflexio_async.reflexio.models.enums import PendingToolCallStatus
+from reflexio_async.reflexio.models.literals import AnyPendingToolCallStatus
+
+
+class PendingToolCallResponse(ResponseModel):
+    """One question the agent asked that waits for an answer."""
+
+    id: str
+    org_id: str
+    scope: dict[str, Any]
+    scope_hash: str
+    tool_name: str
+    dedup_key: str
+    status: PendingToolCallStatus | str = Field(union_mode="left_to_right")
+    question_text: str
+    answer_format: str | None = None
+    args: dict[str, Any] = Field(default_factory=empty_dict)
+    cache_until: datetime | None = None
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    resolved_at: datetime | None = None
+    result: dict[str, Any] | None = None
+    superseded_by: str | None = None
+    tags: list[str] = Field(default_factory=empty_list)
+    user_id: str | None = None
+    valid_until: datetime | None = None
+
+
+class PendingToolCallListResponse(ResponseModel):
+    """Questions found."""
+
+    pending_tool_calls: list[PendingToolCallResponse]
+
+
+class PendingToolCalls(RequestModel):
+    """Which questions to give."""
+
+    status: Annotated[AnyPendingToolCallStatus | None, Query()] = None
+    limit: Annotated[int, Field(ge=1, le=500), Query()] = 100
+
+
+def pending_tool_calls(status: AnyPendingToolCallStatus | None = None, limit: int = 100) -> PendingToolCalls:
+    """The filter, given by position."""
+    return PendingToolCalls.model_validate(given({"status": status, "limit": limit}))
+
+
+class ByPendingToolCall(RequestModel):
+    """Names one question."""
+
+    pending_tool_call_id: NotBlank
+
+
+def by_pending_tool_call(pending_tool_call_id: str) -> ByPendingToolCall:
+    """The question, given by position."""
+    return ByPendingToolCall(pending_tool_call_id=pending_tool_call_id)
+
+
+class SignedAnswer(ByPendingToolCall):
+    """What every way of answering shares; servers with ``hmac_secrets`` want both headers."""
+
+    valid_for_seconds: AtLeastOne | None = Field(default=None, description="None: the server's own span.")
+    signature: Annotated[str | None, Header("x-reflexio-signature")] = Field(default=None, repr=False)
+    timestamp: Annotated[str | None, Header("x-reflexio-timestamp")] = None
+
+
+class ResolvePendingToolCallRequest(SignedAnswer):
+    """The answer: a ``result``, or an ``answer`` in words, which is ``{"answer": …}``."""
+
+    result: JsonObject
+
+    @model_validator(mode="before")
+    @classmethod
+    def _answer_is_a_result(cls, fields: Any) -> Any:
+        if not isinstance(fields, Mapping):
+            return fields
+        rest = dict(cast("Mapping[str, Any]", fields))
+        if "answer" not in rest:
+            return rest
+        answer = rest.pop("answer")
+        if rest.get("result") is not None:
+            message = "give either result or answer, not both"
+            raise ValueError(message)
+        return {**rest, "result": {"answer": answer}}
+
+
+def resolve(
+    pending_tool_call_id: str,
+    *,
+    result: Mapping[str, Any] | None = None,
+    answer: str | None = None,
+    valid_for_seconds: int | None = None,
+    signature: str | None = None,
+    timestamp: str | None = None,
+) -> ResolvePendingToolCallRequest:
+    """The question by position, and its answer."""
+    fields = {
+        "pending_tool_call_id": pending_tool_call_id,
+        "result": result,
+        "answer": answer,
+        "valid_for_seconds": valid_for_seconds,
+        "signature": signature,
+        "timestamp": timestamp,
+    }
+    return ResolvePendingToolCallRequest.model_validate(given(fields))
+
+
+class UpdatePendingToolCallAnswerRequest(SignedAnswer):
+    """Another answer to a question that was answered."""
+
+    answer: Annotated[str, Field(min_length=1)]
+
+
+def update_answer(
+    pending_tool_call_id: str,
+    answer: str,
+    *,
+    valid_for_seconds: int | None = None,
+    signature: str | None = None,
+    timestamp: str | None = None,
+) -> UpdatePendingToolCallAnswerRequest:
+    """The question and its answer by position."""
+    fields = {
+        "pending_tool_call_id": pending_tool_call_id,
+        "answer": answer,
+        "valid_for_seconds": valid_for_seconds,
+        "signature": signature,
+        "timestamp": timestamp,
+    }
+    return UpdatePendingToolCallAnswerRequest.model_validate(given(fields))
+
+
+class MarkPendingToolCallNotApplicableRequest(SignedAnswer):
+    """Says that a question has no answer."""
+
+
+def not_applicable(
+    pending_tool_call_id: str,
+    *,
+    valid_for_seconds: int | None = None,
+    signature: str | None = None,
+    timestamp: str | None = None,
+) -> MarkPendingToolCallNotApplicableRequest:
+    """The question, given by position."""
+    fields = {
+        "pending_tool_call_id": pending_tool_call_id,
+        "valid_for_seconds": valid_for_seconds,
+        "signature": signature,
+        "timestamp": timestamp,
+    }
+    return MarkPendingToolCallNotApplicableRequest.model_validate(given(fields))

@@ -1,0 +1,318 @@
+"""Playbooks: lessons for the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from reflexio_async._engine.models import (
+    AtLeastOne,
+    RequestModel,
+    ResponseModel,
+    RetrievalExperimentAssignment,
+    SourceName,
+    TimeRange,
+    UtcDatetime,
+    empty_list,
+    epoch_now,
+    given,
+)
+from reflexio_async.reflexio.models.enums import SearchMode, Status
+from reflexio_async.reflexio.models.literals import AnyBlockingIssueKind, AnySearchMode, AnyStatus
+
+
+class GetUserPlaybooksRequest(TimeRange):
+    """Lessons drawn from single users' interactions."""
+
+    user_id: str | None = None
+    user_playbook_id: AtLeastOne | None = None
+    playbook_name: str | None = None
+    agent_version: str | None = None
+    request_id: str | None = None
+    query: str | None = None
+    tags: Sequence[str] | None = None
+    status_filter: Sequence[AnyStatus | None] | None = Field(
+        default=None, description="None inside it means current; absent: every status, archived included."
+    )
+    start_time: UtcDatetime | None = None
+    end_time: UtcDatetime | None = None
+    limit: AtLeastOne | None = 100
+
+
+class UserPlaybookView(ResponseModel):
+    """One lesson from one user's interactions; ``status`` None means current."""
+
+    user_playbook_id: int = 0
+    user_id: str | None = None
+    agent_version: str
+    request_id: str
+    playbook_name: str = ""
+    created_at: int | None = None
+    content: str = ""
+    trigger: str | None = None
+    rationale: str | None = None
+    status: Status | str | None = Field(default=None, union_mode="left_to_right")
+    source: str | None = None
+    source_span: str | None = None
+    source_interaction_ids: list[int] = Field(default_factory=empty_list)
+    exposure_receipt: str | None = None
+    tags: list[str] = Field(default_factory=empty_list)
+
+
+class GetUserPlaybooksViewResponse(ResponseModel):
+    """Lessons found."""
+
+    success: bool
+    user_playbooks: list[UserPlaybookView]
+    msg: str | None = None
+
+
+class UpgradeUserPlaybooksRequest(RequestModel):
+    """Promote pending user playbooks to current."""
+
+    agent_version: str | None = None
+    archive_current: bool = True
+    playbook_name: str | None = Field(default=None, deprecated=True)
+
+
+class UpgradeUserPlaybooksResponse(ResponseModel):
+    """What moved."""
+
+    success: bool
+    message: str = ""
+    user_playbooks_promoted: int = 0
+    user_playbooks_archived: int = 0
+    user_playbooks_deleted: int = 0
+
+
+class BlockingIssue(RequestModel):
+    """What keeps the agent from following a lesson."""
+
+    kind: AnyBlockingIssueKind
+    details: str
+
+
+class UserPlaybook(RequestModel):
+    """One lesson from one user's interactions, to store as it is."""
+
+    agent_version: str
+    request_id: str
+    blocking_issue: (
+        Annotated[BlockingIssue | Mapping[str, Any], BeforeValidator(BlockingIssue.model_validate)] | None
+    ) = None
+    content: str = ""
+    created_at: int = Field(default_factory=epoch_now, description="Epoch seconds.")
+    embedding: Sequence[float] = ()
+    expanded_terms: str | None = None
+    governance_subject_ref: str | None = None
+    merged_into: int | None = None
+    notes: str | None = None
+    playbook_name: str = ""
+    rationale: str | None = None
+    reader_angle: str | None = None
+    retired_at: int | None = None
+    source: str | None = None
+    source_interaction_ids: Sequence[int] = ()
+    source_span: str | None = None
+    status: AnyStatus | None = None
+    superseded_by: int | None = None
+    tags: Sequence[str] | None = None
+    trigger: str | None = None
+    user_id: str | None = None
+    user_playbook_id: int = 0
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.content and not self.trigger:
+            message = "content or trigger must be given"
+            raise ValueError(message)
+        return self
+
+
+class AddUserPlaybookRequest(RequestModel):
+    """Lessons to store as they are."""
+
+    user_playbooks: Annotated[
+        Sequence[Annotated[UserPlaybook | Mapping[str, Any], BeforeValidator(UserPlaybook.model_validate)]],
+        Field(max_length=1000, min_length=1),
+    ]
+
+
+class AddUserPlaybookResponse(ResponseModel):
+    """How many were stored."""
+
+    success: bool
+    added_count: int = 0
+    message: str | None = None
+
+
+class UpdateUserPlaybookRequest(RequestModel):
+    """Changes of one lesson; what is absent stays."""
+
+    user_playbook_id: AtLeastOne
+    content: str | None = None
+    playbook_name: str | None = None
+    rationale: str | None = None
+    trigger: str | None = None
+
+
+class UpdateUserPlaybookResponse(ResponseModel):
+    """Whether it was changed; servers call it a success for a lesson they do not have, too."""
+
+    success: bool
+    msg: str | None = None
+
+
+class SearchUserPlaybookRequest(TimeRange):
+    """Lessons from users' interactions, nearest in meaning to ``query``."""
+
+    agent_version: str | None = None
+    enable_reformulation: bool | None = False
+    end_time: UtcDatetime | None = None
+    playbook_name: str | None = None
+    query: str | None = None
+    request_id: Annotated[str, Field(max_length=255)] | None = None
+    search_mode: AnySearchMode = SearchMode.HYBRID
+    session_id: Annotated[str, Field(max_length=255)] | None = Field(
+        default=None, description="Then servers leave out what they have given this session before."
+    )
+    source: SourceName | None = None
+    start_time: UtcDatetime | None = None
+    status_filter: Sequence[AnyStatus | None] | None = Field(
+        default=None, description="None inside it means current; absent: every status, archived included."
+    )
+    tags: Sequence[str] | None = None
+    threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
+    top_k: Annotated[int, Field(gt=0, le=100)] | None = 10
+    user_id: Annotated[str, Field(max_length=255)] | None = None
+
+
+class SearchUserPlaybooksViewResponse(ResponseModel):
+    """Lessons found, best first."""
+
+    success: bool
+    user_playbooks: list[UserPlaybookView]
+    experiment: RetrievalExperimentAssignment | None = None
+    msg: str | None = None
+
+
+class ReviewUserPlaybooksRequest(TimeRange):
+    """Have lessons of a span of time judged against what was said."""
+
+    start_time: UtcDatetime
+    end_time: UtcDatetime
+    report_only: bool = Field(
+        default=True,
+        description="Judge without changing anything, and answer when done; False: work in the background.",
+    )
+    top_k: Annotated[int, Field(gt=0, le=100)] = 10
+
+
+class ReviewUserPlaybookEdit(ResponseModel):
+    """What a lesson was rewritten to."""
+
+    content: str
+    trigger: str
+    rationale: str
+
+
+class ReviewUserPlaybookResult(ResponseModel):
+    """The verdict on one lesson."""
+
+    user_playbook_id: int
+    decision: str
+    reason_code: str
+    applied: bool = False
+    edit: ReviewUserPlaybookEdit | None = None
+    reason: str | None = None
+    successor_user_playbook_id: int | None = None
+
+
+class ReviewUserPlaybooksResponse(ResponseModel):
+    """The verdicts; without any when the review goes on in the background."""
+
+    success: bool
+    accepted_count: int = 0
+    edited_count: int = 0
+    msg: str | None = None
+    rejected_count: int = 0
+    report_only: bool = True
+    results: list[ReviewUserPlaybookResult] = Field(default_factory=empty_list)
+    run_id: str | None = None
+    selected_count: int = 0
+    skipped_count: int = 0
+
+
+class DeleteUserPlaybookResponse(ResponseModel):
+    """Whether it is gone; deleting one that does not exist succeeds."""
+
+    success: bool
+    message: str = ""
+
+
+class DeleteUserPlaybooksByIdsRequest(RequestModel):
+    """The lessons to delete."""
+
+    user_playbook_ids: Annotated[Sequence[int], Field(max_length=10000, min_length=1)]
+
+
+class DowngradeUserPlaybooksRequest(RequestModel):
+    """Restore archived user playbooks."""
+
+    agent_version: str | None = None
+    playbook_name: str | None = Field(default=None, deprecated=True)
+
+
+class DowngradeUserPlaybooksResponse(ResponseModel):
+    """What moved."""
+
+    success: bool
+    message: str = ""
+    user_playbooks_demoted: int = 0
+    user_playbooks_restored: int = 0
+
+
+class DeleteUserPlaybookRequest(RequestModel):
+    """Names one lesson."""
+
+    user_playbook_id: AtLeastOne
+    wait_for_response: bool = Field(default=False, exclude=True)
+
+
+def delete_user_playbook(
+    user_playbook_id: int, *, wait_for_response: Literal[False] = False
+) -> DeleteUserPlaybookRequest:
+    """The lesson to delete, with a handle."""
+    return DeleteUserPlaybookRequest(user_playbook_id=user_playbook_id, wait_for_response=wait_for_response)
+
+
+def delete_user_playbook_waiting(
+    user_playbook_id: int, *, wait_for_response: Literal[True]
+) -> DeleteUserPlaybookRequest:
+    """The lesson to delete, waiting."""
+    return DeleteUserPlaybookRequest(user_playbook_id=user_playbook_id, wait_for_response=wait_for_response)
+
+
+def add_user_playbook(user_playbooks: Sequence[UserPlaybook | Mapping[str, Any]]) -> AddUserPlaybookRequest:
+    """The lessons, given by position."""
+    return AddUserPlaybookRequest(user_playbooks=user_playbooks)
+
+
+def update_user_playbook(
+    user_playbook_id: int,
+    *,
+    playbook_name: str | None = None,
+    content: str | None = None,
+    trigger: str | None = None,
+    rationale: str | None = None,
+) -> UpdateUserPlaybookRequest:
+    """The lesson by position, and what changes of it."""
+    changes = {"playbook_name": playbook_name, "content": content, "trigger": trigger, "rationale": rationale}
+    return UpdateUserPlaybookRequest.model_validate({"user_playbook_id": user_playbook_id, **given(changes)})
+
+
+def delete_user_playbooks_by_ids(user_playbook_ids: Sequence[int]) -> DeleteUserPlaybooksByIdsRequest:
+    """The lessons, given by position."""
+    return DeleteUserPlaybooksByIdsRequest(user_playbook_ids=user_playbook_ids)

@@ -1,0 +1,336 @@
+"""Profiles: facts about a user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from reflexio_async._engine.marks import Query
+from reflexio_async._engine.models import (
+    AtLeastOne,
+    JsonObject,
+    NotBlank,
+    RequestModel,
+    ResponseModel,
+    RetrievalExperimentAssignment,
+    SourceName,
+    TimeRange,
+    UtcDatetime,
+    empty_list,
+    given,
+)
+from reflexio_async.reflexio.models.enums import ProfileTimeToLive, SearchMode, Status
+from reflexio_async.reflexio.models.literals import AnyProfileTimeToLive, AnySearchMode, AnyStatus
+
+
+class GetUserProfilesRequest(TimeRange):
+    """Profiles of one user, newest first."""
+
+    user_id: NotBlank
+    top_k: AtLeastOne | None = Field(default=30, description="None: all of them.")
+    status_filter: Sequence[AnyStatus | None] | None = Field(
+        default=None, description="None inside it means current; absent: current only; empty: every status."
+    )
+    query: str | None = None
+    profile_id: str | None = None
+    profile_time_to_live: str | None = None
+    source: SourceName | None = None
+    tags: Sequence[str] | None = None
+    start_time: UtcDatetime | None = None
+    end_time: UtcDatetime | None = None
+    force_refresh: bool = Field(default=False, exclude=True, description="Ask the server, not the cache.")
+
+
+class ProfileView(ResponseModel):
+    """One fact about a user; times are epoch seconds, ``status`` None means current."""
+
+    profile_id: str
+    user_id: str
+    content: str
+    last_modified_timestamp: int
+    generated_from_request_id: str
+    profile_time_to_live: ProfileTimeToLive | str = Field(
+        default=ProfileTimeToLive.INFINITY, union_mode="left_to_right"
+    )
+    expiration_timestamp: int = 4102444800
+    status: Status | str | None = Field(default=None, union_mode="left_to_right")
+    source: str | None = None
+    source_span: str | None = None
+    source_interaction_ids: list[int] = Field(default_factory=empty_list)
+    extractor_names: list[str] | None = None
+    custom_features: dict[str, Any] | None = None
+    tags: list[str] = Field(default_factory=empty_list)
+
+
+class GetProfilesViewResponse(ResponseModel):
+    """Profiles found."""
+
+    success: bool
+    user_profiles: list[ProfileView]
+    msg: str | None = None
+
+
+class UpgradeProfilesRequest(RequestModel):
+    """Promote pending profiles to current.
+
+    Servers up to 0.2.32 ignore ``user_id`` and ``profile_ids``: the whole organisation is promoted.
+    """
+
+    user_id: NotBlank | None = None
+    profile_ids: Sequence[str] | None = None
+    only_affected_users: bool = Field(
+        default=True,
+        description="Leave users alone who have nothing to move; False moves what they have, too.",
+    )
+
+
+class UpgradeProfilesResponse(ResponseModel):
+    """What moved."""
+
+    success: bool
+    message: str = ""
+    profiles_promoted: int = 0
+    profiles_archived: int = 0
+    profiles_deleted: int = 0
+
+
+class SearchUserProfileRequest(TimeRange):
+    """Profiles of one user, nearest in meaning to ``query``."""
+
+    user_id: NotBlank
+    custom_feature: str | None = None
+    enable_reformulation: bool | None = False
+    end_time: UtcDatetime | None = None
+    extractor_name: str | None = None
+    generated_from_request_id: str | None = None
+    query: str | None = None
+    request_id: str | None = None
+    search_mode: AnySearchMode = SearchMode.HYBRID
+    session_id: str | None = Field(
+        default=None, description="Then servers leave out what they have given this session before."
+    )
+    source: SourceName | None = None
+    start_time: UtcDatetime | None = None
+    tags: Sequence[str] | None = None
+    threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
+    top_k: AtLeastOne | None = 10
+
+
+class SearchProfilesViewResponse(ResponseModel):
+    """Profiles found, best first."""
+
+    success: bool
+    user_profiles: list[ProfileView]
+    experiment: RetrievalExperimentAssignment | None = None
+    msg: str | None = None
+
+
+class RerankUserProfilesRequest(RequestModel):
+    """Profiles of one user, to be put in order of how well they match ``query``."""
+
+    user_id: NotBlank
+    query: str
+    profile_ids: Sequence[str]
+    top_k: AtLeastOne = 10
+
+
+class UserProfile(RequestModel):
+    """One profile to store as it is."""
+
+    profile_id: NotBlank | None = Field(
+        default=None, description="Made by the client when absent; an existing one is overwritten."
+    )
+    user_id: NotBlank
+    content: str
+    last_modified_timestamp: int | None = Field(default=None, description="Epoch seconds; now when absent.")
+    generated_from_request_id: str | None = Field(default=None, description="``cli-manual`` when absent.")
+    custom_features: JsonObject | None = None
+    embedding: Sequence[float] = Field(default=(), description="Made by the server.")
+    expanded_terms: str | None = None
+    expiration_timestamp: int = Field(default=4102444800, description="Epoch seconds.")
+    extractor_names: Sequence[str] | None = None
+    merged_into: str | None = None
+    notes: str | None = None
+    profile_time_to_live: AnyProfileTimeToLive = ProfileTimeToLive.INFINITY
+    reader_angle: str | None = None
+    source: str | None = None
+    source_interaction_ids: Sequence[int] = ()
+    source_span: str | None = None
+    status: AnyStatus | None = None
+    superseded_by: str | None = None
+    tags: Sequence[str] | None = None
+
+
+class AddUserProfileRequest(RequestModel):
+    """Profiles to store as they are."""
+
+    user_profiles: Annotated[
+        Sequence[Annotated[UserProfile | Mapping[str, Any], BeforeValidator(UserProfile.model_validate)]],
+        Field(min_length=1),
+    ]
+
+
+class AddUserProfileResponse(ResponseModel):
+    """How many were stored."""
+
+    success: bool
+    added_count: int = 0
+    message: str | None = None
+
+
+class UpdateUserProfileRequest(RequestModel):
+    """Changes of one profile; what is absent stays."""
+
+    user_id: NotBlank
+    profile_id: NotBlank
+    content: str | None = None
+    custom_features: JsonObject | None = None
+
+
+class UpdateUserProfileResponse(ResponseModel):
+    """Whether it was changed."""
+
+    success: bool
+    msg: str | None = None
+
+
+class DeleteUserProfileResponse(ResponseModel):
+    """Whether it is gone; deleting one that does not exist succeeds."""
+
+    success: bool
+    message: str = ""
+
+
+class DeleteProfilesByIdsRequest(RequestModel):
+    """The profiles to delete."""
+
+    profile_ids: Annotated[Sequence[str], Field(max_length=10000, min_length=1)]
+
+
+class ProfileChangeLogView(ResponseModel):
+    """What one request changed in a user's profiles."""
+
+    id: int
+    user_id: str
+    request_id: str
+    added_profiles: list[ProfileView]
+    removed_profiles: list[ProfileView]
+    created_at: int | None = None
+
+
+class ProfileChangeLogViewResponse(ResponseModel):
+    """Every change of profiles."""
+
+    success: bool
+    profile_change_logs: list[ProfileChangeLogView]
+
+
+class GetProfileStatisticsResponse(ResponseModel):
+    """How many profiles there are of each status."""
+
+    success: bool
+    archived_count: int = 0
+    current_count: int = 0
+    expiring_soon_count: int = 0
+    msg: str | None = None
+    pending_count: int = 0
+
+
+class StorageStatsResponse(ResponseModel):
+    """How much is stored of one user."""
+
+    success: bool
+    msg: str | None = None
+    newest_profile_modified: datetime | None = None
+    oldest_profile_modified: datetime | None = None
+    playbook_count: int = 0
+    profile_count: int = 0
+
+
+class DowngradeProfilesRequest(RequestModel):
+    """Restore archived profiles. Servers up to 0.2.32 ignore ``user_id`` and ``profile_ids``."""
+
+    only_affected_users: bool = Field(
+        default=True,
+        description="Leave users alone who have nothing to move; False moves what they have, too.",
+    )
+    profile_ids: Sequence[str] | None = None
+    user_id: str | None = None
+
+
+class DowngradeProfilesResponse(ResponseModel):
+    """What moved."""
+
+    success: bool
+    message: str = ""
+    profiles_demoted: int = 0
+    profiles_restored: int = 0
+
+
+class AllProfiles(RequestModel):
+    """Which profiles of any user to give."""
+
+    limit: Annotated[int, Query()] = Field(default=100, description="-1: all of them.")
+    status_filter: Annotated[Literal["current", "pending", "archived"] | None, Query()] = Field(
+        default=None, description="Absent: current only."
+    )
+    profile_id: Annotated[str | None, Query()] = None
+    user_id: Annotated[str | None, Query()] = None
+    query: Annotated[str | None, Query()] = None
+    source: Annotated[str | None, Query()] = None
+    profile_time_to_live: Annotated[str | None, Query()] = None
+    start_time: Annotated[int | None, Query()] = Field(default=None, description="Epoch seconds.")
+    end_time: Annotated[int | None, Query()] = Field(default=None, description="Epoch seconds.")
+    date_field: Annotated[Literal["last_modified_timestamp", "created_at"], Query()] = (
+        "last_modified_timestamp"
+    )
+    include_tombstones: Annotated[bool, Query()] = False
+
+
+class ByUser(RequestModel):
+    """Names one user."""
+
+    user_id: Annotated[NotBlank, Query()]
+
+
+def by_user(user_id: str) -> ByUser:
+    """The user, given by position."""
+    return ByUser(user_id=user_id)
+
+
+class DeleteUserProfileRequest(RequestModel):
+    """Names one profile of a user, or those that ``search_query`` finds."""
+
+    user_id: NotBlank
+    profile_id: str = ""
+    search_query: str = ""
+    wait_for_response: bool = Field(default=False, exclude=True)
+
+
+def delete_profile(
+    user_id: str, profile_id: str = "", search_query: str = "", *, wait_for_response: Literal[False] = False
+) -> DeleteUserProfileRequest:
+    """The profile to delete, with a handle."""
+    fields = {"user_id": user_id, "profile_id": profile_id or None, "search_query": search_query or None}
+    return DeleteUserProfileRequest.model_validate({**given(fields), "wait_for_response": wait_for_response})
+
+
+def delete_profile_waiting(
+    user_id: str, profile_id: str = "", search_query: str = "", *, wait_for_response: Literal[True]
+) -> DeleteUserProfileRequest:
+    """The profile to delete, waiting."""
+    fields = {"user_id": user_id, "profile_id": profile_id or None, "search_query": search_query or None}
+    return DeleteUserProfileRequest.model_validate({**given(fields), "wait_for_response": wait_for_response})
+
+
+def add_user_profile(user_profiles: Sequence[UserProfile | Mapping[str, Any]]) -> AddUserProfileRequest:
+    """The profiles, given by position."""
+    return AddUserProfileRequest(user_profiles=user_profiles)
+
+
+def delete_profiles_by_ids(profile_ids: Sequence[str]) -> DeleteProfilesByIdsRequest:
+    """The profiles, given by position."""
+    return DeleteProfilesByIdsRequest(profile_ids=profile_ids)

@@ -1,0 +1,39 @@
+"""Provenance: where a learning came from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from reflexio_async._engine.models import RequestModel, ResponseModel, empty_list
+from reflexio_async.reflexio.models.interactions import InteractionView
+from reflexio_async.reflexio.models.playbooks import UserPlaybookView
+
+
+class GetLearningProvenanceRequest(RequestModel):
+    """Names one learning."""
+
+    kind: Literal["profile", "user_playbook", "agent_playbook"]
+    id: str
+
+
+class SourceUserPlaybookProvenanceView(ResponseModel):
+    """A lesson that went into it, with the turns it came from."""
+
+    user_playbook: UserPlaybookView
+    interactions: list[InteractionView] = Field(default_factory=empty_list)
+    source_interaction_ids: list[int] = Field(default_factory=empty_list)
+
+
+class LearningProvenanceViewResponse(ResponseModel):
+    """Where one learning came from."""
+
+    success: bool
+    target_kind: str
+    target_id: str
+    interactions: list[InteractionView] = Field(default_factory=empty_list)
+    msg: str | None = None
+    provenance_status: str = "unavailable"
+    source_user_playbooks: list[SourceUserPlaybookProvenanceView] = Field(default_factory=empty_list)
+    trigger_request_id: str | None = None

@@ -1,0 +1,76 @@
+"""Search over profiles and playbooks at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from reflexio_async._engine.models import (
+    AtLeastOne,
+    RequestModel,
+    ResponseModel,
+    RetrievalExperimentAssignment,
+    SourceName,
+    empty_list,
+)
+from reflexio_async.reflexio.models.agent_playbooks import AgentPlaybookView
+from reflexio_async.reflexio.models.enums import SearchMode
+from reflexio_async.reflexio.models.literals import AnyPlaybookStatus, AnySearchMode
+from reflexio_async.reflexio.models.playbooks import UserPlaybookView
+from reflexio_async.reflexio.models.profiles import ProfileView
+
+EntityType: TypeAlias = Literal["profiles", "user_playbooks", "agent_playbooks"]
+
+
+class ConversationTurn(RequestModel):
+    """One turn of the conversation in which the question comes up."""
+
+    role: str
+    content: str
+
+
+class UnifiedSearchRequest(RequestModel):
+    """Profiles and playbooks nearest in meaning to ``query``."""
+
+    query: str
+    agent_playbook_status_filter: Sequence[AnyPlaybookStatus] | None = None
+    agent_version: str | None = None
+    conversation_history: (
+        Sequence[
+            Annotated[ConversationTurn | Mapping[str, Any], BeforeValidator(ConversationTurn.model_validate)]
+        ]
+        | None
+    ) = None
+    enable_agent_answer: bool | None = False
+    enable_reformulation: bool | None = False
+    entity_types: Sequence[EntityType] | None = None
+    interaction_id: AtLeastOne | None = None
+    playbook_name: str | None = None
+    request_id: Annotated[str, Field(max_length=255)] | None = None
+    search_mode: AnySearchMode = SearchMode.HYBRID
+    session_id: Annotated[str, Field(max_length=255)] | None = Field(
+        default=None, description="Then servers leave out what they have given this session before."
+    )
+    source: SourceName | None = None
+    tags: Sequence[str] | None = None
+    threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
+    top_k: Annotated[int, Field(gt=0, le=100)] | None = Field(default=5, description="Of each type.")
+    user_id: Annotated[str, Field(max_length=255)] | None = None
+
+
+class UnifiedSearchViewResponse(ResponseModel):
+    """What was found of each type, best first."""
+
+    success: bool
+    agent_playbooks: list[AgentPlaybookView] = Field(default_factory=empty_list)
+    agent_trace: str | None = None
+    degraded: bool = Field(default=False, description="Found without embeddings.")
+    experiment: RetrievalExperimentAssignment | None = None
+    msg: str | None = None
+    profiles: list[ProfileView] = Field(default_factory=empty_list)
+    reformulated_query: str | None = None
+    rehydrated_text: str | None = None
+    search_mode_effective: str | None = None
+    user_playbooks: list[UserPlaybookView] = Field(default_factory=empty_list)

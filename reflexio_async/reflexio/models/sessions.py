@@ -1,0 +1,146 @@
+"""Sessions: saying that one is over, how it ended, and deleting one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from reflexio_async._engine.models import (
+    JsonObject,
+    NotBlank,
+    RequestModel,
+    ResponseModel,
+    SourceName,
+    empty_list,
+)
+from reflexio_async.reflexio.models.enums import SessionOutcomeFailureReason, SessionOutcomeKind
+from reflexio_async.reflexio.models.literals import AnySessionOutcomeKind
+
+
+class FinalizeSessionRequest(RequestModel):
+    """Says that nothing more will be published in a session."""
+
+    user_id: NotBlank
+    session_id: NotBlank
+
+
+class FinalizeSessionResponse(ResponseModel):
+    """``accepted`` is False for a session that the server does not know."""
+
+    success: bool
+    accepted: bool = False
+    message: str = ""
+
+
+class OutcomeFields(RequestModel):
+    """How a session ended, without naming it."""
+
+    outcome: AnySessionOutcomeKind
+    occurred_at: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
+    label: Annotated[str, Field(max_length=128)] | None = None
+    metadata: JsonObject | None = None
+    value: float | None = Field(default=None, description="A measure of your own, such as a rating.")
+
+
+class SetSessionOutcomeRequest(OutcomeFields):
+    """How one session ended; said once."""
+
+    session_id: NotBlank
+
+
+class SetSessionOutcomeResponse(ResponseModel):
+    """What was recorded."""
+
+    success: bool
+    finalized_trajectory_digest: str | None = None
+    message: str = ""
+    outcome_contract_digest: str | None = None
+    outcome_id: str | None = None
+    outcome_revision: int | None = None
+    reason: SessionOutcomeFailureReason | str | None = Field(
+        default=None, union_mode="left_to_right", description="Why it was refused."
+    )
+    recorded: bool = Field(default=False, description="False when the same outcome had been recorded before.")
+    source: str | None = None
+    user_id: str | None = None
+
+
+class GetSessionOutcomesRequest(RequestModel):
+    """Outcomes recorded, newest first."""
+
+    end_time: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Epoch seconds.")
+    label: str | None = None
+    offset: Annotated[int, Field(ge=0)] = 0
+    outcome: AnySessionOutcomeKind | None = None
+    session_ids: Annotated[Sequence[str], Field(max_length=100)] | None = None
+    source: SourceName | None = None
+    start_time: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Epoch seconds.")
+    top_k: Annotated[int, Field(le=1000, ge=1)] = 100
+    user_id: str | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start_time is not None and self.end_time is not None and self.start_time > self.end_time:
+            message = "end_time must not be before start_time"
+            raise ValueError(message)
+        return self
+
+
+class SessionOutcomeRecord(ResponseModel):
+    """How one session ended; times are epoch seconds."""
+
+    user_id: str
+    session_id: str
+    outcome: SessionOutcomeKind | str = Field(union_mode="left_to_right")
+    occurred_at: int
+    source: str
+    created_at: int
+    finalized_trajectory_digest: str | None = None
+    is_inferred: bool = False
+    label: str | None = None
+    metadata: dict[str, Any] | None = None
+    outcome_contract_digest: str | None = None
+    outcome_id: str | None = None
+    outcome_revision: int | None = None
+    trajectory_through_request_id: str | None = None
+    value: float | None = None
+
+
+class GetSessionOutcomesResponse(ResponseModel):
+    """Outcomes found."""
+
+    success: bool
+    message: str = ""
+    session_outcomes: list[SessionOutcomeRecord] = Field(default_factory=empty_list)
+
+
+class DeleteSessionResponse(ResponseModel):
+    """How many requests went with the session."""
+
+    success: bool
+    deleted_requests_count: int = 0
+    message: str = ""
+
+
+class DeleteSessionRequest(RequestModel):
+    """Names one session."""
+
+    session_id: NotBlank
+    wait_for_response: bool = Field(default=False, exclude=True)
+
+
+def delete_session(session_id: str, *, wait_for_response: Literal[False] = False) -> DeleteSessionRequest:
+    """The session to delete, with a handle."""
+    return DeleteSessionRequest(session_id=session_id, wait_for_response=wait_for_response)
+
+
+def delete_session_waiting(session_id: str, *, wait_for_response: Literal[True]) -> DeleteSessionRequest:
+    """The session to delete, waiting."""
+    return DeleteSessionRequest(session_id=session_id, wait_for_response=wait_for_response)
+
+
+def finalize_session(user_id: str, session_id: str) -> FinalizeSessionRequest:
+    """The session, given by position."""
+    return FinalizeSessionRequest(user_id=user_id, session_id=session_id)

@@ -1,0 +1,88 @@
+"""What the job desk asks of the server. Rows are looked up when they are first asked: models load slowly."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reflexio_async._engine.jobs.kinds import AGGREGATION, LEARNING, REGENERATION
+from reflexio_async._engine.settings import RetryPolicy
+from reflexio_async._engine.wire import Answer, model, refusal_of
+from reflexio_async.reflexio.api.late import mixin
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from reflexio_async._engine.call import Pipeline
+    from reflexio_async._engine.jobs.kinds import SingleKind
+    from reflexio_async._engine.routing.route import Route
+    from reflexio_async._engine.settings import Settings
+    from reflexio_async.reflexio.models.operations import OperationStatusInfo
+
+T = TypeVar("T")
+
+_PROBE_TIMEOUT = 30.0  # seconds; the poller asks again anyway
+
+_STATUSES = {
+    LEARNING.name: ("interactions", "get_learning_status"),
+    AGGREGATION.name: ("aggregation", "get_playbook_aggregation_operation"),
+    REGENERATION.name: ("evaluation", "get_evaluation_regeneration_status"),
+}
+_STOPS = {REGENERATION.name: ("evaluation", "cancel_evaluation_regeneration")}
+
+
+class StatusQuestions:
+    """Each asked in one try: polling is its own retry."""
+
+    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
+        self.url = settings.base_url
+        self._pipeline = pipeline
+        self._settings = settings.with_options(
+            retry=RetryPolicy(max_attempts=1),
+            timeout=min(settings.timeout, _PROBE_TIMEOUT),
+            raise_on_refusal=True,
+        )
+
+    async def operation(self, service: str) -> OperationStatusInfo | None:
+        """The latest operation of ``service``, or None when it never ran."""
+        row = _row("operations", "get_operation_status")
+        answer = await self._ask(row, row.make(service_name=service), row.answer)
+        if answer.operation_status is None and not (answer.msg or "").startswith("No operation found"):
+            # Between the claim of the slot and its first write the server cannot tell (fact).
+            refusal = refusal_of(row.endpoint, answer, self._pipeline.credentials.redacted)
+            if refusal is not None:
+                raise refusal
+        info: OperationStatusInfo | None = answer.operation_status
+        return info
+
+    async def cancel(self, service: str) -> None:
+        """Ask for the running operation of ``service`` to stop, whoever owns it."""
+        row = _row("operations", "cancel_operation")
+        await self._pipeline.call(row.endpoint, row.make(service_name=service), row.answer, self._settings)
+
+    async def single(self, kind: SingleKind[T], job_id: str) -> T:
+        """The status of one job that has a status route of its own."""
+        row = _row(*_STATUSES[kind.name])
+        answer: Answer[T] = _learning() if kind.name == LEARNING.name else row.answer
+        return await self._ask(row, row.make(job_id), answer)
+
+    async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:
+        """Ask for such a job to stop."""
+        row = _row(*_STOPS[kind.name])
+        await self._pipeline.call(row.endpoint, row.make(job_id), row.answer, self._settings)
+
+    async def _ask(self, row: Route[..., Any, Any], request: BaseModel, answer: Answer[T]) -> T:
+        return await self._pipeline.call(row.endpoint, request, answer, self._settings, patience=0)
+
+
+@cache
+def _learning() -> Answer[Any]:
+    """The whole answer, of which the row picks the one word that callers want."""
+    from reflexio_async.reflexio.models.interactions import LearningStatusResponse  # noqa: PLC0415  # loads late
+
+    return model(LearningStatusResponse)
+
+
+def _row(noun: str, name: str) -> Route[..., Any, Any]:
+    row: Route[..., Any, Any] = vars(mixin(noun))[name]
+    return row
