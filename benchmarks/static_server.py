@@ -197,7 +197,7 @@ class Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's own is not a subclass of it
+        self._http = cast("asyncio.Transport", transport)  # uvloop's own is not a subclass of it
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
             if len(self._received) < total:
                 return
             self._received = self._received[total:]
-            self._transport.write(self._scene.answer(head.partition(b" HTTP/")[0]))
+            self._http.write(self._scene.answer(head.partition(b" HTTP/")[0]))
 
 
 async def serve(bare: int) -> None:

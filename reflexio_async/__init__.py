@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from reflexio_async._engine.batch.batch import Batch, BatchPlan, BatchProgress
     from reflexio_async._engine.batch.report import BatchReport, Outcome, OutcomeState
     from reflexio_async._engine.clock import Clock, SystemClock
+    from reflexio_async._engine.engine import ServerQuirkWarning
     from reflexio_async._engine.events import BackgroundErrorEvent, RequestEvent, RetryEvent
     from reflexio_async._engine.jobs.job import Job, JobTiming, as_completed, gather_jobs
     from reflexio_async._engine.jobs.status import JobState, JobStatus
-    from reflexio_async._engine.routing.runtime import ServerQuirkWarning
     from reflexio_async._engine.settings import RetryPolicy
     from reflexio_async._engine.tasks import BackgroundCall
     from reflexio_async.client import AsyncReflexioClient
@@ -134,7 +134,7 @@ if not TYPE_CHECKING:  # else no name would be misspelt to a checker
         "reflect.tracing": "TraceContext",
         "reflect.decorator": "TraceResult reflect_trace",
         "reflect.jobs": "TraceJob",
-        "_engine.routing.runtime": "ServerQuirkWarning",
+        "_engine.engine": "ServerQuirkWarning",
         "_engine.settings": "RetryPolicy",
     }
     _FILES = {name: file for file, names in _LATE.items() for name in names.split()}

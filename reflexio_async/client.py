@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from reflexio_async._engine.auth import Credentials
-from reflexio_async._engine.base_client import Living
+from reflexio_async._engine.base_client import BaseClient
 from reflexio_async._engine.cache import Cache
-from reflexio_async._engine.call import Pipeline
+from reflexio_async._engine.call import Caller
 from reflexio_async._engine.clock import Clock, clock_from
-from reflexio_async._engine.http import Pool, Transport
+from reflexio_async._engine.engine import Engine, ServerKnowledge
+from reflexio_async._engine.http import ConnectionPool, HttpClient
 from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.jobs.kinds import LEARNING
-from reflexio_async._engine.jobs.manager import JobDesk
+from reflexio_async._engine.jobs.manager import JobManager
 from reflexio_async._engine.jobs.tokens import Token
-from reflexio_async._engine.rate_limits import Pacer
-from reflexio_async._engine.routing.runtime import Runtime, ServerKnowledge
+from reflexio_async._engine.rate_limits import RateLimiters
 from reflexio_async._engine.settings import (
     DEFAULT_USER_AGENT,
     UNSET,
@@ -28,7 +28,7 @@ from reflexio_async._engine.settings import (
     base_url_from,
     reflect_target,
 )
-from reflexio_async._engine.tasks import Background
+from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async._engine.wire import build_request
 from reflexio_async.errors import CLOSED, InvalidRequest, NotFound
 from reflexio_async.reflect.kinds import REVIEWED, STORED
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from reflexio_async.reflexio.models.interactions import LearningStatusResponse
 
 
-class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
+class AsyncReflexioClient(BatchesAPI, LateAPI, BaseClient):
     """The asyncio client of a Reflexio server.
 
     Use it as ``async with AsyncReflexioClient(…) as client``. Leaving the block sends queued starts and
@@ -128,14 +128,14 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
             adaptive_polling=adaptive_polling,
         )
         clock = clock_from(clock)
-        background = Background(on_background_error)
-        pool = Pool(settings)
-        transport = Transport(settings, clock, pool)
-        pipeline = Pipeline(transport, Credentials(api_key_from(api_key)), Pacer(clock), clock)
-        questions = StatusQuestions(pipeline, settings)
-        desk = JobDesk(questions, clock, background, settings, slots=questions)
-        cache = Cache(clock, background, settings.cache_ttl)
-        super().__init__(Runtime(pipeline, desk, background, ServerKnowledge(), settings, cache), pool)
+        tasks = TaskTracker(on_background_error)
+        pool = ConnectionPool(settings)
+        transport = HttpClient(settings, clock, pool)
+        caller = Caller(transport, Credentials(api_key_from(api_key)), RateLimiters(clock), clock)
+        questions = StatusQuestions(caller, settings)
+        jobs = JobManager(questions, clock, tasks, settings, slots=questions)
+        cache = Cache(clock, tasks, settings.cache_ttl)
+        super().__init__(Engine(caller, jobs, tasks, ServerKnowledge(), settings, cache), pool)
         self._reflect_made: list[AsyncReflectClient] = []
         """The one Reflect client of all views, once one of them asked for it."""
         self._reflect: AsyncReflectClient | None = None
@@ -154,7 +154,7 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
     ) -> Self:
         """A view with other settings that shares everything else: connections, login, lanes, limits."""
         return self._view(
-            self._runtime.settings.with_options(
+            self._engine.settings.with_options(
                 timeout=timeout,
                 poll_interval=poll_interval,
                 wait_timeout=wait_timeout,
@@ -176,15 +176,15 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
         if self._reflect is None:
             from reflexio_async.reflect.client import AsyncReflectClient  # noqa: PLC0415  # loads its models
 
-            runtime, target = self._runtime, self._reflect_target
-            settings = replace(runtime.settings, base_url=target.base_url, project_id=target.project_id)
+            engine, target = self._engine, self._reflect_target
+            settings = replace(engine.settings, base_url=target.base_url, project_id=target.project_id)
             if not self._reflect_made:
-                clock, background = runtime.pipeline.clock, runtime.background
-                made = AsyncReflectClient.sharing(settings, target.api_key, self._pool, clock, background)
+                clock, tasks = engine.caller.clock, engine.tasks
+                made = AsyncReflectClient.sharing(settings, target.api_key, self._pool, clock, tasks)
                 self._reflect_made.append(made)
-                self._desks.append(made.runtime.desk)
-                if background.closed:
-                    made.runtime.desk.abandon(CLOSED)
+                self._managers.append(made.engine.jobs)
+                if tasks.closed:
+                    made.engine.jobs.abandon(CLOSED)
             self._reflect = self._reflect_made[0].under(settings)
         return self._reflect
 
@@ -204,17 +204,15 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
 
         async def sign_in() -> Secret:
             try:
-                token = await self._runtime.pipeline.call(LOGIN, form, TOKEN, self._runtime.settings)
+                token = await self._engine.caller.call(LOGIN, form, TOKEN, self._engine.settings)
             except NotFound as error:
-                message = (
-                    f"{self._runtime.settings.base_url} has no login (POST /token); pass api_key instead"
-                )
+                message = f"{self._engine.settings.base_url} has no login (POST /token); pass api_key instead"
                 raise NotFound(
                     message, status=404, method="POST", path="/token", headers=error.headers
                 ) from None
             return Secret(token.api_key)
 
-        self._runtime.pipeline.credentials.accept(await sign_in(), sign_in if remember else None)
+        self._engine.caller.credentials.accept(await sign_in(), sign_in if remember else None)
 
     def learning(self, request_id: str) -> Job[LearningStatusResponse]:
         """The learning that follows a publish, as a job; no I/O until it is awaited or refreshed.
@@ -224,7 +222,7 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
         from reflexio_async.reflexio.models.interactions import ByRequest  # noqa: PLC0415  # as above
 
         request = build_request(ByRequest, {"request_id": request_id})
-        return Job(self._runtime.desk.follow(LEARNING, request.request_id, self._runtime.settings))
+        return Job(self._engine.jobs.follow(LEARNING, request.request_id, self._engine.settings))
 
     def for_session(self, session_id: str) -> SessionView:
         """A view whose calls are of one session: publish, search, outcome, requests, and the others.
@@ -244,7 +242,7 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
         """The six calls whose paths January 2026 servers answer in another shape."""
         from reflexio_async.legacy.api import LegacyAPI  # noqa: PLC0415  # as above
 
-        return LegacyAPI(self._runtime)
+        return LegacyAPI(self._engine)
 
     def resume_job(self, token: str) -> Job[Any]:
         """The job that ``token`` (the text of ``job.token``) stands for, from this or another process.
@@ -254,7 +252,7 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, Living):
         """
         if Token.from_text(token).kind in (STORED, REVIEWED):
             return self.reflect.resume_job(token)
-        return Job(self._runtime.desk.resume(token, self._runtime.settings))
+        return Job(self._engine.jobs.resume(token, self._engine.settings))
 
     def __repr__(self) -> str:
-        return f"AsyncReflexioClient({self._runtime.settings.base_url!r})"
+        return f"AsyncReflexioClient({self._engine.settings.base_url!r})"

@@ -104,7 +104,7 @@ def test_other_options_are_of_their_type(name: str, value: Any) -> None:
 
 def test_whole_numbers_of_seconds_are_fine() -> None:
     client = AsyncReflexioClient(url_endpoint=URL, timeout=5, poll_interval=1, wait_timeout=60)
-    assert client.runtime.settings.timeout == 5
+    assert client.engine.settings.timeout == 5
 
 
 def test_configuration_errors_are_value_errors_too() -> None:

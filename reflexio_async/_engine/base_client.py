@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from reflexio_async._engine.http import Pool
-    from reflexio_async._engine.jobs.manager import JobDesk
-    from reflexio_async._engine.routing.runtime import Runtime
+    from reflexio_async._engine.engine import Engine
+    from reflexio_async._engine.http import ConnectionPool
+    from reflexio_async._engine.jobs.manager import JobManager
     from reflexio_async._engine.settings import Settings
 
 logger = logging.getLogger("reflexio_async")
@@ -35,24 +35,24 @@ class DrainSummary:
         return not self.unsent_starts and not self.unfinished_calls
 
 
-class Living:
+class BaseClient:
     """A client: opened by its first call, closed once for all its views."""
 
-    def __init__(self, runtime: Runtime, pool: Pool) -> None:
+    def __init__(self, engine: Engine, pool: ConnectionPool) -> None:
         # Pydantic looks for plugins on disk when the first model of a process is built: now, not in a call.
         TypeAdapter(int)
-        self._runtime = runtime
+        self._engine = engine
         self._pool = pool
-        self._desks: list[JobDesk] = [runtime.desk]
+        self._managers: list[JobManager] = [engine.jobs]
 
     @property
-    def runtime(self) -> Runtime:
+    def engine(self) -> Engine:
         """The parts this client is made of: for the rows declared on it, not part of the API."""
-        return self._runtime
+        return self._engine
 
     def _view(self, settings: Settings) -> Self:
         view = copy.copy(self)
-        view._runtime = self._runtime.with_settings(settings)  # noqa: SLF001  # a copy of self
+        view._engine = self._engine.with_settings(settings)  # noqa: SLF001  # a copy of self
         return view
 
     async def aclose(self, *, drain: bool = True) -> DrainSummary:
@@ -61,35 +61,35 @@ class Living:
         Unless ``drain`` is False, queued starts are sent and background calls finished first, within
         ``drain_timeout`` seconds. What did not finish is logged, and named in the summary.
         """
-        background, desks = self._runtime.background, self._desks
+        tasks, managers = self._engine.tasks, self._managers
         try:
             if drain and self._unfinished:
-                await self._drain(self._runtime.settings.drain_timeout)
+                await self._drain(self._engine.settings.drain_timeout)
         finally:
-            unsent = [name for desk in desks for name in desk.abandon("the client was closed")]
-            summary = DrainSummary(tuple(unsent), tuple(background.unfinished_calls))
+            unsent = [name for jobs in managers for name in jobs.abandon("the client was closed")]
+            summary = DrainSummary(tuple(unsent), tuple(tasks.unfinished_calls))
             if not summary.complete:
                 logger.warning(
                     "closed with work undone: starts not sent: %s; calls not answered: %s",
                     _some_of(summary.unsent_starts),
                     _some_of(summary.unfinished_calls),
                 )
-            await background.aclose()
+            await tasks.aclose()
             await self._pool.aclose()
         return summary
 
     @property
     def _unfinished(self) -> bool:
-        return bool(self._runtime.background.unfinished_calls) or any(desk.busy for desk in self._desks)
+        return bool(self._engine.tasks.unfinished_calls) or any(jobs.busy for jobs in self._managers)
 
     async def _drain(self, seconds: float) -> None:
-        runtime = self._runtime
+        engine = self._engine
         try:
-            async with runtime.pipeline.clock.timeout(seconds):
+            async with engine.caller.clock.timeout(seconds):
                 while self._unfinished:
-                    for desk in self._desks:
-                        await desk.drained()
-                    await runtime.background.calls_finished()
+                    for jobs in self._managers:
+                        await jobs.drained()
+                    await engine.tasks.calls_finished()
         except TimeoutError:
             pass  # the summary names what was left
 

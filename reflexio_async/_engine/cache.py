@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
     from reflexio_async._engine.clock import Clock
-    from reflexio_async._engine.tasks import Background
+    from reflexio_async._engine.tasks import TaskTracker
 
 PROFILES = "/api/get_profiles"
 AGENT_PLAYBOOKS = "/api/get_agent_playbooks"
@@ -47,10 +47,10 @@ class Cache:
     Callers that ask for the same at the same time share one request. ``ttl`` is in seconds.
     """
 
-    def __init__(self, clock: Clock, background: Background, ttl: float) -> None:
+    def __init__(self, clock: Clock, tasks: TaskTracker, ttl: float) -> None:
         self.ttl = ttl
         self._clock = clock
-        self._background = background
+        self._tasks = tasks
         self._entries: OrderedDict[tuple[str, Hashable], _Entry] = OrderedDict()
         self._bytes = 0
         self._flights: dict[tuple[str, Hashable, Hashable], _Flight] = {}
@@ -112,7 +112,7 @@ class Cache:
 
         flight = self._flights[shared] = _Flight(shared)
         # Where tasks are eager it may run here and now, to its end.
-        flight.task = self._background.spawn(run(), name=f"GET {path}")
+        flight.task = self._tasks.spawn(run(), name=f"GET {path}")
         return flight
 
     def _land(self, flight: _Flight) -> None:

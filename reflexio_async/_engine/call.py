@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 import anyio
 
 from reflexio_async._engine import retry, wire
-from reflexio_async._engine.events import RequestEvent, RetryEvent
-from reflexio_async._engine.hooks import tell
+from reflexio_async._engine.events import RequestEvent, RetryEvent, notify
 from reflexio_async.errors import (
     APIConnectionError,
     APIStatusError,
@@ -32,10 +31,10 @@ if TYPE_CHECKING:
     from reflexio_async._engine.auth import Credentials
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.events import RequestHook
-    from reflexio_async._engine.http import Transport
-    from reflexio_async._engine.rate_limits import Gate, Pacer
+    from reflexio_async._engine.http import HttpClient
+    from reflexio_async._engine.rate_limits import RateLimiter, RateLimiters
     from reflexio_async._engine.settings import Settings
-    from reflexio_async._engine.wire import Answer, Endpoint, WireRequest, WireResponse
+    from reflexio_async._engine.wire import Answer, EncodedRequest, Endpoint, RawResponse
 
 T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
@@ -47,18 +46,20 @@ _NOTHING_STORED = "database is locked"
 Repeatable: TypeAlias = bool | Callable[[float], Awaitable[bool]]
 
 
-class Pipeline:
+class Caller:
     """What carries every call of one client."""
 
-    def __init__(self, transport: Transport, credentials: Credentials, pacer: Pacer, clock: Clock) -> None:
+    def __init__(
+        self, transport: HttpClient, credentials: Credentials, rate_limiters: RateLimiters, clock: Clock
+    ) -> None:
         self.credentials = credentials
         self.clock = clock
-        self._transport = transport
-        self._pacer = pacer
+        self._http = transport
+        self._rate_limiters = rate_limiters
 
-    def gate(self, path: str) -> Gate:
+    def rate_limiter(self, path: str) -> RateLimiter:
         """What is known of the rate limit of ``path``."""
-        return self._pacer.gate(path)
+        return self._rate_limiters.rate_limiter(path)
 
     def call(
         self,
@@ -67,53 +68,65 @@ class Pipeline:
         answer: Answer[T],
         settings: Settings,
         *,
-        patience: float | None = None,
+        limit_wait: float | None = None,
         repeatable: Repeatable | None = None,
         withdrawn: asyncio.Event | None = None,
     ) -> Coroutine[Any, Any, T]:
         """The value of one call, once awaited.
 
         It takes at most ``settings.timeout`` seconds (or the endpoint's longer deadline), retries and
-        waits for the rate limit included. ``patience`` gives the rate limit seconds of its own that do
+        waits for the rate limit included. ``limit_wait`` gives the rate limit seconds of its own that do
         not count: infinite in a batch, 0 to be told at once. ``repeatable`` overrules the endpoint; as a
         function it is asked, with the seconds left, when an answer has been lost. ``withdrawn`` ends a
         wait for the rate limit.
         """
-        wired = wire.encode(endpoint, request)
-        call: _Call[T] = _Call(self, endpoint, wired, answer, settings, gate=self.gate(wired.path))
-        call.patience = patience
+        encoded = wire.encode(endpoint, request)
+        call: _Call[T] = _Call(
+            self, endpoint, encoded, answer, settings, rate_limiter=self.rate_limiter(encoded.path)
+        )
+        call.limit_wait = limit_wait
         call.withdrawn = withdrawn
         if repeatable is not None:
             call.repeatable = repeatable
         return call.run()
 
     def ask(
-        self, endpoint: Endpoint, wired: WireRequest, answer: Answer[T], settings: Settings, gate: Gate
+        self,
+        endpoint: Endpoint,
+        encoded: EncodedRequest,
+        answer: Answer[T],
+        settings: Settings,
+        rate_limiter: RateLimiter,
     ) -> Coroutine[Any, Any, T]:
         """The value of a question asked very often, once awaited: at once, or RateLimited.
 
-        ``gate`` stands for many paths that share a limit, if there is any.
+        ``rate_limiter`` stands for many paths that share a limit, if there is any.
         """
-        call: _Call[T] = _Call(self, endpoint, wired, answer, settings, gate=gate)
-        call.patience = 0.0
+        call: _Call[T] = _Call(self, endpoint, encoded, answer, settings, rate_limiter=rate_limiter)
+        call.limit_wait = 0.0
         return call.run()
 
     def exchange(
-        self, wired: WireRequest, authorization: str | None, settings: Settings, deadline: float, attempt: int
-    ) -> Coroutine[Any, Any, WireResponse]:
+        self,
+        encoded: EncodedRequest,
+        authorization: str | None,
+        settings: Settings,
+        deadline: float,
+        attempt: int,
+    ) -> Coroutine[Any, Any, RawResponse]:
         """One request and its answer, whatever the status, once awaited."""
         timeout = self.left(deadline)
         if settings.on_request is None:
-            return self._transport.send(wired, authorization=authorization, timeout=timeout)
-        return self._observed(wired, authorization, settings.on_request, timeout, attempt)
+            return self._http.send(encoded, authorization=authorization, timeout=timeout)
+        return self._observed(encoded, authorization, settings.on_request, timeout, attempt)
 
-    async def renewed(self, wired: WireRequest, refused: str | None, deadline: float) -> bool:
+    async def renewed(self, encoded: EncodedRequest, refused: str | None, deadline: float) -> bool:
         """Whether another token is now in use than ``refused``."""
         try:
             async with self.clock.timeout(self.left(deadline)):
                 return await self.credentials.renew(refused)
         except TimeoutError:
-            message = f"{wired.method} {wired.path}: no time was left to sign in again; nothing was done"
+            message = f"{encoded.method} {encoded.path}: no time was left to sign in again; nothing was done"
             raise APITimeout(message) from None
 
     def left(self, deadline: float) -> float:
@@ -121,22 +134,27 @@ class Pipeline:
         return max(0.001, deadline - self.clock.now())
 
     async def _observed(
-        self, wired: WireRequest, authorization: str | None, hook: RequestHook, timeout: float, attempt: int
-    ) -> WireResponse:
+        self,
+        encoded: EncodedRequest,
+        authorization: str | None,
+        hook: RequestHook,
+        timeout: float,
+        attempt: int,
+    ) -> RawResponse:
         started = self.clock.now()
         status: int | None = None
         failure: str | None = None
         try:
-            response = await self._transport.send(wired, authorization=authorization, timeout=timeout)
+            response = await self._http.send(encoded, authorization=authorization, timeout=timeout)
             status = response.status
         except BaseException as error:
             failure = type(error).__name__
             raise
         finally:
             event = RequestEvent(
-                wired.method, wired.path, status, self.clock.now() - started, attempt, failure
+                encoded.method, encoded.path, status, self.clock.now() - started, attempt, failure
             )
-            tell("on_request", hook, event)
+            notify("on_request", hook, event)
         return response
 
 
@@ -146,40 +164,40 @@ class _Call(Generic[T]):
     __slots__ = (
         "_answer",
         "_attempts",
+        "_caller",
         "_deadline",
         "_delays",
+        "_encoded",
         "_endpoint",
-        "_gate",
         "_last",
-        "_pipeline",
+        "_rate_limiter",
         "_settings",
         "_unknown",
-        "_wired",
-        "patience",
+        "limit_wait",
         "repeatable",
         "withdrawn",
     )
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        caller: Caller,
         endpoint: Endpoint,
-        wired: WireRequest,
+        encoded: EncodedRequest,
         answer: Answer[T],
         settings: Settings,
         *,
-        gate: Gate,
+        rate_limiter: RateLimiter,
     ) -> None:
-        self._pipeline = pipeline
+        self._caller = caller
         self._endpoint = endpoint
-        self._wired = wired
+        self._encoded = encoded
         self._answer = answer
         self._settings = settings
-        self.patience: float | None = None
+        self.limit_wait: float | None = None
         self.repeatable: Repeatable = endpoint.repeatable
         self.withdrawn: asyncio.Event | None = None
-        self._gate = gate
-        self._deadline = pipeline.clock.now() + max(settings.timeout, endpoint.deadline or 0.0)
+        self._rate_limiter = rate_limiter
+        self._deadline = caller.clock.now() + max(settings.timeout, endpoint.deadline or 0.0)
         self._attempts = 0
         self._unknown = False  # whether any try may have had its effect
         self._last: ReflexioError | None = None
@@ -187,11 +205,11 @@ class _Call(Generic[T]):
 
     async def run(self) -> T:
         while True:
-            ticket = self._gate.try_enter()
-            if ticket is None:
-                ticket = await self._paced()
+            permit = self._rate_limiter.try_enter()
+            if permit is None:
+                permit = await self._permit_in_time()
             try:
-                return await self._try(ticket)
+                return await self._try(permit)
             except ClientClosed:
                 if self._last is not None and self._unknown:
                     raise self._last from None  # the client was closed between two tries
@@ -210,37 +228,37 @@ class _Call(Generic[T]):
                     raise
                 await self._pause(error)
 
-    async def _try(self, ticket: int) -> T:
+    async def _try(self, permit: int) -> T:
         self._attempts += 1
-        pipeline, endpoint, wired = self._pipeline, self._endpoint, self._wired
+        caller, endpoint, encoded = self._caller, self._endpoint, self._encoded
         settings, deadline, attempt = self._settings, self._deadline, self._attempts
-        token = None if endpoint.public else pipeline.credentials.header
+        token = None if endpoint.public else caller.credentials.header
         counted = True
         try:
-            response = await pipeline.exchange(wired, token, settings, deadline, attempt)
+            response = await caller.exchange(encoded, token, settings, deadline, attempt)
             if (
                 response.status == 401
                 and not endpoint.public
-                and await pipeline.renewed(wired, token, deadline)
+                and await caller.renewed(encoded, token, deadline)
             ):
-                token = pipeline.credentials.header
-                response = await pipeline.exchange(wired, token, settings, deadline, attempt)
+                token = caller.credentials.header
+                response = await caller.exchange(encoded, token, settings, deadline, attempt)
             # Facts: 422s are free, and a call without a valid token never reaches the limiter.
             counted = response.status not in (401, 422, 429)
         finally:
-            self._gate.answered(ticket, counted=counted)
+            self._rate_limiter.answered(permit, counted=counted)
         if "X-RateLimit-Remaining" in response.headers:
-            self._gate.observe(response.headers)
-        redact = pipeline.credentials.redacted
+            self._rate_limiter.observe(response.headers)
+        redact = caller.credentials.redacted
         if 200 <= response.status < 300:
             value = wire.decode(endpoint, self._answer, response, redact)
             refusal = wire.refusal_of(endpoint, value, redact)
             if refusal is not None and (self._raises_refusals or _nothing_stored(refusal)):
                 raise refusal
             return value
-        error = wire.error_for(endpoint, wired, response, now=pipeline.clock.time(), redact=redact)
+        error = wire.error_for(endpoint, encoded, response, now=caller.clock.time(), redact=redact)
         if isinstance(error, RateLimited) and "concurrency" not in error.server_message:
-            self._gate.refused(ticket, response.headers, response.body)
+            self._rate_limiter.refused(permit, response.headers, response.body)
         raise error
 
     @property
@@ -251,7 +269,7 @@ class _Call(Generic[T]):
         out_of_tries = self._attempts >= self._settings.retry.max_attempts
         if isinstance(error, RateLimited):
             # Refused before it had any effect: it costs a try only when the limit's end is not known.
-            return self.patience != 0 and (self._gate.limit is not None or not out_of_tries)
+            return self.limit_wait != 0 and (self._rate_limiter.limit is not None or not out_of_tries)
         if out_of_tries or isinstance(error, APITimeout):
             return False
         if isinstance(error, RequestRefused):
@@ -273,7 +291,7 @@ class _Call(Generic[T]):
         if self._delays is None:
             self._delays = retry.delays(self._settings.retry)
         named = error.retry_after if isinstance(error, APIStatusError) else None
-        if isinstance(error, RateLimited) and self._gate.opens_in() > 0:
+        if isinstance(error, RateLimited) and self._rate_limiter.opens_in() > 0:
             delay = 0.0  # the gate makes the next try wait
         else:
             delay = max(next(self._delays, self._settings.retry.max_delay), named or 0.0)
@@ -288,32 +306,32 @@ class _Call(Generic[T]):
             type(error).__name__,
             delay,
         )
-        event = RetryEvent(endpoint.method, self._wired.path, attempt, delay, type(error).__name__)
-        tell("on_retry", self._settings.on_retry, event)
-        await self._pipeline.clock.sleep(delay)
+        event = RetryEvent(endpoint.method, self._encoded.path, attempt, delay, type(error).__name__)
+        notify("on_retry", self._settings.on_retry, event)
+        await self._caller.clock.sleep(delay)
 
-    async def _paced(self) -> int:
+    async def _permit_in_time(self) -> int:
         """A ticket once the rate limit allows it, within the call's patience."""
-        clock = self._pipeline.clock
-        allowed = self._remaining() if self.patience is None else self.patience
-        wait = self._gate.opens_in()
+        clock = self._caller.clock
+        allowed = self._remaining() if self.limit_wait is None else self.limit_wait
+        wait = self._rate_limiter.opens_in()
         if wait > allowed and not math.isinf(wait):
             raise self._too_long(wait, allowed) from self._last
         began = clock.now()
         try:
             async with clock.timeout(None if math.isinf(allowed) else allowed):
-                ticket = await self._enter()
+                permit = await self._enter()
         except TimeoutError:
-            raise self._too_long(self._gate.opens_in(), allowed) from self._last
-        if self.patience is not None:
+            raise self._too_long(self._rate_limiter.opens_in(), allowed) from self._last
+        if self.limit_wait is not None:
             self._deadline += clock.now() - began
-        return ticket
+        return permit
 
     async def _enter(self) -> int:
         withdrawn = self.withdrawn
         if withdrawn is None:
-            return await self._gate.enter()
-        ticket = None
+            return await self._rate_limiter.enter()
+        permit = None
         try:
             async with anyio.create_task_group() as group:
 
@@ -322,38 +340,40 @@ class _Call(Generic[T]):
                     group.cancel_scope.cancel()
 
                 group.start_soon(watch)
-                ticket = await self._gate.enter()
+                permit = await self._rate_limiter.enter()
                 group.cancel_scope.cancel()
         except BaseException:
-            if ticket is not None:  # cancelled at the very moment
-                self._gate.answered(ticket, counted=False)
+            if permit is not None:  # cancelled at the very moment
+                self._rate_limiter.answered(permit, counted=False)
             raise
-        if ticket is not None:
-            return ticket
+        if permit is not None:
+            return permit
         if self._last is not None and self._unknown:
             raise self._last
-        message = f"{self._endpoint.method} {self._wired.path}: withdrawn while it waited for the rate limit"
+        message = (
+            f"{self._endpoint.method} {self._encoded.path}: withdrawn while it waited for the rate limit"
+        )
         raise Withdrawn(message)
 
     def _too_long(self, wait: float, allowed: float) -> RateLimited:
         endpoint = self._endpoint
         opens = "" if math.isinf(wait) else f" opens again in {wait:.0f} s, and"
         message = (
-            f"{endpoint.method} {self._wired.path}: the limit ({self._gate.limit or 'unknown'}){opens} "
+            f"{endpoint.method} {self._encoded.path}: the limit ({self._rate_limiter.limit or 'unknown'}){opens} "
             f"this call waits {allowed:.0f} s at most"
         )
         return RateLimited(
             message,
             status=429,
             method=endpoint.method,
-            path=self._wired.path,
+            path=self._encoded.path,
             retry_after=None if math.isinf(wait) else wait,
             outcome_unknown=self._unknown,
             attempts=self._attempts,
         )
 
     def _remaining(self) -> float:
-        return self._pipeline.left(self._deadline)
+        return self._caller.left(self._deadline)
 
 
 def _nothing_stored(refusal: RequestRefused) -> bool:

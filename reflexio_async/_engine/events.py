@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
+
+E = TypeVar("E")
+logger = logging.getLogger("reflexio_async")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +45,13 @@ class BackgroundErrorEvent:
 RequestHook: TypeAlias = Callable[[RequestEvent], None]
 RetryHook: TypeAlias = Callable[[RetryEvent], None]
 BackgroundErrorHook: TypeAlias = Callable[[BackgroundErrorEvent], None]
+
+
+def notify(name: str, hook: Callable[[E], None] | None, event: E) -> None:
+    """Call ``hook``, if there is one; its failure is logged under ``name``."""
+    if hook is None:
+        return
+    try:
+        hook(event)
+    except Exception:
+        logger.exception("the %s hook failed", name)

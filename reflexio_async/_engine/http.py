@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp import ClientRequest, hdrs
 from yarl import URL
 
-from reflexio_async._engine.wire import WireResponse
+from reflexio_async._engine.wire import RawResponse
 from reflexio_async.errors import (
     CLOSED,
     APIConnectionError,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.settings import Settings
-    from reflexio_async._engine.wire import WireRequest
+    from reflexio_async._engine.wire import EncodedRequest
 
 # The server closes idle connections after 5 s; ours are retired before, so that none dies under a request.
 _KEEPALIVE = 4.0
@@ -50,7 +50,7 @@ def _parsed(url: str) -> URL:
     return URL(url, encoded=True)
 
 
-class Pool:
+class ConnectionPool:
     """Connections, made on the loop of the first call; transports may share it."""
 
     def __init__(self, settings: Settings) -> None:
@@ -86,16 +86,18 @@ class Pool:
         return self._connector
 
 
-class Transport:
+class HttpClient:
     """Exchanges with one server, over a pool of connections."""
 
-    def __init__(self, settings: Settings, clock: Clock, pool: Pool) -> None:
+    def __init__(self, settings: Settings, clock: Clock, pool: ConnectionPool) -> None:
         self._base_url = settings.base_url
         self._max_bytes = settings.max_response_bytes
         self._clock = clock
         self._pool = pool
 
-    async def send(self, request: WireRequest, *, authorization: str | None, timeout: float) -> WireResponse:
+    async def send(
+        self, request: EncodedRequest, *, authorization: str | None, timeout: float
+    ) -> RawResponse:
         """One exchange, sent once.
 
         Raises APIConnectionError (``outcome_unknown`` once bytes may have left), APITimeout after
@@ -128,7 +130,7 @@ class Transport:
         raise failure
 
     def _message(
-        self, request: WireRequest, authorization: str | None, extra: Mapping[str, str] | None
+        self, request: EncodedRequest, authorization: str | None, extra: Mapping[str, str] | None
     ) -> ClientRequest:
         headers = [*self._pool.headers, *request.headers]
         if extra:
@@ -146,8 +148,8 @@ class Transport:
         )
 
     async def _answer(
-        self, request: WireRequest, message: ClientRequest, connection: Connection
-    ) -> WireResponse:
+        self, request: EncodedRequest, message: ClientRequest, connection: Connection
+    ) -> RawResponse:
         """Send ``message`` and read what comes back; the connection is in the pool again, or closed."""
         protocol = cast("ResponseHandler", connection.protocol)  # None only once it is back in the pool
         transport = cast("asyncio.Transport", protocol.transport)
@@ -174,7 +176,7 @@ class Transport:
             if transport.get_write_buffer_size():
                 transport.abort()
         # Redirects are not followed, so what was asked for is what answered.
-        return WireResponse(response.status, response.headers, body, self._base_url + request.target)
+        return RawResponse(response.status, response.headers, body, self._base_url + request.target)
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         headers = response.headers

@@ -56,7 +56,7 @@ def limit_in(body: bytes) -> Limit | None:
     return limit if limit.hits and limit.period else None
 
 
-class Gate:
+class RateLimiter:
     """What is known of one path's limit. Free until a refusal teaches it."""
 
     __slots__ = (
@@ -115,17 +115,17 @@ class Gate:
     async def enter(self) -> int:
         """A ticket for one call, in order of asking."""
         async with self._turn:
-            while (ticket := self._take()) is None:
+            while (permit := self._take()) is None:
                 await self._wait()
-            return ticket
+            return permit
 
-    def answered(self, ticket: int, *, counted: bool) -> None:
-        """The call of ``ticket`` got its answer, or never will; ``counted``: it was a hit at the server."""
+    def answered(self, permit: int, *, counted: bool) -> None:
+        """The call of ``permit`` got its answer, or never will; ``counted``: it was a hit at the server."""
         now = self._clock.now()
         if counted:
             self._recent.append(now)
             self._refused_in_a_row = 0
-        if ticket != self._window or self.limit is None:
+        if permit != self._window or self.limit is None:
             return
         if counted:
             if self._window_end is None:
@@ -134,14 +134,14 @@ class Gate:
             self._used -= 1
         self._announce()
 
-    def refused(self, ticket: int, headers: Mapping[str, str], body: bytes) -> None:
-        """The call of ``ticket`` got a 429: learn from it."""
+    def refused(self, permit: int, headers: Mapping[str, str], body: bytes) -> None:
+        """The call of ``permit`` got a 429: learn from it."""
         now = self._clock.now()
         limit = limit_in(body)
         seconds = retry_after(headers, self._clock.time())
         if limit is None:
             self._closed_until = max(self._closed_until, now + (1.0 if seconds is None else seconds))
-        elif ticket == self._window:
+        elif permit == self._window:
             # Tickets of an older window were on their way when this was learned; they teach nothing new.
             if seconds is not None:
                 end = now + seconds
@@ -205,19 +205,23 @@ class Gate:
         return now
 
 
-class Pacer:
+class RateLimiters:
     """The gates of one host."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._gates: dict[str, Gate] = {}
+        self._limiters: dict[str, RateLimiter] = {}
 
-    def gate(self, path: str) -> Gate:
+    def rate_limiter(self, path: str) -> RateLimiter:
         """The gate of one literal path."""
-        gate = self._gates.get(path)
-        if gate is None:
-            if len(self._gates) >= _MOST_GATES:
+        rate_limiter = self._limiters.get(path)
+        if rate_limiter is None:
+            if len(self._limiters) >= _MOST_GATES:
                 # Paths with ids in them come and go; of most there is nothing worth remembering.
-                self._gates = {path: gate for path, gate in self._gates.items() if not gate.idle}
-            gate = self._gates[path] = Gate(self._clock)
-        return gate
+                self._limiters = {
+                    path: rate_limiter
+                    for path, rate_limiter in self._limiters.items()
+                    if not rate_limiter.idle
+                }
+            rate_limiter = self._limiters[path] = RateLimiter(self._clock)
+        return rate_limiter

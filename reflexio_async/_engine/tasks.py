@@ -7,8 +7,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from reflexio_async._engine.events import BackgroundErrorEvent
-from reflexio_async._engine.hooks import tell
+from reflexio_async._engine.events import BackgroundErrorEvent, notify
 from reflexio_async.errors import CLOSED, ClientClosed
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def _report_failure(what: str, report: Callable[[str, BaseException], None], tas
         report(what, error)
 
 
-class Background:
+class TaskTracker:
     """The tasks that live as long as the client."""
 
     def __init__(self, on_error: BackgroundErrorHook | None = None) -> None:
@@ -122,7 +121,7 @@ class Background:
         """Count and log a failure that no caller will see, and tell the hook."""
         self.errors += 1
         logger.error("%s failed in the background: %s: %s", what, type(error).__name__, error)
-        tell("on_background_error", self._on_error, BackgroundErrorEvent(what, error))
+        notify("on_background_error", self._on_error, BackgroundErrorEvent(what, error))
 
     async def aclose(self) -> None:
         """Cancel what is left and wait for it."""

@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus, urlencode
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from reflexio_async._engine.marks import Header, Query
+from reflexio_async._engine.models import Header, Query
 from reflexio_async._engine.retry import retry_after
 from reflexio_async.errors import (
     STATUS_ERRORS,
@@ -69,7 +69,7 @@ class Endpoint:
     hints: Hints = REFLEXIO
 
 
-class WireRequest(NamedTuple):
+class EncodedRequest(NamedTuple):
     """One request, ready to be sent; ``path`` is literal and quoted, ``target`` has the query too."""
 
     method: str
@@ -80,7 +80,7 @@ class WireRequest(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class WireResponse(NamedTuple):
+class RawResponse(NamedTuple):
     """One answer; ``headers`` finds names in any case."""
 
     status: int
@@ -197,7 +197,7 @@ def _layout(request_type: type[BaseModel], path: str) -> _Layout:
     return _Layout(in_path, tuple(query), tuple(headers), elsewhere or None)
 
 
-def encode(endpoint: Endpoint, request: BaseModel) -> WireRequest:
+def encode(endpoint: Endpoint, request: BaseModel) -> EncodedRequest:
     """The request on the wire. Fields that were not set are absent: null means something to this server."""
     try:
         return _encoded(endpoint, request)
@@ -209,7 +209,7 @@ def encode(endpoint: Endpoint, request: BaseModel) -> WireRequest:
         raise InvalidRequest(message) from None
 
 
-def _encoded(endpoint: Endpoint, request: BaseModel) -> WireRequest:
+def _encoded(endpoint: Endpoint, request: BaseModel) -> EncodedRequest:
     method, path = endpoint.method, endpoint.path
     layout = _layout(type(request), path)
     if layout.path:
@@ -238,7 +238,7 @@ def _encoded(endpoint: Endpoint, request: BaseModel) -> WireRequest:
         )
         content_type = "application/json"
     target = f"{path}?{'&'.join(query)}" if query else path
-    return WireRequest(method, path, target, body, content_type, headers)
+    return EncodedRequest(method, path, target, body, content_type, headers)
 
 
 def path_segment(name: str, value: str) -> str:
@@ -270,7 +270,7 @@ def _in_query(value: Any) -> list[str]:
 
 
 def decode(
-    endpoint: Endpoint, answer: Answer[Res], response: WireResponse, redact: Callable[[str], str] = str
+    endpoint: Endpoint, answer: Answer[Res], response: RawResponse, redact: Callable[[str], str] = str
 ) -> Res:
     """The value of a 2xx answer, or UnexpectedResponse, or RequestRefused if it is nothing else."""
     try:
@@ -281,7 +281,7 @@ def decode(
 
 
 def _refusal_without_fields(
-    endpoint: Endpoint, response: WireResponse, redact: Callable[[str], str]
+    endpoint: Endpoint, response: RawResponse, redact: Callable[[str], str]
 ) -> RequestRefused | None:
     """Some routes refuse without the fields that their answer otherwise must have."""
     from reflexio_async._engine.error_bodies import Refusal  # noqa: PLC0415  # rarely needed, slow to load
@@ -309,8 +309,8 @@ def refusal_text(value: Any) -> str:
 
 def error_for(
     endpoint: Endpoint,
-    request: WireRequest,
-    response: WireResponse,
+    request: EncodedRequest,
+    response: RawResponse,
     *,
     now: float,
     redact: Callable[[str], str] = str,
@@ -345,7 +345,7 @@ def error_for(
     )
 
 
-def _what_it_said(response: WireResponse) -> tuple[str, bool]:
+def _what_it_said(response: RawResponse) -> tuple[str, bool]:
     """The server's own words without echoed input, and whether a 503 says that nothing was admitted."""
     from reflexio_async._engine.error_bodies import Problem  # noqa: PLC0415  # rarely needed, slow to load
 
@@ -359,7 +359,7 @@ def _what_it_said(response: WireResponse) -> tuple[str, bool]:
     return _clipped(said), response.status == 503 and bool(said)
 
 
-def _next_step(response: WireResponse, said: str, endpoint: Endpoint) -> str:
+def _next_step(response: RawResponse, said: str, endpoint: Endpoint) -> str:
     status = response.status
     if status == 401:
         return f" ({endpoint.hints.key})"
@@ -372,9 +372,7 @@ def _next_step(response: WireResponse, said: str, endpoint: Endpoint) -> str:
     return ""
 
 
-def _unexpected_body(
-    endpoint: Endpoint, response: WireResponse, error: ValidationError
-) -> UnexpectedResponse:
+def _unexpected_body(endpoint: Endpoint, response: RawResponse, error: ValidationError) -> UnexpectedResponse:
     call = f"{endpoint.method} {endpoint.path}: {response.url} answered {response.status}"
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     if faults[0]["type"] == "json_invalid":

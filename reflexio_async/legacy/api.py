@@ -19,7 +19,7 @@ from reflexio_async.reflexio.api.operations import OperationsAPI
 from reflexio_async.reflexio.api.profiles import ProfilesAPI
 
 if TYPE_CHECKING:
-    from reflexio_async._engine.routing.runtime import Runtime
+    from reflexio_async._engine.engine import Engine
 
 
 class LegacyAPI:
@@ -28,13 +28,13 @@ class LegacyAPI:
     What only they have (feedbacks, ``delete_request_group``) is on the client itself.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     @property
-    def runtime(self) -> Runtime:
+    def engine(self) -> Engine:
         """The parts of the client it belongs to."""
-        return self._runtime
+        return self._engine
 
     publish_interaction = Route(
         "POST",

@@ -59,7 +59,7 @@ from reflexio_async.legacy.models import (
 )
 
 if TYPE_CHECKING:
-    from reflexio_async._engine.routing.runtime import Runtime
+    from reflexio_async._engine.engine import Engine
     from reflexio_async._engine.wire import Answer, Endpoint
 
 P = ParamSpec("P")
@@ -102,9 +102,9 @@ def _named(error: NotFound, path: str) -> NotFound:
     )
 
 
-async def _or_todays(runtime: Runtime, endpoint: Endpoint, request: BaseModel, answer: Answer[Res]) -> Res:
+async def _or_todays(engine: Engine, endpoint: Endpoint, request: BaseModel, answer: Answer[Res]) -> Res:
     try:
-        return await runtime.pipeline.call(endpoint, request, answer, runtime.settings)
+        return await engine.caller.call(endpoint, request, answer, engine.settings)
     except NotFound as error:
         raise _named(error, endpoint.path) from None
 
@@ -112,10 +112,10 @@ async def _or_todays(runtime: Runtime, endpoint: Endpoint, request: BaseModel, a
 class _LegacyJobRoute(JobRoute[P, W, Req, Res]):
     """A JobRoute whose 404 names today's call."""
 
-    async def post(self, runtime: Runtime, request: Req) -> Res:
+    async def post(self, engine: Engine, request: Req) -> Res:
         """Send the start, once it is its turn."""
         try:
-            return await super().post(runtime, request)
+            return await super().post(engine, request)
         except NotFound as error:
             raise _named(error, self.endpoint.path) from None
 

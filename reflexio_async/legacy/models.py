@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from reflexio_async._engine.marks import Query
 from reflexio_async._engine.models import (
     NotBlank,
+    Query,
     RequestModel,
     ResponseModel,
     UtcDatetime,

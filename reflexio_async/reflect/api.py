@@ -43,7 +43,7 @@ from reflexio_async.reflect.requests import (
 from reflexio_async.reflect.rows import PROJECT, ProjectRoute, ReflectRoute
 
 if TYPE_CHECKING:
-    from reflexio_async._engine.routing.runtime import Runtime
+    from reflexio_async._engine.engine import Engine
 
 
 def _or_none(memories: list[Memory] | None) -> list[Memory]:
@@ -60,49 +60,49 @@ _AUGMENTED: Answer[AugmentedTask] = Answer(list[Memory])
 
 
 async def _augmented(
-    runtime: Runtime,
+    engine: Engine,
     endpoint: Endpoint,
     request: MemoryQuery,
     answer: Answer[AugmentedTask],  # noqa: ARG001  # made of the memories
 ) -> AugmentedTask:
-    memories = await runtime.pipeline.call(endpoint, request, _MEMORIES, runtime.settings)
+    memories = await engine.caller.call(endpoint, request, _MEMORIES, engine.settings)
     return AugmentedTask(augment(request.task, memories), memories)
 
 
 async def _sent(
-    runtime: Runtime,
+    engine: Engine,
     endpoint: Endpoint,  # noqa: ARG001  # the one that ``submit`` knows
     request: TraceCreate,
     answer: Answer[TraceJob],  # noqa: ARG001  # a job, made of it
 ) -> TraceJob:
-    return await submit(runtime, request)
+    return await submit(engine, request)
 
 
 async def _sent_as_trace(
-    runtime: Runtime,
+    engine: Engine,
     endpoint: Endpoint,  # noqa: ARG001  # as above
     request: AuthoredMemory,
     answer: Answer[TraceJob],  # noqa: ARG001  # as above
 ) -> TraceJob:
-    return await submit(runtime, request.as_trace())
+    return await submit(engine, request.as_trace())
 
 
 async def _waited(
-    runtime: Runtime,
+    engine: Engine,
     endpoint: Endpoint,  # noqa: ARG001  # as above
     request: TraceCreateAndWait,
     answer: Answer[Trace],  # noqa: ARG001  # what is waited for
 ) -> Trace:
     check_waiting(request.poll_interval, request.wait_timeout)
-    job = await submit(runtime, request)
+    job = await submit(engine, request)
     return await job.result(poll_interval=request.poll_interval, wait_timeout=request.wait_timeout)
 
 
 async def _none_if_unknown(
-    runtime: Runtime, endpoint: Endpoint, request: Any, answer: Answer[Skill | None]
+    engine: Engine, endpoint: Endpoint, request: Any, answer: Answer[Skill | None]
 ) -> Skill | None:
     try:
-        return await runtime.pipeline.call(endpoint, request, answer, runtime.settings)
+        return await engine.caller.call(endpoint, request, answer, engine.settings)
     except NotFound:
         return None
 

@@ -20,8 +20,8 @@ from reflexio_async.reflect.rows import in_project
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 
+    from reflexio_async._engine.engine import Engine, HasEngine
     from reflexio_async._engine.events import RequestEvent
-    from reflexio_async._engine.routing.runtime import HasRuntime, Runtime
     from reflexio_async.reflect.models import Trace
 
 _UNDER_WAY = 256  # each takes little here while the server works on it
@@ -42,7 +42,7 @@ class ReflectBatches:
 
     @overload
     def create_traces_many(
-        self: HasRuntime,
+        self: HasEngine,
         traces: Iterable[TraceCreate | Mapping[str, Any]] | AsyncIterable[TraceCreate | Mapping[str, Any]],
         *,
         concurrency: int | None = None,
@@ -55,7 +55,7 @@ class ReflectBatches:
     ) -> Batch[int | str, Trace]: ...
     @overload
     def create_traces_many(
-        self: HasRuntime,
+        self: HasEngine,
         traces: Iterable[TraceCreate | Mapping[str, Any]] | AsyncIterable[TraceCreate | Mapping[str, Any]],
         *,
         concurrency: int | None = None,
@@ -65,7 +65,7 @@ class ReflectBatches:
         fail_fast: bool = False,
     ) -> Batch[int | str, TraceJob]: ...
     def create_traces_many(
-        self: HasRuntime,
+        self: HasEngine,
         traces: Iterable[TraceCreate | Mapping[str, Any]] | AsyncIterable[TraceCreate | Mapping[str, Any]],
         *,
         concurrency: int | None = None,
@@ -104,12 +104,12 @@ class ReflectBatches:
         if key is not None and not callable(key):
             message = f"key must be a function from a trace to its name, not {type(key).__name__}"
             raise InvalidRequest(message)
-        settings = self.runtime.settings.with_options(raise_on_refusal=True)
+        settings = self.engine.settings.with_options(raise_on_refusal=True)
         if poll_interval is not None:
             settings = settings.with_options(poll_interval=poll_interval)
         if wait_timeout is not None:
             settings = settings.with_options(wait_timeout=wait_timeout)
-        runtime, note_for = counting(self.runtime.with_settings(settings), _is_submission)
+        engine, note_for = counting(self.engine.with_settings(settings), _is_submission)
         path = CREATE_TRACE.path.format(project_id=quote(settings.project_id, safe=""))
 
         async def carry_out(item: _Item, attempt: Attempt[Any]) -> None:
@@ -117,7 +117,7 @@ class ReflectBatches:
                 assert item.fault is not None  # noqa: S101  # one of the two is there
                 raise item.fault
             note_for(attempt)
-            await _carry_out(runtime, item, item.request, attempt, wait=wait)
+            await _carry_out(engine, item, item.request, attempt, wait=wait)
 
         work: Work[int | str, Any] = Work(
             name="traces",
@@ -126,11 +126,11 @@ class ReflectBatches:
             carry_out=carry_out,
             width=_UNDER_WAY if concurrency is None else concurrency,
             per_minute=None,
-            limit=runtime.pipeline.gate(path),
+            limit=engine.caller.rate_limiter(path),
             fail_fast=fail_fast,
             on_progress=on_progress,
         )
-        return Batch(work, traces, runtime.pipeline.clock, runtime.background)
+        return Batch(work, traces, engine.caller.clock, engine.tasks)
 
 
 class _Check:
@@ -171,17 +171,17 @@ def _named(key: Callable[[TraceCreate], Any], request: TraceCreate) -> int | str
 
 
 async def _carry_out(
-    runtime: Runtime, item: _Item, request: TraceCreate, attempt: Attempt[Any], *, wait: bool
+    engine: Engine, item: _Item, request: TraceCreate, attempt: Attempt[Any], *, wait: bool
 ) -> None:
-    settings, clock = runtime.settings, runtime.pipeline.clock
+    settings, clock = engine.settings, engine.caller.clock
     began = clock.now()
     try:
         if item.sent is None:
-            job = await submit(runtime, request, patience=float("inf"), withdrawn=attempt.stopped)
+            job = await submit(engine, request, limit_wait=float("inf"), withdrawn=attempt.stopped)
             item.sent = job.id
         else:
             project_id = in_project(request, settings).project_id or settings.project_id
-            job = follow(runtime, project_id, item.sent, reviewed=request.review is not None)
+            job = follow(engine, project_id, item.sent, reviewed=request.review is not None)
         if not wait:
             attempt.result = job
             return

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from reflexio_async._engine.auth import Credentials
-from reflexio_async._engine.base_client import DrainSummary, Living
+from reflexio_async._engine.base_client import BaseClient, DrainSummary
 from reflexio_async._engine.cache import Cache
-from reflexio_async._engine.call import Pipeline
+from reflexio_async._engine.call import Caller
 from reflexio_async._engine.clock import Clock, clock_from
-from reflexio_async._engine.http import Pool, Transport
-from reflexio_async._engine.jobs.manager import JobDesk
-from reflexio_async._engine.rate_limits import Pacer
-from reflexio_async._engine.routing.runtime import Runtime, ServerKnowledge
+from reflexio_async._engine.engine import Engine, ServerKnowledge
+from reflexio_async._engine.http import ConnectionPool, HttpClient
+from reflexio_async._engine.jobs.manager import JobManager
+from reflexio_async._engine.rate_limits import RateLimiters
 from reflexio_async._engine.settings import (
     DEFAULT_USER_AGENT,
     UNSET,
@@ -22,7 +22,7 @@ from reflexio_async._engine.settings import (
     Unset,
     reflect_target,
 )
-from reflexio_async._engine.tasks import Background
+from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async._engine.wire import Endpoint, build_request, model
 from reflexio_async.reflect.api import ReflectAPI
 from reflexio_async.reflect.batches import ReflectBatches
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _BOOTSTRAP = of_reflect(Endpoint("POST", "/v1/bootstrap", public=True))
 
 
-class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, Living):
+class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, BaseClient):
     """The asyncio client of a Reflect server: what an agent did becomes what it knows next time.
 
     Use it as ``async with AsyncReflectClient(…) as client``, or as ``client.reflect`` of an
@@ -108,18 +108,18 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, Living):
             polls_per_second=polls_per_second,
             adaptive_polling=adaptive_polling,
         )
-        pool = Pool(settings)
-        background = Background(on_background_error)
-        super().__init__(_wired(settings, target.api_key, pool, clock_from(clock), background), pool)
+        pool = ConnectionPool(settings)
+        tasks = TaskTracker(on_background_error)
+        super().__init__(_encoded(settings, target.api_key, pool, clock_from(clock), tasks), pool)
         self._shares = False
 
     @classmethod
     def sharing(
-        cls, settings: Settings, api_key: Secret, pool: Pool, clock: Clock, background: Background
+        cls, settings: Settings, api_key: Secret, pool: ConnectionPool, clock: Clock, tasks: TaskTracker
     ) -> Self:
         """A client that lives on another one's pool and tasks, and is closed by it."""
         client = cls.__new__(cls)
-        Living.__init__(client, _wired(settings, api_key, pool, clock, background), pool)
+        BaseClient.__init__(client, _encoded(settings, api_key, pool, clock, tasks), pool)
         client._shares = True  # noqa: SLF001  # its own
         return client
 
@@ -154,10 +154,8 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, Living):
         request = build_request(BootstrapRequest, fields, "bootstrap")
         # The token stands in for the key, which this call does not send, so that no error shows it.
         async with cls(base_url=base_url, api_key=bootstrap_token, timeout=timeout, clock=clock) as client:
-            runtime = client.runtime
-            return await runtime.pipeline.call(
-                _BOOTSTRAP, request, model(BootstrapResponse), runtime.settings
-            )
+            engine = client.engine
+            return await engine.caller.call(_BOOTSTRAP, request, model(BootstrapResponse), engine.settings)
 
     def with_options(
         self,
@@ -171,7 +169,7 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, Living):
     ) -> Self:
         """A view with other settings that shares everything else: connections, limits, polling."""
         return self._view(
-            self._runtime.settings.with_options(
+            self._engine.settings.with_options(
                 timeout=timeout,
                 poll_interval=poll_interval,
                 wait_timeout=wait_timeout,
@@ -183,7 +181,7 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, Living):
 
     def with_project(self, project_id: str) -> Self:
         """A view of another project that shares everything else."""
-        return self._view(self._runtime.settings.with_options(project_id=project_id))
+        return self._view(self._engine.settings.with_options(project_id=project_id))
 
     def under(self, settings: Settings) -> Self:
         """A view under ``settings``: for the client that this one lives with."""
@@ -211,8 +209,8 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, Living):
             NotFound: It was there, and was deleted.
         """
         request = build_request(ByTrace, {"trace_id": trace_id}, "wait_for_trace")
-        project_id = self._runtime.settings.project_id
-        job = follow(self._runtime, project_id, request.trace_id, reviewed=require_reviewed)
+        project_id = self._engine.settings.project_id
+        job = follow(self._engine, project_id, request.trace_id, reviewed=require_reviewed)
         return await job.result(poll_interval=poll_interval, wait_timeout=wait_timeout)
 
     wait_for_trace_async = wait_for_trace
@@ -223,7 +221,7 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, Living):
         Raises:
             InvalidRequest: It is no token, of a newer release, or of another server.
         """
-        return resume(self._runtime, token)
+        return resume(self._engine, token)
 
     async def aclose(self, *, drain: bool = True) -> DrainSummary:
         """Close the client; views share its end. ``client.reflect`` is closed by its client, not by this.
@@ -234,13 +232,15 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, Living):
         return DrainSummary() if self._shares else await super().aclose(drain=drain)
 
     def __repr__(self) -> str:
-        settings = self._runtime.settings
+        settings = self._engine.settings
         return f"AsyncReflectClient({settings.base_url!r}, project_id={settings.project_id!r})"
 
 
-def _wired(settings: Settings, api_key: Secret, pool: Pool, clock: Clock, background: Background) -> Runtime:
-    pipeline = Pipeline(Transport(settings, clock, pool), Credentials(api_key), Pacer(clock), clock)
-    questions = TraceQuestions(pipeline, settings)
+def _encoded(
+    settings: Settings, api_key: Secret, pool: ConnectionPool, clock: Clock, tasks: TaskTracker
+) -> Engine:
+    caller = Caller(HttpClient(settings, clock, pool), Credentials(api_key), RateLimiters(clock), clock)
+    questions = TraceQuestions(caller, settings)
     kinds = trace_kinds(settings.polls_per_second)
-    desk = JobDesk(questions, clock, background, settings, singles=kinds)
-    return Runtime(pipeline, desk, background, ServerKnowledge(), settings, Cache(clock, background, 0.0))
+    jobs = JobManager(questions, clock, tasks, settings, singles=kinds)
+    return Engine(caller, jobs, tasks, ServerKnowledge(), settings, Cache(clock, tasks, 0.0))

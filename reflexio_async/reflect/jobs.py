@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.settings import RetryPolicy
-from reflexio_async._engine.wire import Answer, Endpoint, WireRequest, model, path_segment
+from reflexio_async._engine.wire import Answer, EncodedRequest, Endpoint, model, path_segment
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflect.kinds import trace_kind, trace_kinds
 from reflexio_async.reflect.models import IngestStatus, Trace, TraceSubmission
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine
 
-    from reflexio_async._engine.call import Pipeline
+    from reflexio_async._engine.call import Caller
+    from reflexio_async._engine.engine import Engine
     from reflexio_async._engine.jobs.kinds import SingleKind
     from reflexio_async._engine.jobs.record import Record
-    from reflexio_async._engine.routing.runtime import Runtime
     from reflexio_async._engine.settings import Settings
     from reflexio_async.reflect.requests import TraceCreate
 
@@ -69,16 +69,16 @@ def trace_id_of(job_id: str) -> str:
     return job_id.partition("/")[2]
 
 
-def follow(runtime: Runtime, project_id: str, trace_id: str, *, reviewed: bool) -> TraceJob:
+def follow(engine: Engine, project_id: str, trace_id: str, *, reviewed: bool) -> TraceJob:
     """The job of a trace that was sent before."""
-    kind = trace_kind(runtime.settings, reviewed=reviewed)
+    kind = trace_kind(engine.settings, reviewed=reviewed)
     job_id = job_id_of(project_id, trace_id)
-    return TraceJob(runtime.desk.follow(kind, job_id, runtime.settings))
+    return TraceJob(engine.jobs.follow(kind, job_id, engine.settings))
 
 
-def resume(runtime: Runtime, token: str) -> TraceJob:
+def resume(engine: Engine, token: str) -> TraceJob:
     """The job that ``token`` stands for."""
-    record = runtime.desk.resume(token, runtime.settings)
+    record = engine.jobs.resume(token, engine.settings)
     if not trace_id_of(record.id or ""):
         message = "token: it names no trace"
         raise InvalidRequest(message)
@@ -86,21 +86,21 @@ def resume(runtime: Runtime, token: str) -> TraceJob:
 
 
 async def submit(
-    runtime: Runtime,
+    engine: Engine,
     request: TraceCreate,
     *,
-    patience: float | None = None,
+    limit_wait: float | None = None,
     withdrawn: asyncio.Event | None = None,
 ) -> TraceJob:
-    """Send a trace, once; ``patience`` and ``withdrawn`` are those of ``Pipeline.call``."""
-    settings = runtime.settings
+    """Send a trace, once; ``limit_wait`` and ``withdrawn`` are those of ``Pipeline.call``."""
+    settings = engine.settings
     request = in_project(request, settings)
     project_id = request.project_id or settings.project_id
-    answer = await runtime.pipeline.call(
-        CREATE_TRACE, request, _SUBMISSION, settings, patience=patience, withdrawn=withdrawn
+    answer = await engine.caller.call(
+        CREATE_TRACE, request, _SUBMISSION, settings, limit_wait=limit_wait, withdrawn=withdrawn
     )
     kind = trace_kind(settings, reviewed=request.review is not None)
-    record = runtime.desk.follow(kind, job_id_of(project_id, answer.trace_id), settings)
+    record = engine.jobs.follow(kind, job_id_of(project_id, answer.trace_id), settings)
     return TraceJob(record, answer.ingest_status)
 
 
@@ -134,22 +134,22 @@ class _Polled(Answer[Trace]):
 class TraceQuestions:
     """What the job desk asks of the Reflect server, one try at a time: polling is its own retry."""
 
-    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
+    def __init__(self, caller: Caller, settings: Settings) -> None:
         self.url = settings.base_url
-        self._pipeline = pipeline
+        self._caller = caller
         self._settings = settings.with_options(
             retry=RetryPolicy(max_attempts=1), timeout=min(settings.timeout, _PROBE_TIMEOUT)
         )
-        self._gate = pipeline.gate(GET_TRACE.path)
+        self._rate_limiter = caller.rate_limiter(GET_TRACE.path)
         self._answers = {kind.name: _Polled(kind) for kind in trace_kinds(settings.polls_per_second).values()}
 
     def single(self, kind: SingleKind[T], job_id: str) -> Coroutine[Any, Any, T]:
         """The trace, or as much of it as tells how far it is while it is not done."""
         project, _, trace_id = job_id.partition("/")
         path = f"/v1/projects/{project}/traces/{path_segment('trace_id', trace_id)}"
-        wired = WireRequest("GET", path, path, None, None)
+        encoded = EncodedRequest("GET", path, path, None, None)
         answer = cast("Answer[T]", self._answers[kind.name])
-        return self._pipeline.ask(GET_TRACE, wired, answer, self._settings, self._gate)
+        return self._caller.ask(GET_TRACE, encoded, answer, self._settings, self._rate_limiter)
 
     async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:
         """Reflect cannot stop taking a trace in."""

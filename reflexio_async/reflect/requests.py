@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from reflexio_async._engine.marks import Header, Query
-from reflexio_async._engine.models import JsonObject, NotBlank, RequestModel, SecretText
+from reflexio_async._engine.models import Header, JsonObject, NotBlank, Query, RequestModel, SecretText
 from reflexio_async.reflect.trajectory import Trajectory
 
 _VERDICTS = {"pass": "pass", "success": "pass", "fail": "fail", "failure": "fail"}

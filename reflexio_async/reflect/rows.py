@@ -12,7 +12,7 @@ from reflexio_async._engine.wire import Endpoint, Hints
 from reflexio_async.reflect.requests import InProject
 
 if TYPE_CHECKING:
-    from reflexio_async._engine.routing.runtime import Runtime
+    from reflexio_async._engine.engine import Engine
     from reflexio_async._engine.settings import Settings
 
 P = ParamSpec("P")
@@ -50,6 +50,6 @@ class ReflectRoute(Route[P, Req, Res]):
 class ProjectRoute(ReflectRoute[P, Within, Res]):
     """One endpoint below ``/v1/projects/{project_id}``."""
 
-    async def send(self, runtime: Runtime, request: Within) -> Res:
+    async def send(self, engine: Engine, request: Within) -> Res:
         """Carry out one call of this row, in the request's project or the client's."""
-        return await super().send(runtime, in_project(request, runtime.settings))
+        return await super().send(engine, in_project(request, engine.settings))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from reflexio_async._engine.routing.runtime import HasRuntime, Runtime
+    from reflexio_async._engine.engine import Engine, HasEngine
     from reflexio_async.reflect.models import Memory
     from reflexio_async.reflect.trajectory import TrajectoryInput
 
@@ -42,14 +42,14 @@ class TraceContext:
 
     def __init__(
         self,
-        runtime: Runtime,
+        engine: Engine,
         query: MemoryQuery,
         review: Mapping[str, Any],
         *,
         blocking: bool,
         auto_fail_on_exception: bool,
     ) -> None:
-        self._runtime = runtime
+        self._engine = engine
         self._query = query
         self._review = review
         """What every trace of this run says besides its output: ``reference_context`` and ``alpha``."""
@@ -151,7 +151,7 @@ class TraceContext:
             raise InvalidRequest(message)
         self._phase = _Phase.ENTERING
         try:
-            self._memories = await ReflectAPI.query_memories.send(self._runtime, self._query)
+            self._memories = await ReflectAPI.query_memories.send(self._engine, self._query)
         except BaseException:
             self._phase = _Phase.NEW
             raise
@@ -173,7 +173,7 @@ class TraceContext:
             logger.info("left by %s: the trace is not sent", type(error).__name__)
 
     async def _send(self, output: TraceCreate) -> None:
-        self._job = await submit(self._runtime, output)
+        self._job = await submit(self._engine, output)
         if self._blocking:
             await self._job.result()
 
@@ -182,7 +182,7 @@ class TraceContext:
         try:
             await self._send(_failed(output, error))
         except Exception as failure:  # noqa: BLE001  # reported, and noted on the caller's own
-            self._runtime.background.report("the trace of a run that raised", failure)
+            self._engine.tasks.report("the trace of a run that raised", failure)
             with contextlib.suppress(Exception):  # a frozen exception takes no notes
                 error.add_note(f"Besides, the trace of this run failed: {type(failure).__name__}: {failure}")
 
@@ -211,7 +211,7 @@ class TracingAPI:
     """Runs of an agent, from memories to trace."""
 
     def trace(
-        self: HasRuntime,
+        self: HasEngine,
         task: str,
         *,
         limit: int = 10,
@@ -264,7 +264,7 @@ class TracingAPI:
         review = {"reference_context": reference_context, "alpha": alpha}
         build_request(TraceCreate, {"task": task, "trajectory": (), **review}, "trace")
         return TraceContext(
-            self.runtime,
+            self.engine,
             checked_query,
             review,
             blocking=blocking,

@@ -13,7 +13,7 @@ from reflexio_async.reflexio.api.late import mixin
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from reflexio_async._engine.call import Pipeline
+    from reflexio_async._engine.call import Caller
     from reflexio_async._engine.jobs.kinds import SingleKind
     from reflexio_async._engine.routing.route import Route
     from reflexio_async._engine.settings import Settings
@@ -34,9 +34,9 @@ _STOPS = {REGENERATION.name: ("evaluation", "cancel_evaluation_regeneration")}
 class StatusQuestions:
     """Each asked in one try: polling is its own retry."""
 
-    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
+    def __init__(self, caller: Caller, settings: Settings) -> None:
         self.url = settings.base_url
-        self._pipeline = pipeline
+        self._caller = caller
         self._settings = settings.with_options(
             retry=RetryPolicy(max_attempts=1),
             timeout=min(settings.timeout, _PROBE_TIMEOUT),
@@ -49,7 +49,7 @@ class StatusQuestions:
         answer = await self._ask(row, row.make(service_name=service), row.answer)
         if answer.operation_status is None and not (answer.msg or "").startswith("No operation found"):
             # Between the claim of the slot and its first write the server cannot tell (fact).
-            refusal = refusal_of(row.endpoint, answer, self._pipeline.credentials.redacted)
+            refusal = refusal_of(row.endpoint, answer, self._caller.credentials.redacted)
             if refusal is not None:
                 raise refusal
         info: OperationStatusInfo | None = answer.operation_status
@@ -58,7 +58,7 @@ class StatusQuestions:
     async def cancel(self, service: str) -> None:
         """Ask for the running operation of ``service`` to stop, whoever owns it."""
         row = _row("operations", "cancel_operation")
-        await self._pipeline.call(row.endpoint, row.make(service_name=service), row.answer, self._settings)
+        await self._caller.call(row.endpoint, row.make(service_name=service), row.answer, self._settings)
 
     async def single(self, kind: SingleKind[T], job_id: str) -> T:
         """The status of one job that has a status route of its own."""
@@ -69,10 +69,10 @@ class StatusQuestions:
     async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:
         """Ask for such a job to stop."""
         row = _row(*_STOPS[kind.name])
-        await self._pipeline.call(row.endpoint, row.make(job_id), row.answer, self._settings)
+        await self._caller.call(row.endpoint, row.make(job_id), row.answer, self._settings)
 
     async def _ask(self, row: Route[..., Any, Any], request: BaseModel, answer: Answer[T]) -> T:
-        return await self._pipeline.call(row.endpoint, request, answer, self._settings, patience=0)
+        return await self._caller.call(row.endpoint, request, answer, self._settings, limit_wait=0)
 
 
 @cache

@@ -83,7 +83,7 @@ async def test_an_error_nobody_awaits_is_reported(caplog: pytest.LogCaptureFixtu
         play.box.faults.add(faults.status(404, {"detail": "gone"}), path="/api/delete_request")
         await play.client.delete_request("r")
         await play.box.arrived("DELETE", "/api/delete_request")
-        await play.client.runtime.background.calls_finished()
+        await play.client.engine.tasks.calls_finished()
         await asyncio.sleep(0)
     assert heard == ["delete_request"]
     assert "delete_request failed in the background" in caplog.text

@@ -58,8 +58,8 @@ async def test_a_token_that_was_given_cannot_be_renewed() -> None:
 
 
 async def test_a_login_renews_the_token() -> None:
-    credentials, desk = Credentials(Secret("")), Desk()
-    credentials.accept(Secret("old"), desk.sign_in)
+    credentials, jobs = Credentials(Secret("")), Desk()
+    credentials.accept(Secret("old"), jobs.sign_in)
     assert await credentials.renew("Bearer old")
     assert credentials.header == "Bearer new-1"
 
@@ -71,46 +71,46 @@ async def test_a_login_that_is_not_remembered_is_not_repeated() -> None:
 
 
 async def test_a_token_that_was_replaced_meanwhile_costs_no_login() -> None:
-    credentials, desk = Credentials(Secret("")), Desk()
-    credentials.accept(Secret("new"), desk.sign_in)
+    credentials, jobs = Credentials(Secret("")), Desk()
+    credentials.accept(Secret("new"), jobs.sign_in)
     assert await credentials.renew("Bearer old")
-    assert desk.logins == 0
+    assert jobs.logins == 0
 
 
 async def test_fifty_calls_refused_together_share_one_login() -> None:
-    credentials, desk = Credentials(Secret("")), Desk()
-    credentials.accept(Secret("old"), desk.sign_in)
+    credentials, jobs = Credentials(Secret("")), Desk()
+    credentials.accept(Secret("old"), jobs.sign_in)
     assert all(await asyncio.gather(*(credentials.renew("Bearer old") for _ in range(50))))
-    assert desk.logins == 1
+    assert jobs.logins == 1
 
 
 async def test_fifty_calls_refused_together_share_one_failed_login() -> None:
-    credentials, desk = Credentials(Secret("")), Desk(fails=True)
-    credentials.accept(Secret("old"), desk.sign_in)
+    credentials, jobs = Credentials(Secret("")), Desk(fails=True)
+    credentials.accept(Secret("old"), jobs.sign_in)
     refused = (credentials.renew("Bearer old") for _ in range(50))
     errors = await asyncio.gather(*refused, return_exceptions=True)
     assert {type(error) for error in errors} == {AuthenticationError}
-    assert desk.logins == 1
+    assert jobs.logins == 1
 
 
 async def test_a_login_that_failed_is_tried_again_for_a_later_call() -> None:
-    credentials, desk = Credentials(Secret("")), Desk(fails=True)
-    credentials.accept(Secret("old"), desk.sign_in)
+    credentials, jobs = Credentials(Secret("")), Desk(fails=True)
+    credentials.accept(Secret("old"), jobs.sign_in)
     with pytest.raises(AuthenticationError):
         await credentials.renew("Bearer old")
-    desk.fails = False
+    jobs.fails = False
     assert await credentials.renew("Bearer old")
-    assert desk.logins == 2
+    assert jobs.logins == 2
 
 
 async def test_a_caller_that_gives_up_does_not_keep_the_others_from_signing_in() -> None:
-    credentials, desk = Credentials(Secret("")), Desk()
-    credentials.accept(Secret("old"), desk.sign_in)
-    desk.open.clear()
+    credentials, jobs = Credentials(Secret("")), Desk()
+    credentials.accept(Secret("old"), jobs.sign_in)
+    jobs.open.clear()
     first, second = (asyncio.create_task(credentials.renew("Bearer old")) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
-    desk.open.set()
+    jobs.open.set()
     assert await asyncio.wait_for(second, 1)
     assert credentials.header in ("Bearer new-1", "Bearer new-2")

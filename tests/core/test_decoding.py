@@ -16,7 +16,7 @@ from reflexio_async._engine.models import ResponseModel
 from reflexio_async._engine.wire import (
     Answer,
     Endpoint,
-    WireResponse,
+    RawResponse,
     decode,
     model,
     picked,
@@ -46,9 +46,9 @@ PROFILE = {
 }
 
 
-def response(body: Any, *, status: int = 200, kind: str = "application/json") -> WireResponse:
+def response(body: Any, *, status: int = 200, kind: str = "application/json") -> RawResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return WireResponse(status, {"Content-Type": kind}, raw, URL)
+    return RawResponse(status, {"Content-Type": kind}, raw, URL)
 
 
 def profile(**more: Any) -> ProfileView:
@@ -196,7 +196,7 @@ def test_what_cannot_be_read_is_not_json(body: bytes) -> None:
 
 
 def test_an_answer_without_a_content_type_says_so() -> None:
-    bare = WireResponse(200, {}, b"hello", URL)
+    bare = RawResponse(200, {}, b"hello", URL)
     with pytest.raises(UnexpectedResponse, match="no content type"):
         decode(GET, model(WhoamiResponse), bare)
 

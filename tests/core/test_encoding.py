@@ -10,8 +10,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from reflexio_async import InvalidRequest
-from reflexio_async._engine.marks import Query
-from reflexio_async._engine.models import Empty, RequestModel
+from reflexio_async._engine.models import Empty, Query, RequestModel
 from reflexio_async._engine.wire import Endpoint, build_request, encode
 from reflexio_async.reflexio.models.enums import Status
 from reflexio_async.reflexio.models.interactions import (
@@ -108,9 +107,9 @@ def test_the_options_of_a_wait_stay_here() -> None:
 
 
 def test_text_is_utf_8() -> None:
-    wired = encode(POST, GetUserProfilesRequest(user_id="ü🍣"))
-    assert wired.body == '{"user_id":"ü🍣"}'.encode()
-    assert wired.content_type == "application/json"
+    encoded = encode(POST, GetUserProfilesRequest(user_id="ü🍣"))
+    assert encoded.body == '{"user_id":"ü🍣"}'.encode()
+    assert encoded.content_type == "application/json"
 
 
 def test_an_empty_request_is_an_empty_object() -> None:
@@ -118,8 +117,8 @@ def test_an_empty_request_is_an_empty_object() -> None:
 
 
 def test_a_get_has_no_body() -> None:
-    wired = encode(Endpoint("GET", "/api/whoami"), Empty())
-    assert (wired.body, wired.content_type) == (None, None)
+    encoded = encode(Endpoint("GET", "/api/whoami"), Empty())
+    assert (encoded.body, encoded.content_type) == (None, None)
 
 
 def test_a_delete_has_one() -> None:
@@ -131,9 +130,9 @@ def test_a_form_is_url_encoded() -> None:
         username: str
         password: str
 
-    wired = encode(Endpoint("POST", "/token", form=True), Form(username="a b@c", password="p&q=ü"))
-    assert wired.body == b"username=a+b%40c&password=p%26q%3D%C3%BC"
-    assert wired.content_type == "application/x-www-form-urlencoded"
+    encoded = encode(Endpoint("POST", "/token", form=True), Form(username="a b@c", password="p&q=ü"))
+    assert encoded.body == b"username=a+b%40c&password=p%26q%3D%C3%BC"
+    assert encoded.content_type == "application/x-www-form-urlencoded"
 
 
 @pytest.mark.parametrize(
@@ -214,8 +213,8 @@ def test_a_time_outside_of_the_calendar_is_an_invalid_request(moment: datetime) 
     ],
 )
 def test_an_id_cannot_leave_its_place_in_the_path(job_id: str, quoted: str) -> None:
-    wired = encode(Endpoint("DELETE", "/api/jobs/{job_id}/stop"), ByJob(job_id=job_id))
-    assert wired.path == wired.target == f"/api/jobs/{quoted}/stop"
+    encoded = encode(Endpoint("DELETE", "/api/jobs/{job_id}/stop"), ByJob(job_id=job_id))
+    assert encoded.path == encoded.target == f"/api/jobs/{quoted}/stop"
 
 
 @pytest.mark.parametrize("job_id", ["", ".", ".."])
@@ -232,10 +231,10 @@ def test_what_is_in_the_path_is_not_in_the_body() -> None:
 
 
 def test_marked_fields_travel_in_the_query_and_the_rest_in_the_body() -> None:
-    wired = encode(POST, Filters(limit=5, deep=True, note="n"))
-    assert wired.path == "/api/things"
-    assert wired.target == "/api/things?limit=5&deep=true"
-    assert wired.body == b'{"note":"n"}'
+    encoded = encode(POST, Filters(limit=5, deep=True, note="n"))
+    assert encoded.path == "/api/things"
+    assert encoded.target == "/api/things?limit=5&deep=true"
+    assert encoded.body == b'{"note":"n"}'
 
 
 def test_booleans_are_lower_case_words() -> None:
@@ -261,9 +260,9 @@ def test_a_route_may_always_send_a_query() -> None:
 
 
 def test_a_publish_waits_by_its_query() -> None:
-    wired = encode(POST, a_publish(wait_for_response=True))
-    assert wired.target == "/api/things?wait_for_response=true"
-    assert b"wait_for_response" not in (wired.body or b"")
+    encoded = encode(POST, a_publish(wait_for_response=True))
+    assert encoded.target == "/api/things?wait_for_response=true"
+    assert b"wait_for_response" not in (encoded.body or b"")
 
 
 # --- the arguments

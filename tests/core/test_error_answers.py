@@ -20,10 +20,10 @@ from reflexio_async import (
     UnexpectedResponse,
     UnprocessableRequest,
 )
-from reflexio_async._engine.wire import Endpoint, WireRequest, WireResponse, error_for
+from reflexio_async._engine.wire import EncodedRequest, Endpoint, RawResponse, error_for
 
 ENDPOINT = Endpoint("POST", "/api/things/{thing_id}")
-REQUEST = WireRequest("POST", "/api/things/7", "/api/things/7?deep=true", b"{}", "application/json")
+REQUEST = EncodedRequest("POST", "/api/things/7", "/api/things/7?deep=true", b"{}", "application/json")
 URL = "https://example.test/api/things/7?deep=true"
 NOW = 1_795_000_000.0
 
@@ -32,7 +32,7 @@ def answered(
     status: int, body: Any = None, *, kind: str = "application/json", headers: dict[str, str] | None = None
 ) -> Exception:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    response = WireResponse(status, {"Content-Type": kind, **(headers or {})}, raw, URL)
+    response = RawResponse(status, {"Content-Type": kind, **(headers or {})}, raw, URL)
     return error_for(ENDPOINT, REQUEST, response, now=NOW)
 
 
@@ -231,7 +231,7 @@ def test_without_a_retry_after_no_time_is_named() -> None:
 
 
 def test_what_must_not_be_seen_is_taken_out_of_the_servers_words() -> None:
-    response = WireResponse(403, {"Content-Type": "text/plain"}, b"bad token TOKEN", URL)
+    response = RawResponse(403, {"Content-Type": "text/plain"}, b"bad token TOKEN", URL)
     caught = error_for(ENDPOINT, REQUEST, response, now=NOW, redact=lambda text: text.replace("TOKEN", "***"))
     assert str(caught).endswith("bad token ***")
     assert "TOKEN" not in repr(vars(caught))

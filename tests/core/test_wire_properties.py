@@ -144,8 +144,8 @@ def test_what_is_sent_is_what_was_given_and_no_more(model: type[BaseModel], data
 @given(names)
 @thorough
 def test_a_query_value_reads_back(request_id: str) -> None:
-    wired = encode(Endpoint("GET", "/api/learning_status"), by_request(request_id))
-    assert parse_qsl(urlsplit(wired.target).query, keep_blank_values=True) == [("request_id", request_id)]
+    encoded = encode(Endpoint("GET", "/api/learning_status"), by_request(request_id))
+    assert parse_qsl(urlsplit(encoded.target).query, keep_blank_values=True) == [("request_id", request_id)]
 
 
 class ByThing(RequestModel):
@@ -155,8 +155,8 @@ class ByThing(RequestModel):
 @given(names.filter(lambda name: name not in (".", "..")))
 @thorough
 def test_an_id_is_exactly_one_segment_of_the_path(thing_id: str) -> None:
-    wired = encode(Endpoint("GET", "/api/things/{thing_id}/parts"), ByThing(thing_id=thing_id))
-    *head, segment, tail = wired.target.split("/")
+    encoded = encode(Endpoint("GET", "/api/things/{thing_id}/parts"), ByThing(thing_id=thing_id))
+    *head, segment, tail = encoded.target.split("/")
     assert (head, tail) == (["", "api", "things"], "parts")
     assert unquote(segment) == thing_id
-    assert wired.target.isascii()
+    assert encoded.target.isascii()

@@ -109,16 +109,16 @@ class Stage:
 
     async def _must_be_quiet(self) -> None:
         """Whoever waited has been told: nothing more is asked, nobody is registered as waiting."""
-        desk = self.client.runtime.desk
-        await desk.drained()
-        await self.client.runtime.background.calls_finished()
-        for lane in desk._lanes.values():
+        jobs = self.client.engine.jobs
+        await jobs.drained()
+        await self.client.engine.tasks.calls_finished()
+        for lane in jobs._lanes.values():
             if lane._queue or lane._sending or lane._resolving:
                 self.trouble.append(f"idle, but {lane._service} still has {lane._queue or lane._sending}")
-        if desk._poller.active:
-            self.trouble.append(f"nobody waits, but wanted: {[s.name for s in desk._poller.active]}")
+        if jobs._poller.active:
+            self.trouble.append(f"nobody waits, but wanted: {[s.name for s in jobs._poller.active]}")
         await self.clock.sleep(1.0)
-        while any(lane.probing for lane in desk._lanes.values()):
+        while any(lane.probing for lane in jobs._lanes.values()):
             await self.clock.sleep(1.0)  # a probe that waits for a rate limit is sent all the same
         before = len(self.box.requests)
         await self.clock.sleep(100.0)

@@ -15,8 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 
 import reflexio_async.reflexio.models
 from reflexio_async import AsyncReflexioClient
-from reflexio_async._engine.marks import Header, Query
-from reflexio_async._engine.models import RequestModel
+from reflexio_async._engine.models import Header, Query, RequestModel
 from reflexio_async._engine.routing.route import Row
 from reflexio_async.legacy.api import LegacyAPI
 from reflexio_async.reflexio.api import config, identity

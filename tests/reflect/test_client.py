@@ -34,8 +34,8 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told(client: AsyncReflectClient) -> tuple[str, str | None, str]:
-    runtime = client.runtime
-    return runtime.settings.base_url, runtime.pipeline.credentials.header, runtime.settings.project_id
+    engine = client.engine
+    return engine.settings.base_url, engine.caller.credentials.header, engine.settings.project_id
 
 
 def reflexio(**options: Any) -> AsyncReflexioClient:
@@ -114,7 +114,7 @@ def test_the_options_of_the_other_client_are_named_as_they_are_there(option: str
 def test_it_is_shown_with_its_project_and_without_its_key() -> None:
     client = AsyncReflectClient(base_url=URL, api_key="rf_secret", project_id="mine")
     assert repr(client) == f"AsyncReflectClient({URL!r}, project_id='mine')"
-    assert "rf_secret" not in repr(client.runtime)
+    assert "rf_secret" not in repr(client.engine)
 
 
 async def test_views_have_settings_of_their_own() -> None:
@@ -124,8 +124,8 @@ async def test_views_have_settings_of_their_own() -> None:
         await view.health()
         await s.client.health()
         assert [event.path for event in events] == ["/health"]
-        assert (view.runtime.settings.timeout, s.client.runtime.settings.timeout) == (5, 60)
-        assert view.runtime.desk is s.client.runtime.desk
+        assert (view.engine.settings.timeout, s.client.engine.settings.timeout) == (5, 60)
+        assert view.engine.jobs is s.client.engine.jobs
 
 
 # --- as a part of the other client
@@ -151,16 +151,16 @@ async def test_the_two_clients_share_connections_hooks_and_clock() -> None:
         assert {event.path for event in events} >= {"/health", "/v1/projects/default/traces"}
         assert client.reflect is client.reflect
         assert client.reflect._pool is client._pool
-        assert client.reflect.runtime.pipeline.clock is clock
-        assert client.reflect.runtime.settings.timeout == 7
+        assert client.reflect.engine.caller.clock is clock
+        assert client.reflect.engine.settings.timeout == 7
 
 
 def test_a_view_has_a_view() -> None:
     client = reflexio(timeout=7)
     view = client.with_options(timeout=3)
-    assert view.reflect.runtime.settings.timeout == 3
-    assert client.reflect.runtime.settings.timeout == 7
-    assert view.reflect.runtime.desk is client.reflect.runtime.desk
+    assert view.reflect.engine.settings.timeout == 3
+    assert client.reflect.engine.settings.timeout == 7
+    assert view.reflect.engine.jobs is client.reflect.engine.jobs
 
 
 async def test_keys_are_not_shared() -> None:

@@ -56,7 +56,7 @@ async def test_a_day_of_work(witness: Witness) -> None:
             on_background_error=events.append,
         ) as client,
     ):
-        witness.see(client, client.runtime, client.runtime.settings, client.with_project("p"))
+        witness.see(client, client.engine, client.engine.settings, client.with_project("p"))
         box.faults.add(faults.internal_error(), method="POST")
         await client.query_memories("task")
         said = [{"role": "user", "content": PAYLOAD}]

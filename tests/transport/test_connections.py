@@ -375,9 +375,7 @@ async def test_nothing_is_sent_again_behind_our_back(method: str) -> None:
         await client.whoami()
         endpoint = Endpoint(method, "/x", repeatable=True)
         with pytest.raises(APIConnectionError):
-            await client.runtime.pipeline.call(
-                endpoint, Empty(), model(WhoamiResponse), client.runtime.settings
-            )
+            await client.engine.caller.call(endpoint, Empty(), model(WhoamiResponse), client.engine.settings)
     assert server.counts == {"GET /api/whoami": 1, f"{method} /x": 1}
     assert server.connections == 1
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.jobs.job import Job
-    from reflexio_async._engine.tasks import Background
+    from reflexio_async._engine.tasks import TaskTracker
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -130,7 +130,7 @@ class Batch(Generic[K, T]):
     Leaving the streamed form early withdraws what was not started.
     """
 
-    def __init__(self, work: Work[K, T], given: Given, clock: Clock, background: Background) -> None:
+    def __init__(self, work: Work[K, T], given: Given, clock: Clock, tasks: TaskTracker) -> None:
         positive_count("concurrency", work.width)
         hook = work.on_progress
         if hook is not None and (not callable(hook) or inspect.iscoroutinefunction(hook)):
@@ -138,7 +138,7 @@ class Batch(Generic[K, T]):
             raise InvalidRequest(message)
         self._work = work
         self._clock = clock
-        self._background = background
+        self._tasks = tasks
         self._items: Items[Any] = Items(work.name, given, work.check, work.key)
         self._attempts: dict[K, Attempt[T]] = {}
         self._counts: Counter[OutcomeState] = Counter()
@@ -193,7 +193,7 @@ class Batch(Generic[K, T]):
         for attempt in list(self._attempts.values()):
             attempt.stopped.set()
             if attempt.job is not None and attempt.job.status.state is JobState.QUEUED:
-                self._background.spawn(attempt.job.cancel(), name=f"withdraw {self._work.name}")
+                self._tasks.spawn(attempt.job.cancel(), name=f"withdraw {self._work.name}")
 
     def __del__(self) -> None:
         # Like a coroutine that was never awaited; whoever asked for the plan may have decided against it.
@@ -207,7 +207,7 @@ class Batch(Generic[K, T]):
     async def __aenter__(self) -> Self:
         self._begin()
         self._unread = asyncio.Queue(_UNREAD_OUTCOMES)
-        self._runner = self._background.spawn(self._stream(self._unread), name=self._work.name)
+        self._runner = self._tasks.spawn(self._stream(self._unread), name=self._work.name)
         return self
 
     def __aiter__(self) -> AsyncIterator[Outcome[K, T]]:
@@ -244,7 +244,7 @@ class Batch(Generic[K, T]):
             and (failure := self._runner.exception()) is not None
             and failure is not error
         ):
-            self._background.report(self._work.name, failure)
+            self._tasks.report(self._work.name, failure)
 
     async def _collect(self) -> BatchReport[K, T]:
         self._begin()
@@ -277,7 +277,7 @@ class Batch(Generic[K, T]):
         if self._began is not None:
             message = "a batch runs once; report.retry_failed() makes another"
             raise RuntimeError(message)
-        if self._background.closed:
+        if self._tasks.closed:
             raise ClientClosed(CLOSED)
         self._began = self._clock.now()
         self._tell()
@@ -369,7 +369,7 @@ class Batch(Generic[K, T]):
             raise BatchInterrupted(message, report=self._report) from self._source_error
 
     def _again(self, items: list[Any]) -> Batch[K, T]:
-        return Batch(self._work, items, self._clock, self._background)
+        return Batch(self._work, items, self._clock, self._tasks)
 
 
 def _state_of(error: BaseException) -> OutcomeState:

@@ -47,7 +47,7 @@ class Lane(SlotWatch):
 
     def __init__(self, poller: Poller, server: Server, service: str, *, outage: float, tries: int) -> None:
         super().__init__(poller, server, service, outage=outage, tries=tries)
-        self._background = poller.background
+        self._tasks = poller.tasks
         self.dialect: Dialect | None = None
         self._queue: deque[SlotRecord] = deque()
         self._unanswered: set[SlotRecord] = set()  # whose callers wait for the answer to their start
@@ -96,14 +96,14 @@ class Lane(SlotWatch):
 
     def _wake(self) -> None:
         if self._worker is None or self._worker.done():
-            self._worker = self._background.spawn(self._work(), name=f"lane {self._service}")
+            self._worker = self._tasks.spawn(self._work(), name=f"lane {self._service}")
             self._worker.add_done_callback(self._worker_ended)
         self._news.set()
 
     def _launch(self, job: SlotRecord) -> None:
         """Send the start in a task of its own, which the caller's cancellation does not reach."""
         self._sending.add(job)
-        start = self._background.spawn(self._start(job), name=f"start {job.kind.name}")
+        start = self._tasks.spawn(self._start(job), name=f"start {job.kind.name}")
         self._starts.add(start)
         start.add_done_callback(self._starts.discard)
 
@@ -250,7 +250,7 @@ class Lane(SlotWatch):
         self._refused_busy = 0
         self.be_eager()
         if job.cancel_wanted:
-            self._background.spawn(self._cancel_late(job), name=f"cancel {job.kind.name}")
+            self._tasks.spawn(self._cancel_late(job), name=f"cancel {job.kind.name}")
 
     async def _cancel_late(self, job: SlotRecord) -> None:
         try:

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.slot import Quota
     from reflexio_async._engine.jobs.watch import Server
     from reflexio_async._engine.settings import Settings
-    from reflexio_async._engine.tasks import Background
+    from reflexio_async._engine.tasks import TaskTracker
 
 T = TypeVar("T")
 
 
-class JobDesk:
+class JobManager:
     """Starts jobs, finds them again, and closes.
 
     ``slots`` are the server's generations; None for a server that has none. ``singles`` are the other
@@ -41,7 +41,7 @@ class JobDesk:
         self,
         server: SingleServer,
         clock: Clock,
-        background: Background,
+        tasks: TaskTracker,
         settings: Settings,
         *,
         slots: Server | None = None,
@@ -51,8 +51,8 @@ class JobDesk:
         self._slots = slots
         self._singles = singles
         self._clock = clock
-        self._background = background
-        self._poller = Poller(clock, background)
+        self._tasks = tasks
+        self._poller = Poller(clock, tasks)
         self._lanes: dict[str, Lane] = {}
         self._concurrency = settings.concurrency
         self._outage = settings.timeout
@@ -172,5 +172,5 @@ class JobDesk:
         key = (settings.poll_interval, settings.wait_timeout)
         waiting = self._waitings.get(key)
         if waiting is None:
-            waiting = self._waitings[key] = Waiting(self._clock, *key, self._background.report)
+            waiting = self._waitings[key] = Waiting(self._clock, *key, self._tasks.report)
         return waiting

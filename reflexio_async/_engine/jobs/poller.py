@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reflexio_async._engine.clock import Clock
-    from reflexio_async._engine.tasks import Background
+    from reflexio_async._engine.tasks import TaskTracker
 
 EAGER: Final = 0.05
 """Seconds until a job that was just started is first asked for."""
@@ -99,7 +99,7 @@ class Cap:
         self._due.append(source)
         if self._workers < self._concurrency:
             self._workers += 1
-            self._poller.background.spawn(self._work(), name=f"probe {source.name}")
+            self._poller.tasks.spawn(self._work(), name=f"probe {source.name}")
 
     def sources(self) -> Iterator[Source]:
         """Those that wait for their turn or are being asked."""
@@ -138,9 +138,9 @@ class Cap:
 class Poller:
     """What every source of one client shares."""
 
-    def __init__(self, clock: Clock, background: Background) -> None:
+    def __init__(self, clock: Clock, tasks: TaskTracker) -> None:
         self.clock = clock
-        self.background = background
+        self.tasks = tasks
         self.agenda = Agenda(clock)
         self.closed = False
         self.caps: list[Cap] = []

@@ -13,7 +13,7 @@ from reflexio_async.errors import InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reflexio_async._engine.routing.runtime import HasRuntime, Runtime
+    from reflexio_async._engine.engine import Engine, HasEngine
     from reflexio_async._engine.tasks import BackgroundCall
 
 P = ParamSpec("P")
@@ -25,8 +25,8 @@ Res = TypeVar("Res")
 class BackgroundRowCall(BoundRow[P, Req, Res], Generic[P, W, Req, Res]):
     __doc__ = shown_by_help
 
-    def __init__(self, row: BackgroundRoute[P, W, Req, Res], runtime: Runtime) -> None:
-        super().__init__(row, runtime)
+    def __init__(self, row: BackgroundRoute[P, W, Req, Res], engine: Engine) -> None:
+        super().__init__(row, engine)
         self._route = row
 
     @overload
@@ -44,7 +44,7 @@ class BackgroundRowCall(BoundRow[P, Req, Res], Generic[P, W, Req, Res]):
     @named
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A BackgroundCall, or the response with ``wait_for_response=True``."""
-        row, runtime = self._route, self._runtime
+        row, engine = self._route, self._engine
         wait = kwargs.pop("wait_for_response", None)
         if not isinstance(wait, bool | None):
             message = f"{row.name}: wait_for_response must be True or False, not {wait!r:.40}"
@@ -53,10 +53,10 @@ class BackgroundRowCall(BoundRow[P, Req, Res], Generic[P, W, Req, Res]):
         if wait is None:
             wait = getattr(request, "wait_for_response", False)
         if wait:
-            return await row.send(runtime, request)
+            return await row.send(engine, request)
         # What is read from now on must not come from before the call.
-        row.forget(runtime)
-        return runtime.background.call(row.send(runtime, request), what=row.name)
+        row.forget(engine)
+        return engine.tasks.call(row.send(engine, request), what=row.name)
 
 
 class BackgroundRoute(SendingRow[P, Req, Res], Generic[P, W, Req, Res]):
@@ -85,6 +85,6 @@ class BackgroundRoute(SendingRow[P, Req, Res], Generic[P, W, Req, Res]):
     @overload
     def __get__(self, obj: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, obj: HasRuntime, owner: type) -> BackgroundRowCall[P, W, Req, Res]: ...
-    def __get__(self, obj: HasRuntime | None, owner: type) -> Self | BackgroundRowCall[P, W, Req, Res]:
-        return self if obj is None else BackgroundRowCall(self, obj.runtime)
+    def __get__(self, obj: HasEngine, owner: type) -> BackgroundRowCall[P, W, Req, Res]: ...
+    def __get__(self, obj: HasEngine | None, owner: type) -> Self | BackgroundRowCall[P, W, Req, Res]:
+        return self if obj is None else BackgroundRowCall(self, obj.engine)

@@ -15,7 +15,7 @@ from reflexio_async.errors import InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reflexio_async._engine.routing.runtime import HasRuntime, Runtime
+    from reflexio_async._engine.engine import Engine, HasEngine
 
 P = ParamSpec("P")
 Req = TypeVar("Req", bound=BaseModel)
@@ -40,8 +40,8 @@ class _Keeping(Answer[Res]):
 class CachedCall(BoundRow[P, Req, Res]):
     __doc__ = shown_by_help
 
-    def __init__(self, row: CachedRoute[P, Req, Res], runtime: Runtime) -> None:
-        super().__init__(row, runtime)
+    def __init__(self, row: CachedRoute[P, Req, Res], engine: Engine) -> None:
+        super().__init__(row, engine)
         self._route = row
 
     @overload
@@ -60,33 +60,33 @@ class CachedCall(BoundRow[P, Req, Res]):
             message = f"{row.name}: force_refresh must be True or False, not {refresh!r:.40}"
             raise InvalidRequest(message)
         request = request_from(row.name, row.make, row.model, args, kwargs)
-        return await row.fetch(self._runtime, request, refresh=refresh)
+        return await row.fetch(self._engine, request, refresh=refresh)
 
 
 class CachedRoute(SendingRow[P, Req, Res]):
     """A row whose answers are kept; its request model has a ``force_refresh`` that is not sent."""
 
-    async def send(self, runtime: Runtime, request: Req) -> Res:
+    async def send(self, engine: Engine, request: Req) -> Res:
         """The answer, from the cache where it has it."""
-        return await self.fetch(runtime, request)
+        return await self.fetch(engine, request)
 
-    async def fetch(self, runtime: Runtime, request: Req, *, refresh: bool = False) -> Res:
+    async def fetch(self, engine: Engine, request: Req, *, refresh: bool = False) -> Res:
         """The answer, from the server with ``refresh``."""
-        cache, settings, pipeline = runtime.cache, runtime.settings, runtime.pipeline
+        cache, settings, caller = engine.cache, engine.settings, engine.caller
         if not cache.ttl:
-            return await super().send(runtime, request)
+            return await super().send(engine, request)
         fresh: list[Res] = []
 
         async def load() -> tuple[bytes, bool]:
             keeping = _Keeping(self.answer)
-            answer = await pipeline.call(self.endpoint, request, keeping, settings)
+            answer = await caller.call(self.endpoint, request, keeping, settings)
             fresh.append(answer)
             return keeping.body, getattr(answer, "success", True) is not False
 
-        wired = wire.encode(self.endpoint, request)
+        encoded = wire.encode(self.endpoint, request)
         body = await cache.fetch(
             self.endpoint.path,
-            (wired.target, wired.body, pipeline.credentials.header),
+            (encoded.target, encoded.body, caller.credentials.header),
             settings,
             load,
             refresh=refresh or getattr(request, "force_refresh", False),
@@ -97,6 +97,6 @@ class CachedRoute(SendingRow[P, Req, Res]):
     @overload
     def __get__(self, obj: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, obj: HasRuntime, owner: type) -> CachedCall[P, Req, Res]: ...
-    def __get__(self, obj: HasRuntime | None, owner: type) -> Self | CachedCall[P, Req, Res]:
-        return self if obj is None else CachedCall(self, obj.runtime)
+    def __get__(self, obj: HasEngine, owner: type) -> CachedCall[P, Req, Res]: ...
+    def __get__(self, obj: HasEngine | None, owner: type) -> Self | CachedCall[P, Req, Res]:
+        return self if obj is None else CachedCall(self, obj.engine)

@@ -15,8 +15,8 @@ from reflexio_async.errors import InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from reflexio_async._engine.engine import Engine, HasEngine
     from reflexio_async._engine.jobs.kinds import SlotKind
-    from reflexio_async._engine.routing.runtime import HasRuntime, Runtime
     from reflexio_async._engine.tasks import BackgroundCall
 
 P = ParamSpec("P")
@@ -67,7 +67,7 @@ class HandleRow(Row[P, Req, Res], Generic[P, W, Req, Res]):
         fields = {name: value for name, value in kwargs.items() if name not in _OPTIONS}
         return request_from(self.name, self.model, self.model, args, fields), options
 
-    async def start(self, runtime: Runtime, request: Req) -> Job[Res]:
+    async def start(self, engine: Engine, request: Req) -> Job[Res]:
         """Start the work."""
         raise NotImplementedError
 
@@ -92,23 +92,23 @@ class StartingRow(HandleRow[P, W, Req, Res]):
         super().__init__(endpoint, start, wait, model, Answer(answer))
         self.kind = kind
 
-    async def post(self, runtime: Runtime, request: Req) -> Res:
+    async def post(self, engine: Engine, request: Req) -> Res:
         """Send the start, once it is its turn."""
         # The lane waits for the rate limit itself, so that it can look at the slot afterwards.
-        return await runtime.pipeline.call(self.endpoint, request, self.answer, runtime.settings, patience=0)
+        return await engine.caller.call(self.endpoint, request, self.answer, engine.settings, limit_wait=0)
 
-    async def start(self, runtime: Runtime, request: Req, *, width: int = 1) -> Job[Res]:
+    async def start(self, engine: Engine, request: Req, *, width: int = 1) -> Job[Res]:
         """Start the work through its lane, ``width`` at once where the server allows it."""
 
         async def send(request: bytes) -> Res:
-            return await self.post(runtime, self.model.model_validate_json(request))
+            return await self.post(engine, self.model.model_validate_json(request))
 
-        record = await runtime.desk.start(
+        record = await engine.jobs.start(
             self.kind,
-            runtime.settings,
+            engine.settings,
             request=request.model_dump_json(exclude_unset=True).encode(),
             send=send,
-            quota=runtime.pipeline.gate(self.endpoint.path),
+            quota=engine.caller.rate_limiter(self.endpoint.path),
             width=width,
         )
         return Job(record)
@@ -117,8 +117,8 @@ class StartingRow(HandleRow[P, W, Req, Res]):
 class JobCall(BoundRow[P, Req, Res], Generic[P, W, Req, Res]):
     __doc__ = shown_by_help
 
-    def __init__(self, row: HandleRow[P, W, Req, Res], runtime: Runtime) -> None:
-        super().__init__(row, runtime)
+    def __init__(self, row: HandleRow[P, W, Req, Res], engine: Engine) -> None:
+        super().__init__(row, engine)
         self._route = row
 
     @overload
@@ -142,7 +142,7 @@ class JobCall(BoundRow[P, Req, Res], Generic[P, W, Req, Res]):
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A Job, or the response with ``wait_for_response=True``."""
         request, options = self._route.read(args, kwargs)
-        job = await self._route.start(self._runtime, request)
+        job = await self._route.start(self._engine, request)
         if not options.wait_for_response:
             job.check_start()
             return job
@@ -155,16 +155,16 @@ class JobRoute(StartingRow[P, W, Req, Res]):
     @overload
     def __get__(self, obj: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, obj: HasRuntime, owner: type) -> JobCall[P, W, Req, Res]: ...
-    def __get__(self, obj: HasRuntime | None, owner: type) -> Self | JobCall[P, W, Req, Res]:
-        return self if obj is None else JobCall(self, obj.runtime)
+    def __get__(self, obj: HasEngine, owner: type) -> JobCall[P, W, Req, Res]: ...
+    def __get__(self, obj: HasEngine | None, owner: type) -> Self | JobCall[P, W, Req, Res]:
+        return self if obj is None else JobCall(self, obj.engine)
 
 
 class SlowCall(BoundRow[P, Req, Res], Generic[P, W, Req, Res]):
     __doc__ = shown_by_help
 
-    def __init__(self, row: SlowRoute[P, W, Req, Res], runtime: Runtime) -> None:
-        super().__init__(row, runtime)
+    def __init__(self, row: SlowRoute[P, W, Req, Res], engine: Engine) -> None:
+        super().__init__(row, engine)
         self._route = row
 
     @overload
@@ -187,16 +187,16 @@ class SlowCall(BoundRow[P, Req, Res], Generic[P, W, Req, Res]):
     @named
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A BackgroundCall, or the response with ``wait_for_response=True``."""
-        row, runtime = self._route, self._runtime
+        row, engine = self._route, self._engine
         request, options = row.read(args, kwargs)
 
         async def work() -> Res:
-            job = await row.start(runtime, request)
+            job = await row.start(engine, request)
             return await job.result(poll_interval=options.poll_interval, wait_timeout=options.wait_timeout)
 
         if options.wait_for_response:
             return await work()
-        return runtime.background.call(work(), what=row.name)
+        return engine.tasks.call(work(), what=row.name)
 
 
 class SlowRoute(StartingRow[P, W, Req, Res]):
@@ -205,6 +205,6 @@ class SlowRoute(StartingRow[P, W, Req, Res]):
     @overload
     def __get__(self, obj: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, obj: HasRuntime, owner: type) -> SlowCall[P, W, Req, Res]: ...
-    def __get__(self, obj: HasRuntime | None, owner: type) -> Self | SlowCall[P, W, Req, Res]:
-        return self if obj is None else SlowCall(self, obj.runtime)
+    def __get__(self, obj: HasEngine, owner: type) -> SlowCall[P, W, Req, Res]: ...
+    def __get__(self, obj: HasEngine | None, owner: type) -> Self | SlowCall[P, W, Req, Res]:
+        return self if obj is None else SlowCall(self, obj.engine)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeAl
 
 from pydantic import BaseModel
 
+from reflexio_async._engine.engine import Engine, HasEngine
 from reflexio_async._engine.routing.help import document, signature
 from reflexio_async._engine.routing.requests import request_from
-from reflexio_async._engine.routing.runtime import HasRuntime, Runtime
 from reflexio_async._engine.wire import Answer, Endpoint
 from reflexio_async.errors import RequestRefused
 
@@ -23,7 +23,7 @@ Req = TypeVar("Req", bound=BaseModel)
 Res = TypeVar("Res")
 Called = TypeVar("Called", bound=Callable[..., Coroutine[Any, Any, Any]])
 
-Via: TypeAlias = Callable[[Runtime, Endpoint, Req, Answer[Res]], Awaitable[Res]]
+Via: TypeAlias = Callable[[Engine, Endpoint, Req, Answer[Res]], Awaitable[Res]]
 """How a row is carried out when one plain call is not enough."""
 
 
@@ -49,10 +49,10 @@ class Row(Generic[P, Req, Res]):
         self.forgets: tuple[str, ...] = ()
         """Paths whose cached answers a call of this row makes stale."""
 
-    def forget(self, runtime: Runtime) -> None:
+    def forget(self, engine: Engine) -> None:
         """Drop the cached answers that this row's effect makes stale."""
         if self.forgets:
-            runtime.cache.forget(*self.forgets)
+            engine.cache.forget(*self.forgets)
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.owner, self.name, self.called = owner, name, f"{owner.__name__}.{name}"
@@ -65,9 +65,9 @@ class Row(Generic[P, Req, Res]):
 class BoundRow(Generic[P, Req, Res]):
     """A row on a client, ready to be called."""
 
-    def __init__(self, row: Row[P, Req, Res], runtime: Runtime) -> None:
+    def __init__(self, row: Row[P, Req, Res], engine: Engine) -> None:
         self._row = row
-        self._runtime = runtime
+        self._engine = engine
 
     @property
     def __name__(self) -> str:
@@ -152,32 +152,32 @@ class SendingRow(Row[P, Req, Res]):
         if resolves:
             self.repeats = None
 
-    async def send(self, runtime: Runtime, request: Req) -> Res:
+    async def send(self, engine: Engine, request: Req) -> Res:
         """Carry out one call of this row."""
         if not self.forgets:
-            return await self._carry_out(runtime, request)
+            return await self._carry_out(engine, request)
         try:
-            answer = await self._carry_out(runtime, request)
+            answer = await self._carry_out(engine, request)
         except RequestRefused:
             raise
         except BaseException:
-            self.forget(runtime)  # it may have had its effect
+            self.forget(engine)  # it may have had its effect
             raise
         if getattr(answer, "success", True) is not False:
-            self.forget(runtime)
+            self.forget(engine)
         return answer
 
-    def _carry_out(self, runtime: Runtime, request: Req) -> Awaitable[Res]:
+    def _carry_out(self, engine: Engine, request: Req) -> Awaitable[Res]:
         if self._via is not None:
-            return self._via(runtime, self.endpoint, request, self.answer)
-        return runtime.pipeline.call(self.endpoint, request, self.answer, runtime.settings)
+            return self._via(engine, self.endpoint, request, self.answer)
+        return engine.caller.call(self.endpoint, request, self.answer, engine.settings)
 
 
 class Call(BoundRow[P, Req, Res]):
     __doc__ = shown_by_help
 
-    def __init__(self, row: Route[P, Req, Res], runtime: Runtime) -> None:
-        super().__init__(row, runtime)
+    def __init__(self, row: Route[P, Req, Res], engine: Engine) -> None:
+        super().__init__(row, engine)
         self._route = row
 
     @overload
@@ -189,7 +189,7 @@ class Call(BoundRow[P, Req, Res]):
         """The answer to the request's keywords, or to one ``request``."""
         row = self._route
         request = request_from(row.name, row.make, row.model, args, kwargs)
-        return await row.send(self._runtime, request)
+        return await row.send(self._engine, request)
 
 
 class Route(SendingRow[P, Req, Res]):
@@ -198,6 +198,6 @@ class Route(SendingRow[P, Req, Res]):
     @overload
     def __get__(self, obj: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, obj: HasRuntime, owner: type) -> Call[P, Req, Res]: ...
-    def __get__(self, obj: HasRuntime | None, owner: type) -> Self | Call[P, Req, Res]:
-        return self if obj is None else Call(self, obj.runtime)
+    def __get__(self, obj: HasEngine, owner: type) -> Call[P, Req, Res]: ...
+    def __get__(self, obj: HasEngine | None, owner: type) -> Self | Call[P, Req, Res]:
+        return self if obj is None else Call(self, obj.engine)

@@ -13,7 +13,7 @@ from reflexio_async.errors import InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reflexio_async._engine.routing.runtime import HasRuntime
+    from reflexio_async._engine.engine import HasEngine
 
 P = ParamSpec("P")
 Req = TypeVar("Req", bound=BaseModel)
@@ -29,7 +29,7 @@ class OneSession(Protocol):
         ...
 
     @property
-    def client(self) -> HasRuntime:
+    def client(self) -> HasEngine:
         """The client it is a view of."""
         ...
 
@@ -38,7 +38,7 @@ class ScopedCall(BoundRow[P, BaseModel, Res], Generic[P, Res]):
     __doc__ = shown_by_help
 
     def __init__(self, row: Scoped[P, Res], view: OneSession) -> None:
-        super().__init__(row, view.client.runtime)
+        super().__init__(row, view.client.engine)
         self._scoped = row
         self._view = view
 

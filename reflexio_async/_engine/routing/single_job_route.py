@@ -13,8 +13,8 @@ from reflexio_async._engine.wire import Answer, Endpoint
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reflexio_async._engine.engine import Engine, HasEngine
     from reflexio_async._engine.jobs.kinds import SingleKind
-    from reflexio_async._engine.routing.runtime import HasRuntime, Runtime
 
 P = ParamSpec("P")
 W = ParamSpec("W")
@@ -51,17 +51,17 @@ class SingleJobRoute(HandleRow[P, W, Req, Res], Generic[P, W, Req, Res]):
         self._job_id = job_id
         self._prepare = prepare
 
-    async def start(self, runtime: Runtime, request: Req) -> Job[Res]:
+    async def start(self, engine: Engine, request: Req) -> Job[Res]:
         """Start the work; returns when its start was answered."""
         if self._prepare is not None:
             request = self._prepare(request)
-        settings = runtime.settings
-        answer = await runtime.pipeline.call(self.endpoint, request, self._started, settings)
-        return Job(runtime.desk.follow(self.kind, self._job_id(answer), settings))
+        settings = engine.settings
+        answer = await engine.caller.call(self.endpoint, request, self._started, settings)
+        return Job(engine.jobs.follow(self.kind, self._job_id(answer), settings))
 
     @overload
     def __get__(self, obj: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, obj: HasRuntime, owner: type) -> JobCall[P, W, Req, Res]: ...
-    def __get__(self, obj: HasRuntime | None, owner: type) -> Self | JobCall[P, W, Req, Res]:
-        return self if obj is None else JobCall(self, obj.runtime)
+    def __get__(self, obj: HasEngine, owner: type) -> JobCall[P, W, Req, Res]: ...
+    def __get__(self, obj: HasEngine | None, owner: type) -> Self | JobCall[P, W, Req, Res]:
+        return self if obj is None else JobCall(self, obj.engine)

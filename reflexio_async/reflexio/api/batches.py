@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reflexio_async._engine.batch.items import Given
+    from reflexio_async._engine.engine import Engine, HasEngine
     from reflexio_async._engine.routing.job_route import JobRoute
-    from reflexio_async._engine.routing.runtime import HasRuntime, Runtime
     from reflexio_async._engine.wire import Endpoint
     from reflexio_async.reflexio.models.interactions import (
         PublishUserInteractionRequest,
@@ -50,7 +50,7 @@ class BatchesAPI:
     """Fan-out over many users, agent versions or publishes."""
 
     def rerun_profiles_many(
-        self: HasRuntime,
+        self: HasEngine,
         user_ids: Iterable[str] | AsyncIterable[str],
         *,
         concurrency: int | None = None,
@@ -85,15 +85,15 @@ class BatchesAPI:
         from reflexio_async.reflexio.api.profiles import ProfilesAPI  # noqa: PLC0415  # models take long to load
         from reflexio_async.reflexio.models.profiles import UpgradeProfilesRequest  # noqa: PLC0415
 
-        runtime = self.runtime
+        engine = self.engine
 
         async def promote() -> Any:
             row = ProfilesAPI.upgrade_profiles
-            return _refused(runtime, row.endpoint, await row.send(runtime, UpgradeProfilesRequest()))
+            return _refused(engine, row.endpoint, await row.send(engine, UpgradeProfilesRequest()))
 
         common = {"source": source, "start_time": start_time, "end_time": end_time}
         return _reruns(
-            runtime,
+            engine,
             "user_ids",
             user_ids,
             ProfilesAPI.rerun_profile_generation,
@@ -107,7 +107,7 @@ class BatchesAPI:
         )
 
     def rerun_playbooks_many(
-        self: HasRuntime,
+        self: HasEngine,
         agent_versions: Iterable[str] | AsyncIterable[str],
         *,
         concurrency: int | None = None,
@@ -124,15 +124,15 @@ class BatchesAPI:
         from reflexio_async.reflexio.api.playbooks import PlaybooksAPI  # noqa: PLC0415  # models take long to load
         from reflexio_async.reflexio.models.playbooks import UpgradeUserPlaybooksRequest  # noqa: PLC0415
 
-        runtime = self.runtime
+        engine = self.engine
 
         async def promote() -> Any:
             row = PlaybooksAPI.upgrade_user_playbooks
-            return _refused(runtime, row.endpoint, await row.send(runtime, UpgradeUserPlaybooksRequest()))
+            return _refused(engine, row.endpoint, await row.send(engine, UpgradeUserPlaybooksRequest()))
 
         common = {"source": source, "start_time": start_time, "end_time": end_time}
         return _reruns(
-            runtime,
+            engine,
             "agent_versions",
             agent_versions,
             PlaybooksAPI.rerun_playbook_generation,
@@ -146,7 +146,7 @@ class BatchesAPI:
         )
 
     def publish_many(
-        self: HasRuntime,
+        self: HasEngine,
         items: Iterable[PublishUserInteractionRequest | Mapping[str, Any]]
         | AsyncIterable[PublishUserInteractionRequest | Mapping[str, Any]],
         *,
@@ -164,9 +164,9 @@ class BatchesAPI:
         """
         from reflexio_async.reflexio.api.interactions import InteractionsAPI, publish_once  # noqa: PLC0415  # models take long to load
 
-        runtime = self.runtime
+        engine = self.engine
         row = InteractionsAPI.publish_interaction
-        clock = runtime.pipeline.clock
+        clock = engine.caller.clock
 
         def check(raw: Any) -> _Item:
             if isinstance(raw, _Item):  # of a batch before this one
@@ -176,7 +176,7 @@ class BatchesAPI:
                 return _Item(request, made=False)
             return _Item(request.model_copy(update={"request_id": uuid4().hex}), made=True)
 
-        strict = runtime.with_settings(runtime.settings.with_options(raise_on_refusal=True))
+        strict = engine.with_settings(engine.settings.with_options(raise_on_refusal=True))
         counted, note_for = counting(strict, lambda event: event.path == row.endpoint.path)
 
         async def publish(item: _Item, attempt: Attempt[PublishUserInteractionResponse]) -> None:
@@ -188,14 +188,14 @@ class BatchesAPI:
                     row.endpoint,
                     item.request,
                     row.answer,
-                    patience=float("inf"),
+                    limit_wait=float("inf"),
                     withdrawn=attempt.stopped,
                     made=item.made,
                     again=item.again,
                 )
             finally:
                 attempt.seconds_running = clock.now() - began
-                row.forget(runtime)
+                row.forget(engine)
 
         work: Work[str, PublishUserInteractionResponse] = Work(
             name="items",
@@ -204,15 +204,15 @@ class BatchesAPI:
             carry_out=publish,
             width=_PUBLISH_WIDTH if concurrency is None else concurrency,
             per_minute=row.endpoint.per_minute,
-            limit=runtime.pipeline.gate(row.endpoint.path),
+            limit=engine.caller.rate_limiter(row.endpoint.path),
             fail_fast=fail_fast,
             on_progress=on_progress,
         )
-        return Batch(work, items, clock, runtime.background)
+        return Batch(work, items, clock, engine.tasks)
 
 
 def _reruns(
-    runtime: Runtime,
+    engine: Engine,
     name: str,
     given: Given,
     row: JobRoute[..., ..., Any, T],
@@ -231,13 +231,13 @@ def _reruns(
     fields = {field: value for field, value in common.items() if value is not None}
     common_request = build_request(model, fields)
     # Whatever a refusal is to the caller of one, it is no completed outcome.
-    settings = runtime.settings.with_options(raise_on_refusal=True)
+    settings = engine.settings.with_options(raise_on_refusal=True)
     if poll_interval is not None:
         settings = settings.with_options(poll_interval=poll_interval)
     if wait_timeout is not None:
         # As a setting it counts from admission; given to result() it would count the queueing too.
         settings = settings.with_options(wait_timeout=wait_timeout)
-    runtime = runtime.with_settings(settings)
+    engine = engine.with_settings(settings)
     width = settings.concurrency if concurrency is None else concurrency
 
     def check(raw: Any) -> str:
@@ -250,7 +250,7 @@ def _reruns(
 
     async def rerun(key: str, attempt: Attempt[T]) -> None:
         request = common_request.model_copy(update={key_field: key})  # which ``check`` has seen
-        job = attempt.job = await row.start(runtime, request, width=width)
+        job = attempt.job = await row.start(engine, request, width=width)
         try:
             if attempt.stopped.is_set() and job.status.state is JobState.QUEUED:
                 await job.cancel()
@@ -270,17 +270,17 @@ def _reruns(
         carry_out=rerun,
         width=width,
         per_minute=row.endpoint.per_minute,
-        limit=runtime.pipeline.gate(row.endpoint.path),
+        limit=engine.caller.rate_limiter(row.endpoint.path),
         fail_fast=fail_fast,
         on_progress=on_progress,
         finish=finish,
     )
-    return Batch(work, given, runtime.pipeline.clock, runtime.background)
+    return Batch(work, given, engine.caller.clock, engine.tasks)
 
 
-def _refused(runtime: Runtime, endpoint: Endpoint, answer: Any) -> Any:
+def _refused(engine: Engine, endpoint: Endpoint, answer: Any) -> Any:
     """``answer``, or the error it stands for: a promotion that promoted nothing is worth knowing of."""
-    refusal = refusal_of(endpoint, answer, runtime.pipeline.credentials.redacted)
+    refusal = refusal_of(endpoint, answer, engine.caller.credentials.redacted)
     if refusal is not None:
         raise refusal
     return answer

@@ -13,7 +13,7 @@ from reflexio_async.reflexio.models.config import Config, ConfigBody, SetConfigR
 from reflexio_async.reflexio.models.identity import AdminInvalidateCacheRequest, of_organisation
 
 if TYPE_CHECKING:
-    from reflexio_async._engine.routing.runtime import HasRuntime, Runtime
+    from reflexio_async._engine.engine import Engine, HasEngine
 
 SET_CONFIG = Endpoint("POST", "/api/set_config", repeatable=True, per_minute=10)
 UPDATE_CONFIG = Endpoint("POST", "/api/update_config", repeatable=True, per_minute=10)
@@ -37,7 +37,7 @@ class ConfigAPI:
     )
     """Have the server drop what it keeps in memory of an organisation (the caller's, without ``org_id``)."""
 
-    async def set_config(self: HasRuntime, config: Config | Mapping[str, Any]) -> dict[str, Any]:
+    async def set_config(self: HasEngine, config: Config | Mapping[str, Any]) -> dict[str, Any]:
         """Replace the configuration; what ``config`` leaves out gets the server's default.
 
         ``config`` is a ``Config``, as ``get_config`` returns it, or a mapping of some of its parts. The
@@ -48,15 +48,15 @@ class ConfigAPI:
             InvalidRequest: A part is unknown or has an unusable value; the message names it.
         """
         body = _checked(config).to_wire()
-        runtime = self.runtime
+        engine = self.engine
         if "storage_config" not in body:
             row = ConfigAPI.get_config
-            present = (await row.send(runtime, Empty())).to_wire()
+            present = (await row.send(engine, Empty())).to_wire()
             body["storage_config"] = present.get("storage_config")
-        answer = await _post(runtime, SET_CONFIG, body)
+        answer = await _post(engine, SET_CONFIG, body)
         return {**answer, "message": answer.get("msg")}
 
-    async def update_config(self: HasRuntime, partial: dict[str, Any]) -> dict[str, Any]:
+    async def update_config(self: HasEngine, partial: dict[str, Any]) -> dict[str, Any]:
         """Change the top-level keys in ``partial``, and leave the others as they are.
 
         Raises:
@@ -66,7 +66,7 @@ class ConfigAPI:
         if not isinstance(partial, dict):
             message = f"update_config takes a dict of the keys to change, not {type(partial).__name__}"
             raise TypeError(message)
-        return await _post(self.runtime, UPDATE_CONFIG, partial)
+        return await _post(self.engine, UPDATE_CONFIG, partial)
 
 
 def _checked(config: Config | Mapping[str, Any]) -> Config:
@@ -78,7 +78,7 @@ def _checked(config: Config | Mapping[str, Any]) -> Config:
     return checked
 
 
-async def _post(runtime: Runtime, endpoint: Endpoint, body: Mapping[str, Any]) -> dict[str, Any]:
+async def _post(engine: Engine, endpoint: Endpoint, body: Mapping[str, Any]) -> dict[str, Any]:
     answer = model(SetConfigResponse)
-    response = await runtime.pipeline.call(endpoint, ConfigBody(dict(body)), answer, runtime.settings)
+    response = await engine.caller.call(endpoint, ConfigBody(dict(body)), answer, engine.settings)
     return response.model_dump()

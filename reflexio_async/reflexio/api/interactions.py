@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from reflexio_async._engine.routing.runtime import HasRuntime, Runtime
+    from reflexio_async._engine.engine import Engine, HasEngine
     from reflexio_async.reflexio.models.interactions import InteractionData, SessionView
 
 _ALREADY = "already exists"
@@ -55,12 +55,12 @@ _VERSION = Endpoint("GET", "/meta/version", repeatable=True, public=True)
 
 
 async def publish_once(
-    runtime: Runtime,
+    engine: Engine,
     endpoint: Endpoint,
     request: PublishUserInteractionRequest,
     answer: Answer[PublishUserInteractionResponse],
     *,
-    patience: float | None = None,
+    limit_wait: float | None = None,
     withdrawn: asyncio.Event | None = None,
     made: bool = False,
     again: bool = False,
@@ -74,24 +74,24 @@ async def publish_once(
     ours = made or request.request_id is None
     if request.request_id is None:
         request = request.model_copy(update={"request_id": uuid4().hex})
-    settings = runtime.settings
+    settings = engine.settings
     if not settings.raise_on_refusal:
         settings = settings.with_options(raise_on_refusal=True)
     try:
-        receipt = await runtime.pipeline.call(
+        receipt = await engine.caller.call(
             endpoint,
             request,
             answer,
             settings,
-            patience=patience,
+            limit_wait=limit_wait,
             withdrawn=withdrawn,
-            repeatable=runtime.knowledge.insert_once or partial(_inserts_once, runtime),
+            repeatable=engine.knowledge.insert_once or partial(_inserts_once, engine),
         )
     except RequestRefused as refusal:
         refusal.repeated = refusal.repeated or again
         already = refusal.repeated and _ALREADY in wire.refusal_text(refusal.response)
         try:
-            stored = already and (ours or await _stored_as(runtime, request))
+            stored = already and (ours or await _stored_as(engine, request))
         except ReflexioError:
             raise refusal from None  # that could not be checked: ``repeated`` says that it may be stored
         if stored:
@@ -100,31 +100,31 @@ async def publish_once(
                 message="Stored by an earlier try of this call, whose answer was lost",
                 request_id=request.request_id,
             )
-        if runtime.settings.raise_on_refusal:
+        if engine.settings.raise_on_refusal:
             raise
         return cast("PublishUserInteractionResponse", refusal.response)
     if receipt.request_id is not None:
-        runtime.knowledge.insert_once = True
+        engine.knowledge.insert_once = True
     return receipt
 
 
-async def _inserts_once(runtime: Runtime, seconds: float) -> bool:
+async def _inserts_once(engine: Engine, seconds: float) -> bool:
     """Whether this server knows request ids: those that tell their version do."""
-    if runtime.knowledge.insert_once is None:
-        settings = runtime.settings.with_options(timeout=seconds)
+    if engine.knowledge.insert_once is None:
+        settings = engine.settings.with_options(timeout=seconds)
         try:
-            await runtime.pipeline.call(_VERSION, Empty(), model(ServerVersion), settings)
+            await engine.caller.call(_VERSION, Empty(), model(ServerVersion), settings)
         except NotFound:
-            runtime.knowledge.insert_once = False
+            engine.knowledge.insert_once = False
         else:
-            runtime.knowledge.insert_once = True
-    return runtime.knowledge.insert_once
+            engine.knowledge.insert_once = True
+    return engine.knowledge.insert_once
 
 
-async def _stored_as(runtime: Runtime, request: PublishUserInteractionRequest) -> bool:
+async def _stored_as(engine: Engine, request: PublishUserInteractionRequest) -> bool:
     """Whether what is stored under the caller's own id is this request, not an earlier one."""
     row = InteractionsAPI.get_requests
-    found = await row.send(runtime, GetRequestsRequest(request_id=request.request_id))
+    found = await row.send(engine, GetRequestsRequest(request_id=request.request_id))
     told = [(turn.role, turn.content) for turn in _as_models(request.interactions)]
     return any(
         stored.request.request_id == request.request_id
@@ -256,7 +256,7 @@ class InteractionsAPI:
     """Delete every request and turn of the organisation."""
 
     def iter_requests(
-        self: HasRuntime,
+        self: HasEngine,
         *,
         user_id: str | None = None,
         session_id: str | None = None,
@@ -281,14 +281,14 @@ class InteractionsAPI:
             "top_k": page_size,
         }
         request = build_request(GetRequestsRequest, given(fields), "iter_requests")
-        return SessionPages(self.runtime, request)
+        return SessionPages(self.engine, request)
 
 
 class SessionPages:
     """Sessions, fetched a page at a time while they are asked for."""
 
-    def __init__(self, runtime: Runtime, request: GetRequestsRequest) -> None:
-        self._runtime = runtime
+    def __init__(self, engine: Engine, request: GetRequestsRequest) -> None:
+        self._engine = engine
         self._request = request
         self._offset = 0
         self._more = True
@@ -307,7 +307,7 @@ class SessionPages:
 
     async def _fetch(self) -> None:
         request = self._request.model_copy(update={"offset": self._offset})
-        answer = await InteractionsAPI.get_requests.send(self._runtime, request)
+        answer = await InteractionsAPI.get_requests.send(self._engine, request)
         found = len(answer.sessions)
         # A full last page says has_more, too (fact): only an empty one, or one that says no, is the end.
         self._more = answer.has_more and found > 0

@@ -57,18 +57,18 @@ from reflexio_async.reflexio.models.profiles import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reflexio_async._engine.routing.runtime import Runtime
+    from reflexio_async._engine.engine import Engine
     from reflexio_async._engine.wire import Answer, Endpoint
 
 
 async def _upgrade(
-    runtime: Runtime,
+    engine: Engine,
     endpoint: Endpoint,
     request: UpgradeProfilesRequest,
     answer: Answer[UpgradeProfilesResponse],
 ) -> UpgradeProfilesResponse:
     if request.user_id is not None or request.profile_ids is not None:
-        runtime.knowledge.warn_once(
+        engine.knowledge.warn_once(
             "upgrade_profiles",
             "upgrade_profiles: servers up to 0.2.32 ignore user_id and profile_ids: every pending profile of "
             "the whole organisation is promoted, and every archived one deleted",
@@ -76,35 +76,35 @@ async def _upgrade(
     if "only_affected_users" not in request.model_fields_set:
         # As the official client: users without pending profiles would lose their current ones.
         request = request.model_copy(update={"only_affected_users": True})
-    return await runtime.pipeline.call(endpoint, request, answer, runtime.settings)
+    return await engine.caller.call(endpoint, request, answer, engine.settings)
 
 
 async def _downgrade(
-    runtime: Runtime,
+    engine: Engine,
     endpoint: Endpoint,
     request: DowngradeProfilesRequest,
     answer: Answer[DowngradeProfilesResponse],
 ) -> DowngradeProfilesResponse:
     if request.user_id is not None or request.profile_ids is not None:
-        runtime.knowledge.warn_once(
+        engine.knowledge.warn_once(
             "downgrade_profiles",
             "downgrade_profiles: servers up to 0.2.32 ignore user_id and profile_ids: every archived profile "
             "of the whole organisation is restored",
         )
     if "only_affected_users" not in request.model_fields_set:
         request = request.model_copy(update={"only_affected_users": True})
-    return await runtime.pipeline.call(endpoint, request, answer, runtime.settings)
+    return await engine.caller.call(endpoint, request, answer, engine.settings)
 
 
 async def _add(
-    runtime: Runtime,
+    engine: Engine,
     endpoint: Endpoint,
     request: AddUserProfileRequest,
     answer: Answer[AddUserProfileResponse],
 ) -> AddUserProfileResponse:
     complete = [_complete(profile) for profile in request.user_profiles]
     request = request.model_copy(update={"user_profiles": complete})
-    return await runtime.pipeline.call(endpoint, request, answer, runtime.settings)
+    return await engine.caller.call(endpoint, request, answer, engine.settings)
 
 
 def _complete(profile: UserProfile | Mapping[str, Any]) -> UserProfile:

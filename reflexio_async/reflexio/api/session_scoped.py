@@ -32,7 +32,7 @@ from reflexio_async.reflexio.models.session_scoped import (
 from reflexio_async.reflexio.models.sessions import DeleteSessionRequest, GetSessionOutcomesRequest
 
 if TYPE_CHECKING:
-    from reflexio_async._engine.routing.runtime import HasRuntime
+    from reflexio_async._engine.engine import HasEngine
     from reflexio_async._engine.tasks import BackgroundCall
     from reflexio_async.reflexio.models.sessions import DeleteSessionResponse
 
@@ -43,7 +43,7 @@ class SessionView:
     A ``session_id`` may still be given, as long as it is this one.
     """
 
-    def __init__(self, client: HasRuntime, session_id: str) -> None:
+    def __init__(self, client: HasEngine, session_id: str) -> None:
         self._client = client
         self._session_id = session_id
 
@@ -53,7 +53,7 @@ class SessionView:
         return self._session_id
 
     @property
-    def client(self) -> HasRuntime:
+    def client(self) -> HasEngine:
         """The client it is a view of."""
         return self._client
 

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from reflexio_async._engine.marks import Query
-from reflexio_async._engine.models import NotBlank, RequestModel, ResponseModel, empty_list
+from reflexio_async._engine.models import NotBlank, Query, RequestModel, ResponseModel, empty_list
 from reflexio_async.reflexio.models.enums import AggregationStatus, PlaybookStatus
 from reflexio_async.reflexio.models.operations import Starting, Waiting
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from reflexio_async._engine.marks import Query
 from reflexio_async._engine.models import (
     AtLeastOne,
     NotBlank,
+    Query,
     RequestModel,
     ResponseModel,
     TimeRange,

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
-from reflexio_async._engine.marks import Query
 from reflexio_async._engine.models import (
     AtLeastOne,
     JsonObject,
     NotBlank,
+    Query,
     RequestModel,
     ResponseModel,
     SourceName,

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from reflexio_async._engine.marks import Query
 from reflexio_async._engine.models import (
     NotBlank,
+    Query,
     RequestModel,
     ResponseModel,
     SourceName,

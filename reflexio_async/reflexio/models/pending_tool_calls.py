@@ -8,11 +8,12 @@ from typing import Annotated, Any, cast
 
 from pydantic import Field, model_validator
 
-from reflexio_async._engine.marks import Header, Query
 from reflexio_async._engine.models import (
     AtLeastOne,
+    Header,
     JsonObject,
     NotBlank,
+    Query,
     RequestModel,
     ResponseModel,
     empty_dict,

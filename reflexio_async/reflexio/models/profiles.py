@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from reflexio_async._engine.marks import Query
 from reflexio_async._engine.models import (
     AtLeastOne,
     JsonObject,
     NotBlank,
+    Query,
     RequestModel,
     ResponseModel,
     RetrievalExperimentAssignment,

@@ -9,10 +9,10 @@ from reflexio_async._engine.routing.warn import warn_caller
 
 if TYPE_CHECKING:
     from reflexio_async._engine.cache import Cache
-    from reflexio_async._engine.call import Pipeline
-    from reflexio_async._engine.jobs.manager import JobDesk
+    from reflexio_async._engine.call import Caller
+    from reflexio_async._engine.jobs.manager import JobManager
     from reflexio_async._engine.settings import Settings
-    from reflexio_async._engine.tasks import Background
+    from reflexio_async._engine.tasks import TaskTracker
 
 
 class ServerQuirkWarning(UserWarning):
@@ -34,25 +34,25 @@ class ServerKnowledge:
 
 
 @dataclass(frozen=True, slots=True)
-class Runtime:
+class Engine:
     """The parts one client is made of; views made by ``with_options`` differ in ``settings`` only."""
 
-    pipeline: Pipeline
-    desk: JobDesk
-    background: Background
+    caller: Caller
+    jobs: JobManager
+    tasks: TaskTracker
     knowledge: ServerKnowledge
     settings: Settings
     cache: Cache
 
-    def with_settings(self, settings: Settings) -> Runtime:
+    def with_settings(self, settings: Settings) -> Engine:
         """The same parts under other settings."""
         return replace(self, settings=settings)
 
 
-class HasRuntime(Protocol):
+class HasEngine(Protocol):
     """A client, to the rows declared on it."""
 
     @property
-    def runtime(self) -> Runtime:
+    def engine(self) -> Engine:
         """Its parts."""
         ...

@@ -31,20 +31,20 @@ async def test_a_call_cancelled_around_the_moment_the_limit_opens_keeps_no_ticke
         raw_server(sequence(REFUSAL, then=answer(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock, on_request=tries.append) as client,
     ):
-        pipeline, settings = client.runtime.pipeline, client.runtime.settings
-        gate = pipeline.gate(row.endpoint.path)
+        caller, settings = client.engine.caller, client.engine.settings
+        rate_limiter = caller.rate_limiter(row.endpoint.path)
         with pytest.raises(RateLimited):
-            await pipeline.call(row.endpoint, Empty(), row.answer, settings, patience=0.0)
+            await caller.call(row.endpoint, Empty(), row.answer, settings, limit_wait=0.0)
         call = asyncio.ensure_future(
-            pipeline.call(
-                row.endpoint, Empty(), row.answer, settings, patience=math.inf, withdrawn=asyncio.Event()
+            caller.call(
+                row.endpoint, Empty(), row.answer, settings, limit_wait=math.inf, withdrawn=asyncio.Event()
             )
         )
         await clock.settle()
         loop = asyncio.get_running_loop()
         opened = loop.create_future()
-        clock.call_at(clock.now() + gate.opens_in(), lambda: opened.set_result(None))
-        moving = asyncio.ensure_future(clock.advance(gate.opens_in()))
+        clock.call_at(clock.now() + rate_limiter.opens_in(), lambda: opened.set_result(None))
+        moving = asyncio.ensure_future(clock.advance(rate_limiter.opens_in()))
         await opened
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -53,6 +53,6 @@ async def test_a_call_cancelled_around_the_moment_the_limit_opens_keeps_no_ticke
             await call
         await moving
         free = 0
-        while gate.try_enter() is not None:
+        while rate_limiter.try_enter() is not None:
             free += 1
         assert free == 5 - (len(tries) - 1)

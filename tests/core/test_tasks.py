@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async import ClientClosed
-from reflexio_async._engine.tasks import Background, BackgroundCall
+from reflexio_async._engine.tasks import BackgroundCall, TaskTracker
 
 if TYPE_CHECKING:
     from reflexio_async import BackgroundErrorEvent
@@ -48,44 +48,44 @@ def heard() -> list[BackgroundErrorEvent]:
 
 
 @pytest.fixture
-def background(heard: list[BackgroundErrorEvent]) -> Background:
-    return Background(heard.append)
+def tasks(heard: list[BackgroundErrorEvent]) -> TaskTracker:
+    return TaskTracker(heard.append)
 
 
 # --- a call that is awaited
 
 
-async def test_a_call_is_under_way_before_it_is_awaited(background: Background) -> None:
-    call = background.call(succeed(), what="delete_profile")
+async def test_a_call_is_under_way_before_it_is_awaited(tasks: TaskTracker) -> None:
+    call = tasks.call(succeed(), what="delete_profile")
     await passes()
     assert call.done()
     assert await call == 7
 
 
-async def test_the_answer_can_be_had_again(background: Background) -> None:
-    call = background.call(succeed(), what="delete_profile")
+async def test_the_answer_can_be_had_again(tasks: TaskTracker) -> None:
+    call = tasks.call(succeed(), what="delete_profile")
     assert (await call, await call, await call.result()) == (7, 7, 7)
 
 
 async def test_an_awaited_failure_is_the_callers_and_is_not_reported(
-    background: Background, heard: list[BackgroundErrorEvent]
+    tasks: TaskTracker, heard: list[BackgroundErrorEvent]
 ) -> None:
-    call = background.call(fail(), what="delete_profile")
+    call = tasks.call(fail(), what="delete_profile")
     with pytest.raises(Boom):
         await call
     del call
     await passes()
-    assert (background.errors, heard) == (0, [])
+    assert (tasks.errors, heard) == (0, [])
 
 
-async def test_a_waiter_that_is_cancelled_leaves_the_call_on_its_way(background: Background) -> None:
+async def test_a_waiter_that_is_cancelled_leaves_the_call_on_its_way(tasks: TaskTracker) -> None:
     release = asyncio.Event()
 
     async def slow() -> int:
         await release.wait()
         return 7
 
-    call = background.call(slow(), what="delete_profile")
+    call = tasks.call(slow(), what="delete_profile")
     waiter = asyncio.create_task(call.result())
     await asyncio.sleep(0)
     waiter.cancel()
@@ -96,7 +96,7 @@ async def test_a_waiter_that_is_cancelled_leaves_the_call_on_its_way(background:
 
 
 async def test_a_failure_in_the_tick_in_which_its_waiter_is_cancelled_is_reported(
-    background: Background, heard: list[BackgroundErrorEvent]
+    tasks: TaskTracker, heard: list[BackgroundErrorEvent]
 ) -> None:
     release = asyncio.Event()
 
@@ -104,11 +104,11 @@ async def test_a_failure_in_the_tick_in_which_its_waiter_is_cancelled_is_reporte
         await release.wait()
         raise Boom
 
-    call: BackgroundCall[None] | None = background.call(late(), what="delete_profile")
+    call: BackgroundCall[None] | None = tasks.call(late(), what="delete_profile")
     assert call is not None
     waiter = asyncio.create_task(call.result())
     await asyncio.sleep(0)
-    (task,) = background._tasks
+    (task,) = tasks._tasks
     task.add_done_callback(lambda _: waiter.cancel())
     release.set()
     with pytest.raises(asyncio.CancelledError):
@@ -119,19 +119,19 @@ async def test_a_failure_in_the_tick_in_which_its_waiter_is_cancelled_is_reporte
     assert [event.what for event in heard] == ["delete_profile"]
 
 
-async def test_whoever_waits_while_the_client_closes_is_told_so(background: Background) -> None:
-    call = background.call(forever(), what="delete_profile")
+async def test_whoever_waits_while_the_client_closes_is_told_so(tasks: TaskTracker) -> None:
+    call = tasks.call(forever(), what="delete_profile")
     waiter = asyncio.create_task(call.result())
     await asyncio.sleep(0)
-    await background.aclose()
+    await tasks.aclose()
     with pytest.raises(ClientClosed):
         await waiter
 
 
 def test_it_says_what_it_is() -> None:
     async def main() -> None:
-        background = Background()
-        call = background.call(succeed(), what="delete_profile")
+        tasks = TaskTracker()
+        call = tasks.call(succeed(), what="delete_profile")
         assert repr(call) == "<BackgroundCall delete_profile under way>"
         await call
         assert repr(call) == "<BackgroundCall delete_profile done>"
@@ -142,24 +142,24 @@ def test_it_says_what_it_is() -> None:
 # --- a call that nobody awaits
 
 
-async def test_a_dropped_call_still_runs(background: Background) -> None:
+async def test_a_dropped_call_still_runs(tasks: TaskTracker) -> None:
     ran = asyncio.Event()
 
     async def work() -> None:
         ran.set()
 
-    background.call(work(), what="delete_profile")
+    tasks.call(work(), what="delete_profile")
     await passes()
     assert ran.is_set()
 
 
 async def test_a_dropped_call_that_fails_is_counted_logged_and_told_to_the_hook(
-    background: Background, heard: list[BackgroundErrorEvent], caplog: pytest.LogCaptureFixture
+    tasks: TaskTracker, heard: list[BackgroundErrorEvent], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, "reflexio_async"):
-        background.call(fail(), what="delete_profile")
+        tasks.call(fail(), what="delete_profile")
         await passes()
-    assert background.errors == 1
+    assert tasks.errors == 1
     [event] = heard
     assert event.what == "delete_profile"
     assert isinstance(event.error, Boom)
@@ -167,9 +167,9 @@ async def test_a_dropped_call_that_fails_is_counted_logged_and_told_to_the_hook(
 
 
 async def test_a_call_dropped_after_it_failed_is_reported_too(
-    background: Background, heard: list[BackgroundErrorEvent]
+    tasks: TaskTracker, heard: list[BackgroundErrorEvent]
 ) -> None:
-    call = background.call(fail(), what="delete_profile")
+    call = tasks.call(fail(), what="delete_profile")
     await passes()
     assert heard == []
     del call
@@ -178,7 +178,7 @@ async def test_a_call_dropped_after_it_failed_is_reported_too(
 
 
 async def test_a_failure_after_its_only_waiter_gave_up_is_reported(
-    background: Background, heard: list[BackgroundErrorEvent]
+    tasks: TaskTracker, heard: list[BackgroundErrorEvent]
 ) -> None:
     release = asyncio.Event()
 
@@ -186,7 +186,7 @@ async def test_a_failure_after_its_only_waiter_gave_up_is_reported(
         await release.wait()
         await fail()
 
-    call = background.call(slow(), what="delete_profile")
+    call = tasks.call(slow(), what="delete_profile")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(call.result(), 0.01)
     del call
@@ -196,55 +196,55 @@ async def test_a_failure_after_its_only_waiter_gave_up_is_reported(
 
 
 async def test_a_dropped_call_that_succeeds_is_not_reported(
-    background: Background, heard: list[BackgroundErrorEvent]
+    tasks: TaskTracker, heard: list[BackgroundErrorEvent]
 ) -> None:
-    background.call(succeed(), what="delete_profile")
+    tasks.call(succeed(), what="delete_profile")
     await passes()
-    assert (background.errors, heard) == (0, [])
+    assert (tasks.errors, heard) == (0, [])
 
 
 async def test_without_a_hook_failures_are_counted_all_the_same() -> None:
-    background = Background()
-    background.call(fail(), what="delete_profile")
+    tasks = TaskTracker()
+    tasks.call(fail(), what="delete_profile")
     await passes()
-    assert background.errors == 1
+    assert tasks.errors == 1
 
 
 async def test_a_hook_that_fails_is_logged_and_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:
     def hook(event: BackgroundErrorEvent) -> None:
         raise RuntimeError(event.what)
 
-    background = Background(hook)
-    background.report("first", Boom())
-    background.report("second", Boom())
-    assert background.errors == 2
+    tasks = TaskTracker(hook)
+    tasks.report("first", Boom())
+    tasks.report("second", Boom())
+    assert tasks.errors == 2
     assert caplog.messages.count("the on_background_error hook failed") == 2
 
 
 # --- the end
 
 
-async def test_calls_under_way_are_named(background: Background) -> None:
-    call = background.call(forever(), what="manual_profile_generation")
-    done = background.call(succeed(), what="delete_profile")
+async def test_calls_under_way_are_named(tasks: TaskTracker) -> None:
+    call = tasks.call(forever(), what="manual_profile_generation")
+    done = tasks.call(succeed(), what="delete_profile")
     await done
-    assert background.unfinished_calls == ["manual_profile_generation"]
-    await background.aclose()
-    assert background.unfinished_calls == []
+    assert tasks.unfinished_calls == ["manual_profile_generation"]
+    await tasks.aclose()
+    assert tasks.unfinished_calls == []
     assert call.done()
 
 
-async def test_finishing_waits_for_calls_made_meanwhile(background: Background) -> None:
+async def test_finishing_waits_for_calls_made_meanwhile(tasks: TaskTracker) -> None:
     async def first() -> None:
         await asyncio.sleep(0)
-        background.call(succeed(), what="second")
+        tasks.call(succeed(), what="second")
 
-    background.call(first(), what="first")
-    await background.calls_finished()
-    assert background.unfinished_calls == []
+    tasks.call(first(), what="first")
+    await tasks.calls_finished()
+    assert tasks.unfinished_calls == []
 
 
-async def test_closing_cancels_what_is_left_and_waits_for_it(background: Background) -> None:
+async def test_closing_cancels_what_is_left_and_waits_for_it(tasks: TaskTracker) -> None:
     cleaned_up = asyncio.Event()
 
     async def tidy() -> None:
@@ -254,24 +254,24 @@ async def test_closing_cancels_what_is_left_and_waits_for_it(background: Backgro
             await asyncio.sleep(0)
             cleaned_up.set()
 
-    background.spawn(tidy(), name="poller")
+    tasks.spawn(tidy(), name="poller")
     await asyncio.sleep(0)
-    await background.aclose()
+    await tasks.aclose()
     assert cleaned_up.is_set()
 
 
 async def test_what_closing_cancelled_is_no_failure(
-    background: Background, heard: list[BackgroundErrorEvent]
+    tasks: TaskTracker, heard: list[BackgroundErrorEvent]
 ) -> None:
-    background.call(forever(), what="delete_profile")
-    await background.aclose()
+    tasks.call(forever(), what="delete_profile")
+    await tasks.aclose()
     await passes()
-    assert (background.errors, heard) == (0, [])
+    assert (tasks.errors, heard) == (0, [])
 
 
-async def test_a_task_may_close_what_it_belongs_to(background: Background) -> None:
+async def test_a_task_may_close_what_it_belongs_to(tasks: TaskTracker) -> None:
     async def close() -> str:
-        await background.aclose()
+        await tasks.aclose()
         return "closed"
 
-    assert await background.spawn(close(), name="closer") == "closed"
+    assert await tasks.spawn(close(), name="closer") == "closed"
