@@ -13,7 +13,6 @@ from reflexio_async._engine.clock import Clock, clock_from
 from reflexio_async._engine.engine import Engine, ServerKnowledge
 from reflexio_async._engine.http import ConnectionPool, HttpClient
 from reflexio_async._engine.jobs.job import Job
-from reflexio_async._engine.jobs.kinds import LEARNING
 from reflexio_async._engine.jobs.manager import JobManager
 from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async._engine.rate_limits import RateLimiters
@@ -31,9 +30,11 @@ from reflexio_async._engine.settings import (
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async._engine.wire import build_request
 from reflexio_async.errors import CLOSED, InvalidRequest, NotFound
+from reflexio_async.legacy.jobs import FEEDBACK_RERUN
 from reflexio_async.reflect.kinds import REVIEWED, STORED
 from reflexio_async.reflexio.api.batches import BatchesAPI
 from reflexio_async.reflexio.api.late import LateAPI
+from reflexio_async.reflexio.jobs import LEARNING, SINGLE_KINDS, SLOT_KINDS
 from reflexio_async.reflexio.status import StatusQuestions
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from reflexio_async.reflect.client import AsyncReflectClient
     from reflexio_async.reflexio.api.session_scoped import SessionView
     from reflexio_async.reflexio.models.interactions import LearningStatusResponse
+
+
+_SLOT_KINDS = {**SLOT_KINDS, FEEDBACK_RERUN.name: FEEDBACK_RERUN}
 
 
 class AsyncReflexioClient(BatchesAPI, LateAPI, BaseClient):
@@ -133,7 +137,15 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, BaseClient):
         transport = HttpClient(settings, clock, pool)
         caller = Caller(transport, Credentials(api_key_from(api_key)), RateLimiters(clock), clock)
         questions = StatusQuestions(caller, settings)
-        jobs = JobManager(questions, clock, tasks, settings, slots=questions)
+        jobs = JobManager(
+            questions,
+            clock,
+            tasks,
+            settings,
+            slots=questions,
+            singles=SINGLE_KINDS,
+            slot_kinds=_SLOT_KINDS,
+        )
         cache = Cache(clock, tasks, settings.cache_ttl)
         super().__init__(Engine(caller, jobs, tasks, ServerKnowledge(), settings, cache), pool)
         self._reflect_made: list[AsyncReflectClient] = []

@@ -357,9 +357,10 @@ class _Call(Generic[T]):
 
     def _too_long(self, wait: float, allowed: float) -> RateLimited:
         endpoint = self._endpoint
+        limit = self._rate_limiter.limit or "unknown"
         opens = "" if math.isinf(wait) else f" opens again in {wait:.0f} s, and"
         message = (
-            f"{endpoint.method} {self._encoded.path}: the limit ({self._rate_limiter.limit or 'unknown'}){opens} "
+            f"{endpoint.method} {self._encoded.path}: the limit ({limit}){opens} "
             f"this call waits {allowed:.0f} s at most"
         )
         return RateLimited(

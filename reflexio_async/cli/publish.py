@@ -27,7 +27,7 @@ class Whoami:
         to = output.console()
         async with AsyncReflexioClient(self.api_key, self.url, _ONE_CALL) as client:
             answer = await client.whoami()
-            url = client.runtime.settings.base_url
+            url = client.engine.settings.base_url
         storage = answer.storage_label or answer.storage_type or "not configured"
         for name, value in (("server", url), ("organisation", answer.org_id), ("storage", storage)):
             output.say(to, f"{name}: {value}")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from pydantic import BaseModel
 
-from reflexio_async._engine.jobs.kinds import FEEDBACK_RERUN
 from reflexio_async._engine.routing.background_route import BackgroundRoute
 from reflexio_async._engine.routing.job_route import JobRoute
 from reflexio_async._engine.routing.route import Route
@@ -51,6 +50,7 @@ from reflexio_async.legacy.feedback_models import (
     delete_raw_feedback,
     delete_raw_feedback_waiting,
 )
+from reflexio_async.legacy.jobs import FEEDBACK_RERUN
 from reflexio_async.legacy.models import (
     DeleteRequestGroupRequest,
     DeleteRequestGroupResponse,

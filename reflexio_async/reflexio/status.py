@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reflexio_async._engine.jobs.kinds import AGGREGATION, LEARNING, REGENERATION
 from reflexio_async._engine.settings import RetryPolicy
 from reflexio_async._engine.wire import Answer, model, refusal_of
 from reflexio_async.reflexio.api.late import mixin
+from reflexio_async.reflexio.jobs import AGGREGATION, LEARNING, REGENERATION, operation
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from reflexio_async._engine.call import Caller
-    from reflexio_async._engine.jobs.kinds import SingleKind
+    from reflexio_async._engine.jobs.kinds import Operation, SingleKind
     from reflexio_async._engine.routing.route import Route
     from reflexio_async._engine.settings import Settings
     from reflexio_async.reflexio.models.operations import OperationStatusInfo
@@ -43,7 +43,7 @@ class StatusQuestions:
             raise_on_refusal=True,
         )
 
-    async def operation(self, service: str) -> OperationStatusInfo | None:
+    async def operation(self, service: str) -> Operation | None:
         """The latest operation of ``service``, or None when it never ran."""
         row = _row("operations", "get_operation_status")
         answer = await self._ask(row, row.make(service_name=service), row.answer)
@@ -53,7 +53,7 @@ class StatusQuestions:
             if refusal is not None:
                 raise refusal
         info: OperationStatusInfo | None = answer.operation_status
-        return info
+        return None if info is None else operation(info)
 
     async def cancel(self, service: str) -> None:
         """Ask for the running operation of ``service`` to stop, whoever owns it."""

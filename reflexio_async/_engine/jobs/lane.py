@@ -13,10 +13,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from reflexio_async._engine.jobs import kinds
 from reflexio_async._engine.jobs.kinds import Dialect
 from reflexio_async._engine.jobs.record import untraced
-from reflexio_async._engine.jobs.slot import SlotRecord, same_operation
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.jobs.watch import Server, SlotWatch
 from reflexio_async.errors import (
@@ -30,8 +28,9 @@ from reflexio_async.errors import (
 )
 
 if TYPE_CHECKING:
+    from reflexio_async._engine.jobs.kinds import Operation
     from reflexio_async._engine.jobs.poller import Poller
-    from reflexio_async.reflexio.models.operations import OperationStatusInfo
+    from reflexio_async._engine.jobs.slot import SlotRecord
 
 logger = logging.getLogger("reflexio_async")
 
@@ -170,7 +169,7 @@ class Lane(SlotWatch):
         # A server that says "busy" while its status says "free" must not be hammered.
         pause = max(pause, self._refused_until - self._clock.now())
         latest = self._latest if self.dialect is Dialect.UNCORRELATED else None
-        if latest is not None and job.slot_kind.asked_for(job.params, latest):
+        if latest is not None and job.slot_kind.matches(job.params, latest):
             # Start times are whole seconds: two equal operations within one would look the same.
             pause = max(pause, self._started_at + _TELL_APART - self._clock.now())
         return pause
@@ -193,7 +192,7 @@ class Lane(SlotWatch):
             self._resolving.discard(job)
             self._news.set()
 
-    async def _send(self, job: SlotRecord, before: OperationStatusInfo | None) -> None:
+    async def _send(self, job: SlotRecord, before: Operation | None) -> None:
         assert job.start is not None  # noqa: S101  # queued jobs have one
         try:
             answer = await job.start.send(job.request)
@@ -226,7 +225,7 @@ class Lane(SlotWatch):
         else:
             job.answer(answer)  # a client with raise_on_refusal=False wants it as an answer
 
-    def _answered(self, job: SlotRecord, before: OperationStatusInfo | None, answer: Any) -> None:
+    def _answered(self, job: SlotRecord, before: Operation | None, answer: Any) -> None:
         if not answer.success:
             self._refused(job, answer, None)
             return
@@ -243,7 +242,7 @@ class Lane(SlotWatch):
         else:
             self._admitted(job, operation, before)
 
-    def _admitted(self, job: SlotRecord, operation_id: str, before: OperationStatusInfo | None) -> None:
+    def _admitted(self, job: SlotRecord, operation_id: str, before: Operation | None) -> None:
         job.enter(operation_id, before)
         self._running[job] = None
         self._started_at = self._not_ended_at = self._clock.now()
@@ -266,9 +265,7 @@ class Lane(SlotWatch):
         self._wake()
         job.settle()
 
-    async def _resolve(
-        self, job: SlotRecord, before: OperationStatusInfo | None, error: ReflexioError
-    ) -> None:
+    async def _resolve(self, job: SlotRecord, before: Operation | None, error: ReflexioError) -> None:
         """The start got no answer: ask the status whether it began."""
         began = self._clock.now()
         logger.info(
@@ -280,10 +277,10 @@ class Lane(SlotWatch):
             if self._observed_at is None or self._observed_at <= began:
                 continue
             info = self._latest
-            if info is not None and not same_operation(info, before):
-                if job.slot_kind.asked_for(job.params, info):
-                    self._admitted(job, info.operation_id or job.slot_kind.constant_id, before)
-                    job.hear(info, kinds.operation_status(info), self._observed_at)
+            if info is not None and not info.is_same(before):
+                if job.slot_kind.matches(job.params, info):
+                    self._admitted(job, info.id or job.slot_kind.constant_id, before)
+                    job.hear(info, info.status, self._observed_at)
                     if job.done:
                         self._running.pop(job, None)
                 else:

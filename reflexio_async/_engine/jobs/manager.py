@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
-from reflexio_async._engine.jobs import kinds
 from reflexio_async._engine.jobs.lane import Lane
 from reflexio_async._engine.jobs.polled import SingleRecord, Singles
 from reflexio_async._engine.jobs.poller import Poller
@@ -45,11 +44,13 @@ class JobManager:
         settings: Settings,
         *,
         slots: Server | None = None,
-        singles: Mapping[str, SingleKind[Any]] = kinds.SINGLE_KINDS,
+        singles: Mapping[str, SingleKind[Any]],
+        slot_kinds: Mapping[str, SlotKind[Any]] | None = None,
     ) -> None:
         self._server = server
         self._slots = slots
         self._singles = singles
+        self._slot_kinds = slot_kinds or {}
         self._clock = clock
         self._tasks = tasks
         self._poller = Poller(clock, tasks)
@@ -106,7 +107,7 @@ class JobManager:
         single = self._singles.get(token.kind)
         if single is not None:
             return self._single(single, token.id, settings)
-        kind = None if self._slots is None else kinds.SLOT_KINDS.get(token.kind)
+        kind = None if self._slots is None else self._slot_kinds.get(token.kind)
         if kind is None:
             message = f"token: kind {token.kind!r} is not known to this release"
             raise InvalidRequest(message)

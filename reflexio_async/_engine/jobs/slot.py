@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from reflexio_async._engine.jobs import kinds
 from reflexio_async._engine.jobs.record import Record
 from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
 from reflexio_async._engine.jobs.tokens import Token
@@ -16,9 +15,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
-    from reflexio_async._engine.jobs.kinds import SlotKind
+    from reflexio_async._engine.jobs.kinds import Operation, SlotKind
     from reflexio_async._engine.jobs.record import Feed, Waiting
-    from reflexio_async.reflexio.models.operations import OperationStatusInfo
 
 _UNSEEN_GRACE = 30.0  # seconds an admitted operation may take to appear in the status
 
@@ -70,7 +68,7 @@ class SlotRecord(Record[Any]):
         self.request = request  # as JSON: a model of it would be many times as large, and thousands may queue
         self.start = start
         self.attempts: int = 0
-        self.before: OperationStatusInfo | None = None  # what the slot showed before the start
+        self.before: Operation | None = None  # what the slot showed before the start
         self.not_before: int | None = None  # when that one had begun
         self.seen_running = False
         self.cancel_wanted = False  # while its start was under way
@@ -104,7 +102,7 @@ class SlotRecord(Record[Any]):
         if self.answered is not None and not self.answered.done():
             self.answered.set_result(None)
 
-    def enter(self, operation_id: str, before: OperationStatusInfo | None) -> None:
+    def enter(self, operation_id: str, before: Operation | None) -> None:
         """The server has admitted it, as ``operation_id``, after the operation ``before``."""
         self.before = before
         self.not_before = None if before is None else before.started_at
@@ -138,7 +136,7 @@ class SlotRecord(Record[Any]):
         self.finish(status, error=JobLost(message, status=status, token=self.token_text))
         self.settle()
 
-    def hear(self, info: OperationStatusInfo, status: JobStatus, asked_at: float) -> None:
+    def hear(self, info: Operation, status: JobStatus, asked_at: float) -> None:
         """The slot showed ``info``, which is ``status`` in our words, when it was asked at ``asked_at``."""
         if not self._is(info):
             if not self._may_still_appear(info, asked_at):
@@ -155,7 +153,7 @@ class SlotRecord(Record[Any]):
                 self.finish(status, result=self.slot_kind.result(info))
             case JobState.FAILED:
                 message = f"{name}: {status.error or 'the server names no reason'}"
-                users = kinds.failed_users(info)
+                users = info.failed_users
                 failed = JobFailed(message, status=status, token=self.token_text, failed_users=users)
                 self.finish(status, error=failed)
             case _:
@@ -168,30 +166,21 @@ class SlotRecord(Record[Any]):
         wanted = ", ".join(f"{name}={value}" for name, value in self.params.items() if value is not None)
         return f"{self.kind.name} {self.id or ''}({wanted})"
 
-    def _is(self, info: OperationStatusInfo) -> bool:
-        if info.operation_id is not None:
-            return info.operation_id == self.id
-        if self.id is None or not self.slot_kind.asked_for(self.params, info):
+    def _is(self, info: Operation) -> bool:
+        if info.id is not None:
+            return info.id == self.id
+        if self.id is None or not self.slot_kind.matches(self.params, info):
             return False
         not_before = self.not_before
         if not_before is None or info.started_at > not_before:
             return True
         # Whole seconds: a start within the second of the one before it is newer when the slot changed.
-        return info.started_at == not_before and not same_operation(info, self.before)
+        return info.started_at == not_before and not info.is_same(self.before)
 
-    def _may_still_appear(self, info: OperationStatusInfo, asked_at: float) -> bool:
+    def _may_still_appear(self, info: Operation, asked_at: float) -> bool:
         if self.seen_running or self.admitted_at is None:
             return False
         if asked_at < self.admitted_at:
             return True  # asked before the start was answered: it says nothing of what came after
-        stale = self.before is not None and same_operation(info, self.before)
+        stale = self.before is not None and info.is_same(self.before)
         return stale and asked_at - self.admitted_at < _UNSEEN_GRACE
-
-
-def same_operation(one: OperationStatusInfo, other: OperationStatusInfo | None) -> bool:
-    """Whether both show one operation, by its id or else by its start and parameters."""
-    if other is None:
-        return False
-    if one.operation_id is not None or other.operation_id is not None:
-        return one.operation_id == other.operation_id
-    return one.started_at == other.started_at and one.request_params == other.request_params

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from reflexio_async._engine.jobs import kinds
 from reflexio_async._engine.jobs.poller import EAGER
 from reflexio_async._engine.jobs.rhythm import Rhythm
 from reflexio_async._engine.jobs.shared import SharedSource
 from reflexio_async._engine.jobs.status import QUEUED, RUNNING
-from reflexio_async.reflexio.models.enums import OperationStatus
 
 if TYPE_CHECKING:
+    from reflexio_async._engine.jobs.kinds import Operation
     from reflexio_async._engine.jobs.poller import Poller
     from reflexio_async._engine.jobs.slot import SlotRecord
     from reflexio_async._engine.jobs.tokens import Token
-    from reflexio_async.reflexio.models.operations import OperationStatusInfo
 
 _FRESH = 1.0  # seconds for which an observation of the slot may be acted upon
 _SHARES = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)  # of the jobs before; asking a lane's status is free
@@ -27,7 +25,7 @@ class Server(Protocol):
 
     url: str
 
-    async def operation(self, service: str) -> OperationStatusInfo | None:
+    async def operation(self, service: str) -> Operation | None:
         """The latest operation of ``service``, or None when it never ran."""
         ...
 
@@ -40,7 +38,7 @@ class SlotWatch(SharedSource):
     """What is known of the slot; to the poller, one source of statuses for all jobs in it."""
 
     def __init__(self, poller: Poller, server: Server, service: str, *, outage: float, tries: int) -> None:
-        super().__init__(poller, service, kinds.PROFILE_RERUN.interval)
+        super().__init__(poller, service, 1.0)
         self.url = server.url
         self._server = server
         self._service = service
@@ -49,7 +47,7 @@ class SlotWatch(SharedSource):
         self._reached = False  # whether this server has ever told its status
         self._clock = poller.clock
         self._running: dict[SlotRecord, None] = {}
-        self._latest: OperationStatusInfo | None = None
+        self._latest: Operation | None = None
         self._status = QUEUED  # the same, in our words
         self._observed_at: float | None = None
         self._failing_since: float | None = None
@@ -98,7 +96,7 @@ class SlotWatch(SharedSource):
             for job in list(self._running):
                 job.lose("the server no longer knows of any operation")
         else:
-            status = kinds.operation_status(info)
+            status = info.status
             if status == self._status:
                 status = self._status  # so that thousands of jobs need not compare it
             self._status = status
@@ -118,7 +116,7 @@ class SlotWatch(SharedSource):
         return fresh and not self._running and not self._latest_is_in_progress()
 
     def _latest_is_in_progress(self) -> bool:
-        return self._latest is not None and self._latest.status == OperationStatus.IN_PROGRESS
+        return self._latest is not None and not self._latest.status.done
 
     def _patient(self) -> bool:
         """Whether failing probes are still to be outlasted."""

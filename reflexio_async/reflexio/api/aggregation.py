@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from reflexio_async._engine.jobs.kinds import AGGREGATION
 from reflexio_async._engine.routing.background_route import BackgroundRoute
 from reflexio_async._engine.routing.route import Route
 from reflexio_async._engine.routing.single_job_route import SingleJobRoute
+from reflexio_async.reflexio.jobs import AGGREGATION
 from reflexio_async.reflexio.models.aggregation import (
     AggregationChanges,
     ByOperation,

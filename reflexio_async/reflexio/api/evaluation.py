@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from reflexio_async._engine.jobs.kinds import REGENERATION
 from reflexio_async._engine.routing.route import Route
 from reflexio_async._engine.routing.single_job_route import SingleJobRoute
+from reflexio_async.reflexio.jobs import REGENERATION
 from reflexio_async.reflexio.models.evaluation import (
     ByRegeneration,
     GetAgentSuccessEvaluationResultsRequest,

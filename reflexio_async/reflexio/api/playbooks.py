@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from reflexio_async._engine.cache import EVERYTHING
-from reflexio_async._engine.jobs.kinds import MANUAL_PLAYBOOKS, PLAYBOOK_RERUN
 from reflexio_async._engine.models import Empty
 from reflexio_async._engine.routing.background_route import BackgroundRoute
 from reflexio_async._engine.routing.job_route import JobRoute, SlowRoute
 from reflexio_async._engine.routing.route import Route
 from reflexio_async._engine.routing.vias import once_in_a_session
+from reflexio_async.reflexio.jobs import MANUAL_PLAYBOOKS, PLAYBOOK_RERUN
 from reflexio_async.reflexio.models.operations import (
     BulkDeleteResponse,
     ManualPlaybookGenerationRequest,

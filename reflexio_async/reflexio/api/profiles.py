@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from reflexio_async._engine.cache import PROFILES
-from reflexio_async._engine.jobs.kinds import MANUAL_PROFILES, PROFILE_RERUN
 from reflexio_async._engine.models import Empty, epoch_now
 from reflexio_async._engine.routing.background_route import BackgroundRoute
 from reflexio_async._engine.routing.cached_route import CachedRoute
 from reflexio_async._engine.routing.job_route import JobRoute, SlowRoute
 from reflexio_async._engine.routing.route import Route
 from reflexio_async._engine.routing.vias import once_in_a_session
+from reflexio_async.reflexio.jobs import MANUAL_PROFILES, PROFILE_RERUN
 from reflexio_async.reflexio.models.operations import (
     BulkDeleteResponse,
     ManualProfileGenerationRequest,
