@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
 
 import reflexio_async
 
@@ -81,11 +79,6 @@ def test_nothing_else_is_in_view() -> None:
     public = {name for name in vars(reflexio_async) if not name.startswith(("_", "@"))}
     modules = {name for name in public if f"reflexio_async.{name}" in sys.modules}
     assert public - modules - {"annotations", "TYPE_CHECKING"} <= set(reflexio_async.__all__)
-
-
-def test_the_version_is_that_of_the_project() -> None:
-    project = Path(__file__).parents[1] / "pyproject.toml"
-    assert reflexio_async.__version__ == tomllib.loads(project.read_text("utf-8"))["project"]["version"]
 
 
 def test_importing_the_client_imports_no_extra_and_no_sandbox() -> None:

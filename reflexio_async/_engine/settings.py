@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from reflexio_async import __version__
+from reflexio_async._version import __version__
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
-from reflexio_async import __version__
+from reflexio_async._version import __version__
 
 if TYPE_CHECKING:
     from reflexio_async._engine.events import RequestEvent, RequestHook
