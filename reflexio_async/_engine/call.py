@@ -71,39 +71,64 @@ class Caller:
         limit_wait: float | None = None,
         repeatable: Repeatable | None = None,
         withdrawn: asyncio.Event | None = None,
+        on_attempt: Callable[[], None] | None = None,
     ) -> Coroutine[Any, Any, T]:
-        """The value of one call, once awaited.
-
-        It takes at most ``settings.timeout`` seconds (or the endpoint's longer deadline), retries and
-        waits for the rate limit included. ``limit_wait`` gives the rate limit seconds of its own that do
-        not count: infinite in a batch, 0 to be told at once. ``repeatable`` overrules the endpoint; as a
-        function it is asked, with the seconds left, when an answer has been lost. ``withdrawn`` ends a
-        wait for the rate limit.
-        """
-        encoded = wire.encode(endpoint, request)
-        call: _Call[T] = _Call(
-            self, endpoint, encoded, answer, settings, rate_limiter=self.rate_limiter(encoded.path)
+        """Encode ``request`` and return the coroutine that sends it; see ``send`` for the options."""
+        return self.send(
+            endpoint,
+            wire.encode(endpoint, request),
+            answer,
+            settings,
+            limit_wait=limit_wait,
+            repeatable=repeatable,
+            withdrawn=withdrawn,
+            on_attempt=on_attempt,
         )
-        call.limit_wait = limit_wait
-        call.withdrawn = withdrawn
-        if repeatable is not None:
-            call.repeatable = repeatable
-        return call.run()
 
-    def ask(
+    def send(
         self,
         endpoint: Endpoint,
         encoded: EncodedRequest,
         answer: Answer[T],
         settings: Settings,
-        rate_limiter: RateLimiter,
+        *,
+        limit_wait: float | None = None,
+        repeatable: Repeatable | None = None,
+        withdrawn: asyncio.Event | None = None,
+        on_attempt: Callable[[], None] | None = None,
+        rate_limiter: RateLimiter | None = None,
     ) -> Coroutine[Any, Any, T]:
-        """The value of a question asked very often, once awaited: at once, or RateLimited.
+        """Return the coroutine of one call; its result is the decoded answer.
 
-        ``rate_limiter`` stands for many paths that share a limit, if there is any.
+        The call takes at most ``settings.timeout`` seconds (or the endpoint's deadline, if that is longer).
+        This includes retries and waiting for the rate limit.
+
+        Args:
+            endpoint: The route.
+            encoded: The request as it will be sent.
+            answer: How the body of a 2xx answer is decoded.
+            settings: The settings of the client, or of one of its views.
+            limit_wait: Seconds to wait for the rate limit, not counted against the timeout. Infinite in a
+                batch; 0 raises RateLimited at once; None counts the wait against the timeout.
+            repeatable: Replaces ``endpoint.repeatable``. A function is called with the seconds left when an
+                answer was lost, and returns whether to send again.
+            withdrawn: When this event is set, a wait for the rate limit ends in ``Withdrawn``.
+            on_attempt: Called before every HTTP exchange of this call.
+            rate_limiter: Replaces the rate limiter of the request's path.
         """
-        call: _Call[T] = _Call(self, endpoint, encoded, answer, settings, rate_limiter=rate_limiter)
-        call.limit_wait = 0.0
+        call: _Call[T] = _Call(
+            self,
+            endpoint,
+            encoded,
+            answer,
+            settings,
+            rate_limiter=rate_limiter or self.rate_limiter(encoded.path),
+        )
+        call.limit_wait = limit_wait
+        call.withdrawn = withdrawn
+        call.on_attempt = on_attempt
+        if repeatable is not None:
+            call.repeatable = repeatable
         return call.run()
 
     def exchange(
@@ -174,6 +199,7 @@ class _Call(Generic[T]):
         "_settings",
         "_unknown",
         "limit_wait",
+        "on_attempt",
         "repeatable",
         "withdrawn",
     )
@@ -196,6 +222,7 @@ class _Call(Generic[T]):
         self.limit_wait: float | None = None
         self.repeatable: Repeatable = endpoint.repeatable
         self.withdrawn: asyncio.Event | None = None
+        self.on_attempt: Callable[[], None] | None = None
         self._rate_limiter = rate_limiter
         self._deadline = caller.clock.now() + max(settings.timeout, endpoint.deadline or 0.0)
         self._attempts = 0
@@ -231,18 +258,16 @@ class _Call(Generic[T]):
     async def _try(self, permit: int) -> T:
         self._attempts += 1
         caller, endpoint, encoded = self._caller, self._endpoint, self._encoded
-        settings, deadline, attempt = self._settings, self._deadline, self._attempts
         token = None if endpoint.public else caller.credentials.header
         counted = True
         try:
-            response = await caller.exchange(encoded, token, settings, deadline, attempt)
+            response = await self._exchange(token)
             if (
                 response.status == 401
                 and not endpoint.public
-                and await caller.renewed(encoded, token, deadline)
+                and await caller.renewed(encoded, token, self._deadline)
             ):
-                token = caller.credentials.header
-                response = await caller.exchange(encoded, token, settings, deadline, attempt)
+                response = await self._exchange(caller.credentials.header)
             # Facts: 422s are free, and a call without a valid token never reaches the limiter.
             counted = response.status not in (401, 422, 429)
         finally:
@@ -260,6 +285,13 @@ class _Call(Generic[T]):
         if isinstance(error, RateLimited) and "concurrency" not in error.server_message:
             self._rate_limiter.refused(permit, response.headers, response.body)
         raise error
+
+    def _exchange(self, authorization: str | None) -> Coroutine[Any, Any, RawResponse]:
+        if self.on_attempt is not None:
+            self.on_attempt()
+        return self._caller.exchange(
+            self._encoded, authorization, self._settings, self._deadline, self._attempts
+        )
 
     @property
     def _raises_refusals(self) -> bool:

@@ -60,7 +60,7 @@ from reflexio_async.legacy.models import (
 
 if TYPE_CHECKING:
     from reflexio_async._engine.engine import Engine
-    from reflexio_async._engine.wire import Answer, Endpoint
+    from reflexio_async._engine.wire import Answer, EncodedRequest, Endpoint
 
 P = ParamSpec("P")
 W = ParamSpec("W")
@@ -112,10 +112,10 @@ async def _or_todays(engine: Engine, endpoint: Endpoint, request: BaseModel, ans
 class _LegacyJobRoute(JobRoute[P, W, Req, Res]):
     """A JobRoute whose 404 names today's call."""
 
-    async def post(self, engine: Engine, request: Req) -> Res:
+    async def post(self, engine: Engine, encoded: EncodedRequest) -> Res:
         """Send the start, once it is its turn."""
         try:
-            return await super().post(engine, request)
+            return await super().post(engine, encoded)
         except NotFound as error:
             raise _named(error, self.endpoint.path) from None
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
 from reflexio_async._engine.batch.batch import Attempt, Batch, BatchProgress, Work
-from reflexio_async._engine.batch.counting import counting
 from reflexio_async._engine.jobs.job import check_waiting
 from reflexio_async._engine.wire import build_request
 from reflexio_async.errors import InvalidRequest, JobFailed
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 
     from reflexio_async._engine.engine import Engine, HasEngine
-    from reflexio_async._engine.events import RequestEvent
     from reflexio_async.reflect.models import Trace
 
 _UNDER_WAY = 256  # each takes little here while the server works on it
@@ -109,14 +107,13 @@ class ReflectBatches:
             settings = settings.with_options(poll_interval=poll_interval)
         if wait_timeout is not None:
             settings = settings.with_options(wait_timeout=wait_timeout)
-        engine, note_for = counting(self.engine.with_settings(settings), _is_submission)
+        engine = self.engine.with_settings(settings)
         path = CREATE_TRACE.path.format(project_id=quote(settings.project_id, safe=""))
 
         async def carry_out(item: _Item, attempt: Attempt[Any]) -> None:
             if item.request is None:
                 assert item.fault is not None  # noqa: S101  # one of the two is there
                 raise item.fault
-            note_for(attempt)
             await _carry_out(engine, item, item.request, attempt, wait=wait)
 
         work: Work[int | str, Any] = Work(
@@ -177,7 +174,13 @@ async def _carry_out(
     began = clock.now()
     try:
         if item.sent is None:
-            job = await submit(engine, request, limit_wait=float("inf"), withdrawn=attempt.stopped)
+            job = await submit(
+                engine,
+                request,
+                limit_wait=float("inf"),
+                withdrawn=attempt.stopped,
+                on_attempt=attempt.count,
+            )
             item.sent = job.id
         else:
             project_id = in_project(request, settings).project_id or settings.project_id
@@ -193,7 +196,3 @@ async def _carry_out(
             raise
     finally:
         attempt.seconds_running = clock.now() - began
-
-
-def _is_submission(event: RequestEvent) -> bool:
-    return event.method == CREATE_TRACE.method

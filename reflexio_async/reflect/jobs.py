@@ -17,7 +17,7 @@ from reflexio_async.reflect.rows import PROJECT, in_project, of_reflect
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from reflexio_async._engine.call import Caller
     from reflexio_async._engine.engine import Engine
@@ -91,13 +91,20 @@ async def submit(
     *,
     limit_wait: float | None = None,
     withdrawn: asyncio.Event | None = None,
+    on_attempt: Callable[[], None] | None = None,
 ) -> TraceJob:
-    """Send a trace, once; ``limit_wait`` and ``withdrawn`` are those of ``Pipeline.call``."""
+    """Send a trace once; the options are those of ``Caller.send``."""
     settings = engine.settings
     request = in_project(request, settings)
     project_id = request.project_id or settings.project_id
     answer = await engine.caller.call(
-        CREATE_TRACE, request, _SUBMISSION, settings, limit_wait=limit_wait, withdrawn=withdrawn
+        CREATE_TRACE,
+        request,
+        _SUBMISSION,
+        settings,
+        limit_wait=limit_wait,
+        withdrawn=withdrawn,
+        on_attempt=on_attempt,
     )
     kind = trace_kind(settings, reviewed=request.review is not None)
     record = engine.jobs.follow(kind, job_id_of(project_id, answer.trace_id), settings)
@@ -149,7 +156,9 @@ class TraceQuestions:
         path = f"/v1/projects/{project}/traces/{path_segment('trace_id', trace_id)}"
         encoded = EncodedRequest("GET", path, path, None, None)
         answer = cast("Answer[T]", self._answers[kind.name])
-        return self._caller.ask(GET_TRACE, encoded, answer, self._settings, self._rate_limiter)
+        return self._caller.send(
+            GET_TRACE, encoded, answer, self._settings, limit_wait=0, rate_limiter=self._rate_limiter
+        )
 
     async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:
         """Reflect cannot stop taking a trace in."""

@@ -191,7 +191,7 @@ async def bytes_per_task(make: Callable[[int], Awaitable[Coroutine[Any, Any, Any
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_a_waiting_job_costs_less_than_512_bytes_besides_the_task_that_waits() -> None:
+async def test_a_waiting_job_costs_at_most_2_kilobytes_besides_the_task_that_waits() -> None:
     async def nothing(_: int) -> Coroutine[Any, Any, Any]:
         return bare()
 
@@ -210,7 +210,7 @@ async def test_a_waiting_job_costs_less_than_512_bytes_besides_the_task_that_wai
 
         task = await bytes_per_task(nothing)
         for kind in (resumed, queued, learning):
-            assert await bytes_per_task(kind) - task < 512
+            assert await bytes_per_task(kind) - task <= 2048
         await play.client.aclose(drain=False)
 
 

@@ -90,6 +90,10 @@ class Attempt(Generic[T]):
     job: Job[T] | None = None
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def count(self) -> None:
+        """Count one HTTP exchange of this key."""
+        self.attempts += 1
+
 
 class Limit(Protocol):
     """What a batch may know of the rate limit it is under."""

@@ -195,7 +195,7 @@ class Lane(SlotWatch):
     async def _send(self, job: SlotRecord, before: Operation | None) -> None:
         assert job.start is not None  # noqa: S101  # queued jobs have one
         try:
-            answer = await job.start.send(job.request)
+            answer = await job.start.send(job.start.request)
         except RateLimited as error:
             if error.__cause__ is not None and job.attempts >= self._tries:
                 raise error.__cause__ from None  # what its tries met before the limit closed

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakValueDictionary
 
 from reflexio_async._engine.jobs.lane import Lane
 from reflexio_async._engine.jobs.polled import SingleRecord, Singles
@@ -21,10 +19,11 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.kinds import SingleKind, SlotKind
     from reflexio_async._engine.jobs.polled import SingleServer
     from reflexio_async._engine.jobs.poller import Cap
-    from reflexio_async._engine.jobs.slot import Quota
+    from reflexio_async._engine.jobs.slot import Limiter
     from reflexio_async._engine.jobs.watch import Server
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.tasks import TaskTracker
+    from reflexio_async._engine.wire import EncodedRequest
 
 T = TypeVar("T")
 
@@ -58,7 +57,6 @@ class JobManager:
         self._concurrency = settings.concurrency
         self._outage = settings.timeout
         self._tries = settings.retry.max_attempts
-        self._starts: WeakValueDictionary[tuple[str, int, int], Start] = WeakValueDictionary()
         self._groups: dict[str, Singles[Any]] = {}
         self._caps: dict[str, Cap] = {}
         self._adaptive = settings.adaptive_polling
@@ -69,26 +67,30 @@ class JobManager:
         kind: SlotKind[T],
         settings: Settings,
         *,
-        request: bytes,
-        send: Callable[[bytes], Awaitable[T]],
-        quota: Quota,
-        width: int,
+        request: EncodedRequest,
+        params: Mapping[str, Any],
+        send: Callable[[EncodedRequest], Awaitable[T]],
+        limiter: Limiter,
+        width: int = 1,
     ) -> Record[T]:
         """Start a generation through its service's lane.
 
-        Returns when the start was answered, or at once with a queued one when the lane or the limit is
-        closed. Errors of the start are the job's: ``Job.check_start`` raises them at once, awaiting does too.
-        ``send`` takes ``request``, the start's model as JSON. ``width`` is how many may run at once on a
-        server of the synchronous dialect.
+        Returns when the start was answered, or at once as queued when the lane or the rate limit is closed.
+        Errors of the start are the job's: ``Job.check_start`` raises them at once, awaiting does too.
+
+        Args:
+            kind: The kind of job.
+            settings: The settings of the client, or of one of its views.
+            request: The encoded request of the start.
+            params: What the server will echo of it in its status: ``kind.params``.
+            send: Sends ``request``, and raises RateLimited instead of waiting for the rate limit.
+            limiter: The rate limit of the start.
+            width: How many starts may run at once on a server of the synchronous dialect.
         """
         self._check_open()
         lane = self._lane(kind.service)
-        width = max(width, self._concurrency)
-        key = (kind.name, id(settings), width)  # the settings are kept alive by ``send``, and so told apart
-        start = self._starts.get(key)
-        if start is None:
-            start = self._starts[key] = Start(send, quota, width)
-        record = SlotRecord(kind, lane, self._waiting(settings), request=request, start=start)
+        start = Start(request, send, limiter, max(width, self._concurrency))
+        record = SlotRecord(kind, lane, self._waiting(settings), params=params, start=start)
         await lane.submit(record)
         return record
 
@@ -112,8 +114,7 @@ class JobManager:
             message = f"token: kind {token.kind!r} is not known to this release"
             raise InvalidRequest(message)
         lane = self._lane(kind.service)
-        request = json.dumps(token.params).encode()
-        record = SlotRecord(kind, lane, self._waiting(settings), request=request)
+        record = SlotRecord(kind, lane, self._waiting(settings), params=token.params)
         lane.adopt(record, token)
         return record
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -13,31 +12,33 @@ from reflexio_async.errors import JobCancelled, JobFailed, JobLost
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from reflexio_async._engine.jobs.kinds import Operation, SlotKind
     from reflexio_async._engine.jobs.record import Feed, Waiting
+    from reflexio_async._engine.wire import EncodedRequest
 
 _UNSEEN_GRACE = 30.0  # seconds an admitted operation may take to appear in the status
 
 
-class Quota(Protocol):
-    """What the start of a generation needs to know of its rate limit."""
+class Limiter(Protocol):
+    """What a lane needs to know of the rate limit of its starts."""
 
     def opens_in(self) -> float:
-        """Seconds until a start may be sent."""
+        """Seconds until a start may be sent; 0 when it may be sent now."""
         ...
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
+@dataclass(frozen=True, slots=True)
 class Start:
-    """How generations of one kind are started, under one client's settings, for one batch's width.
+    """The start of one job, as it will be sent.
 
-    ``width`` is how many may run at once on a server of the synchronous dialect.
+    ``width`` is how many starts may run at once on a server of the synchronous dialect.
     """
 
-    send: Callable[[bytes], Awaitable[Any]]
-    quota: Quota
+    request: EncodedRequest
+    send: Callable[[EncodedRequest], Awaitable[Any]]
+    limiter: Limiter
     width: int
 
 
@@ -50,7 +51,7 @@ class SlotRecord(Record[Any]):
         "before",
         "cancel_wanted",
         "not_before",
-        "request",
+        "params",
         "seen_running",
         "start",
     )
@@ -61,11 +62,11 @@ class SlotRecord(Record[Any]):
         lane: Feed,
         waiting: Waiting,
         *,
-        request: bytes,
+        params: Mapping[str, Any],
         start: Start | None = None,
     ) -> None:
         super().__init__(kind, lane, waiting)
-        self.request = request  # as JSON: a model of it would be many times as large, and thousands may queue
+        self.params = params  # what the server echoes of its request
         self.start = start
         self.attempts: int = 0
         self.before: Operation | None = None  # what the slot showed before the start
@@ -80,22 +81,22 @@ class SlotRecord(Record[Any]):
         return cast("SlotKind[Any]", self.kind)
 
     @property
-    def params(self) -> dict[str, Any]:
-        """What the server echoes of its request."""
-        return self.slot_kind.params(json.loads(self.request))
-
-    @property
     def opens_in(self) -> float:
         """Seconds until its start may be sent, for all that is known of the rate limit."""
-        return 0.0 if self.start is None else self.start.quota.opens_in()
+        return 0.0 if self.start is None else self.start.limiter.opens_in()
 
     @property
     def token(self) -> Token | None:
         """By which it is found again; None before admission."""
         if self.id is None:
             return None
-        url = self.feed.url
-        return Token(kind=self.kind.name, url=url, id=self.id, params=self.params, not_before=self.not_before)
+        return Token(
+            kind=self.kind.name,
+            url=self.feed.url,
+            id=self.id,
+            params=dict(self.params),
+            not_before=self.not_before,
+        )
 
     def settle(self) -> None:
         """The start was answered, or has to wait: either way its caller gets the handle."""

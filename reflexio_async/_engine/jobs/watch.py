@@ -64,9 +64,9 @@ class SlotWatch(SharedSource):
     def adopt(self, job: SlotRecord, token: Token) -> None:
         """Go on with a job that was admitted earlier, here or in another process."""
         twin = next(reversed(self._running), None)
-        if twin is not None and (twin.id, twin.request) == (token.id, job.request):
+        if twin is not None and (twin.id, twin.params) == (token.id, job.params):
             # Thousands may wait for one operation: they share what they have in common.
-            job.request, job.before = twin.request, twin.before
+            job.params, job.before = twin.params, twin.before
             job.not_before = twin.not_before
             job.admit(twin.id or token.id, RUNNING)
         else:

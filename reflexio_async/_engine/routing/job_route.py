@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVar, overload
 
 from pydantic import BaseModel
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 from reflexio_async._engine.jobs.job import Job, check_waiting
 from reflexio_async._engine.routing.requests import request_from
 from reflexio_async._engine.routing.route import BoundRow, Row, named, shown_by_help
-from reflexio_async._engine.wire import Answer, Endpoint
+from reflexio_async._engine.wire import Answer, Endpoint, encode
 from reflexio_async.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.engine import Engine, HasEngine
     from reflexio_async._engine.jobs.kinds import SlotKind
     from reflexio_async._engine.tasks import BackgroundCall
+    from reflexio_async._engine.wire import EncodedRequest
 
 P = ParamSpec("P")
 W = ParamSpec("W")
@@ -92,23 +94,21 @@ class StartingRow(HandleRow[P, W, Req, Res]):
         super().__init__(endpoint, start, wait, model, Answer(answer))
         self.kind = kind
 
-    async def post(self, engine: Engine, request: Req) -> Res:
+    async def post(self, engine: Engine, encoded: EncodedRequest) -> Res:
         """Send the start, once it is its turn."""
         # The lane waits for the rate limit itself, so that it can look at the slot afterwards.
-        return await engine.caller.call(self.endpoint, request, self.answer, engine.settings, limit_wait=0)
+        return await engine.caller.send(self.endpoint, encoded, self.answer, engine.settings, limit_wait=0)
 
     async def start(self, engine: Engine, request: Req, *, width: int = 1) -> Job[Res]:
         """Start the work through its lane, ``width`` at once where the server allows it."""
-
-        async def send(request: bytes) -> Res:
-            return await self.post(engine, self.model.model_validate_json(request))
-
+        echoed = request.model_dump(mode="json", include=set(self.kind.echoed), exclude_unset=True)
         record = await engine.jobs.start(
             self.kind,
             engine.settings,
-            request=request.model_dump_json(exclude_unset=True).encode(),
-            send=send,
-            quota=engine.caller.rate_limiter(self.endpoint.path),
+            request=encode(self.endpoint, request),
+            params=self.kind.params(echoed),
+            send=partial(self.post, engine),
+            limiter=engine.caller.rate_limiter(self.endpoint.path),
             width=width,
         )
         return Job(record)

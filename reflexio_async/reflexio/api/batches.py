@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from reflexio_async._engine.batch.batch import Attempt, Batch, BatchProgress, Work
-from reflexio_async._engine.batch.counting import counting
 from reflexio_async._engine.jobs.job import check_waiting
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.wire import build_request, refusal_of
@@ -177,19 +176,18 @@ class BatchesAPI:
             return _Item(request.model_copy(update={"request_id": uuid4().hex}), made=True)
 
         strict = engine.with_settings(engine.settings.with_options(raise_on_refusal=True))
-        counted, note_for = counting(strict, lambda event: event.path == row.endpoint.path)
 
         async def publish(item: _Item, attempt: Attempt[PublishUserInteractionResponse]) -> None:
             began = clock.now()
-            note_for(attempt)
             try:
                 attempt.result = await publish_once(
-                    counted,
+                    strict,
                     row.endpoint,
                     item.request,
                     row.answer,
                     limit_wait=float("inf"),
                     withdrawn=attempt.stopped,
+                    on_attempt=attempt.count,
                     made=item.made,
                     again=item.again,
                 )

@@ -44,7 +44,7 @@ from reflexio_async.reflexio.models.operations import BulkDeleteResponse
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from reflexio_async._engine.engine import Engine, HasEngine
@@ -62,6 +62,7 @@ async def publish_once(
     *,
     limit_wait: float | None = None,
     withdrawn: asyncio.Event | None = None,
+    on_attempt: Callable[[], None] | None = None,
     made: bool = False,
     again: bool = False,
 ) -> PublishUserInteractionResponse:
@@ -85,6 +86,7 @@ async def publish_once(
             settings,
             limit_wait=limit_wait,
             withdrawn=withdrawn,
+            on_attempt=on_attempt,
             repeatable=engine.knowledge.insert_once or partial(_inserts_once, engine),
         )
     except RequestRefused as refusal:
