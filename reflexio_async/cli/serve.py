@@ -16,7 +16,7 @@ from reflexio_async.sandbox.faults import Faults
 
 if TYPE_CHECKING:
     from reflexio_async.cli.signals import Signals
-    from reflexio_async.sandbox.settings import Dialect
+    from reflexio_async.sandbox.reflexio.settings import Dialect
 
 _HIGHEST_PORT = 65535
 

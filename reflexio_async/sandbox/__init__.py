@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from reflexio_async.sandbox import faults
-from reflexio_async.sandbox.calls import Record
+from reflexio_async.sandbox.http.context import Record
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
-from reflexio_async.sandbox.server import Sandbox
-from reflexio_async.sandbox.virtual_time import VirtualClock
+from reflexio_async.sandbox.sandbox import Sandbox
+from reflexio_async.sandbox.virtual_clock import VirtualClock
 
 __all__ = ["Record", "ReflectSettings", "Sandbox", "VirtualClock", "faults"]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from reflexio_async.sandbox.bodies.publishing import Interaction, Publish
-from reflexio_async.sandbox.expectations import check_all
-from reflexio_async.sandbox.stored import AgentPlaybook, Playbook, Profile
+from reflexio_async.sandbox.checks import check_all
+from reflexio_async.sandbox.reflexio.schemas.publishing import Interaction, Publish
+from reflexio_async.sandbox.reflexio.store.rows import AgentPlaybook, Playbook, Profile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reflexio_async.sandbox.state import Store
+    from reflexio_async.sandbox.reflexio.store.store import Store
 
 _SEEDED = "seeded"
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reflexio_async.sandbox.reflect.project import Project
-    from reflexio_async.sandbox.reflect.service import Reflect
-    from reflexio_async.sandbox.world import World
+    from reflexio_async.sandbox.reflect.state import Reflect
+    from reflexio_async.sandbox.reflexio.state import World
 
 
 def taken(world: World, reflect: Reflect) -> dict[str, Any]:

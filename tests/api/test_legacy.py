@@ -12,7 +12,7 @@ from reflexio_async.reflexio.models.enums import PlaybookStatus
 from tests.scene import Scene, scene
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.settings import Dialect
+    from reflexio_async.sandbox.reflexio.settings import Dialect
 
 DIALECTS: tuple[Dialect, ...] = ("synchronous", "uncorrelated", "correlated")
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from reflexio_async.sandbox.answers import Reply
-    from reflexio_async.sandbox.calls import Call
+    from reflexio_async.sandbox.http.context import Call
+    from reflexio_async.sandbox.http.responses import Reply
 
 SHORT = Patience(stale=4, request=3.0, patient=8.0, search=1.5, publish=3.0, scheduler=0.2, retry=0)
 """Of the real server, so that its tests take seconds."""

@@ -15,7 +15,7 @@ from tests.scene import PUBLISH
 
 if TYPE_CHECKING:
     from reflexio_async.sandbox import Sandbox
-    from reflexio_async.sandbox.settings import Dialect
+    from reflexio_async.sandbox.reflexio.settings import Dialect
 
 
 _ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 
     from reflexio_async import Batch, Job, Outcome
-    from reflexio_async.sandbox.slots import Operation
+    from reflexio_async.sandbox.reflexio.store.operation_slots import Operation
     from tests.faults.schedules import Schedule, Step
 
 SERVICES = ("profile_generation", "playbook_generation")

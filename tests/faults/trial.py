@@ -11,7 +11,7 @@ from tests.faults.stage import SERVICES, Stage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reflexio_async.sandbox.slots import Operation
+    from reflexio_async.sandbox.reflexio.store.operation_slots import Operation
     from tests.faults.calls import Call
 
 

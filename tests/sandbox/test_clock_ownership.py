@@ -9,7 +9,7 @@ import pytest
 
 from reflexio_async import AsyncReflexioClient
 from reflexio_async.sandbox import Sandbox, VirtualClock
-from reflexio_async.sandbox.virtual_time import HOLD_HEADER
+from reflexio_async.sandbox.virtual_clock import HOLD_HEADER
 
 
 async def test_two_clocks_on_one_loop_both_move() -> None:

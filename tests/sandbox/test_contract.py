@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reflexio_async.sandbox.legacy_routes import LEGACY
-from reflexio_async.sandbox.routes import MODERN
+from reflexio_async.sandbox.reflexio.legacy.routes import LEGACY
+from reflexio_async.sandbox.reflexio.routes import MODERN
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.routing import Route, Table
+    from reflexio_async.sandbox.http.routing import Route, Table
     from tests.sandbox.conftest import Opens
 
 _LINES = (Path(__file__).parent / "contract_routes.txt").read_text(encoding="utf-8").splitlines()

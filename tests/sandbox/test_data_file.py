@@ -11,7 +11,7 @@ import pytest
 
 from reflexio_async.errors import ConfigurationError
 from reflexio_async.sandbox import Sandbox
-from reflexio_async.sandbox.storage import APPLICATION
+from reflexio_async.sandbox.storage.data_file import APPLICATION
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ import pytest
 
 from reflexio_async.errors import ConfigurationError
 from reflexio_async.sandbox import faults
-from reflexio_async.sandbox.fault_file import KNOWN
 from reflexio_async.sandbox.faults import Faults
-from reflexio_async.sandbox.virtual_time import EPOCH
+from reflexio_async.sandbox.faults.config import KNOWN
+from reflexio_async.sandbox.virtual_clock import EPOCH
 from tests.behaviour.wire import Wire
 
 if TYPE_CHECKING:

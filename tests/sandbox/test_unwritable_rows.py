@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from reflexio_async.sandbox import Sandbox
-from reflexio_async.sandbox.storage import NotStored
+from reflexio_async.sandbox.storage.data_file import NotStored
 from tests.behaviour.wire import Wire
 
 if TYPE_CHECKING:

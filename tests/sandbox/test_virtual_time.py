@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async.sandbox import Sandbox, VirtualClock
-from reflexio_async.sandbox.virtual_time import HOLD_HEADER
+from reflexio_async.sandbox.virtual_clock import HOLD_HEADER
 
 if TYPE_CHECKING:
     from reflexio_async._engine.clock import Clock

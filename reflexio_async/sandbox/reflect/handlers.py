@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reflexio_async.sandbox.answers import Refused, Reply, problem
-from reflexio_async.sandbox.reflect.keys import ALL_SCOPES
+from reflexio_async.sandbox.http.responses import Refused, Reply, problem
+from reflexio_async.sandbox.reflect.api_keys import ALL_SCOPES
 from reflexio_async.sandbox.reflect.traces import Trace
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.bodies.common import Nothing
-    from reflexio_async.sandbox.calls import Call
-    from reflexio_async.sandbox.reflect.bodies import (
+    from reflexio_async.sandbox.http.context import Call
+    from reflexio_async.sandbox.reflect.project import Project
+    from reflexio_async.sandbox.reflect.schemas import (
         ApiKeyCreate,
         Bootstrap,
         DeleteTraces,
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
         TraceCreate,
         TraceFilter,
     )
-    from reflexio_async.sandbox.reflect.project import Project
-    from reflexio_async.sandbox.reflect.service import Reflect
+    from reflexio_async.sandbox.reflect.state import Reflect
+    from reflexio_async.sandbox.reflexio.schemas.common import Nothing
 
 _LESSONS_OF_EACH: Final = 5
 

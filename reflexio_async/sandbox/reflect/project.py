@@ -6,16 +6,16 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from reflexio_async.sandbox.changes import Row, Table
-from reflexio_async.sandbox.reflect.bank import Bank, Lesson, Memory
+from reflexio_async.sandbox.reflect.memories import Bank, Lesson, Memory
 from reflexio_async.sandbox.reflect.traces import Review, Trace
+from reflexio_async.sandbox.storage.tables import Row, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reflexio_async.sandbox.changes import Changes
-    from reflexio_async.sandbox.reflect.bodies import InlineReview, ReviewCreate
+    from reflexio_async.sandbox.reflect.schemas import InlineReview, ReviewCreate
     from reflexio_async.sandbox.reflect.settings import ReflectSettings
+    from reflexio_async.sandbox.storage.tables import Changes
 
 
 @dataclass(slots=True)

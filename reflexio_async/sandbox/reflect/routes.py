@@ -8,22 +8,23 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel
 
-from reflexio_async.sandbox.answers import Invalid
-from reflexio_async.sandbox.bodies.common import Nothing
-from reflexio_async.sandbox.reflect import bodies, handlers
-from reflexio_async.sandbox.reflect.keys import (
+from reflexio_async.sandbox.http.responses import Invalid
+from reflexio_async.sandbox.http.routing import Table, from_body, from_query
+from reflexio_async.sandbox.reflect import handlers
+from reflexio_async.sandbox.reflect import schemas as bodies
+from reflexio_async.sandbox.reflect.api_keys import (
     KEYS_MANAGE,
     MEMORY_READ,
     MEMORY_WRITE,
     TRACE_READ,
     TRACE_WRITE,
 )
-from reflexio_async.sandbox.routing import Table, from_body, from_query
+from reflexio_async.sandbox.reflexio.schemas.common import Nothing
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.answers import Reply
-    from reflexio_async.sandbox.calls import Call
-    from reflexio_async.sandbox.reflect.service import Reflect
+    from reflexio_async.sandbox.http.context import Call
+    from reflexio_async.sandbox.http.responses import Reply
+    from reflexio_async.sandbox.reflect.state import Reflect
 
 _Body = TypeVar("_Body", bound=BaseModel)
 _Answer = Callable[["Reflect", "Call", _Body], Awaitable["Reply"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from reflexio_async.sandbox.settings import seconds, several, whole
+from reflexio_async.sandbox.reflexio.settings import seconds, several, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -6,15 +6,15 @@ import uuid
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from reflexio_async.sandbox.changes import Row
-from reflexio_async.sandbox.reflect.bank import Lesson
-from reflexio_async.sandbox.reflect.bodies import InlineReview
-from reflexio_async.sandbox.reflect.shapes import is_list, is_object
+from reflexio_async.sandbox.reflect.json_types import is_list, is_object
+from reflexio_async.sandbox.reflect.memories import Lesson
+from reflexio_async.sandbox.reflect.schemas import InlineReview
+from reflexio_async.sandbox.storage.tables import Row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reflexio_async.sandbox.reflect.bodies import ReviewCreate, TraceCreate
+    from reflexio_async.sandbox.reflect.schemas import ReviewCreate, TraceCreate
 
 _QUOTED = 200
 """Characters of an answer that a generated lesson quotes."""

@@ -1,0 +1,1 @@
+"""HTTP as both services serve it: sockets, routes, responses."""

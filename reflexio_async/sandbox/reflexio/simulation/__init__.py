@@ -1,0 +1,1 @@
+"""The work of the Reflexio service, done without a language model."""

@@ -1,0 +1,1 @@
+"""What the Reflexio service stores."""

@@ -1,0 +1,1 @@
+"""Rows in memory, and the SQLite file that keeps them."""
