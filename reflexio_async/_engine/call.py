@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
 
-# 200 ``success: false`` that SQLite causes under load; nothing was stored, and a retry works (fact).
+# SQLite under load causes this 200 ``success: false``. Nothing was stored, and a retry works
+# (server-behaviour: Concurrency).
 _NOTHING_STORED = "database is locked"
 
 

@@ -1,9 +1,8 @@
 """Rate limits, learned from what the server says and kept per literal path.
 
-The server counts in fixed windows opened by the first hit (fact: hits at 0, 10, 20, 30, 40 s are
-refused again until 60.3 s), names no end of the window, and keys by literal path. The end is known
-all the same: a hit is counted before its answer arrives, so a window that our hit opened is over one
-period after that answer.
+The server counts in fixed windows that the first hit opens, does not say when a window ends, and keys by
+literal path (server-behaviour: Rate limits). The end is known all the same: a hit is counted before its
+answer arrives, so a window that our hit opened is over one period after that answer.
 """
 
 from __future__ import annotations

@@ -1,0 +1,65 @@
+"""Comments name headings of docs/server-behaviour.md that exist, and links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SERVER_BEHAVIOUR = ROOT / "docs/server-behaviour.md"
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+CODE = [
+    file
+    for folder in ("reflexio_async", "tests", "benchmarks")
+    for file in sorted(ROOT.glob(f"{folder}/**/*.py"))
+    if file != Path(__file__)
+]
+
+
+def headings(document: Path) -> list[str]:
+    return re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
+
+
+def anchor(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def citations(text: str) -> list[str]:
+    """What stands after ``server-behaviour:``, up to the next mark or the end of the line."""
+    return [found.rstrip() for found in re.findall(r"server-behaviour: ([\w -]+)", text)]
+
+
+def test_a_citation_ends_at_a_mark_or_a_line() -> None:
+    code = "# Five a minute (server-behaviour: Rate limits).\n# See server-behaviour: Dead operations\n"
+    assert citations(code) == ["Rate limits", "Dead operations"]
+
+
+def test_every_citation_names_a_heading() -> None:
+    known = headings(SERVER_BEHAVIOUR)
+    cited = {
+        (file.relative_to(ROOT), section) for file in CODE for section in citations(file.read_text("utf-8"))
+    }
+    assert {(file, section) for file, section in cited if section not in known} == set()
+
+
+def test_the_package_has_citations() -> None:
+    assert any(citations(file.read_text("utf-8")) for file in CODE)
+
+
+def test_a_heading_of_server_behaviour_stands_once() -> None:
+    known = headings(SERVER_BEHAVIOUR)
+    assert sorted(known) == sorted(set(known))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    text = re.sub(r"^(`{3,}).*?^\1$", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
+        path, _, fragment = target.partition("#")
+        linked = (document.parent / path).resolve() if path else document
+        assert linked.exists(), target
+        if fragment:
+            assert fragment in map(anchor, headings(linked)), target
