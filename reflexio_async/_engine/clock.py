@@ -1,4 +1,4 @@
-"""Time, injected: whatever waits or measures asks a ``Clock``, so tests can own it."""
+"""The clock that all waiting and measuring goes through, so that tests can replace it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
-from reflexio_async._engine.timeouts import Timeout, Timeouts
 from reflexio_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -18,12 +17,12 @@ class Timer(Protocol):
     """A scheduled callback."""
 
     def cancel(self) -> None:
-        """Forget the callback; harmless when it has run."""
+        """Do not run the callback. Does nothing when it has already run."""
         ...
 
 
 class Clock(Protocol):
-    """Seconds, on one scale per event loop."""
+    """Tells the time and waits, in seconds. All of a client's parts share one clock."""
 
     def now(self) -> float:
         """Monotonic seconds; only differences mean anything."""
@@ -38,7 +37,7 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; zero or less only yields to the loop."""
+        """Wait. Zero or less only lets other tasks run."""
         ...
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
@@ -46,17 +45,16 @@ class Clock(Protocol):
         ...
 
     def busy(self) -> AbstractContextManager[Mapping[str, str] | None]:
-        """Mark work in progress that no timer knows of, such as bytes on a socket.
+        """Mark work that no timer knows of, such as bytes on a socket.
 
-        A virtual clock stands still meanwhile. What the block is given, when not None, are headers
-        to send along, by which a sandbox on the same clock knows whose hold to lift while it is
-        scripted to be slow.
+        A virtual clock stands still inside this block. The block may get headers to send with its request:
+        a sandbox on the same clock finds this block by them and lets time pass while it plays a slow server.
         """
         ...
 
 
 def clock_from(given: Clock | None) -> Clock:
-    """``given``, else the system's; raises ConfigurationError for what is no clock."""
+    """Return ``given``, or a SystemClock for None. Raise ConfigurationError when it is not a clock."""
     if given is None:
         return SystemClock()
     if not callable(getattr(given, "call_at", None)):
@@ -66,15 +64,9 @@ def clock_from(given: Clock | None) -> Clock:
 
 
 class SystemClock:
-    """The real time."""
+    """The real time: ``time.monotonic`` and asyncio's own timers."""
 
-    __slots__ = ("_timeouts", "_timeouts_by_loop")
-
-    _NOT_TRACKED: AbstractContextManager[None] = nullcontext()
-
-    def __init__(self) -> None:
-        self._timeouts: Timeouts | None = None  # of the loop that asked last
-        self._timeouts_by_loop: dict[asyncio.AbstractEventLoop, Timeouts] = {}
+    __slots__ = ()
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -85,28 +77,17 @@ class SystemClock:
         return time.time()
 
     def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
-        """``loop.call_at`` on this scale."""
-        loop = asyncio.get_running_loop()
-        return loop.call_later(when - time.monotonic(), callback)
+        """``loop.call_later``, on the scale of ``now()``."""
+        return asyncio.get_running_loop().call_later(when - time.monotonic(), callback)
 
     async def sleep(self, seconds: float) -> None:
         """``asyncio.sleep``."""
         await asyncio.sleep(seconds)
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
-        """As ``asyncio.timeout``, made on the loop that it is used on."""
-        if seconds is None:
-            return asyncio.timeout(None)
-        loop, timeouts = asyncio.get_running_loop(), self._timeouts
-        if timeouts is None or timeouts.loop is not loop:
-            timeouts = self._timeouts = self._timeouts_of(loop)
-        return Timeout(timeouts, seconds)
+        """``asyncio.timeout``."""
+        return asyncio.timeout(seconds)
 
     def busy(self) -> AbstractContextManager[None]:
-        """Nothing to mark: real time does not stand still."""
-        return self._NOT_TRACKED
-
-    def _timeouts_of(self, loop: asyncio.AbstractEventLoop) -> Timeouts:
-        for other in [other for other in self._timeouts_by_loop if other.is_closed()]:
-            del self._timeouts_by_loop[other]
-        return self._timeouts_by_loop.setdefault(loop, Timeouts(loop))
+        """Do nothing: real time does not stand still."""
+        return nullcontext()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
 NO_SEARCH_LATER = """
 import importlib.metadata
 from reflexio_async import AsyncReflexioClient
@@ -23,15 +21,6 @@ from reflexio_async._engine.models import Empty
 Empty()
 """
 
-COLLECTOR = """
-import gc
-from reflexio_async import AsyncReflexioClient
-
-gc.{before}()
-AsyncReflexioClient("key-1", "http://127.0.0.1:1").get_profiles
-assert gc.isenabled() is {enabled}
-"""
-
 
 def run(code: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -40,8 +29,3 @@ def run(code: str) -> None:
 def test_pydantics_search_for_plugins_is_over_when_the_client_has_been_made() -> None:
     """It reads the disk, and the first model may be built by a call, on the loop."""
     run(NO_SEARCH_LATER)
-
-
-@pytest.mark.parametrize(("before", "enabled"), [("enable", True), ("disable", False)])
-def test_loading_models_leaves_the_garbage_collector_as_it_was(before: str, *, enabled: bool) -> None:
-    run(COLLECTOR.format(before=before, enabled=enabled))

@@ -1,10 +1,9 @@
-"""Deadlines that share one timer of the loop, and otherwise are ``asyncio.timeout``."""
+"""What the package relies on in ``SystemClock.timeout``, which is ``asyncio.timeout``."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 import pytest
 
@@ -140,22 +139,6 @@ async def test_an_error_of_the_block_itself_is_not_hidden_by_its_deadline() -> N
     assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
 
 
-async def test_blocks_that_end_in_time_set_one_timer_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, clock = asyncio.get_running_loop(), SystemClock()
-    set_for: list[float] = []
-    call_at = loop.call_at
-
-    def counted(when: float, *args: Any) -> asyncio.TimerHandle:
-        set_for.append(when)
-        return call_at(when, *args)
-
-    monkeypatch.setattr(loop, "call_at", counted)
-    for _ in range(100):
-        async with clock.timeout(LONG):
-            pass
-    assert len(set_for) == 1
-
-
 async def test_one_clock_serves_loops_in_several_threads() -> None:
     clock = SystemClock()
 
@@ -170,18 +153,3 @@ async def test_one_clock_serves_loops_in_several_threads() -> None:
     async with clock.timeout(LONG):
         runs = [asyncio.to_thread(asyncio.run, block()) for _ in range(3)]
         assert await asyncio.gather(block(), *runs) == ["in time"] * 4
-
-
-async def test_outside_of_a_task_there_is_nothing_to_cancel() -> None:
-    failures: list[BaseException] = []
-
-    def step() -> None:
-        entering = SystemClock().timeout(LONG).__aenter__()
-        try:
-            entering.__await__().send(None)
-        except RuntimeError as error:
-            failures.append(error)
-
-    asyncio.get_running_loop().call_soon(step)
-    await asyncio.sleep(0)
-    assert "needs a task" in str(failures[0])

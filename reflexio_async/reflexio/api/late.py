@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from reflexio_async._engine.collecting import not_collecting
-
 if TYPE_CHECKING:
     from reflexio_async.legacy.feedback import FeedbackAPI
     from reflexio_async.reflexio.api.agent_playbooks import AgentPlaybooksAPI
@@ -117,14 +115,12 @@ LATE: Final = {
 def mixin(noun: str) -> type:
     """The class of rows in ``api/<noun>.py``, imported now."""
     name = "".join(word.title() for word in noun.split("_")) + "API"
-    # A full collection that falls into the import, in the midst of a call, takes as long as the import.
-    with not_collecting():
-        found: type = getattr(
-            import_module(
-                "reflexio_async." + ("legacy.feedback" if noun == "feedback" else f"reflexio.api.{noun}")
-            ),
-            name,
-        )
+    found: type = getattr(
+        import_module(
+            "reflexio_async." + ("legacy.feedback" if noun == "feedback" else f"reflexio.api.{noun}")
+        ),
+        name,
+    )
     return found
 
 

@@ -8,7 +8,6 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from reflexio_async._engine.collecting import not_collecting
 from reflexio_async.errors import ConfigurationError, ReflexioError
 
 if TYPE_CHECKING:
@@ -166,8 +165,7 @@ class Storage:
             self._claim(database)
             if anew:
                 database.execute("DELETE FROM rows")
-            with not_collecting():
-                self._read(database.execute("SELECT kind, document FROM rows ORDER BY place"))
+            self._read(database.execute("SELECT kind, document FROM rows ORDER BY place"))
         except sqlite3.Error as error:
             database.close()
             message = f"{self._path}: {_reason(error)}"
