@@ -1,4 +1,4 @@
-"""What every test gets: asyncio alone, no blocking calls on the loop, and the real server."""
+"""What every test gets: asyncio alone, no blocking calls on the loop, the real server, the mark ``quick``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from pydantic import TypeAdapter
 
 from tests.environments import NoPython
+from tests.quick import TESTS, is_quick
 from tests.real_server import RealServer, StartServer, server_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 # CI draws the same examples every time; here every run looks somewhere else.
@@ -26,7 +28,7 @@ if os.environ.get("CI"):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what is marked ``real`` where the real server cannot run; CI must be able to run it."""
+    """Skip what is marked ``real`` where the real server cannot run. In CI that is a failure."""
     if item.get_closest_marker("real") is None:
         return
     try:
@@ -40,20 +42,31 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     pytest.skip(reason)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Try what failed on the real server again, on a process started anew; the summary says how often.
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import the other tests for ``-m quick``: that takes seconds."""
+    if config.option.markexpr != "quick" or collection_path == TESTS or is_quick(collection_path):
+        return None
+    return True
 
-    Fact: it freezes for good now and then, and without a model its regenerations hang.
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the quick tests, and those that are tried again.
+
+    A test that failed on the real server is tried again on a process started anew, because the server freezes
+    for good now and then (server-behaviour: Concurrency), and regenerations without a model hang
+    (server-behaviour: Regenerate). The summary says how often.
     """
     for item in items:
         if item.get_closest_marker("real") is not None:
             item.add_marker(pytest.mark.flaky(reruns=2))
+        elif item.get_closest_marker("slow") is None and is_quick(item.path):
+            item.add_marker(pytest.mark.quick)
 
 
 @pytest.fixture(autouse=True)
 def started_anew(request: pytest.FixtureRequest) -> None:
-    """Before a test is tried again, the servers that others left behind are killed and started again."""
+    """Before a test is tried again, kill and restart the servers that other tests use."""
     if getattr(request.node, "execution_count", 1) > 1:
         for server in list(RealServer.running):
             server.kill()
@@ -69,8 +82,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def blockbuster() -> Iterator[BlockBuster]:
-    """Fail when the package blocks the event loop; what only tests do there is not looked at."""
-    # Once per process pydantic looks for plugins on disk, when the first of all models is built.
+    """Fail when the package blocks the event loop. Tests may block it."""
+    # pydantic looks for plugins on disk once per process, when the first model is built.
     TypeAdapter(int)
     with blockbuster_ctx("reflexio_async") as blockbuster:
         yield blockbuster
@@ -78,14 +91,14 @@ def blockbuster() -> Iterator[BlockBuster]:
 
 @pytest.fixture(scope="session")
 def real_server() -> Iterator[RealServer]:
-    """One server for the whole session, without rate limits: use ids of your own, mark tests ``real``."""
+    """One server for all tests, without rate limits. Use ids of your own, and mark the test ``real``."""
     with RealServer(rate_limits=False) as server:
         yield server
 
 
 @pytest.fixture
 def real_server_factory() -> Iterator[StartServer]:
-    """Servers of a test's own, for limits, a key or a ``kill -9``; mark such tests ``real``."""
+    """Starts servers for one test alone: for limits, a key or a ``kill -9``. Mark the test ``real``."""
     with ExitStack() as servers:
 
         def start(

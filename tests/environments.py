@@ -9,15 +9,12 @@ import fcntl
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from uv import find_uv_bin
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.interpreters import find_python
 
 _CACHE = Path(__file__).parents[1] / ".cache"
 
@@ -82,30 +79,6 @@ class Environment:
         (partial / "contents.txt").write_text(self._contents, encoding="utf-8")
         # Only a whole environment gets the name: what an interrupted build left is never used.
         partial.rename(home)
-
-
-def find_python(version: str) -> Path | None:
-    """An interpreter of this version (``"3.12"``) that truly runs."""
-    for candidate in _candidates(version):
-        report = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
-        try:
-            # pyenv has shims for versions that are not active; those exist but fail.
-            answer = subprocess.check_output([candidate, "-c", report], text=True, stderr=subprocess.DEVNULL)
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        found, executable = answer.strip().split(" ", 1)
-        if found == version:
-            return Path(executable)
-    return None
-
-
-def _candidates(version: str) -> Iterator[str]:
-    yield sys.executable
-    if on_path := shutil.which(f"python{version}"):
-        yield on_path
-    if pyenv := shutil.which("pyenv"):
-        root = Path(subprocess.check_output([pyenv, "root"], text=True).strip())
-        yield from map(str, sorted(root.glob(f"versions/{version}*/bin/python")))
 
 
 def _uv(*arguments: str) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import environments
-from tests.environments import Environment, NoPython, find_python
+from tests.environments import Environment, NoPython
+from tests.interpreters import find_python
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ EXAMPLES = readme_blocks("python run")
 
 def test_the_readme_has_examples_and_commands() -> None:
     assert EXAMPLES, "README.md has no block that opens with ```python run"
-    for name in ("demo", "test"):
+    for name in ("demo", "quick", "test"):
         assert readme_blocks(f"bash {name}"), f"README.md has no block that opens with ```bash {name}"
 
 

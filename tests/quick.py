@@ -1,0 +1,32 @@
+"""Which tests ``pytest -m quick`` runs: those to run while editing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+
+QUICK = (
+    "api",
+    "batch",
+    "core",
+    "jobs",
+    "reflect",
+    "routing",
+    "transport",
+    "test_docs.py",
+    "test_errors.py",
+    "test_exports.py",
+    "test_settings.py",
+    "test_version.py",
+)
+"""Folders and files. What is marked ``real`` or ``slow`` in them is left out."""
+
+NOT_QUICK = ("reflect/test_langchain.py", "reflect/test_openai_agents.py", "reflect/test_pydantic_ai.py")
+"""Files in these folders that import large frameworks."""
+
+
+def is_quick(path: Path) -> bool:
+    """Whether this file or folder, or what is in it, belongs to the quick tests."""
+    parts = path.relative_to(TESTS).as_posix()
+    return f"{parts}/".startswith(tuple(f"{place}/" for place in QUICK)) and parts not in NOT_QUICK
