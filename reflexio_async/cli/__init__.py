@@ -9,9 +9,9 @@ _NEEDED = ("typer", "rich")
 
 
 def main() -> None:
-    """Run the command line; always ends in SystemExit."""
+    """Run the command line. It always ends with SystemExit."""
     try:
-        from reflexio_async.cli.app import app  # noqa: PLC0415  # may be absent, and the package works without
+        from reflexio_async.cli.app import app  # noqa: PLC0415  # needs the extra `cli`
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _NEEDED:
@@ -22,7 +22,7 @@ def main() -> None:
         )
         raise SystemExit(2) from None
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a user id must not end the run.
+        # A terminal that cannot show a character of a user id must not stop the command.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     app(prog_name="reflexio-async")

@@ -1,26 +1,26 @@
-"""The commands and their options. Read by typer at run time, so no future annotations here."""
+"""The commands and their options. typer reads annotations at run time: no future annotations here."""
 
 from typing import Annotated, Literal
 
 import typer
 
 import reflexio_async
-from reflexio_async.cli import demo as demonstration
-from reflexio_async.cli import jobs as jobs_
 from reflexio_async.cli import output
+from reflexio_async.cli.demo import run_demo
 from reflexio_async.cli.inputs import check_keys, check_text, read_text, read_users
+from reflexio_async.cli.jobs import SERVICES, Cancel, Status, Wait
 from reflexio_async.cli.options import ApiKey, PollInterval, Url, Verbose, WaitTimeout
 from reflexio_async.cli.publish import Publish, Whoami
 from reflexio_async.cli.rerun import Rerun
-from reflexio_async.cli.running import refuse, run
+from reflexio_async.cli.running import exit_bad_input, run
 from reflexio_async.cli.serve import Serve, read_faults
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 
-def _group(about: str) -> typer.Typer:
-    # No tracebacks of typer's: they show local variables, and one of them may be a key.
+def _new_app(text: str) -> typer.Typer:
+    # typer's tracebacks show local variables, and one of them may be a key.
     return typer.Typer(
-        help=about,
+        help=text,
         pretty_exceptions_enable=False,
         add_completion=False,
         no_args_is_help=True,
@@ -28,13 +28,13 @@ def _group(about: str) -> typer.Typer:
     )
 
 
-app = _group("Agent memory on a Reflexio server: publish, rerun, wait, and lose nothing.")
-jobs = _group("Look at what runs at the server, wait for one job, or ask it to stop.")
+app = _new_app("Agent memory on a Reflexio server: publish, rerun, wait, and lose nothing.")
+jobs = _new_app("Show what runs at the server, wait for one job, or ask it to stop.")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it so
     if wanted:
-        output.say(output.console(), f"reflexio-async {reflexio_async.__version__}")
+        output.print_line(output.console(), f"reflexio-async {reflexio_async.__version__}")
         raise typer.Exit
 
 
@@ -51,7 +51,7 @@ def _main(
 @app.command()
 def demo(*, _verbose: Verbose = False) -> None:
     """See it work, in seconds and without a server: 40 users, 40 reruns, none lost."""
-    run(demonstration.demo)
+    run(run_demo)
 
 
 @app.command()
@@ -78,7 +78,7 @@ def rerun(
         typer.Option(
             metavar="NUMBER",
             show_default=False,
-            help="How many may be under way at once (16). Today's servers run one at a time all the same.",
+            help="How many may be under way at once (16). Today's servers still run one at a time.",
         ),
     ] = None,
     poll_interval: PollInterval = None,
@@ -91,21 +91,21 @@ def rerun(
         bool,
         typer.Option(
             "--upgrade",
-            help="When all have completed, promote what was learnt, for the whole organisation. "
-            "Unless given, it stays pending.",
+            help="When all have completed, promote the learnt profiles, for the whole organisation. "
+            "Unless given, they stay pending.",
         ),
     ] = False,
     json_lines: Annotated[
-        bool, typer.Option("--json", help="Write one line of JSON per user to stdout, as each one ends.")
+        bool, typer.Option("--json", help="Write one line of JSON per user to stdout, when the user is done.")
     ] = False,
     _verbose: Verbose = False,
 ) -> None:
     """Learn the profiles of many users anew, and lose none of them.
 
-    A server runs one rerun at a time and begins five a minute or so; this command queues the rest,
+    A server runs one rerun at a time and begins about five a minute. This command queues the rest,
     waits as long as that takes, and goes on when one fails.
 
-    Ctrl-C begins nothing more and waits for what runs; a second Ctrl-C leaves at once.
+    Ctrl-C starts nothing more and waits for the running rerun; a second Ctrl-C stops at once.
 
     Exit code: 0 all completed, 1 some did not, 2 bad input, 130 stopped by Ctrl-C, 143 by SIGTERM.
     """
@@ -126,34 +126,34 @@ def rerun(
 
 def _user_ids(file: str | None, ids: list[str]) -> list[str]:
     if file is not None and ids:
-        refuse("give the users by --users or by --user, not by both")
+        exit_bad_input("give the users by --users or by --user, not by both")
     if file is None and not ids:
-        refuse("whose profiles? name a file with --users, or users with --user")
+        exit_bad_input("no users: name a file with --users, or users with --user")
     try:
         if file is not None:
             return read_users(file)
         for user_id in ids:
             check_text(user=user_id)
     except InvalidRequest as error:
-        refuse(error)
+        exit_bad_input(error)
     return ids
 
 
 @app.command()
 def publish(
     *,
-    user: Annotated[str, typer.Option("--user", metavar="ID", help="Whose conversation this is from.")],
-    session: Annotated[str, typer.Option("--session", metavar="ID", help="Which conversation.")],
+    user: Annotated[str, typer.Option("--user", metavar="ID", help="The user whose conversation this is.")],
+    session: Annotated[str, typer.Option("--session", metavar="ID", help="The conversation.")],
     text: Annotated[
         str | None,
         typer.Argument(
-            metavar="TEXT", show_default=False, help="What was said; standard input when absent or -."
+            metavar="TEXT", show_default=False, help="The message; standard input when absent or -."
         ),
     ] = None,
-    role: Annotated[str, typer.Option(metavar="NAME", help="Who said it: user, assistant, …")] = "user",
+    role: Annotated[str, typer.Option(metavar="NAME", help="Who wrote it: user, assistant, …")] = "user",
     learn_now: Annotated[
         bool,
-        typer.Option("--learn-now", help="Learn from it at once, instead of when more has come together."),
+        typer.Option("--learn-now", help="Learn from it at once, instead of waiting for more messages."),
     ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the server has learnt from it.")] = False,
     wait_timeout: WaitTimeout = None,
@@ -161,19 +161,19 @@ def publish(
     api_key: ApiKey = "",
     _verbose: Verbose = False,
 ) -> None:
-    """Store one thing that was said, and print the id of the request it is stored under."""
+    """Publish one message, and print the id of the request that it is stored under."""
     try:
         check_text(user=user, session=session, role=role, text=text)
-        said = read_text(text)
+        content = read_text(text)
     except InvalidRequest as error:
-        refuse(error)
-    if not said.strip():
-        refuse("nothing to publish: the text is empty")
+        exit_bad_input(error)
+    if not content.strip():
+        exit_bad_input("nothing to publish: the text is empty")
     run(
         Publish(
             user_id=user,
             session_id=session,
-            text=said,
+            text=content,
             role=role,
             learn_now=learn_now,
             wait=wait,
@@ -186,7 +186,7 @@ def publish(
 
 @app.command()
 def whoami(*, url: Url = "", api_key: ApiKey = "", _verbose: Verbose = False) -> None:
-    """Ask the server who you are to it: the quickest check of address and key."""
+    """Show the organisation of the key: the quickest check of address and key."""
     run(Whoami(url, api_key).run)
 
 
@@ -211,13 +211,13 @@ def sandbox(
         typer.Option(
             metavar="FILE",
             show_default=False,
-            help="Keep everything in this SQLite file, and begin with what is in it; else in memory.",
+            help="Keep everything in this SQLite file, and begin with its contents. Unless given: in memory.",
         ),
     ] = None,
     api_key: Annotated[
         str,
         typer.Option(
-            "--api-key", metavar="KEY", show_default=False, help="Ask callers for this key; else for none."
+            "--api-key", metavar="KEY", show_default=False, help="Callers need this key. Unless given: none."
         ),
     ] = "",
     reflect_api_key: Annotated[
@@ -226,16 +226,16 @@ def sandbox(
             "--reflect-api-key",
             metavar="KEY",
             show_default=False,
-            help="The Reflect server's master key. Unless given: a well-known one, which is shown.",
+            help="The Reflect server's master key. Unless given: a published one, which is shown.",
         ),
     ] = "",
     dialect: Annotated[
         Literal["correlated", "uncorrelated", "synchronous"],
-        typer.Option(help="Which generation of servers to be like; the first is today's."),
+        typer.Option(help="The generation of servers to imitate; the first is today's."),
     ] = "correlated",
     rate_limits: Annotated[
         Literal["real", "off"],
-        typer.Option(help="Whether to keep the published limits, such as 5 reruns a minute."),
+        typer.Option(help="Whether the published limits hold, such as 5 reruns a minute."),
     ] = "real",
     rerun_seconds: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="How long one user's rerun takes.")
@@ -243,12 +243,12 @@ def sandbox(
     faults: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", show_default=False, help="A TOML script of what goes wrong; the README shows one."
+            metavar="FILE", show_default=False, help="A TOML file of faults to inject; the README shows one."
         ),
     ] = None,
     _verbose: Verbose = False,
 ) -> None:
-    """Run a local Reflexio server and a Reflect server to try things on, until Ctrl-C or SIGTERM.
+    """Run a local Reflexio server and a local Reflect server, until Ctrl-C or SIGTERM.
 
     They need no LLM, and keep nothing unless --data names a file.
 
@@ -259,10 +259,10 @@ def sandbox(
         check_keys(api_key=api_key, reflect_api_key=reflect_api_key)
         for option, name in (("--data", data), ("--faults", faults)):
             if name == "":
-                refuse(f"{option}: no file name")
+                exit_bad_input(f"{option}: no file name")
         script = read_faults(faults)
     except (ConfigurationError, InvalidRequest) as error:
-        refuse(error)
+        exit_bad_input(error)
     run(
         Serve(
             port=port,
@@ -291,14 +291,14 @@ def status(
     *,
     service: Annotated[
         Literal["profile_generation", "playbook_generation"] | None,
-        typer.Option(show_default=False, help="Only this one."),
+        typer.Option(show_default=False, help="Show only this service."),
     ] = None,
     url: Url = "",
     api_key: ApiKey = "",
     _verbose: Verbose = False,
 ) -> None:
     """Show what each service runs, or ran last."""
-    run(jobs_.Status([service] if service else jobs_.SERVICES, url, api_key).run)
+    run(Status([service] if service else SERVICES, url, api_key).run)
 
 
 @jobs.command()
@@ -311,14 +311,14 @@ def wait(
     api_key: ApiKey = "",
     _verbose: Verbose = False,
 ) -> None:
-    """Wait for a job that was begun earlier, here or elsewhere, and print its result as JSON."""
-    run(jobs_.Wait(token, poll_interval, wait_timeout, url, api_key).run)
+    """Wait for a job that was started earlier, here or elsewhere, and print its result as JSON."""
+    run(Wait(token, poll_interval, wait_timeout, url, api_key).run)
 
 
 @jobs.command()
 def cancel(*, token: _Token, url: Url = "", api_key: ApiKey = "", _verbose: Verbose = False) -> None:
-    """Ask the server to stop a job, if it is still the one that runs."""
-    run(jobs_.Cancel(token, url, api_key).run)
+    """Ask the server to stop a job, if it still runs."""
+    run(Cancel(token, url, api_key).run)
 
 
 app.add_typer(jobs, name="jobs")

@@ -1,4 +1,4 @@
-"""``demo``: forty reruns against a server in this process, and what there was to see."""
+"""``demo``: forty reruns against a server in this process, with a table and the counts of requests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from reflexio_async._engine.batch.report import Outcome, OutcomeState
 from reflexio_async.cli import output
-from reflexio_async.cli.progress import shown
+from reflexio_async.cli.progress import show_progress
 from reflexio_async.cli.running import OK, SOME_FAILED
-from reflexio_async.cli.tables import counted, state_text, table
+from reflexio_async.cli.tables import count_states, new_table, state_text
 from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.reflexio.models.enums import Status
 from reflexio_async.sandbox import Sandbox
@@ -32,13 +32,13 @@ _USERS = {
 
 
 def _rerun_seconds(user_id: str) -> float:
-    """Some take longer than others."""
+    """How long the rerun of a user takes: some take longer than others."""
     return 0.04 + 0.03 * (int(user_id[-2:]) % 4)
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """What the server saw of the reruns."""
+class ServerCounts:
+    """The requests of the reruns, as the server counted them."""
 
     posts: int
     admitted: int
@@ -46,30 +46,32 @@ class Counts:
 
     @property
     def refused(self) -> int:
-        """Starts that the server turned away."""
+        """Starts that the server refused."""
         return self.posts - self.admitted
 
 
-async def demo(_signals: Signals) -> int:
-    """The exit code."""
-    to = output.console()
+async def run_demo(_signals: Signals) -> int:
+    """Return the exit code."""
+    stdout = output.console()
     async with Sandbox(rerun_seconds=_rerun_seconds) as box, AsyncReflexioClient("", box.url) as client:
-        output.say(to, f"A Reflexio server runs in this process, at {box.url}.", "dim")
+        output.print_line(stdout, f"A Reflexio server runs in this process, at {box.url}.", "dim")
         await _publish(client)
-        output.say(to, f"{len(_USERS)} users have said something. Now all are to be learnt from, at once:")
+        output.print_line(
+            stdout, f"{len(_USERS)} users have said something. Now all are to be learnt from, at once:"
+        )
         async with client.rerun_profiles_many(list(_USERS)) as batch:
-            async with shown(batch, "reruns", to, every=1.0):
+            async with show_progress(batch, "reruns", stdout, every=1.0):
                 outcomes = [outcome async for outcome in batch]
             seconds = batch.progress.seconds
-        counts = Counts(
+        counts = ServerCounts(
             posts=box.count("POST", "/api/rerun_profile_generation"),
             admitted=len(box.operations()),
             status_requests=box.count("GET", "/api/get_operation_status"),
         )
-        learnt = await _learnt(client)
-    _show(to, outcomes, learnt)
-    for line in _what_was_seen(outcomes, counts, seconds):
-        output.say(to, line)
+        learnt = await _pending_profiles(client)
+    _print_outcomes(stdout, outcomes, learnt)
+    for line in _summary(outcomes, counts, seconds):
+        output.print_line(stdout, line)
     completed = sum(outcome.state is OutcomeState.COMPLETED for outcome in outcomes)
     return OK if completed == len(_USERS) else SOME_FAILED
 
@@ -82,35 +84,35 @@ async def _publish(client: AsyncReflexioClient) -> None:
         ]
     )
     for outcome in report.failed:
-        assert outcome.error is not None  # noqa: S101  # what has failed has one
+        assert outcome.error is not None  # noqa: S101  # a failed outcome has one
         raise outcome.error
 
 
-async def _learnt(client: AsyncReflexioClient) -> dict[str, str]:
-    answers = await asyncio.gather(
+async def _pending_profiles(client: AsyncReflexioClient) -> dict[str, str]:
+    responses = await asyncio.gather(
         *(client.get_profiles(user_id=user_id, status_filter=[Status.PENDING]) for user_id in _USERS)
     )
     return {
-        user_id: "; ".join(profile.content for profile in answer.user_profiles)
-        for user_id, answer in zip(_USERS, answers, strict=True)
+        user_id: "; ".join(profile.content for profile in response.user_profiles)
+        for user_id, response in zip(_USERS, responses, strict=True)
     }
 
 
-def _show(to: Console, outcomes: list[RerunOutcome], learnt: dict[str, str]) -> None:
-    shown_table = table("user", "what was learnt", "state", "seconds")
+def _print_outcomes(stdout: Console, outcomes: list[RerunOutcome], learnt: dict[str, str]) -> None:
+    table = new_table("user", "what was learnt", "state", "seconds")
     for outcome in outcomes:
-        shown_table.add_row(
-            output.visible(outcome.key),
+        table.add_row(
+            output.printable(outcome.key),
             output.one_line(learnt[outcome.key] if outcome.error is None else outcome.error),
             state_text(outcome.state),
             f"{outcome.seconds_running:.2f}",
         )
-    to.print(shown_table)
+    stdout.print(table)
 
 
-def _what_was_seen(outcomes: list[RerunOutcome], counts: Counts, seconds: float) -> list[str]:
-    """The numbers are counted by the server, not by the client."""
-    states = counted([outcome.state for outcome in outcomes])
+def _summary(outcomes: list[RerunOutcome], counts: ServerCounts, seconds: float) -> list[str]:
+    """The closing lines. The numbers come from the server, not from the client."""
+    states = count_states([outcome.state for outcome in outcomes])
     return [
         f"What you just saw: {len(outcomes)} reruns asked for at once, {states}, {output.duration(seconds)}.",
         "A Reflexio server has one slot per service: while one rerun runs, it refuses the next.",

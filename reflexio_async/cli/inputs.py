@@ -1,4 +1,4 @@
-"""What is read before the event loop starts: lists of users, and texts."""
+"""What is read and checked before the event loop starts: lists of users, texts and keys."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 
 def read_users(source: str) -> list[str]:
-    """One id per line of the file ``source`` (``-``: standard input).
+    """The user ids in the file ``source`` (``-`` is standard input), one on each line.
 
-    Blank lines and lines that begin with ``#`` are skipped. Raises InvalidRequest with file and line.
+    Blank lines and lines that begin with ``#`` are skipped.
+
+    Raises:
+        InvalidRequest: There is no id, or a line is no id. The message names the file and the line.
     """
     name = "standard input" if source == "-" else source
     ids: list[str] = []
-    first_on: dict[str, int] = {}
-    for number, line in enumerate(_bytes_of(source, name).split(b"\n"), start=1):
-        user_id = _text_of(line, name, number).strip()
+    line_of: dict[str, int] = {}
+    for number, line in enumerate(_read(source, name).split(b"\n"), start=1):
+        user_id = _decode(line, name, number).strip()
         if not user_id or user_id.startswith("#"):
             continue
         if any(category(char) == "Cc" for char in user_id):
             _refuse(
                 f"{name}, line {number}: {user_id!r} holds a control character; one id per line, nothing else"
             )
-        if (first := first_on.setdefault(user_id, number)) != number:
+        if (first := line_of.setdefault(user_id, number)) != number:
             _refuse(f"{name}, line {number}: {user_id!r} is already on line {first}; list each user once")
         ids.append(user_id)
     if not ids:
@@ -35,15 +38,15 @@ def read_users(source: str) -> list[str]:
     return ids
 
 
-def check_text(**named: str | None) -> None:
-    """Refuse what the shell passed on though it is not text, which no request could carry."""
-    for name, value in named.items():
+def check_text(**arguments: str | None) -> None:
+    """Refuse arguments that are not UTF-8: the shell passes any bytes on, and no request can carry them."""
+    for name, value in arguments.items():
         if value is not None and any(category(char) == "Cs" for char in value):
             _refuse(f"{name}: not UTF-8 text")
 
 
 def check_keys(*, api_key: str, reflect_api_key: str) -> None:
-    """Refuse a key that no client could show as it is."""
+    """Refuse keys that no client could send unchanged."""
     for option, key in (("--api-key", api_key), ("--reflect-api-key", reflect_api_key)):
         try:
             api_key_from(key, {})
@@ -53,10 +56,10 @@ def check_keys(*, api_key: str, reflect_api_key: str) -> None:
             _refuse(f"{option}: blanks around a key get lost on the way; leave them out")
 
 
-def read_text(given: str | None) -> str:
-    """``given``, or all of standard input when it is ``-`` or absent."""
-    if given is not None and given != "-":
-        return given
+def read_text(argument: str | None) -> str:
+    """``argument``, or all of standard input when it is ``-`` or absent."""
+    if argument is not None and argument != "-":
+        return argument
     if sys.stdin.isatty():
         sys.stderr.write("reading from the keyboard; end with Ctrl-D on a line of its own\n")
     try:
@@ -65,7 +68,7 @@ def read_text(given: str | None) -> str:
         _refuse("standard input: not UTF-8 text")
 
 
-def _bytes_of(source: str, name: str) -> bytes:
+def _read(source: str, name: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:
@@ -74,7 +77,7 @@ def _bytes_of(source: str, name: str) -> bytes:
         _refuse(f"{name!r}: cannot be read: {error}")
 
 
-def _text_of(line: bytes, name: str, number: int) -> str:
+def _decode(line: bytes, name: str, number: int) -> str:
     try:
         return line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Options that several commands share. Read by typer at run time, so no future annotations here."""
+"""Options of several commands. typer reads annotations at run time: no future annotations here."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ Url = Annotated[
         "--url",
         metavar="URL",
         show_default=False,
-        help="The server. Else REFLEXIO_API_URL or REFLEXIO_URL; else the hosted service.",
+        help="The server. Unless given: REFLEXIO_API_URL or REFLEXIO_URL, else the hosted service.",
     ),
 ]
 ApiKey = Annotated[
@@ -43,7 +43,7 @@ WaitTimeout = Annotated[
     typer.Option(
         metavar="SECONDS",
         show_default=False,
-        help="How long one job may take once the server has begun it. Unless given: 600.",
+        help="How long one job may take after the server has begun it. Unless given: 600.",
     ),
 ]
 Verbose = Annotated[

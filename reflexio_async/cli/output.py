@@ -1,4 +1,4 @@
-"""What people read: consoles, plain lines, durations, logging. JSON goes to stdout past all this."""
+"""What people read: consoles, lines, durations, the log. JSON for programs goes straight to stdout."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from rich.text import Text
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that prints what it is given: ids and messages of servers are no markup."""
+    """A console without markup: ids and messages of servers are printed as they are."""
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
-def visible(text: object) -> str:
-    """``text`` with control characters (and whatever else cannot be shown) written out."""
+def printable(text: object) -> str:
+    """``text`` with control characters, and others that cannot be shown, as escapes."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
         for char in str(text)
@@ -23,30 +23,30 @@ def visible(text: object) -> str:
 
 
 def one_line(text: object) -> str:
-    """``text`` on one line, fit to be shown."""
-    return visible(" ".join(str(text).split()))
+    """``text`` on one line, printable."""
+    return printable(" ".join(str(text).split()))
 
 
-def say(to: Console, text: str, style: str = "") -> None:
-    """One line, never wrapped: whoever searches a log finds it whole."""
+def print_line(to: Console, text: str, style: str = "") -> None:
+    """Print one line. It is never wrapped, so that a search in a log finds it whole."""
     to.print(Text(one_line(text), style), soft_wrap=True)
 
 
-def complain(text: object) -> None:
-    """The one line that says what went wrong."""
+def print_error(error: object) -> None:
+    """Print one line to stderr that begins with ``error:``."""
     to = console(stderr=True)
-    to.print(Text.assemble(("error: ", "bold red"), one_line(text)), soft_wrap=True)
+    to.print(Text.assemble(("error: ", "bold red"), one_line(error)), soft_wrap=True)
 
 
 def write_line(text: str) -> None:
-    """A line for programs: UTF-8 on stdout whatever the terminal speaks, and at once."""
+    """Write a line for programs to stdout: in UTF-8, whatever the terminal's encoding, and at once."""
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode() + b"\n")
     sys.stdout.buffer.flush()
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them."""
+    """Seconds as text with a fitting unit, such as ``2 min``."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -57,20 +57,20 @@ def duration(seconds: float) -> str:
     return f"{whole / 3600:.1f} h"
 
 
-class _Handler(logging.Handler):
-    """Writes to whatever ``sys.stderr`` is now, so that a live display can make room."""
+class _StderrHandler(logging.Handler):
+    """Writes to the current ``sys.stderr``, which a live progress bar replaces while it is shown."""
 
     def emit(self, record: logging.LogRecord) -> None:
         sys.stderr.write(f"{self.format(record)}\n")
 
 
 def set_logging(*, verbose: bool) -> None:
-    """Show the package's log on stderr, or keep it silent: what matters is said by the commands."""
+    """Show the package's log on stderr, or silence it: commands print what matters themselves."""
     logger = logging.getLogger("reflexio_async")
     for old in logger.handlers[:]:
-        if isinstance(old, _Handler | logging.NullHandler):
+        if isinstance(old, _StderrHandler | logging.NullHandler):
             logger.removeHandler(old)
-    handler: logging.Handler = _Handler() if verbose else logging.NullHandler()
+    handler: logging.Handler = _StderrHandler() if verbose else logging.NullHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else logging.NOTSET)

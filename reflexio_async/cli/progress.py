@@ -1,4 +1,4 @@
-"""How far a batch is: a live bar on a terminal, a line now and then elsewhere."""
+"""The progress of a batch: a live bar on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from reflexio_async._engine.batch.report import OutcomeState
-from reflexio_async.cli.output import duration, say
+from reflexio_async.cli.output import duration, print_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -19,33 +19,38 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.batch.batch import BatchProgress
 
-_TICK = 0.1
+_REFRESH_SECONDS = 0.1
 
 
-class Progressing(Protocol):
+class HasProgress(Protocol):
     """A batch."""
 
     @property
     def progress(self) -> BatchProgress:
-        """How far it is."""
+        """The progress now."""
         ...
 
 
 class _Display(Protocol):
-    def show(self, now: BatchProgress, *, last: bool = False) -> None: ...
+    def show(self, progress: BatchProgress, *, last: bool = False) -> None: ...
 
 
 @asynccontextmanager
-async def shown(
-    batch: Progressing, what: str, to: Console, *, live: bool = True, every: float = 10.0
+async def show_progress(
+    batch: HasProgress, title: str, to: Console, *, live: bool = True, every: float = 10.0
 ) -> AsyncGenerator[None]:
-    """Show how far ``batch`` is while the block runs.
+    """Show the progress of ``batch`` while the block runs.
 
-    ``live`` allows a bar where ``to`` is a terminal; lines come ``every`` so many seconds.
+    Args:
+        batch: The batch.
+        title: What is counted, such as ``reruns``.
+        to: Where to print.
+        live: Whether a bar may be shown when ``to`` is a terminal.
+        every: Seconds between two lines when there is no bar.
     """
-    # No thread of rich's own: the batch is looked at where it runs, and nothing is left behind.
+    # rich's own refreshing would be a thread; a task reads the batch on its own event loop.
     bar = Progress(
-        TextColumn(what, style="bold", markup=False),
+        TextColumn(title, style="bold", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[note]}", markup=False),
@@ -53,21 +58,21 @@ async def shown(
         auto_refresh=False,
     )
     live = live and to.is_interactive
-    display: _Display = _Bar(bar) if live else _Lines(what, to, every)
+    display: _Display = _Bar(bar) if live else _Lines(title, to, every)
 
-    async def tick() -> None:
+    async def refresh() -> None:
         while True:
             display.show(batch.progress)
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(_REFRESH_SECONDS)
 
-    ticking = asyncio.create_task(tick(), name="progress display")
+    refreshing = asyncio.create_task(refresh(), name="progress display")
     if live:
         bar.start()
     try:
         yield
     finally:
-        ticking.cancel()
-        await asyncio.gather(ticking, return_exceptions=True)
+        refreshing.cancel()
+        await asyncio.gather(refreshing, return_exceptions=True)
         try:
             display.show(batch.progress, last=True)
         finally:
@@ -75,38 +80,40 @@ async def shown(
                 bar.stop()
 
 
-def _note(now: BatchProgress, *, last: bool) -> str:
-    troubled = [
+def _note(progress: BatchProgress, *, last: bool) -> str:
+    parts = [
         f"{count} {state.replace('_', ' ')}"
-        for state, count in now.counts.items()
+        for state, count in progress.counts.items()
         if state != OutcomeState.COMPLETED
     ]
-    parts = [*troubled, duration(now.seconds)]
-    if now.eta_seconds is not None and not last:
-        parts.append(f"about {duration(now.eta_seconds)} to go")
+    parts.append(duration(progress.seconds))
+    if progress.eta_seconds is not None and not last:
+        parts.append(f"about {duration(progress.eta_seconds)} to go")
     return ", ".join(parts)
 
 
 class _Bar:
     def __init__(self, bar: Progress) -> None:
         self._bar = bar
-        self._row = bar.add_task("", total=None, note="")
+        self._task = bar.add_task("", total=None, note="")
 
-    def show(self, now: BatchProgress, *, last: bool = False) -> None:
-        self._bar.update(self._row, completed=now.done, total=now.total, note=_note(now, last=last))
+    def show(self, progress: BatchProgress, *, last: bool = False) -> None:
+        note = _note(progress, last=last)
+        self._bar.update(self._task, completed=progress.done, total=progress.total, note=note)
         self._bar.refresh()
 
 
 class _Lines:
-    def __init__(self, what: str, to: Console, every: float) -> None:
-        self._what = what
+    def __init__(self, title: str, to: Console, every: float) -> None:
+        self._title = title
         self._to = to
         self._every = every
-        self._due = time.monotonic() + every
+        self._next_line = time.monotonic() + every
 
-    def show(self, now: BatchProgress, *, last: bool = False) -> None:
-        if not last and time.monotonic() < self._due:
+    def show(self, progress: BatchProgress, *, last: bool = False) -> None:
+        if not last and time.monotonic() < self._next_line:
             return
-        self._due = time.monotonic() + self._every
-        of = "" if now.total is None else f" of {now.total}"
-        say(self._to, f"{self._what}: {now.done}{of} done, {_note(now, last=last)}")
+        self._next_line = time.monotonic() + self._every
+        total = "" if progress.total is None else f" of {progress.total}"
+        note = _note(progress, last=last)
+        print_line(self._to, f"{self._title}: {progress.done}{total} done, {note}")

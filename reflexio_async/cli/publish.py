@@ -12,31 +12,31 @@ from reflexio_async.client import AsyncReflexioClient
 if TYPE_CHECKING:
     from reflexio_async.cli.signals import Signals
 
-_ONE_CALL = 60.0  # seconds that somebody at a terminal waits for one answer
+_TIMEOUT = 60.0  # seconds for one call: somebody waits at a terminal
 
 
 @dataclass(frozen=True)
 class Whoami:
-    """What the user asked for."""
+    """Print the organisation and the storage of the key. The fields are the command's options."""
 
     url: str = ""
     api_key: str = field(default="", repr=False)
 
     async def run(self, _signals: Signals) -> int:
-        """The exit code."""
-        to = output.console()
-        async with AsyncReflexioClient(self.api_key, self.url, _ONE_CALL) as client:
+        """Return the exit code."""
+        stdout = output.console()
+        async with AsyncReflexioClient(self.api_key, self.url, _TIMEOUT) as client:
             answer = await client.whoami()
             url = client.engine.settings.base_url
         storage = answer.storage_label or answer.storage_type or "not configured"
         for name, value in (("server", url), ("organisation", answer.org_id), ("storage", storage)):
-            output.say(to, f"{name}: {value}")
+            output.print_line(stdout, f"{name}: {value}")
         return OK
 
 
 @dataclass(frozen=True)
 class Publish:
-    """What the user asked for."""
+    """Publish one message. The fields are the command's options."""
 
     user_id: str
     session_id: str
@@ -49,10 +49,10 @@ class Publish:
     api_key: str = field(default="", repr=False)
 
     async def run(self, _signals: Signals) -> int:
-        """The exit code; the request id is all that goes to stdout."""
-        people = output.console(stderr=True)
+        """Return the exit code. Only the request id goes to stdout."""
+        stderr = output.console(stderr=True)
         async with AsyncReflexioClient(
-            self.api_key, self.url, _ONE_CALL, wait_timeout=self.wait_timeout
+            self.api_key, self.url, _TIMEOUT, wait_timeout=self.wait_timeout
         ) as client:
             receipt = await client.publish_interaction(
                 user_id=self.user_id,
@@ -61,18 +61,20 @@ class Publish:
                 force_extraction=self.learn_now,
             )
             for warning in receipt.warnings:
-                output.say(people, f"the server warns: {warning}", "yellow")
+                output.print_line(stderr, f"the server warns: {warning}", "yellow")
             if receipt.request_id is None:
-                output.say(people, "stored; this server gives no request id to ask about its learning by")
+                output.print_line(
+                    stderr, "stored; this server gives no request id to ask about its learning by"
+                )
                 return OK
             output.write_line(receipt.request_id)
             if self.wait:
                 if receipt.learning_reason == "waiting_for_window" and not self.learn_now:
-                    output.say(
-                        people,
+                    output.print_line(
+                        stderr,
                         "the server waits for more from this user before it learns (--learn-now: at once)",
                     )
                 status = await client.learning(receipt.request_id)
                 why = f" ({status.reason})" if status.reason else ""
-                output.say(people, f"learning is over: {status.status}{why}")
+                output.print_line(stderr, f"learning is over: {status.status}{why}")
         return OK

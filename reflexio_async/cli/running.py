@@ -1,4 +1,4 @@
-"""Running one command: its event loop, its signals, and what its errors mean to the shell."""
+"""Runs one command: its event loop, its signals, and the exit codes of its errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from reflexio_async.cli.output import complain
+from reflexio_async.cli.output import print_error
 from reflexio_async.cli.signals import Signals
 from reflexio_async.errors import ConfigurationError, InvalidRequest, ReflexioError
 
@@ -19,39 +19,39 @@ if TYPE_CHECKING:
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
-def refuse(text: object) -> NoReturn:
-    """End the command because of what it was given."""
-    complain(text)
+def exit_bad_input(error: object) -> NoReturn:
+    """Print what is wrong with the input, and end the command."""
+    print_error(error)
     raise typer.Exit(BAD_INPUT)
 
 
 def run(command: Callable[[Signals], Coroutine[None, None, int]]) -> NoReturn:
-    """Run ``command`` on a loop of its own and exit with the code it returns or its error stands for."""
+    """Run ``command`` on a new event loop, and exit with the code that it returns or that its error has."""
     raise typer.Exit(_exit_code(command))
 
 
 def _exit_code(command: Callable[[Signals], Coroutine[None, None, int]]) -> int:
     try:
-        return asyncio.run(_until_the_end(command))
+        return asyncio.run(_run_with_signals(command))
     except (ConfigurationError, InvalidRequest) as error:
-        complain(error)
+        print_error(error)
         return BAD_INPUT
     except ReflexioError as error:
-        complain(error)
+        print_error(error)
         return SOME_FAILED
     except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more when it flushes at exit.
+        # The reader of our output is gone. Without this Python reports it again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
-async def _until_the_end(command: Callable[[Signals], Coroutine[None, None, int]]) -> int:
+async def _run_with_signals(command: Callable[[Signals], Coroutine[None, None, int]]) -> int:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  # asyncio.run made it
     signals = Signals(task)
-    with signals.heard():
+    with signals.handled():
         try:
             return await command(signals)
         except asyncio.CancelledError:

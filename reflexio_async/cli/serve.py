@@ -1,4 +1,4 @@
-"""``sandbox``: servers for trying things out."""
+"""``sandbox``: a local Reflexio server and a local Reflect server."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 _HIGHEST_PORT = 65535
 
-_KEPT = 1000
-"""Requests that are remembered: nobody looks at them here, and a server may run for long."""
+_KEPT_REQUESTS = 1000
+"""The server may run for long, and no command reads the recorded requests."""
 
 
 def read_faults(file: str | None) -> Faults:
-    """The script in ``file``; none when there is no file. Raises ConfigurationError."""
+    """The faults scripted in ``file``; no faults when ``file`` is None.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or is no script of faults.
+    """
     if file is None:
         return Faults()
     try:
@@ -48,7 +52,7 @@ def read_faults(file: str | None) -> Faults:
 
 @dataclass(frozen=True)
 class Serve:
-    """What the user asked for."""
+    """Run both servers until a signal comes. The fields are the command's options."""
 
     port: int
     reflect_port: int | None = None
@@ -61,9 +65,9 @@ class Serve:
     faults: Faults = field(default_factory=Faults)
 
     async def run(self, signals: Signals) -> int:
-        """The exit code, once a signal has come."""
+        """Return the exit code after a signal has come."""
         stopped = asyncio.Event()
-        signals.gently(stopped.set)
+        signals.on_first(stopped.set)
         try:
             box = Sandbox(
                 port=self.port,
@@ -75,26 +79,26 @@ class Serve:
                 rate_limits=self.rate_limits,
                 rerun_seconds=self.rerun_seconds,
                 faults=self.faults,
-                keep_requests=_KEPT,
+                keep_requests=_KEPT_REQUESTS,
             )
-        except ValueError as error:  # it names the option as Python spells it
-            output.complain(error)
+        except ValueError as error:  # the message names the argument of Sandbox
+            output.print_error(error)
             return BAD_INPUT
         try:
             await box.start()
         except OSError as error:
-            # asyncio names the address that it could not have.
+            # asyncio's message ends with the address that is not available.
             at_reflect = self._reflect_port != self.port and f", {self._reflect_port})" in str(error)
             port, option = (self._reflect_port, "--reflect-port") if at_reflect else (self.port, "--port")
             reason = os.strerror(error.errno) if error.errno else str(error)
-            output.complain(f"cannot listen on port {port}: {reason} ({option} 0 picks a free one)")
+            output.print_error(f"cannot listen on port {port}: {reason} ({option} 0 picks a free one)")
             return BAD_INPUT
         try:
-            self._announce(box)
+            self._print_addresses(box)
             await stopped.wait()
         finally:
             await box.stop()
-        output.say(output.console(), "stopped")
+        output.print_line(output.console(), "stopped")
         return OK
 
     @property
@@ -103,8 +107,8 @@ class Serve:
             return self.reflect_port
         return 0 if self.port in {0, _HIGHEST_PORT} else self.port + 1
 
-    def _announce(self, box: Sandbox) -> None:
-        to = output.console()
+    def _print_addresses(self, box: Sandbox) -> None:
+        stdout = output.console()
         faults = len(self.faults.script)
         keeps = f"keeps everything in {self.data}" if self.data else "forgets everything when it ends"
         lines = [
@@ -120,5 +124,5 @@ class Serve:
             else f"export REFLECT_API_KEY={box.reflect_key}",
         ]
         for line in lines:
-            output.say(to, line)
-        to.file.flush()
+            output.print_line(stdout, line)
+        stdout.file.flush()

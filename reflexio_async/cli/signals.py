@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: gently the first time, at once the second."""
+"""Ctrl-C and SIGTERM: the first one asks a command to stop, the second one stops it at once."""
 
 from __future__ import annotations
 
@@ -12,41 +12,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import FrameType
 
-_HEARD = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Signals:
-    """What a command makes of being interrupted.
+    """Counts the signals that a command receives, and reacts to them.
 
-    The first signal does what ``gently`` was given, or cancels the command when it was given nothing;
-    the second cancels it; the third ends the process wherever it hangs (a reader that stopped reading).
+    The first signal calls the function given to ``on_first``; without one it cancels the command. The second
+    signal cancels the command. The third one ends the process, even where it hangs because the reader of its
+    output has stopped reading.
     """
 
     def __init__(self, command: asyncio.Task[Any]) -> None:
         self._command = command
         self._count = 0
-        self._action: Callable[[], None] | None = None
+        self._on_first: Callable[[], None] | None = None
         self.exit_code = 0
-        """128 + the first signal's number; 0 when there was none."""
+        """128 + the number of the first signal; 0 when there was none."""
 
-    def gently(self, action: Callable[[], None]) -> None:
-        """What the first signal does from now on."""
-        self._action = action
+    def on_first(self, callback: Callable[[], None]) -> None:
+        """From now on the first signal calls ``callback``."""
+        self._on_first = callback
 
     @contextmanager
-    def heard(self) -> Generator[None]:
-        """Listen while the block runs."""
+    def handled(self) -> Generator[None]:
+        """Handle signals while the block runs."""
         loop = asyncio.get_running_loop()
 
-        def hear(number: int, _frame: FrameType | None) -> None:
+        def handle(number: int, _frame: FrameType | None) -> None:
             self._count += 1
             self.exit_code = self.exit_code or 128 + number
             if self._count > 2:
                 os._exit(self.exit_code)
             loop.call_soon_threadsafe(self._react, self._count)
 
-        # Not loop.add_signal_handler: this is the same on Windows, and works while a write hangs.
-        before = {number: signal.signal(number, hear) for number in _HEARD}
+        # Not loop.add_signal_handler: this works on Windows too, and while a write hangs.
+        before = {number: signal.signal(number, handle) for number in _SIGNALS}
         try:
             yield
         finally:
@@ -54,7 +55,7 @@ class Signals:
                 signal.signal(number, handler)
 
     def _react(self, count: int) -> None:
-        if count == 1 and self._action is not None:
-            self._action()
+        if count == 1 and self._on_first is not None:
+            self._on_first()
         else:
             self._command.cancel()

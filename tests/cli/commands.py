@@ -1,4 +1,4 @@
-"""Running commands, and a sandbox for them in a thread of its own."""
+"""Runs commands, and a sandbox for them in a thread."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Start(Protocol):
 
 
 def eventually(condition: Callable[[], object]) -> None:
-    """Wait, ten seconds at most, until it holds."""
+    """Wait until the condition holds, ten seconds at most."""
     for _ in range(200):
         if condition():
             return
         time.sleep(0.05)
-    pytest.fail("it never came to that")
+    pytest.fail("the condition never held")
 
 
 @contextmanager
@@ -85,13 +85,13 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         self.child.send_signal(number)
 
-    def wait_for(self, words: str) -> None:
-        """Read stderr until a line has ``words`` in it."""
+    def wait_for(self, text: str) -> None:
+        """Read stderr until a line contains ``text``."""
         assert self.child.stderr is not None
         for line in self.child.stderr:
-            if words in line:
+            if text in line:
                 return
-        pytest.fail(f"never said {words!r}")
+        pytest.fail(f"{text!r} was never printed")
 
     def end(self) -> tuple[int, str, str]:
         """Exit code, rest of stdout, rest of stderr."""

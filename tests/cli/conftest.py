@@ -30,7 +30,7 @@ def box() -> Iterator[Sandbox]:
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the developer has exported must not matter, nor may the commands find the hosted service."""
+    """Variables of the developer do not matter, and no command reaches the hosted service."""
     for name in ("REFLEXIO_API_KEY", "REFLEXIO_URL", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REFLEXIO_API_URL", "http://127.0.0.1:9")

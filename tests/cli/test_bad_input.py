@@ -1,4 +1,4 @@
-"""Whatever is wrong with what a command is given: one clear line, exit code 2, nothing sent."""
+"""Bad input: one clear line on stderr, exit code 2, nothing on stdout."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_users_file_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ([], "whose profiles?"),
+        ([], "no users: name a file with --users, or users with --user"),
         (["--user=a", "--users=-"], "not by both"),
         (["--user=a", "--user=a"], "user_ids[1]: 'a' is already at [0]"),
         (["--user="], "user_id: must not be empty"),
@@ -78,7 +78,7 @@ def test_bad_options_of_rerun(run: Run, args: list[str], said: str) -> None:
     assert said in refused(run, "rerun", *args)
 
 
-def test_secrets_are_not_shown_with_the_complaint(run: Run) -> None:
+def test_an_error_shows_no_secrets(run: Run) -> None:
     assert "hunter2" not in refused(run, "whoami", "--url", "http://me:hunter2@host")
     assert "hunter2" not in refused(run, "whoami", "--api-key", "hunter2\n'")
 
@@ -92,7 +92,7 @@ def test_nothing_to_publish(run: Run) -> None:
     assert "session: not UTF-8" in refused(run, "publish", "--user", "u", "--session", "\udcff", "hello")
 
 
-def test_a_token_that_is_none(run: Run) -> None:
+def test_a_text_that_is_no_token(run: Run) -> None:
     assert "not a job token" in refused(run, "jobs", "wait", "nonsense")
     elsewhere = '{"v":1,"kind":"profile_rerun","url":"http://elsewhere","id":"x"}'
     assert "it belongs to http://elsewhere" in refused(run, "jobs", "cancel", elsewhere)
@@ -108,30 +108,30 @@ def test_options_that_do_not_exist(run: Run) -> None:
 
 @pytest.mark.parametrize("option", ["--api-key", "--reflect-api-key"])
 @pytest.mark.parametrize("key", ["clé", "a\nb", "http://key"])
-def test_a_sandbox_takes_no_key_that_no_client_can_send(run: Run, option: str, key: str) -> None:
+def test_a_sandbox_refuses_a_key_that_no_client_can_send(run: Run, option: str, key: str) -> None:
     said = refused(run, "sandbox", "--port=0", option, key)
     assert said == f"{option}: expected printable ASCII, and no URL"
 
 
 @pytest.mark.parametrize("option", ["--api-key", "--reflect-api-key"])
 @pytest.mark.parametrize("key", ["abc ", " abc", " "])
-def test_a_sandbox_takes_no_key_with_blanks_around_it(run: Run, option: str, key: str) -> None:
+def test_a_sandbox_refuses_a_key_with_blanks_around_it(run: Run, option: str, key: str) -> None:
     said = refused(run, "sandbox", "--port=0", option, key)
     assert said == f"{option}: blanks around a key get lost on the way; leave them out"
 
 
-def test_a_sandbox_takes_no_endless_rerun(run: Run) -> None:
+def test_a_sandbox_refuses_an_endless_rerun(run: Run) -> None:
     said = refused(run, "sandbox", "--port=0", "--rerun-seconds=inf")
     assert said == "rerun_seconds must be a finite number of seconds, 0 or more, not inf"
 
 
 @pytest.mark.parametrize("option", ["--data", "--faults"])
-def test_a_sandbox_is_told_of_a_file_without_a_name(run: Run, option: str) -> None:
+def test_a_sandbox_refuses_an_empty_file_name(run: Run, option: str) -> None:
     assert refused(run, "sandbox", "--port=0", option, "") == f"{option}: no file name"
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])
-def test_without_its_libraries_the_command_says_what_to_install(missing: str) -> None:
+def test_without_its_libraries_the_command_names_what_to_install(missing: str) -> None:
     program = f"import sys; sys.modules[{missing!r}] = None; from reflexio_async.cli import main; main()"
     args = [sys.executable, "-c", program]
     done = subprocess.run(args, check=False, capture_output=True, text=True, timeout=60)

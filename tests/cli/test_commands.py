@@ -1,4 +1,4 @@
-"""The demo, and the commands of one call."""
+"""The demo, and the commands that make one call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.cli.commands import Run, Start
 
 
-def test_the_demo_ends_well_and_its_numbers_are_the_servers(
+def test_the_demo_succeeds_and_prints_the_counts_of_the_server(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boxes: list[Sandbox] = []
@@ -139,7 +139,7 @@ def test_help_and_version(run: Run) -> None:
     assert run("--version").stdout == f"reflexio-async {reflexio_async.__version__}\n"
 
 
-def test_main_runs_what_the_command_line_says(
+def test_main_reads_the_command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["whatever", "--version"])

@@ -1,4 +1,4 @@
-"""``rerun``: outcomes, exit codes, and what it says."""
+"""``rerun``: outcomes, exit codes, and messages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def lines_of(stdout: str) -> dict[str, dict[str, Any]]:
     return {row["key"]: row for row in map(json.loads, stdout.splitlines())}
 
 
-def test_completes_everybody_named_in_a_file(run: Run, box: Sandbox, tmp_path: Path) -> None:
+def test_completes_all_users_of_a_file(run: Run, box: Sandbox, tmp_path: Path) -> None:
     users = tmp_path / "users.txt"
     users.write_bytes(b"\xef\xbb\xbfu1\r\n\n  # not u9\n u2 \nu3\nu4")
     done = run("rerun", "--users", str(users), "--url", box.url)
@@ -44,7 +44,7 @@ def test_takes_single_users_and_the_address_from_the_environment(
     assert run("rerun", "--user", "u1", "--user", "u2").stdout == "2 completed\n"
 
 
-def test_goes_on_when_some_fail_and_lists_those(run: Run) -> None:
+def test_goes_on_when_some_fail_and_lists_the_failed_ones(run: Run) -> None:
     with sandbox_in_thread(failing_users=["u2"]) as box:
         for user_id in ("u1", "u2", "u3"):
             box.seed(user_id, "hello")
@@ -66,7 +66,7 @@ def test_writes_one_json_object_per_user_and_nothing_else_to_stdout(run: Run, bo
     assert "1 completed, 1 failed" in done.stderr
 
 
-def test_says_beforehand_how_long_it_may_take(run: Run, box: Sandbox) -> None:
+def test_estimates_the_duration_before_it_starts(run: Run, box: Sandbox) -> None:
     users = [f"--user=u{number}" for number in range(11)]
     said = run("rerun", *users, "--url", box.url).stderr
     assert "11 users to rerun: about 2 min where a server begins 5 a minute" in said
@@ -93,7 +93,7 @@ def test_exits_1_when_the_promotion_is_refused(run: Run, box: Sandbox) -> None:
     assert "error: the promotion was refused: not today\n" in done.stderr
 
 
-def test_waits_for_somebody_elses_rerun_and_says_so(run: Run) -> None:
+def test_waits_for_a_foreign_rerun_and_says_so(run: Run) -> None:
     with sandbox_in_thread() as box:
         box.seed("u1", "hello")
         box._listener.get_loop().call_soon_threadsafe(partial(box.start_foreign_operation, seconds=0.5))
@@ -103,14 +103,14 @@ def test_waits_for_somebody_elses_rerun_and_says_so(run: Run) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["uncorrelated", "synchronous"])
-def test_speaks_the_older_dialects(run: Run, dialect: str) -> None:
+def test_works_with_the_older_dialects(run: Run, dialect: str) -> None:
     with sandbox_in_thread(dialect=dialect) as box:
         box.seed("u1", "hello")
         box.seed("u2", "hello")
         assert run("rerun", "--user", "u1", "--user", "u2", "--url", box.url).stdout == "2 completed\n"
 
 
-def test_timeouts_are_told_with_a_token_that_jobs_wait_takes(run: Run) -> None:
+def test_a_timeout_prints_a_token_that_jobs_wait_takes(run: Run) -> None:
     with sandbox_in_thread(rerun_seconds=1.0) as box:
         box.seed("u1", "hello")
         late = run("rerun", "--user", "u1", "--wait-timeout", "0.2", "--json", "--url", box.url)
@@ -124,7 +124,7 @@ def test_timeouts_are_told_with_a_token_that_jobs_wait_takes(run: Run) -> None:
         assert "had ended already: completed" in again.stderr
 
 
-def test_a_wrong_key_is_told_once_before_anything_starts(run: Run) -> None:
+def test_a_wrong_key_is_one_error_before_anything_starts(run: Run) -> None:
     with sandbox_in_thread(api_key="right") as box:
         done = run("rerun", *(f"--user=u{n}" for n in range(9)), "--api-key", "wrong-123", "--url", box.url)
         assert done.exit_code == 1
@@ -136,7 +136,7 @@ def test_a_wrong_key_is_told_once_before_anything_starts(run: Run) -> None:
         assert run("rerun", "--user", "u1", "--api-key", "right", "--url", box.url).exit_code == 0
 
 
-def test_a_web_page_instead_of_the_api_is_told_with_its_address(run: Run, box: Sandbox) -> None:
+def test_the_error_for_a_web_page_instead_of_the_api_names_the_address(run: Run, box: Sandbox) -> None:
     box.faults.add(faults.html(), times=None)
     done = run("rerun", "--user", "u1", "--url", box.url)
     assert done.exit_code == 1
@@ -144,7 +144,7 @@ def test_a_web_page_instead_of_the_api_is_told_with_its_address(run: Run, box: S
     assert box.url in done.stderr
 
 
-def test_an_unreachable_server_is_told_in_one_line(run: Run) -> None:
+def test_the_error_for_an_unreachable_server_is_one_line(run: Run) -> None:
     done = run("rerun", "--user", "u1", "--url", "http://127.0.0.1:9")
     assert done.exit_code == 1
     assert done.stderr.startswith(

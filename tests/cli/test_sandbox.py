@@ -1,4 +1,4 @@
-"""The stand-alone sandbox: what it prints, what it keeps, what it is told to get wrong."""
+"""The command ``sandbox``: what it prints, what it keeps, and its faults."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX sig
 
 
 def announced(process: Process) -> tuple[dict[str, str], str]:
-    """The variables it says to export, and all that it said until the last of them."""
+    """The variables that it exports, and everything that it printed up to the last of them."""
     said: list[str] = []
     exported: dict[str, str] = {}
     assert process.child.stdout is not None
@@ -64,7 +64,7 @@ def stored(url: str) -> set[str]:
     return {entry["request"]["request_id"] for session in sessions for entry in session["requests"]}
 
 
-def test_it_serves_both_services_and_says_how_to_reach_them(start: Start) -> None:
+def test_it_serves_both_services_and_prints_their_addresses(start: Start) -> None:
     process = start("sandbox", "--port", "0", "--reflect-port", "0")
     exported, said = announced(process)
     assert set(exported) == {"REFLEXIO_API_URL", "REFLECT_API_URL", "REFLECT_API_KEY"}
@@ -77,7 +77,7 @@ def test_it_serves_both_services_and_says_how_to_reach_them(start: Start) -> Non
     assert process.end() == (0, "stopped\n", "")
 
 
-def test_keys_given_to_it_are_asked_for_and_never_shown(start: Start) -> None:
+def test_its_keys_are_needed_and_never_printed(start: Start) -> None:
     process = start("sandbox", "--port=0", "--api-key", "k3y", "--reflect-api-key", "m4ster")
     exported, said = announced(process)
     assert set(exported) == {"REFLEXIO_API_URL", "REFLECT_API_URL"}
@@ -96,7 +96,7 @@ def test_keys_given_to_it_are_asked_for_and_never_shown(start: Start) -> None:
     assert "m4ster" not in said + out + err
 
 
-def test_reflect_listens_one_port_above_unless_told_otherwise(start: Start) -> None:
+def test_reflect_listens_one_port_above_by_default(start: Start) -> None:
     port = _two_free_ports()
     exported, _ = announced(start("sandbox", "--port", str(port)))
     assert exported["REFLEXIO_API_URL"] == f"http://127.0.0.1:{port}"
@@ -115,7 +115,7 @@ def _two_free_ports() -> int:
             return port
 
 
-def test_a_busy_port_is_named_with_its_option(start: Start) -> None:
+def test_the_error_for_a_port_in_use_names_the_option(start: Start) -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -126,7 +126,7 @@ def test_a_busy_port_is_named_with_its_option(start: Start) -> None:
     assert err == f"error: {said}\n"
 
 
-def test_what_was_answered_before_kill_9_is_there_afterwards(start: Start, tmp_path: Path) -> None:
+def test_answered_publishes_survive_kill_9(start: Start, tmp_path: Path) -> None:
     data = str(tmp_path / "box.db")
     process = start("sandbox", "--port=0", "--data", data, "--rate-limits=off")
     exported, said = announced(process)
@@ -135,7 +135,7 @@ def test_what_was_answered_before_kill_9_is_there_afterwards(start: Start, tmp_p
     acknowledged: set[str] = set()
     enough = asyncio.Event()
 
-    async def publish_until_it_is_gone(writer: int) -> None:
+    async def publish_until_it_is_killed(writer: int) -> None:
         number = 0
         while True:
             request_id = f"{writer}-{number}"
@@ -149,7 +149,7 @@ def test_what_was_answered_before_kill_9_is_there_afterwards(start: Start, tmp_p
             number += 1
 
     async def write_and_kill() -> None:
-        writers = [asyncio.create_task(publish_until_it_is_gone(writer)) for writer in range(4)]
+        writers = [asyncio.create_task(publish_until_it_is_killed(writer)) for writer in range(4)]
         await enough.wait()
         process.signal(signal.SIGKILL)
         await asyncio.gather(*writers)
@@ -160,7 +160,7 @@ def test_what_was_answered_before_kill_9_is_there_afterwards(start: Start, tmp_p
     assert acknowledged <= stored(exported["REFLEXIO_API_URL"])
 
 
-def test_an_operation_that_was_killed_holds_its_slot(start: Start, tmp_path: Path) -> None:
+def test_an_operation_that_was_killed_keeps_its_slot(start: Start, tmp_path: Path) -> None:
     data = str(tmp_path / "box.db")
     options = ("sandbox", "--port=0", "--data", data, "--rerun-seconds=3600")
     process = start(*options)
@@ -175,7 +175,7 @@ def test_an_operation_that_was_killed_holds_its_slot(start: Start, tmp_path: Pat
     assert not asked(f"{url}/api/rerun_profile_generation", {"user_id": "u"})[1]["success"]
 
 
-def test_what_happens_by_itself_is_kept_without_a_further_request(start: Start, tmp_path: Path) -> None:
+def test_background_work_is_kept_without_a_further_request(start: Start, tmp_path: Path) -> None:
     data = tmp_path / "box.db"
     process = start("sandbox", "--port=0", "--data", str(data), "--rerun-seconds=0.2")
     url = announced(process)[0]["REFLEXIO_API_URL"]
@@ -190,7 +190,7 @@ def test_what_happens_by_itself_is_kept_without_a_further_request(start: Start, 
     assert [row["content"] for row in found["user_profiles"]] == ["User mentioned: I like tea"]
 
 
-def test_a_script_of_faults_is_played(start: Start, tmp_path: Path) -> None:
+def test_scripted_faults_happen(start: Start, tmp_path: Path) -> None:
     script = tmp_path / "faults.toml"
     script.write_text("[[fault]]\naction = 'status'\ncode = 503\npath = '/health'\ntimes = 2\n")
     process = start("sandbox", "--port=0", "--faults", str(script))
@@ -221,7 +221,7 @@ def test_a_script_of_faults_is_played(start: Start, tmp_path: Path) -> None:
         "too deep",
     ],
 )
-def test_a_script_that_cannot_be_read_ends_it(run: Run, tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_bad_script_of_faults_is_an_error(run: Run, tmp_path: Path, content: bytes, said: str) -> None:
     script = tmp_path / "faults.toml"
     script.write_bytes(content)
     done = run("sandbox", "--port=0", "--faults", str(script))
@@ -230,13 +230,13 @@ def test_a_script_that_cannot_be_read_ends_it(run: Run, tmp_path: Path, content:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_script_that_is_not_there_ends_it(run: Run, tmp_path: Path) -> None:
+def test_a_missing_script_of_faults_is_an_error(run: Run, tmp_path: Path) -> None:
     done = run("sandbox", "--port=0", "--faults", str(tmp_path / "none.toml"))
     assert done.exit_code == 2
     assert done.stderr.endswith("none.toml: cannot be read: No such file or directory\n")
 
 
-def test_a_data_file_that_is_none_ends_it(run: Run, tmp_path: Path) -> None:
+def test_a_file_that_is_no_data_file_is_an_error(run: Run, tmp_path: Path) -> None:
     (tmp_path / "diary.txt").write_text("dear diary, " * 100)
     with closing(sqlite3.connect(tmp_path / "theirs.db")) as database:
         database.execute("CREATE TABLE theirs (x)")
@@ -246,7 +246,7 @@ def test_a_data_file_that_is_none_ends_it(run: Run, tmp_path: Path) -> None:
         assert said in done.stderr
 
 
-def test_a_data_file_in_use_ends_it(start: Start, tmp_path: Path) -> None:
+def test_a_data_file_in_use_is_an_error(start: Start, tmp_path: Path) -> None:
     options = ("sandbox", "--port=0", "--data", str(tmp_path / "box.db"))
     first = start(*options)
     announced(first)

@@ -44,7 +44,7 @@ def reruns_under_way(start: Start, box: Sandbox) -> Process:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_first_signal_lets_what_runs_finish(
+def test_after_the_first_signal_the_running_rerun_finishes(
     start: Start, slow_box: Sandbox, number: signal.Signals, code: int
 ) -> None:
     process = reruns_under_way(start, slow_box)
@@ -60,7 +60,7 @@ def test_the_first_signal_lets_what_runs_finish(
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_second_signal_leaves_at_once(start: Start, number: signal.Signals, code: int) -> None:
+def test_the_second_signal_stops_at_once(start: Start, number: signal.Signals, code: int) -> None:
     with sandbox_in_thread(rerun_seconds=3600) as box:
         for user_id in USERS:
             box.seed(user_id, "hello")
@@ -71,11 +71,11 @@ def test_the_second_signal_leaves_at_once(start: Start, number: signal.Signals, 
         exit_code, out, err = process.end()
     assert exit_code == code
     assert {json.loads(line)["state"] for line in out.splitlines()} <= {"cancelled"}
-    (told,) = [line for line in err.splitlines() if not line.startswith("reruns: ")]
-    assert re.fullmatch(r"left at once: \d of 4 had ended; what runs goes on at the server", told)
+    (message,) = [line for line in err.splitlines() if not line.startswith("reruns: ")]
+    assert re.fullmatch(r"left at once: \d of 4 had ended; what runs goes on at the server", message)
 
 
-def test_a_signal_before_anything_is_started_just_ends_it(start: Start, slow_box: Sandbox) -> None:
+def test_a_signal_before_the_first_start_ends_the_command_quietly(start: Start, slow_box: Sandbox) -> None:
     slow_box.faults.add(faults.freeze(), path="/api/get_operation_status")
     process = start("rerun", "--user=u1", "--url", slow_box.url)
     eventually(lambda: slow_box.requests)
@@ -84,7 +84,7 @@ def test_a_signal_before_anything_is_started_just_ends_it(start: Start, slow_box
     assert not slow_box.operations()
 
 
-def test_a_reader_that_leaves_ends_the_run_quietly(slow_box: Sandbox) -> None:
+def test_a_closed_stdout_ends_the_command_quietly(slow_box: Sandbox) -> None:
     args = [*COMMAND, "rerun", *(f"--user={user_id}" for user_id in USERS), "--json", "--url", slow_box.url]
     with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -119,7 +119,7 @@ def test_the_sandbox_serves_until_it_is_stopped(start: Start, number: signal.Sig
     assert "k3y" not in out
 
 
-def test_the_sandbox_says_when_its_port_is_taken(start: Start, slow_box: Sandbox) -> None:
+def test_the_sandbox_names_the_port_in_use(start: Start, slow_box: Sandbox) -> None:
     port = slow_box.url.rpartition(":")[2]
     exit_code, out, err = start("sandbox", "--port", port).end()
     assert (exit_code, out) == (2, "")
