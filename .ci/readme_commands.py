@@ -1,4 +1,4 @@
-"""The fenced blocks of README.md, so that what it promises is what CI runs.
+"""The fenced blocks of README.md, so that CI runs exactly the README's commands.
 
     python .ci/readme_commands.py demo
 
@@ -58,7 +58,7 @@ def readme_blocks(info: str) -> list[Block]:
 
 
 def main(name: str) -> int:
-    """Run the README's commands of this name; the exit status is that of the first that fails."""
+    """Run the README's commands of this name. Returns the exit status of the first that fails, else 0."""
     blocks = readme_blocks(f"bash {name}")
     if not blocks:
         print(f"README.md has no block that opens with ```bash {name}", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""Environments of their own for programs that must not share ours: the real server, the official clients.
+"""Separate environments for programs that must not share ours: the real server, the official clients.
 
-Each is built once and kept under ``.cache`` in this repository; that needs a package index.
+Each is built once, which needs a package index, and kept under ``.cache`` in this repository.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ class NoPython(RuntimeError):
 
 @dataclass(frozen=True)
 class Environment:
-    """``packages`` on a Python of ``version``, where ``name`` tells it from every other one.
+    """A virtual environment with ``packages``, on a Python of ``version``.
 
-    ``without_dependencies`` are installed alone, beside the rest. ``variable`` may name a folder to use
-    in place of the one under ``.cache``.
+    ``name`` is unique. ``without_dependencies`` are packages to install without their dependencies.
+    ``overrides`` is a file of dependency overrides for uv. ``variable`` is an environment variable that may
+    name a folder to use in place of the one under ``.cache``.
     """
 
     name: str
@@ -39,12 +40,12 @@ class Environment:
     variable: str = ""
 
     def python(self) -> Path:
-        """Its interpreter; the environment is built first where there is none."""
+        """The interpreter of the environment, which is built on the first call."""
         home = Path(os.environ.get(self.variable) or _CACHE / self.name).absolute()
         if not self._is_in(home):
             home.parent.mkdir(parents=True, exist_ok=True)
             with home.with_name(f"{home.name}.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # lifted by the kernel, however the builder ends
+                fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel releases it, even if the builder is killed
                 if not self._is_in(home):
                     self._build(home)
         return home / "bin/python"
@@ -77,7 +78,7 @@ class Environment:
         if self.without_dependencies:
             _uv(*install, "--no-deps", *self.without_dependencies)
         (partial / "contents.txt").write_text(self._contents, encoding="utf-8")
-        # Only a whole environment gets the name: what an interrupted build left is never used.
+        # A complete environment is renamed, so that a half-built one is never used.
         partial.rename(home)
 
 
@@ -94,4 +95,4 @@ REFLEXIO_CLIENT = Environment("reflexio-client-0.2.2", "3.12", ("reflexio-client
 """The official Reflexio client."""
 
 REFLECT_SDK = Environment("reflect-sdk-0.3.0", "3.12", ("httpx==0.28.1",), ("reflect-sdk==0.3.0",))
-"""An official Reflect client older than the contract; its dependencies are not needed, httpx apart."""
+"""An official Reflect client, older than the contract. Of its dependencies only httpx is needed."""

@@ -29,16 +29,16 @@ ENVIRONMENT = Environment(
     f"reflexio-server-{VERSION}",
     "3.12",
     (f"reflexio-ai=={VERSION}",),
-    # As packaged the server pulls in gigabytes of torch, which it does without.
+    # The server runs without torch, which takes gigabytes (server-behaviour: Installing it).
     overrides="torch; sys_platform == 'never'\ntriton; sys_platform == 'never'\n",
     variable="REFLEXIO_SERVER_VENV",
 )
 
 _SQLITE = Environment("pysqlite3-0.5.4", "3.12", ("pysqlite3-binary==0.5.4.post2",))
-"""A SQLite that loads extensions, which this Python's need not; durable aggregation wants one."""
+"""A SQLite that loads extensions (server-behaviour: Aggregation). Python's own may not."""
 
-_READY_WITHIN = 120.0  # a cold start compiles everything; a warm one takes five seconds
-_EXIT_WITHIN = 5.0
+_START_SECONDS = 120.0  # a cold start compiles everything; a warm one takes five seconds
+_STOP_SECONDS = 5.0
 
 _ANNOUNCEMENT = re.compile(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")
 _ACCESS = re.compile(r'^INFO: +\S+ - "([A-Z]+) ([^ ?]+)\S* HTTP/[\d.]+" (\d{3})')
@@ -52,12 +52,15 @@ class AccessEntry(NamedTuple):
     status: int
 
 
-class Patience(NamedTuple):
-    """Seconds for which a server waits; ``tests/real/patched_app.py`` says for what."""
+class ServerTimings(NamedTuple):
+    """The server's deadlines and intervals, in seconds (server-behaviour: Deadlines).
+
+    ``tests/real/patched_app.py`` names the server's constant for each.
+    """
 
     stale: float = 600.0
     request: float = 60.0
-    patient: float = 600.0
+    extended: float = 600.0
     search: float = 5.0
     publish: float = 240.0
     scheduler: float = 10.0
@@ -75,13 +78,13 @@ class StartServer(Protocol):
 class RealServer:
     """One server process with a home, data and rate limits of its own.
 
-    Use it as a context manager. ``port`` is a free one unless given. With a ``patience``, it is the
-    server of ``tests/real/patched_app.py``, and has a SQLite that loads extensions. Its methods block;
-    from an event loop with work to do, call them through ``asyncio.to_thread``.
+    Use it as a context manager. ``port`` is a free one unless given. With ``timings`` it is the patched
+    server of ``tests/real/patched_app.py``, and has a SQLite that loads extensions. Its methods block; on an
+    event loop call them through ``asyncio.to_thread``.
     """
 
     running: ClassVar[set[RealServer]] = set()
-    """Those that are up, in this process."""
+    """The servers that this process has started and not stopped."""
 
     def __init__(
         self,
@@ -89,12 +92,12 @@ class RealServer:
         rate_limits: bool = True,
         api_key: str | None = None,
         port: int | None = None,
-        patience: Patience | None = None,
+        timings: ServerTimings | None = None,
     ) -> None:
         self._rate_limits = rate_limits
         self._api_key = api_key
         self._port = port or 0
-        self._patience = patience
+        self._timings = timings
 
     def __enter__(self) -> Self:
         self._python = server_python()
@@ -118,44 +121,44 @@ class RealServer:
 
     @property
     def url(self) -> str:
-        """Where it answers; stays the same over ``restart``."""
+        """The address. A restart keeps it."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def pid(self) -> int:
-        """The process id of the current or the last run."""
+        """The process id of the current run, or of the last one."""
         return self._process.pid
 
     def log_lines(self) -> list[str]:
-        """Everything logged so far, over all runs."""
+        """Everything logged so far, in all runs."""
         return self._log.read_text(encoding="utf-8", errors="replace").splitlines()
 
     def access_log(self) -> list[AccessEntry]:
-        """Every request answered so far, over all runs, in order; the harness's own ``/health`` included.
+        """Every request answered so far, in all runs, in order. The harness's own ``/health`` is included.
 
-        Uvicorn logs a request before it sends the answer, so nothing that was answered is missing.
+        uvicorn logs a request before it sends the response, so no answered request is missing.
         """
         return list(parse_access_log(self.log_lines()))
 
     def stop(self) -> None:
-        """End the process in good order or, where that takes too long, at once."""
+        """End the process with SIGTERM; kill it when that takes too long."""
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_EXIT_WITHIN)
+            self._process.wait(_STOP_SECONDS)
         self.kill()
 
     def kill(self) -> None:
-        """End it as ``kill -9`` would, with its children, which may hold the port open."""
+        """Kill the process as ``kill -9`` does, with its children, which may hold the port open."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def forget_operations(self) -> None:
-        """Free the slots of a server that was killed: what was under way there blocks them for 600 s."""
+        """Free the slots of a killed server, taken for 600 s (server-behaviour: Dead operations)."""
         self._change("DELETE FROM _operation_state WHERE service_name LIKE '%::progress'")
 
     def forget_leases(self) -> None:
-        """Free the users of a server that was killed: whoever was worked on there is leased for 300 s."""
+        """Free the users of a killed server, which are leased for 300 s (server-behaviour: Admission)."""
         self._change("UPDATE learning_work SET lease_until = 0")
 
     def _change(self, statement: str) -> None:
@@ -164,13 +167,13 @@ class RealServer:
                 database.execute(statement)
 
     def restart(self) -> None:
-        """Start again on the same data and port, running or not."""
+        """Stop the server if it runs, and start it on the same data and port."""
         self.stop()
         self._start()
 
     def _start(self) -> None:
         command = [str(self._python), "-m", "uvicorn"]
-        if self._patience is None:
+        if self._timings is None:
             command.append("reflexio.server.api:app")
         else:
             command += ["patched_app:app", "--app-dir", str(Path(__file__).parent / "real")]
@@ -207,17 +210,17 @@ class RealServer:
             environment["RATELIMIT_ENABLED"] = "false"
         if self._api_key is not None:
             environment["REFLEXIO_API_KEY"] = self._api_key
-        if self._patience is not None:
-            environment["PATCHED_SECONDS"] = json.dumps(self._patience._asdict())
-            with suppress(RuntimeError):  # there need not be one for every machine
+        if self._timings is not None:
+            environment["PATCHED_SECONDS"] = json.dumps(self._timings._asdict())
+            with suppress(RuntimeError):  # some machines have no wheel of it
                 environment["PYTHONPATH"] = str(_site_packages(_SQLITE.python()))
         return environment
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _READY_WITHIN
+        deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
             lines = self.log_lines()
-            # Letting the server choose its port and say which leaves no gap for another to take it.
+            # The server chooses a free port and logs it, so that no other process can take it in between.
             ports = [int(match[1]) for match in map(_ANNOUNCEMENT.search, lines) if match]
             if ports and _answers(ports[-1]):
                 self._port = ports[-1]
@@ -237,7 +240,7 @@ def parse_access_log(lines: list[str]) -> Iterator[AccessEntry]:
 
 
 def server_python() -> Path:
-    """The interpreter of the server's environment, which is built first where there is none."""
+    """The interpreter of the server's environment, which is built on the first call."""
     return ENVIRONMENT.python()
 
 
@@ -246,7 +249,7 @@ def _site_packages(python: Path) -> Path:
 
 
 def _answers(port: int) -> bool:
-    # http.client, unlike urllib, does not ask a proxy.
+    # Unlike urllib, http.client uses no proxy.
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/health")

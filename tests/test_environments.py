@@ -39,7 +39,7 @@ def tool(home: Path) -> Environment:
 
 
 def fake_uv(folder: Path, status: int) -> Path:
-    """Stand in for uv; its "pip" ends with this status. Returns its log."""
+    """Put a program in place of uv, whose ``pip`` exits with ``status``. Returns its log."""
     log = folder / "uv.log"
     (folder / "uv").write_text(FAKE_UV.format(log=log, status=status))
     (folder / "uv").chmod(0o755)
@@ -52,7 +52,7 @@ def test_a_missing_interpreter_is_named(tool: Environment) -> None:
         replace(tool, version="3.99").python()
 
 
-def test_builders_that_meet_build_once(tool: Environment, home: Path, tmp_path: Path) -> None:
+def test_concurrent_builders_build_once(tool: Environment, home: Path, tmp_path: Path) -> None:
     log = fake_uv(tmp_path, status=0)
     with ThreadPoolExecutor() as builders:
         found = {future.result() for future in [builders.submit(tool.python) for _ in range(3)]}
@@ -69,7 +69,9 @@ def test_an_interrupted_build_is_not_used(tool: Environment, home: Path, tmp_pat
     assert tool.python().exists()
 
 
-def test_a_folder_with_something_else_is_left_alone(tool: Environment, home: Path, tmp_path: Path) -> None:
+def test_a_folder_with_other_contents_is_an_error_and_is_kept(
+    tool: Environment, home: Path, tmp_path: Path
+) -> None:
     log = fake_uv(tmp_path, status=0)
     home.mkdir(parents=True)
     with pytest.raises(RuntimeError, match="delete it, or set TOOL_VENV"):
@@ -77,14 +79,16 @@ def test_a_folder_with_something_else_is_left_alone(tool: Environment, home: Pat
     assert not log.exists()
 
 
-def test_another_version_in_the_folder_is_not_taken_for_this_one(tool: Environment, tmp_path: Path) -> None:
+def test_another_version_in_the_folder_is_an_error(tool: Environment, tmp_path: Path) -> None:
     fake_uv(tmp_path, status=0)
     tool.python()
     with pytest.raises(RuntimeError, match="holds no working tool-1"):
         replace(tool, packages=("tool==2",)).python()
 
 
-def test_packages_without_their_dependencies_are_installed_apart(tool: Environment, tmp_path: Path) -> None:
+def test_packages_without_dependencies_are_installed_in_a_second_step(
+    tool: Environment, tmp_path: Path
+) -> None:
     log = fake_uv(tmp_path, status=0)
     replace(tool, without_dependencies=("other==1",)).python()
     assert log.read_text().split() == ["venv", "pip", "pip"]

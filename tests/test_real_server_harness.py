@@ -1,4 +1,4 @@
-"""The harness around the real server does what other tests rely on."""
+"""The harness of the real server, which other tests rely on."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_shared_server_answers_without_limits(real_server: RealServer) -> No
 
 
 @pytest.mark.real
-def test_each_user_of_the_shared_server_has_data_apart(real_server: RealServer) -> None:
+def test_each_user_of_the_shared_server_has_separate_data(real_server: RealServer) -> None:
     ana, bob = (f"user-{uuid4()}" for _ in range(2))
     publish(real_server, ana)
     assert len(interactions(real_server, ana)) == 1
@@ -69,7 +69,7 @@ def test_each_user_of_the_shared_server_has_data_apart(real_server: RealServer) 
 
 
 @pytest.mark.real
-def test_limits_are_on_unless_lifted_and_a_key_is_demanded(real_server_factory: StartServer) -> None:
+def test_rate_limits_are_on_by_default_and_a_key_is_required(real_server_factory: StartServer) -> None:
     server = real_server_factory(api_key="open sesame")
     key = {"Authorization": "Bearer open sesame"}
     assert call(server, "POST", RERUN, {})[0] == 401
@@ -94,7 +94,7 @@ def test_data_and_address_survive_a_restart_and_a_kill(real_server_factory: Star
 
 
 @pytest.mark.real
-def test_a_server_that_was_killed_can_forget_what_was_under_way(real_server_factory: StartServer) -> None:
+def test_a_killed_server_can_forget_its_operations_and_leases(real_server_factory: StartServer) -> None:
     server = real_server_factory(rate_limits=False)
     publish(server, "ana")
     assert call(server, "POST", RERUN, {"user_id": "ana"})[0] == 200
@@ -118,7 +118,7 @@ def test_a_server_that_cannot_start_shows_its_log(
         real_server_factory(port=port)
 
 
-def test_the_access_log_is_read_without_queries_and_other_lines() -> None:
+def test_the_access_log_is_read_without_queries_and_without_other_lines() -> None:
     lines = [
         "INFO:     Application startup complete.",
         'INFO:     127.0.0.1:34432 - "GET /api/get_operation_status?service_name=x HTTP/1.1" 200 OK',
@@ -131,7 +131,7 @@ def test_the_access_log_is_read_without_queries_and_other_lines() -> None:
     ]
 
 
-async def test_blocking_the_loop_is_caught_in_the_package_alone() -> None:
+async def test_blocking_calls_are_errors_in_the_package_and_not_in_tests() -> None:
     def run_as(path: str) -> None:
         exec(compile("import time; time.sleep(0)", path, "exec"))  # noqa: S102
 

@@ -1,6 +1,6 @@
-"""What takes time: on the sandbox's virtual clock, or on the real server with its patience shortened.
+"""Tests of deadlines: on the sandbox's virtual clock, or on the real server with shorter deadlines.
 
-Names say what takes how long, and what fails, as ``tests/real/patched_app.py`` describes.
+Names script what takes how long, and what fails, as ``tests/real/patched_app.py`` describes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.behaviour.wire import Wire
-from tests.real_server import Patience
+from tests.real_server import ServerTimings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reflexio_async.sandbox.http.context import Call
     from reflexio_async.sandbox.http.responses import Reply
 
-SHORT = Patience(stale=4, request=3.0, patient=8.0, search=1.5, publish=3.0, scheduler=0.2, retry=0)
+SHORT = ServerTimings(stale=4, request=3.0, extended=8.0, search=1.5, publish=3.0, scheduler=0.2, retry=0)
 """Of the real server, so that its tests take seconds."""
 
 AGGREGATION = 2.5
@@ -37,10 +37,10 @@ _HELD_UP = ("/api/publish_interaction", "/api/search", "/api/search_profiles")
 
 @dataclass(frozen=True)
 class Bench:
-    """A server, and how long it waits."""
+    """A server, and its deadlines."""
 
     wire: Wire
-    patience: Patience
+    timings: ServerTimings
 
     async def sleep(self, seconds: float) -> None:
         """On the server's clock."""
@@ -67,7 +67,7 @@ async def sandbox_bench(session: aiohttp.ClientSession) -> AsyncGenerator[Bench]
         learning_seconds=LEARNING,
     ) as box:
         box.faults.add(_HeldUp(), times=None, where=lambda record: record.path in _HELD_UP)
-        yield Bench(Wire(box.url, session, clock), Patience())
+        yield Bench(Wire(box.url, session, clock), ServerTimings())
 
 
 def _seconds(kind: str, name: str) -> float:

@@ -108,22 +108,22 @@ async def keyed(keyed_url: str | None, session: aiohttp.ClientSession) -> AsyncI
 
 
 @pytest.fixture(scope="session")
-def impatient_server() -> Iterator[RealServer]:
+def patched_server() -> Iterator[RealServer]:
     """The real server with its constants shortened, and hooks in it."""
-    with RealServer(rate_limits=False, patience=SHORT) as server:
+    with RealServer(rate_limits=False, timings=SHORT) as server:
         yield server
 
 
 @pytest.fixture
-def impatient_url(served_by: str, request: pytest.FixtureRequest) -> str | None:
-    return _url_of("impatient_server", served_by, request)
+def patched_url(served_by: str, request: pytest.FixtureRequest) -> str | None:
+    return _url_of("patched_server", served_by, request)
 
 
 @pytest.fixture
-async def bench(impatient_url: str | None, session: aiohttp.ClientSession) -> AsyncIterator[Bench]:
+async def bench(patched_url: str | None, session: aiohttp.ClientSession) -> AsyncIterator[Bench]:
     """A server whose users take their time, or fail; shared and long-lived when real."""
-    if impatient_url is not None:
-        yield Bench(Wire(impatient_url, session), SHORT)
+    if patched_url is not None:
+        yield Bench(Wire(patched_url, session), SHORT)
     else:
         async with sandbox_bench(session) as bench:
             yield bench

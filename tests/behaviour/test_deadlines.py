@@ -1,4 +1,4 @@
-"""A server with too much to do: what it refuses, and when its patience ends."""
+"""An overloaded server: what it refuses, and its deadlines (server-behaviour: Deadlines)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PUBLISH = "/api/publish_interaction"
 async def test_a_search_past_its_deadline_is_504(
     bench: Bench, name: str, path: str, which: str, reason: str
 ) -> None:
-    seconds = getattr(bench.patience, which) + 0.5
+    seconds = getattr(bench.timings, which) + 0.5
     answer = await bench.wire.post(path, user_id=name, query=f"waits{seconds}")
     assert answer.status == 504
     correlation = answer.headers["x-correlation-id"]
@@ -33,12 +33,12 @@ async def test_a_search_past_its_deadline_is_504(
 
 
 async def test_a_search_within_its_deadline_is_answered(bench: Bench, name: str) -> None:
-    seconds = bench.patience.search / 3
+    seconds = bench.timings.search / 3
     answer = await bench.wire.post("/api/search", user_id=name, query=f"waits{seconds}")
     assert (answer.status, answer.json["success"]) == (200, True)
 
 
-async def test_of_nine_searches_at_once_one_is_told_to_come_again(bench: Bench, name: str) -> None:
+async def test_of_nine_searches_at_once_one_is_429(bench: Bench, name: str) -> None:
     answers = await asyncio.gather(
         *(bench.wire.post("/api/search_profiles", user_id=name, query="waits2.6") for _ in range(9))
     )
@@ -61,7 +61,7 @@ async def _known(bench: Bench, request_id: str) -> bool:
 async def test_a_publish_past_its_deadline_is_504_or_without_room_503_and_is_not_stored(
     bench: Bench, name: str
 ) -> None:
-    slow = f"{name}-waits{bench.patience.publish + 1.5}"
+    slow = f"{name}-waits{bench.timings.publish + 1.5}"
     running = [asyncio.create_task(_publish(bench, slow, f"{name}-{number}")) for number in range(4)]
     await bench.sleep(0.3)
     without_room = await _publish(bench, slow, f"{name}-x")
@@ -89,7 +89,7 @@ async def test_a_publish_past_its_deadline_is_504_or_without_room_503_and_is_not
 
 
 async def test_a_fifth_publish_waits_for_room(bench: Bench, name: str) -> None:
-    seconds = bench.patience.publish / 3
+    seconds = bench.timings.publish / 3
     answers = await asyncio.gather(
         *(_publish(bench, f"{name}-waits{seconds}", f"{name}-{number}") for number in range(5))
     )
@@ -100,7 +100,7 @@ async def test_eight_publishes_at_once_may_wait_for_their_learning_until_the_dea
     bench: Bench, name: str
 ) -> None:
     async def publish(number: int) -> str:
-        user = f"{name}-{number}-learns{bench.patience.publish + 1}"
+        user = f"{name}-{number}-learns{bench.timings.publish + 1}"
         turns = [{"role": "user", "content": "I like sushi"}]
         body = {"user_id": user, "session_id": "s", "interaction_data_list": turns, "force_extraction": True}
         answer = await bench.wire.send("POST", f"{_PUBLISH}?wait_for_response=true", json=body)

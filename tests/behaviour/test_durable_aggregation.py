@@ -109,7 +109,7 @@ async def test_what_fails_is_tried_five_times(bench: Bench, name: str) -> None:
     assert (retrying["error"], retrying["result"]) == ("execution_failed", None)
     assert retrying["next_attempt_at"] >= retrying["updated_at"]
     if bench.wire.clock is not None:
-        await bench.sleep(15 * bench.patience.retry)  # 1 + 2 + 4 + 8
+        await bench.sleep(15 * bench.timings.retry)  # 1 + 2 + 4 + 8
     failed = await _reached(bench, operation_id, "failed")
     assert (failed["attempts"], failed["error"], failed["result"]) == (5, "attempts_exhausted", None)
     assert failed["completed_at"] is not None

@@ -142,7 +142,7 @@ async def test_a_service_runs_while_the_other_works(bench: Bench, name: str) -> 
 
 
 async def test_a_rerun_takes_over_what_has_run_too_long(bench: Bench, name: str) -> None:
-    stale = bench.patience.stale
+    stale = bench.timings.stale
     slow, after = await _users(bench, name, f"works{stale + 1.5}", "b")
     await bench.wire.post(_RERUN, source=name)
     await bench.sleep(stale / 2)
@@ -164,7 +164,7 @@ async def test_a_rerun_takes_over_what_has_run_too_long(bench: Bench, name: str)
 async def test_looking_at_what_has_run_too_long_declares_it_failed_until_it_ends_after_all(
     bench: Bench, name: str
 ) -> None:
-    stale = bench.patience.stale
+    stale = bench.timings.stale
     [slow] = await _users(bench, name, f"works{stale + 3}")
     await bench.wire.post(_RERUN, user_id=slow)
     await bench.sleep(stale - 1)
@@ -196,7 +196,7 @@ async def test_looking_at_what_has_run_too_long_declares_it_failed_until_it_ends
 
 
 async def test_a_manual_generation_takes_over_what_has_run_too_long(bench: Bench, name: str) -> None:
-    stale = bench.patience.stale
+    stale = bench.timings.stale
     slow, after = await _users(bench, name, f"works{stale + 3}", "b")
     await bench.wire.post(_RERUN, user_id=slow)
     refused = (await bench.wire.post(_MANUAL, user_id=after)).json
@@ -206,7 +206,7 @@ async def test_a_manual_generation_takes_over_what_has_run_too_long(bench: Bench
 
 
 async def test_a_manual_generation_past_its_deadline_is_504_and_goes_on(bench: Bench, name: str) -> None:
-    [slow] = await _users(bench, name, f"works{bench.patience.request + 0.6}")
+    [slow] = await _users(bench, name, f"works{bench.timings.request + 0.6}")
     late = await bench.wire.post(_MANUAL, user_id=slow)
     assert late.status == 504
     assert late.json == {
@@ -219,13 +219,13 @@ async def test_a_manual_generation_past_its_deadline_is_504_and_goes_on(bench: B
 
 
 async def test_asked_to_wait_a_manual_generation_has_a_longer_deadline(bench: Bench, name: str) -> None:
-    [slow] = await _users(bench, name, f"works{bench.patience.request + 0.6}")
+    [slow] = await _users(bench, name, f"works{bench.timings.request + 0.6}")
     answer = await bench.wire.send("POST", f"{_MANUAL}?wait_for_response=true", json={"user_id": slow})
     assert (answer.status, answer.json["profiles_generated"]) == (200, 1)
 
 
 async def test_asked_to_wait_it_has_a_deadline_all_the_same(bench: Bench, name: str) -> None:
-    [slow] = await _users(bench, name, f"works{bench.patience.patient + 0.6}")
+    [slow] = await _users(bench, name, f"works{bench.timings.extended + 0.6}")
     late = await bench.wire.send("POST", f"{_MANUAL}?wait_for_response=true", json={"user_id": slow})
     assert (late.status, late.json["reason"]) == (504, "backstop_timeout")
 

@@ -1,10 +1,12 @@
-"""The real server with less patience, and with users that take their time or fail: an ASGI app for uvicorn.
+"""The real server with shorter deadlines, and with users that are slow or fail: an ASGI app for uvicorn.
 
-Runs in the server's own environment. ``PATCHED_SECONDS`` is a JSON object of the constants, in seconds;
-what each of them shortens is said below. Names do the rest: the generation of a user, or the aggregation of a
-version, whose name has ``works2.5`` in it takes so many seconds, and fails where it has ``fails`` in it; the
-publish of a user, or the search for words, with ``waits2.5`` in it is held up for so long, as is with
-``learns2.5`` what is learnt from a publish.
+It runs in the server's own environment. ``PATCHED_SECONDS`` is a JSON object of the server's deadlines and
+intervals, in seconds (``ServerTimings``). Names script the rest:
+
+* ``works2.5`` in a user id or a version: the generation or the aggregation takes 2.5 seconds.
+* ``fails`` in it: the generation or the aggregation fails.
+* ``waits2.5`` in a user id or a query: the publish or the search is delayed by 2.5 seconds.
+* ``learns2.5`` in a user id: learning from a publish takes 2.5 seconds.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from typing import Any
 _SECONDS: dict[str, float] = json.loads(os.environ["PATCHED_SECONDS"])
 
 
-def _use_a_sqlite_with_extensions() -> None:
-    # Durable aggregation needs one, and this Python's may have been built without.
+def _use_sqlite_with_extensions() -> None:
+    # Durable aggregation needs extensions, and Python's own SQLite may lack them.
     with suppress(ImportError):
         sys.modules["sqlite3"] = importlib.import_module("pysqlite3")
         sys.modules["sqlite3.dbapi2"] = importlib.import_module("pysqlite3.dbapi2")
@@ -47,35 +49,35 @@ def _work(name: object) -> None:
 
 def _shorten() -> None:
     middleware, state = _server("middleware"), _server("services.operation_state_utils")
-    # After these an operation is taken for dead.
+    # The age at which an operation is taken for dead.
     state.BATCH_STALE_PROGRESS_SECONDS = int(_SECONDS["stale"])
-    # After these most requests are answered 504, and after those the patient ones.
+    # The deadline of most requests, and that of requests with ?wait_for_response=true.
     middleware.REQUEST_TIMEOUT_SECONDS = _SECONDS["request"]
-    middleware.SYNC_REQUEST_TIMEOUT_SECONDS = _SECONDS["patient"]
-    # After these a publish is, by its own route, which must come before the middleware.
+    middleware.SYNC_REQUEST_TIMEOUT_SECONDS = _SECONDS["extended"]
+    # The deadline of a publish, in its own route, which must come before that of the middleware.
     _server("routes.interactions").PUBLISH_REQUEST_TIMEOUT_SECONDS = _SECONDS["publish"]
     middleware.ROUTE_BACKSTOP_SECONDS["/api/publish_interaction"] = _SECONDS["publish"] * 2
-    # After these a search is.
-    _default(_server("search_runtime").SearchRuntimeMiddleware, timeout=_SECONDS["search"])
-    # A durable aggregation is picked up, and tried again, sooner.
+    # The deadline of a search.
+    _set_defaults(_server("search_runtime").SearchRuntimeMiddleware, timeout=_SECONDS["search"])
+    # The intervals at which durable aggregations are started and tried again.
     scheduler = _server("services.playbook.aggregation_scheduler")
-    _default(scheduler.PlaybookAggregationScheduler, poll_interval_seconds=_SECONDS["scheduler"])
+    _set_defaults(scheduler.PlaybookAggregationScheduler, poll_interval_seconds=_SECONDS["scheduler"])
     _server("services.playbook.aggregation_operations").AGGREGATION_RETRY_BASE_SECONDS = _SECONDS["retry"]
 
 
-def _default(owner: Any, **given: Any) -> None:
-    """Make these the default arguments of a class."""
-    plain = owner.__init__
+def _set_defaults(owner: Any, **defaults: Any) -> None:
+    """Give a class these default arguments."""
+    original = owner.__init__
 
-    @functools.wraps(plain)
+    @functools.wraps(original)
     def init(*args: Any, **kwargs: Any) -> None:
-        plain(*args, **given, **kwargs)
+        original(*args, **defaults, **kwargs)
 
     owner.__init__ = init
 
 
-def _hold_up() -> None:
-    """Make requests, and work, wait or fail as their names say."""
+def _delay() -> None:
+    """Make requests and work wait or fail as the names script it."""
 
     def search(_: Any, payload: Any, **__: Any) -> None:
         _take_time("waits", payload.query)
@@ -104,17 +106,17 @@ def _hold_up() -> None:
 
 def _before(owner: Any, name: str, do: Any) -> None:
     """Call ``do`` with the arguments of ``owner.name`` before that is called."""
-    plain = getattr(owner, name)
+    original = getattr(owner, name)
 
-    @functools.wraps(plain)
-    def held_up(*args: Any, **kwargs: Any) -> Any:
+    @functools.wraps(original)
+    def delayed(*args: Any, **kwargs: Any) -> Any:
         do(*args, **kwargs)
-        return plain(*args, **kwargs)
+        return original(*args, **kwargs)
 
-    setattr(owner, name, held_up)
+    setattr(owner, name, delayed)
 
 
-_use_a_sqlite_with_extensions()
+_use_sqlite_with_extensions()
 app = _server("api").app
 _shorten()
-_hold_up()
+_delay()
