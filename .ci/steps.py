@@ -112,9 +112,12 @@ def _debian_package(name: str) -> Step:
 
 
 def _environment(work: Path, version: str, extra: str) -> Step:
+    folder = work / version
     command = (
-        f"python=$(python3 tests/interpreters.py {version}) && $python -m venv {work}/{version} && "
-        f"{work}/{version}/bin/pip install --quiet --editable '.[{extra}]'"
+        f"python=$(python3 tests/interpreters.py {version}) && $python -m venv {folder} && "
+        # uv takes a fifth of pip's time.
+        f"{folder}/bin/pip install --quiet uv && "
+        f"{folder}/bin/uv pip install --quiet --python {folder}/bin/python --editable '.[{extra}]'"
     )
     return Step(f"Python {version}: environment", command, makes_environment=True)
 
