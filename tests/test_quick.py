@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -32,7 +33,10 @@ def test_quick_tests_are_collected_without_real_and_slow_ones_and_without_other_
         "-p",
         "no:cacheprovider",
     ]
-    result = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTEST_ADDOPTS": ""}
+    result = subprocess.run(
+        command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, check=True
+    )
     collected = {line.partition("::")[0] for line in result.stdout.splitlines() if "::" in line}
     assert "tests/core/test_retry.py" in collected
     assert all(is_quick(TESTS.parent / file) for file in collected)
