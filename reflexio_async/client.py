@@ -34,8 +34,8 @@ from reflexio_async.legacy.jobs import FEEDBACK_RERUN
 from reflexio_async.reflect.kinds import REVIEWED, STORED
 from reflexio_async.reflexio.api.batches import BatchesAPI
 from reflexio_async.reflexio.api.late import LateAPI
-from reflexio_async.reflexio.jobs import LEARNING, SINGLE_KINDS, SLOT_KINDS
-from reflexio_async.reflexio.status import StatusQuestions
+from reflexio_async.reflexio.jobs import LEARNING, POLLED_KINDS, SLOT_KINDS
+from reflexio_async.reflexio.status import ReflexioStatus
 
 if TYPE_CHECKING:
     from reflexio_async._engine.events import BackgroundErrorHook, RequestHook, RetryHook
@@ -136,14 +136,14 @@ class AsyncReflexioClient(BatchesAPI, LateAPI, BaseClient):
         pool = ConnectionPool(settings)
         transport = HttpClient(settings, clock, pool)
         caller = Caller(transport, Credentials(api_key_from(api_key)), RateLimiters(clock), clock)
-        questions = StatusQuestions(caller, settings)
+        status = ReflexioStatus(caller, settings)
         jobs = JobManager(
-            questions,
+            status,
             clock,
             tasks,
             settings,
-            slots=questions,
-            singles=SINGLE_KINDS,
+            polled_kinds=POLLED_KINDS,
+            slots=status,
             slot_kinds=_SLOT_KINDS,
         )
         cache = Cache(clock, tasks, settings.cache_ttl)

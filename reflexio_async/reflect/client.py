@@ -26,7 +26,7 @@ from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async._engine.wire import Endpoint, build_request, model
 from reflexio_async.reflect.api import ReflectAPI
 from reflexio_async.reflect.batches import ReflectBatches
-from reflexio_async.reflect.jobs import TraceJob, TraceQuestions, follow, resume
+from reflexio_async.reflect.jobs import TraceJob, TraceStatus, follow, resume
 from reflexio_async.reflect.kinds import trace_kinds
 from reflexio_async.reflect.models import BootstrapResponse, Trace
 from reflexio_async.reflect.requests import BootstrapRequest, ByTrace
@@ -240,7 +240,6 @@ def _encoded(
     settings: Settings, api_key: Secret, pool: ConnectionPool, clock: Clock, tasks: TaskTracker
 ) -> Engine:
     caller = Caller(HttpClient(settings, clock, pool), Credentials(api_key), RateLimiters(clock), clock)
-    questions = TraceQuestions(caller, settings)
     kinds = trace_kinds(settings.polls_per_second)
-    jobs = JobManager(questions, clock, tasks, settings, singles=kinds)
+    jobs = JobManager(TraceStatus(caller, settings), clock, tasks, settings, polled_kinds=kinds)
     return Engine(caller, jobs, tasks, ServerKnowledge(), settings, Cache(clock, tasks, 0.0))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict
-
 from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.settings import RetryPolicy
 from reflexio_async._engine.wire import Answer, EncodedRequest, Endpoint, model, path_segment
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.reflect.kinds import trace_kind, trace_kinds
+from reflexio_async.reflect.kinds import trace_kind
 from reflexio_async.reflect.models import IngestStatus, Trace, TraceSubmission
 from reflexio_async.reflect.rows import PROJECT, in_project, of_reflect
 
@@ -21,18 +19,19 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.call import Caller
     from reflexio_async._engine.engine import Engine
-    from reflexio_async._engine.jobs.kinds import SingleKind
-    from reflexio_async._engine.jobs.record import Record
+    from reflexio_async._engine.jobs.kinds import PolledKind
+    from reflexio_async._engine.jobs.record import JobRecord
     from reflexio_async._engine.settings import Settings
     from reflexio_async.reflect.requests import TraceCreate
 
 T = TypeVar("T")
 
-_PROBE_TIMEOUT = 30.0  # seconds; the poller asks again anyway
+_TIMEOUT = 30.0  # seconds for one status call; the poller asks again anyway
 
 CREATE_TRACE = of_reflect(Endpoint("POST", PROJECT + "/traces"))
 GET_TRACE = of_reflect(Endpoint("GET", PROJECT + "/traces/{trace_id}", repeatable=True))
 _SUBMISSION = model(TraceSubmission)
+_TRACE = model(Trace)
 
 
 class TraceJob(Job[Trace]):
@@ -44,7 +43,7 @@ class TraceJob(Job[Trace]):
 
     __slots__ = ("_submitted",)
 
-    def __init__(self, record: Record[Trace], submitted: str = IngestStatus.QUEUED) -> None:
+    def __init__(self, record: JobRecord[Trace], submitted: str = IngestStatus.QUEUED) -> None:
         super().__init__(record)
         self._submitted = submitted
 
@@ -111,56 +110,28 @@ async def submit(
     return TraceJob(record, answer.ingest_status)
 
 
-class _Glance(BaseModel):
-    """As much of a trace as tells whether it is done; trajectories are long."""
-
-    model_config = ConfigDict(defer_build=True, cache_strings="keys")  # no two ids are alike
-
-    id: str
-    review_status: str
-    ingest_status: str = IngestStatus.COMPLETED
-    last_ingest_error: str | None = None
-
-
-class _Polled(Answer[Trace]):
-    """A trace whose long parts are read only once it is done."""
-
-    __slots__ = ("_glance", "_kind")
-
-    def __init__(self, kind: SingleKind[Trace]) -> None:
-        super().__init__(Trace)
-        self._glance: Answer[_Glance] = Answer(_Glance)
-        self._kind = kind
-
-    def decode(self, body: bytes) -> Trace:
-        # Until it is done the job only reads it, by the same names, and hands it to nobody.
-        glance = cast("Trace", self._glance.decode(body))
-        return super().decode(body) if self._kind.read(glance).done else glance
-
-
-class TraceQuestions:
-    """What the job desk asks of the Reflect server, one try at a time: polling is its own retry."""
+class TraceStatus:
+    """The status calls for traces. Each is sent once, without retries: the poller asks again anyway."""
 
     def __init__(self, caller: Caller, settings: Settings) -> None:
         self.url = settings.base_url
         self._caller = caller
         self._settings = settings.with_options(
-            retry=RetryPolicy(max_attempts=1), timeout=min(settings.timeout, _PROBE_TIMEOUT)
+            retry=RetryPolicy(max_attempts=1), timeout=min(settings.timeout, _TIMEOUT)
         )
-        self._rate_limiter = caller.rate_limiter(GET_TRACE.path)
-        self._answers = {kind.name: _Polled(kind) for kind in trace_kinds(settings.polls_per_second).values()}
+        self._rate_limiter = caller.rate_limiter(GET_TRACE.path)  # one for the paths of all traces
 
-    def single(self, kind: SingleKind[T], job_id: str) -> Coroutine[Any, Any, T]:
-        """The trace, or as much of it as tells how far it is while it is not done."""
+    def status(self, kind: PolledKind[T], job_id: str) -> Coroutine[Any, Any, T]:  # noqa: ARG002  # both ask alike
+        """The trace."""
         project, _, trace_id = job_id.partition("/")
         path = f"/v1/projects/{project}/traces/{path_segment('trace_id', trace_id)}"
         encoded = EncodedRequest("GET", path, path, None, None)
-        answer = cast("Answer[T]", self._answers[kind.name])
+        answer = cast("Answer[T]", _TRACE)  # every kind here is of traces
         return self._caller.send(
             GET_TRACE, encoded, answer, self._settings, limit_wait=0, rate_limiter=self._rate_limiter
         )
 
-    async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:
-        """Reflect cannot stop taking a trace in."""
+    async def stop(self, kind: PolledKind[Any], job_id: str) -> None:
+        """Raise InvalidRequest: Reflect cannot stop taking in a trace."""
         message = f"{kind.name} {job_id} cannot be cancelled"
         raise InvalidRequest(message)

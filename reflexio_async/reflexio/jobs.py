@@ -1,10 +1,19 @@
-"""The Reflexio service's kinds of job, and what their statuses mean."""
+"""The kinds of job of the Reflexio service, and what the server's answers about them mean."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reflexio_async._engine.jobs.kinds import Operation, SingleKind, SlotKind
+from reflexio_async._engine.jobs.kinds import (
+    Dialect,
+    Operation,
+    PolledKind,
+    PollRate,
+    Slot,
+    SlotKind,
+    StartAccepted,
+    StartRefused,
+)
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async.reflexio.models.enums import (
     AggregationStatus,
@@ -33,61 +42,100 @@ T = TypeVar("T")
 _GAVE_UP = "Auto-recovered"
 
 
-def completed(response: Callable[..., T], service: str, count_field: str) -> Callable[[Operation], T]:
-    """Makes what the start would have answered, had it waited for the operation."""
-    message = f"{service.replace('_', ' ').capitalize()} completed"
+PROFILES = Slot("profile_generation", poll_interval=1.0)
+PLAYBOOKS = Slot("playbook_generation", poll_interval=1.0)
+
+_BUSY = "already in progress"
+
+
+def slot_kind(
+    name: str,
+    response: Callable[..., T],
+    slot: Slot,
+    *,
+    echoed: tuple[str, ...],
+    count_field: str,
+    shared_id: str = "",
+    manual: bool = False,
+) -> SlotKind[T]:
+    """A kind of job of this service that occupies ``slot``.
+
+    Args:
+        name: Its name in tokens and logs.
+        response: The model of the answer to its start, which is also its result.
+        slot: The slot that it occupies.
+        echoed: The parameters of the request that the status repeats.
+        count_field: The field of ``response`` that counts what was generated. A server fills it in its answer
+            to a start only when the work is done by then.
+        shared_id: The operation id of every such job on servers that give no unique one.
+        manual: Extracts into the current rows; its start is answered when the work is done.
+    """
+
+    def read_start(answer: Any) -> StartAccepted | StartRefused:
+        message: str | None = answer.msg
+        if not answer.success:
+            return StartRefused(message, busy=_BUSY in (message or ""))
+        if manual or getattr(answer, count_field) is not None:
+            return StartAccepted(getattr(answer, "operation_id", shared_id), Dialect.SYNCHRONOUS, message)
+        unique = answer.operation_id != shared_id
+        return StartAccepted(
+            answer.operation_id, Dialect.CORRELATED if unique else Dialect.UNCORRELATED, message
+        )
+
+    message = f"{slot.service.replace('_', ' ').capitalize()} completed"
 
     def result(operation: Operation) -> T:
+        """What the start would have answered, had it waited for the operation."""
         info: OperationStatusInfo = operation.raw
         fields: dict[str, Any] = {count_field: info.stats.get("total_generated")}
         if info.operation_id is not None:
             fields["operation_id"] = info.operation_id
         return response(success=True, msg=message, **fields)
 
-    return result
+    return SlotKind(
+        name,
+        timeout=600.0,
+        slot=slot,
+        echoed=echoed,
+        constants={"mode": "manual_regular" if manual else None},
+        shared_id=shared_id,
+        read_start=read_start,
+        result=result,
+        synchronous=manual,
+    )
 
 
-_RERUN_SECONDS = {"interval": 1.0, "timeout": 600.0}
-
-PROFILE_RERUN: SlotKind[RerunProfileGenerationResponse] = SlotKind(
-    name="profile_rerun",
-    **_RERUN_SECONDS,
-    service="profile_generation",
-    constant_id="rerun_profile_generation",
+PROFILE_RERUN = slot_kind(
+    "profile_rerun",
+    RerunProfileGenerationResponse,
+    PROFILES,
     echoed=("user_id", "source"),
     count_field="profiles_generated",
-    mode=None,
-    result=completed(RerunProfileGenerationResponse, "profile_generation", "profiles_generated"),
+    shared_id="rerun_profile_generation",
 )
-PLAYBOOK_RERUN: SlotKind[RerunPlaybookGenerationResponse] = SlotKind(
-    name="playbook_rerun",
-    **_RERUN_SECONDS,
-    service="playbook_generation",
-    constant_id="rerun_playbook_generation",
+PLAYBOOK_RERUN = slot_kind(
+    "playbook_rerun",
+    RerunPlaybookGenerationResponse,
+    PLAYBOOKS,
     echoed=("agent_version",),
     count_field="playbooks_generated",
-    mode=None,
-    result=completed(RerunPlaybookGenerationResponse, "playbook_generation", "playbooks_generated"),
+    shared_id="rerun_playbook_generation",
 )
-MANUAL_PROFILES: SlotKind[ManualProfileGenerationResponse] = SlotKind(
-    name="manual_profiles",
-    **_RERUN_SECONDS,
-    service="profile_generation",
-    constant_id="",
+MANUAL_PROFILES = slot_kind(
+    "manual_profiles",
+    ManualProfileGenerationResponse,
+    PROFILES,
     echoed=("user_id", "source"),
     count_field="profiles_generated",
-    mode="manual_regular",
-    result=completed(ManualProfileGenerationResponse, "profile_generation", "profiles_generated"),
+    manual=True,
 )
-MANUAL_PLAYBOOKS: SlotKind[ManualPlaybookGenerationResponse] = SlotKind(
-    name="manual_playbooks",
-    **_RERUN_SECONDS,
-    service="playbook_generation",
-    constant_id="",
+MANUAL_PLAYBOOKS = slot_kind(
+    "manual_playbooks",
+    ManualPlaybookGenerationResponse,
+    PLAYBOOKS,
     echoed=(),
     count_field="playbooks_generated",
-    mode="manual_regular",
-    result=completed(ManualPlaybookGenerationResponse, "playbook_generation", "playbooks_generated"),
+    manual=True,
 )
 SLOT_KINDS: Mapping[str, SlotKind[Any]] = {
     kind.name: kind for kind in (PROFILE_RERUN, PLAYBOOK_RERUN, MANUAL_PROFILES, MANUAL_PLAYBOOKS)
@@ -180,13 +228,19 @@ def regeneration_status(answer: RegenerateStatusResponse) -> JobStatus:
     )
 
 
-# learning_status is limited to 120 a minute for all requests together (contract): 116 with the burst.
-LEARNING = SingleKind("learning", interval=2.0, timeout=600.0, read=learning_status, per_second=1.8, burst=8)
-AGGREGATION = SingleKind("aggregation", interval=5.0, timeout=3600.0, read=aggregation_status)
-REGENERATION = SingleKind(
+# learning_status is limited to 120 a minute for all requests together: 116 with the burst.
+LEARNING = PolledKind(
+    "learning",
+    interval=2.0,
+    timeout=600.0,
+    read=learning_status,
+    rate=PollRate("learning_status", per_second=1.8, burst=8),
+)
+AGGREGATION = PolledKind("aggregation", interval=5.0, timeout=3600.0, read=aggregation_status)
+REGENERATION = PolledKind(
     "evaluation_regeneration", interval=1.0, timeout=600.0, read=regeneration_status, cancellable=True
 )
 
-SINGLE_KINDS: Mapping[str, SingleKind[Any]] = {
+POLLED_KINDS: Mapping[str, PolledKind[Any]] = {
     kind.name: kind for kind in (LEARNING, AGGREGATION, REGENERATION)
 }

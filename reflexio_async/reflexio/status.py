@@ -1,4 +1,4 @@
-"""What the job desk asks of the server. Rows are looked up when they are first asked: models load slowly."""
+"""The status calls of the Reflexio service, for its jobs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from reflexio_async._engine.call import Caller
-    from reflexio_async._engine.jobs.kinds import Operation, SingleKind
+    from reflexio_async._engine.jobs.kinds import Operation, PolledKind
     from reflexio_async._engine.routing.route import Route
     from reflexio_async._engine.settings import Settings
     from reflexio_async.reflexio.models.operations import OperationStatusInfo
 
 T = TypeVar("T")
 
-_PROBE_TIMEOUT = 30.0  # seconds; the poller asks again anyway
+_TIMEOUT = 30.0  # seconds for one status call; the poller asks again anyway
 
 _STATUSES = {
     LEARNING.name: ("interactions", "get_learning_status"),
@@ -31,15 +31,15 @@ _STATUSES = {
 _STOPS = {REGENERATION.name: ("evaluation", "cancel_evaluation_regeneration")}
 
 
-class StatusQuestions:
-    """Each asked in one try: polling is its own retry."""
+class ReflexioStatus:
+    """The status calls. Each is sent once, without retries: the poller asks again anyway."""
 
     def __init__(self, caller: Caller, settings: Settings) -> None:
         self.url = settings.base_url
         self._caller = caller
         self._settings = settings.with_options(
             retry=RetryPolicy(max_attempts=1),
-            timeout=min(settings.timeout, _PROBE_TIMEOUT),
+            timeout=min(settings.timeout, _TIMEOUT),
             raise_on_refusal=True,
         )
 
@@ -48,7 +48,7 @@ class StatusQuestions:
         row = _row("operations", "get_operation_status")
         answer = await self._ask(row, row.make(service_name=service), row.answer)
         if answer.operation_status is None and not (answer.msg or "").startswith("No operation found"):
-            # Between the claim of the slot and its first write the server cannot tell (fact).
+            # The server cannot tell between the claim of a slot and its first write to it.
             refusal = refusal_of(row.endpoint, answer, self._caller.credentials.redacted)
             if refusal is not None:
                 raise refusal
@@ -56,18 +56,18 @@ class StatusQuestions:
         return None if info is None else operation(info)
 
     async def cancel(self, service: str) -> None:
-        """Ask for the running operation of ``service`` to stop, whoever owns it."""
+        """Ask the server to stop the running operation of ``service``, no matter who started it."""
         row = _row("operations", "cancel_operation")
         await self._caller.call(row.endpoint, row.make(service_name=service), row.answer, self._settings)
 
-    async def single(self, kind: SingleKind[T], job_id: str) -> T:
-        """The status of one job that has a status route of its own."""
+    async def status(self, kind: PolledKind[T], job_id: str) -> T:
+        """The answer of the status route of one job."""
         row = _row(*_STATUSES[kind.name])
         answer: Answer[T] = _learning() if kind.name == LEARNING.name else row.answer
         return await self._ask(row, row.make(job_id), answer)
 
-    async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:
-        """Ask for such a job to stop."""
+    async def stop(self, kind: PolledKind[Any], job_id: str) -> None:
+        """Ask the server to stop one job that has a status route of its own."""
         row = _row(*_STOPS[kind.name])
         await self._caller.call(row.endpoint, row.make(job_id), row.answer, self._settings)
 

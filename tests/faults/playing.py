@@ -68,15 +68,15 @@ def _listening() -> Generator[_Noise]:
 
 def _lane(lane: Any) -> str:
     def names(jobs: Iterable[Any]) -> list[str]:
-        return [f"{job.described} {job.status.state}" for job in jobs]
+        return [f"{job.description} {job.status.state}" for job in jobs]
 
+    slot = lane.slot
     return (
-        f"lane {lane._service}: dialect={lane.dialect} queue={names(lane._queue)} "
-        f"sending={names(lane._sending)} "
-        f"resolving={names(lane._resolving)} running={names(lane._running)} failures={lane.failures} "
-        f"failing_since={lane._failing_since} observed_at={lane._observed_at} latest={lane._latest} "
-        f"waiters={lane._default_waiters}+{lane._given} probing={lane._probing} "
-        f"timer={lane._timer} due_at={lane._due_at} worker={lane._worker}"
+        f"lane {lane._name}: dialect={lane.dialect} queued={names(lane._queue)} "
+        f"starting={names(lane._starting)} unresolved={names(lane._unresolved)} "
+        f"running={names(slot.running)} failures={slot.failures} failing_since={slot._failing_since} "
+        f"observed_at={slot.observed_at} latest={slot.latest} subscriptions={slot._subscriptions} "
+        f"polling={slot.polling} worker={lane._worker}"
     )
 
 
@@ -84,7 +84,7 @@ def state(stage: Stage) -> str:
     """What stands where, for the report of a hang."""
     lines = [repr(stage.clock)]
     with suppress(AttributeError):
-        lines += [_lane(lane) for lane in stage.client.runtime.desk._lanes.values()]
+        lines += [_lane(lane) for lane in stage.client.engine.jobs._lanes.values()]
     lines += [f"{call.what} {call.key}: {call.ends} outcomes" for call in stage.calls]
     for task in asyncio.all_tasks():
         frames = " < ".join(

@@ -113,12 +113,12 @@ class Stage:
         await jobs.drained()
         await self.client.engine.tasks.calls_finished()
         for lane in jobs._lanes.values():
-            if lane._queue or lane._sending or lane._resolving:
-                self.trouble.append(f"idle, but {lane._service} still has {lane._queue or lane._sending}")
+            if lane._queue or lane._starting or lane._unresolved:
+                self.trouble.append(f"idle, but {lane._name} still has {lane._queue or lane._starting}")
         if jobs._poller.active:
-            self.trouble.append(f"nobody waits, but wanted: {[s.name for s in jobs._poller.active]}")
+            self.trouble.append(f"nobody waits, but polled: {[s.name for s in jobs._poller.active]}")
         await self.clock.sleep(1.0)
-        while any(lane.probing for lane in jobs._lanes.values()):
+        while any(lane.slot.polling for lane in jobs._lanes.values()):
             await self.clock.sleep(1.0)  # a probe that waits for a rate limit is sent all the same
         before = len(self.box.requests)
         await self.clock.sleep(100.0)

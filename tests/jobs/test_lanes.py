@@ -69,13 +69,37 @@ async def test_a_start_returns_when_it_is_answered_and_the_next_one_at_once_as_q
         await second
 
 
-async def test_a_start_is_returned_as_queued_while_the_limit_is_closed() -> None:
-    async with scene(6, rate_limits=True) as play:
+async def test_a_start_that_meets_a_closed_limit_for_the_first_time_is_returned_as_queued() -> None:
+    async with scene(5, rate_limits=True) as play:
         for user in play.users:
             await (await play.client.rerun_profile_generation(user_id=user))
         before = play.clock.now()
         job = await play.client.rerun_profile_generation(user_id="user-0")
-        assert (job.status.state, play.clock.now() - before) == (JobState.RUNNING, 0.0)
+        assert (job.status.state, play.starts(429)) == (JobState.QUEUED, 1)
+        assert play.clock.now() - before < 1.0
+        assert (await job).success
+
+
+async def test_a_start_is_returned_as_queued_at_once_while_the_limit_is_known_to_be_closed() -> None:
+    async with scene(5, rate_limits=True) as play:
+        for user in [*play.users, *play.users]:  # the sixth start meets the limit
+            await (await play.client.rerun_profile_generation(user_id=user))
+        await play.clock.sleep(5.0)  # the lane no longer knows whether the slot is free
+        before, asked = play.clock.now(), len(play.box.requests)
+        job = await play.client.rerun_profile_generation(user_id="user-0")
+        assert (job.status.state, play.clock.now() - before) == (JobState.QUEUED, 0.0)
+        assert (len(play.box.requests), play.starts(429)) == (asked, 1)
+        assert (await job).success
+        assert play.clock.now() - before > WINDOW / 2
+
+
+async def test_a_start_that_must_not_follow_its_twin_at_once_is_returned_as_queued() -> None:
+    async with scene(1, dialect="uncorrelated") as play:
+        await (await play.client.rerun_profile_generation(user_id="user-0"))
+        before = play.clock.now()
+        job = await play.client.rerun_profile_generation(user_id="user-0")
+        assert (job.status.state, play.clock.now() - before) == (JobState.QUEUED, 0.0)
+        assert (await job).success
 
 
 async def test_an_idle_lane_reads_the_status_before_its_first_start() -> None:

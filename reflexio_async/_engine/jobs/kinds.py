@@ -1,4 +1,4 @@
-"""What a service tells the engine of its jobs: kinds, operations, and how a server answers starts."""
+"""What a service tells the engine about its jobs: their kinds, and what the server's answers mean."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ T = TypeVar("T")
 class Dialect(Enum):
     """How a server answers the start of a job in a slot; recognised from its first answer."""
 
-    CORRELATED = "a unique operation_id, echoed in the status"
-    UNCORRELATED = "a constant operation_id; matched by start time and parameters"
+    CORRELATED = "a unique operation_id, which the status repeats"
+    UNCORRELATED = "the same operation_id for every job; jobs are told apart by start time and parameters"
     SYNCHRONOUS = "the answer comes when the work is done"
 
 
@@ -26,8 +26,13 @@ class Dialect(Enum):
 class Operation:
     """The latest operation in a slot, as the server's status shows it.
 
-    ``id`` is None on servers that give no unique one. ``params`` are the request's parameters as the server
-    repeats them. ``started_at`` is in epoch seconds, by the server's clock. ``raw`` is the service's model.
+    Attributes:
+        id: Its unique id; None on servers that give none.
+        params: The parameters of its request, as the server repeats them.
+        started_at: Whole epoch seconds, by the server's clock.
+        status: Its state as a JobStatus.
+        failed_users: User id → reason.
+        raw: The service's own model of it.
     """
 
     id: str | None
@@ -47,63 +52,117 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class StartAccepted:
+    """The server's answer to a start that it accepted.
+
+    Attributes:
+        operation_id: The id by which the status shows the job.
+        dialect: How this server answers starts.
+        message: The server's own text.
+    """
+
+    operation_id: str
+    dialect: Dialect
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartRefused:
+    """The server's answer to a start that it refused; ``busy`` means that the slot is taken."""
+
+    message: str | None
+    busy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The server's one place for jobs of one service: they run one at a time.
+
+    Attributes:
+        service: The service's name in the server's API.
+        poll_interval: Seconds between status requests, where no waiter asks for another interval.
+    """
+
+    service: str
+    poll_interval: float
+
+
+@dataclass(frozen=True, slots=True)
 class JobKind:
-    """The name in tokens and logs, and the default waiting in seconds."""
+    """A kind of job; ``name`` stands in tokens and logs, ``timeout`` is the default wait in seconds."""
 
     name: str
-    interval: float
     timeout: float
 
 
 @dataclass(frozen=True, slots=True)
 class SlotKind(JobKind, Generic[T]):
-    """A kind of job of which a server runs one at a time, in the slot of its ``service``.
+    """A kind of job that occupies a slot while it runs.
 
-    ``echoed`` are the parameters that the server repeats in its status. ``mode`` is what it notes of jobs
-    whose start is answered only when they are done; None for the others. ``constant_id`` is the id that every
-    job has on servers that give no unique one. ``count_field`` names the number in the answer to a start that
-    says that the work is already done. ``result`` makes the response of a completed operation.
+    Attributes:
+        slot: The slot that jobs of this kind occupy.
+        echoed: The parameters of the request that the server repeats in its status.
+        constants: Parameters that the status shows for every job of this kind.
+        shared_id: The id of every job on servers of the uncorrelated dialect.
+        synchronous: Every server answers the start when the work is done.
+        read_start: Reads the answer to a start.
+        result: Makes the job's result of its completed operation.
     """
 
-    service: str
-    constant_id: str
+    slot: Slot
     echoed: tuple[str, ...]
-    count_field: str
-    mode: str | None
+    constants: Mapping[str, Any]
+    shared_id: str
+    read_start: Callable[[Any], StartAccepted | StartRefused]
     result: Callable[[Operation], T]
+    synchronous: bool = False
 
     def params(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The part of a request that the server repeats in the status."""
+        """The part of a request that the server repeats in its status; None for an absent parameter."""
         return {name: request.get(name) for name in self.echoed}
 
-    def dialect_of(self, answer: Any) -> Dialect:
-        """How the server that gave ``answer`` (a successful start) answers starts."""
-        if self.mode is not None or getattr(answer, self.count_field) is not None:
-            return Dialect.SYNCHRONOUS
-        return Dialect.UNCORRELATED if answer.operation_id == self.constant_id else Dialect.CORRELATED
-
     def matches(self, params: Mapping[str, Any], operation: Operation) -> bool:
-        """Whether ``operation`` has these parameters (an absent one and null are equal)."""
-        theirs = operation.params
-        return theirs.get("mode") == self.mode and all(
-            theirs.get(name) == value for name, value in params.items()
+        """Whether ``operation`` is of this kind and has ``params``; an absent parameter equals None."""
+        shown = operation.params
+        return all(shown.get(name) == value for name, value in self.constants.items()) and all(
+            shown.get(name) == value for name, value in params.items()
         )
 
 
 @dataclass(frozen=True, slots=True)
-class SingleKind(JobKind, Generic[T]):
-    """A job with a status route of its own: ``read`` makes a JobStatus of its answer.
+class PollRate:
+    """How often one status route may be asked. All kinds with an equal rate share it.
 
-    ``per_second`` is the limit of that route for all jobs of the kind together, and with those of the kind
-    ``limited_with``; ``concurrency`` is how many are asked for at once then, ``burst`` how many may go
-    beyond the limit after a rest. ``appears_late`` says that a 404
-    means "not yet" until the job has been seen.
+    Attributes:
+        route: A name for the route, or the group of routes, that this rate is for.
+        per_second: Requests per second on average; None: no limit.
+        burst: Requests that may be sent at once after a pause.
+        concurrency: Requests that may be under way at the same time.
     """
 
-    read: Callable[[T], JobStatus]
+    route: str = ""
     per_second: float | None = None
-    concurrency: int = 8
     burst: int = 1
-    limited_with: str = ""
+    concurrency: int = 8
+
+
+UNLIMITED = PollRate()
+
+
+@dataclass(frozen=True, slots=True)
+class PolledKind(JobKind, Generic[T]):
+    """A kind of job that has a status route of its own, which is asked by the job's id.
+
+    Attributes:
+        interval: Seconds between status requests, where no waiter asks for another interval.
+        read: Makes a JobStatus of the route's answer. The answer is the result of a completed job.
+        rate: How often the route may be asked.
+        appears_late: A 404 means "not yet", until the job has been seen once.
+        cancellable: The server can be asked to stop such a job.
+    """
+
+    interval: float
+    read: Callable[[T], JobStatus]
+    rate: PollRate = UNLIMITED
     appears_late: bool = False
     cancellable: bool = False

@@ -1,14 +1,13 @@
-"""The jobs of one client: its lanes, its poller, and what becomes of them when it closes."""
+"""The jobs of one client: starts them, finds them again, and ends them when the client closes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reflexio_async._engine.jobs.lane import Lane
-from reflexio_async._engine.jobs.polled import SingleRecord, Singles
+from reflexio_async._engine.jobs.polled import PolledJob, PolledJobs
 from reflexio_async._engine.jobs.poller import Poller
-from reflexio_async._engine.jobs.record import Record, Waiting
-from reflexio_async._engine.jobs.slot import SlotRecord, Start
+from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async.errors import CLOSED, ClientClosed, InvalidRequest
 
@@ -16,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from reflexio_async._engine.clock import Clock
-    from reflexio_async._engine.jobs.kinds import SingleKind, SlotKind
-    from reflexio_async._engine.jobs.polled import SingleServer
-    from reflexio_async._engine.jobs.poller import Cap
-    from reflexio_async._engine.jobs.slot import Limiter
-    from reflexio_async._engine.jobs.watch import Server
+    from reflexio_async._engine.jobs.kinds import PolledKind, Slot, SlotKind
+    from reflexio_async._engine.jobs.polled import JobStatusSource
+    from reflexio_async._engine.jobs.record import JobRecord
+    from reflexio_async._engine.jobs.slot import SlotStatusSource
+    from reflexio_async._engine.jobs.slot_job import Limiter
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.tasks import TaskTracker
     from reflexio_async._engine.wire import EncodedRequest
@@ -29,38 +28,37 @@ T = TypeVar("T")
 
 
 class JobManager:
-    """Starts jobs, finds them again, and closes.
+    """Starts jobs and finds them again.
 
-    ``slots`` are the server's generations; None for a server that has none. ``singles`` are the other
-    kinds of job, by name, whose tokens it resumes.
+    Args:
+        source: The service's status calls for jobs with a status route of their own.
+        clock: The client's clock.
+        tasks: The client's background tasks.
+        settings: The settings of the client itself, not of a view.
+        polled_kinds: The kinds of such jobs, by name.
+        slots: The service's status calls for slots; None for a service without slots.
+        slot_kinds: The kinds of jobs that occupy slots, by name.
     """
 
     def __init__(
         self,
-        server: SingleServer,
+        source: JobStatusSource,
         clock: Clock,
         tasks: TaskTracker,
         settings: Settings,
         *,
-        slots: Server | None = None,
-        singles: Mapping[str, SingleKind[Any]],
+        polled_kinds: Mapping[str, PolledKind[Any]],
+        slots: SlotStatusSource | None = None,
         slot_kinds: Mapping[str, SlotKind[Any]] | None = None,
     ) -> None:
-        self._server = server
+        self._source = source
         self._slots = slots
-        self._singles = singles
+        self._polled_kinds = polled_kinds
         self._slot_kinds = slot_kinds or {}
-        self._clock = clock
-        self._tasks = tasks
+        self._settings = settings
         self._poller = Poller(clock, tasks)
         self._lanes: dict[str, Lane] = {}
-        self._concurrency = settings.concurrency
-        self._outage = settings.timeout
-        self._tries = settings.retry.max_attempts
-        self._groups: dict[str, Singles[Any]] = {}
-        self._caps: dict[str, Cap] = {}
-        self._adaptive = settings.adaptive_polling
-        self._waitings: dict[tuple[float | None, float | None], Waiting] = {}
+        self._polled_jobs: dict[str, PolledJobs[Any]] = {}
 
     async def start(
         self,
@@ -72,8 +70,8 @@ class JobManager:
         send: Callable[[EncodedRequest], Awaitable[T]],
         limiter: Limiter,
         width: int = 1,
-    ) -> Record[T]:
-        """Start a generation through its service's lane.
+    ) -> JobRecord[T]:
+        """Start a job through the lane of its slot.
 
         Returns when the start was answered, or at once as queued when the lane or the rate limit is closed.
         Errors of the start are the job's: ``Job.check_start`` raises them at once, awaiting does too.
@@ -82,45 +80,50 @@ class JobManager:
             kind: The kind of job.
             settings: The settings of the client, or of one of its views.
             request: The encoded request of the start.
-            params: What the server will echo of it in its status: ``kind.params``.
+            params: What the server will repeat of it in its status: ``kind.params``.
             send: Sends ``request``, and raises RateLimited instead of waiting for the rate limit.
             limiter: The rate limit of the start.
-            width: How many starts may run at once on a server of the synchronous dialect.
+            width: How many starts may run at once on a server of the synchronous dialect; at least the
+                client's ``concurrency``.
         """
         self._check_open()
-        lane = self._lane(kind.service)
-        start = Start(request, send, limiter, max(width, self._concurrency))
-        record = SlotRecord(kind, lane, self._waiting(settings), params=params, start=start)
-        await lane.submit(record)
-        return record
+        lane = self._lane(kind.slot)
+        start = Start(request, send, limiter, max(width, self._settings.concurrency))
+        job = SlotJob(kind, lane, settings, params=params, start=start)
+        await lane.submit(job)
+        return job
 
-    def follow(self, kind: SingleKind[T], job_id: str, settings: Settings) -> Record[T]:
-        """The job that the server knows by ``job_id``, with a status route of its own."""
+    def follow(self, kind: PolledKind[T], job_id: str, settings: Settings) -> JobRecord[T]:
+        """The job with a status route of its own that the server knows by ``job_id``."""
         self._check_open()
-        return self._single(kind, job_id, settings)
+        return self._polled(kind, job_id, settings)
 
-    def resume(self, text: str, settings: Settings) -> Record[Any]:
-        """The job that ``text``, a token, stands for."""
+    def resume(self, text: str, settings: Settings) -> JobRecord[Any]:
+        """The job of the token ``text``.
+
+        Raises:
+            InvalidRequest: It is no token of this server, or of a kind that is not known.
+        """
         self._check_open()
         token = Token.from_text(text)
-        if token.url != self._server.url:
-            message = f"token: it belongs to {token.url}, this client speaks to {self._server.url}"
+        if token.url != self._source.url:
+            message = f"token: it belongs to {token.url}, this client speaks to {self._source.url}"
             raise InvalidRequest(message)
-        single = self._singles.get(token.kind)
-        if single is not None:
-            return self._single(single, token.id, settings)
-        kind = None if self._slots is None else self._slot_kinds.get(token.kind)
+        polled_kind = self._polled_kinds.get(token.kind)
+        if polled_kind is not None:
+            return self._polled(polled_kind, token.id, settings)
+        kind = self._slot_kinds.get(token.kind)
         if kind is None:
             message = f"token: kind {token.kind!r} is not known to this release"
             raise InvalidRequest(message)
-        lane = self._lane(kind.service)
-        record = SlotRecord(kind, lane, self._waiting(settings), params=token.params)
-        lane.adopt(record, token)
-        return record
+        lane = self._lane(kind.slot)
+        job = SlotJob(kind, lane, settings, params=token.params)
+        lane.slot.adopt(job, token.id, token.not_before)
+        return job
 
     @property
     def busy(self) -> bool:
-        """Whether starts are queued or on their way."""
+        """Whether starts are queued or under way."""
         return any(lane.busy for lane in self._lanes.values())
 
     async def drained(self) -> None:
@@ -129,10 +132,10 @@ class JobManager:
             await lane.drained()
 
     def abandon(self, reason: str) -> list[str]:
-        """Give up what was not started; returns the names."""
-        self._poller.closed = True
+        """End every wait, and every start that was not answered; returns the names of those starts."""
+        active = self._poller.close()
         names = [name for lane in self._lanes.values() for name in lane.abandon(reason)]
-        for source in self._poller.active:
+        for source in active:
             source.give_up(reason)
         return names
 
@@ -140,39 +143,24 @@ class JobManager:
         if self._poller.closed:
             raise ClientClosed(CLOSED)
 
-    def _lane(self, service: str) -> Lane:
-        lane = self._lanes.get(service)
+    def _lane(self, slot: Slot) -> Lane:
+        lane = self._lanes.get(slot.service)
         if lane is None:
-            assert self._slots is not None  # noqa: S101  # its rows and tokens are only asked of servers that have slots
-            lane = Lane(
-                self._poller,
+            assert self._slots is not None  # noqa: S101  # only services with slots have kinds for them
+            settings = self._settings
+            lane = self._lanes[slot.service] = Lane(
+                slot,
                 self._slots,
-                service,
-                outage=self._outage,
-                tries=self._tries,
+                self._poller,
+                outage=settings.timeout,
+                max_attempts=settings.retry.max_attempts,
             )
-            self._lanes[service] = lane
         return lane
 
-    def _single(self, kind: SingleKind[T], job_id: str, settings: Settings) -> Record[T]:
-        group = self._groups.get(kind.name)
+    def _polled(self, kind: PolledKind[T], job_id: str, settings: Settings) -> JobRecord[T]:
+        group = self._polled_jobs.get(kind.name)
         if group is None:
-            group = Singles(kind, self._server, self._poller, self._cap(kind), adaptive=self._adaptive)
-            self._groups[kind.name] = group
-        return SingleRecord(group, job_id, self._waiting(settings))
-
-    def _cap(self, kind: SingleKind[Any]) -> Cap:
-        if kind.per_second is None:
-            return self._poller.unlimited
-        cap = self._caps.get(kind.limited_with or kind.name)
-        if cap is None:
-            cap = self._poller.cap(concurrency=kind.concurrency, per_second=kind.per_second, burst=kind.burst)
-            self._caps[kind.limited_with or kind.name] = cap
-        return cap
-
-    def _waiting(self, settings: Settings) -> Waiting:
-        key = (settings.poll_interval, settings.wait_timeout)
-        waiting = self._waitings.get(key)
-        if waiting is None:
-            waiting = self._waitings[key] = Waiting(self._clock, *key, self._tasks.report)
-        return waiting
+            group = self._polled_jobs[kind.name] = PolledJobs(
+                kind, self._source, self._poller, adaptive=self._settings.adaptive_polling
+            )
+        return PolledJob(group, job_id, settings)

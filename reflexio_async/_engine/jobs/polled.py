@@ -1,123 +1,83 @@
-"""Jobs with a status route of their own, asked for by id: learning, aggregation, regeneration, traces."""
+"""Jobs with a status route of their own, asked by their id: learning, aggregation, regeneration, traces."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from reflexio_async._engine.jobs.poller import EAGER, widening
-from reflexio_async._engine.jobs.record import Record, untraced
-from reflexio_async._engine.jobs.rhythm import Rhythm
+from reflexio_async._engine.jobs.estimator import DurationEstimator
+from reflexio_async._engine.jobs.poller import FIRST_POLL_AFTER, growing_pause
+from reflexio_async._engine.jobs.record import JobRecord, without_traceback
 from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
 from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async.errors import InvalidRequest, JobCancelled, JobFailed, JobLost, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable
 
-    from reflexio_async._engine.jobs.agenda import Agenda
-    from reflexio_async._engine.jobs.kinds import SingleKind
-    from reflexio_async._engine.jobs.poller import Cap, Poller
-    from reflexio_async._engine.jobs.record import Waiter, Waiting
+    from reflexio_async._engine.jobs.kinds import PolledKind, PollRate
+    from reflexio_async._engine.jobs.poller import Poller
+    from reflexio_async._engine.jobs.record import Waiter
+    from reflexio_async._engine.settings import Settings
 
 T = TypeVar("T")
 
-# One for all, since thousands may wait for what is not stored yet.
-_ABSENT = NotFound(
+_NOT_SEEN_YET = NotFound(
     "404: the server does not know it, or does not know it yet", status=404, method="GET", path=""
 )
-_SHARES = (0.5, 0.8, 0.95)  # of the jobs before that have ended when the next is asked for
+_QUANTILES = (0.5, 0.8, 0.95)  # a poll is due when these shares of earlier jobs had ended
 
 
-class SingleServer(Protocol):
-    """What is asked of the server about such jobs."""
+class JobStatusSource(Protocol):
+    """The service's status calls for jobs with a status route of their own."""
 
     @property
     def url(self) -> str:
-        """The server's address, by which tokens know theirs."""
+        """The server's address, which is part of every token."""
         ...
 
-    def single(self, kind: SingleKind[T], job_id: str) -> Coroutine[Any, Any, T]:
-        """The status of one job."""
+    def status(self, kind: PolledKind[T], job_id: str) -> Awaitable[T]:
+        """The answer of the job's status route."""
         ...
 
-    async def stop_single(self, kind: SingleKind[Any], job_id: str) -> None:
-        """Ask for such a job to stop."""
+    async def stop(self, kind: PolledKind[Any], job_id: str) -> None:
+        """Ask the server to stop the job."""
         ...
 
 
-class Singles(Generic[T]):
-    """All such jobs of one kind: how they are asked for, and how often."""
+class PolledJobs(Generic[T]):
+    """What all polled jobs of one kind share.
+
+    With ``adaptive`` it learns how long they take, and polls when an end is likely.
+    """
 
     def __init__(
-        self, kind: SingleKind[T], server: SingleServer, poller: Poller, cap: Cap, *, adaptive: bool
+        self, kind: PolledKind[T], source: JobStatusSource, poller: Poller, *, adaptive: bool
     ) -> None:
         self.kind = kind
-        self.server = server
+        self.source = source
         self.poller = poller
-        self.cap = cap
-        self.agenda: Agenda = poller.agenda
-        self.url = server.url
-        self.rhythm = Rhythm(_SHARES) if adaptive else None
-
-    @property
-    def closed(self) -> bool:
-        """Whether nobody will ask any more."""
-        return self.poller.closed
-
-    def want(self, record: SingleRecord[T], interval: float | None) -> None:  # noqa: ARG002  # it is on the waiter
-        """Somebody waits: ask when the shortest interval says."""
-        self.poller.schedule(record)
-
-    def unwant(self, record: SingleRecord[T], interval: float | None) -> None:  # noqa: ARG002  # as above
-        """Somebody no longer waits; the last one takes the appointment along."""
-        if not record.awaited:
-            self.agenda.remove(record)
-
-    async def refresh(self, record: SingleRecord[T]) -> None:
-        """Ask for the status once, now."""
-        await record.probe()
-
-    async def cancel(self, record: SingleRecord[T]) -> None:
-        """Ask the server to stop it, where it can be."""
-        if not self.kind.cancellable:
-            message = f"a {self.kind.name} job cannot be cancelled"
-            raise InvalidRequest(message)
-        await self.server.stop_single(self.kind, record.job_id)
+        self.durations = DurationEstimator(_QUANTILES) if adaptive else None
 
 
-class SingleRecord(Record[T]):
-    """One such job; to the poller, a source of its own."""
+class PolledJob(JobRecord[T]):
+    """One polled job: its record, and for the poller a source of its own."""
 
-    attempts = 0  # its start is a call of its own
+    attempts = 0  # its start is an ordinary call
 
-    __slots__ = (
-        "asked",
-        "asked_at",
-        "failures",
-        "following",
-        "line",
-        "not_ended_at",
-        "previous",
-        "probing",
-    )
+    __slots__ = ("_group", "_not_ended_at", "failures", "polled_at", "polling", "polls")
 
-    def __init__(self, group: Singles[T], job_id: str, waiting: Waiting) -> None:
-        super().__init__(group.kind, group, waiting)
+    def __init__(self, group: PolledJobs[T], job_id: str, settings: Settings) -> None:
+        super().__init__(group.kind, group.poller, settings)
+        self._group = group
         self.id = job_id
         self.status = RUNNING
-        self.admitted_at = self.asked_at = self.created_at
-        self.asked = 0
+        self.admitted_at = self.created_at
+        self._not_ended_at = self.created_at  # when the last poll that found it running was sent
+        # What the poller keeps:
+        self.polled_at = self.created_at
+        self.polls = 0
         self.failures = 0
-        self.probing = False
-        self.not_ended_at = self.created_at  # kept only where it is learned from
-        self.line: Any = None
-        self.previous: Any = None
-        self.following: Any = None
-
-    @property
-    def group(self) -> Singles[T]:
-        """All of its kind."""
-        return cast("Singles[T]", self.feed)
+        self.polling = False
 
     @property
     def job_id(self) -> str:
@@ -126,64 +86,80 @@ class SingleRecord(Record[T]):
 
     @property
     def token(self) -> Token:
-        """By which it is found again."""
-        return Token(kind=self.kind.name, url=self.feed.url, id=self.job_id)
+        """The token by which it is found again."""
+        return Token(kind=self.kind.name, url=self._group.source.url, id=self.job_id)
 
-    @property
-    def due(self) -> float:
-        """When it is to be asked next, while it stands in a line of the agenda."""
-        due: float = self.asked_at + self.line.length
-        return due
+    def subscribe(self, interval: float | None) -> None:  # noqa: ARG002  # its waiters tell their intervals
+        """Poll for one more waiter."""
+        self._poller.schedule(self)
+
+    def unsubscribe(self, interval: float | None) -> None:  # noqa: ARG002  # as above
+        """Undo one ``subscribe``."""
+        if not self.has_waiters:
+            self._poller.remove(self)
+
+    async def refresh(self) -> None:
+        """Ask the server for its status once, now."""
+        await self.poll()
+
+    async def cancel(self) -> None:
+        """Ask the server to stop it, where that is possible."""
+        if not self._group.kind.cancellable:
+            message = f"a {self.kind.name} job cannot be cancelled"
+            raise InvalidRequest(message)
+        await self._group.source.stop(self._group.kind, self.job_id)
+
+    # For the poller
 
     @property
     def name(self) -> str:
-        """For logs."""
+        """For task names."""
         return self.kind.name
 
     @property
-    def wanted(self) -> bool:
-        """Whether anybody waits."""
-        return self.awaited
+    def rate(self) -> PollRate:
+        """How often its route may be asked."""
+        return self._group.kind.rate
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether anybody waits for it."""
+        return self.has_waiters
 
     def pause(self) -> float | None:
-        """The shortest interval that a waiter gave, or the default one."""
-        shortest: float | None = None
-        for waiter in self.waiters():
-            interval = self.interval_of(waiter) or self._default_pause(waiter)
-            if shortest is None or interval < shortest:
-                shortest = interval
-        return shortest
+        """The shortest interval of all waiters; None when nobody waits."""
+        pauses = [waiter.interval or self._default_pause(waiter) for waiter in self.waiters()]
+        return min(pauses, default=None)
 
     def _default_pause(self, waiter: Waiter) -> float:
-        rhythm = self.group.rhythm
-        if rhythm is not None:
-            moment = rhythm.next_moment(self.asked_at - self.created_at)
-            # Somebody who waits for a short time only is to learn what there is to learn by then.
-            if moment is not None and (waiter.line is None or self.created_at + moment < waiter.due):
-                return max(self.created_at + moment - self.asked_at, EAGER)
-        return min(widening(self.asked), self.kind.interval)
+        if self._group.durations is not None:
+            age = self._group.durations.next_poll_age(self.polled_at - self.created_at)
+            # A poll after the waiter's deadline would be of no use to it.
+            if age is not None and (waiter.deadline is None or self.created_at + age < waiter.deadline):
+                return max(self.created_at + age - self.polled_at, FIRST_POLL_AFTER)
+        return min(growing_pause(self.polls), self._group.kind.interval)
 
-    async def probe(self) -> None:
-        """Ask for the status and pass it on."""
-        group, asked_at = self.group, self.group.poller.clock.now()
+    async def poll(self) -> None:
+        """Ask for the status once and learn from the answer."""
+        group, asked_at = self._group, self.now()
         try:
-            answer = await group.server.single(group.kind, self.job_id)
+            answer = await group.source.status(group.kind, self.job_id)
         except NotFound:
             if not group.kind.appears_late or self.status is not RUNNING:
                 raise
-            self.last_probe_error = _ABSENT
+            self.last_probe_error = _NOT_SEEN_YET
         else:
             self.last_probe_error = None
-            self._hear(answer)
-        if group.rhythm is not None:
+            self._observe(answer)
+        if group.durations is not None:
             if self.done:
                 began = self.created_at
-                group.rhythm.ended(after=self.not_ended_at - began, by=asked_at - began)
+                group.durations.add(at_least=self._not_ended_at - began, at_most=asked_at - began)
             else:
-                self.not_ended_at = asked_at
+                self._not_ended_at = asked_at
 
-    def _hear(self, answer: T) -> None:
-        kind = self.group.kind
+    def _observe(self, answer: T) -> None:
+        kind = self._group.kind
         status = kind.read(answer)
         if status.state is JobState.FAILED:
             message = f"{kind.name} {self.job_id}: {status.error}"
@@ -196,18 +172,14 @@ class SingleRecord(Record[T]):
         else:
             self.update(status)
 
-    def failed(self, error: Exception, *, transient: bool) -> None:
-        """Remember the error, and end in it unless it may pass."""
-        self.last_probe_error = untraced(error)
+    def poll_failed(self, error: Exception, *, transient: bool) -> None:
+        """Keep the error for messages; end with it unless it may pass."""
+        self.last_probe_error = without_traceback(error)
         if not transient:
             self.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
 
     def give_up(self, reason: str) -> None:
-        """Nobody will ask any more."""
-        message = f"{self.kind.name} {self.job_id}: {reason} while somebody waited; resume it by its token"
+        """Tell every waiter that its status is no longer asked for."""
+        message = f"{self.kind.name} {self.job_id}: {reason} while a caller waited; resume it by its token"
         status = JobStatus(JobState.LOST, error=reason)
         self.finish(status, error=JobLost(message, status=status, token=self.token_text))
-
-    def fall_due(self) -> None:
-        """It is time to ask."""
-        self.group.poller.fall_due(self, self.group.cap)

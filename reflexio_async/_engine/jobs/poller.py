@@ -1,196 +1,246 @@
-"""Shared polling: one request per interval and status source, however many wait.
-
-No task waits per job. A source is polled while somebody is interested in it; the probes of all sources
-under one cap share its few workers.
-"""
+"""Shared polling: one status request per interval and source, however many callers wait for it."""
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
+from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol
 
-from reflexio_async._engine.jobs.agenda import Agenda, Entry
 from reflexio_async.errors import APIConnectionError, RateLimited, RequestRefused, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reflexio_async._engine.clock import Clock
+    from reflexio_async._engine.clock import Clock, Timer
+    from reflexio_async._engine.jobs.kinds import PollRate
     from reflexio_async._engine.tasks import TaskTracker
 
-EAGER: Final = 0.05
-"""Seconds until a job that was just started is first asked for."""
-_WIDEN: Final = 1.5  # the factor by which the pauses grow after that
-_WIDEST: Final = 32  # questions after which they are longer than any interval; some 1,700 would overflow
+FIRST_POLL_AFTER: Final = 0.05  # seconds after the start
+_GROWTH: Final = 1.5  # factor between one pause and the next
+_MAX_STEPS: Final = 32  # by then a pause is longer than any interval; 1,700 steps would overflow a float
 
-_LONGEST_PAUSE = 10.0  # between probes that fail
-_FIRST_PAUSE = 0.1
-_NAP = 0.02  # seconds: workers that wait for the rate do not wake for every single probe
-_CATCH_UP = 0.1  # seconds: what was not asked while a nap took too long is made up for, up to so much
+_FIRST_PAUSE_AFTER_FAILURE = 0.1  # seconds; doubled with every further failure
+_LONGEST_PAUSE_AFTER_FAILURE = 10.0  # seconds
 _TRANSIENT = (APIConnectionError, ServerError, RateLimited, RequestRefused)
 
+_SHORTEST_WAIT = 0.02  # seconds that a worker waits for the rate, so that it does not wake for every poll
+_CATCH_UP = 0.1  # seconds: polls that were delayed for so long are made up for
+_STALE_ENTRIES = 64  # that the heap may hold besides one for every scheduled source and one more
 
-def widening(asked: int) -> float:
-    """Seconds to the next question, when so many were asked before: soon at first, then ever later."""
-    return EAGER * _WIDEN ** min(asked, _WIDEST)
+
+def growing_pause(polls: int) -> float:
+    """Seconds until the next poll, after ``polls`` polls: short at first, then longer and longer."""
+    return FIRST_POLL_AFTER * _GROWTH ** min(polls, _MAX_STEPS)
 
 
-class Source(Entry, Protocol):
-    """One place where statuses come from: a line of the agenda holds it until it is to be asked.
+class Pollable(Protocol):
+    """What the poller polls: a slot, or one job with a status route of its own.
 
-    It falls due when the length of its line has passed since ``asked_at``, when it was last asked (or began).
-    ``asked`` is how often since somebody was last in a hurry, ``failures`` how often in a row in vain;
-    ``probing`` says that it is being asked or is about to be.
+    The poller keeps these attributes:
+        polled_at: When it was last polled (or made), by the clock.
+        polls: Polls since the back-off was last reset.
+        failures: Polls that failed, in a row.
+        polling: It is being polled, or waits for its turn under the rate.
     """
 
-    asked_at: float
-    asked: int
+    polled_at: float
+    polls: int
     failures: int
-    probing: bool
+    polling: bool
 
     @property
     def name(self) -> str:
-        """For logs."""
+        """For task names."""
         ...
 
     @property
-    def wanted(self) -> bool:
-        """Whether anybody is interested."""
+    def rate(self) -> PollRate:
+        """How often its status route may be asked."""
+        ...
+
+    @property
+    def subscribed(self) -> bool:
+        """Whether anybody waits for its status."""
         ...
 
     def pause(self) -> float | None:
-        """Seconds from ``asked_at`` to the next probe; None when nobody is interested."""
+        """Seconds from ``polled_at`` to the next poll; None when nobody waits."""
         ...
 
-    async def probe(self) -> None:
-        """Ask the server once and tell whom it concerns."""
+    async def poll(self) -> None:
+        """Send one status request and pass the answer on."""
         ...
 
-    def failed(self, error: Exception, *, transient: bool) -> None:
-        """A probe met ``error``."""
+    def poll_failed(self, error: Exception, *, transient: bool) -> None:
+        """Handle the error of a poll; ``transient``: the next poll may succeed."""
         ...
 
     def give_up(self, reason: str) -> None:
-        """The client is closing; whoever waits must hear of it."""
+        """Tell every waiter that polling has ended for good."""
         ...
 
 
-class Cap:
-    """At most ``concurrency`` probes at once and ``per_second``, for all its sources together.
+class Poller:
+    """Polls the sources of one client when they are due.
 
-    After a rest so many as ``burst`` may go beyond that.
+    Due times are kept in a heap, with one timer for the first. An entry whose source has been scheduled anew
+    or removed is stale: it stays in the heap and is skipped later.
     """
 
-    def __init__(
-        self, poller: Poller, *, concurrency: int, per_second: float | None = None, burst: int = 1
-    ) -> None:
+    def __init__(self, clock: Clock, tasks: TaskTracker) -> None:
+        self.clock = clock
+        self.tasks = tasks
+        self.closed = False
+        self._due: dict[Pollable, float] = {}
+        self._heap: list[tuple[float, int, Pollable]] = []
+        self._order = count()
+        self._timer: Timer | None = None
+        self._timer_due: float | None = None
+        self._workers: dict[PollRate, _Workers] = {}
+
+    @property
+    def active(self) -> list[Pollable]:
+        """The sources that somebody waits for."""
+        sources = [*self._due]
+        for workers in self._workers.values():
+            sources += workers.sources()
+        return [source for source in sources if source.subscribed]
+
+    def schedule(self, source: Pollable) -> None:
+        """Set when ``source`` is polled next, from its ``pause()``."""
+        if source.polling or self.closed:
+            return
+        pause = source.pause()
+        if pause is None:
+            self.remove(source)
+            return
+        if source.failures:
+            doublings = min(source.failures - 1, 10)
+            pause = max(pause, min(_LONGEST_PAUSE_AFTER_FAILURE, _FIRST_PAUSE_AFTER_FAILURE * 2.0**doublings))
+        due = max(source.polled_at + pause, self.clock.now())
+        if self._due.get(source) != due:
+            self._due[source] = due
+            heapq.heappush(self._heap, (due, next(self._order), source))
+            self._set_timer()
+
+    def remove(self, source: Pollable) -> None:
+        """Do not poll ``source`` until it is scheduled again."""
+        if self._due.pop(source, None) is not None:
+            self._set_timer()
+
+    def close(self) -> list[Pollable]:
+        """Stop polling for good; returns the sources that somebody waits for."""
+        active = self.active
+        self.closed = True
+        self._due.clear()
+        self._set_timer()
+        return active
+
+    async def poll(self, source: Pollable) -> None:
+        """Poll ``source`` once, handle the outcome, and schedule the next poll."""
+        source.polled_at = self.clock.now()
+        try:
+            await source.poll()
+        except _TRANSIENT as error:
+            source.failures += 1
+            source.poll_failed(error, transient=True)
+        except Exception as error:  # noqa: BLE001  # any error belongs to the waiters
+            source.poll_failed(error, transient=False)
+        else:
+            source.failures = 0
+        finally:
+            source.polling = False
+        source.polls += 1
+        self.schedule(source)
+
+    def _set_timer(self) -> None:
+        """Set the timer for the first entry that is not stale."""
+        heap, due_times = self._heap, self._due
+        if len(heap) > 2 * len(due_times) + _STALE_ENTRIES:
+            heap[:] = [entry for entry in heap if due_times.get(entry[2]) == entry[0]]
+            heapq.heapify(heap)
+        while heap and due_times.get(heap[0][2]) != heap[0][0]:
+            heapq.heappop(heap)
+        due = heap[0][0] if heap else None
+        if due == self._timer_due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if due is None else self.clock.call_at(due, self._on_timer)
+        self._timer_due = due
+
+    def _on_timer(self) -> None:
+        self._timer = self._timer_due = None
+        now = self.clock.now()
+        while self._heap and self._heap[0][0] <= now:
+            due, _, source = heapq.heappop(self._heap)
+            if self._due.get(source) == due:
+                del self._due[source]
+                source.polling = True
+                self._workers_for(source.rate).enqueue(source)
+        self._set_timer()
+
+    def _workers_for(self, rate: PollRate) -> _Workers:
+        workers = self._workers.get(rate)
+        if workers is None:
+            workers = self._workers[rate] = _Workers(self, rate)
+        return workers
+
+
+class _Workers:
+    """Polls the sources that are due, no more often than one rate allows.
+
+    The rate is a token bucket: a poll takes one token.
+    """
+
+    def __init__(self, poller: Poller, rate: PollRate) -> None:
         self._poller = poller
-        self._concurrency = concurrency
-        self._per_second = per_second
-        self._most = max(float(burst), (per_second or 0.0) * _CATCH_UP)
-        self._tokens = float(burst)
+        self._rate = rate
+        self._most_tokens = max(float(rate.burst), (rate.per_second or 0.0) * _CATCH_UP)
+        self._tokens = float(rate.burst)
         self._counted_at = poller.clock.now()
-        self._due: deque[Source] = deque()
-        self._probed: set[Source] = set()
-        self._workers = 0
+        self._queue: deque[Pollable] = deque()
+        self._being_polled: set[Pollable] = set()
+        self._count = 0
 
-    def enqueue(self, source: Source) -> None:
-        """Probe ``source`` as soon as the cap allows."""
-        self._due.append(source)
-        if self._workers < self._concurrency:
-            self._workers += 1
-            self._poller.tasks.spawn(self._work(), name=f"probe {source.name}")
+    def enqueue(self, source: Pollable) -> None:
+        """Poll ``source`` as soon as the rate allows."""
+        self._queue.append(source)
+        if self._count < self._rate.concurrency:
+            self._count += 1
+            self._poller.tasks.spawn(self._work(), name=f"poll {source.name}")
 
-    def sources(self) -> Iterator[Source]:
-        """Those that wait for their turn or are being asked."""
-        yield from self._due
-        yield from self._probed
+    def sources(self) -> Iterator[Pollable]:
+        """Those that wait for their turn or are being polled."""
+        yield from self._queue
+        yield from self._being_polled
 
     async def _work(self) -> None:
+        per_second = self._rate.per_second
         try:
-            while self._due:
-                if self._per_second is not None and not self._take_token(self._per_second):
-                    # A whole token at least: waiting for a part could be too little to move the clock.
-                    await self._poller.clock.sleep(max(1.0 / self._per_second, _NAP))
+            while self._queue:
+                if per_second is not None and not self._take_token(per_second):
+                    # For one whole token at least: a shorter wait may be too short to move the clock.
+                    await self._poller.clock.sleep(max(1.0 / per_second, _SHORTEST_WAIT))
                     continue
-                source = self._due.popleft()
-                if not source.wanted:
-                    source.probing = False
+                source = self._queue.popleft()
+                if not source.subscribed:
+                    source.polling = False
                     continue
-                self._probed.add(source)
+                self._being_polled.add(source)
                 try:
-                    await self._poller.ask(source)
+                    await self._poller.poll(source)
                 finally:
-                    self._probed.discard(source)
+                    self._being_polled.discard(source)
         finally:
-            self._workers -= 1
+            self._count -= 1
 
     def _take_token(self, per_second: float) -> bool:
         now = self._poller.clock.now()
-        self._tokens = min(self._most, self._tokens + (now - self._counted_at) * per_second)
+        self._tokens = min(self._most_tokens, self._tokens + (now - self._counted_at) * per_second)
         self._counted_at = now
         if self._tokens < 1.0:
             return False
         self._tokens -= 1.0
         return True
-
-
-class Poller:
-    """What every source of one client shares."""
-
-    def __init__(self, clock: Clock, tasks: TaskTracker) -> None:
-        self.clock = clock
-        self.tasks = tasks
-        self.agenda = Agenda(clock)
-        self.closed = False
-        self.caps: list[Cap] = []
-        self.unlimited = self.cap(concurrency=8)
-
-    def cap(self, *, concurrency: int, per_second: float | None = None, burst: int = 1) -> Cap:
-        """A new cap for some of the sources."""
-        cap = Cap(self, concurrency=concurrency, per_second=per_second, burst=burst)
-        self.caps.append(cap)
-        return cap
-
-    @property
-    def active(self) -> list[Source]:
-        """The sources that somebody waits for."""
-        found: list[Source] = [entry for entry in self.agenda if hasattr(entry, "probing")]
-        for cap in self.caps:
-            found += cap.sources()
-        return [source for source in found if source.wanted]
-
-    def schedule(self, source: Source) -> None:
-        """Note when ``source`` is to be asked next, in place of what was noted."""
-        if source.probing or self.closed:
-            return
-        self.agenda.remove(source)
-        pause = source.pause()
-        if pause is None:
-            return
-        if source.failures:
-            pause = max(pause, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(source.failures - 1, 10)))
-        self.agenda.add(source, pause)
-
-    def fall_due(self, source: Source, cap: Cap) -> None:
-        """It is time to ask ``source``, as soon as ``cap`` allows."""
-        if not self.closed:
-            source.probing = True
-            cap.enqueue(source)
-
-    async def ask(self, source: Source) -> None:
-        """One probe, its consequences, and the next appointment."""
-        source.asked_at = self.clock.now()
-        try:
-            await source.probe()
-        except _TRANSIENT as error:
-            source.failures += 1
-            source.failed(error, transient=True)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the waiters must hear of it
-            source.failed(error, transient=False)
-        else:
-            source.failures = 0
-        finally:
-            source.probing = False
-        source.asked += 1
-        self.schedule(source)

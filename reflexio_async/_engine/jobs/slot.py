@@ -1,187 +1,251 @@
-"""One generation in its service's slot: its start, and which of the server's operations it is."""
+"""What is known of one slot: the server's latest operation in it, and which of our jobs run there."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+import asyncio
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Protocol
 
-from reflexio_async._engine.jobs.record import Record
-from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
-from reflexio_async._engine.jobs.tokens import Token
-from reflexio_async.errors import JobCancelled, JobFailed, JobLost
+from reflexio_async._engine.jobs.estimator import DurationEstimator
+from reflexio_async._engine.jobs.kinds import UNLIMITED
+from reflexio_async._engine.jobs.poller import FIRST_POLL_AFTER, growing_pause
+from reflexio_async._engine.jobs.record import without_traceback
+from reflexio_async._engine.jobs.status import QUEUED, JobState, JobStatus
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Awaitable, Callable, Mapping
+    from reflexio_async._engine.jobs.kinds import Operation, Slot
+    from reflexio_async._engine.jobs.poller import Poller
+    from reflexio_async._engine.jobs.slot_job import SlotJob
 
-    from reflexio_async._engine.jobs.kinds import Operation, SlotKind
-    from reflexio_async._engine.jobs.record import Feed, Waiting
-    from reflexio_async._engine.wire import EncodedRequest
-
-_UNSEEN_GRACE = 30.0  # seconds an admitted operation may take to appear in the status
+_FRESH = 1.0  # seconds for which a poll may be acted upon
+# A poll is due when these shares of earlier jobs had ended. The status route has no rate limit.
+_QUANTILES = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
 
 
-class Limiter(Protocol):
-    """What a lane needs to know of the rate limit of its starts."""
+class SlotStatusSource(Protocol):
+    """The service's status calls for slots."""
 
-    def opens_in(self) -> float:
-        """Seconds until a start may be sent; 0 when it may be sent now."""
+    @property
+    def url(self) -> str:
+        """The server's address, which is part of every token."""
+        ...
+
+    async def operation(self, service: str) -> Operation | None:
+        """The latest operation of ``service``; None when there never was one."""
+        ...
+
+    async def cancel(self, service: str) -> None:
+        """Ask the server to stop the running operation of ``service``, no matter who started it."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """The start of one job, as it will be sent.
+class SlotObserver(Protocol):
+    """The lane in front of a slot, to the slot's status."""
 
-    ``width`` is how many starts may run at once on a server of the synchronous dialect.
+    @property
+    def starts_wait(self) -> bool:
+        """Whether starts are queued for the slot."""
+        ...
+
+    def status_observed(self) -> None:
+        """A poll was answered."""
+        ...
+
+    def status_delayed(self) -> None:
+        """A poll failed; later ones may succeed."""
+        ...
+
+    def status_unavailable(self, error: Exception) -> None:
+        """Polls have failed for good, or for too long."""
+        ...
+
+
+class SlotStatus:
+    """The status of one slot: polled once for all jobs in it.
+
+    Attributes:
+        running: Our jobs that were admitted and have not ended, as far as is known.
+        latest: The server's latest operation; None before the first poll, or when there never was one.
+        observed_at: When the last poll was answered; None: nothing is known that may be acted upon.
+        started_at: When the last of our jobs was admitted.
     """
 
-    request: EncodedRequest
-    send: Callable[[EncodedRequest], Awaitable[Any]]
-    limiter: Limiter
-    width: int
-
-
-class SlotRecord(Record[Any]):
-    """The record of a job that occupies a slot."""
-
-    __slots__ = (
-        "answered",
-        "attempts",
-        "before",
-        "cancel_wanted",
-        "not_before",
-        "params",
-        "seen_running",
-        "start",
-    )
+    rate = UNLIMITED
 
     def __init__(
         self,
-        kind: SlotKind[Any],
-        lane: Feed,
-        waiting: Waiting,
+        slot: Slot,
+        source: SlotStatusSource,
+        poller: Poller,
+        observer: SlotObserver,
         *,
-        params: Mapping[str, Any],
-        start: Start | None = None,
+        outage: float,
+        max_attempts: int,
     ) -> None:
-        super().__init__(kind, lane, waiting)
-        self.params = params  # what the server echoes of its request
-        self.start = start
-        self.attempts: int = 0
-        self.before: Operation | None = None  # what the slot showed before the start
-        self.not_before: int | None = None  # when that one had begun
-        self.seen_running = False
-        self.cancel_wanted = False  # while its start was under way
-        self.answered: asyncio.Future[None] | None = None  # the caller of the start waits for its answer
+        self.name = slot.service
+        self.url = source.url
+        self.interval = slot.poll_interval
+        self._source = source
+        self._poller = poller
+        self._clock = poller.clock
+        self._observer = observer
+        self._outage = outage
+        self._max_attempts = max_attempts
+        self._polling_lock = asyncio.Lock()
+        self._subscriptions: Counter[float | None] = Counter()  # by interval; None: the slot's own
+        # What the poller keeps:
+        self.polled_at = self._clock.now()
+        self.polls = 0
+        self.failures = 0
+        self.polling = False
+        # What is known:
+        self.running: dict[SlotJob[Any], None] = {}
+        self.latest: Operation | None = None
+        self.observed_at: float | None = None
+        self.started_at = self._not_ended_at = self._clock.now()
+        self._status = QUEUED  # of the latest operation
+        self._ever_answered = False
+        self._failing_since: float | None = None
+        self._durations = DurationEstimator(_QUANTILES)
+
+    # Who polls, and how often
+
+    def subscribe(self, interval: float | None) -> None:
+        """Poll for one more waiter, every ``interval`` seconds (None: the slot's own interval)."""
+        self._subscriptions[interval] += 1
+        if self._subscriptions[interval] == 1:
+            self._poller.schedule(self)
+
+    def unsubscribe(self, interval: float | None) -> None:
+        """Undo one ``subscribe`` with the same interval."""
+        self._subscriptions[interval] -= 1
+        if not self._subscriptions[interval]:
+            del self._subscriptions[interval]
+            if not self._subscriptions:
+                self._poller.remove(self)
 
     @property
-    def slot_kind(self) -> SlotKind[Any]:
-        """Its kind."""
-        return cast("SlotKind[Any]", self.kind)
+    def subscribed(self) -> bool:
+        """Whether anybody waits for the status."""
+        return bool(self._subscriptions)
 
-    @property
-    def opens_in(self) -> float:
-        """Seconds until its start may be sent, for all that is known of the rate limit."""
-        return 0.0 if self.start is None else self.start.limiter.opens_in()
-
-    @property
-    def token(self) -> Token | None:
-        """By which it is found again; None before admission."""
-        if self.id is None:
+    def pause(self) -> float | None:
+        """The shortest interval of all waiters; None when nobody waits."""
+        if not self._subscriptions:
             return None
-        return Token(
-            kind=self.kind.name,
-            url=self.feed.url,
-            id=self.id,
-            params=dict(self.params),
-            not_before=self.not_before,
-        )
+        default = min(self._default_pause(), self.interval)
+        return min(default if interval is None else interval for interval in self._subscriptions)
 
-    def settle(self) -> None:
-        """The start was answered, or has to wait: either way its caller gets the handle."""
-        if self.answered is not None and not self.answered.done():
-            self.answered.set_result(None)
+    def _default_pause(self) -> float:
+        """Seconds to the next poll: growing, or up to the likely end of the job that starts wait for."""
+        if self._observer.starts_wait and self.running:
+            age = self._durations.next_poll_age(self.polled_at - self.started_at)
+            if age is not None:
+                return max(self.started_at + age - self.polled_at, FIRST_POLL_AFTER)
+        return growing_pause(self.polls)
 
-    def enter(self, operation_id: str, before: Operation | None) -> None:
-        """The server has admitted it, as ``operation_id``, after the operation ``before``."""
-        self.before = before
-        self.not_before = None if before is None else before.started_at
-        self.admit(operation_id, RUNNING)
-        self.settle()
+    def poll_now(self) -> None:
+        """Poll at once, unless the last poll failed."""
+        if not self.failures:
+            self.polled_at = -math.inf
+            self._poller.schedule(self)
 
-    def answer(self, answer: Any) -> None:
-        """The answer to its start is its result."""
-        if answer.success:
-            status = JobStatus(JobState.COMPLETED, progress=1.0, message=answer.msg)
+    # Polling
+
+    async def poll(self) -> None:
+        """Ask for the latest operation and pass it on to the jobs that run."""
+        async with self._polling_lock:  # so that a later answer belongs to a later request
+            asked_at = self._clock.now()
+            operation = await self._source.operation(self.name)
+        self.latest = operation
+        self.observed_at = self._clock.now()
+        self._ever_answered = True
+        self._failing_since = None
+        ended = self._pass_on(operation, asked_at)
+        if ended:
+            self._durations.add(
+                at_least=self._not_ended_at - self.started_at, at_most=asked_at - self.started_at
+            )
         else:
-            status = JobStatus(JobState.FAILED, message=answer.msg, error=answer.msg)
-        self.finish(status, result=answer)
-        self.settle()
+            self._not_ended_at = asked_at
+        self._observer.status_observed()
 
-    def fail_to_start(self, error: BaseException) -> None:
-        """Its start was refused, or could not be sent."""
-        self.finish(JobStatus(JobState.FAILED, error=str(error)), error=error)
-        self.settle()
+    def _pass_on(self, operation: Operation | None, asked_at: float) -> bool:
+        """Let the running jobs learn from a poll; returns whether any of them has ended."""
+        if operation is not None and operation.status != self._status:
+            self._status = operation.status  # one object until it changes, so that jobs compare it quickly
+        for job in self.running:
+            if operation is None:
+                job.lose("the server no longer knows of any operation")
+            else:
+                job.observe(operation, self._status, asked_at)
+        ended = [job for job in self.running if job.done]
+        for job in ended:
+            del self.running[job]
+        return bool(ended)
 
-    def withdraw(self, reason: str) -> None:
-        """Its start will not be sent."""
-        status = JobStatus(JobState.CANCELLED, error=reason)
-        self.finish(status, error=JobCancelled(f"{self.described}: {reason}", status=status))
-        self.settle()
-
-    def lose(self, reason: str) -> None:
-        """Its outcome can no longer be learned."""
-        status = JobStatus(JobState.LOST, error=reason)
-        message = f"{self.described}: outcome unknown: {reason}"
-        self.finish(status, error=JobLost(message, status=status, token=self.token_text))
-        self.settle()
-
-    def hear(self, info: Operation, status: JobStatus, asked_at: float) -> None:
-        """The slot showed ``info``, which is ``status`` in our words, when it was asked at ``asked_at``."""
-        if not self._is(info):
-            if not self._may_still_appear(info, asked_at):
-                self.lose("another operation took the slot before its outcome was read")
+    def poll_failed(self, error: Exception, *, transient: bool) -> None:
+        """Go on if the error may pass; else end every job that depends on the status."""
+        without_traceback(error)
+        for job in self.running:
+            job.last_probe_error = error
+        if self._failing_since is None:
+            self._failing_since = self._clock.now()
+        if transient and self.may_recover:
+            if self._ever_answered:
+                self._observer.status_delayed()
             return
-        self.seen_running = True
-        self.last_probe_error = None
-        if not status.done:
-            self.update(status)
-            return
-        name = f"{self.kind.name} {self.id}"
-        match status.state:
-            case JobState.COMPLETED:
-                self.finish(status, result=self.slot_kind.result(info))
-            case JobState.FAILED:
-                message = f"{name}: {status.error or 'the server names no reason'}"
-                users = info.failed_users
-                failed = JobFailed(message, status=status, token=self.token_text, failed_users=users)
-                self.finish(status, error=failed)
-            case _:
-                message = f"{name} was cancelled at the server"
-                self.finish(status, error=JobCancelled(message, status=status, token=self.token_text))
+        if not transient:
+            for job in self.running:
+                job.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
+            self.running.clear()
+        self._observer.status_unavailable(error)
 
     @property
-    def described(self) -> str:
-        """For messages: the kind, the id and what was asked for."""
-        wanted = ", ".join(f"{name}={value}" for name, value in self.params.items() if value is not None)
-        return f"{self.kind.name} {self.id or ''}({wanted})"
-
-    def _is(self, info: Operation) -> bool:
-        if info.id is not None:
-            return info.id == self.id
-        if self.id is None or not self.slot_kind.matches(self.params, info):
-            return False
-        not_before = self.not_before
-        if not_before is None or info.started_at > not_before:
+    def may_recover(self) -> bool:
+        """Whether to go on after failed polls, because the outage may pass."""
+        if self._failing_since is None:
             return True
-        # Whole seconds: a start within the second of the one before it is newer when the slot changed.
-        return info.started_at == not_before and not info.is_same(self.before)
+        if self._ever_answered:
+            return self._clock.now() - self._failing_since < self._outage
+        # The address of a server that never answered is probably wrong.
+        return self.failures < self._max_attempts
 
-    def _may_still_appear(self, info: Operation, asked_at: float) -> bool:
-        if self.seen_running or self.admitted_at is None:
-            return False
-        if asked_at < self.admitted_at:
-            return True  # asked before the start was answered: it says nothing of what came after
-        stale = self.before is not None and info.is_same(self.before)
-        return stale and asked_at - self.admitted_at < _UNSEEN_GRACE
+    def give_up(self, reason: str) -> None:
+        """Do nothing: the lane ends its jobs when the client closes."""
+
+    async def cancel_running(self) -> None:
+        """Ask the server to stop the operation that runs now."""
+        await self._source.cancel(self.name)
+
+    # What our jobs change
+
+    def admit(self, job: SlotJob[Any], operation_id: str) -> None:
+        """The server has accepted the start of ``job``: poll soon."""
+        job.enter_slot(operation_id)
+        self.running[job] = None
+        self.started_at = self._not_ended_at = self._clock.now()
+        self.polled_at, self.polls = self._clock.now(), 0
+        self._poller.schedule(self)
+
+    def adopt(self, job: SlotJob[Any], operation_id: str, not_before: int | None) -> None:
+        """Go on with a job that was admitted earlier, here or in another process."""
+        job.enter_slot(operation_id)
+        job.not_before = not_before
+        self.running[job] = None
+
+    def forget(self) -> None:
+        """What the last poll showed is no longer true."""
+        self.observed_at = None
+
+    @property
+    def known_free(self) -> bool:
+        """Whether the slot was free a moment ago."""
+        fresh = self.observed_at is not None and self._clock.now() - self.observed_at <= _FRESH
+        return fresh and not self.taken
+
+    @property
+    def taken(self) -> bool:
+        """Whether an operation runs in the slot, ours or another's, as far as is known."""
+        return bool(self.running) or (self.latest is not None and not self.latest.status.done)

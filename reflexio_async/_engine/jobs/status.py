@@ -1,4 +1,4 @@
-"""What is known of a job at one moment."""
+"""What is known about a job at one moment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class JobState(StrEnum):
-    """Where a job stands; the last four are final."""
+    """The state of a job; the last four are final."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -22,13 +22,17 @@ class JobState(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing can follow."""
+        """Whether no other state can follow."""
         return self not in (JobState.QUEUED, JobState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """A snapshot. ``progress`` runs from 0 to 1; times are the server's, in epoch seconds."""
+    """A snapshot of a job.
+
+    ``progress`` runs from 0 to 1. ``started_at`` and ``finished_at`` are epoch seconds by the server's clock.
+    ``raw`` is the server's own answer.
+    """
 
     state: JobState
     progress: float | None = None

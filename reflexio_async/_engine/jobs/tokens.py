@@ -17,8 +17,13 @@ _VERSION = 1
 class Token:
     """What is needed to find a job again.
 
-    ``params`` are the parameters that the server echoes; ``not_before`` (epoch seconds, the server's
-    clock) is the start of the operation seen before ours, on servers that give no unique id.
+    Attributes:
+        kind: The name of its kind.
+        url: The server's address.
+        id: The server's id of the job.
+        params: The parameters of its request that the server repeats in its status.
+        not_before: Start time of the operation before this job (epoch seconds by the server's clock). Tells
+            jobs apart on servers that give no unique id.
     """
 
     kind: str
@@ -33,7 +38,7 @@ class Token:
 
     @classmethod
     def from_text(cls, text: str) -> Token:
-        """The token in ``text``, or an InvalidRequest."""
+        """Read a token; raise InvalidRequest when ``text`` is none."""
         try:
             content = json.loads(text)
             version = content.pop("v")

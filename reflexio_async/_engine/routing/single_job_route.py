@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reflexio_async._engine.engine import Engine, HasEngine
-    from reflexio_async._engine.jobs.kinds import SingleKind
+    from reflexio_async._engine.jobs.kinds import PolledKind
 
 P = ParamSpec("P")
 W = ParamSpec("W")
@@ -37,7 +37,7 @@ class SingleJobRoute(HandleRow[P, W, Req, Res], Generic[P, W, Req, Res]):
         *,
         start: Callable[P, Req],
         wait: Callable[W, Req],
-        kind: SingleKind[Res],
+        kind: PolledKind[Res],
         started: type[BaseModel],
         job_id: Callable[[Any], str],
         per_minute: int,

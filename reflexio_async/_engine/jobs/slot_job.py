@@ -1,0 +1,205 @@
+"""One job that needs a slot: its start, and which of the server's operations it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from reflexio_async._engine.jobs.record import JobRecord
+from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
+from reflexio_async._engine.jobs.tokens import Token
+from reflexio_async.errors import JobCancelled, JobFailed, JobLost
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from reflexio_async._engine.jobs.kinds import Operation, SlotKind
+    from reflexio_async._engine.jobs.lane import Lane
+    from reflexio_async._engine.settings import Settings
+    from reflexio_async._engine.wire import EncodedRequest
+
+T = TypeVar("T")
+
+_APPEARS_WITHIN = 30.0  # seconds from admission until the status shows the job
+
+
+class Limiter(Protocol):
+    """What a lane needs to know of the rate limit of its starts."""
+
+    def opens_in(self) -> float:
+        """Seconds until a start may be sent; 0 when it may be sent now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The start of one job, as it will be sent.
+
+    ``width`` is how many starts may run at once on a server of the synchronous dialect.
+    """
+
+    request: EncodedRequest
+    send: Callable[[EncodedRequest], Awaitable[Any]]
+    limiter: Limiter
+    width: int
+
+
+class SlotJob(JobRecord[T]):
+    """A job that occupies a slot while it runs.
+
+    Attributes:
+        params: What the server's status repeats of its request.
+        start: Its start; None for a job that was resumed from a token.
+        attempts: How often the start was sent.
+        before: The slot's latest operation when the start was sent last.
+        not_before: When that operation had begun (epoch seconds); a resumed job knows only this.
+        seen: The status has shown this job.
+        cancel_requested: It was cancelled while its start was under way.
+    """
+
+    __slots__ = (
+        "_lane",
+        "attempts",
+        "before",
+        "cancel_requested",
+        "not_before",
+        "params",
+        "seen",
+        "start",
+    )
+
+    def __init__(
+        self,
+        kind: SlotKind[T],
+        lane: Lane,
+        settings: Settings,
+        *,
+        params: Mapping[str, Any],
+        start: Start | None = None,
+    ) -> None:
+        super().__init__(kind, lane.poller, settings)
+        self._lane = lane
+        self.params = params
+        self.start = start
+        self.attempts: int = 0
+        self.before: Operation | None = None
+        self.not_before: int | None = None
+        self.seen = False
+        self.cancel_requested = False
+
+    @property
+    def slot_kind(self) -> SlotKind[T]:
+        """Its kind."""
+        return cast("SlotKind[T]", self.kind)
+
+    @property
+    def opens_in(self) -> float:
+        """Seconds until the rate limit allows its start."""
+        return 0.0 if self.start is None else self.start.limiter.opens_in()
+
+    @property
+    def token(self) -> Token | None:
+        """The token by which it is found again; None before admission."""
+        if self.id is None:
+            return None
+        url, params = self._lane.slot.url, dict(self.params)
+        return Token(kind=self.kind.name, url=url, id=self.id, params=params, not_before=self.not_before)
+
+    @property
+    def description(self) -> str:
+        """The kind, the id and the parameters, for messages."""
+        params = ", ".join(f"{name}={value}" for name, value in self.params.items() if value is not None)
+        return f"{self.kind.name} {self.id or ''}({params})"
+
+    def subscribe(self, interval: float | None) -> None:
+        """Poll the slot for one more waiter."""
+        self._lane.slot.subscribe(interval)
+
+    def unsubscribe(self, interval: float | None) -> None:
+        """Undo one ``subscribe``."""
+        self._lane.slot.unsubscribe(interval)
+
+    async def refresh(self) -> None:
+        """Poll the slot once, now."""
+        await self._lane.slot.poll()
+
+    async def cancel(self) -> None:
+        """Withdraw its start, or ask the server to stop it."""
+        await self._lane.cancel(self)
+
+    # How it goes on
+
+    def enter_slot(self, operation_id: str) -> None:
+        """The server has accepted its start, under this id."""
+        self.not_before = None if self.before is None else self.before.started_at
+        self.admit(operation_id, RUNNING)
+
+    def complete(self, answer: T, message: str | None) -> None:
+        """The answer to its start is its result."""
+        self.finish(JobStatus(JobState.COMPLETED, progress=1.0, message=message), result=answer)
+
+    def refuse(self, answer: T, message: str | None) -> None:
+        """Its start was refused, and the client wants refusals as results."""
+        self.finish(JobStatus(JobState.FAILED, message=message, error=message), result=answer)
+
+    def fail_to_start(self, error: BaseException) -> None:
+        """Its start was refused, or could not be sent."""
+        self.finish(JobStatus(JobState.FAILED, error=str(error)), error=error)
+
+    def withdraw(self, reason: str) -> None:
+        """Its start will not be sent."""
+        status = JobStatus(JobState.CANCELLED, error=reason)
+        self.finish(status, error=JobCancelled(f"{self.description}: {reason}", status=status))
+
+    def lose(self, reason: str) -> None:
+        """Its outcome can no longer be learned."""
+        status = JobStatus(JobState.LOST, error=reason)
+        message = f"{self.description}: outcome unknown: {reason}"
+        self.finish(status, error=JobLost(message, status=status, token=self.token_text))
+
+    def observe(self, operation: Operation, status: JobStatus, asked_at: float) -> None:
+        """Learn from the slot's latest ``operation``, as a request sent at ``asked_at`` showed it.
+
+        ``status`` is that of the operation.
+        """
+        if not self._is(operation):
+            if not self._may_still_appear(operation, asked_at):
+                self.lose("another operation took the slot before its outcome was read")
+            return
+        self.seen = True
+        self.last_probe_error = None
+        if not status.done:
+            self.update(status)
+            return
+        name = f"{self.kind.name} {self.id}"
+        match status.state:
+            case JobState.COMPLETED:
+                self.finish(status, result=self.slot_kind.result(operation))
+            case JobState.FAILED:
+                message = f"{name}: {status.error or 'the server names no reason'}"
+                users = operation.failed_users
+                failed = JobFailed(message, status=status, token=self.token_text, failed_users=users)
+                self.finish(status, error=failed)
+            case _:
+                message = f"{name} was cancelled at the server"
+                self.finish(status, error=JobCancelled(message, status=status, token=self.token_text))
+
+    def _is(self, operation: Operation) -> bool:
+        """Whether ``operation`` is this job."""
+        if operation.id is not None:
+            return operation.id == self.id
+        if self.id is None or not self.slot_kind.matches(self.params, operation):
+            return False
+        if self.not_before is None or operation.started_at > self.not_before:
+            return True
+        # Start times are whole seconds. Within the same second it is this job if the slot has changed.
+        return operation.started_at == self.not_before and not operation.is_same(self.before)
+
+    def _may_still_appear(self, operation: Operation, asked_at: float) -> bool:
+        """Whether the status may show this job later, though it shows ``operation`` now."""
+        if self.seen or self.admitted_at is None:
+            return False
+        if asked_at < self.admitted_at:
+            return True  # the request was sent before the start was answered
+        unchanged = self.before is not None and operation.is_same(self.before)
+        return unchanged and asked_at - self.admitted_at < _APPEARS_WITHIN
