@@ -49,7 +49,7 @@ class Source:
     def poll_failed(self, error: Exception, *, transient: bool) -> None:
         self.failed.append((error, transient))
 
-    def give_up(self, _: str) -> None:
+    def give_up(self, _: str, /) -> None:
         self.wanted = 0
 
 

@@ -111,7 +111,7 @@ class Lane:
             await asyncio.wait([*self._start_tasks, *([] if self._worker is None else [self._worker])])
 
     def abandon(self, reason: str) -> list[str]:
-        """End every job that was not admitted or is waited for; returns the names of the first sort."""
+        """End every job that was not admitted; returns their names."""
         names: list[str] = []
         while self._queue:
             job = self._queue.popleft()
@@ -122,10 +122,6 @@ class Lane:
             names.append(f"{job.description} (sent, not answered)")
             job.lose(f"{reason} while its start was being answered; it may have begun")
             self._release_caller(job)
-        for job in self.slot.running:
-            if job.has_waiters:
-                job.lose(f"{reason} while a caller waited; it goes on at the server, resume it by its token")
-        self.slot.running.clear()
         return names
 
     # For the slot's status

@@ -133,11 +133,9 @@ class JobManager:
 
     def abandon(self, reason: str) -> list[str]:
         """End every wait, and every start that was not answered; returns the names of those starts."""
-        active = self._poller.close()
-        names = [name for lane in self._lanes.values() for name in lane.abandon(reason)]
-        for source in active:
+        for source in self._poller.close():
             source.give_up(reason)
-        return names
+        return [name for lane in self._lanes.values() for name in lane.abandon(reason)]
 
     def _check_open(self) -> None:
         if self._poller.closed:

@@ -178,8 +178,8 @@ class PolledJob(JobRecord[T]):
         if not transient:
             self.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
 
-    def give_up(self, reason: str) -> None:
-        """Tell every waiter that its status is no longer asked for."""
+    def give_up(self, reason: str, /) -> None:
+        """The client closes: tell every waiter that its status is no longer asked for."""
         message = f"{self.kind.name} {self.job_id}: {reason} while a caller waited; resume it by its token"
         status = JobStatus(JobState.LOST, error=reason)
         self.finish(status, error=JobLost(message, status=status, token=self.token_text))

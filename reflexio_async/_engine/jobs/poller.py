@@ -76,8 +76,8 @@ class Pollable(Protocol):
         """Handle the error of a poll; ``transient``: the next poll may succeed."""
         ...
 
-    def give_up(self, reason: str) -> None:
-        """Tell every waiter that polling has ended for good."""
+    def give_up(self, reason: str, /) -> None:
+        """The client closes: tell every waiter that its status is no longer asked for."""
         ...
 
 

@@ -212,8 +212,12 @@ class SlotStatus:
         # The address of a server that never answered is probably wrong.
         return self.failures < self._max_attempts
 
-    def give_up(self, reason: str) -> None:
-        """Do nothing: the lane ends its jobs when the client closes."""
+    def give_up(self, reason: str, /) -> None:
+        """The client closes: end every job that somebody waits for. The others go on at the server."""
+        for job in self.running:
+            if job.has_waiters:
+                job.lose(f"{reason} while a caller waited; it goes on at the server, resume it by its token")
+        self.running.clear()
 
     async def cancel_running(self) -> None:
         """Ask the server to stop the operation that runs now."""
