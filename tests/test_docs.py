@@ -28,13 +28,17 @@ def anchor(heading: str) -> str:
 
 
 def citations(text: str) -> list[str]:
-    """What stands after ``server-behaviour:``, up to the next mark or the end of the line."""
-    return [found.rstrip() for found in re.findall(r"server-behaviour: ([\w -]+)", text)]
+    """The sections after ``server-behaviour:``, up to the next mark that is no comma, or the end of the line."""
+    return [
+        section
+        for found in re.findall(r"server-behaviour: ([\w ,-]+)", text)
+        for section in found.rstrip().split(", ")
+    ]
 
 
 def test_a_citation_ends_at_a_mark_or_a_line() -> None:
-    code = "# Five a minute (server-behaviour: Rate limits).\n# See server-behaviour: Dead operations\n"
-    assert citations(code) == ["Rate limits", "Dead operations"]
+    code = "# Five a minute (server-behaviour: Admission, Rate limits).\n# See server-behaviour: Status\n"
+    assert citations(code) == ["Admission", "Rate limits", "Status"]
 
 
 def test_every_citation_names_a_heading() -> None:

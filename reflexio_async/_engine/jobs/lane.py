@@ -1,7 +1,7 @@
 """The queue in front of one slot: starts are sent one at a time, and none is lost.
 
 A server runs one job per organisation and service, refuses the next, keeps only the latest outcome, and
-counts refused starts against the rate limit (server-behaviour: Operations, Rate limits). So a start is sent
+counts refused starts against the rate limit (server-behaviour: Slot, Rate limits). So a start is sent
 only when the slot is known to be free and the rate limit is open, and the next one only when the outcome of
 the one before has been read.
 
