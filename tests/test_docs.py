@@ -28,7 +28,7 @@ def anchor(heading: str) -> str:
 
 
 def citations(text: str) -> list[str]:
-    """The sections after ``server-behaviour:``, up to the next mark that is no comma, or the end of the line."""
+    """The sections after ``server-behaviour:``, up to a mark other than a comma, or the end of the line."""
     return [
         section
         for found in re.findall(r"server-behaviour: ([\w ,-]+)", text)
