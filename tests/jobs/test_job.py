@@ -157,6 +157,7 @@ async def test_a_job_that_nobody_awaits_is_not_polled() -> None:
         assert (await job).success
 
 
+@pytest.mark.slow
 async def test_ten_thousand_waiting_jobs_of_one_service_cost_one_request_per_interval() -> None:
     async with scene(1, rerun_seconds=30.0) as play:
         token = (await started(play)).token
@@ -191,6 +192,7 @@ async def bytes_per_task(make: Callable[[int], Awaitable[Coroutine[Any, Any, Any
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+@pytest.mark.slow
 async def test_a_waiting_job_costs_at_most_2_kilobytes_besides_the_task_that_waits() -> None:
     async def nothing(_: int) -> Coroutine[Any, Any, Any]:
         return bare()
