@@ -16,7 +16,6 @@ A job goes through four steps:
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 from collections import deque
 from contextlib import suppress
@@ -81,10 +80,7 @@ class Lane:
         if self.dialect is not Dialect.SYNCHRONOUS:
             ahead += len(self.slot.running)
         may_start = ahead < self._width(job) and job.opens_in <= 0
-        if may_start and self.dialect is Dialect.SYNCHRONOUS and self._pause_before(job) <= 0:
-            self._launch(job)
-        else:
-            self._enqueue(job)
+        self._enqueue(job)
         if may_start:
             await self._answered(job)
 
@@ -145,7 +141,7 @@ class Lane:
             job.lose(f"its start got no answer, and the status cannot be asked: {error}")
         while self._queue:
             job = self._queue.popleft()
-            job.fail_to_start(_for_unsent(error))
+            job.fail_unsent(error)
             self._release_caller(job)
         self._changed.set()
 
@@ -232,11 +228,7 @@ class Lane:
                 await self._change(within=pause)
                 continue
             self._queue.popleft()
-            if self._width(job) == 1:
-                self._starting.add(job)
-                await self._start(job)
-            else:
-                self._launch(job)
+            self._launch(job)
 
     async def _change(self, *, polling: bool = False, within: float | None = None) -> None:
         """Wait for a change of the queue, of a start or, ``polling``, of the slot's status.
@@ -398,15 +390,3 @@ class Lane:
             await self.cancel(job)
         except ReflexioError as error:
             logger.warning("%s: it could not be cancelled: %s", job.description, error)
-
-
-def _for_unsent(error: Exception) -> Exception:
-    """A copy of a failed poll's ``error``, for a job whose start was never sent.
-
-    Only the poll's outcome is unknown.
-    """
-    if not isinstance(error, APIConnectionError | APIStatusError):
-        return error
-    error = copy.copy(error)
-    error.outcome_unknown = False
-    return error

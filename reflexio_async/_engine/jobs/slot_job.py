@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from reflexio_async._engine.jobs.record import JobRecord
 from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
 from reflexio_async._engine.jobs.tokens import Token
-from reflexio_async.errors import JobCancelled, JobFailed, JobLost
+from reflexio_async.errors import APIConnectionError, APIStatusError, JobCancelled, JobFailed, JobLost
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -145,6 +146,13 @@ class SlotJob(JobRecord[T]):
     def fail_to_start(self, error: BaseException) -> None:
         """Its start was refused, or could not be sent."""
         self.finish(JobStatus(JobState.FAILED, error=str(error)), error=error)
+
+    def fail_unsent(self, error: Exception) -> None:
+        """Its start was not sent, because the status could not be asked: a poll met ``error``."""
+        if isinstance(error, APIConnectionError | APIStatusError):
+            error = copy.copy(error)
+            error.outcome_unknown = False  # only that of the poll is
+        self.fail_to_start(error)
 
     def withdraw(self, reason: str) -> None:
         """Its start will not be sent."""
