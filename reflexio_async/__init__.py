@@ -8,7 +8,8 @@ from reflexio_async._version import __version__
 
 if TYPE_CHECKING:
     from reflexio_async._engine.base_client import DrainSummary
-    from reflexio_async._engine.batch.batch import Batch, BatchPlan, BatchProgress
+    from reflexio_async._engine.batch.batch import Batch
+    from reflexio_async._engine.batch.progress import BatchPlan, BatchProgress
     from reflexio_async._engine.batch.report import BatchReport, Outcome, OutcomeState
     from reflexio_async._engine.clock import Clock, SystemClock
     from reflexio_async._engine.engine import ServerQuirkWarning
@@ -114,7 +115,8 @@ if not TYPE_CHECKING:  # else no name would be misspelt to a checker
     # this package, is imported by every run of pytest wherever the package is installed.
     _LATE = {
         "_engine.base_client": "DrainSummary",
-        "_engine.batch.batch": "Batch BatchPlan BatchProgress",
+        "_engine.batch.batch": "Batch",
+        "_engine.batch.progress": "BatchPlan BatchProgress",
         "_engine.batch.report": "BatchReport Outcome OutcomeState",
         "client": "AsyncReflexioClient",
         "_engine.tasks": "BackgroundCall",

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reflexio_async._engine.tasks import joined
+from reflexio_async._engine.tasks import result_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -123,7 +123,7 @@ class Cache:
         flight.waiters += 1
         task = flight.task
         try:
-            return await joined(task)
+            return await result_of(task)
         finally:
             flight.waiters -= 1
             if not flight.waiters and not task.done():

@@ -1,4 +1,4 @@
-"""Work that outlives the call that began it: tracked, so that nothing is orphaned or silently lost."""
+"""Tasks that outlive the call that started them: tracked, so that none is lost without a report."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ logger = logging.getLogger("reflexio_async")
 
 
 class BackgroundCall(Generic[T]):
-    """A call that is on its way whether or not anybody awaits it."""
+    """A call that goes on whether or not anybody awaits it."""
 
-    __slots__ = ("__weakref__", "_report", "_seen", "_task", "_what")
+    __slots__ = ("__weakref__", "_report", "_result_read", "_task", "_what")
 
     def __init__(
         self, task: asyncio.Task[T], what: str, report: Callable[[str, BaseException], None]
@@ -30,31 +30,31 @@ class BackgroundCall(Generic[T]):
         self._task = task
         self._what = what
         self._report = report
-        self._seen = False
+        self._result_read = False
 
     def done(self) -> bool:
-        """Whether it has been answered, or has failed."""
+        """Whether it was answered or has failed."""
         return self._task.done()
 
     def __await__(self) -> Generator[Any, Any, T]:
         return self.result().__await__()
 
     async def result(self) -> T:
-        """The answer. Cancelling this wait leaves the call on its way."""
+        """Wait for the answer. Cancelling this wait does not cancel the call."""
         try:
-            answer = await joined(self._task)
+            answer = await result_of(self._task)
         except Exception:
-            self._seen = True
+            self._result_read = True
             raise
-        # A wait that was cancelled gets here as little as there: a failure must still be reported.
-        self._seen = True
+        # Not in a ``finally``: when this wait is cancelled, a failure must still be reported.
+        self._result_read = True
         return answer
 
     def __repr__(self) -> str:
         return f"<BackgroundCall {self._what} {'done' if self.done() else 'under way'}>"
 
     def __del__(self) -> None:
-        if self._seen:
+        if self._result_read:
             return
         if self._task.done():
             _report_failure(self._what, self._report, self._task)
@@ -62,11 +62,11 @@ class BackgroundCall(Generic[T]):
             self._task.add_done_callback(partial(_report_failure, self._what, self._report))
 
 
-async def joined(task: asyncio.Task[T]) -> T:
-    """What ``task`` brings; cancelling this wait leaves it alone.
+async def result_of(task: asyncio.Task[T]) -> T:
+    """Wait for the result of ``task``. Cancelling this wait does not cancel the task.
 
     Raises:
-        ClientClosed: It was cancelled, because the client was closed.
+        ClientClosed: The task was cancelled, because the client was closed.
     """
     try:
         return await asyncio.shield(task)
@@ -83,7 +83,10 @@ def _report_failure(what: str, report: Callable[[str, BaseException], None], tas
 
 
 class TaskTracker:
-    """The tasks that live as long as the client."""
+    """The background tasks of one client; they end with it at the latest.
+
+    ``errors`` counts the failures that no caller awaited. ``on_error`` is called with each of them.
+    """
 
     def __init__(self, on_error: BackgroundErrorHook | None = None) -> None:
         self._on_error = on_error
@@ -91,17 +94,16 @@ class TaskTracker:
         self._calls: set[asyncio.Task[Any]] = set()
         self.closed = False
         self.errors = 0
-        """How many failures nobody awaited."""
 
     def spawn(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
-        """Start ``work``; it is cancelled and awaited by ``aclose`` at the latest."""
+        """Start a task; ``aclose`` cancels it and waits for it."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     def call(self, work: Coroutine[Any, Any, T], *, what: str) -> BackgroundCall[T]:
-        """Start ``work`` as a call that the user may await or forget."""
+        """Start a call that the user may await or forget; ``what`` names it in logs."""
         task = self.spawn(work, name=what)
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
@@ -114,17 +116,17 @@ class TaskTracker:
 
     @property
     def unfinished_calls(self) -> list[str]:
-        """The names of the background calls under way."""
+        """The names of the background calls that have not ended."""
         return [task.get_name() for task in self._calls]
 
     def report(self, what: str, error: BaseException) -> None:
-        """Count and log a failure that no caller will see, and tell the hook."""
+        """Count and log a failure that no caller awaited, and call the hook."""
         self.errors += 1
         logger.error("%s failed in the background: %s: %s", what, type(error).__name__, error)
         notify("on_background_error", self._on_error, BackgroundErrorEvent(what, error))
 
     async def aclose(self) -> None:
-        """Cancel what is left and wait for it."""
+        """Cancel all tasks and wait for their end."""
         self.closed = True
         while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:
             for task in tasks:

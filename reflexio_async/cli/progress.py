@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from reflexio_async._engine.batch.batch import BatchProgress
+    from reflexio_async._engine.batch.progress import BatchProgress
 
 _REFRESH_SECONDS = 0.1
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from reflexio_async._engine.batch.batch import Batch, BatchPlan
+    from reflexio_async._engine.batch.batch import Batch
+    from reflexio_async._engine.batch.progress import BatchPlan
     from reflexio_async.cli.signals import Signals
     from reflexio_async.reflexio.models.operations import RerunProfileGenerationResponse
 

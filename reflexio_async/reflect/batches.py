@@ -8,7 +8,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
-from reflexio_async._engine.batch.batch import Attempt, Batch, BatchProgress, Work
+from reflexio_async._engine.batch.batch import Batch
+from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.job import check_waiting
 from reflexio_async._engine.wire import build_request
 from reflexio_async.errors import InvalidRequest, JobFailed
@@ -19,6 +20,7 @@ from reflexio_async.reflect.rows import in_project
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 
+    from reflexio_async._engine.batch.progress import BatchProgress
     from reflexio_async._engine.engine import Engine, HasEngine
     from reflexio_async.reflect.models import Trace
 
@@ -92,7 +94,7 @@ class ReflectBatches:
                 its position.
             poll_interval: Seconds between status requests; None: the client's, else soon, then 0.25.
             wait_timeout: Seconds each trace may take once it was sent; None: the client's, else 60.
-            on_progress: Hears of every step.
+            on_progress: Called with a BatchProgress after every step.
             fail_fast: Send nothing more after the first that does not complete.
 
         Raises:

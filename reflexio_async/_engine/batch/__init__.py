@@ -1,1 +1,1 @@
-"""Fan-out of many keys, each to its own outcome."""
+"""Batches: the same call for many keys, with one outcome per key."""

@@ -1,4 +1,4 @@
-"""Fan-out: many keys, each to its own outcome, none lost."""
+"""A batch: the same call for many keys, with one outcome per key."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import logging
 import math
 import warnings
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import anyio
 
 from reflexio_async._engine.batch.items import Given, Items
+from reflexio_async._engine.batch.progress import BatchPlan, BatchProgress
 from reflexio_async._engine.batch.report import BatchReport, Outcome, OutcomeState
+from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.settings import positive_count
 from reflexio_async.errors import (
@@ -37,101 +38,20 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from reflexio_async._engine.clock import Clock
-    from reflexio_async._engine.jobs.job import Job
     from reflexio_async._engine.tasks import TaskTracker
 
 K = TypeVar("K")
 T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
 
-_UNREAD_OUTCOMES = 1024  # that a streamed batch holds for a slow reader before it starts nothing more
-
-
-@dataclass(frozen=True, slots=True)
-class BatchProgress:
-    """How far a batch is; ``total`` and ``eta_seconds`` are None where they cannot be known.
-
-    ``waiting`` says in words why nothing moves right now, if the reason is a rate limit.
-    """
-
-    total: int | None
-    done: int
-    under_way: int
-    counts: dict[str, int]
-    seconds: float
-    eta_seconds: float | None
-    waiting: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class BatchPlan:
-    """What can be said beforehand: at the contract's limit of ``per_minute`` it takes about ``seconds``."""
-
-    total: int | None
-    per_minute: int | None
-    seconds: float | None
-
-    def __str__(self) -> str:
-        count = "an unknown number" if self.total is None else str(self.total)
-        if self.seconds is None:
-            return f"{count} to do"
-        minutes = self.seconds / 60
-        return f"{count} to do; at most {self.per_minute} a minute are admitted, so about {minutes:.0f} min"
-
-
-@dataclass(slots=True)
-class Attempt(Generic[T]):
-    """What one key's work notes of itself while it goes on."""
-
-    seconds_queued: float = 0.0
-    seconds_running: float = 0.0
-    attempts: int = 0
-    result: T | None = None
-    job: Job[T] | None = None
-    stopped: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def count(self) -> None:
-        """Count one HTTP exchange of this key."""
-        self.attempts += 1
-
-
-class Limit(Protocol):
-    """What a batch may know of the rate limit it is under."""
-
-    @property
-    def limit(self) -> object | None:
-        """So many in so much time, once learned."""
-        ...
-
-    def opens_in(self) -> float:
-        """Seconds until the next may be sent."""
-        ...
-
-    def seconds_for(self, hits: int) -> float | None:
-        """Seconds until so many more can have been sent; None while no limit is known."""
-        ...
-
-
-@dataclass(frozen=True)
-class Work(Generic[K, T]):
-    """What a batch does with each item, and between which bounds."""
-
-    name: str
-    check: Callable[[Any], Any]
-    key: Callable[[Any], K]
-    carry_out: Callable[[Any, Attempt[T]], Awaitable[None]]
-    width: int
-    per_minute: int | None
-    limit: Limit
-    fail_fast: bool = False
-    on_progress: Callable[[BatchProgress], None] | None = None
-    finish: Callable[[], Awaitable[Any]] | None = None
+_UNREAD_OUTCOMES = 1024  # a streamed batch pauses when its reader is so many outcomes behind
 
 
 class Batch(Generic[K, T]):
-    """``await`` it for a BatchReport, or stream it: ``async with batch: async for outcome in batch``.
+    """Many calls at once: ``await`` it for a BatchReport, or stream its outcomes.
 
-    Leaving the streamed form early withdraws what was not started.
+    Streaming is ``async with batch: async for outcome in batch: ...``. Leaving the ``async with`` block early
+    withdraws what was not started. ``run`` is the same as ``await``, as a coroutine function.
     """
 
     def __init__(self, work: Work[K, T], given: Given, clock: Clock, tasks: TaskTracker) -> None:
@@ -147,33 +67,33 @@ class Batch(Generic[K, T]):
         self._attempts: dict[K, Attempt[T]] = {}
         self._counts: Counter[OutcomeState] = Counter()
         self._began: float | None = None
-        self._noticed = False
+        self._used = False
         self._stopping = False
         self._on_progress = work.on_progress
         self._source_error: Exception | None = None
-        self._report: BatchReport[K, T] = BatchReport(self._again)
+        self._report: BatchReport[K, T] = BatchReport(self._retry)
         self._unread: asyncio.Queue[Outcome[K, T] | None] | None = None
         self._runner: asyncio.Task[None] | None = None
 
     @property
     def plan(self) -> BatchPlan:
-        """What can be said before it starts."""
-        self._noticed = True
+        """What can be said before the start."""
+        self._used = True
         total, limit = self._items.total, self._work.per_minute
         if total is None or limit is None:
             return BatchPlan(total, limit, None)
-        # A window opens with its first hit, so the first one's worth passes at once.
+        # A window opens with its first request, so one window's worth passes at once.
         return BatchPlan(total, limit, max(0, math.ceil(total / limit) - 1) * 60.0)
 
     @property
     def progress(self) -> BatchProgress:
-        """How far it is, without I/O."""
+        """How far it is now, without I/O."""
         done = sum(self._counts.values())
         seconds = 0.0 if self._began is None else self._clock.now() - self._began
         total = self._items.total
         eta = None
         if total is not None and total > done:
-            # Once a limit is known it decides; what was measured until then was the first window only.
+            # Once a limit is known it decides: the speed so far was that of the first window only.
             eta = self._work.limit.seconds_for(total - done)
             if eta is None and done:
                 eta = (total - done) * seconds / done
@@ -186,11 +106,11 @@ class Batch(Generic[K, T]):
 
     @property
     def upgrade(self) -> Any:
-        """The answer of the promotion asked for by ``upgrade=True``, once it was made."""
+        """The answer of the promotion that ``upgrade=True`` asked for; None until it was made."""
         return self._report.upgrade
 
     def stop(self) -> None:
-        """Start nothing more. Queued starts are withdrawn, and what runs at the server is still awaited."""
+        """Start nothing more. Queued starts are withdrawn; what runs at the server is still awaited."""
         if self._stopping:
             return
         self._stopping = True
@@ -200,13 +120,13 @@ class Batch(Generic[K, T]):
                 self._tasks.spawn(attempt.job.cancel(), name=f"withdraw {self._work.name}")
 
     def __del__(self) -> None:
-        # Like a coroutine that was never awaited; whoever asked for the plan may have decided against it.
-        if getattr(self, "_began", 0.0) is None and not self._noticed:
+        # As for a coroutine that was never awaited. A caller who read the plan may have decided against it.
+        if getattr(self, "_began", 0.0) is None and not self._used:
             message = f"a batch of {self._work.name} was never awaited or entered, so nothing was sent"
             warnings.warn(message, RuntimeWarning, stacklevel=2, source=self)
 
     def __await__(self) -> Generator[Any, Any, BatchReport[K, T]]:
-        return self._collect().__await__()
+        return self.run().__await__()
 
     async def __aenter__(self) -> Self:
         self._begin()
@@ -216,19 +136,19 @@ class Batch(Generic[K, T]):
 
     def __aiter__(self) -> AsyncIterator[Outcome[K, T]]:
         if self._unread is None:
-            self._noticed = True
+            self._used = True
             message = "stream a batch inside 'async with batch:', or await it for its report"
             raise RuntimeError(message)
         return self
 
     async def __anext__(self) -> Outcome[K, T]:
-        assert self._unread is not None  # noqa: S101  # __aiter__ has seen to it
+        assert self._unread is not None  # noqa: S101  # __aiter__ has checked it
         assert self._runner is not None  # noqa: S101
         outcome = None if self._runner.done() and self._unread.empty() else await self._unread.get()
         if outcome is not None:
             return outcome
         if not self._unread.full():
-            self._unread.put_nowait(None)  # for others who read the same stream
+            self._unread.put_nowait(None)  # for other readers of the same stream
         await asyncio.wait([self._runner])
         if self._runner.cancelled():
             message = "the client was closed while this batch was being read"
@@ -250,7 +170,8 @@ class Batch(Generic[K, T]):
         ):
             self._tasks.report(self._work.name, failure)
 
-    async def _collect(self) -> BatchReport[K, T]:
+    async def run(self) -> BatchReport[K, T]:
+        """Do the work for every key; the same as ``await batch``."""
         self._begin()
         report = self._report
         await self._run(self._keep)
@@ -258,7 +179,7 @@ class Batch(Generic[K, T]):
         if self._work.finish is not None and report.ok:
             try:
                 report.upgrade = await self._work.finish()
-            except Exception as error:  # noqa: BLE001  # the outcomes must reach the caller whatever this was
+            except Exception as error:  # noqa: BLE001  # the outcomes must reach the caller all the same
                 report.upgrade_error = error
         self._raise_source_error()
         return report
@@ -277,14 +198,14 @@ class Batch(Generic[K, T]):
                 unread.put_nowait(None)
 
     def _begin(self) -> None:
-        self._noticed = True
+        self._used = True
         if self._began is not None:
             message = "a batch runs once; report.retry_failed() makes another"
             raise RuntimeError(message)
         if self._tasks.closed:
             raise ClientClosed(CLOSED)
         self._began = self._clock.now()
-        self._tell()
+        self._report_progress()
 
     async def _run(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
         async with anyio.create_task_group() as group:
@@ -295,7 +216,7 @@ class Batch(Generic[K, T]):
         except Exception as error:  # noqa: BLE001  # the caller's own generator; the outcomes must reach the caller
             self._source_error = self._source_error or error
         for item in self._items.rest():
-            await self._end(emit, self._not_started(item))
+            await self._ended(emit, self._not_started(item))
 
     async def _worker(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
         while not self._stopping and self._source_error is None:
@@ -303,12 +224,12 @@ class Batch(Generic[K, T]):
                 raw = await self._items.pull()
             except StopAsyncIteration:
                 return
-            except Exception as error:  # noqa: BLE001  # the caller's own iterable failed; raised once the rest has ended
+            except Exception as error:  # noqa: BLE001  # of the caller's own iterable; raised when the rest has ended
                 self._source_error = error
                 return
-            await self._end(emit, await self._one(raw))
+            await self._ended(emit, await self._outcome_of(raw))
 
-    async def _one(self, raw: Any) -> Outcome[K, T]:
+    async def _outcome_of(self, raw: Any) -> Outcome[K, T]:
         try:
             item = self._items.checked(raw)
             key: K = self._work.key(item)
@@ -317,13 +238,13 @@ class Batch(Generic[K, T]):
         if self._stopping:
             return self._not_started(item)
         if key in self._attempts:
-            twice = ValueError(f"{key!r} is already under way in this batch")
-            return Outcome(key, OutcomeState.FAILED, error=twice, item=item)
+            duplicate = ValueError(f"{key!r} is already under way in this batch")
+            return Outcome(key, OutcomeState.FAILED, error=duplicate, item=item)
         attempt = self._attempts[key] = Attempt()
         error_: BaseException | None = None
         try:
             await self._work.carry_out(item, attempt)
-        except Exception as error:  # noqa: BLE001  # whatever it was, it is this key's outcome
+        except Exception as error:  # noqa: BLE001  # any error is this key's outcome
             error_ = error
         finally:
             del self._attempts[key]
@@ -343,11 +264,11 @@ class Batch(Generic[K, T]):
             item=item,
         )
 
-    async def _end(self, emit: Callable[[Outcome[K, T]], Awaitable[None]], outcome: Outcome[K, T]) -> None:
+    async def _ended(self, emit: Callable[[Outcome[K, T]], Awaitable[None]], outcome: Outcome[K, T]) -> None:
         self._counts[outcome.state] += 1
         if self._work.fail_fast and outcome.state is not OutcomeState.COMPLETED:
             self.stop()
-        self._tell()
+        self._report_progress()
         await emit(outcome)
 
     def _not_started(self, item: Any) -> Outcome[K, T]:
@@ -357,7 +278,7 @@ class Batch(Generic[K, T]):
         )
         return Outcome(key, OutcomeState.CANCELLED, error=error, item=item)
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         if self._on_progress is None:
             return
         try:
@@ -372,7 +293,7 @@ class Batch(Generic[K, T]):
             message = f"{self._work.name} raised {self._source_error!r} after {done} keys, now finished"
             raise BatchInterrupted(message, report=self._report) from self._source_error
 
-    def _again(self, items: list[Any]) -> Batch[K, T]:
+    def _retry(self, items: list[Any]) -> Batch[K, T]:
         return Batch(self._work, items, self._clock, self._tasks)
 
 

@@ -14,10 +14,10 @@ Given: TypeAlias = Iterable[Any] | AsyncIterable[Any]
 
 
 class Items(Generic[I]):
-    """Items one after another, checked, each key once.
+    """The items of a batch, one after another, checked, each key once.
 
-    A key that comes twice in a collection is an error at once. In an iterator only keys that are under
-    way at the same time can be compared, or memory would grow with the number of keys.
+    A duplicate key in a collection is an error before any I/O. In an iterator only keys that are under way
+    at the same time are compared, or memory would grow with the number of keys.
     """
 
     def __init__(self, name: str, given: Given, check: Callable[[Any], I], key: Callable[[I], Any]) -> None:
@@ -44,26 +44,26 @@ class Items(Generic[I]):
             raise InvalidRequest(message)
 
     async def pull(self) -> Any:
-        """The next one as it was given, unchecked; raises StopAsyncIteration at the end."""
+        """The next item as it was given, unchecked; raises StopAsyncIteration at the end."""
         if isinstance(self._pulled, Iterator):
             try:
                 return next(self._pulled)
             except StopIteration:
                 raise StopAsyncIteration from None
-        # An asynchronous generator cannot be asked for the next one while it makes one.
+        # An asynchronous generator raises when two tasks ask it for the next item at once.
         async with self._lock:
             return await anext(self._pulled)
 
     def checked(self, raw: Any) -> I:
-        """``raw`` as an item, or an InvalidRequest."""
+        """Make an item of what was given, or raise InvalidRequest."""
         return raw if self._checked else self._check(raw)
 
     def rest(self) -> list[I]:
-        """Those of a collection that were not pulled."""
+        """The items of a collection that were not pulled."""
         return list(self._pulled) if self._checked and isinstance(self._pulled, Iterator) else []
 
     async def aclose(self) -> None:
-        """Let an async generator clean up."""
+        """Close an async generator."""
         aclose = getattr(self._pulled, "aclose", None)
         if aclose is not None:
             await aclose()

@@ -1,4 +1,4 @@
-"""What became of each key of a batch."""
+"""The outcomes of a batch."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ T = TypeVar("T")
 class OutcomeState(StrEnum):
     """How one key ended.
 
-    ``lost`` means that its outcome is unknown: another operation took the slot first, or a request was
-    sent and never answered. ``cancelled`` ones were not started unless the server says otherwise.
+    ``lost``: the outcome is unknown, because another operation took the slot or a request was sent and never
+    answered. ``cancelled``: nothing was started, unless the server reports the cancellation.
     """
 
     COMPLETED = "completed"
@@ -35,10 +35,18 @@ class OutcomeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[K, T]):
-    """One key's end.
+    """How one key ended.
 
-    ``attempts`` counts how often its request was sent; ``token`` resumes a job that was admitted and
-    did not complete as far as is known.
+    Attributes:
+        key: The key.
+        state: How it ended.
+        result: The result of a completed key.
+        error: The error of any other.
+        seconds_queued: Seconds before the server accepted its job.
+        seconds_running: Seconds after that.
+        attempts: How often its request was sent.
+        token: Resumes a job that was admitted and did not complete, as far as is known.
+        item: What the batch was given for it.
     """
 
     key: K
@@ -57,7 +65,7 @@ class Outcome(Generic[K, T]):
             None if self.error is None else {"type": type(self.error).__name__, "message": str(self.error)}
         )
         result = self.result.model_dump(mode="json") if isinstance(self.result, BaseModel) else self.result
-        row = {
+        fields = {
             "key": self.key,
             "state": self.state,
             "seconds_queued": round(self.seconds_queued, 3),
@@ -67,44 +75,49 @@ class Outcome(Generic[K, T]):
             "token": self.token,
             "result": result,
         }
-        return json.dumps(row, ensure_ascii=False, default=str)
+        return json.dumps(fields, ensure_ascii=False, default=str)
 
 
 class BatchReport(Generic[K, T]):
-    """Every key that was pulled, with its outcome, in the order in which they ended."""
+    """The outcomes of a batch, in the order in which the keys ended.
+
+    Attributes:
+        outcomes: One for every key that was pulled.
+        seconds: How long the batch took.
+        upgrade: The answer of the promotion that ``upgrade=True`` asked for; None when it was not made.
+        upgrade_error: Why the promotion failed.
+    """
 
     def __init__(self, retry: Callable[[list[Any]], Batch[K, T]] | None = None) -> None:
         self._retry = retry
         self.outcomes: list[Outcome[K, T]] = []
         self.seconds = 0.0
-        """How long the batch took."""
         self.upgrade: Any = None
-        """The answer of the promotion asked for by ``upgrade=True``; None when it was not made."""
         self.upgrade_error: Exception | None = None
 
     @property
     def completed(self) -> list[Outcome[K, T]]:
-        """Those with a result."""
+        """The outcomes with a result."""
         return self._in(OutcomeState.COMPLETED)
 
     @property
     def failed(self) -> list[Outcome[K, T]]:
-        """Those that were refused or failed."""
+        """The outcomes of keys that were refused or failed."""
         return self._in(OutcomeState.FAILED)
 
     @property
     def cancelled(self) -> list[Outcome[K, T]]:
-        """Those that were withdrawn or stopped."""
+        """The outcomes of keys that were withdrawn or stopped."""
         return self._in(OutcomeState.CANCELLED)
 
     @property
     def timed_out(self) -> list[Outcome[K, T]]:
-        """Those that were still running at the server when the wait ran out."""
+        """The outcomes of keys that still ran at the server when the wait ran out."""
         return self._in(OutcomeState.TIMED_OUT)
 
     @property
     def lost(self) -> list[Outcome[K, T]]:
-        """Those whose outcome cannot be known."""
+        """The outcomes that cannot be known."""
         return self._in(OutcomeState.LOST)
 
     @property
@@ -114,33 +127,34 @@ class BatchReport(Generic[K, T]):
 
     def retry_failed(self, *states: OutcomeState | str) -> Batch[K, T]:
         """A new batch of the keys that failed (or ended in one of ``states``), with the same options."""
-        wanted = {OutcomeState(state) for state in states} or {OutcomeState.FAILED}
+        chosen = {OutcomeState(state) for state in states} or {OutcomeState.FAILED}
         if self._retry is None:
             message = "this report was not made by a batch"
             raise ValueError(message)
-        return self._retry([row.item for row in self.outcomes if row.state in wanted])
+        return self._retry([outcome.item for outcome in self.outcomes if outcome.state in chosen])
 
     def to_jsonl(self) -> str:
         """One line of JSON per key."""
-        return "".join(f"{row.to_json()}\n" for row in self.outcomes)
+        return "".join(f"{outcome.to_json()}\n" for outcome in self.outcomes)
 
     def table(self, rows: int = 20) -> str:
-        """A text table: the counts, then the first ``rows`` keys that did not complete."""
+        """A table as text: the counts, then the first ``rows`` keys that did not complete."""
         lines = [", ".join(f"{count} {state}" for state, count in self.counts().items()) or "nothing to do"]
         lines[0] += f" in {self.seconds:.1f} s"
-        troubled = [row for row in self.outcomes if row.state is not OutcomeState.COMPLETED]
-        if troubled:
-            width = max(len(str(row.key)) for row in troubled[:rows])
-            lines += [f"{row.key!s:<{width}}  {row.state:<9}  {row.error}" for row in troubled[:rows]]
-        if len(troubled) > rows:
-            lines.append(f"… and {len(troubled) - rows} more")
+        others = [outcome for outcome in self.outcomes if outcome.state is not OutcomeState.COMPLETED]
+        shown = others[:rows]
+        if shown:
+            width = max(len(str(outcome.key)) for outcome in shown)
+            lines += [f"{outcome.key!s:<{width}}  {outcome.state:<9}  {outcome.error}" for outcome in shown]
+        if len(others) > rows:
+            lines.append(f"… and {len(others) - rows} more")
         if self.upgrade_error is not None:
             lines.append(f"promotion failed: {self.upgrade_error}")
         return "\n".join(lines)
 
     def counts(self) -> dict[str, int]:
-        """State → how many keys, in a fixed order."""
-        counted = Counter(row.state for row in self.outcomes)
+        """State → number of keys, in a fixed order."""
+        counted = Counter(outcome.state for outcome in self.outcomes)
         return {state.value: counted[state] for state in OutcomeState if counted[state]}
 
     def __iter__(self) -> Iterator[Outcome[K, T]]:
@@ -153,4 +167,4 @@ class BatchReport(Generic[K, T]):
         return f"<BatchReport {self.counts()}>"
 
     def _in(self, state: OutcomeState) -> list[Outcome[K, T]]:
-        return [row for row in self.outcomes if row.state is state]
+        return [outcome for outcome in self.outcomes if outcome.state is state]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from reflexio_async._engine.batch.batch import Attempt, Batch, BatchProgress, Work
+from reflexio_async._engine.batch.batch import Batch
+from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.job import check_waiting
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.wire import build_request, refusal_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reflexio_async._engine.batch.items import Given
+    from reflexio_async._engine.batch.progress import BatchProgress
     from reflexio_async._engine.engine import Engine, HasEngine
     from reflexio_async._engine.routing.job_route import JobRoute
     from reflexio_async._engine.wire import Endpoint
@@ -74,7 +76,7 @@ class BatchesAPI:
             end_time: Only interactions until then; naive means UTC.
             poll_interval: Seconds between status requests; None: soon after a start, then up to 1.
             wait_timeout: Seconds each user may take from its admission; None: 600.
-            on_progress: Hears of every step.
+            on_progress: Called with a BatchProgress after every step.
             upgrade: Promote once, organisation-wide, after all completed.
             fail_fast: Start nothing more after the first that does not complete.
 

@@ -1,0 +1,47 @@
+"""What a batch says about itself before and while it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How far a batch is.
+
+    Attributes:
+        total: How many keys there are; None for an iterator.
+        done: Keys that have ended.
+        under_way: Keys that are being worked on.
+        counts: Outcome state → keys that ended so.
+        seconds: Since the batch began.
+        eta_seconds: Seconds until the end, estimated; None: unknown.
+        waiting: Which rate limit the batch waits for now, in words; None: none.
+    """
+
+    total: int | None
+    done: int
+    under_way: int
+    counts: dict[str, int]
+    seconds: float
+    eta_seconds: float | None
+    waiting: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """An estimate before the start: at the contract's limit of ``per_minute`` it takes about ``seconds``.
+
+    None where it is unknown.
+    """
+
+    total: int | None
+    per_minute: int | None
+    seconds: float | None
+
+    def __str__(self) -> str:
+        count = "an unknown number" if self.total is None else str(self.total)
+        if self.seconds is None:
+            return f"{count} to do"
+        minutes = self.seconds / 60
+        return f"{count} to do; at most {self.per_minute} a minute are admitted, so about {minutes:.0f} min"

@@ -1,0 +1,81 @@
+"""What a batch does with each of its items."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from reflexio_async._engine.batch.progress import BatchProgress
+    from reflexio_async._engine.jobs.job import Job
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Attempt(Generic[T]):
+    """The work on one key, while it goes on: ``Work.carry_out`` writes it, the batch makes an Outcome of it.
+
+    ``attempts`` is how often the request was sent. When ``stopped`` is set, nothing more may be sent.
+    """
+
+    seconds_queued: float = 0.0
+    seconds_running: float = 0.0
+    attempts: int = 0
+    result: T | None = None
+    job: Job[T] | None = None
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def count(self) -> None:
+        """Count one HTTP request; an ``on_attempt`` callback."""
+        self.attempts += 1
+
+
+class Limit(Protocol):
+    """What a batch needs to know of its rate limit."""
+
+    @property
+    def limit(self) -> object | None:
+        """The limit in words, such as "5 per 60 s"; None while it is not known."""
+        ...
+
+    def opens_in(self) -> float:
+        """Seconds until the next request may be sent."""
+        ...
+
+    def seconds_for(self, hits: int) -> float | None:
+        """Seconds until ``hits`` more requests can have been sent; None while no limit is known."""
+        ...
+
+
+@dataclass(frozen=True)
+class Work(Generic[K, T]):
+    """What a batch does.
+
+    Attributes:
+        name: What the items are called in messages, in the plural.
+        check: Makes an item of what the caller gave, or raises InvalidRequest.
+        key: The key of an item.
+        carry_out: Does the work for one item, and writes its result into the Attempt.
+        width: How many items are worked on at once.
+        per_minute: The contract's rate limit, for the plan.
+        limit: The rate limit as learned, for the progress.
+        fail_fast: Start nothing more after the first item that does not complete.
+        on_progress: Called after every step.
+        finish: Called once when every item has completed; its result is the report's ``upgrade``.
+    """
+
+    name: str
+    check: Callable[[Any], Any]
+    key: Callable[[Any], K]
+    carry_out: Callable[[Any, Attempt[T]], Awaitable[None]]
+    width: int
+    per_minute: int | None
+    limit: Limit
+    fail_fast: bool = False
+    on_progress: Callable[[BatchProgress], None] | None = None
+    finish: Callable[[], Awaitable[Any]] | None = None
