@@ -46,8 +46,8 @@ def test_a_step_that_takes_too_long_is_interrupted_with_its_processes(runner: Ru
 
 def test_after_stop_no_step_begins(runner: Runner) -> None:
     runner.stop()
-    assert not runner.run([Step("late", "true")])
-    assert runner.results["late"][0] == "NOT RUN"
+    assert not runner.run([Step("lint", "true")])
+    assert runner.results["lint"][0] == "NOT RUN"
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, preparation: str, lint: str) -> int:

@@ -92,11 +92,11 @@ def test_publish_waits_for_learning_when_asked_to(run: Run, box: Sandbox) -> Non
     done = run(*who, "--learn-now")
     assert done.exit_code == 0
     assert "learning is over: done" in done.stderr
-    late = run(*who, "--wait-timeout", "0.1")
-    assert late.exit_code == 1
-    assert late.stdout.strip() in box.stored_requests
-    assert "the server waits for more from this user" in late.stderr
-    assert "error: learning " in late.stderr
+    timed_out = run(*who, "--wait-timeout", "0.1")
+    assert timed_out.exit_code == 1
+    assert timed_out.stdout.strip() in box.stored_requests
+    assert "the server waits for more from this user" in timed_out.stderr
+    assert "error: learning " in timed_out.stderr
 
 
 def test_a_refused_publish_is_an_error(run: Run, box: Sandbox) -> None:
@@ -122,8 +122,8 @@ def test_jobs_status_shows_what_each_service_did_last(run: Run) -> None:
 def test_jobs_cancel_asks_the_server(run: Run) -> None:
     with sandbox_in_thread(rerun_seconds=1.0) as box:
         box.seed("u1", "hello")
-        late = run("rerun", "--user", "u1", "--wait-timeout", "0.1", "--json", "--url", box.url)
-        token = json.loads(late.stdout)["token"]
+        timed_out = run("rerun", "--user", "u1", "--wait-timeout", "0.1", "--json", "--url", box.url)
+        token = json.loads(timed_out.stdout)["token"]
         done = run("jobs", "cancel", token, "--url", box.url)
         assert done.exit_code == 0
         assert "asked to stop" in done.stderr

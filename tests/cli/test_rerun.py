@@ -113,9 +113,9 @@ def test_works_with_the_older_dialects(run: Run, dialect: str) -> None:
 def test_a_timeout_prints_a_token_that_jobs_wait_takes(run: Run) -> None:
     with sandbox_in_thread(rerun_seconds=1.0) as box:
         box.seed("u1", "hello")
-        late = run("rerun", "--user", "u1", "--wait-timeout", "0.2", "--json", "--url", box.url)
-        assert late.exit_code == 1
-        outcome = lines_of(late.stdout)["u1"]
+        timed_out = run("rerun", "--user", "u1", "--wait-timeout", "0.2", "--json", "--url", box.url)
+        assert timed_out.exit_code == 1
+        outcome = lines_of(timed_out.stdout)["u1"]
         assert outcome["state"] == "timed_out"
         done = run("jobs", "wait", outcome["token"], "--url", box.url)
         assert done.exit_code == 0
