@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from reflexio_async._engine.batch.progress import BatchPlan, BatchProgress
     from reflexio_async._engine.batch.report import BatchReport, Outcome, OutcomeState
     from reflexio_async._engine.clock import Clock, SystemClock
-    from reflexio_async._engine.engine import ServerQuirkWarning
     from reflexio_async._engine.events import BackgroundErrorEvent, RequestEvent, RetryEvent
     from reflexio_async._engine.jobs.job import Job, JobTiming, as_completed, gather_jobs
     from reflexio_async._engine.jobs.status import JobState, JobStatus
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from reflexio_async.reflect.jobs import TraceJob
     from reflexio_async.reflect.tracing import TraceContext
     from reflexio_async.reflexio.models.enums import OperationStatus, Status
+    from reflexio_async.reflexio.server_knowledge import ServerQuirkWarning
 
 __all__ = [
     "APIConnectionError",
@@ -136,7 +136,7 @@ if not TYPE_CHECKING:  # else no name would be misspelt to a checker
         "reflect.tracing": "TraceContext",
         "reflect.decorator": "TraceResult reflect_trace",
         "reflect.jobs": "TraceJob",
-        "_engine.engine": "ServerQuirkWarning",
+        "reflexio.server_knowledge": "ServerQuirkWarning",
         "_engine.settings": "RetryPolicy",
     }
     _FILES = {name: file for file, names in _LATE.items() for name in names.split()}

@@ -63,7 +63,14 @@ class ConfigurationError(ReflexioError, ValueError):
 
 
 class InvalidRequest(ReflexioError, ValueError):
-    """An argument was refused before any I/O; the message names the field and what was expected."""
+    """An argument was refused before any I/O; the message names the field and what was expected.
+
+    ``faults`` is the message without the name of the call.
+    """
+
+    def __init__(self, message: str, *, faults: str = "") -> None:
+        super().__init__(message)
+        self.faults = faults or message
 
 
 class ClientClosed(ReflexioError):

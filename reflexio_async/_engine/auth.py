@@ -16,20 +16,16 @@ class Credentials:
 
     def __init__(self, token: Secret) -> None:
         self._token = token
-        self._header = _bearer(token)
+        self.header = _bearer(token)
+        """The value of ``Authorization``, or None when nobody has signed in."""
         self._sign_in: Callable[[], Awaitable[Secret]] | None = None
         self._renewing = asyncio.Lock()
         self._failures: int = 0
         self._last_failure: Exception | None = None
 
-    @property
-    def header(self) -> str | None:
-        """The value of ``Authorization``, or None when nobody has signed in."""
-        return self._header
-
     def accept(self, token: Secret, sign_in: Callable[[], Awaitable[Secret]] | None) -> None:
         """Use ``token`` from now on, and ``sign_in`` to replace it once it is refused."""
-        self._token, self._header, self._sign_in = token, _bearer(token), sign_in
+        self._token, self.header, self._sign_in = token, _bearer(token), sign_in
 
     async def renew(self, refused: str | None) -> bool:
         """Replace the token behind the header ``refused``; True when another one is now in use.
@@ -38,7 +34,7 @@ class Credentials:
         """
         failures_before = self._failures
         async with self._renewing:
-            if self._header != refused:
+            if self.header != refused:
                 return True
             if self._sign_in is None:
                 return False
@@ -50,7 +46,7 @@ class Credentials:
                 self._failures += 1
                 self._last_failure = error
                 raise
-            self._header = _bearer(self._token)
+            self.header = _bearer(self._token)
             return True
 
     def redacted(self, text: str) -> str:

@@ -1,13 +1,15 @@
-"""How clients live: as views of one another over the same parts, and until they are closed together."""
+"""The base of both clients: views over shared parts, and closing them together."""
 
 from __future__ import annotations
 
-import copy
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from pydantic import TypeAdapter
+
+from reflexio_async._engine.engine import API
+from reflexio_async._engine.settings import ViewOptions, check_names
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from reflexio_async._engine.engine import Engine
     from reflexio_async._engine.http import ConnectionPool
     from reflexio_async._engine.jobs.manager import JobManager
-    from reflexio_async._engine.settings import Settings
 
 logger = logging.getLogger("reflexio_async")
 
@@ -35,25 +36,32 @@ class DrainSummary:
         return not self.unsent_starts and not self.unfinished_calls
 
 
-class BaseClient:
-    """A client: opened by its first call, closed once for all its views."""
+class BaseClient(API):
+    """What both clients are: parts that their views share, until they are closed together."""
 
-    def __init__(self, engine: Engine, pool: ConnectionPool) -> None:
+    _pool: ConnectionPool
+    _managers: list[JobManager]
+
+    def _set_up(self, engine: Engine, pool: ConnectionPool) -> None:
         # Pydantic looks for plugins on disk when the first model of a process is built: now, not in a call.
         TypeAdapter(int)
         self._engine = engine
         self._pool = pool
-        self._managers: list[JobManager] = [engine.jobs]
+        self._managers = [engine.jobs]
+
+    def with_options(self, **options: Unpack[ViewOptions]) -> Self:
+        """A view with other options. It shares connections, login, lanes and rate limits with this client.
+
+        Raises:
+            ConfigurationError: There is no such option, or its value is unusable.
+        """
+        check_names(options, ViewOptions.__optional_keys__)
+        return self._with_settings(self._engine.settings.with_options(**options))
 
     @property
-    def engine(self) -> Engine:
-        """The parts this client is made of: for the rows declared on it, not part of the API."""
-        return self._engine
-
-    def _view(self, settings: Settings) -> Self:
-        view = copy.copy(self)
-        view._engine = self._engine.with_settings(settings)  # noqa: SLF001  # a copy of self
-        return view
+    def base_url(self) -> str:
+        """The server's address."""
+        return self._engine.settings.base_url
 
     async def aclose(self, *, drain: bool = True) -> DrainSummary:
         """Close the client; views share its end.

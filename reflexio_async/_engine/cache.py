@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.tasks import TaskTracker
 
-PROFILES = "/api/get_profiles"
-AGENT_PLAYBOOKS = "/api/get_agent_playbooks"
-EVERYTHING = (PROFILES, AGENT_PLAYBOOKS)
-
 _MOST_ENTRIES = 1024
 _MOST_BYTES = 64 * 1024 * 1024
 
@@ -54,12 +50,12 @@ class Cache:
         self._entries: OrderedDict[tuple[str, Hashable], _Entry] = OrderedDict()
         self._bytes = 0
         self._flights: dict[tuple[str, Hashable, Hashable], _Flight] = {}
-        self._writes: dict[str, int] = {}  # how often each path was forgotten
+        self._writes: dict[str, int] = {}  # how often each path was invalidated
 
     def __repr__(self) -> str:
         return f"<Cache of {len(self._entries)} answers>"
 
-    def forget(self, *paths: str) -> None:
+    def invalidate(self, *paths: str) -> None:
         """Drop the answers of ``paths``, those still under way included: something was written."""
         for path in paths:
             self._writes[path] = self._writes.get(path, 0) + 1

@@ -26,22 +26,17 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Coroutine, Iterator
 
-    from pydantic import BaseModel
-
     from reflexio_async._engine.auth import Credentials
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.events import RequestHook
     from reflexio_async._engine.http import HttpClient
     from reflexio_async._engine.rate_limits import RateLimiter, RateLimiters
+    from reflexio_async._engine.service import Service
     from reflexio_async._engine.settings import Settings
-    from reflexio_async._engine.wire import Answer, EncodedRequest, Endpoint, RawResponse
+    from reflexio_async._engine.wire import EncodedRequest, Endpoint, RawResponse
 
 T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
-
-# SQLite under load causes this 200 ``success: false``. Nothing was stored, and a retry works
-# (server-behaviour: Concurrency).
-_NOTHING_STORED = "database is locked"
 
 
 Repeatable: TypeAlias = bool | Callable[[float], Awaitable[bool]]
@@ -51,46 +46,27 @@ class Caller:
     """What carries every call of one client."""
 
     def __init__(
-        self, transport: HttpClient, credentials: Credentials, rate_limiters: RateLimiters, clock: Clock
+        self,
+        service: Service,
+        http: HttpClient,
+        credentials: Credentials,
+        rate_limiters: RateLimiters,
+        clock: Clock,
     ) -> None:
+        self.service = service
         self.credentials = credentials
         self.clock = clock
-        self._http = transport
+        self._http = http
         self._rate_limiters = rate_limiters
 
     def rate_limiter(self, path: str) -> RateLimiter:
         """What is known of the rate limit of ``path``."""
         return self._rate_limiters.rate_limiter(path)
 
-    def call(
-        self,
-        endpoint: Endpoint,
-        request: BaseModel,
-        answer: Answer[T],
-        settings: Settings,
-        *,
-        limit_wait: float | None = None,
-        repeatable: Repeatable | None = None,
-        withdrawn: asyncio.Event | None = None,
-        on_attempt: Callable[[], None] | None = None,
-    ) -> Coroutine[Any, Any, T]:
-        """Encode ``request`` and return the coroutine that sends it; see ``send`` for the options."""
-        return self.send(
-            endpoint,
-            wire.encode(endpoint, request),
-            answer,
-            settings,
-            limit_wait=limit_wait,
-            repeatable=repeatable,
-            withdrawn=withdrawn,
-            on_attempt=on_attempt,
-        )
-
     def send(
         self,
-        endpoint: Endpoint,
+        endpoint: Endpoint[T],
         encoded: EncodedRequest,
-        answer: Answer[T],
         settings: Settings,
         *,
         limit_wait: float | None = None,
@@ -107,11 +83,10 @@ class Caller:
         Args:
             endpoint: The route.
             encoded: The request as it will be sent.
-            answer: How the body of a 2xx answer is decoded.
             settings: The settings of the client, or of one of its views.
             limit_wait: Seconds to wait for the rate limit, not counted against the timeout. Infinite in a
                 batch; 0 raises RateLimited at once; None counts the wait against the timeout.
-            repeatable: Replaces ``endpoint.repeatable``. A function is called with the seconds left when an
+            repeatable: Replaces ``endpoint.may_repeat``. A function is called with the seconds left when an
                 answer was lost, and returns whether to send again.
             withdrawn: When this event is set, a wait for the rate limit ends in ``Withdrawn``.
             on_attempt: Called before every HTTP exchange of this call.
@@ -121,15 +96,13 @@ class Caller:
             self,
             endpoint,
             encoded,
-            answer,
             settings,
             rate_limiter=rate_limiter or self.rate_limiter(encoded.path),
         )
         call.limit_wait = limit_wait
         call.withdrawn = withdrawn
         call.on_attempt = on_attempt
-        if repeatable is not None:
-            call.repeatable = repeatable
+        call.repeatable = repeatable
         return call.run()
 
     def exchange(
@@ -188,7 +161,6 @@ class _Call(Generic[T]):
     """The tries of one call."""
 
     __slots__ = (
-        "_answer",
         "_attempts",
         "_caller",
         "_deadline",
@@ -208,9 +180,8 @@ class _Call(Generic[T]):
     def __init__(
         self,
         caller: Caller,
-        endpoint: Endpoint,
+        endpoint: Endpoint[T],
         encoded: EncodedRequest,
-        answer: Answer[T],
         settings: Settings,
         *,
         rate_limiter: RateLimiter,
@@ -218,10 +189,9 @@ class _Call(Generic[T]):
         self._caller = caller
         self._endpoint = endpoint
         self._encoded = encoded
-        self._answer = answer
         self._settings = settings
         self.limit_wait: float | None = None
-        self.repeatable: Repeatable = endpoint.repeatable
+        self.repeatable: Repeatable | None = None
         self.withdrawn: asyncio.Event | None = None
         self.on_attempt: Callable[[], None] | None = None
         self._rate_limiter = rate_limiter
@@ -277,13 +247,15 @@ class _Call(Generic[T]):
             self._rate_limiter.observe(response.headers)
         redact = caller.credentials.redacted
         if 200 <= response.status < 300:
-            value = wire.decode(endpoint, self._answer, response, redact)
-            refusal = wire.refusal_of(endpoint, value, redact)
-            if refusal is not None and (self._raises_refusals or _nothing_stored(refusal)):
+            value = wire.decode(endpoint, caller.service, response, redact)
+            refusal = wire.refusal_of(endpoint, caller.service, value, redact)
+            if refusal is not None and (self._raises_refusals or self._nothing_stored(refusal)):
                 raise refusal
             return value
-        error = wire.error_for(endpoint, encoded, response, now=caller.clock.time(), redact=redact)
-        if isinstance(error, RateLimited) and "concurrency" not in error.server_message:
+        error = wire.error_for(
+            endpoint, caller.service, encoded, response, now=caller.clock.time(), redact=redact
+        )
+        if isinstance(error, RateLimited) and not caller.service.is_busy(error.server_message):
             self._rate_limiter.refused(permit, response.headers, response.body)
         raise error
 
@@ -306,12 +278,14 @@ class _Call(Generic[T]):
         if out_of_tries or isinstance(error, APITimeout):
             return False
         if isinstance(error, RequestRefused):
-            return _nothing_stored(error)
+            return self._nothing_stored(error)
         if isinstance(error, APIStatusError) and error.status < 500:
             return False
         return not self._unknown or await self._is_repeatable()
 
     async def _is_repeatable(self) -> bool:
+        if self.repeatable is None:
+            return self._endpoint.may_repeat
         if not isinstance(self.repeatable, bool):
             try:
                 self.repeatable = await self.repeatable(self._remaining())
@@ -409,6 +383,6 @@ class _Call(Generic[T]):
     def _remaining(self) -> float:
         return self._caller.left(self._deadline)
 
-
-def _nothing_stored(refusal: RequestRefused) -> bool:
-    return _NOTHING_STORED in wire.refusal_text(refusal.response)
+    def _nothing_stored(self, refusal: RequestRefused) -> bool:
+        text = self._caller.service.nothing_stored
+        return bool(text) and text in wire.refusal_text(refusal.response)

@@ -7,25 +7,41 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Self, cast
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
     SecretStr,
     SerializationInfo,
     StringConstraints,
+    ValidationError,
     model_validator,
 )
 from pydantic_core import to_json
+
+from reflexio_async._engine.settings import positive_seconds
+from reflexio_async._engine.validation import describe
+from reflexio_async.errors import InvalidRequest
+
+M = TypeVar("M", bound=BaseModel)
 
 empty_list: Callable[[], list[Any]] = list
 """For defaults: ``list[int]`` as a factory takes six times as long, thousands of times in a large answer."""
 empty_dict: Callable[[], dict[str, Any]] = dict
 """As ``empty_list``."""
+
+
+def _seconds(value: Any) -> float:
+    return positive_seconds("it", value)
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+"""A finite number of seconds, more than zero."""
 
 
 class Query:
@@ -39,8 +55,8 @@ class Header:
     name: str
 
 
-class RequestModel(BaseModel):
-    """A request: unknown fields are refused here, so that a misspelt option cannot be ignored there."""
+class RequestPart(BaseModel):
+    """A part of a request. Unknown fields are refused, so that a misspelt option is never ignored."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -52,32 +68,69 @@ class RequestModel(BaseModel):
     )
 
 
+class RequestModel(RequestPart):
+    """A request. Making one of unusable values raises InvalidRequest, under the class's title."""
+
+    def __init__(self, /, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise invalid(error.title, describe(error, type(self).model_fields)) from None
+
+
+def invalid(name: str, faults: str) -> InvalidRequest:
+    """The error of a request: what is wrong with which field, after the name of the call."""
+    return InvalidRequest(f"{name}: {faults}" if name else faults, faults=faults)
+
+
+def build_request(request_type: type[M], given: Mapping[str, Any] | M, name: str = "") -> M:
+    """``given`` as a ``request_type``.
+
+    Raises:
+        InvalidRequest: ``given`` is something else, or some of its fields are unusable. The message begins
+            with ``name`` and names every field at fault.
+    """
+    if isinstance(given, request_type):
+        return given
+    if isinstance(given, BaseModel) or not isinstance(given, Mapping):
+        kind = type(given).__name__
+        raise invalid(name, f"request must be a {request_type.__name__} or a mapping, not {kind}")
+    try:
+        return request_type(**{str(field): value for field, value in given.items()})
+    except InvalidRequest as error:
+        faults = error.faults
+    except ValidationError as error:
+        faults = describe(error, request_type.model_fields)
+    raise invalid(name, faults)
+
+
+class Starting(RequestModel):
+    """The option of a call that returns a handle."""
+
+    wait_for_response: Literal[False] = Field(default=False, exclude=True)
+
+
+class Waiting(RequestModel):
+    """The option of a call that waits inside and returns the response."""
+
+    wait_for_response: Literal[True] = Field(exclude=True)
+
+
+class Polling(Waiting):
+    """The options of a call that waits for a job."""
+
+    poll_interval: Seconds | None = Field(
+        default=None, exclude=True, description="Seconds between status requests."
+    )
+    wait_timeout: Seconds | None = Field(
+        default=None, exclude=True, description="Seconds to wait, queueing included."
+    )
+
+
 class ResponseModel(BaseModel):
-    """An answer: fields this version does not know stay reachable through ``model_extra``."""
+    """A response. Fields that this release does not know stay reachable through ``model_extra``."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True, defer_build=True)
-
-    @property
-    def model_extra(self) -> dict[str, Any]:
-        """The fields that this version does not know, by name."""
-        # A decoded answer has no place for any before it needs one.
-        if self.__pydantic_extra__ is None:
-            object.__setattr__(self, "__pydantic_extra__", {})
-        return cast("dict[str, Any]", self.__pydantic_extra__)
-
-    if not TYPE_CHECKING:  # checkers would think that any attribute may be set
-
-        def __setattr__(self, name: str, value: Any) -> None:
-            if name not in type(self).model_fields:
-                _ = self.model_extra
-            super().__setattr__(name, value)
-
-
-class RetrievalExperimentAssignment(ResponseModel):
-    """Which arm of an experiment a search fell into."""
-
-    experiment_id: str
-    arm: str
 
 
 class TimeRange(RequestModel):
@@ -101,9 +154,9 @@ def epoch_now() -> int:
     return int(time.time())
 
 
-def given(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of ``fields`` that are not None: what a caller left out is left out of the request."""
-    return {name: value for name, value in fields.items() if value is not None}
+def given(fields: Mapping[str, Any] | None = None, /, **more: Any) -> dict[str, Any]:
+    """Those fields that are not None: what a caller left out is left out of the request."""
+    return {name: value for name, value in {**(fields or {}), **more}.items() if value is not None}
 
 
 def _aware_utc(value: datetime) -> datetime:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 from urllib.parse import urlsplit
 
 from reflexio_async._version import __version__
@@ -15,27 +15,15 @@ from reflexio_async.errors import ConfigurationError, InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.events import BackgroundErrorHook, RequestHook, RetryHook
 
-DEFAULT_URL = "https://www.reflexio.ai/"
-DEFAULT_REFLECT_URL = "http://localhost:8000"
-DEFAULT_PROJECT = "default"
 DEFAULT_USER_AGENT = f"reflexio-async/{__version__}"
 
 _LONGEST = 1e12  # seconds; also what makes NaN, infinity and absurd integers one case
 
 # The server answers 403 to a User-Agent that contains one of these, wherever it stands in it.
 _REFUSED_IN_USER_AGENT = ("bot", "crawler", "spider", "scraper", "curl", "wget")
-
-
-class Unset:
-    """The type of ``UNSET``: an argument that was not given, where None means something."""
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET = Unset()
 
 
 class Secret:
@@ -83,12 +71,72 @@ class RetryPolicy:
             positive_seconds(f"RetryPolicy.{name}", getattr(self, name), error=ConfigurationError)
 
 
+class _SharedOptions(TypedDict, total=False):
+    poll_interval: float | None
+    wait_timeout: float | None
+    retry: RetryPolicy
+    raise_on_refusal: bool
+    on_request: RequestHook | None
+    on_retry: RetryHook | None
+
+
+class ViewOptions(_SharedOptions, total=False):
+    """The options that a view of a client may have for itself; see ``ClientOptions``.
+
+    ``timeout``: seconds one call may take, retries and waiting for the rate limit included.
+    """
+
+    timeout: float
+
+
+class ClientOptions(_SharedOptions, total=False):
+    """The options of both clients.
+
+    Args:
+        poll_interval: Seconds between status requests; None: each kind of job has its own.
+        wait_timeout: Seconds to wait for a job after its admission; None: each kind has its own.
+        retry: How calls that may be repeated are repeated.
+        raise_on_refusal: Raise RequestRefused for HTTP 200 with ``success: false`` (True, the default), or
+            return such a response.
+        on_request: Called after every HTTP exchange with a RequestEvent.
+        on_retry: Called before every retry with a RetryEvent.
+        on_background_error: Called with a BackgroundErrorEvent when something fails that no caller awaits.
+        max_connections: The size of the connection pool, 100.
+        cache_ttl: Seconds that responses of get_profiles and get_agent_playbooks are cached, 600; 0: never.
+        drain_timeout: Seconds that leaving the ``async with`` block may take, 30.
+        concurrency: How many jobs run at once on a server that answers a start when the job is done, 16.
+        max_response_bytes: Larger responses are refused, 256 MiB.
+        user_agent: Must not look like a crawler's; the server refuses those.
+        polls_per_second: The most status requests a second for all traces that are awaited, 200.
+        adaptive_polling: Learn how long jobs take whose status is asked for one by one (traces, learning,
+            aggregations, regenerations), and ask when an answer is likely. Off by default.
+        clock: The clock to use. Tests pass a VirtualClock.
+    """
+
+    on_background_error: BackgroundErrorHook | None
+    max_connections: int
+    cache_ttl: float
+    drain_timeout: float
+    concurrency: int
+    max_response_bytes: int
+    user_agent: str
+    polls_per_second: float
+    adaptive_polling: bool
+    clock: Clock | None
+
+
+def check_names(options: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Raises ConfigurationError for the first of ``options`` whose name is not ``known``."""
+    for name in options:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            message = f"there is no option {name}" + (f"; did you mean {close[0]}?" if close else "")
+            raise ConfigurationError(message)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a client was told; durations are seconds.
-
-    ``project_id`` and ``polls_per_second`` are for Reflect only.
-    """
+    """The options of one client, checked and frozen. Durations are in seconds."""
 
     base_url: str
     timeout: float = 300.0
@@ -105,9 +153,9 @@ class Settings:
     on_request: RequestHook | None = None
     on_retry: RetryHook | None = None
     on_background_error: BackgroundErrorHook | None = None
-    project_id: str = DEFAULT_PROJECT
     polls_per_second: float = 200.0
     adaptive_polling: bool = False
+    clock: Clock | None = None
 
     def __post_init__(self) -> None:
         positive_seconds("timeout", self.timeout, error=ConfigurationError)
@@ -126,7 +174,6 @@ class Settings:
             if not isinstance(getattr(self, name), bool):
                 message = f"{name} must be True or False, not {getattr(self, name)!r}"
                 raise ConfigurationError(message)
-        check_project(self.project_id)
         positive_number("polls_per_second", self.polls_per_second)
         for name in ("on_request", "on_retry", "on_background_error"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
@@ -137,70 +184,16 @@ class Settings:
                 raise ConfigurationError(message)
 
     def with_options(self, **changes: Any) -> Self:
-        """A copy with other values; what is UNSET stays."""
-        return replace(self, **{name: value for name, value in changes.items() if value is not UNSET})
+        """A copy with other values; raises ConfigurationError for an unusable one."""
+        return replace(self, **changes)
 
 
-def base_url_from(url_endpoint: str, environment: Mapping[str, str] | None = None) -> str:
-    """The API's address without a trailing slash: the argument, the environment, or the hosted service."""
-    environment = os.environ if environment is None else environment
-    return _first_url(
-        ("url_endpoint", url_endpoint),
-        ("REFLEXIO_API_URL", environment.get("REFLEXIO_API_URL", "")),
-        ("REFLEXIO_URL", environment.get("REFLEXIO_URL", "")),
-        ("default", DEFAULT_URL),
-    )
+def first_url(*candidates: tuple[str, str]) -> str:
+    """The first of ``candidates`` (name and value) that is not blank, without a trailing slash.
 
-
-def api_key_from(api_key: str, environment: Mapping[str, str] | None = None) -> Secret:
-    """The bearer token given, else ``REFLEXIO_API_KEY``, else none."""
-    environment = os.environ if environment is None else environment
-    return _key("api_key", api_key, environment.get("REFLEXIO_API_KEY", ""), url="url_endpoint")
-
-
-@dataclass(frozen=True, slots=True)
-class ReflectTarget:
-    """Which Reflect server and project, and with which key."""
-
-    base_url: str
-    api_key: Secret
-    project_id: str
-
-
-def reflect_target(
-    base_url: str,
-    api_key: str,
-    project_id: str | None,
-    environment: Mapping[str, str] | None = None,
-    *,
-    prefix: str = "",
-) -> ReflectTarget:
-    """The arguments, else ``REFLECT_API_URL``, ``REFLECT_API_KEY`` and ``REFLECT_PROJECT_ID``.
-
-    ``prefix`` is what the first two arguments' names begin with where they were given.
+    Raises:
+        ConfigurationError: It is no usable URL; the message names it.
     """
-    environment = os.environ if environment is None else environment
-    url_name, key_name = f"{prefix}url" if prefix else "base_url", f"{prefix}api_key"
-    url = _first_url(
-        (url_name, base_url),
-        ("REFLECT_API_URL", environment.get("REFLECT_API_URL", "")),
-        ("default", DEFAULT_REFLECT_URL),
-    )
-    key = _key(key_name, api_key, environment.get("REFLECT_API_KEY", ""), url=url_name)
-    if project_id is None:
-        project_id = environment.get("REFLECT_PROJECT_ID", "").strip() or DEFAULT_PROJECT
-    return ReflectTarget(url, key, check_project(project_id))
-
-
-def check_project(project_id: str) -> str:
-    """``project_id`` if it can stand in a path, or a ConfigurationError."""
-    if not isinstance(project_id, str) or not project_id.strip() or project_id in (".", ".."):
-        message = f"project_id must be the id of a project, not {project_id!r:.40}"
-        raise ConfigurationError(message)
-    return project_id
-
-
-def _first_url(*candidates: tuple[str, str]) -> str:
     for name, value in candidates:
         if not isinstance(value, str):
             message = f"{name} must be a URL as text, not {type(value).__name__}"
@@ -210,13 +203,18 @@ def _first_url(*candidates: tuple[str, str]) -> str:
     raise AssertionError  # pragma: no cover  # the default is never blank
 
 
-def _key(name: str, given: str, in_environment: str, *, url: str) -> Secret:
+def secret_key(name: str, given: str, in_environment: str, *, url_name: str) -> Secret:
+    """The key ``given``, else the one ``in_environment``, else none.
+
+    Raises:
+        ConfigurationError: It is no key; ``url_name`` is the option that a URL belongs to.
+    """
     if not isinstance(given, str):
         message = f"{name} must be text, not {type(given).__name__}"
         raise ConfigurationError(message)
     key = given.strip() or in_environment.strip()
     if "://" in key:
-        message = f"{name} looks like a URL; did you mean {url}=…?"
+        message = f"{name} looks like a URL; did you mean {url_name}=…?"
         raise ConfigurationError(message)
     if not key.isascii() or not key.isprintable():
         message = f"{name} must be printable ASCII (is there a line break or a pasted quote in it?)"

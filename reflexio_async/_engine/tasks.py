@@ -50,6 +50,14 @@ class BackgroundCall(Generic[T]):
         self._result_read = True
         return answer
 
+    async def wait_in_call(self, request: object) -> T:  # noqa: ARG002  # a job takes its options from it
+        """The response, for a call with ``wait_for_response=True``; cancelling the call cancels the work."""
+        try:
+            return await self.result()
+        except asyncio.CancelledError:
+            self._task.cancel()
+            raise
+
     def __repr__(self) -> str:
         return f"<BackgroundCall {self._what} {'done' if self.done() else 'under way'}>"
 

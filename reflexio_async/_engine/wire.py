@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
-from difflib import get_close_matches
-from functools import cache
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, cast
 from urllib.parse import quote, quote_plus, urlencode
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -18,6 +15,7 @@ from pydantic_core import PydanticSerializationError
 
 from reflexio_async._engine.models import Header, Query
 from reflexio_async._engine.retry import retry_after
+from reflexio_async._engine.validation import describe
 from reflexio_async.errors import (
     STATUS_ERRORS,
     APIStatusError,
@@ -27,46 +25,65 @@ from reflexio_async.errors import (
     UnexpectedResponse,
 )
 
-Req = TypeVar("Req", bound=BaseModel)
-Res = TypeVar("Res")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reflexio_async._engine.service import Service
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN = 500  # characters of a server's text that go into an error message
 
 
-class Hints(NamedTuple):
-    """What an error says to do next, in the words of the service's own options."""
+@dataclass(frozen=True)
+class Endpoint(Generic[T_co]):
+    """What is sent, and how the response is read.
 
-    url: str
-    key: str
-
-
-REFLEXIO = Hints(
-    url="is the base URL (url_endpoint, REFLEXIO_API_URL) the API host itself?",
-    key="pass api_key, set REFLEXIO_API_KEY, or await client.login(email, password)",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """What every call of one route has in common.
-
-    ``repeatable``: sending it twice does no harm. ``refusal``: whether ``success: false`` is raised, returned
-    like any answer, or never a refusal.
-    ``deadline``: seconds the server may take, raising the call's timeout. ``per_minute``: the contract's
-    rate limit, a hint for planning. ``query``: sent with every call. ``public``: needs no token.
+    Args:
+        method: The HTTP method.
+        path: The path, with the names of request fields in braces.
+        response: The type of a 2xx response's body.
+        repeatable: Sending it twice does no harm; None: only for GET.
+        refusal: Whether ``success: false`` raises RequestRefused or is returned like any response.
+        deadline: Seconds that the server may take. They raise the call's timeout.
+        per_minute: The contract's rate limit, a hint for planning.
+        query: Parameters sent with every call.
+        public: It needs no credential.
+        form: The body is a form, not JSON.
+        invalidates: The paths whose cached responses this call makes stale.
+        successor: The call that replaces it on newer servers, named when the server does not have this one.
     """
 
     method: str
     path: str
-    repeatable: bool = False
-    refusal: Literal["raise", "return", "never"] = "raise"
+    response: type[T_co]
+    _: KW_ONLY
+    repeatable: bool | None = None
+    refusal: Literal["raise", "return"] = "raise"
     deadline: float | None = None
     per_minute: int | None = None
     query: tuple[tuple[str, str], ...] = ()
     public: bool = False
     form: bool = False
-    hints: Hints = REFLEXIO
+    invalidates: tuple[str, ...] = ()
+    successor: str = ""
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether sending it twice does no harm."""
+        return self.method == "GET" if self.repeatable is None else self.repeatable
+
+    def or_none(self) -> Endpoint[T_co | None]:
+        """The same endpoint, whose response may be null."""
+        nullable: Any = self.response | None
+        return replace(self, response=nullable)
+
+    @cached_property
+    def read(self) -> Callable[[bytes], T_co]:
+        """Reads the body of a 2xx response; raises pydantic's ValidationError."""
+        return TypeAdapter(self.response).validate_json
 
 
 class EncodedRequest(NamedTuple):
@@ -87,86 +104,6 @@ class RawResponse(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     url: str
-
-
-class Answer(Generic[Res]):
-    """How the bytes of a 2xx become a value."""
-
-    __slots__ = ("_all_known", "_pick", "_type", "_validate")
-
-    def __init__(self, answer_type: Any, pick: Callable[[Any], Res] | None = None) -> None:
-        self._type = answer_type
-        self._pick = pick
-        self._validate: Callable[..., Any] | None = None
-        self._all_known = True  # so far: no server has sent a field that this release does not know
-
-    def decode(self, body: bytes) -> Res:
-        """The value in ``body``; raises pydantic's ValidationError."""
-        if self._validate is None:
-            if rebuild := getattr(self._type, "model_rebuild", None):
-                rebuild()  # else the adapter's validator lacks the model's own settings
-            self._validate = TypeAdapter(self._type).validator.validate_json
-        value = self._read(self._validate, body)
-        return value if self._pick is None else self._pick(value)
-
-    def _read(self, validate: Callable[..., Any], body: bytes) -> Any:
-        # A dict for the unknown fields of each row, nearly always empty, is a tenth of what a large answer
-        # costs. So it is read without them for as long as there are none.
-        if self._all_known:
-            with suppress(ValidationError):
-                return validate(body, extra="forbid")
-        value = validate(body)
-        self._all_known = False
-        return value
-
-
-def model(answer_type: type[Res]) -> Answer[Res]:
-    """The whole answer, as ``answer_type``."""
-    return Answer(answer_type)
-
-
-def picked(answer_type: type[Req], pick: Callable[[Req], Res]) -> Answer[Res]:
-    """One part of the answer."""
-    return Answer(answer_type, pick)
-
-
-def build_request(request_type: type[Req], given: Mapping[str, Any] | Req, name: str = "") -> Req:
-    """``given`` as a ``request_type``, or an InvalidRequest that names every field at fault."""
-    if isinstance(given, request_type):
-        return given
-    if isinstance(given, BaseModel) or not isinstance(given, Mapping):
-        prefix = f"{name}: " if name else ""
-        kind = type(given).__name__
-        message = f"{prefix}request must be a {request_type.__name__} or a mapping, not {kind}"
-        raise InvalidRequest(message)
-    try:
-        return request_type.model_validate(dict(given))
-    except ValidationError as error:
-        known = request_type.model_fields
-        raise InvalidRequest(describe_validation(error, name, known)) from None
-
-
-def describe_validation(error: ValidationError, name: str, known: Iterable[str] = ()) -> str:
-    """Each field at fault and what was expected of it, without the values; ``known`` are the right names."""
-    faults: dict[str, str] = {}
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        where = ".".join(str(part) for part in fault["loc"] if not _is_union_branch(part)) or "the request"
-        said = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            close = get_close_matches(where, known, n=1) if "." not in where else []
-            said = "there is no such field" + (f"; did you mean {close[0]}?" if close else "")
-        elif fault["type"] == "string_unicode":
-            said = "must be valid Unicode, and has a lone surrogate"
-        elif fault["type"] in ("sequence_str", "is_instance_of") and "equence" in said:
-            said = "must be a list, not one of its items"
-        faults.setdefault(where, said)
-    prefix = f"{name}: " if name else ""
-    return prefix + "; ".join(f"{where}: {text}" for where, text in faults.items())
-
-
-def _is_union_branch(part: str | int) -> bool:
-    # Pydantic names the branch of a union as if it were a field: "function-before[…]", "Mapping[str,any]".
-    return isinstance(part, str) and ("[" in part or part in ("str", "int", "ToolUsed", "InteractionData"))
 
 
 class _Layout(NamedTuple):
@@ -197,7 +134,7 @@ def _layout(request_type: type[BaseModel], path: str) -> _Layout:
     return _Layout(in_path, tuple(query), tuple(headers), elsewhere or None)
 
 
-def encode(endpoint: Endpoint, request: BaseModel) -> EncodedRequest:
+def encode(endpoint: Endpoint[Any], request: BaseModel) -> EncodedRequest:
     """The request on the wire. Fields that were not set are absent: null means something to this server."""
     try:
         return _encoded(endpoint, request)
@@ -209,7 +146,7 @@ def encode(endpoint: Endpoint, request: BaseModel) -> EncodedRequest:
         raise InvalidRequest(message) from None
 
 
-def _encoded(endpoint: Endpoint, request: BaseModel) -> EncodedRequest:
+def _encoded(endpoint: Endpoint[Any], request: BaseModel) -> EncodedRequest:
     method, path = endpoint.method, endpoint.path
     layout = _layout(type(request), path)
     if layout.path:
@@ -230,12 +167,10 @@ def _encoded(endpoint: Endpoint, request: BaseModel) -> EncodedRequest:
     body: bytes | None = None
     content_type: str | None = None
     if endpoint.form:
-        body = urlencode(request.model_dump(mode="json")).encode()
+        body = urlencode(request.model_dump(mode="json", by_alias=True)).encode()
         content_type = "application/x-www-form-urlencoded"
     elif method != "GET":
-        body = request.__pydantic_serializer__.to_json(
-            request, by_alias=True, exclude_unset=True, exclude=layout.elsewhere
-        )
+        body = request.model_dump_json(by_alias=True, exclude_unset=True, exclude=layout.elsewhere).encode()
         content_type = "application/json"
     target = f"{path}?{'&'.join(query)}" if query else path
     return EncodedRequest(method, path, target, body, content_type, headers)
@@ -270,31 +205,33 @@ def _in_query(value: Any) -> list[str]:
 
 
 def decode(
-    endpoint: Endpoint, answer: Answer[Res], response: RawResponse, redact: Callable[[str], str] = str
-) -> Res:
-    """The value of a 2xx answer, or UnexpectedResponse, or RequestRefused if it is nothing else."""
+    endpoint: Endpoint[T], service: Service, response: RawResponse, redact: Callable[[str], str] = str
+) -> T:
+    """The value of a 2xx response, or UnexpectedResponse, or RequestRefused if it is nothing else."""
     try:
-        return answer.decode(response.body)
+        return endpoint.read(response.body)
     except ValidationError as error:
-        refusal = _refusal_without_fields(endpoint, response, redact)
-        raise refusal or _unexpected_body(endpoint, response, error) from None
+        refusal = _refusal_without_fields(endpoint, service, response, redact)
+        raise refusal or _unexpected_body(endpoint, service, response, error) from None
 
 
 def _refusal_without_fields(
-    endpoint: Endpoint, response: RawResponse, redact: Callable[[str], str]
+    endpoint: Endpoint[Any], service: Service, response: RawResponse, redact: Callable[[str], str]
 ) -> RequestRefused | None:
     """Some routes refuse without the fields that their answer otherwise must have."""
     from reflexio_async._engine.error_bodies import Refusal  # noqa: PLC0415  # rarely needed, slow to load
 
     try:
-        return refusal_of(endpoint, Refusal.model_validate_json(response.body, strict=True), redact)
+        return refusal_of(endpoint, service, Refusal.model_validate_json(response.body, strict=True), redact)
     except ValidationError:
         return None
 
 
-def refusal_of(endpoint: Endpoint, value: Any, redact: Callable[[str], str] = str) -> RequestRefused | None:
-    """The error for an answer that says ``success: false``."""
-    if endpoint.refusal == "never" or getattr(value, "success", True) is not False:
+def refusal_of(
+    endpoint: Endpoint[Any], service: Service, value: Any, redact: Callable[[str], str] = str
+) -> RequestRefused | None:
+    """The error for a response that says ``success: false``."""
+    if not service.refuses or getattr(value, "success", True) is not False:
         return None
     text = redact(refusal_text(value))
     message = f"{endpoint.method} {endpoint.path} was refused: {text or 'the server gave no reason'}"
@@ -308,7 +245,8 @@ def refusal_text(value: Any) -> str:
 
 
 def error_for(
-    endpoint: Endpoint,
+    endpoint: Endpoint[Any],
+    service: Service,
     request: EncodedRequest,
     response: RawResponse,
     *,
@@ -323,12 +261,14 @@ def error_for(
     if not 400 <= status < 600:
         location = response.headers.get("Location")
         what = f"a redirect to {redact(location)}" if location else "an answer this API never gives"
-        message = f"{call}: {response.url} answered {status}, {what}; {endpoint.hints.url}"
+        message = f"{call}: {response.url} answered {status}, {what}; {service.url_hint}"
         return UnexpectedResponse(message, url=response.url, status=status)
     said, nothing_admitted = _what_it_said(response)
     said = redact(said)
     message = (
-        f"{call} answered {status}" + (f": {said}" if said else "") + _next_step(response, said, endpoint)
+        f"{call} answered {status}"
+        + (f": {said}" if said else "")
+        + _next_step(response, said, endpoint, service)
     )
     error_type: type[APIStatusError] = STATUS_ERRORS.get(
         status, ServerError if status >= 500 else APIStatusError
@@ -359,27 +299,31 @@ def _what_it_said(response: RawResponse) -> tuple[str, bool]:
     return _clipped(said), response.status == 503 and bool(said)
 
 
-def _next_step(response: RawResponse, said: str, endpoint: Endpoint) -> str:
+def _next_step(response: RawResponse, said: str, endpoint: Endpoint[Any], service: Service) -> str:
     status = response.status
     if status == 401:
-        return f" ({endpoint.hints.key})"
+        return f" ({service.key_hint})"
     if status == 403 and "user agent" in said.lower():
         return " (choose another user_agent)"
+    if status == 404 and said == "Not Found" and endpoint.successor:
+        return f" (this server does not have this call; today's is {endpoint.successor})"
     if status == 404 and (said == "Not Found" or said.startswith("(")):
         # Nobody of this API said it: a server without this call, or another server altogether.
         where = response.url.partition("?")[0]
-        return f" (from {where}; does this server have {endpoint.path}? {endpoint.hints.url})"
+        return f" (from {where}; does this server have {endpoint.path}? {service.url_hint})"
     return ""
 
 
-def _unexpected_body(endpoint: Endpoint, response: RawResponse, error: ValidationError) -> UnexpectedResponse:
+def _unexpected_body(
+    endpoint: Endpoint[Any], service: Service, response: RawResponse, error: ValidationError
+) -> UnexpectedResponse:
     call = f"{endpoint.method} {endpoint.path}: {response.url} answered {response.status}"
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     if faults[0]["type"] == "json_invalid":
         kind = response.headers.get("Content-Type") or "no content type"
-        message = f"{call} with {kind} that is not JSON ({len(response.body)} bytes); {endpoint.hints.url}"
+        message = f"{call} with {kind} that is not JSON ({len(response.body)} bytes); {service.url_hint}"
     else:
-        message = f"{call} with JSON of another shape; {describe_validation(error, 'the answer')}"
+        message = f"{call} with JSON of another shape; the response: {describe(error)}"
     return UnexpectedResponse(message, url=response.url, status=response.status)
 
 

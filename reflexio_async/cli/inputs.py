@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 from unicodedata import category
 
-from reflexio_async._engine.settings import api_key_from
+from reflexio_async._engine.settings import secret_key
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 
@@ -49,7 +49,7 @@ def check_keys(*, api_key: str, reflect_api_key: str) -> None:
     """Refuse keys that no client could send unchanged."""
     for option, key in (("--api-key", api_key), ("--reflect-api-key", reflect_api_key)):
         try:
-            api_key_from(key, {})
+            secret_key(option, key, "", url_name="--url")
         except ConfigurationError:
             _refuse(f"{option}: expected printable ASCII, and no URL")
         if key != key.strip():

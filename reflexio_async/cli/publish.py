@@ -27,7 +27,7 @@ class Whoami:
         stdout = output.console()
         async with AsyncReflexioClient(self.api_key, self.url, _TIMEOUT) as client:
             answer = await client.whoami()
-            url = client.engine.settings.base_url
+            url = client.base_url
         storage = answer.storage_label or answer.storage_type or "not configured"
         for name, value in (("server", url), ("organisation", answer.org_id), ("storage", storage)):
             output.print_line(stdout, f"{name}: {value}")

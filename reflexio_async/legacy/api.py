@@ -1,11 +1,12 @@
 """The API of January 2026 on the paths that today's has too: ``client.legacy``."""
 
-from __future__ import annotations
+from typing import Literal, overload
 
-from typing import TYPE_CHECKING
-
-from reflexio_async._engine.cache import EVERYTHING
-from reflexio_async._engine.routing.route import Route
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API, Engine
+from reflexio_async._engine.jobs.job import Job
+from reflexio_async._engine.tasks import BackgroundCall
+from reflexio_async._engine.wire import Endpoint
 from reflexio_async.legacy.models import (
     AllProfiles,
     GetRequestsRequest,
@@ -14,15 +15,29 @@ from reflexio_async.legacy.models import (
     PublishUserInteractionRequest,
     PublishUserInteractionResponse,
 )
-from reflexio_async.reflexio.api.interactions import InteractionsAPI
-from reflexio_async.reflexio.api.operations import OperationsAPI
-from reflexio_async.reflexio.api.profiles import ProfilesAPI
+from reflexio_async.reflexio.api.interactions import DELETE_REQUEST
+from reflexio_async.reflexio.api.operations import GET_OPERATION_STATUS
+from reflexio_async.reflexio.api.profiles import RERUN_PROFILE_GENERATION
+from reflexio_async.reflexio.cached_paths import EVERYTHING
+from reflexio_async.reflexio.jobs import PROFILE_RERUN
+from reflexio_async.reflexio.models.interactions import DeleteRequestRequest, DeleteRequestResponse
+from reflexio_async.reflexio.models.operations import (
+    ByService,
+    GetOperationStatusResponse,
+    RerunProfileGenerationRequest,
+    RerunProfileGenerationResponse,
+    RerunProfileGenerationStart,
+    RerunProfileGenerationWait,
+)
 
-if TYPE_CHECKING:
-    from reflexio_async._engine.engine import Engine
+PUBLISH_INTERACTION = Endpoint(
+    "POST", "/api/publish_interaction", PublishUserInteractionResponse, per_minute=60, invalidates=EVERYTHING
+)
+GET_REQUESTS = Endpoint("POST", "/api/get_requests", GetRequestsResponse, repeatable=True)
+GET_ALL_PROFILES = Endpoint("GET", "/api/get_all_profiles", GetUserProfilesResponse)
 
 
-class LegacyAPI:
+class LegacyAPI(API):
     """What servers of January 2026 answer in another shape than today's: request groups, not sessions.
 
     What only they have (feedbacks, ``delete_request_group``) is on the client itself.
@@ -31,34 +46,46 @@ class LegacyAPI:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    @property
-    def engine(self) -> Engine:
-        """The parts of the client it belongs to."""
-        return self._engine
+    @takes(PublishUserInteractionRequest)
+    async def publish_interaction(
+        self, request: PublishUserInteractionRequest
+    ) -> PublishUserInteractionResponse:
+        """Store turns of a conversation. There is no insert-once id: a lost answer leaves the outcome unknown."""
+        return await self._send(PUBLISH_INTERACTION, request)
 
-    publish_interaction = Route(
-        "POST",
-        "/api/publish_interaction",
-        PublishUserInteractionRequest,
-        PublishUserInteractionResponse,
-        per_minute=60,
-        forgets=EVERYTHING,
-    )
-    """Store turns of a conversation. There is no insert-once id: a lost answer leaves the outcome unknown."""
+    @takes(GetRequestsRequest)
+    async def get_requests(self, request: GetRequestsRequest) -> GetRequestsResponse:
+        """Stored requests with their turns, by request group."""
+        return await self._send(GET_REQUESTS, request)
 
-    get_requests = Route(
-        "POST", "/api/get_requests", GetRequestsRequest, GetRequestsResponse, repeatable=True
-    )
-    """Stored requests with their turns, by request group."""
+    @takes(AllProfiles)
+    async def get_all_profiles(self, request: AllProfiles) -> GetUserProfilesResponse:
+        """Profiles of every user."""
+        return await self._send(GET_ALL_PROFILES, request)
 
-    get_all_profiles = Route("GET", "/api/get_all_profiles", AllProfiles, GetUserProfilesResponse)
-    """Profiles of every user."""
+    @takes(RerunProfileGenerationStart, waiting=RerunProfileGenerationWait)
+    async def rerun_profile_generation(
+        self, request: RerunProfileGenerationRequest
+    ) -> Job[RerunProfileGenerationResponse]:
+        """Regenerate profiles, as a Job. The client recognises how the server answers."""
+        return await self._start(RERUN_PROFILE_GENERATION, request, PROFILE_RERUN)
 
-    rerun_profile_generation = ProfilesAPI.rerun_profile_generation.alias()
-    """Regenerate profiles, as a Job; the client finds out by itself how the server answers."""
+    @takes(ByService)
+    async def get_operation_status(self, request: ByService) -> GetOperationStatusResponse:
+        """The latest operation of one service; ``feedback_generation`` is one here."""
+        return await self._send(GET_OPERATION_STATUS, request)
 
-    get_operation_status = OperationsAPI.get_operation_status.alias()
-    """The latest operation of one service; ``feedback_generation`` is one here."""
-
-    delete_request = InteractionsAPI.delete_request.alias()
-    """Delete one published request with its turns."""
+    @overload
+    async def delete_request(
+        self, request_id: str, wait_for_response: Literal[False] = False
+    ) -> BackgroundCall[DeleteRequestResponse]: ...
+    @overload
+    async def delete_request(
+        self, request_id: str, *, wait_for_response: Literal[True]
+    ) -> DeleteRequestResponse: ...
+    async def delete_request(
+        self, request_id: str, wait_for_response: bool = False
+    ) -> DeleteRequestResponse | BackgroundCall[DeleteRequestResponse]:
+        """Delete one published request with its turns."""
+        request = DeleteRequestRequest(request_id=request_id)
+        return await self._in_background(DELETE_REQUEST, request, wait_for_response)

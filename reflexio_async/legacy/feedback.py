@@ -1,15 +1,12 @@
 """Feedback: what playbooks were called in January 2026; today's servers do not have these routes."""
 
-from __future__ import annotations
+from typing import Literal, overload
 
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
-
-from pydantic import BaseModel
-
-from reflexio_async._engine.routing.background_route import BackgroundRoute
-from reflexio_async._engine.routing.job_route import JobRoute
-from reflexio_async._engine.routing.route import Route
-from reflexio_async.errors import NotFound
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API
+from reflexio_async._engine.jobs.job import Job
+from reflexio_async._engine.tasks import BackgroundCall
+from reflexio_async._engine.wire import Endpoint
 from reflexio_async.legacy.feedback_models import (
     AddFeedbackRequest,
     AddFeedbackResponse,
@@ -45,245 +42,222 @@ from reflexio_async.legacy.feedback_models import (
     UpdateFeedbackStatusResponse,
     UpgradeRawFeedbacksRequest,
     UpgradeRawFeedbacksResponse,
-    delete_feedback,
-    delete_feedback_waiting,
-    delete_raw_feedback,
-    delete_raw_feedback_waiting,
 )
 from reflexio_async.legacy.jobs import FEEDBACK_RERUN
 from reflexio_async.legacy.models import (
     DeleteRequestGroupRequest,
     DeleteRequestGroupResponse,
-    delete_request_group,
-    delete_request_group_waiting,
 )
 
-if TYPE_CHECKING:
-    from reflexio_async._engine.engine import Engine
-    from reflexio_async._engine.wire import Answer, EncodedRequest, Endpoint
+RERUN_FEEDBACK_GENERATION = Endpoint(
+    "POST",
+    "/api/rerun_feedback_generation",
+    RerunFeedbackGenerationResponse,
+    per_minute=5,
+    successor="rerun_playbook_generation",
+)
+MANUAL_FEEDBACK_GENERATION = Endpoint(
+    "POST",
+    "/api/manual_feedback_generation",
+    ManualFeedbackGenerationResponse,
+    per_minute=5,
+    deadline=630,
+    successor="manual_playbook_generation",
+)
+RUN_FEEDBACK_AGGREGATION = Endpoint(
+    "POST",
+    "/api/run_feedback_aggregation",
+    RunFeedbackAggregationResponse,
+    per_minute=10,
+    deadline=630,
+    successor="run_playbook_aggregation",
+)
+GET_FEEDBACKS = Endpoint(
+    "POST", "/api/get_feedbacks", GetFeedbacksResponse, repeatable=True, successor="get_agent_playbooks"
+)
+GET_RAW_FEEDBACKS = Endpoint(
+    "POST", "/api/get_raw_feedbacks", GetRawFeedbacksResponse, repeatable=True, successor="get_user_playbooks"
+)
+SEARCH_FEEDBACKS = Endpoint(
+    "POST",
+    "/api/search_feedbacks",
+    SearchFeedbackResponse,
+    repeatable=True,
+    per_minute=120,
+    successor="search_agent_playbooks",
+)
+SEARCH_RAW_FEEDBACKS = Endpoint(
+    "POST",
+    "/api/search_raw_feedbacks",
+    SearchRawFeedbackResponse,
+    repeatable=True,
+    per_minute=120,
+    successor="search_user_playbooks",
+)
+ADD_FEEDBACKS = Endpoint(
+    "POST", "/api/add_feedbacks", AddFeedbackResponse, per_minute=60, successor="add_agent_playbooks"
+)
+ADD_RAW_FEEDBACK = Endpoint(
+    "POST", "/api/add_raw_feedback", AddRawFeedbackResponse, per_minute=60, successor="add_user_playbook"
+)
+UPDATE_FEEDBACK_STATUS = Endpoint(
+    "PUT",
+    "/api/update_feedback_status",
+    UpdateFeedbackStatusResponse,
+    repeatable=True,
+    successor="update_agent_playbook_status",
+)
+UPGRADE_RAW_FEEDBACKS = Endpoint(
+    "POST",
+    "/api/upgrade_all_raw_feedbacks",
+    UpgradeRawFeedbacksResponse,
+    refusal="return",
+    successor="upgrade_user_playbooks",
+)
+DOWNGRADE_RAW_FEEDBACKS = Endpoint(
+    "POST",
+    "/api/downgrade_all_raw_feedbacks",
+    DowngradeRawFeedbacksResponse,
+    refusal="return",
+    successor="downgrade_user_playbooks",
+)
+DELETE_FEEDBACK = Endpoint(
+    "DELETE",
+    "/api/delete_feedback",
+    DeleteFeedbackResponse,
+    repeatable=True,
+    successor="delete_agent_playbook",
+)
+DELETE_RAW_FEEDBACK = Endpoint(
+    "DELETE",
+    "/api/delete_raw_feedback",
+    DeleteRawFeedbackResponse,
+    repeatable=True,
+    successor="delete_user_playbook",
+)
+DELETE_REQUEST_GROUP = Endpoint(
+    "DELETE",
+    "/api/delete_request_group",
+    DeleteRequestGroupResponse,
+    repeatable=True,
+    successor="delete_session",
+)
 
-P = ParamSpec("P")
-W = ParamSpec("W")
-Req = TypeVar("Req", bound=BaseModel)
-Res = TypeVar("Res")
 
-_TODAY = {
-    "/api/get_feedbacks": "get_agent_playbooks",
-    "/api/get_raw_feedbacks": "get_user_playbooks",
-    "/api/search_feedbacks": "search_agent_playbooks",
-    "/api/search_raw_feedbacks": "search_user_playbooks",
-    "/api/add_feedbacks": "add_agent_playbooks",
-    "/api/add_raw_feedback": "add_user_playbook",
-    "/api/update_feedback_status": "update_agent_playbook_status",
-    "/api/delete_feedback": "delete_agent_playbook",
-    "/api/delete_raw_feedback": "delete_user_playbook",
-    "/api/delete_request_group": "delete_session",
-    "/api/upgrade_all_raw_feedbacks": "upgrade_user_playbooks",
-    "/api/downgrade_all_raw_feedbacks": "downgrade_user_playbooks",
-    "/api/run_feedback_aggregation": "run_playbook_aggregation",
-    "/api/rerun_feedback_generation": "rerun_playbook_generation",
-    "/api/manual_feedback_generation": "manual_playbook_generation",
-}
-
-
-def _named(error: NotFound, path: str) -> NotFound:
-    """``error``, or one that names today's call when the server does not have the route."""
-    if error.server_message != "Not Found":
-        return error
-    message = f"{error.method} {path}: this server does not have it (404); today's call is {_TODAY[path]}"
-    return NotFound(
-        message,
-        status=404,
-        method=error.method,
-        path=path,
-        server_message=error.server_message,
-        headers=error.headers,
-        attempts=error.attempts,
-    )
-
-
-async def _or_todays(engine: Engine, endpoint: Endpoint, request: BaseModel, answer: Answer[Res]) -> Res:
-    try:
-        return await engine.caller.call(endpoint, request, answer, engine.settings)
-    except NotFound as error:
-        raise _named(error, endpoint.path) from None
-
-
-class _LegacyJobRoute(JobRoute[P, W, Req, Res]):
-    """A JobRoute whose 404 names today's call."""
-
-    async def post(self, engine: Engine, encoded: EncodedRequest) -> Res:
-        """Send the start, once it is its turn."""
-        try:
-            return await super().post(engine, encoded)
-        except NotFound as error:
-            raise _named(error, self.endpoint.path) from None
-
-
-class FeedbackAPI:
+class FeedbackAPI(API):
     """Feedbacks (lessons for the agent) and raw feedbacks (lessons of users) of January 2026."""
 
-    rerun_feedback_generation = _LegacyJobRoute(
-        "/api/rerun_feedback_generation",
-        RerunFeedbackGenerationRequest,
-        RerunFeedbackGenerationResponse,
-        start=RerunFeedbackGenerationStart,
-        wait=RerunFeedbackGenerationWait,
-        kind=FEEDBACK_RERUN,
-        per_minute=5,
-    )
-    """Regenerate the raw feedbacks of one agent version as pending rows, as a Job; today: playbooks."""
+    @takes(RerunFeedbackGenerationStart, waiting=RerunFeedbackGenerationWait)
+    async def rerun_feedback_generation(
+        self, request: RerunFeedbackGenerationRequest
+    ) -> Job[RerunFeedbackGenerationResponse]:
+        """Regenerate the raw feedbacks of one agent version as pending rows, as a Job; today: playbooks."""
+        return await self._start(RERUN_FEEDBACK_GENERATION, request, FEEDBACK_RERUN)
 
-    manual_feedback_generation = BackgroundRoute(
-        "POST",
-        "/api/manual_feedback_generation",
-        ManualFeedbackGenerationRequest,
-        ManualFeedbackGenerationResponse,
-        start=ManualFeedbackGenerationStart,
-        wait=ManualFeedbackGenerationWait,
-        per_minute=5,
-        deadline=630,
-        via=_or_todays,
-    )
-    """Extract raw feedbacks directly into the current ones; today: manual_playbook_generation."""
+    @takes(ManualFeedbackGenerationStart, waiting=ManualFeedbackGenerationWait)
+    async def manual_feedback_generation(
+        self, request: ManualFeedbackGenerationRequest
+    ) -> BackgroundCall[ManualFeedbackGenerationResponse]:
+        """Extract raw feedbacks directly into the current ones; today: manual_playbook_generation."""
+        return self._send_in_background(MANUAL_FEEDBACK_GENERATION, request)
 
-    run_feedback_aggregation = BackgroundRoute(
-        "POST",
-        "/api/run_feedback_aggregation",
-        RunFeedbackAggregationRequest,
-        RunFeedbackAggregationResponse,
-        start=RunFeedbackAggregationStart,
-        wait=RunFeedbackAggregationWait,
-        per_minute=10,
-        deadline=630,
-        via=_or_todays,
-    )
-    """Aggregate raw feedbacks to feedbacks; today: run_playbook_aggregation."""
+    @takes(RunFeedbackAggregationStart, waiting=RunFeedbackAggregationWait)
+    async def run_feedback_aggregation(
+        self, request: RunFeedbackAggregationRequest
+    ) -> BackgroundCall[RunFeedbackAggregationResponse]:
+        """Aggregate raw feedbacks to feedbacks; today: run_playbook_aggregation."""
+        return self._send_in_background(RUN_FEEDBACK_AGGREGATION, request)
 
-    get_feedbacks = Route(
-        "POST",
-        "/api/get_feedbacks",
-        GetFeedbacksRequest,
-        GetFeedbacksResponse,
-        repeatable=True,
-        via=_or_todays,
-    )
-    """Lessons for the agent; today: get_agent_playbooks."""
+    @takes(GetFeedbacksRequest)
+    async def get_feedbacks(self, request: GetFeedbacksRequest) -> GetFeedbacksResponse:
+        """Lessons for the agent; today: get_agent_playbooks."""
+        return await self._send(GET_FEEDBACKS, request)
 
-    get_raw_feedbacks = Route(
-        "POST",
-        "/api/get_raw_feedbacks",
-        GetRawFeedbacksRequest,
-        GetRawFeedbacksResponse,
-        repeatable=True,
-        via=_or_todays,
-    )
-    """Lessons of users; today: get_user_playbooks."""
+    @takes(GetRawFeedbacksRequest)
+    async def get_raw_feedbacks(self, request: GetRawFeedbacksRequest) -> GetRawFeedbacksResponse:
+        """Lessons of users; today: get_user_playbooks."""
+        return await self._send(GET_RAW_FEEDBACKS, request)
 
-    search_feedbacks = Route(
-        "POST",
-        "/api/search_feedbacks",
-        SearchFeedbackRequest,
-        SearchFeedbackResponse,
-        repeatable=True,
-        per_minute=120,
-        via=_or_todays,
-    )
-    """Lessons for the agent, nearest in meaning to ``query``; today: search_agent_playbooks."""
+    @takes(SearchFeedbackRequest)
+    async def search_feedbacks(self, request: SearchFeedbackRequest) -> SearchFeedbackResponse:
+        """Lessons for the agent, nearest in meaning to ``query``; today: search_agent_playbooks."""
+        return await self._send(SEARCH_FEEDBACKS, request)
 
-    search_raw_feedbacks = Route(
-        "POST",
-        "/api/search_raw_feedbacks",
-        SearchRawFeedbackRequest,
-        SearchRawFeedbackResponse,
-        repeatable=True,
-        per_minute=120,
-        via=_or_todays,
-    )
-    """Lessons of users, nearest in meaning to ``query``; today: search_user_playbooks."""
+    @takes(SearchRawFeedbackRequest)
+    async def search_raw_feedbacks(self, request: SearchRawFeedbackRequest) -> SearchRawFeedbackResponse:
+        """Lessons of users, nearest in meaning to ``query``; today: search_user_playbooks."""
+        return await self._send(SEARCH_RAW_FEEDBACKS, request)
 
-    add_feedbacks = Route(
-        "POST",
-        "/api/add_feedbacks",
-        AddFeedbackRequest,
-        AddFeedbackResponse,
-        per_minute=60,
-        via=_or_todays,
-    )
-    """Store lessons for the agent as they are; today: add_agent_playbooks."""
+    @takes(AddFeedbackRequest)
+    async def add_feedbacks(self, request: AddFeedbackRequest) -> AddFeedbackResponse:
+        """Store lessons for the agent as they are; today: add_agent_playbooks."""
+        return await self._send(ADD_FEEDBACKS, request)
 
-    add_raw_feedback = Route(
-        "POST",
-        "/api/add_raw_feedback",
-        AddRawFeedbackRequest,
-        AddRawFeedbackResponse,
-        per_minute=60,
-        via=_or_todays,
-    )
-    """Store lessons of users as they are; today: add_user_playbook."""
+    @takes(AddRawFeedbackRequest)
+    async def add_raw_feedback(self, request: AddRawFeedbackRequest) -> AddRawFeedbackResponse:
+        """Store lessons of users as they are; today: add_user_playbook."""
+        return await self._send(ADD_RAW_FEEDBACK, request)
 
-    update_feedback_status = Route(
-        "PUT",
-        "/api/update_feedback_status",
-        UpdateFeedbackStatusRequest,
-        UpdateFeedbackStatusResponse,
-        repeatable=True,
-        via=_or_todays,
-    )
-    """Approve or reject one lesson; today: update_agent_playbook_status."""
+    @takes(UpdateFeedbackStatusRequest)
+    async def update_feedback_status(
+        self, request: UpdateFeedbackStatusRequest
+    ) -> UpdateFeedbackStatusResponse:
+        """Approve or reject one lesson; today: update_agent_playbook_status."""
+        return await self._send(UPDATE_FEEDBACK_STATUS, request)
 
-    upgrade_raw_feedbacks = Route(
-        "POST",
-        "/api/upgrade_all_raw_feedbacks",
-        UpgradeRawFeedbacksRequest,
-        UpgradeRawFeedbacksResponse,
-        refusal="return",
-        via=_or_todays,
-    )
-    """Promote pending raw feedbacks; ``success`` is False without any. Today: upgrade_user_playbooks."""
+    @takes(UpgradeRawFeedbacksRequest)
+    async def upgrade_raw_feedbacks(self, request: UpgradeRawFeedbacksRequest) -> UpgradeRawFeedbacksResponse:
+        """Promote pending raw feedbacks; ``success`` is False without any. Today: upgrade_user_playbooks."""
+        return await self._send(UPGRADE_RAW_FEEDBACKS, request)
 
-    downgrade_raw_feedbacks = Route(
-        "POST",
-        "/api/downgrade_all_raw_feedbacks",
-        DowngradeRawFeedbacksRequest,
-        DowngradeRawFeedbacksResponse,
-        refusal="return",
-        via=_or_todays,
-    )
-    """Restore archived raw feedbacks; ``success`` is False without any. Today: downgrade_user_playbooks."""
+    @takes(DowngradeRawFeedbacksRequest)
+    async def downgrade_raw_feedbacks(
+        self, request: DowngradeRawFeedbacksRequest
+    ) -> DowngradeRawFeedbacksResponse:
+        """Restore archived raw feedbacks; ``success`` is False without any. Today: downgrade_user_playbooks."""
+        return await self._send(DOWNGRADE_RAW_FEEDBACKS, request)
 
-    delete_feedback = BackgroundRoute(
-        "DELETE",
-        "/api/delete_feedback",
-        DeleteFeedbackRequest,
-        DeleteFeedbackResponse,
-        start=delete_feedback,
-        wait=delete_feedback_waiting,
-        repeatable=True,
-        via=_or_todays,
-    )
-    """Delete one lesson for the agent; today: delete_agent_playbook."""
+    @overload
+    async def delete_feedback(
+        self, feedback_id: int, wait_for_response: Literal[False] = False
+    ) -> BackgroundCall[DeleteFeedbackResponse]: ...
+    @overload
+    async def delete_feedback(
+        self, feedback_id: int, *, wait_for_response: Literal[True]
+    ) -> DeleteFeedbackResponse: ...
+    async def delete_feedback(
+        self, feedback_id: int, wait_for_response: bool = False
+    ) -> DeleteFeedbackResponse | BackgroundCall[DeleteFeedbackResponse]:
+        """Delete one lesson for the agent; today: delete_agent_playbook."""
+        request = DeleteFeedbackRequest(feedback_id=feedback_id)
+        return await self._in_background(DELETE_FEEDBACK, request, wait_for_response)
 
-    delete_raw_feedback = BackgroundRoute(
-        "DELETE",
-        "/api/delete_raw_feedback",
-        DeleteRawFeedbackRequest,
-        DeleteRawFeedbackResponse,
-        start=delete_raw_feedback,
-        wait=delete_raw_feedback_waiting,
-        repeatable=True,
-        via=_or_todays,
-    )
-    """Delete one lesson of a user; today: delete_user_playbook."""
+    @overload
+    async def delete_raw_feedback(
+        self, raw_feedback_id: int, wait_for_response: Literal[False] = False
+    ) -> BackgroundCall[DeleteRawFeedbackResponse]: ...
+    @overload
+    async def delete_raw_feedback(
+        self, raw_feedback_id: int, *, wait_for_response: Literal[True]
+    ) -> DeleteRawFeedbackResponse: ...
+    async def delete_raw_feedback(
+        self, raw_feedback_id: int, wait_for_response: bool = False
+    ) -> DeleteRawFeedbackResponse | BackgroundCall[DeleteRawFeedbackResponse]:
+        """Delete one lesson of a user; today: delete_user_playbook."""
+        request = DeleteRawFeedbackRequest(raw_feedback_id=raw_feedback_id)
+        return await self._in_background(DELETE_RAW_FEEDBACK, request, wait_for_response)
 
-    delete_request_group = BackgroundRoute(
-        "DELETE",
-        "/api/delete_request_group",
-        DeleteRequestGroupRequest,
-        DeleteRequestGroupResponse,
-        start=delete_request_group,
-        wait=delete_request_group_waiting,
-        repeatable=True,
-        via=_or_todays,
-    )
-    """Delete the requests of one group with their turns; today: delete_session."""
+    @overload
+    async def delete_request_group(
+        self, request_group: str, wait_for_response: Literal[False] = False
+    ) -> BackgroundCall[DeleteRequestGroupResponse]: ...
+    @overload
+    async def delete_request_group(
+        self, request_group: str, *, wait_for_response: Literal[True]
+    ) -> DeleteRequestGroupResponse: ...
+    async def delete_request_group(
+        self, request_group: str, wait_for_response: bool = False
+    ) -> DeleteRequestGroupResponse | BackgroundCall[DeleteRequestGroupResponse]:
+        """Delete the requests of one group with their turns; today: delete_session."""
+        request = DeleteRequestGroupRequest(request_group=request_group)
+        return await self._in_background(DELETE_REQUEST_GROUP, request, wait_for_response)

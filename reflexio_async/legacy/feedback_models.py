@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from reflexio_async._engine.models import (
     AtLeastOne,
     NotBlank,
+    Polling,
     RequestModel,
+    RequestPart,
     ResponseModel,
+    Starting,
     UtcDatetime,
+    Waiting,
     empty_list,
     epoch_now,
 )
 from reflexio_async.reflexio.models.enums import PlaybookStatus, Status
 from reflexio_async.reflexio.models.literals import AnyPlaybookStatus, AnyStatus
-from reflexio_async.reflexio.models.operations import Starting, Waiting
 
 
-class Feedback(RequestModel):
+class Feedback(RequestPart):
     """One lesson for the agent, to store as it is."""
 
     agent_version: str
@@ -38,7 +41,7 @@ class Feedback(RequestModel):
     when_condition: str | None = None
 
 
-class RawFeedback(RequestModel):
+class RawFeedback(RequestPart):
     """One lesson from one user's interactions, to store as it is."""
 
     agent_version: str
@@ -303,42 +306,16 @@ class SearchRawFeedbackResponse(ResponseModel):
     msg: str | None = None
 
 
-class DeleteFeedbackRequest(RequestModel):
+class DeleteFeedbackRequest(RequestModel, title="delete_feedback"):
     """Names one feedback."""
 
     feedback_id: AtLeastOne
-    wait_for_response: bool = Field(default=False, exclude=True)
 
 
-def delete_feedback(feedback_id: int, *, wait_for_response: Literal[False] = False) -> DeleteFeedbackRequest:
-    """The feedback to delete, with a handle."""
-    return DeleteFeedbackRequest(feedback_id=feedback_id, wait_for_response=wait_for_response)
-
-
-def delete_feedback_waiting(feedback_id: int, *, wait_for_response: Literal[True]) -> DeleteFeedbackRequest:
-    """The feedback to delete, waiting."""
-    return DeleteFeedbackRequest(feedback_id=feedback_id, wait_for_response=wait_for_response)
-
-
-class DeleteRawFeedbackRequest(RequestModel):
+class DeleteRawFeedbackRequest(RequestModel, title="delete_raw_feedback"):
     """Names one raw feedback."""
 
     raw_feedback_id: AtLeastOne
-    wait_for_response: bool = Field(default=False, exclude=True)
-
-
-def delete_raw_feedback(
-    raw_feedback_id: int, *, wait_for_response: Literal[False] = False
-) -> DeleteRawFeedbackRequest:
-    """The raw feedback to delete, with a handle."""
-    return DeleteRawFeedbackRequest(raw_feedback_id=raw_feedback_id, wait_for_response=wait_for_response)
-
-
-def delete_raw_feedback_waiting(
-    raw_feedback_id: int, *, wait_for_response: Literal[True]
-) -> DeleteRawFeedbackRequest:
-    """The raw feedback to delete, waiting."""
-    return DeleteRawFeedbackRequest(raw_feedback_id=raw_feedback_id, wait_for_response=wait_for_response)
 
 
 class RunFeedbackAggregationRequest(RequestModel):
@@ -348,23 +325,19 @@ class RunFeedbackAggregationRequest(RequestModel):
     feedback_name: str
 
 
-class RunFeedbackAggregationStart(RunFeedbackAggregationRequest):
+class RunFeedbackAggregationStart(RunFeedbackAggregationRequest, Starting):
     """``RunFeedbackAggregationRequest``, with a handle."""
 
-    wait_for_response: Literal[False] = Field(default=False, exclude=True)
 
-
-class RunFeedbackAggregationWait(RunFeedbackAggregationRequest):
+class RunFeedbackAggregationWait(RunFeedbackAggregationRequest, Waiting):
     """``RunFeedbackAggregationRequest``, waiting."""
-
-    wait_for_response: Literal[True] = Field(exclude=True)
 
 
 class RerunFeedbackGenerationStart(RerunFeedbackGenerationRequest, Starting):
     """``RerunFeedbackGenerationRequest``, returning a handle."""
 
 
-class RerunFeedbackGenerationWait(RerunFeedbackGenerationRequest, Waiting):
+class RerunFeedbackGenerationWait(RerunFeedbackGenerationRequest, Polling):
     """``RerunFeedbackGenerationRequest``, waiting."""
 
 

@@ -11,6 +11,7 @@ from reflexio_async._engine.models import (
     NotBlank,
     Query,
     RequestModel,
+    RequestPart,
     ResponseModel,
     UtcDatetime,
     empty_list,
@@ -20,7 +21,7 @@ from reflexio_async.reflexio.models.enums import ProfileTimeToLive, Status, User
 from reflexio_async.reflexio.models.literals import AnyUserActionType
 
 
-class InteractionData(RequestModel):
+class InteractionData(RequestPart):
     """One turn of a conversation."""
 
     content: str = ""
@@ -152,25 +153,10 @@ class DeleteRequestGroupResponse(ResponseModel):
     message: str = ""
 
 
-class DeleteRequestGroupRequest(RequestModel):
+class DeleteRequestGroupRequest(RequestModel, title="delete_request_group"):
     """Names one request group."""
 
     request_group: NotBlank
-    wait_for_response: bool = Field(default=False, exclude=True)
-
-
-def delete_request_group(
-    request_group: str, *, wait_for_response: Literal[False] = False
-) -> DeleteRequestGroupRequest:
-    """The request group to delete, with a handle."""
-    return DeleteRequestGroupRequest(request_group=request_group, wait_for_response=wait_for_response)
-
-
-def delete_request_group_waiting(
-    request_group: str, *, wait_for_response: Literal[True]
-) -> DeleteRequestGroupRequest:
-    """The request group to delete, waiting."""
-    return DeleteRequestGroupRequest(request_group=request_group, wait_for_response=wait_for_response)
 
 
 class AllProfiles(RequestModel):

@@ -1,222 +1,248 @@
 """The calls of a Reflect server."""
 
-from __future__ import annotations
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
-from typing import TYPE_CHECKING, Any
-
-from reflexio_async._engine.jobs.job import check_waiting
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API
 from reflexio_async._engine.models import Empty
-from reflexio_async._engine.wire import Answer, Endpoint
+from reflexio_async._engine.wire import Endpoint, encode
 from reflexio_async.errors import NotFound
-from reflexio_async.reflect.jobs import CREATE_TRACE, TraceJob, submit
+from reflexio_async.reflect.jobs import GET_TRACE, PROJECT, TraceJob, TraceKinds, job_id_of
 from reflexio_async.reflect.models import (
+    ApiKeyCreate,
     ApiKeyInfo,
     AugmentedTask,
-    CreatedApiKey,
-    DeleteProjectResponse,
-    DeleteTracesResponse,
-    Memory,
-    Skill,
-    Trace,
-    TraceSubmission,
-)
-from reflexio_async.reflect.prompt import augment
-from reflexio_async.reflect.requests import (
-    ApiKeyCreate,
     AuthoredMemory,
     ByKey,
     ByTrace,
+    CreatedApiKey,
+    DeleteProjectResponse,
     DeleteTraces,
+    DeleteTracesResponse,
+    IngestStatus,
+    InProject,
     ListTraces,
+    Memory,
     MemoryQuery,
     NoFields,
     ReviewCreate,
+    Skill,
     SkillCreate,
+    Trace,
     TraceCreate,
     TraceCreateAndWait,
-    by_key,
-    by_trace,
-    memory_query,
-    review_of,
-    these_traces,
+    TraceSubmission,
 )
-from reflexio_async.reflect.rows import PROJECT, ProjectRoute, ReflectRoute
+from reflexio_async.reflect.prompt import augment
 
-if TYPE_CHECKING:
-    from reflexio_async._engine.engine import Engine
+R = TypeVar("R", bound=InProject)
 
-
-def _or_none(memories: list[Memory] | None) -> list[Memory]:
-    return memories or []
-
-
-_MEMORIES: Answer[list[Memory]] = Answer(list[Memory] | None, _or_none)
-_TRACES: Answer[list[Trace]] = Answer(list[Trace])
-_KEYS: Answer[list[ApiKeyInfo]] = Answer(list[ApiKeyInfo])
-_SKILL: Answer[Skill | None] = Answer(Skill)
-_SENT: Answer[TraceJob] = Answer(TraceSubmission)
-_WAITED: Answer[Trace] = Answer(TraceSubmission)
-_AUGMENTED: Answer[AugmentedTask] = Answer(list[Memory])
-
-
-async def _augmented(
-    engine: Engine,
-    endpoint: Endpoint,
-    request: MemoryQuery,
-    answer: Answer[AugmentedTask],  # noqa: ARG001  # made of the memories
-) -> AugmentedTask:
-    memories = await engine.caller.call(endpoint, request, _MEMORIES, engine.settings)
-    return AugmentedTask(augment(request.task, memories), memories)
+HEALTH = Endpoint("GET", "/health", dict[str, str], public=True)
+QUERY_MEMORIES = Endpoint("POST", PROJECT + "/memory/query", list[Memory], repeatable=True).or_none()
+CREATE_TRACE = Endpoint("POST", PROJECT + "/traces", TraceSubmission)
+LIST_TRACES = Endpoint("GET", PROJECT + "/traces", list[Trace])
+REVIEW_TRACE = Endpoint("POST", PROJECT + "/traces/{trace_id}/review", Trace)
+DELETE_TRACES = Endpoint("POST", PROJECT + "/traces/delete", DeleteTracesResponse, repeatable=True)
+GET_SKILL = Endpoint("GET", PROJECT + "/skill", Skill)
+CREATE_SKILL = Endpoint("POST", PROJECT + "/skill/create", Skill)
+LIST_API_KEYS = Endpoint("GET", PROJECT + "/api-keys", list[ApiKeyInfo])
+CREATE_API_KEY = Endpoint("POST", PROJECT + "/api-keys", CreatedApiKey)
+REVOKE_API_KEY = Endpoint("POST", PROJECT + "/api-keys/{key_id}/revoke", ApiKeyInfo, repeatable=True)
+DELETE_PROJECT = Endpoint("DELETE", PROJECT, DeleteProjectResponse, repeatable=True)
 
 
-async def _sent(
-    engine: Engine,
-    endpoint: Endpoint,  # noqa: ARG001  # the one that ``submit`` knows
-    request: TraceCreate,
-    answer: Answer[TraceJob],  # noqa: ARG001  # a job, made of it
-) -> TraceJob:
-    return await submit(engine, request)
-
-
-async def _sent_as_trace(
-    engine: Engine,
-    endpoint: Endpoint,  # noqa: ARG001  # as above
-    request: AuthoredMemory,
-    answer: Answer[TraceJob],  # noqa: ARG001  # as above
-) -> TraceJob:
-    return await submit(engine, request.as_trace())
-
-
-async def _waited(
-    engine: Engine,
-    endpoint: Endpoint,  # noqa: ARG001  # as above
-    request: TraceCreateAndWait,
-    answer: Answer[Trace],  # noqa: ARG001  # what is waited for
-) -> Trace:
-    check_waiting(request.poll_interval, request.wait_timeout)
-    job = await submit(engine, request)
-    return await job.result(poll_interval=request.poll_interval, wait_timeout=request.wait_timeout)
-
-
-async def _none_if_unknown(
-    engine: Engine, endpoint: Endpoint, request: Any, answer: Answer[Skill | None]
-) -> Skill | None:
-    try:
-        return await engine.caller.call(endpoint, request, answer, engine.settings)
-    except NotFound:
-        return None
-
-
-class ReflectAPI:
+class ReflectAPI(API):
     """Traces, the memories made of them, skills, and the project's keys."""
 
-    health = ReflectRoute("GET", "/health", Empty, dict[str, str], public=True)
-    """What the server says of its health; asked without a key."""
+    _project_id: str
+    _kinds: TraceKinds
 
-    query_memories = ProjectRoute(
-        "POST", PROJECT + "/memory/query", memory_query, _MEMORIES, model=MemoryQuery, repeatable=True
-    )
-    """The memories that may help with ``task``, best first: by similarity and by what they have been worth.
+    async def health(self) -> dict[str, str]:
+        """What the server says of its health; asked without a key."""
+        return await self._send(HEALTH, Empty())
 
-    ``lambda_`` blends the two, ``mmr_lambda`` leaves out near-duplicates.
-    """
+    async def query_memories(
+        self,
+        task: str,
+        *,
+        limit: int = 10,
+        lambda_: float = 0.5,
+        metadata_filter: Mapping[str, Any] | None = None,
+        similarity_threshold: float | None = None,
+        mmr_lambda: float = 0.7,
+    ) -> list[Memory]:
+        """The memories that may help with ``task``, best first.
 
-    augment_with_memories = ProjectRoute(
-        "POST",
-        PROJECT + "/memory/query",
-        memory_query,
-        _AUGMENTED,
-        model=MemoryQuery,
-        repeatable=True,
-        via=_augmented,
-    )
-    """``task`` as a prompt, with the memories that may help with it written below; and those memories.
+        Args:
+            task: What the agent is about to do.
+            limit: The most memories to return.
+            lambda_: 1 ranks by similarity alone, 0 by what a memory has been worth (its q-value).
+            metadata_filter: Only memories whose metadata has all of these.
+            similarity_threshold: The least similarity; None: the server's own.
+            mmr_lambda: 1 allows near-duplicates, 0 is all for diversity.
+        """
+        request = MemoryQuery(
+            task=task,
+            limit=limit,
+            lambda_=lambda_,
+            metadata_filter=metadata_filter,
+            similarity_threshold=similarity_threshold,
+            mmr_lambda=mmr_lambda,
+        )
+        return await self._query(request)
 
-    Without any the prompt is the task itself.
-    """
+    query_memories_async = query_memories
 
-    create_trace = ProjectRoute("POST", CREATE_TRACE.path, TraceCreate, _SENT, via=_sent)
-    """Send one run of an agent; returns a TraceJob at once, while the server takes it in.
+    async def augment_with_memories(
+        self,
+        task: str,
+        *,
+        limit: int = 10,
+        lambda_: float = 0.5,
+        metadata_filter: Mapping[str, Any] | None = None,
+        similarity_threshold: float | None = None,
+        mmr_lambda: float = 0.7,
+    ) -> AugmentedTask:
+        """``task`` as a prompt, with the memories that may help written below it; and those memories.
 
-    With ``review_result`` the server reflects on the run and makes a memory of it. Awaiting the job
-    waits for that, or without a review until the trace is stored.
-    """
+        Without any memory the prompt is the task itself. The arguments are those of ``query_memories``.
+        """
+        memories = await self.query_memories(
+            task,
+            limit=limit,
+            lambda_=lambda_,
+            metadata_filter=metadata_filter,
+            similarity_threshold=similarity_threshold,
+            mmr_lambda=mmr_lambda,
+        )
+        return AugmentedTask(augment(task, memories), memories)
 
-    create_trace_and_wait = ProjectRoute("POST", CREATE_TRACE.path, TraceCreateAndWait, _WAITED, via=_waited)
-    """``create_trace``, waiting inside the call: returns the Trace.
+    augment_with_memories_async = augment_with_memories
 
-    Raises JobFailed with the server's reason, or JobTimeout, whose ``token`` resumes the wait.
-    """
+    @takes(TraceCreate)
+    async def create_trace(self, request: TraceCreate) -> TraceJob:
+        """Send one run of an agent; returns a TraceJob at once, while the server takes it in.
 
-    create_memory = ProjectRoute("POST", CREATE_TRACE.path, AuthoredMemory, _SENT, via=_sent_as_trace)
-    """Store a lesson that you have written, in place of one that the server would make of a run.
+        With ``review_result`` the server reflects on the run and makes a memory of it. Awaiting the job
+        waits for that, or without a review until the trace is stored.
+        """
+        return await self._submit_trace(request)
 
-    Returns a TraceJob; its Trace names the memory in ``created_memory_id``.
-    """
+    create_trace_async = create_trace
 
-    list_traces = ProjectRoute("GET", PROJECT + "/traces", ListTraces, _TRACES)
-    """The project's traces, all or by ``review_status``: pending or reviewed."""
+    @takes(TraceCreateAndWait)
+    async def create_trace_and_wait(self, request: TraceCreateAndWait) -> Trace:
+        """``create_trace``, waiting inside the call: returns the Trace.
 
-    get_trace = ProjectRoute("GET", PROJECT + "/traces/{trace_id}", by_trace, Trace, model=ByTrace)
-    """One trace; raises NotFound until it is stored."""
+        Raises JobFailed with the server's reason, or JobTimeout, whose ``token`` resumes the wait.
+        """
+        job = await self._submit_trace(request)
+        return await job.result(poll_interval=request.poll_interval, wait_timeout=request.wait_timeout)
 
-    review_trace = ProjectRoute(
-        "POST", PROJECT + "/traces/{trace_id}/review", review_of, Trace, model=ReviewCreate
-    )
-    """Judge a trace that was sent without a review; ``wait_for_trace`` tells what becomes of it."""
+    create_trace_and_wait_async = create_trace_and_wait
 
-    delete_traces = ProjectRoute(
-        "POST",
-        PROJECT + "/traces/delete",
-        these_traces,
-        DeleteTracesResponse,
-        model=DeleteTraces,
-        repeatable=True,
-    )
-    """Delete traces by id."""
+    @takes(AuthoredMemory)
+    async def create_memory(self, request: AuthoredMemory) -> TraceJob:
+        """Store a lesson that you have written, in place of one that the server would make of a run.
 
-    get_skill = ProjectRoute("GET", PROJECT + "/skill", NoFields, _SKILL, via=_none_if_unknown)
-    """What the project's runs have taught, as one text; None while there is none."""
+        Returns a TraceJob; its Trace names the memory in ``created_memory_id``.
+        """
+        return await self._submit_trace(request.as_trace())
 
-    create_skill = ProjectRoute("POST", PROJECT + "/skill/create", SkillCreate, Skill)
-    """Let the server make the project's skill anew, of so many passed and failed traces."""
+    create_memory_async = create_memory
 
-    list_api_keys = ProjectRoute("GET", PROJECT + "/api-keys", NoFields, _KEYS)
-    """The project's keys, without their secrets."""
+    @takes(ListTraces)
+    async def list_traces(self, request: ListTraces) -> list[Trace]:
+        """The project's traces, all or by ``review_status``: pending or reviewed."""
+        return await self._send(LIST_TRACES, self._in_project(request))
 
-    create_api_key = ProjectRoute("POST", PROJECT + "/api-keys", ApiKeyCreate, CreatedApiKey)
-    """A new key; its secret is told this once."""
+    async def get_trace(self, trace_id: str) -> Trace:
+        """One trace; raises NotFound until it is stored."""
+        return await self._send(GET_TRACE, self._in_project(ByTrace(trace_id=trace_id)))
 
-    revoke_api_key = ProjectRoute(
-        "POST",
-        PROJECT + "/api-keys/{key_id}/revoke",
-        by_key,
-        ApiKeyInfo,
-        model=ByKey,
-        repeatable=True,
-    )
-    """Make a key worthless."""
+    get_trace_async = get_trace
 
-    delete_project = ProjectRoute("DELETE", PROJECT, NoFields, DeleteProjectResponse, repeatable=True)
-    """Delete the client's project and everything in it."""
+    async def review_trace(
+        self, trace_id: str, *, result: str, feedback_text: str | None = None, alpha: float | None = None
+    ) -> Trace:
+        """Judge a trace that was sent without a review; ``wait_for_trace`` waits for what it becomes.
 
-    query_memories_async = query_memories.alias()
-    """``query_memories`` by its other documented name; so with every name below."""
+        Args:
+            trace_id: The trace.
+            result: pass (or success), or fail (or failure).
+            feedback_text: What went wrong.
+            alpha: The step by which memories earn or lose, 0 to 1; None: the server's.
+        """
+        request = ReviewCreate(trace_id=trace_id, result=result, feedback_text=feedback_text, alpha=alpha)
+        return await self._send(REVIEW_TRACE, self._in_project(request))
 
-    augment_with_memories_async = augment_with_memories.alias()
-    """``augment_with_memories``."""
+    async def delete_traces(self, trace_ids: Sequence[str]) -> DeleteTracesResponse:
+        """Delete traces by id."""
+        return await self._send(DELETE_TRACES, self._in_project(DeleteTraces(trace_ids=trace_ids)))
 
-    create_trace_async = create_trace.alias()
-    """``create_trace``."""
+    async def get_skill(self) -> Skill | None:
+        """What the project's runs have taught, as one text; None while there is none."""
+        try:
+            return await self._send(GET_SKILL, self._in_project(NoFields()))
+        except NotFound:
+            return None
 
-    create_trace_and_wait_async = create_trace_and_wait.alias()
-    """``create_trace_and_wait``."""
+    get_skill_async = get_skill
 
-    get_trace_async = get_trace.alias()
-    """``get_trace``."""
+    @takes(SkillCreate)
+    async def create_skill(self, request: SkillCreate) -> Skill:
+        """Let the server make the project's skill anew, of so many passed and failed traces."""
+        return await self._send(CREATE_SKILL, self._in_project(request))
 
-    create_memory_async = create_memory.alias()
-    """``create_memory``."""
+    async def list_api_keys(self) -> list[ApiKeyInfo]:
+        """The project's keys, without their secrets."""
+        return await self._send(LIST_API_KEYS, self._in_project(NoFields()))
 
-    get_skill_async = get_skill.alias()
-    """``get_skill``."""
+    @takes(ApiKeyCreate)
+    async def create_api_key(self, request: ApiKeyCreate) -> CreatedApiKey:
+        """A new key; the response is the only one that holds its secret."""
+        return await self._send(CREATE_API_KEY, self._in_project(request))
+
+    async def revoke_api_key(self, key_id: str) -> ApiKeyInfo:
+        """Make a key worthless."""
+        return await self._send(REVOKE_API_KEY, self._in_project(ByKey(key_id=key_id)))
+
+    async def delete_project(self) -> DeleteProjectResponse:
+        """Delete the client's project and everything in it."""
+        return await self._send(DELETE_PROJECT, self._in_project(NoFields()))
+
+    async def _query(self, request: MemoryQuery) -> list[Memory]:
+        """The memories that ``request`` finds; the server says null for none."""
+        return await self._send(QUERY_MEMORIES, self._in_project(request)) or []
+
+    async def _submit_trace(self, request: TraceCreate, **options: Any) -> TraceJob:
+        """Send a trace once; ``options`` are those of ``Caller.send``."""
+        engine = self._engine
+        request = self._in_project(request)
+        submission = await engine.caller.send(
+            CREATE_TRACE, encode(CREATE_TRACE, request), engine.settings, **options
+        )
+        reviewed = request.review is not None
+        ingest = submission.ingest_status
+        return self._trace_job(submission.trace_id, request.project_id, reviewed=reviewed, ingest=ingest)
+
+    def _trace_job(
+        self,
+        trace_id: str,
+        project_id: str | None = None,
+        *,
+        reviewed: bool,
+        ingest: str = IngestStatus.QUEUED,
+    ) -> TraceJob:
+        """The job of a trace that was sent before; no I/O."""
+        engine = self._engine
+        kind = self._kinds.reviewed if reviewed else self._kinds.stored
+        job_id = job_id_of(project_id or self._project_id, trace_id)
+        return TraceJob(engine.jobs.follow(kind, job_id, engine.settings), ingest)
+
+    def _in_project(self, request: R) -> R:
+        """``request`` with the client's project, unless it names another."""
+        if request.project_id is not None:
+            return request
+        return request.model_copy(update={"project_id": self._project_id})

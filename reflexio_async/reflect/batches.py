@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
 from reflexio_async._engine.batch.batch import Batch
+from reflexio_async._engine.batch.progress import BatchProgress
 from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.job import check_waiting
-from reflexio_async._engine.wire import build_request
+from reflexio_async._engine.models import build_request
 from reflexio_async.errors import InvalidRequest, JobFailed
-from reflexio_async.reflect.jobs import CREATE_TRACE, TraceJob, follow, submit
-from reflexio_async.reflect.requests import TraceCreate
-from reflexio_async.reflect.rows import in_project
+from reflexio_async.reflect.api import CREATE_TRACE, ReflectAPI
+from reflexio_async.reflect.models import TraceCreate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 
-    from reflexio_async._engine.batch.progress import BatchProgress
-    from reflexio_async._engine.engine import Engine, HasEngine
+    from reflexio_async.reflect.jobs import TraceJob
     from reflexio_async.reflect.models import Trace
 
 _UNDER_WAY = 256  # each takes little here while the server works on it
@@ -37,12 +36,12 @@ class _Item:
     sent: str | None = None
 
 
-class ReflectBatches:
+class ReflectBatches(ReflectAPI):
     """Sending many traces."""
 
     @overload
     def create_traces_many(
-        self: HasEngine,
+        self,
         traces: Iterable[TraceCreate | Mapping[str, Any]] | AsyncIterable[TraceCreate | Mapping[str, Any]],
         *,
         concurrency: int | None = None,
@@ -55,7 +54,7 @@ class ReflectBatches:
     ) -> Batch[int | str, Trace]: ...
     @overload
     def create_traces_many(
-        self: HasEngine,
+        self,
         traces: Iterable[TraceCreate | Mapping[str, Any]] | AsyncIterable[TraceCreate | Mapping[str, Any]],
         *,
         concurrency: int | None = None,
@@ -65,7 +64,7 @@ class ReflectBatches:
         fail_fast: bool = False,
     ) -> Batch[int | str, TraceJob]: ...
     def create_traces_many(
-        self: HasEngine,
+        self,
         traces: Iterable[TraceCreate | Mapping[str, Any]] | AsyncIterable[TraceCreate | Mapping[str, Any]],
         *,
         concurrency: int | None = None,
@@ -94,7 +93,7 @@ class ReflectBatches:
                 its position.
             poll_interval: Seconds between status requests; None: the client's, else soon, then 0.25.
             wait_timeout: Seconds each trace may take once it was sent; None: the client's, else 60.
-            on_progress: Called with a BatchProgress after every step.
+            on_progress: Called after every step with a BatchProgress.
             fail_fast: Send nothing more after the first that does not complete.
 
         Raises:
@@ -104,19 +103,32 @@ class ReflectBatches:
         if key is not None and not callable(key):
             message = f"key must be a function from a trace to its name, not {type(key).__name__}"
             raise InvalidRequest(message)
-        settings = self.engine.settings.with_options(raise_on_refusal=True)
+        settings = self._engine.settings
         if poll_interval is not None:
             settings = settings.with_options(poll_interval=poll_interval)
         if wait_timeout is not None:
             settings = settings.with_options(wait_timeout=wait_timeout)
-        engine = self.engine.with_settings(settings)
-        path = CREATE_TRACE.path.format(project_id=quote(settings.project_id, safe=""))
+        view = self._with_settings(settings)
+        engine = view._engine  # noqa: SLF001  # a view of self
+        path = CREATE_TRACE.path.format(project_id=quote(self._project_id, safe=""))
 
         async def carry_out(item: _Item, attempt: Attempt[Any]) -> None:
             if item.request is None:
                 assert item.fault is not None  # noqa: S101  # one of the two is there
                 raise item.fault
-            await _carry_out(engine, item, item.request, attempt, wait=wait)
+            began = engine.caller.clock.now()
+            try:
+                job = await view._sent(item, item.request, attempt)  # noqa: SLF001  # as above
+                if not wait:
+                    attempt.result = job
+                    return
+                attempt.job = job
+                attempt.result = await job.result()
+            except JobFailed:
+                item.sent = None  # the server gave it up: trying again means sending it again
+                raise
+            finally:
+                attempt.seconds_running = engine.caller.clock.now() - began
 
         work: Work[int | str, Any] = Work(
             name="traces",
@@ -131,11 +143,24 @@ class ReflectBatches:
         )
         return Batch(work, traces, engine.caller.clock, engine.tasks)
 
+    async def _sent(self, item: _Item, request: TraceCreate, attempt: Attempt[Any]) -> TraceJob:
+        """The job of ``item``, sent now unless an earlier batch has sent it."""
+        if item.sent is not None:
+            return self._trace_job(item.sent, request.project_id, reviewed=request.review is not None)
+        job = await self._submit_trace(
+            request,
+            limit_wait=float("inf"),
+            withdrawn=attempt.stopped,
+            on_attempt=attempt.count,
+        )
+        item.sent = job.id
+        return job
+
 
 class _Check:
-    """Makes items of what was given, in its order.
+    """Makes items of the traces that the caller gave, in their order.
 
-    ``at_once``: what is wrong is told to the caller; later it is that one trace's outcome.
+    ``at_once``: a fault raises InvalidRequest; else it becomes the outcome of that trace.
     """
 
     def __init__(self, key: Callable[[TraceCreate], int | str] | None, *, at_once: bool) -> None:
@@ -167,34 +192,3 @@ def _named(key: Callable[[TraceCreate], Any], request: TraceCreate) -> int | str
         message = f"key must return text or a whole number, not {type(name).__name__}"
         raise InvalidRequest(message)
     return name
-
-
-async def _carry_out(
-    engine: Engine, item: _Item, request: TraceCreate, attempt: Attempt[Any], *, wait: bool
-) -> None:
-    settings, clock = engine.settings, engine.caller.clock
-    began = clock.now()
-    try:
-        if item.sent is None:
-            job = await submit(
-                engine,
-                request,
-                limit_wait=float("inf"),
-                withdrawn=attempt.stopped,
-                on_attempt=attempt.count,
-            )
-            item.sent = job.id
-        else:
-            project_id = in_project(request, settings).project_id or settings.project_id
-            job = follow(engine, project_id, item.sent, reviewed=request.review is not None)
-        if not wait:
-            attempt.result = job
-            return
-        attempt.job = job
-        try:
-            attempt.result = await job.result()
-        except JobFailed:
-            item.sent = None  # the server gave it up: trying again means sending it again
-            raise
-    finally:
-        attempt.seconds_running = clock.now() - began

@@ -1,45 +1,34 @@
-"""``AsyncReflectClient``: the Reflect rows, wired together."""
+"""``AsyncReflectClient``: the calls of a Reflect server, assembled."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+import copy
+from typing import Any, Self, Unpack
 
 from reflexio_async._engine.auth import Credentials
 from reflexio_async._engine.base_client import BaseClient, DrainSummary
 from reflexio_async._engine.cache import Cache
 from reflexio_async._engine.call import Caller
 from reflexio_async._engine.clock import Clock, clock_from
-from reflexio_async._engine.engine import Engine, ServerKnowledge
+from reflexio_async._engine.engine import Engine
 from reflexio_async._engine.http import ConnectionPool, HttpClient
 from reflexio_async._engine.jobs.manager import JobManager
+from reflexio_async._engine.models import build_request
 from reflexio_async._engine.rate_limits import RateLimiters
-from reflexio_async._engine.settings import (
-    DEFAULT_USER_AGENT,
-    UNSET,
-    RetryPolicy,
-    Secret,
-    Settings,
-    Unset,
-    reflect_target,
-)
+from reflexio_async._engine.settings import ClientOptions, Settings, check_names
 from reflexio_async._engine.tasks import TaskTracker
-from reflexio_async._engine.wire import Endpoint, build_request, model
-from reflexio_async.reflect.api import ReflectAPI
+from reflexio_async._engine.wire import Endpoint
+from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflect.batches import ReflectBatches
-from reflexio_async.reflect.jobs import TraceJob, TraceStatus, follow, resume
-from reflexio_async.reflect.kinds import trace_kinds
-from reflexio_async.reflect.models import BootstrapResponse, Trace
-from reflexio_async.reflect.requests import BootstrapRequest, ByTrace
-from reflexio_async.reflect.rows import of_reflect
+from reflexio_async.reflect.jobs import TraceJob, TraceStatus, trace_id_of, trace_kinds
+from reflexio_async.reflect.models import BootstrapRequest, BootstrapResponse, ByTrace, Trace
+from reflexio_async.reflect.service import REFLECT, ReflectServer, check_project, reflect_server
 from reflexio_async.reflect.tracing import TracingAPI
 
-if TYPE_CHECKING:
-    from reflexio_async._engine.events import BackgroundErrorHook, RequestHook, RetryHook
-
-_BOOTSTRAP = of_reflect(Endpoint("POST", "/v1/bootstrap", public=True))
+_BOOTSTRAP = Endpoint("POST", "/v1/bootstrap", BootstrapResponse, public=True)
 
 
-class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, BaseClient):
+class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
     """The asyncio client of a Reflect server: what an agent did becomes what it knows next time.
 
     Use it as ``async with AsyncReflectClient(…) as client``, or as ``client.reflect`` of an
@@ -50,20 +39,8 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, BaseClient):
         api_key: Bearer token; else ``REFLECT_API_KEY``; else none.
         project_id: The project that every call is in; else ``REFLECT_PROJECT_ID``, then ``default``. A
             master key creates it when it does not exist.
-        timeout: Seconds one call may take, retries and pacing included.
-        poll_interval: Seconds between status requests for a trace; None: soon, then 0.25.
-        wait_timeout: Seconds to wait for a trace after it was sent; None: 60.
-        retry: How calls that may be repeated are repeated.
-        max_connections: The size of the connection pool.
-        polls_per_second: How often the server is asked at most for all traces that are waited for.
-        adaptive_polling: Learn how long traces take, and ask when an answer is likely.
-        drain_timeout: Seconds that leaving the block may take.
-        max_response_bytes: Answers larger than this are refused.
-        user_agent: Names the program to the server.
-        on_request: Hears of every HTTP exchange.
-        on_retry: Hears of every repetition.
-        on_background_error: Hears of failures that no caller awaited.
-        clock: Time itself; tests pass the sandbox's.
+        timeout: Seconds one call may take, retries and waiting for the rate limit included.
+        options: The options that both clients have: see ``ClientOptions``.
 
     Raises:
         ConfigurationError: Something above is unusable; the message names it.
@@ -76,52 +53,51 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, BaseClient):
         api_key: str = "",
         project_id: str | None = None,
         timeout: float = 60.0,
-        poll_interval: float | None = None,
-        wait_timeout: float | None = None,
-        retry: RetryPolicy | None = None,
-        max_connections: int = 100,
-        polls_per_second: float = 200.0,
-        adaptive_polling: bool = False,
-        drain_timeout: float = 30.0,
-        max_response_bytes: int = 256 * 1024 * 1024,
-        user_agent: str = DEFAULT_USER_AGENT,
-        on_request: RequestHook | None = None,
-        on_retry: RetryHook | None = None,
-        on_background_error: BackgroundErrorHook | None = None,
-        clock: Clock | None = None,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        target = reflect_target(base_url, api_key, project_id)
-        settings = Settings(
-            base_url=target.base_url,
-            timeout=timeout,
-            poll_interval=poll_interval,
-            wait_timeout=wait_timeout,
-            retry=retry or RetryPolicy(),
-            max_connections=max_connections,
-            drain_timeout=drain_timeout,
-            max_response_bytes=max_response_bytes,
-            user_agent=user_agent,
-            on_request=on_request,
-            on_retry=on_retry,
-            on_background_error=on_background_error,
-            project_id=target.project_id,
-            polls_per_second=polls_per_second,
-            adaptive_polling=adaptive_polling,
+        check_names(options, ClientOptions.__optional_keys__)
+        server = reflect_server(base_url, api_key, project_id)
+        settings = Settings(base_url=server.base_url, timeout=timeout, **options)
+        clock = clock_from(settings.clock)
+        self._assemble(
+            settings, server, ConnectionPool(settings), clock, TaskTracker(settings.on_background_error)
         )
-        pool = ConnectionPool(settings)
-        tasks = TaskTracker(on_background_error)
-        super().__init__(_encoded(settings, target.api_key, pool, clock_from(clock), tasks), pool)
         self._shares = False
 
     @classmethod
     def sharing(
-        cls, settings: Settings, api_key: Secret, pool: ConnectionPool, clock: Clock, tasks: TaskTracker
+        cls, settings: Settings, server: ReflectServer, pool: ConnectionPool, clock: Clock, tasks: TaskTracker
     ) -> Self:
-        """A client that lives on another one's pool and tasks, and is closed by it."""
+        """A client on another client's connections and tasks, which closes it."""
         client = cls.__new__(cls)
-        BaseClient.__init__(client, _encoded(settings, api_key, pool, clock, tasks), pool)
-        client._shares = True  # noqa: SLF001  # its own
+        client._assemble(settings, server, pool, clock, tasks)
+        client._shares = True
         return client
+
+    def _assemble(
+        self,
+        settings: Settings,
+        server: ReflectServer,
+        pool: ConnectionPool,
+        clock: Clock,
+        tasks: TaskTracker,
+    ) -> None:
+        self._project_id = server.project_id
+        self._kinds = trace_kinds(settings.polls_per_second)
+        http = HttpClient(settings, clock, pool)
+        caller = Caller(REFLECT, http, Credentials(server.api_key), RateLimiters(clock), clock)
+        status = TraceStatus(caller, settings)
+        jobs = JobManager(status, clock, tasks, settings, polled_kinds=self._kinds.by_name())
+        self._set_up(Engine(caller, jobs, tasks, Cache(clock, tasks, 0.0), settings), pool)
+
+    @property
+    def jobs(self) -> JobManager:
+        """Its jobs: for the client that it shares connections with, not part of the API."""
+        return self._engine.jobs
+
+    def with_settings(self, settings: Settings) -> Self:
+        """A view under ``settings``: for the client that it shares connections with, not part of the API."""
+        return self._with_settings(settings)
 
     @classmethod
     async def bootstrap(
@@ -152,40 +128,15 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, BaseClient):
             "environment": environment,
         }
         request = build_request(BootstrapRequest, fields, "bootstrap")
-        # The token stands in for the key, which this call does not send, so that no error shows it.
+        # The token is the client's key only so that errors redact it; this call sends no key.
         async with cls(base_url=base_url, api_key=bootstrap_token, timeout=timeout, clock=clock) as client:
-            engine = client.engine
-            return await engine.caller.call(_BOOTSTRAP, request, model(BootstrapResponse), engine.settings)
-
-    def with_options(
-        self,
-        *,
-        timeout: float | Unset = UNSET,
-        poll_interval: float | Unset | None = UNSET,
-        wait_timeout: float | Unset | None = UNSET,
-        retry: RetryPolicy | Unset = UNSET,
-        on_request: RequestHook | Unset | None = UNSET,
-        on_retry: RetryHook | Unset | None = UNSET,
-    ) -> Self:
-        """A view with other settings that shares everything else: connections, limits, polling."""
-        return self._view(
-            self._engine.settings.with_options(
-                timeout=timeout,
-                poll_interval=poll_interval,
-                wait_timeout=wait_timeout,
-                retry=retry,
-                on_request=on_request,
-                on_retry=on_retry,
-            )
-        )
+            return await client._send(_BOOTSTRAP, request)
 
     def with_project(self, project_id: str) -> Self:
         """A view of another project that shares everything else."""
-        return self._view(self._engine.settings.with_options(project_id=project_id))
-
-    def under(self, settings: Settings) -> Self:
-        """A view under ``settings``: for the client that this one lives with."""
-        return self._view(settings)
+        view = copy.copy(self)
+        view._project_id = check_project(project_id)
+        return view
 
     async def wait_for_trace(
         self,
@@ -209,8 +160,7 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, BaseClient):
             NotFound: It was there, and was deleted.
         """
         request = build_request(ByTrace, {"trace_id": trace_id}, "wait_for_trace")
-        project_id = self._engine.settings.project_id
-        job = follow(self._engine, project_id, request.trace_id, reviewed=require_reviewed)
+        job = self._trace_job(request.trace_id, reviewed=require_reviewed)
         return await job.result(poll_interval=poll_interval, wait_timeout=wait_timeout)
 
     wait_for_trace_async = wait_for_trace
@@ -221,7 +171,11 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, BaseClient):
         Raises:
             InvalidRequest: It is no token, of a newer release, or of another server.
         """
-        return resume(self._engine, token)
+        record = self._engine.jobs.resume(token, self._engine.settings)
+        if not trace_id_of(record.id or ""):
+            message = "token: it names no trace"
+            raise InvalidRequest(message)
+        return TraceJob(record)
 
     async def aclose(self, *, drain: bool = True) -> DrainSummary:
         """Close the client; views share its end. ``client.reflect`` is closed by its client, not by this.
@@ -232,14 +186,4 @@ class AsyncReflectClient(ReflectAPI, ReflectBatches, TracingAPI, BaseClient):
         return DrainSummary() if self._shares else await super().aclose(drain=drain)
 
     def __repr__(self) -> str:
-        settings = self._engine.settings
-        return f"AsyncReflectClient({settings.base_url!r}, project_id={settings.project_id!r})"
-
-
-def _encoded(
-    settings: Settings, api_key: Secret, pool: ConnectionPool, clock: Clock, tasks: TaskTracker
-) -> Engine:
-    caller = Caller(HttpClient(settings, clock, pool), Credentials(api_key), RateLimiters(clock), clock)
-    kinds = trace_kinds(settings.polls_per_second)
-    jobs = JobManager(TraceStatus(caller, settings), clock, tasks, settings, polled_kinds=kinds)
-    return Engine(caller, jobs, tasks, ServerKnowledge(), settings, Cache(clock, tasks, 0.0))
+        return f"AsyncReflectClient({self._engine.settings.base_url!r}, project_id={self._project_id!r})"

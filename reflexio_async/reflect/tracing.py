@@ -7,18 +7,17 @@ import logging
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
-from reflexio_async._engine.wire import build_request
+from reflexio_async._engine.models import build_request
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflect.api import ReflectAPI
-from reflexio_async.reflect.jobs import TraceJob, submit
+from reflexio_async.reflect.models import InlineReview, MemoryQuery, TraceCreate
 from reflexio_async.reflect.prompt import augment
-from reflexio_async.reflect.requests import InlineReview, MemoryQuery, TraceCreate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from types import TracebackType
 
-    from reflexio_async._engine.engine import Engine, HasEngine
+    from reflexio_async.reflect.jobs import TraceJob
     from reflexio_async.reflect.models import Memory
     from reflexio_async.reflect.trajectory import TrajectoryInput
 
@@ -42,15 +41,19 @@ class TraceContext:
 
     def __init__(
         self,
-        engine: Engine,
         query: MemoryQuery,
         review: Mapping[str, Any],
         *,
+        search: Callable[[MemoryQuery], Awaitable[list[Memory]]],
+        submit: Callable[[TraceCreate], Awaitable[TraceJob]],
+        report: Callable[[str, BaseException], None],
         blocking: bool,
         auto_fail_on_exception: bool,
     ) -> None:
-        self._engine = engine
         self._query = query
+        self._search = search
+        self._submit = submit
+        self._report = report
         self._review = review
         """What every trace of this run says besides its output: ``reference_context`` and ``alpha``."""
         self._blocking = blocking
@@ -151,7 +154,7 @@ class TraceContext:
             raise InvalidRequest(message)
         self._phase = _Phase.ENTERING
         try:
-            self._memories = await ReflectAPI.query_memories.send(self._engine, self._query)
+            self._memories = await self._search(self._query)
         except BaseException:
             self._phase = _Phase.NEW
             raise
@@ -173,7 +176,7 @@ class TraceContext:
             logger.info("left by %s: the trace is not sent", type(error).__name__)
 
     async def _send(self, output: TraceCreate) -> None:
-        self._job = await submit(self._engine, output)
+        self._job = await self._submit(output)
         if self._blocking:
             await self._job.result()
 
@@ -182,7 +185,7 @@ class TraceContext:
         try:
             await self._send(_failed(output, error))
         except Exception as failure:  # noqa: BLE001  # reported, and noted on the caller's own
-            self._engine.tasks.report("the trace of a run that raised", failure)
+            self._report("the trace of a run that raised", failure)
             with contextlib.suppress(Exception):  # a frozen exception takes no notes
                 error.add_note(f"Besides, the trace of this run failed: {type(failure).__name__}: {failure}")
 
@@ -207,11 +210,11 @@ def _failed(output: TraceCreate, error: Exception) -> TraceCreate:
     return output.model_copy(update={"review": build_request(InlineReview, fields, "review")})
 
 
-class TracingAPI:
+class TracingAPI(ReflectAPI):
     """Runs of an agent, from memories to trace."""
 
     def trace(
-        self: HasEngine,
+        self,
         task: str,
         *,
         limit: int = 10,
@@ -264,9 +267,11 @@ class TracingAPI:
         review = {"reference_context": reference_context, "alpha": alpha}
         build_request(TraceCreate, {"task": task, "trajectory": (), **review}, "trace")
         return TraceContext(
-            self.engine,
             checked_query,
             review,
+            search=self._query,
+            submit=self._submit_trace,
+            report=self._engine.tasks.report,
             blocking=blocking,
             auto_fail_on_exception=auto_fail_on_exception,
         )

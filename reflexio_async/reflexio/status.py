@@ -1,38 +1,39 @@
-"""The status calls of the Reflexio service, for its jobs."""
+"""What the engine's jobs ask of a Reflexio server."""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from reflexio_async._engine.settings import RetryPolicy
-from reflexio_async._engine.wire import Answer, model, refusal_of
-from reflexio_async.reflexio.api.late import mixin
+from reflexio_async._engine.wire import encode, refusal_of
+from reflexio_async.reflexio.api.aggregation import GET_PLAYBOOK_AGGREGATION_OPERATION
+from reflexio_async.reflexio.api.evaluation import (
+    CANCEL_EVALUATION_REGENERATION,
+    GET_EVALUATION_REGENERATION_STATUS,
+)
+from reflexio_async.reflexio.api.interactions import GET_LEARNING_STATUS
+from reflexio_async.reflexio.api.operations import CANCEL_OPERATION, GET_OPERATION_STATUS
 from reflexio_async.reflexio.jobs import AGGREGATION, LEARNING, REGENERATION, operation
+from reflexio_async.reflexio.models.aggregation import ByOperation
+from reflexio_async.reflexio.models.evaluation import ByRegeneration
+from reflexio_async.reflexio.models.interactions import ByRequest
+from reflexio_async.reflexio.models.operations import ByService, CancelOperationRequest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from reflexio_async._engine.call import Caller
     from reflexio_async._engine.jobs.kinds import Operation, PolledKind
-    from reflexio_async._engine.routing.route import Route
     from reflexio_async._engine.settings import Settings
-    from reflexio_async.reflexio.models.operations import OperationStatusInfo
+    from reflexio_async._engine.wire import Endpoint
 
 T = TypeVar("T")
 
-_TIMEOUT = 30.0  # seconds for one status call; the poller asks again anyway
-
-_STATUSES = {
-    LEARNING.name: ("interactions", "get_learning_status"),
-    AGGREGATION.name: ("aggregation", "get_playbook_aggregation_operation"),
-    REGENERATION.name: ("evaluation", "get_evaluation_regeneration_status"),
-}
-_STOPS = {REGENERATION.name: ("evaluation", "cancel_evaluation_regeneration")}
+_TIMEOUT = 30.0  # seconds of one status request; the poller asks again anyway
 
 
 class ReflexioStatus:
-    """The status calls. Each is sent once, without retries: the poller asks again anyway."""
+    """The status source of a Reflexio server. Each question is one try: polling is its own retry."""
 
     def __init__(self, caller: Caller, settings: Settings) -> None:
         self.url = settings.base_url
@@ -45,44 +46,44 @@ class ReflexioStatus:
 
     async def operation(self, service: str) -> Operation | None:
         """The latest operation of ``service``, or None when it never ran."""
-        row = _row("operations", "get_operation_status")
-        answer = await self._ask(row, row.make(service_name=service), row.answer)
-        if answer.operation_status is None and not (answer.msg or "").startswith("No operation found"):
-            # The server cannot tell between the claim of a slot and its first write to it.
-            refusal = refusal_of(row.endpoint, answer, self._caller.credentials.redacted)
+        response = await self._ask(GET_OPERATION_STATUS, ByService(service_name=service))
+        info = response.operation_status
+        if info is not None:
+            return operation(info)
+        if not (response.msg or "").startswith("No operation found"):
+            # Between claiming the slot and its first write the server cannot tell (server-behaviour: Status).
+            caller = self._caller
+            refusal = refusal_of(GET_OPERATION_STATUS, caller.service, response, caller.credentials.redacted)
             if refusal is not None:
                 raise refusal
-        info: OperationStatusInfo | None = answer.operation_status
-        return None if info is None else operation(info)
+        return None
 
     async def cancel(self, service: str) -> None:
-        """Ask the server to stop the running operation of ``service``, no matter who started it."""
-        row = _row("operations", "cancel_operation")
-        await self._caller.call(row.endpoint, row.make(service_name=service), row.answer, self._settings)
+        """Ask for the running operation of ``service`` to stop, whoever started it."""
+        request = CancelOperationRequest(service_name=service)
+        await self._caller.send(CANCEL_OPERATION, encode(CANCEL_OPERATION, request), self._settings)
 
     async def status(self, kind: PolledKind[T], job_id: str) -> T:
-        """The answer of the status route of one job."""
-        row = _row(*_STATUSES[kind.name])
-        answer: Answer[T] = _learning() if kind.name == LEARNING.name else row.answer
-        return await self._ask(row, row.make(job_id), answer)
+        """The status of one job that has a status route of its own."""
+        endpoint, request = _status_request(kind, job_id)
+        return cast("T", await self._ask(endpoint, request))
 
     async def stop(self, kind: PolledKind[Any], job_id: str) -> None:
-        """Ask the server to stop one job that has a status route of its own."""
-        row = _row(*_STOPS[kind.name])
-        await self._caller.call(row.endpoint, row.make(job_id), row.answer, self._settings)
+        """Ask for such a job to stop; only regenerations can be."""
+        assert kind is REGENERATION  # noqa: S101  # the only kind that is cancellable
+        request = ByRegeneration(job_id=job_id)
+        await self._caller.send(
+            CANCEL_EVALUATION_REGENERATION, encode(CANCEL_EVALUATION_REGENERATION, request), self._settings
+        )
 
-    async def _ask(self, row: Route[..., Any, Any], request: BaseModel, answer: Answer[T]) -> T:
-        return await self._caller.call(row.endpoint, request, answer, self._settings, limit_wait=0)
-
-
-@cache
-def _learning() -> Answer[Any]:
-    """The whole answer, of which the row picks the one word that callers want."""
-    from reflexio_async.reflexio.models.interactions import LearningStatusResponse  # noqa: PLC0415  # loads late
-
-    return model(LearningStatusResponse)
+    async def _ask(self, endpoint: Endpoint[T], request: BaseModel) -> T:
+        return await self._caller.send(endpoint, encode(endpoint, request), self._settings, limit_wait=0)
 
 
-def _row(noun: str, name: str) -> Route[..., Any, Any]:
-    row: Route[..., Any, Any] = vars(mixin(noun))[name]
-    return row
+def _status_request(kind: PolledKind[Any], job_id: str) -> tuple[Endpoint[Any], BaseModel]:
+    """What asks for the status of a job of ``kind``."""
+    if kind is LEARNING:
+        return GET_LEARNING_STATUS, ByRequest(request_id=job_id)
+    if kind is AGGREGATION:
+        return GET_PLAYBOOK_AGGREGATION_OPERATION, ByOperation(operation_id=job_id)
+    return GET_EVALUATION_REGENERATION_STATUS, ByRegeneration(job_id=job_id)

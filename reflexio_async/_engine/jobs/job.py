@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable
 
     from reflexio_async._engine.jobs.record import JobRecord
+    from reflexio_async._engine.models import Polling
 
 T = TypeVar("T")
 
@@ -97,6 +98,10 @@ class Job(Generic[T]):
             await record.wait(interval=poll_interval, timeout=wait_timeout)
         record.outcome_read = record.done
         return record.outcome(wait_timeout)
+
+    async def wait_in_call(self, request: Polling) -> T:
+        """The result, for a call with ``wait_for_response=True`` and the options of ``request``."""
+        return await self.result(poll_interval=request.poll_interval, wait_timeout=request.wait_timeout)
 
     async def settled(self) -> JobStatus:
         """Wait like ``await job``, but return the last status instead of a result or an error."""

@@ -1,16 +1,18 @@
 """Playbooks of the agent: lessons aggregated from those of many users."""
 
-from __future__ import annotations
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, overload
 
-from reflexio_async._engine.cache import AGENT_PLAYBOOKS
-from reflexio_async._engine.models import Empty
-from reflexio_async._engine.routing.background_route import BackgroundRoute
-from reflexio_async._engine.routing.cached_route import CachedRoute
-from reflexio_async._engine.routing.route import Route
-from reflexio_async._engine.routing.vias import once_in_a_session
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API
+from reflexio_async._engine.models import Empty, given
+from reflexio_async._engine.tasks import BackgroundCall
+from reflexio_async._engine.wire import Endpoint
+from reflexio_async.reflexio.cached_paths import AGENT_PLAYBOOKS
 from reflexio_async.reflexio.models.agent_playbooks import (
     AddAgentPlaybookRequest,
     AddAgentPlaybookResponse,
+    AgentPlaybook,
     DeleteAgentPlaybookRequest,
     DeleteAgentPlaybookResponse,
     DeleteAgentPlaybooksByIdsRequest,
@@ -24,119 +26,144 @@ from reflexio_async.reflexio.models.agent_playbooks import (
     UpdateAgentPlaybookResponse,
     UpdatePlaybookStatusRequest,
     UpdatePlaybookStatusResponse,
-    add_agent_playbooks,
-    delete_agent_playbook,
-    delete_agent_playbook_waiting,
-    delete_agent_playbooks_by_ids,
-    update_agent_playbook,
-    update_agent_playbook_status,
 )
+from reflexio_async.reflexio.models.literals import AnyPlaybookStatus
 from reflexio_async.reflexio.models.operations import BulkDeleteResponse
 
+SEARCH_AGENT_PLAYBOOKS = Endpoint(
+    "POST", "/api/search_agent_playbooks", SearchAgentPlaybooksViewResponse, repeatable=True, per_minute=120
+)
+GET_AGENT_PLAYBOOKS = Endpoint(
+    "POST", "/api/get_agent_playbooks", GetAgentPlaybooksViewResponse, repeatable=True, per_minute=120
+)
+ADD_AGENT_PLAYBOOKS = Endpoint("POST", "/api/add_agent_playbook", AddAgentPlaybookResponse, per_minute=60)
+UPDATE_AGENT_PLAYBOOK = Endpoint(
+    "PUT",
+    "/api/update_agent_playbook",
+    UpdateAgentPlaybookResponse,
+    repeatable=True,
+    invalidates=(AGENT_PLAYBOOKS,),
+)
+UPDATE_AGENT_PLAYBOOK_STATUS = Endpoint(
+    "PUT",
+    "/api/update_agent_playbook_status",
+    UpdatePlaybookStatusResponse,
+    repeatable=True,
+    invalidates=(AGENT_PLAYBOOKS,),
+)
+DELETE_AGENT_PLAYBOOK = Endpoint(
+    "DELETE",
+    "/api/delete_agent_playbook",
+    DeleteAgentPlaybookResponse,
+    repeatable=True,
+    invalidates=(AGENT_PLAYBOOKS,),
+)
+DELETE_AGENT_PLAYBOOKS_BY_IDS = Endpoint(
+    "DELETE",
+    "/api/delete_agent_playbooks_by_ids",
+    BulkDeleteResponse,
+    repeatable=True,
+    invalidates=(AGENT_PLAYBOOKS,),
+)
+DELETE_ALL_AGENT_PLAYBOOKS = Endpoint(
+    "DELETE",
+    "/api/delete_all_agent_playbooks",
+    BulkDeleteResponse,
+    repeatable=True,
+    per_minute=10,
+    invalidates=(AGENT_PLAYBOOKS,),
+)
+GET_PLAYBOOK_APPLICATION_STATS = Endpoint(
+    "POST", "/api/get_playbook_application_stats", GetPlaybookApplicationStatsResponse, repeatable=True
+)
 
-class AgentPlaybooksAPI:
+
+class AgentPlaybooksAPI(API):
     """Lessons for the agent."""
 
-    search_agent_playbooks = Route(
-        "POST",
-        "/api/search_agent_playbooks",
-        SearchAgentPlaybookRequest,
-        SearchAgentPlaybooksViewResponse,
-        repeatable=True,
-        per_minute=120,
-        via=once_in_a_session,
-        resolves=True,
-    )
-    """Lessons for the agent, nearest in meaning to ``query``.
+    @takes(SearchAgentPlaybookRequest)
+    async def search_agent_playbooks(
+        self, request: SearchAgentPlaybookRequest
+    ) -> SearchAgentPlaybooksViewResponse:
+        """Lessons for the agent, nearest in meaning to ``query``.
 
-    With a ``session_id`` servers leave out what they gave this session before, so it is not sent again then.
-    """
+        With a ``session_id`` servers leave out what they gave this session before, so it is not sent again then.
+        """
+        return await self._send(SEARCH_AGENT_PLAYBOOKS, request, repeatable=request.session_id is None)
 
-    get_agent_playbooks = CachedRoute(
-        "POST",
-        "/api/get_agent_playbooks",
-        GetAgentPlaybooksRequest,
-        GetAgentPlaybooksViewResponse,
-        repeatable=True,
-        per_minute=120,
-    )
-    """Lessons for the agent, kept for ``cache_ttl`` seconds.
+    @takes(GetAgentPlaybooksRequest, option="force_refresh")
+    async def get_agent_playbooks(self, request: GetAgentPlaybooksRequest) -> GetAgentPlaybooksViewResponse:
+        """Lessons for the agent, kept for ``cache_ttl`` seconds.
 
-    Publishing, finalizing, updating and deleting through this client drop what is kept; what others write,
-    and what aggregation adds, is seen after that time or with ``force_refresh=True``.
-    """
+        Publishing, finalizing, updating and deleting through this client drop what is kept; what others write,
+        and what aggregation adds, is seen after that time or with ``force_refresh=True``.
+        """
+        return await self._cached(GET_AGENT_PLAYBOOKS, request, refresh=request.force_refresh)
 
-    add_agent_playbooks = Route(
-        "POST",
-        "/api/add_agent_playbook",
-        add_agent_playbooks,
-        AddAgentPlaybookResponse,
-        model=AddAgentPlaybookRequest,
-        per_minute=60,
-    )
-    """Store lessons as they are, past aggregation."""
+    async def add_agent_playbooks(
+        self, agent_playbooks: Sequence[AgentPlaybook | Mapping[str, Any]]
+    ) -> AddAgentPlaybookResponse:
+        """Store lessons as they are, past aggregation."""
+        request = AddAgentPlaybookRequest(agent_playbooks=agent_playbooks)
+        return await self._send(ADD_AGENT_PLAYBOOKS, request)
 
-    update_agent_playbook = Route(
-        "PUT",
-        "/api/update_agent_playbook",
-        update_agent_playbook,
-        UpdateAgentPlaybookResponse,
-        model=UpdateAgentPlaybookRequest,
-        repeatable=True,
-        forgets=(AGENT_PLAYBOOKS,),
-    )
-    """Change one lesson; what is absent stays."""
+    async def update_agent_playbook(
+        self,
+        agent_playbook_id: int,
+        *,
+        playbook_name: str | None = None,
+        content: str | None = None,
+        trigger: str | None = None,
+        rationale: str | None = None,
+        playbook_status: AnyPlaybookStatus | None = None,
+    ) -> UpdateAgentPlaybookResponse:
+        """Change one lesson; what is absent stays."""
+        changes = {
+            "playbook_name": playbook_name,
+            "content": content,
+            "trigger": trigger,
+            "rationale": rationale,
+            "playbook_status": playbook_status,
+        }
+        request = UpdateAgentPlaybookRequest(agent_playbook_id=agent_playbook_id, **given(changes))
+        return await self._send(UPDATE_AGENT_PLAYBOOK, request)
 
-    update_agent_playbook_status = Route(
-        "PUT",
-        "/api/update_agent_playbook_status",
-        update_agent_playbook_status,
-        UpdatePlaybookStatusResponse,
-        model=UpdatePlaybookStatusRequest,
-        repeatable=True,
-        forgets=(AGENT_PLAYBOOKS,),
-    )
-    """Approve or reject one lesson."""
+    async def update_agent_playbook_status(
+        self, agent_playbook_id: int, *, playbook_status: AnyPlaybookStatus
+    ) -> UpdatePlaybookStatusResponse:
+        """Approve or reject one lesson."""
+        request = UpdatePlaybookStatusRequest(
+            agent_playbook_id=agent_playbook_id, playbook_status=playbook_status
+        )
+        return await self._send(UPDATE_AGENT_PLAYBOOK_STATUS, request)
 
-    delete_agent_playbook = BackgroundRoute(
-        "DELETE",
-        "/api/delete_agent_playbook",
-        DeleteAgentPlaybookRequest,
-        DeleteAgentPlaybookResponse,
-        start=delete_agent_playbook,
-        wait=delete_agent_playbook_waiting,
-        repeatable=True,
-        forgets=(AGENT_PLAYBOOKS,),
-    )
-    """Delete one lesson for the agent."""
+    @overload
+    async def delete_agent_playbook(
+        self, agent_playbook_id: int, wait_for_response: Literal[False] = False
+    ) -> BackgroundCall[DeleteAgentPlaybookResponse]: ...
+    @overload
+    async def delete_agent_playbook(
+        self, agent_playbook_id: int, *, wait_for_response: Literal[True]
+    ) -> DeleteAgentPlaybookResponse: ...
+    async def delete_agent_playbook(
+        self, agent_playbook_id: int, wait_for_response: bool = False
+    ) -> DeleteAgentPlaybookResponse | BackgroundCall[DeleteAgentPlaybookResponse]:
+        """Delete one lesson for the agent."""
+        request = DeleteAgentPlaybookRequest(agent_playbook_id=agent_playbook_id)
+        return await self._in_background(DELETE_AGENT_PLAYBOOK, request, wait_for_response)
 
-    delete_agent_playbooks_by_ids = Route(
-        "DELETE",
-        "/api/delete_agent_playbooks_by_ids",
-        delete_agent_playbooks_by_ids,
-        BulkDeleteResponse,
-        model=DeleteAgentPlaybooksByIdsRequest,
-        repeatable=True,
-        forgets=(AGENT_PLAYBOOKS,),
-    )
-    """Delete lessons for the agent; the count is that of the ids, whether or not they existed."""
+    async def delete_agent_playbooks_by_ids(self, agent_playbook_ids: Sequence[int]) -> BulkDeleteResponse:
+        """Delete lessons for the agent; the count is that of the ids, whether or not they existed."""
+        request = DeleteAgentPlaybooksByIdsRequest(agent_playbook_ids=agent_playbook_ids)
+        return await self._send(DELETE_AGENT_PLAYBOOKS_BY_IDS, request)
 
-    delete_all_agent_playbooks = Route(
-        "DELETE",
-        "/api/delete_all_agent_playbooks",
-        Empty,
-        BulkDeleteResponse,
-        repeatable=True,
-        per_minute=10,
-        forgets=(AGENT_PLAYBOOKS,),
-    )
-    """Delete every agent playbook of the organisation."""
+    async def delete_all_agent_playbooks(self) -> BulkDeleteResponse:
+        """Delete every agent playbook of the organisation."""
+        return await self._send(DELETE_ALL_AGENT_PLAYBOOKS, Empty())
 
-    get_playbook_application_stats = Route(
-        "POST",
-        "/api/get_playbook_application_stats",
-        GetPlaybookApplicationStatsRequest,
-        GetPlaybookApplicationStatsResponse,
-        repeatable=True,
-    )
-    """How often learnings were applied."""
+    @takes(GetPlaybookApplicationStatsRequest)
+    async def get_playbook_application_stats(
+        self, request: GetPlaybookApplicationStatsRequest
+    ) -> GetPlaybookApplicationStatsResponse:
+        """How often learnings were applied."""
+        return await self._send(GET_PLAYBOOK_APPLICATION_STATS, request)

@@ -1,12 +1,12 @@
 """Aggregation: from the lessons of many users to lessons for the agent."""
 
-from __future__ import annotations
-
 from uuid import uuid4
 
-from reflexio_async._engine.routing.background_route import BackgroundRoute
-from reflexio_async._engine.routing.route import Route
-from reflexio_async._engine.routing.single_job_route import SingleJobRoute
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API
+from reflexio_async._engine.jobs.job import Job
+from reflexio_async._engine.tasks import BackgroundCall
+from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.jobs import AGGREGATION
 from reflexio_async.reflexio.models.aggregation import (
     AggregationChanges,
@@ -20,74 +20,68 @@ from reflexio_async.reflexio.models.aggregation import (
     SubmitPlaybookAggregationRequest,
     SubmitPlaybookAggregationStart,
     SubmitPlaybookAggregationWait,
-    by_operation,
+)
+
+RUN_PLAYBOOK_AGGREGATION = Endpoint(
+    "POST",
+    "/api/run_playbook_aggregation",
+    RunPlaybookAggregationResponse,
+    per_minute=10,
+    # The server answers when it is done; the parameter raises its deadline to 600 s.
+    # (server-behaviour: Aggregation)
+    deadline=630,
+    query=(("wait_for_response", "true"),),
+)
+SUBMIT_PLAYBOOK_AGGREGATION = Endpoint(
+    "POST",
+    "/api/playbook_aggregation_operations",
+    PlaybookAggregationOperation,
+    per_minute=10,
+    repeatable=True,
+)
+GET_PLAYBOOK_AGGREGATION_OPERATION = Endpoint(
+    "GET", "/api/playbook_aggregation_operations/{operation_id}", PlaybookAggregationOperation, per_minute=120
+)
+GET_PLAYBOOK_AGGREGATION_CHANGE_LOGS = Endpoint(
+    "GET", "/api/playbook_aggregation_change_logs", PlaybookAggregationChangeLogResponse, refusal="return"
 )
 
 
-def _operation_id(operation: PlaybookAggregationOperation) -> str:
-    return operation.operation_id
-
-
-def _with_an_id(request: SubmitPlaybookAggregationRequest) -> SubmitPlaybookAggregationRequest:
-    if request.request_id is not None:
-        return request
-    return request.model_copy(update={"request_id": uuid4().hex})
-
-
-class AggregationAPI:
+class AggregationAPI(API):
     """Aggregating user playbooks to agent playbooks."""
 
-    run_playbook_aggregation = BackgroundRoute(
-        "POST",
-        "/api/run_playbook_aggregation",
-        RunPlaybookAggregationRequest,
-        RunPlaybookAggregationResponse,
-        start=RunPlaybookAggregationStart,
-        wait=RunPlaybookAggregationWait,
-        per_minute=10,
-        # The server answers when it is done; the parameter lifts its deadline to 600 s (fact).
-        deadline=630,
-        query=(("wait_for_response", "true"),),
-    )
-    """Aggregate the lessons of one agent version now; a server runs one at a time and answers 503 meanwhile.
+    @takes(RunPlaybookAggregationStart, waiting=RunPlaybookAggregationWait)
+    async def run_playbook_aggregation(
+        self, request: RunPlaybookAggregationRequest
+    ) -> BackgroundCall[RunPlaybookAggregationResponse]:
+        """Aggregate the lessons of one agent version now; a server runs one at a time and answers 503 meanwhile.
 
-    ``message`` says what came of it, also when there was too little to do.
-    """
+        ``message`` says what came of it, also when there was too little to do.
+        """
+        return self._send_in_background(RUN_PLAYBOOK_AGGREGATION, request)
 
-    submit_playbook_aggregation = SingleJobRoute(
-        "/api/playbook_aggregation_operations",
-        SubmitPlaybookAggregationRequest,
-        PlaybookAggregationOperation,
-        start=SubmitPlaybookAggregationStart,
-        wait=SubmitPlaybookAggregationWait,
-        kind=AGGREGATION,
-        started=PlaybookAggregationOperation,
-        job_id=_operation_id,
-        per_minute=10,
-        repeatable=True,
-        prepare=_with_an_id,
-    )
-    """Aggregate durably, as a Job that survives restarts of the server.
+    @takes(SubmitPlaybookAggregationStart, waiting=SubmitPlaybookAggregationWait)
+    async def submit_playbook_aggregation(
+        self, request: SubmitPlaybookAggregationRequest
+    ) -> Job[PlaybookAggregationOperation]:
+        """Aggregate durably, as a Job that survives restarts of the server.
 
-    The same ``request_id`` is the same operation, however often it is submitted; one is made when you give
-    none. Raises Conflict when it was used for another agent version, or one is running for this version.
-    """
+        The same ``request_id`` is the same operation, however often it is submitted; one is made when you give
+        none. Raises Conflict when it was used for another agent version, or one is running for this version.
+        """
+        if request.request_id is None:
+            request = request.model_copy(update={"request_id": uuid4().hex})
+        operation = await self._send(SUBMIT_PLAYBOOK_AGGREGATION, request)
+        return self._follow(AGGREGATION, operation.operation_id)
 
-    get_playbook_aggregation_operation = Route(
-        "GET",
-        "/api/playbook_aggregation_operations/{operation_id}",
-        by_operation,
-        PlaybookAggregationOperation,
-        model=ByOperation,
-        per_minute=120,
-    )
-    """Where one durable aggregation stands."""
+    async def get_playbook_aggregation_operation(self, operation_id: str) -> PlaybookAggregationOperation:
+        """Where one durable aggregation stands."""
+        request = ByOperation(operation_id=operation_id)
+        return await self._send(GET_PLAYBOOK_AGGREGATION_OPERATION, request)
 
-    get_playbook_aggregation_change_logs = Route(
-        "GET",
-        "/api/playbook_aggregation_change_logs",
-        AggregationChanges,
-        PlaybookAggregationChangeLogResponse,
-        refusal="return",
-    )
-    """What aggregations changed of the lessons of one agent version."""
+    @takes(AggregationChanges)
+    async def get_playbook_aggregation_change_logs(
+        self, request: AggregationChanges
+    ) -> PlaybookAggregationChangeLogResponse:
+        """What aggregations changed of the lessons of one agent version."""
+        return await self._send(GET_PLAYBOOK_AGGREGATION_CHANGE_LOGS, request)

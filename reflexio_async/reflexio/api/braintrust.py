@@ -1,11 +1,11 @@
 """Braintrust: fetching scores from there."""
 
-from __future__ import annotations
-
 from typing import Any
 
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API
 from reflexio_async._engine.models import Empty
-from reflexio_async._engine.routing.route import Route
+from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.models.braintrust import (
     BraintrustStatusResponse,
     ConnectBraintrustRequest,
@@ -15,39 +15,42 @@ from reflexio_async.reflexio.models.braintrust import (
     SyncBraintrustResponse,
 )
 
+CONNECT_BRAINTRUST = Endpoint(
+    "POST", "/api/braintrust/connect", ConnectBraintrustResponse, repeatable=True, per_minute=10
+)
+SELECT_BRAINTRUST_PROJECTS = Endpoint(
+    "POST", "/api/braintrust/select_projects", SelectProjectsResponse, repeatable=True, per_minute=10
+)
+GET_BRAINTRUST_STATUS = Endpoint("GET", "/api/braintrust/status", BraintrustStatusResponse)
+SYNC_BRAINTRUST = Endpoint(
+    "POST", "/api/braintrust/sync", SyncBraintrustResponse, repeatable=True, per_minute=10
+)
+DELETE_BRAINTRUST_CONNECTION = Endpoint(
+    "DELETE", "/api/braintrust/connection", dict[str, Any], repeatable=True, per_minute=10
+)
 
-class BraintrustAPI:
+
+class BraintrustAPI(API):
     """The connection to Braintrust."""
 
-    connect_braintrust = Route(
-        "POST",
-        "/api/braintrust/connect",
-        ConnectBraintrustRequest,
-        ConnectBraintrustResponse,
-        repeatable=True,
-        per_minute=10,
-    )
-    """Find out which workspaces and projects a key opens."""
+    @takes(ConnectBraintrustRequest)
+    async def connect_braintrust(self, request: ConnectBraintrustRequest) -> ConnectBraintrustResponse:
+        """Find out which workspaces and projects a key opens."""
+        return await self._send(CONNECT_BRAINTRUST, request)
 
-    select_braintrust_projects = Route(
-        "POST",
-        "/api/braintrust/select_projects",
-        SelectProjectsRequest,
-        SelectProjectsResponse,
-        repeatable=True,
-        per_minute=10,
-    )
-    """Connect, and choose the projects whose scores are fetched."""
+    @takes(SelectProjectsRequest)
+    async def select_braintrust_projects(self, request: SelectProjectsRequest) -> SelectProjectsResponse:
+        """Connect, and choose the projects whose scores are fetched."""
+        return await self._send(SELECT_BRAINTRUST_PROJECTS, request)
 
-    get_braintrust_status = Route("GET", "/api/braintrust/status", Empty, BraintrustStatusResponse)
-    """Whether Braintrust is connected, and when its scores were fetched last."""
+    async def get_braintrust_status(self) -> BraintrustStatusResponse:
+        """Whether Braintrust is connected, and when its scores were fetched last."""
+        return await self._send(GET_BRAINTRUST_STATUS, Empty())
 
-    sync_braintrust = Route(
-        "POST", "/api/braintrust/sync", Empty, SyncBraintrustResponse, repeatable=True, per_minute=10
-    )
-    """Fetch the scores of the chosen projects now."""
+    async def sync_braintrust(self) -> SyncBraintrustResponse:
+        """Fetch the scores of the chosen projects now."""
+        return await self._send(SYNC_BRAINTRUST, Empty())
 
-    delete_braintrust_connection = Route(
-        "DELETE", "/api/braintrust/connection", Empty, dict[str, Any], repeatable=True, per_minute=10
-    )
-    """Forget the key and the projects."""
+    async def delete_braintrust_connection(self) -> dict[str, Any]:
+        """Forget the key and the projects."""
+        return await self._send(DELETE_BRAINTRUST_CONNECTION, Empty())

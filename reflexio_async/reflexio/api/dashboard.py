@@ -1,20 +1,19 @@
 """Dashboard: the numbers of an organisation over time."""
 
-from __future__ import annotations
-
-from reflexio_async._engine.routing.route import Route
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API
+from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.models.dashboard import GetDashboardStatsRequest, GetDashboardStatsResponse
 
+GET_DASHBOARD_STATS = Endpoint(
+    "POST", "/api/get_dashboard_stats", GetDashboardStatsResponse, repeatable=True, per_minute=30
+)
 
-class DashboardAPI:
+
+class DashboardAPI(API):
     """The numbers of an organisation."""
 
-    get_dashboard_stats = Route(
-        "POST",
-        "/api/get_dashboard_stats",
-        GetDashboardStatsRequest,
-        GetDashboardStatsResponse,
-        repeatable=True,
-        per_minute=30,
-    )
-    """Profiles, interactions, playbooks and success of a span of time and the one before."""
+    @takes(GetDashboardStatsRequest)
+    async def get_dashboard_stats(self, request: GetDashboardStatsRequest) -> GetDashboardStatsResponse:
+        """Profiles, interactions, playbooks and success of a span of time and the one before."""
+        return await self._send(GET_DASHBOARD_STATS, request)

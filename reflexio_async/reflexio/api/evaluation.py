@@ -1,12 +1,13 @@
 """Evaluation: judgements of sessions and of what was retrieved for them."""
 
-from __future__ import annotations
-
-from reflexio_async._engine.routing.route import Route
-from reflexio_async._engine.routing.single_job_route import SingleJobRoute
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API
+from reflexio_async._engine.jobs.job import Job
+from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.jobs import REGENERATION
 from reflexio_async.reflexio.models.evaluation import (
     ByRegeneration,
+    CancelRegenerationRequest,
     GetAgentSuccessEvaluationResultsRequest,
     GetEvaluationOverviewRequest,
     GetEvaluationResultsViewResponse,
@@ -21,94 +22,88 @@ from reflexio_async.reflexio.models.evaluation import (
     RegenerateStartResponse,
     RegenerateStatusResponse,
     RegenerateWait,
-    by_regeneration,
 )
 from reflexio_async.reflexio.models.overview import GetEvaluationOverviewResponse
 
+GET_AGENT_SUCCESS_EVALUATION_RESULTS = Endpoint(
+    "POST", "/api/get_agent_success_evaluation_results", GetEvaluationResultsViewResponse, repeatable=True
+)
+GET_RETRIEVED_LEARNING_EVALUATION_RESULTS = Endpoint(
+    "POST",
+    "/api/get_retrieved_learning_evaluation_results",
+    GetRetrievedLearningEvaluationResultsResponse,
+    repeatable=True,
+)
+GET_EVALUATION_OVERVIEW = Endpoint(
+    "POST", "/api/get_evaluation_overview", GetEvaluationOverviewResponse, repeatable=True
+)
+GET_RECENT_SHADOW_COMPARISONS = Endpoint(
+    "GET", "/api/evaluations/shadow_comparisons/recent", GetRecentShadowComparisonsResponse
+)
+GRADE_ON_DEMAND = Endpoint("POST", "/api/evaluations/grade_on_demand", GradeOnDemandResponse, deadline=630)
+REGENERATE_EVALUATIONS = Endpoint(
+    "POST", "/api/evaluations/regenerate", RegenerateStartResponse, per_minute=5
+)
+GET_EVALUATION_REGENERATION_STATUS = Endpoint(
+    "GET", "/api/evaluations/regenerate/{job_id}", RegenerateStatusResponse
+)
+CANCEL_EVALUATION_REGENERATION = Endpoint(
+    "DELETE", "/api/evaluations/regenerate/{job_id}", dict[str, str], repeatable=True
+)
 
-def _job_id(started: RegenerateStartResponse) -> str:
-    return started.job_id
 
-
-class EvaluationAPI:
+class EvaluationAPI(API):
     """How sessions went, and whether what was retrieved for them helped."""
 
-    get_agent_success_evaluation_results = Route(
-        "POST",
-        "/api/get_agent_success_evaluation_results",
-        GetAgentSuccessEvaluationResultsRequest,
-        GetEvaluationResultsViewResponse,
-        repeatable=True,
-    )
-    """Judgements of whether sessions went well."""
+    @takes(GetAgentSuccessEvaluationResultsRequest)
+    async def get_agent_success_evaluation_results(
+        self, request: GetAgentSuccessEvaluationResultsRequest
+    ) -> GetEvaluationResultsViewResponse:
+        """Judgements of whether sessions went well."""
+        return await self._send(GET_AGENT_SUCCESS_EVALUATION_RESULTS, request)
 
-    get_retrieved_learning_evaluation_results = Route(
-        "POST",
-        "/api/get_retrieved_learning_evaluation_results",
-        GetRetrievedLearningEvaluationResultsRequest,
-        GetRetrievedLearningEvaluationResultsResponse,
-        repeatable=True,
-    )
-    """Judgements of whether retrieved learnings helped."""
+    @takes(GetRetrievedLearningEvaluationResultsRequest)
+    async def get_retrieved_learning_evaluation_results(
+        self, request: GetRetrievedLearningEvaluationResultsRequest
+    ) -> GetRetrievedLearningEvaluationResultsResponse:
+        """Judgements of whether retrieved learnings helped."""
+        return await self._send(GET_RETRIEVED_LEARNING_EVALUATION_RESULTS, request)
 
-    get_evaluation_overview = Route(
-        "POST",
-        "/api/get_evaluation_overview",
-        GetEvaluationOverviewRequest,
-        GetEvaluationOverviewResponse,
-        repeatable=True,
-    )
-    """How sessions went over a span of time, and what that is attributed to."""
+    @takes(GetEvaluationOverviewRequest)
+    async def get_evaluation_overview(
+        self, request: GetEvaluationOverviewRequest
+    ) -> GetEvaluationOverviewResponse:
+        """How sessions went over a span of time, and what that is attributed to."""
+        return await self._send(GET_EVALUATION_OVERVIEW, request)
 
-    get_recent_shadow_comparisons = Route(
-        "GET",
-        "/api/evaluations/shadow_comparisons/recent",
-        RecentShadowComparisons,
-        GetRecentShadowComparisonsResponse,
-    )
-    """The judge's latest verdicts on answers and their shadows."""
+    @takes(RecentShadowComparisons)
+    async def get_recent_shadow_comparisons(
+        self, request: RecentShadowComparisons
+    ) -> GetRecentShadowComparisonsResponse:
+        """The judge's latest verdicts on answers and their shadows."""
+        return await self._send(GET_RECENT_SHADOW_COMPARISONS, request)
 
-    grade_on_demand = Route(
-        "POST",
-        "/api/evaluations/grade_on_demand",
-        GradeOnDemandRequest,
-        GradeOnDemandResponse,
-        deadline=630,
-    )
-    """Judge one session now; ``skipped_reason`` says why there is no judgement."""
+    @takes(GradeOnDemandRequest)
+    async def grade_on_demand(self, request: GradeOnDemandRequest) -> GradeOnDemandResponse:
+        """Judge one session now; ``skipped_reason`` says why there is no judgement."""
+        return await self._send(GRADE_ON_DEMAND, request)
 
-    regenerate_evaluations = SingleJobRoute(
-        "/api/evaluations/regenerate",
-        RegenerateRequest,
-        RegenerateStatusResponse,
-        start=RegenerateStart,
-        wait=RegenerateWait,
-        kind=REGENERATION,
-        started=RegenerateStartResponse,
-        job_id=_job_id,
-        per_minute=5,
-    )
-    """Judge the sessions of a span of time again, as a Job with progress.
+    @takes(RegenerateStart, waiting=RegenerateWait)
+    async def regenerate_evaluations(self, request: RegenerateRequest) -> Job[RegenerateStatusResponse]:
+        """Judge the sessions of a span of time again, as a Job with progress.
 
-    A server runs one per organisation, and raises Conflict meanwhile. ``job.cancel()`` asks it to stop;
-    sessions that are being judged are finished first.
-    """
+        A server runs one per organisation, and raises Conflict meanwhile. ``job.cancel()`` asks it to stop;
+        sessions that are being judged are finished first.
+        """
+        started = await self._send(REGENERATE_EVALUATIONS, request)
+        return self._follow(REGENERATION, started.job_id)
 
-    get_evaluation_regeneration_status = Route(
-        "GET",
-        "/api/evaluations/regenerate/{job_id}",
-        by_regeneration,
-        RegenerateStatusResponse,
-        model=ByRegeneration,
-    )
-    """How far a regeneration is; servers forget it an hour after its end, and when they restart."""
+    async def get_evaluation_regeneration_status(self, job_id: str) -> RegenerateStatusResponse:
+        """How far a regeneration is; servers forget it an hour after its end, and when they restart."""
+        request = ByRegeneration(job_id=job_id)
+        return await self._send(GET_EVALUATION_REGENERATION_STATUS, request)
 
-    cancel_evaluation_regeneration = Route(
-        "DELETE",
-        "/api/evaluations/regenerate/{job_id}",
-        by_regeneration,
-        dict[str, str],
-        model=ByRegeneration,
-        repeatable=True,
-    )
-    """Ask for a regeneration to stop; the answer is the same when it has ended already."""
+    async def cancel_evaluation_regeneration(self, job_id: str) -> dict[str, str]:
+        """Ask for a regeneration to stop; the answer is the same when it has ended already."""
+        request = CancelRegenerationRequest(job_id=job_id)
+        return await self._send(CANCEL_EVALUATION_REGENERATION, request)

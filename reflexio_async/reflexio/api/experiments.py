@@ -1,57 +1,55 @@
 """Experiments that keep retrieval from a share of the users."""
 
-from __future__ import annotations
-
+from reflexio_async._engine.engine import API
 from reflexio_async._engine.models import Empty
-from reflexio_async._engine.routing.route import Route
+from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.models.experiments import (
     ByExperiment,
     RetrievalExperimentListResponse,
     RetrievalExperimentResultsResponse,
     StartRetrievalExperimentRequest,
     StopRetrievalExperimentRequest,
-    by_experiment,
-    start_experiment,
-    stop_experiment,
+)
+
+LIST_RETRIEVAL_EXPERIMENTS = Endpoint("GET", "/api/retrieval_experiments", RetrievalExperimentListResponse)
+START_RETRIEVAL_EXPERIMENT = Endpoint(
+    "POST", "/api/retrieval_experiments", RetrievalExperimentListResponse, per_minute=10
+)
+STOP_RETRIEVAL_EXPERIMENT = Endpoint(
+    "POST", "/api/retrieval_experiments/stop", RetrievalExperimentListResponse, per_minute=10
+)
+GET_RETRIEVAL_EXPERIMENT_RESULTS = Endpoint(
+    "GET", "/api/retrieval_experiments/{experiment_id}/results", RetrievalExperimentResultsResponse
 )
 
 
-class ExperimentsAPI:
+class ExperimentsAPI(API):
     """Retrieval experiments."""
 
-    list_retrieval_experiments = Route(
-        "GET", "/api/retrieval_experiments", Empty, RetrievalExperimentListResponse
-    )
-    """The experiment that runs, and all there were."""
+    async def list_retrieval_experiments(self) -> RetrievalExperimentListResponse:
+        """The experiment that runs, and all there were."""
+        return await self._send(LIST_RETRIEVAL_EXPERIMENTS, Empty())
 
-    start_retrieval_experiment = Route(
-        "POST",
-        "/api/retrieval_experiments",
-        start_experiment,
-        RetrievalExperimentListResponse,
-        model=StartRetrievalExperimentRequest,
-        per_minute=10,
-    )
-    """Start an experiment; Conflict while another runs, or when the id was used before.
+    async def start_retrieval_experiment(
+        self, experiment_id: str, holdout_percentage: float
+    ) -> RetrievalExperimentListResponse:
+        """Start an experiment; Conflict while another runs, or when the id was used before.
 
-    While it runs, ``search`` needs a ``user_id``.
-    """
+        While it runs, ``search`` needs a ``user_id``.
+        """
+        request = StartRetrievalExperimentRequest(
+            experiment_id=experiment_id, holdout_percentage=holdout_percentage
+        )
+        return await self._send(START_RETRIEVAL_EXPERIMENT, request)
 
-    stop_retrieval_experiment = Route(
-        "POST",
-        "/api/retrieval_experiments/stop",
-        stop_experiment,
-        RetrievalExperimentListResponse,
-        model=StopRetrievalExperimentRequest,
-        per_minute=10,
-    )
-    """Stop the experiment that runs; Conflict when it is another one."""
+    async def stop_retrieval_experiment(self, experiment_id: str) -> RetrievalExperimentListResponse:
+        """Stop the experiment that runs; Conflict when it is another one."""
+        request = StopRetrievalExperimentRequest(experiment_id=experiment_id)
+        return await self._send(STOP_RETRIEVAL_EXPERIMENT, request)
 
-    get_retrieval_experiment_results = Route(
-        "GET",
-        "/api/retrieval_experiments/{experiment_id}/results",
-        by_experiment,
-        RetrievalExperimentResultsResponse,
-        model=ByExperiment,
-    )
-    """How the arms of one experiment compare."""
+    async def get_retrieval_experiment_results(
+        self, experiment_id: str
+    ) -> RetrievalExperimentResultsResponse:
+        """How the arms of one experiment compare."""
+        request = ByExperiment(experiment_id=experiment_id)
+        return await self._send(GET_RETRIEVAL_EXPERIMENT_RESULTS, request)

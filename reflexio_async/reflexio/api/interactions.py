@@ -1,21 +1,21 @@
 """Publishing interactions, and what becomes of them."""
 
-from __future__ import annotations
-
-from collections import deque
-from functools import partial
-from typing import TYPE_CHECKING, Any, Self, cast
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, cast, overload
 from uuid import uuid4
 
-from reflexio_async._engine import wire
-from reflexio_async._engine.cache import EVERYTHING
-from reflexio_async._engine.models import Empty, given
-from reflexio_async._engine.routing.background_route import BackgroundRoute
-from reflexio_async._engine.routing.route import Route
-from reflexio_async._engine.wire import Answer, Endpoint, build_request, model, picked
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API
+from reflexio_async._engine.models import Empty, build_request, given
+from reflexio_async._engine.tasks import BackgroundCall
+from reflexio_async._engine.wire import Endpoint, encode, refusal_text
 from reflexio_async.errors import NotFound, ReflexioError, RequestRefused
-from reflexio_async.reflexio.models.identity import ServerVersion
+from reflexio_async.reflexio.api.identity import GET_VERSION
+from reflexio_async.reflexio.cached_paths import EVERYTHING
+from reflexio_async.reflexio.models.enums import LearningStatus
 from reflexio_async.reflexio.models.interactions import (
+    DEFAULT_AGENT_VERSION,
     AllInteractions,
     ByRequest,
     DeleteRequestRequest,
@@ -27,238 +27,268 @@ from reflexio_async.reflexio.models.interactions import (
     GetInteractionsViewResponse,
     GetRequestsRequest,
     GetRequestsViewResponse,
+    InteractionData,
     LearningStatusResponse,
     PublishUserInteractionRequest,
     PublishUserInteractionResponse,
     SearchInteractionRequest,
     SearchInteractionsViewResponse,
-    all_interactions,
-    by_request,
-    delete_interaction,
-    delete_interaction_waiting,
-    delete_request,
-    delete_request_waiting,
-    delete_requests_by_ids,
+    SessionView,
 )
 from reflexio_async.reflexio.models.operations import BulkDeleteResponse
+from reflexio_async.reflexio.server_knowledge import ServerKnowledge
 
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
+# What a server says of a ``request_id`` that it has stored before (server-behaviour: Publishing).
+_ALREADY_STORED = "already exists"
 
-    from reflexio_async._engine.engine import Engine, HasEngine
-    from reflexio_async.reflexio.models.interactions import InteractionData, SessionView
-
-_ALREADY = "already exists"
-_VERSION = Endpoint("GET", "/meta/version", repeatable=True, public=True)
-
-
-async def publish_once(
-    engine: Engine,
-    endpoint: Endpoint,
-    request: PublishUserInteractionRequest,
-    answer: Answer[PublishUserInteractionResponse],
-    *,
-    limit_wait: float | None = None,
-    withdrawn: asyncio.Event | None = None,
-    on_attempt: Callable[[], None] | None = None,
-    made: bool = False,
-    again: bool = False,
-) -> PublishUserInteractionResponse:
-    """Publish so that the interactions are stored once, or the caller learns that it is not known.
-
-    Servers insert a ``request_id`` once; January servers know no such id, so nothing is sent again to a
-    server that has not shown that it does. ``made``: its ``request_id`` was made here, not by the caller.
-    ``again``: it may have been stored by an earlier call.
-    """
-    ours = made or request.request_id is None
-    if request.request_id is None:
-        request = request.model_copy(update={"request_id": uuid4().hex})
-    settings = engine.settings
-    if not settings.raise_on_refusal:
-        settings = settings.with_options(raise_on_refusal=True)
-    try:
-        receipt = await engine.caller.call(
-            endpoint,
-            request,
-            answer,
-            settings,
-            limit_wait=limit_wait,
-            withdrawn=withdrawn,
-            on_attempt=on_attempt,
-            repeatable=engine.knowledge.insert_once or partial(_inserts_once, engine),
-        )
-    except RequestRefused as refusal:
-        refusal.repeated = refusal.repeated or again
-        already = refusal.repeated and _ALREADY in wire.refusal_text(refusal.response)
-        try:
-            stored = already and (ours or await _stored_as(engine, request))
-        except ReflexioError:
-            raise refusal from None  # that could not be checked: ``repeated`` says that it may be stored
-        if stored:
-            return PublishUserInteractionResponse(
-                success=True,
-                message="Stored by an earlier try of this call, whose answer was lost",
-                request_id=request.request_id,
-            )
-        if engine.settings.raise_on_refusal:
-            raise
-        return cast("PublishUserInteractionResponse", refusal.response)
-    if receipt.request_id is not None:
-        engine.knowledge.insert_once = True
-    return receipt
+PUBLISH_INTERACTION = Endpoint(
+    "POST", "/api/publish_interaction", PublishUserInteractionResponse, per_minute=60, invalidates=EVERYTHING
+)
+GET_LEARNING_STATUS = Endpoint("GET", "/api/learning_status", LearningStatusResponse, per_minute=120)
+GET_REQUESTS = Endpoint("POST", "/api/get_requests", GetRequestsViewResponse, repeatable=True)
+SEARCH_INTERACTIONS = Endpoint(
+    "POST", "/api/search_interactions", SearchInteractionsViewResponse, repeatable=True, per_minute=120
+)
+GET_INTERACTIONS = Endpoint("POST", "/api/get_interactions", GetInteractionsViewResponse, repeatable=True)
+GET_ALL_INTERACTIONS = Endpoint(
+    "GET", "/api/get_all_interactions", GetInteractionsViewResponse, per_minute=30
+)
+DELETE_INTERACTION = Endpoint(
+    "DELETE", "/api/delete_interaction", DeleteUserInteractionResponse, repeatable=True
+)
+DELETE_REQUEST = Endpoint("DELETE", "/api/delete_request", DeleteRequestResponse, repeatable=True)
+DELETE_REQUESTS_BY_IDS = Endpoint(
+    "DELETE", "/api/delete_requests_by_ids", BulkDeleteResponse, repeatable=True
+)
+DELETE_ALL_INTERACTIONS = Endpoint(
+    "DELETE",
+    "/api/delete_all_interactions",
+    BulkDeleteResponse,
+    repeatable=True,
+    per_minute=10,
+    invalidates=EVERYTHING,
+)
 
 
-async def _inserts_once(engine: Engine, seconds: float) -> bool:
-    """Whether this server knows request ids: those that tell their version do."""
-    if engine.knowledge.insert_once is None:
-        settings = engine.settings.with_options(timeout=seconds)
-        try:
-            await engine.caller.call(_VERSION, Empty(), model(ServerVersion), settings)
-        except NotFound:
-            engine.knowledge.insert_once = False
-        else:
-            engine.knowledge.insert_once = True
-    return engine.knowledge.insert_once
-
-
-async def _stored_as(engine: Engine, request: PublishUserInteractionRequest) -> bool:
-    """Whether what is stored under the caller's own id is this request, not an earlier one."""
-    row = InteractionsAPI.get_requests
-    found = await row.send(engine, GetRequestsRequest(request_id=request.request_id))
-    told = [(turn.role, turn.content) for turn in _as_models(request.interactions)]
-    return any(
-        stored.request.request_id == request.request_id
-        and stored.request.user_id == request.user_id.strip()
-        and session.session_id == request.session_id.strip()
-        # The server drops turns that say nothing.
-        and {(turn.role, turn.content) for turn in stored.interactions} <= set(told)
-        for session in found.sessions
-        for stored in session.requests
-    )
-
-
-def _as_models(turns: Iterable[InteractionData | Mapping[str, Any]]) -> Iterable[InteractionData]:
-    # Validation has made models of them all; the mapping is there for those who write them.
-    return cast("Iterable[InteractionData]", turns)
-
-
-class InteractionsAPI:
+class InteractionsAPI(API):
     """Interactions, the requests they arrive in, and the learning that follows."""
 
-    publish_interaction = Route(
-        "POST",
-        "/api/publish_interaction",
-        PublishUserInteractionRequest,
-        PublishUserInteractionResponse,
-        per_minute=60,
-        forgets=EVERYTHING,
-        via=publish_once,
-        resolves=True,
-    )
-    """Store turns of a conversation; learning follows in the background (see ``learning``).
+    _server: ServerKnowledge
 
-    A ``request_id`` is made when you give none, so that a try whose answer was lost can be repeated
-    without storing anything twice. Raises RequestRefused when your own ``request_id`` already exists.
-    """
+    async def publish_interaction(
+        self,
+        user_id: str,
+        interactions: Sequence[InteractionData | Mapping[str, Any]],
+        source: str = "",
+        agent_version: str = DEFAULT_AGENT_VERSION,
+        session_id: str | None = None,
+        wait_for_response: bool = False,
+        skip_aggregation: bool = False,
+        force_extraction: bool = False,
+        evaluation_only: bool = False,
+        override_learning_stall: bool = False,
+        retrieval_experiment_id: str | None = None,
+        retrieval_experiment_arm: Literal["treatment", "holdout"] | None = None,
+        session_finished: bool = False,
+        *,
+        request_id: str | None = None,
+    ) -> PublishUserInteractionResponse:
+        """Store interactions: turns of a conversation. Learning follows in the background.
 
-    publish_interaction_async = publish_interaction.alias()
-    """``publish_interaction``, by the official client's name."""
+        A ``request_id`` is made when you give none. So a try whose answer was lost can be repeated without
+        storing anything twice.
 
-    get_learning_status = Route(
-        "GET",
-        "/api/learning_status",
-        by_request,
-        picked(LearningStatusResponse, lambda answer: answer.status),
-        model=ByRequest,
-        per_minute=120,
-    )
-    """How far learning from one published request is: pending, processing, done, failed or not_tracked."""
+        Args:
+            user_id: The user who talked to the agent.
+            interactions: The turns, as ``InteractionData`` or mappings with ``role`` and ``content``.
+            source: Where they come from: lower case, digits and ``. _ : -``.
+            agent_version: The agent's version. Playbooks are learnt per version.
+            session_id: The conversation they belong to. Required.
+            wait_for_response: Let the server answer only when learning is done or was put off.
+            skip_aggregation: Learn playbooks without aggregating them.
+            force_extraction: Learn now, however few turns there are.
+            evaluation_only: Store them for evaluation; learn nothing.
+            override_learning_stall: Learn although learning is stalled.
+            retrieval_experiment_id: The experiment that the search reported.
+            retrieval_experiment_arm: The arm that the search reported.
+            session_finished: Say that the session is over, so that learning need not wait.
+            request_id: Your own id of this publish; a server stores it once.
 
-    get_requests = Route(
-        "POST",
-        "/api/get_requests",
-        GetRequestsRequest,
-        GetRequestsViewResponse,
-        repeatable=True,
-    )
-    """Stored requests with their turns, by session."""
+        Raises:
+            InvalidRequest: An argument is unusable; nothing was sent.
+            RequestRefused: The server refused it, for example since your ``request_id`` already exists.
+            APIConnectionError: No answer came; ``outcome_unknown`` says whether it may be stored.
+        """
+        request = PublishUserInteractionRequest(
+            user_id=user_id,
+            interactions=interactions,
+            agent_version=agent_version,
+            **given(
+                session_id=session_id,
+                source=source or None,
+                wait_for_response=wait_for_response or None,
+                skip_aggregation=skip_aggregation or None,
+                force_extraction=force_extraction or None,
+                evaluation_only=evaluation_only or None,
+                override_learning_stall=override_learning_stall or None,
+                retrieval_experiment_id=retrieval_experiment_id,
+                retrieval_experiment_arm=retrieval_experiment_arm,
+                session_finished=session_finished or None,
+                request_id=request_id,
+            ),
+        )
+        return await self._publish(request)
 
-    search_interactions = Route(
-        "POST",
-        "/api/search_interactions",
-        SearchInteractionRequest,
-        SearchInteractionsViewResponse,
-        repeatable=True,
-        per_minute=120,
-    )
-    """Turns of one user that match ``query``; only ``most_recent_k`` limits how many."""
+    publish_interaction_async = publish_interaction
 
-    get_interactions = Route(
-        "POST",
-        "/api/get_interactions",
-        GetInteractionsRequest,
-        GetInteractionsViewResponse,
-        repeatable=True,
-    )
-    """Turns of one user, newest first."""
+    async def _publish(
+        self,
+        request: PublishUserInteractionRequest,
+        *,
+        id_is_ours: bool = False,
+        sent_before: bool = False,
+        **options: Any,
+    ) -> PublishUserInteractionResponse:
+        """Publish so that the interactions are stored once, or the caller learns that it is not known.
 
-    get_all_interactions = Route(
-        "GET",
-        "/api/get_all_interactions",
-        all_interactions,
-        GetInteractionsViewResponse,
-        model=AllInteractions,
-        per_minute=30,
-    )
-    """Turns of every user, newest first."""
+        Servers store a ``request_id`` once. January's servers know no such id, so nothing is sent again to a
+        server that has not shown that it does.
 
-    delete_interaction = BackgroundRoute(
-        "DELETE",
-        "/api/delete_interaction",
-        DeleteUserInteractionRequest,
-        DeleteUserInteractionResponse,
-        start=delete_interaction,
-        wait=delete_interaction_waiting,
-        repeatable=True,
-    )
-    """Delete one turn of one user; learning from it is kept."""
+        Args:
+            request: What to publish.
+            id_is_ours: Its ``request_id`` was made by this client, not by the caller.
+            sent_before: An earlier call may have stored it.
+            options: Those of ``Caller.send``.
+        """
+        if request.request_id is None:
+            request = request.model_copy(update={"request_id": uuid4().hex})
+            id_is_ours = True
+        engine = self._engine
+        response = engine.caller.send(
+            PUBLISH_INTERACTION,
+            encode(PUBLISH_INTERACTION, request),
+            engine.settings.with_options(raise_on_refusal=True),
+            repeatable=self._server.insert_once or self._inserts_once,
+            **options,
+        )
+        try:
+            receipt = await self._invalidating(PUBLISH_INTERACTION, response)
+        except RequestRefused as refusal:
+            refusal.repeated = refusal.repeated or sent_before
+            already = refusal.repeated and _ALREADY_STORED in refusal_text(refusal.response)
+            try:
+                stored = already and (id_is_ours or await self._is_stored(request))
+            except ReflexioError:
+                raise refusal from None  # it could not be checked: ``repeated`` says that it may be stored
+            if stored:
+                return PublishUserInteractionResponse(
+                    success=True,
+                    message="Stored by an earlier try of this call, whose answer was lost",
+                    request_id=request.request_id,
+                )
+            if engine.settings.raise_on_refusal:
+                raise
+            return cast("PublishUserInteractionResponse", refusal.response)
+        if receipt.request_id is not None:
+            self._server.insert_once = True
+        return receipt
 
-    delete_request = BackgroundRoute(
-        "DELETE",
-        "/api/delete_request",
-        DeleteRequestRequest,
-        DeleteRequestResponse,
-        start=delete_request,
-        wait=delete_request_waiting,
-        repeatable=True,
-    )
-    """Delete one published request with its turns."""
+    async def _inserts_once(self, seconds: float) -> bool:
+        """Whether this server stores a ``request_id`` once: servers that tell their version do."""
+        if self._server.insert_once is None:
+            engine = self._engine
+            settings = engine.settings.with_options(timeout=seconds)
+            try:
+                await engine.caller.send(GET_VERSION, encode(GET_VERSION, Empty()), settings)
+            except NotFound:
+                self._server.insert_once = False
+            else:
+                self._server.insert_once = True
+        return self._server.insert_once
 
-    delete_requests_by_ids = Route(
-        "DELETE",
-        "/api/delete_requests_by_ids",
-        delete_requests_by_ids,
-        BulkDeleteResponse,
-        model=DeleteRequestsByIdsRequest,
-        repeatable=True,
-    )
-    """Delete published requests with their turns."""
+    async def _is_stored(self, request: PublishUserInteractionRequest) -> bool:
+        """Whether what is stored under the caller's own id is this request, not an earlier one."""
+        found = await self._send(GET_REQUESTS, GetRequestsRequest(request_id=request.request_id))
+        # Validation has made models of all turns.
+        turns = cast("Sequence[InteractionData]", request.interactions)
+        sent = {(turn.role, turn.content) for turn in turns}
+        return any(
+            stored.request.request_id == request.request_id
+            and stored.request.user_id == request.user_id.strip()
+            and session.session_id == request.session_id.strip()
+            # The server drops turns without content (server-behaviour: Publishing).
+            and {(turn.role, turn.content) for turn in stored.interactions} <= sent
+            for session in found.sessions
+            for stored in session.requests
+        )
 
-    delete_all_interactions = Route(
-        "DELETE",
-        "/api/delete_all_interactions",
-        Empty,
-        BulkDeleteResponse,
-        repeatable=True,
-        per_minute=10,
-        forgets=EVERYTHING,
-    )
-    """Delete every request and turn of the organisation."""
+    async def get_learning_status(self, request_id: str) -> LearningStatus | str:
+        """How far learning from one published request is: pending, processing, done, failed or not_tracked."""
+        request = ByRequest(request_id=request_id)
+        response = await self._send(GET_LEARNING_STATUS, request)
+        return response.status
+
+    @takes(GetRequestsRequest)
+    async def get_requests(self, request: GetRequestsRequest) -> GetRequestsViewResponse:
+        """Stored requests with their turns, by session."""
+        return await self._send(GET_REQUESTS, request)
+
+    @takes(SearchInteractionRequest)
+    async def search_interactions(self, request: SearchInteractionRequest) -> SearchInteractionsViewResponse:
+        """Turns of one user that match ``query``; only ``most_recent_k`` limits how many."""
+        return await self._send(SEARCH_INTERACTIONS, request)
+
+    @takes(GetInteractionsRequest)
+    async def get_interactions(self, request: GetInteractionsRequest) -> GetInteractionsViewResponse:
+        """Turns of one user, newest first."""
+        return await self._send(GET_INTERACTIONS, request)
+
+    async def get_all_interactions(self, limit: int = 100) -> GetInteractionsViewResponse:
+        """Turns of every user, newest first."""
+        request = AllInteractions(limit=limit)
+        return await self._send(GET_ALL_INTERACTIONS, request)
+
+    @overload
+    async def delete_interaction(
+        self, user_id: str, interaction_id: int, wait_for_response: Literal[False] = False
+    ) -> BackgroundCall[DeleteUserInteractionResponse]: ...
+    @overload
+    async def delete_interaction(
+        self, user_id: str, interaction_id: int, *, wait_for_response: Literal[True]
+    ) -> DeleteUserInteractionResponse: ...
+    async def delete_interaction(
+        self, user_id: str, interaction_id: int, wait_for_response: bool = False
+    ) -> DeleteUserInteractionResponse | BackgroundCall[DeleteUserInteractionResponse]:
+        """Delete one turn of one user; learning from it is kept."""
+        request = DeleteUserInteractionRequest(user_id=user_id, interaction_id=interaction_id)
+        return await self._in_background(DELETE_INTERACTION, request, wait_for_response)
+
+    @overload
+    async def delete_request(
+        self, request_id: str, wait_for_response: Literal[False] = False
+    ) -> BackgroundCall[DeleteRequestResponse]: ...
+    @overload
+    async def delete_request(
+        self, request_id: str, *, wait_for_response: Literal[True]
+    ) -> DeleteRequestResponse: ...
+    async def delete_request(
+        self, request_id: str, wait_for_response: bool = False
+    ) -> DeleteRequestResponse | BackgroundCall[DeleteRequestResponse]:
+        """Delete one published request with its turns."""
+        request = DeleteRequestRequest(request_id=request_id)
+        return await self._in_background(DELETE_REQUEST, request, wait_for_response)
+
+    async def delete_requests_by_ids(self, request_ids: Sequence[str]) -> BulkDeleteResponse:
+        """Delete published requests with their turns."""
+        request = DeleteRequestsByIdsRequest(request_ids=request_ids)
+        return await self._send(DELETE_REQUESTS_BY_IDS, request)
+
+    async def delete_all_interactions(self) -> BulkDeleteResponse:
+        """Delete every request and turn of the organisation."""
+        return await self._send(DELETE_ALL_INTERACTIONS, Empty())
 
     def iter_requests(
-        self: HasEngine,
+        self,
         *,
         user_id: str | None = None,
         session_id: str | None = None,
@@ -266,10 +296,19 @@ class InteractionsAPI:
         start_time: datetime | None = None,
         end_time: datetime | None = None,
         page_size: int = 100,
-    ) -> SessionPages:
-        """``async for session in …``: every session that ``get_requests`` finds, page after page.
+    ) -> AsyncIterator[SessionView]:
+        """``async for session in client.iter_requests(…)``: the sessions that ``get_requests`` finds.
 
-        Each is given once, with the requests it had when its page was read.
+        Pages are fetched while you iterate. Each session is given once, with the requests it had when its
+        page was read.
+
+        Args:
+            user_id: Only sessions of this user.
+            session_id: Only this session.
+            source: Only requests from this source.
+            start_time: Only requests since then; naive means UTC.
+            end_time: Only requests until then; naive means UTC.
+            page_size: How many sessions are fetched at a time.
 
         Raises:
             InvalidRequest: A filter or ``page_size`` is unusable.
@@ -282,38 +321,18 @@ class InteractionsAPI:
             "end_time": end_time,
             "top_k": page_size,
         }
-        request = build_request(GetRequestsRequest, given(fields), "iter_requests")
-        return SessionPages(self.engine, request)
+        return self._sessions(build_request(GetRequestsRequest, given(fields), "iter_requests"))
 
-
-class SessionPages:
-    """Sessions, fetched a page at a time while they are asked for."""
-
-    def __init__(self, engine: Engine, request: GetRequestsRequest) -> None:
-        self._engine = engine
-        self._request = request
-        self._offset = 0
-        self._more = True
-        self._page: deque[SessionView] = deque()
-        self._seen: set[str] = set()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionView:
-        while not self._page:
-            if not self._more:
-                raise StopAsyncIteration
-            await self._fetch()
-        return self._page.popleft()
-
-    async def _fetch(self) -> None:
-        request = self._request.model_copy(update={"offset": self._offset})
-        answer = await InteractionsAPI.get_requests.send(self._engine, request)
-        found = len(answer.sessions)
-        # A full last page says has_more, too (fact): only an empty one, or one that says no, is the end.
-        self._more = answer.has_more and found > 0
-        self._offset += found
-        # What was published meanwhile has pushed some over to this page.
-        self._page.extend(session for session in answer.sessions if session.session_id not in self._seen)
-        self._seen.update(session.session_id for session in answer.sessions)
+    async def _sessions(self, request: GetRequestsRequest) -> AsyncIterator[SessionView]:
+        offset, more = 0, True
+        seen: set[str] = set()
+        while more:
+            page = await self._send(GET_REQUESTS, request.model_copy(update={"offset": offset}))
+            # A full last page says has_more, too (server-behaviour: Reading).
+            more = page.has_more and bool(page.sessions)
+            offset += len(page.sessions)
+            for session in page.sessions:
+                # What was published meanwhile has moved some sessions to this page.
+                if session.session_id not in seen:
+                    seen.add(session.session_id)
+                    yield session

@@ -1,9 +1,9 @@
 """Operations: the one running generation of each service."""
 
-from __future__ import annotations
-
-from reflexio_async._engine.cache import EVERYTHING
-from reflexio_async._engine.routing.route import Route
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API
+from reflexio_async._engine.wire import Endpoint
+from reflexio_async.reflexio.cached_paths import EVERYTHING
 from reflexio_async.reflexio.models.operations import (
     ByService,
     CancelOperationRequest,
@@ -11,40 +11,41 @@ from reflexio_async.reflexio.models.operations import (
     ClearUserDataRequest,
     ClearUserDataResponse,
     GetOperationStatusResponse,
-    clear_user,
+)
+
+GET_OPERATION_STATUS = Endpoint(
+    "GET", "/api/get_operation_status", GetOperationStatusResponse, refusal="return"
+)
+CANCEL_OPERATION = Endpoint(
+    "POST", "/api/cancel_operation", CancelOperationResponse, repeatable=True, refusal="return", per_minute=10
+)
+CLEAR_USER_DATA = Endpoint(
+    "POST",
+    "/api/clear_user_data",
+    ClearUserDataResponse,
+    repeatable=True,
+    per_minute=10,
+    invalidates=EVERYTHING,
 )
 
 
-class OperationsAPI:
+class OperationsAPI(API):
     """The latest operation of each service."""
 
-    get_operation_status = Route(
-        "GET", "/api/get_operation_status", ByService, GetOperationStatusResponse, refusal="return"
-    )
-    """The latest operation of one service; ``success`` is False when it never ran."""
+    @takes(ByService)
+    async def get_operation_status(self, request: ByService) -> GetOperationStatusResponse:
+        """The latest operation of one service; ``success`` is False when it never ran."""
+        return await self._send(GET_OPERATION_STATUS, request)
 
-    cancel_operation = Route(
-        "POST",
-        "/api/cancel_operation",
-        CancelOperationRequest,
-        CancelOperationResponse,
-        repeatable=True,
-        refusal="return",
-        per_minute=10,
-    )
-    """Ask for running operations to stop, whoever started them.
+    @takes(CancelOperationRequest)
+    async def cancel_operation(self, request: CancelOperationRequest) -> CancelOperationResponse:
+        """Ask for running operations to stop, whoever started them.
 
-    ``job.cancel()`` makes sure first that the operation is its own.
-    """
+        ``job.cancel()`` makes sure first that the operation is its own.
+        """
+        return await self._send(CANCEL_OPERATION, request)
 
-    clear_user_data = Route(
-        "POST",
-        "/api/clear_user_data",
-        clear_user,
-        ClearUserDataResponse,
-        model=ClearUserDataRequest,
-        repeatable=True,
-        per_minute=10,
-        forgets=EVERYTHING,
-    )
-    """Delete everything of one user; ``deleted_counts`` says how much of what."""
+    async def clear_user_data(self, user_id: str) -> ClearUserDataResponse:
+        """Delete everything of one user; ``deleted_counts`` says how much of what."""
+        request = ClearUserDataRequest(user_id=user_id)
+        return await self._send(CLEAR_USER_DATA, request)

@@ -1,78 +1,117 @@
 """Pending tool calls: questions the agent asked that wait for an answer."""
 
-from __future__ import annotations
+from collections.abc import Mapping
+from typing import Any
 
-from reflexio_async._engine.routing.route import Route
+from reflexio_async._engine.engine import API
+from reflexio_async._engine.models import given
+from reflexio_async._engine.wire import Endpoint
+from reflexio_async.reflexio.models.literals import AnyPendingToolCallStatus
 from reflexio_async.reflexio.models.pending_tool_calls import (
     ByPendingToolCall,
+    CancelPendingToolCallRequest,
     MarkPendingToolCallNotApplicableRequest,
     PendingToolCallListResponse,
     PendingToolCallResponse,
     PendingToolCalls,
     ResolvePendingToolCallRequest,
     UpdatePendingToolCallAnswerRequest,
-    by_pending_tool_call,
-    not_applicable,
-    pending_tool_calls,
-    resolve,
-    update_answer,
+)
+
+LIST_PENDING_TOOL_CALLS = Endpoint("GET", "/api/pending_tool_calls", PendingToolCallListResponse)
+GET_PENDING_TOOL_CALL = Endpoint(
+    "GET", "/api/pending_tool_calls/{pending_tool_call_id}", PendingToolCallResponse
+)
+RESOLVE_PENDING_TOOL_CALL = Endpoint(
+    "POST", "/api/pending_tool_calls/{pending_tool_call_id}/resolve", PendingToolCallResponse
+)
+UPDATE_PENDING_TOOL_CALL_ANSWER = Endpoint(
+    "PATCH", "/api/pending_tool_calls/{pending_tool_call_id}/answer", PendingToolCallResponse, repeatable=True
+)
+MARK_PENDING_TOOL_CALL_NOT_APPLICABLE = Endpoint(
+    "POST", "/api/pending_tool_calls/{pending_tool_call_id}/not_applicable", PendingToolCallResponse
+)
+CANCEL_PENDING_TOOL_CALL = Endpoint(
+    "POST", "/api/pending_tool_calls/{pending_tool_call_id}/cancel", PendingToolCallResponse
 )
 
 
-class PendingToolCallsAPI:
+class PendingToolCallsAPI(API):
     """Questions of the agent. Answering takes the signature headers of servers that ask for them."""
 
-    list_pending_tool_calls = Route(
-        "GET",
-        "/api/pending_tool_calls",
-        pending_tool_calls,
-        PendingToolCallListResponse,
-        model=PendingToolCalls,
-    )
-    """Questions, of one status or all."""
+    async def list_pending_tool_calls(
+        self, status: AnyPendingToolCallStatus | None = None, limit: int = 100
+    ) -> PendingToolCallListResponse:
+        """Questions, of one status or all."""
+        request = PendingToolCalls(**given({"status": status, "limit": limit}))
+        return await self._send(LIST_PENDING_TOOL_CALLS, request)
 
-    get_pending_tool_call = Route(
-        "GET",
-        "/api/pending_tool_calls/{pending_tool_call_id}",
-        by_pending_tool_call,
-        PendingToolCallResponse,
-        model=ByPendingToolCall,
-    )
-    """One question and, once it has one, its answer."""
+    async def get_pending_tool_call(self, pending_tool_call_id: str) -> PendingToolCallResponse:
+        """One question and, once it has one, its answer."""
+        request = ByPendingToolCall(pending_tool_call_id=pending_tool_call_id)
+        return await self._send(GET_PENDING_TOOL_CALL, request)
 
-    resolve_pending_tool_call = Route(
-        "POST",
-        "/api/pending_tool_calls/{pending_tool_call_id}/resolve",
-        resolve,
-        PendingToolCallResponse,
-        model=ResolvePendingToolCallRequest,
-    )
-    """Answer a question, with a ``result`` or an ``answer`` in words; Conflict when it no longer waits."""
+    async def resolve_pending_tool_call(
+        self,
+        pending_tool_call_id: str,
+        *,
+        result: Mapping[str, Any] | None = None,
+        answer: str | None = None,
+        valid_for_seconds: int | None = None,
+        signature: str | None = None,
+        timestamp: str | None = None,
+    ) -> PendingToolCallResponse:
+        """Answer a question, with a ``result`` or an ``answer`` in words; Conflict when it no longer waits."""
+        fields = {
+            "pending_tool_call_id": pending_tool_call_id,
+            "result": result,
+            "answer": answer,
+            "valid_for_seconds": valid_for_seconds,
+            "signature": signature,
+            "timestamp": timestamp,
+        }
+        request = ResolvePendingToolCallRequest(**given(fields))
+        return await self._send(RESOLVE_PENDING_TOOL_CALL, request)
 
-    update_pending_tool_call_answer = Route(
-        "PATCH",
-        "/api/pending_tool_calls/{pending_tool_call_id}/answer",
-        update_answer,
-        PendingToolCallResponse,
-        model=UpdatePendingToolCallAnswerRequest,
-        repeatable=True,
-    )
-    """Answer again a question that was answered; Conflict when it was not."""
+    async def update_pending_tool_call_answer(
+        self,
+        pending_tool_call_id: str,
+        answer: str,
+        *,
+        valid_for_seconds: int | None = None,
+        signature: str | None = None,
+        timestamp: str | None = None,
+    ) -> PendingToolCallResponse:
+        """Answer again a question that was answered; Conflict when it was not."""
+        fields = {
+            "pending_tool_call_id": pending_tool_call_id,
+            "answer": answer,
+            "valid_for_seconds": valid_for_seconds,
+            "signature": signature,
+            "timestamp": timestamp,
+        }
+        request = UpdatePendingToolCallAnswerRequest(**given(fields))
+        return await self._send(UPDATE_PENDING_TOOL_CALL_ANSWER, request)
 
-    mark_pending_tool_call_not_applicable = Route(
-        "POST",
-        "/api/pending_tool_calls/{pending_tool_call_id}/not_applicable",
-        not_applicable,
-        PendingToolCallResponse,
-        model=MarkPendingToolCallNotApplicableRequest,
-    )
-    """Say that a question has no answer."""
+    async def mark_pending_tool_call_not_applicable(
+        self,
+        pending_tool_call_id: str,
+        *,
+        valid_for_seconds: int | None = None,
+        signature: str | None = None,
+        timestamp: str | None = None,
+    ) -> PendingToolCallResponse:
+        """Say that a question has no answer."""
+        fields = {
+            "pending_tool_call_id": pending_tool_call_id,
+            "valid_for_seconds": valid_for_seconds,
+            "signature": signature,
+            "timestamp": timestamp,
+        }
+        request = MarkPendingToolCallNotApplicableRequest(**given(fields))
+        return await self._send(MARK_PENDING_TOOL_CALL_NOT_APPLICABLE, request)
 
-    cancel_pending_tool_call = Route(
-        "POST",
-        "/api/pending_tool_calls/{pending_tool_call_id}/cancel",
-        by_pending_tool_call,
-        PendingToolCallResponse,
-        model=ByPendingToolCall,
-    )
-    """Withdraw a question that nobody has answered."""
+    async def cancel_pending_tool_call(self, pending_tool_call_id: str) -> PendingToolCallResponse:
+        """Withdraw a question that nobody has answered."""
+        request = CancelPendingToolCallRequest(pending_tool_call_id=pending_tool_call_id)
+        return await self._send(CANCEL_PENDING_TOOL_CALL, request)

@@ -1,13 +1,15 @@
 """Playbooks: lessons for the agent."""
 
-from __future__ import annotations
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, overload
 
-from reflexio_async._engine.cache import EVERYTHING
-from reflexio_async._engine.models import Empty
-from reflexio_async._engine.routing.background_route import BackgroundRoute
-from reflexio_async._engine.routing.job_route import JobRoute, SlowRoute
-from reflexio_async._engine.routing.route import Route
-from reflexio_async._engine.routing.vias import once_in_a_session
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API
+from reflexio_async._engine.jobs.job import Job
+from reflexio_async._engine.models import Empty, given
+from reflexio_async._engine.tasks import BackgroundCall
+from reflexio_async._engine.wire import Endpoint
+from reflexio_async.reflexio.cached_paths import EVERYTHING
 from reflexio_async.reflexio.jobs import MANUAL_PLAYBOOKS, PLAYBOOK_RERUN
 from reflexio_async.reflexio.models.operations import (
     BulkDeleteResponse,
@@ -38,154 +40,162 @@ from reflexio_async.reflexio.models.playbooks import (
     UpdateUserPlaybookResponse,
     UpgradeUserPlaybooksRequest,
     UpgradeUserPlaybooksResponse,
-    add_user_playbook,
-    delete_user_playbook,
-    delete_user_playbook_waiting,
-    delete_user_playbooks_by_ids,
-    update_user_playbook,
+    UserPlaybook,
+)
+
+RERUN_PLAYBOOK_GENERATION = Endpoint(
+    "POST", "/api/rerun_playbook_generation", RerunPlaybookGenerationResponse, per_minute=5
+)
+MANUAL_PLAYBOOK_GENERATION = Endpoint(
+    "POST",
+    "/api/manual_playbook_generation",
+    ManualPlaybookGenerationResponse,
+    per_minute=5,
+    deadline=630,
+    query=(("wait_for_response", "true"),),
+)
+GET_USER_PLAYBOOKS = Endpoint(
+    "POST", "/api/get_user_playbooks", GetUserPlaybooksViewResponse, repeatable=True
+)
+UPGRADE_USER_PLAYBOOKS = Endpoint(
+    "POST", "/api/upgrade_all_user_playbooks", UpgradeUserPlaybooksResponse, refusal="return"
+)
+DOWNGRADE_USER_PLAYBOOKS = Endpoint(
+    "POST", "/api/downgrade_all_user_playbooks", DowngradeUserPlaybooksResponse, refusal="return"
+)
+SEARCH_USER_PLAYBOOKS = Endpoint(
+    "POST", "/api/search_user_playbooks", SearchUserPlaybooksViewResponse, repeatable=True, per_minute=120
+)
+ADD_USER_PLAYBOOK = Endpoint("POST", "/api/add_user_playbook", AddUserPlaybookResponse, per_minute=60)
+UPDATE_USER_PLAYBOOK = Endpoint(
+    "PUT", "/api/update_user_playbook", UpdateUserPlaybookResponse, repeatable=True
+)
+REVIEW_USER_PLAYBOOKS = Endpoint(
+    "POST", "/api/review_user_playbooks", ReviewUserPlaybooksResponse, per_minute=5, deadline=630
+)
+DELETE_USER_PLAYBOOK = Endpoint(
+    "DELETE", "/api/delete_user_playbook", DeleteUserPlaybookResponse, repeatable=True
+)
+DELETE_USER_PLAYBOOKS_BY_IDS = Endpoint(
+    "DELETE", "/api/delete_user_playbooks_by_ids", BulkDeleteResponse, repeatable=True
+)
+DELETE_ALL_USER_PLAYBOOKS = Endpoint(
+    "DELETE", "/api/delete_all_user_playbooks", BulkDeleteResponse, repeatable=True, per_minute=10
+)
+DELETE_ALL_PLAYBOOKS = Endpoint(
+    "DELETE",
+    "/api/delete_all_playbooks",
+    BulkDeleteResponse,
+    repeatable=True,
+    per_minute=10,
+    invalidates=EVERYTHING,
 )
 
 
-class PlaybooksAPI:
+class PlaybooksAPI(API):
     """Playbooks of users and of the agent."""
 
-    rerun_playbook_generation = JobRoute(
-        "/api/rerun_playbook_generation",
-        RerunPlaybookGenerationRequest,
-        RerunPlaybookGenerationResponse,
-        start=RerunPlaybookGenerationStart,
-        wait=RerunPlaybookGenerationWait,
-        kind=PLAYBOOK_RERUN,
-        per_minute=5,
-    )
-    """Regenerate the playbooks of one agent version from all its users as pending rows, as a Job."""
+    @takes(RerunPlaybookGenerationStart, waiting=RerunPlaybookGenerationWait)
+    async def rerun_playbook_generation(
+        self, request: RerunPlaybookGenerationRequest
+    ) -> Job[RerunPlaybookGenerationResponse]:
+        """Regenerate the playbooks of one agent version from all its users as pending rows, as a Job."""
+        return await self._start(RERUN_PLAYBOOK_GENERATION, request, PLAYBOOK_RERUN)
 
-    manual_playbook_generation = SlowRoute(
-        "/api/manual_playbook_generation",
-        ManualPlaybookGenerationRequest,
-        ManualPlaybookGenerationResponse,
-        start=ManualPlaybookGenerationStart,
-        wait=ManualPlaybookGenerationWait,
-        kind=MANUAL_PLAYBOOKS,
-        per_minute=5,
-        deadline=630,
-        query=(("wait_for_response", "true"),),
-    )
-    """Extract playbooks directly into the current ones, from every user whatever the agent version."""
+    @takes(ManualPlaybookGenerationStart, waiting=ManualPlaybookGenerationWait)
+    async def manual_playbook_generation(
+        self, request: ManualPlaybookGenerationRequest
+    ) -> BackgroundCall[ManualPlaybookGenerationResponse]:
+        """Extract playbooks directly into the current ones, from every user whatever the agent version."""
+        return self._run_in_lane(MANUAL_PLAYBOOK_GENERATION, request, MANUAL_PLAYBOOKS)
 
-    get_user_playbooks = Route(
-        "POST",
-        "/api/get_user_playbooks",
-        GetUserPlaybooksRequest,
-        GetUserPlaybooksViewResponse,
-        repeatable=True,
-    )
-    """Lessons drawn from single users' interactions; every status unless ``status_filter`` says otherwise."""
+    @takes(GetUserPlaybooksRequest)
+    async def get_user_playbooks(self, request: GetUserPlaybooksRequest) -> GetUserPlaybooksViewResponse:
+        """Lessons drawn from single users' interactions; every status unless ``status_filter`` says otherwise."""
+        return await self._send(GET_USER_PLAYBOOKS, request)
 
-    upgrade_user_playbooks = Route(
-        "POST",
-        "/api/upgrade_all_user_playbooks",
-        UpgradeUserPlaybooksRequest,
-        UpgradeUserPlaybooksResponse,
-        refusal="return",
-    )
-    """Promote pending user playbooks to current; ``success`` is False when there are none."""
+    @takes(UpgradeUserPlaybooksRequest)
+    async def upgrade_user_playbooks(
+        self, request: UpgradeUserPlaybooksRequest
+    ) -> UpgradeUserPlaybooksResponse:
+        """Promote pending user playbooks to current; ``success`` is False when there are none."""
+        return await self._send(UPGRADE_USER_PLAYBOOKS, request)
 
-    downgrade_user_playbooks = Route(
-        "POST",
-        "/api/downgrade_all_user_playbooks",
-        DowngradeUserPlaybooksRequest,
-        DowngradeUserPlaybooksResponse,
-        refusal="return",
-    )
-    """Restore archived user playbooks, current ones become pending; ``success`` is False without any."""
+    @takes(DowngradeUserPlaybooksRequest)
+    async def downgrade_user_playbooks(
+        self, request: DowngradeUserPlaybooksRequest
+    ) -> DowngradeUserPlaybooksResponse:
+        """Restore archived user playbooks, current ones become pending; ``success`` is False without any."""
+        return await self._send(DOWNGRADE_USER_PLAYBOOKS, request)
 
-    search_user_playbooks = Route(
-        "POST",
-        "/api/search_user_playbooks",
-        SearchUserPlaybookRequest,
-        SearchUserPlaybooksViewResponse,
-        repeatable=True,
-        per_minute=120,
-        via=once_in_a_session,
-        resolves=True,
-    )
-    """Lessons from users' interactions, nearest in meaning to ``query``.
+    @takes(SearchUserPlaybookRequest)
+    async def search_user_playbooks(
+        self, request: SearchUserPlaybookRequest
+    ) -> SearchUserPlaybooksViewResponse:
+        """Lessons from users' interactions, nearest in meaning to ``query``.
 
-    With a ``session_id`` servers leave out what they gave this session before, so it is not sent again then.
-    """
+        With a ``session_id`` servers leave out what they gave this session before, so it is not sent again then.
+        """
+        return await self._send(SEARCH_USER_PLAYBOOKS, request, repeatable=request.session_id is None)
 
-    add_user_playbook = Route(
-        "POST",
-        "/api/add_user_playbook",
-        add_user_playbook,
-        AddUserPlaybookResponse,
-        model=AddUserPlaybookRequest,
-        per_minute=60,
-    )
-    """Store lessons as they are, past extraction."""
+    async def add_user_playbook(
+        self, user_playbooks: Sequence[UserPlaybook | Mapping[str, Any]]
+    ) -> AddUserPlaybookResponse:
+        """Store lessons as they are, past extraction."""
+        request = AddUserPlaybookRequest(user_playbooks=user_playbooks)
+        return await self._send(ADD_USER_PLAYBOOK, request)
 
-    update_user_playbook = Route(
-        "PUT",
-        "/api/update_user_playbook",
-        update_user_playbook,
-        UpdateUserPlaybookResponse,
-        model=UpdateUserPlaybookRequest,
-        repeatable=True,
-    )
-    """Change one lesson; what is absent stays. A lesson that does not exist is a success, too."""
+    async def update_user_playbook(
+        self,
+        user_playbook_id: int,
+        *,
+        playbook_name: str | None = None,
+        content: str | None = None,
+        trigger: str | None = None,
+        rationale: str | None = None,
+    ) -> UpdateUserPlaybookResponse:
+        """Change one lesson; what is absent stays. A lesson that does not exist is a success, too."""
+        changes = {
+            "playbook_name": playbook_name,
+            "content": content,
+            "trigger": trigger,
+            "rationale": rationale,
+        }
+        request = UpdateUserPlaybookRequest(user_playbook_id=user_playbook_id, **given(changes))
+        return await self._send(UPDATE_USER_PLAYBOOK, request)
 
-    review_user_playbooks = Route(
-        "POST",
-        "/api/review_user_playbooks",
-        ReviewUserPlaybooksRequest,
-        ReviewUserPlaybooksResponse,
-        per_minute=5,
-        deadline=630,
-    )
-    """Have lessons judged against what was said: now, or in the background with ``report_only=False``.
+    @takes(ReviewUserPlaybooksRequest)
+    async def review_user_playbooks(self, request: ReviewUserPlaybooksRequest) -> ReviewUserPlaybooksResponse:
+        """Have lessons judged against what was said: now, or in the background with ``report_only=False``.
 
-    The server has no route that tells how a review in the background is going.
-    """
+        The server has no route that tells how a review in the background is going.
+        """
+        return await self._send(REVIEW_USER_PLAYBOOKS, request)
 
-    delete_user_playbook = BackgroundRoute(
-        "DELETE",
-        "/api/delete_user_playbook",
-        DeleteUserPlaybookRequest,
-        DeleteUserPlaybookResponse,
-        start=delete_user_playbook,
-        wait=delete_user_playbook_waiting,
-        repeatable=True,
-    )
-    """Delete one lesson of a user."""
+    @overload
+    async def delete_user_playbook(
+        self, user_playbook_id: int, wait_for_response: Literal[False] = False
+    ) -> BackgroundCall[DeleteUserPlaybookResponse]: ...
+    @overload
+    async def delete_user_playbook(
+        self, user_playbook_id: int, *, wait_for_response: Literal[True]
+    ) -> DeleteUserPlaybookResponse: ...
+    async def delete_user_playbook(
+        self, user_playbook_id: int, wait_for_response: bool = False
+    ) -> DeleteUserPlaybookResponse | BackgroundCall[DeleteUserPlaybookResponse]:
+        """Delete one lesson of a user."""
+        request = DeleteUserPlaybookRequest(user_playbook_id=user_playbook_id)
+        return await self._in_background(DELETE_USER_PLAYBOOK, request, wait_for_response)
 
-    delete_user_playbooks_by_ids = Route(
-        "DELETE",
-        "/api/delete_user_playbooks_by_ids",
-        delete_user_playbooks_by_ids,
-        BulkDeleteResponse,
-        model=DeleteUserPlaybooksByIdsRequest,
-        repeatable=True,
-    )
-    """Delete lessons of users by their ids."""
+    async def delete_user_playbooks_by_ids(self, user_playbook_ids: Sequence[int]) -> BulkDeleteResponse:
+        """Delete lessons of users by their ids."""
+        request = DeleteUserPlaybooksByIdsRequest(user_playbook_ids=user_playbook_ids)
+        return await self._send(DELETE_USER_PLAYBOOKS_BY_IDS, request)
 
-    delete_all_user_playbooks = Route(
-        "DELETE",
-        "/api/delete_all_user_playbooks",
-        Empty,
-        BulkDeleteResponse,
-        repeatable=True,
-        per_minute=10,
-    )
-    """Delete every user playbook of the organisation."""
+    async def delete_all_user_playbooks(self) -> BulkDeleteResponse:
+        """Delete every user playbook of the organisation."""
+        return await self._send(DELETE_ALL_USER_PLAYBOOKS, Empty())
 
-    delete_all_playbooks = Route(
-        "DELETE",
-        "/api/delete_all_playbooks",
-        Empty,
-        BulkDeleteResponse,
-        repeatable=True,
-        per_minute=10,
-        forgets=EVERYTHING,
-    )
-    """Delete every playbook of the organisation, users' and agent's."""
+    async def delete_all_playbooks(self) -> BulkDeleteResponse:
+        """Delete every playbook of the organisation, users' and agent's."""
+        return await self._send(DELETE_ALL_PLAYBOOKS, Empty())

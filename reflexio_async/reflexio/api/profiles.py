@@ -1,17 +1,17 @@
 """Profiles: facts about users."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar, overload
 from uuid import uuid4
 
-from reflexio_async._engine.cache import PROFILES
-from reflexio_async._engine.models import Empty, epoch_now
-from reflexio_async._engine.routing.background_route import BackgroundRoute
-from reflexio_async._engine.routing.cached_route import CachedRoute
-from reflexio_async._engine.routing.job_route import JobRoute, SlowRoute
-from reflexio_async._engine.routing.route import Route
-from reflexio_async._engine.routing.vias import once_in_a_session
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API
+from reflexio_async._engine.jobs.job import Job
+from reflexio_async._engine.models import Empty, epoch_now, given
+from reflexio_async._engine.tasks import BackgroundCall
+from reflexio_async._engine.warn import warn_caller
+from reflexio_async._engine.wire import Endpoint
+from reflexio_async.reflexio.cached_paths import PROFILES
 from reflexio_async.reflexio.jobs import MANUAL_PROFILES, PROFILE_RERUN
 from reflexio_async.reflexio.models.operations import (
     BulkDeleteResponse,
@@ -47,64 +47,17 @@ from reflexio_async.reflexio.models.profiles import (
     UpgradeProfilesRequest,
     UpgradeProfilesResponse,
     UserProfile,
-    add_user_profile,
-    by_user,
-    delete_profile,
-    delete_profile_waiting,
-    delete_profiles_by_ids,
 )
+from reflexio_async.reflexio.server_knowledge import ServerKnowledge
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reflexio_async._engine.engine import Engine
-    from reflexio_async._engine.wire import Answer, Endpoint
+P = TypeVar("P", UpgradeProfilesRequest, DowngradeProfilesRequest)
 
 
-async def _upgrade(
-    engine: Engine,
-    endpoint: Endpoint,
-    request: UpgradeProfilesRequest,
-    answer: Answer[UpgradeProfilesResponse],
-) -> UpgradeProfilesResponse:
-    if request.user_id is not None or request.profile_ids is not None:
-        engine.knowledge.warn_once(
-            "upgrade_profiles",
-            "upgrade_profiles: servers up to 0.2.32 ignore user_id and profile_ids: every pending profile of "
-            "the whole organisation is promoted, and every archived one deleted",
-        )
-    if "only_affected_users" not in request.model_fields_set:
-        # As the official client: users without pending profiles would lose their current ones.
-        request = request.model_copy(update={"only_affected_users": True})
-    return await engine.caller.call(endpoint, request, answer, engine.settings)
-
-
-async def _downgrade(
-    engine: Engine,
-    endpoint: Endpoint,
-    request: DowngradeProfilesRequest,
-    answer: Answer[DowngradeProfilesResponse],
-) -> DowngradeProfilesResponse:
-    if request.user_id is not None or request.profile_ids is not None:
-        engine.knowledge.warn_once(
-            "downgrade_profiles",
-            "downgrade_profiles: servers up to 0.2.32 ignore user_id and profile_ids: every archived profile "
-            "of the whole organisation is restored",
-        )
-    if "only_affected_users" not in request.model_fields_set:
-        request = request.model_copy(update={"only_affected_users": True})
-    return await engine.caller.call(endpoint, request, answer, engine.settings)
-
-
-async def _add(
-    engine: Engine,
-    endpoint: Endpoint,
-    request: AddUserProfileRequest,
-    answer: Answer[AddUserProfileResponse],
-) -> AddUserProfileResponse:
-    complete = [_complete(profile) for profile in request.user_profiles]
-    request = request.model_copy(update={"user_profiles": complete})
-    return await engine.caller.call(endpoint, request, answer, engine.settings)
+def _only_affected_users(request: P) -> P:
+    """``request`` as the official client sends it: users without anything to move keep their profiles."""
+    if "only_affected_users" in request.model_fields_set:
+        return request
+    return request.model_copy(update={"only_affected_users": True})
 
 
 def _complete(profile: UserProfile | Mapping[str, Any]) -> UserProfile:
@@ -118,161 +71,221 @@ def _complete(profile: UserProfile | Mapping[str, Any]) -> UserProfile:
     return profile.model_copy(update=absent)
 
 
-class ProfilesAPI:
+RERUN_PROFILE_GENERATION = Endpoint(
+    "POST", "/api/rerun_profile_generation", RerunProfileGenerationResponse, per_minute=5
+)
+MANUAL_PROFILE_GENERATION = Endpoint(
+    "POST",
+    "/api/manual_profile_generation",
+    ManualProfileGenerationResponse,
+    per_minute=5,
+    deadline=630,
+    query=(("wait_for_response", "true"),),
+)
+SEARCH_USER_PROFILES = Endpoint(
+    "POST", "/api/search_profiles", SearchProfilesViewResponse, repeatable=True, per_minute=120
+)
+RERANK_USER_PROFILES = Endpoint(
+    "POST", "/api/rerank_user_profiles", SearchProfilesViewResponse, repeatable=True, per_minute=120
+)
+GET_PROFILES = Endpoint("POST", "/api/get_profiles", GetProfilesViewResponse, repeatable=True)
+GET_ALL_PROFILES = Endpoint("GET", "/api/get_all_profiles", GetProfilesViewResponse, per_minute=30)
+ADD_USER_PROFILE = Endpoint(
+    "POST", "/api/add_user_profile", AddUserProfileResponse, repeatable=True, per_minute=60
+)
+UPDATE_USER_PROFILE = Endpoint("PUT", "/api/update_user_profile", UpdateUserProfileResponse, repeatable=True)
+DELETE_PROFILE = Endpoint(
+    "DELETE", "/api/delete_profile", DeleteUserProfileResponse, repeatable=True, invalidates=(PROFILES,)
+)
+DELETE_PROFILES_BY_IDS = Endpoint(
+    "DELETE", "/api/delete_profiles_by_ids", BulkDeleteResponse, repeatable=True, invalidates=(PROFILES,)
+)
+DELETE_ALL_PROFILES = Endpoint(
+    "DELETE",
+    "/api/delete_all_profiles",
+    BulkDeleteResponse,
+    repeatable=True,
+    per_minute=10,
+    invalidates=(PROFILES,),
+)
+GET_PROFILE_CHANGE_LOG = Endpoint("GET", "/api/profile_change_log", ProfileChangeLogViewResponse)
+GET_PROFILE_STATISTICS = Endpoint("GET", "/api/get_profile_statistics", GetProfileStatisticsResponse)
+STORAGE_STATS = Endpoint("GET", "/api/storage_stats", StorageStatsResponse, per_minute=120)
+UPGRADE_PROFILES = Endpoint("POST", "/api/upgrade_all_profiles", UpgradeProfilesResponse, refusal="return")
+DOWNGRADE_PROFILES = Endpoint(
+    "POST", "/api/downgrade_all_profiles", DowngradeProfilesResponse, refusal="return"
+)
+
+
+class ProfilesAPI(API):
     """Profiles of users."""
 
-    rerun_profile_generation = JobRoute(
-        "/api/rerun_profile_generation",
-        RerunProfileGenerationRequest,
-        RerunProfileGenerationResponse,
-        start=RerunProfileGenerationStart,
-        wait=RerunProfileGenerationWait,
-        kind=PROFILE_RERUN,
-        per_minute=5,
-    )
-    """Regenerate the profiles of one user (of all users without ``user_id``) as pending rows, as a Job.
+    _server: ServerKnowledge
 
-    The server runs one at a time; further ones queue in this client's lane.
-    """
+    @takes(RerunProfileGenerationStart, waiting=RerunProfileGenerationWait)
+    async def rerun_profile_generation(
+        self, request: RerunProfileGenerationRequest
+    ) -> Job[RerunProfileGenerationResponse]:
+        """Regenerate the profiles of one user (of all users without ``user_id``) as pending rows, as a Job.
 
-    manual_profile_generation = SlowRoute(
-        "/api/manual_profile_generation",
-        ManualProfileGenerationRequest,
-        ManualProfileGenerationResponse,
-        start=ManualProfileGenerationStart,
-        wait=ManualProfileGenerationWait,
-        kind=MANUAL_PROFILES,
-        per_minute=5,
-        # The server answers when it is done; the parameter lifts its deadline from 60 s to 600 s (fact).
-        deadline=630,
-        query=(("wait_for_response", "true"),),
-    )
-    """Extract profiles from what has not been learnt from yet, directly into the current ones."""
+        The server runs one at a time; further ones queue in this client's lane.
+        """
+        return await self._start(RERUN_PROFILE_GENERATION, request, PROFILE_RERUN)
 
-    search_user_profiles = Route(
-        "POST",
-        "/api/search_profiles",
-        SearchUserProfileRequest,
-        SearchProfilesViewResponse,
-        repeatable=True,
-        per_minute=120,
-        via=once_in_a_session,
-        resolves=True,
-    )
-    """Profiles of one user, nearest in meaning to ``query``.
+    @takes(ManualProfileGenerationStart, waiting=ManualProfileGenerationWait)
+    async def manual_profile_generation(
+        self, request: ManualProfileGenerationRequest
+    ) -> BackgroundCall[ManualProfileGenerationResponse]:
+        """Extract profiles from what has not been learnt from yet, directly into the current ones."""
+        return self._run_in_lane(MANUAL_PROFILE_GENERATION, request, MANUAL_PROFILES)
 
-    With a ``session_id`` servers leave out what they gave this session before, so it is not sent again then.
-    """
+    @takes(SearchUserProfileRequest)
+    async def search_user_profiles(self, request: SearchUserProfileRequest) -> SearchProfilesViewResponse:
+        """Profiles of one user, nearest in meaning to ``query``.
 
-    search_profiles = search_user_profiles.alias()
-    """``search_user_profiles``, by its old name."""
+        With a ``session_id`` servers leave out what they gave this session before, so it is not sent again then.
+        """
+        return await self._send(SEARCH_USER_PROFILES, request, repeatable=request.session_id is None)
 
-    rerank_user_profiles = Route(
-        "POST",
-        "/api/rerank_user_profiles",
-        RerankUserProfilesRequest,
-        SearchProfilesViewResponse,
-        repeatable=True,
-        per_minute=120,
-    )
-    """Profiles of one user in order of how well they match ``query``; 503 where reranking is off."""
+    @takes(SearchUserProfileRequest)
+    async def search_profiles(self, request: SearchUserProfileRequest) -> SearchProfilesViewResponse:
+        """Deprecated: the old name of ``search_user_profiles``."""
+        warn_caller("search_profiles is deprecated: use search_user_profiles", DeprecationWarning)
+        return await self._send(SEARCH_USER_PROFILES, request, repeatable=request.session_id is None)
 
-    get_profiles = CachedRoute(
-        "POST", "/api/get_profiles", GetUserProfilesRequest, GetProfilesViewResponse, repeatable=True
-    )
-    """The profiles of one user, kept for ``cache_ttl`` seconds.
+    @takes(RerankUserProfilesRequest)
+    async def rerank_user_profiles(self, request: RerankUserProfilesRequest) -> SearchProfilesViewResponse:
+        """Profiles of one user in order of how well they match ``query``; 503 where reranking is off."""
+        return await self._send(RERANK_USER_PROFILES, request)
 
-    Publishing, finalizing, and deleting through this client drop what is kept; what others write, and
-    what generation adds, is seen after that time or with ``force_refresh=True``.
-    """
+    @takes(GetUserProfilesRequest, option="force_refresh")
+    async def get_profiles(self, request: GetUserProfilesRequest) -> GetProfilesViewResponse:
+        """The profiles of one user, kept for ``cache_ttl`` seconds.
 
-    get_all_profiles = Route(
-        "GET", "/api/get_all_profiles", AllProfiles, GetProfilesViewResponse, per_minute=30
-    )
-    """Profiles of every user."""
+        Publishing, finalizing, and deleting through this client drop what is kept; what others write, and
+        what generation adds, is seen after that time or with ``force_refresh=True``.
+        """
+        return await self._cached(GET_PROFILES, request, refresh=request.force_refresh)
 
-    add_user_profile = Route(
-        "POST",
-        "/api/add_user_profile",
-        add_user_profile,
-        AddUserProfileResponse,
-        model=AddUserProfileRequest,
-        repeatable=True,
-        per_minute=60,
-        via=_add,
-    )
-    """Store profiles as they are; one whose ``profile_id`` exists is overwritten."""
+    async def get_all_profiles(
+        self,
+        limit: int = 100,
+        status_filter: Literal["current", "pending", "archived"] | None = None,
+        user_id: str | None = None,
+        profile_id: str | None = None,
+        query: str | None = None,
+        source: str | None = None,
+        profile_time_to_live: str | None = None,
+        start_time: int | None = None,
+        end_time: int | None = None,
+        date_field: Literal["last_modified_timestamp", "created_at"] = "last_modified_timestamp",
+        *,
+        include_tombstones: bool = False,
+    ) -> GetProfilesViewResponse:
+        """Profiles of every user.
 
-    update_user_profile = Route(
-        "PUT",
-        "/api/update_user_profile",
-        UpdateUserProfileRequest,
-        UpdateUserProfileResponse,
-        repeatable=True,
-    )
-    """Change one profile; what is absent stays."""
+        Args:
+            limit: The most profiles to return; -1: all of them.
+            status_filter: Only profiles of this status; None: current ones.
+            user_id: Only profiles of this user.
+            profile_id: Only this profile.
+            query: Only profiles with this text.
+            source: Only profiles learnt from this source.
+            profile_time_to_live: Only profiles with this time to live.
+            start_time: Only profiles since then, in epoch seconds.
+            end_time: Only profiles until then, in epoch seconds.
+            date_field: The time that ``start_time`` and ``end_time`` are compared with.
+            include_tombstones: Include profiles that were merged or superseded.
+        """
+        request = AllProfiles(
+            limit=limit,
+            **given(
+                status_filter=status_filter,
+                user_id=user_id,
+                profile_id=profile_id,
+                query=query,
+                source=source,
+                profile_time_to_live=profile_time_to_live,
+                start_time=start_time,
+                end_time=end_time,
+                # As the official client: the server's default is not sent.
+                date_field=None if date_field == "last_modified_timestamp" else date_field,
+                include_tombstones=include_tombstones or None,
+            ),
+        )
+        return await self._send(GET_ALL_PROFILES, request)
 
-    delete_profile = BackgroundRoute(
-        "DELETE",
-        "/api/delete_profile",
-        DeleteUserProfileRequest,
-        DeleteUserProfileResponse,
-        start=delete_profile,
-        wait=delete_profile_waiting,
-        repeatable=True,
-        forgets=(PROFILES,),
-    )
-    """Delete one profile of a user, or those that ``search_query`` finds."""
+    async def add_user_profile(
+        self, user_profiles: Sequence[UserProfile | Mapping[str, Any]]
+    ) -> AddUserProfileResponse:
+        """Store profiles as they are; one whose ``profile_id`` exists is overwritten."""
+        request = AddUserProfileRequest(user_profiles=user_profiles)
+        complete = [_complete(profile) for profile in request.user_profiles]
+        return await self._send(ADD_USER_PROFILE, request.model_copy(update={"user_profiles": complete}))
 
-    delete_profiles_by_ids = Route(
-        "DELETE",
-        "/api/delete_profiles_by_ids",
-        delete_profiles_by_ids,
-        BulkDeleteResponse,
-        model=DeleteProfilesByIdsRequest,
-        repeatable=True,
-        forgets=(PROFILES,),
-    )
-    """Delete profiles by their ids; the answer counts them."""
+    @takes(UpdateUserProfileRequest)
+    async def update_user_profile(self, request: UpdateUserProfileRequest) -> UpdateUserProfileResponse:
+        """Change one profile; what is absent stays."""
+        return await self._send(UPDATE_USER_PROFILE, request)
 
-    delete_all_profiles = Route(
-        "DELETE",
-        "/api/delete_all_profiles",
-        Empty,
-        BulkDeleteResponse,
-        repeatable=True,
-        per_minute=10,
-        forgets=(PROFILES,),
-    )
-    """Delete every profile of the organisation."""
+    @overload
+    async def delete_profile(
+        self,
+        user_id: str,
+        profile_id: str = "",
+        search_query: str = "",
+        wait_for_response: Literal[False] = False,
+    ) -> BackgroundCall[DeleteUserProfileResponse]: ...
+    @overload
+    async def delete_profile(
+        self, user_id: str, profile_id: str = "", search_query: str = "", *, wait_for_response: Literal[True]
+    ) -> DeleteUserProfileResponse: ...
+    async def delete_profile(
+        self, user_id: str, profile_id: str = "", search_query: str = "", wait_for_response: bool = False
+    ) -> DeleteUserProfileResponse | BackgroundCall[DeleteUserProfileResponse]:
+        """Delete one profile of a user, or those that ``search_query`` finds."""
+        fields = {"user_id": user_id, "profile_id": profile_id or None, "search_query": search_query or None}
+        request = DeleteUserProfileRequest(**given(fields))
+        return await self._in_background(DELETE_PROFILE, request, wait_for_response)
 
-    get_profile_change_log = Route("GET", "/api/profile_change_log", Empty, ProfileChangeLogViewResponse)
-    """What each request changed in profiles."""
+    async def delete_profiles_by_ids(self, profile_ids: Sequence[str]) -> BulkDeleteResponse:
+        """Delete profiles by their ids; the answer counts them."""
+        request = DeleteProfilesByIdsRequest(profile_ids=profile_ids)
+        return await self._send(DELETE_PROFILES_BY_IDS, request)
 
-    get_profile_statistics = Route("GET", "/api/get_profile_statistics", Empty, GetProfileStatisticsResponse)
-    """How many profiles there are of each status."""
+    async def delete_all_profiles(self) -> BulkDeleteResponse:
+        """Delete every profile of the organisation."""
+        return await self._send(DELETE_ALL_PROFILES, Empty())
 
-    storage_stats = Route(
-        "GET", "/api/storage_stats", by_user, StorageStatsResponse, model=ByUser, per_minute=120
-    )
-    """How much is stored of one user."""
+    async def get_profile_change_log(self) -> ProfileChangeLogViewResponse:
+        """What each request changed in profiles."""
+        return await self._send(GET_PROFILE_CHANGE_LOG, Empty())
 
-    upgrade_profiles = Route(
-        "POST",
-        "/api/upgrade_all_profiles",
-        UpgradeProfilesRequest,
-        UpgradeProfilesResponse,
-        refusal="return",
-        via=_upgrade,
-    )
-    """Promote pending profiles to current; ``success`` is False when there are none."""
+    async def get_profile_statistics(self) -> GetProfileStatisticsResponse:
+        """How many profiles there are of each status."""
+        return await self._send(GET_PROFILE_STATISTICS, Empty())
 
-    downgrade_profiles = Route(
-        "POST",
-        "/api/downgrade_all_profiles",
-        DowngradeProfilesRequest,
-        DowngradeProfilesResponse,
-        refusal="return",
-        via=_downgrade,
-    )
-    """Restore archived profiles and put current ones back to pending; ``success`` is False without any."""
+    async def storage_stats(self, user_id: str) -> StorageStatsResponse:
+        """How much is stored of one user."""
+        request = ByUser(user_id=user_id)
+        return await self._send(STORAGE_STATS, request)
+
+    @takes(UpgradeProfilesRequest)
+    async def upgrade_profiles(self, request: UpgradeProfilesRequest) -> UpgradeProfilesResponse:
+        """Promote pending profiles to current; ``success`` is False when there are none."""
+        if request.user_id is not None or request.profile_ids is not None:
+            self._server.warn_once(
+                "upgrade_profiles: servers up to 0.2.32 ignore user_id and profile_ids: every pending profile of "
+                "the whole organisation is promoted, and every archived one deleted",
+            )
+        return await self._send(UPGRADE_PROFILES, _only_affected_users(request))
+
+    @takes(DowngradeProfilesRequest)
+    async def downgrade_profiles(self, request: DowngradeProfilesRequest) -> DowngradeProfilesResponse:
+        """Restore archived profiles and put current ones back to pending; ``success`` is False without any."""
+        if request.user_id is not None or request.profile_ids is not None:
+            self._server.warn_once(
+                "downgrade_profiles: servers up to 0.2.32 ignore user_id and profile_ids: every archived profile "
+                "of the whole organisation is restored",
+            )
+        return await self._send(DOWNGRADE_PROFILES, _only_affected_users(request))

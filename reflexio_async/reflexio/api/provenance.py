@@ -1,22 +1,24 @@
 """Provenance: where a learning came from."""
 
-from __future__ import annotations
-
-from reflexio_async._engine.routing.route import Route
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API
+from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.models.provenance import (
     GetLearningProvenanceRequest,
     LearningProvenanceViewResponse,
 )
 
+GET_LEARNING_PROVENANCE = Endpoint(
+    "POST", "/api/get_learning_provenance", LearningProvenanceViewResponse, repeatable=True
+)
 
-class ProvenanceAPI:
+
+class ProvenanceAPI(API):
     """Where learnings came from."""
 
-    get_learning_provenance = Route(
-        "POST",
-        "/api/get_learning_provenance",
-        GetLearningProvenanceRequest,
-        LearningProvenanceViewResponse,
-        repeatable=True,
-    )
-    """The turns and lessons that one profile or playbook came from."""
+    @takes(GetLearningProvenanceRequest)
+    async def get_learning_provenance(
+        self, request: GetLearningProvenanceRequest
+    ) -> LearningProvenanceViewResponse:
+        """The turns and lessons that one profile or playbook came from."""
+        return await self._send(GET_LEARNING_PROVENANCE, request)

@@ -1,128 +1,216 @@
-"""One session of a client: ``client.for_session(id)``."""
+"""The calls of one session of a client: ``client.for_session(id)``."""
 
-from __future__ import annotations
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from typing import TYPE_CHECKING, Any, Literal, overload
-
-from reflexio_async._engine.routing.scoped import Scoped
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.models import RequestModel
+from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.reflexio.api.agent_playbooks import AgentPlaybooksAPI
-from reflexio_async.reflexio.api.evaluation import EvaluationAPI
-from reflexio_async.reflexio.api.interactions import InteractionsAPI
-from reflexio_async.reflexio.api.playbooks import PlaybooksAPI
-from reflexio_async.reflexio.api.profiles import ProfilesAPI
-from reflexio_async.reflexio.api.search import SearchAPI
-from reflexio_async.reflexio.api.sessions import SessionsAPI
 from reflexio_async.reflexio.models.agent_playbooks import (
     GetAgentPlaybooksRequest,
+    GetAgentPlaybooksViewResponse,
     SearchAgentPlaybookRequest,
+    SearchAgentPlaybooksViewResponse,
 )
-from reflexio_async.reflexio.models.evaluation import GetRetrievedLearningEvaluationResultsRequest
-from reflexio_async.reflexio.models.interactions import GetRequestsRequest
-from reflexio_async.reflexio.models.playbooks import SearchUserPlaybookRequest
-from reflexio_async.reflexio.models.profiles import SearchUserProfileRequest
-from reflexio_async.reflexio.models.search import UnifiedSearchRequest
-from reflexio_async.reflexio.models.session_scoped import (
-    ScopedFinalize,
-    ScopedGrade,
-    ScopedOutcome,
-    ScopedPublish,
-    finalize,
+from reflexio_async.reflexio.models.evaluation import (
+    GetRetrievedLearningEvaluationResultsRequest,
+    GetRetrievedLearningEvaluationResultsResponse,
+    GradeOnDemandResponse,
+    ScopedGradeOnDemandRequest,
 )
-from reflexio_async.reflexio.models.sessions import DeleteSessionRequest, GetSessionOutcomesRequest
+from reflexio_async.reflexio.models.interactions import (
+    DEFAULT_AGENT_VERSION,
+    GetRequestsRequest,
+    GetRequestsViewResponse,
+    InteractionData,
+    PublishUserInteractionResponse,
+)
+from reflexio_async.reflexio.models.playbooks import (
+    SearchUserPlaybookRequest,
+    SearchUserPlaybooksViewResponse,
+)
+from reflexio_async.reflexio.models.profiles import SearchProfilesViewResponse, SearchUserProfileRequest
+from reflexio_async.reflexio.models.search import UnifiedSearchRequest, UnifiedSearchViewResponse
+from reflexio_async.reflexio.models.sessions import (
+    DeleteSessionResponse,
+    FinalizeSessionResponse,
+    GetSessionOutcomesRequest,
+    GetSessionOutcomesResponse,
+    ScopedSetSessionOutcomeRequest,
+    SetSessionOutcomeResponse,
+)
 
 if TYPE_CHECKING:
-    from reflexio_async._engine.engine import HasEngine
-    from reflexio_async._engine.tasks import BackgroundCall
-    from reflexio_async.reflexio.models.sessions import DeleteSessionResponse
+    from reflexio_async.client import AsyncReflexioClient
+
+R = TypeVar("R", bound=RequestModel)
 
 
-class SessionView:
-    """The calls of a client that take a session, with the session filled in; the others are forwarded.
+class SessionScopedClient:
+    """The calls of a client that take a session, with the session filled in; other calls are the client's.
 
     A ``session_id`` may still be given, as long as it is this one.
     """
 
-    def __init__(self, client: HasEngine, session_id: str) -> None:
+    def __init__(self, client: "AsyncReflexioClient", session_id: str) -> None:
         self._client = client
         self._session_id = session_id
 
     @property
     def session_id(self) -> str:
-        """The session it is of."""
+        """The session."""
         return self._session_id
 
     @property
-    def client(self) -> HasEngine:
-        """The client it is a view of."""
+    def client(self) -> "AsyncReflexioClient":
+        """The client that this one belongs to."""
         return self._client
 
-    publish_interaction = Scoped(InteractionsAPI.publish_interaction, ScopedPublish)
-    """Store turns of this session."""
+    async def publish_interaction(
+        self,
+        user_id: str,
+        interactions: Sequence[InteractionData | Mapping[str, Any]],
+        source: str = "",
+        agent_version: str = DEFAULT_AGENT_VERSION,
+        session_id: str | None = None,
+        wait_for_response: bool = False,
+        skip_aggregation: bool = False,
+        force_extraction: bool = False,
+        evaluation_only: bool = False,
+        override_learning_stall: bool = False,
+        retrieval_experiment_id: str | None = None,
+        retrieval_experiment_arm: Literal["treatment", "holdout"] | None = None,
+        session_finished: bool = False,
+        *,
+        request_id: str | None = None,
+    ) -> PublishUserInteractionResponse:
+        """Store interactions of this session; see ``AsyncReflexioClient.publish_interaction``."""
+        return await self._client.publish_interaction(
+            user_id,
+            interactions,
+            source,
+            agent_version,
+            self._own("publish_interaction", session_id),
+            wait_for_response,
+            skip_aggregation,
+            force_extraction,
+            evaluation_only,
+            override_learning_stall,
+            retrieval_experiment_id,
+            retrieval_experiment_arm,
+            session_finished,
+            request_id=request_id,
+        )
 
-    publish_interaction_async = publish_interaction.alias()
-    """``publish_interaction``, by the official client's name."""
+    publish_interaction_async = publish_interaction
 
-    finalize_session = Scoped(SessionsAPI.finalize_session, finalize, model=ScopedFinalize)
-    """Say that this session is over."""
+    async def finalize_session(self, user_id: str, session_id: str | None = None) -> FinalizeSessionResponse:
+        """Say that this session is over."""
+        return await self._client.finalize_session(user_id, self._own("finalize_session", session_id))
 
-    finalize_session_async = finalize_session.alias()
-    """``finalize_session``, by the official client's name."""
+    finalize_session_async = finalize_session
 
-    mark_session_outcome = Scoped(SessionsAPI.mark_session_outcome, ScopedOutcome)
-    """Record how this session ended."""
+    @takes(ScopedSetSessionOutcomeRequest)
+    async def mark_session_outcome(
+        self, request: ScopedSetSessionOutcomeRequest
+    ) -> SetSessionOutcomeResponse:
+        """Record how this session ended."""
+        return await self._client.mark_session_outcome(self._scoped("mark_session_outcome", request))
 
-    get_session_outcomes = Scoped(SessionsAPI.get_session_outcomes, GetSessionOutcomesRequest, several=True)
-    """Outcomes recorded of this session."""
+    @takes(GetSessionOutcomesRequest)
+    async def get_session_outcomes(self, request: GetSessionOutcomesRequest) -> GetSessionOutcomesResponse:
+        """Outcomes recorded of this session."""
+        given = request.session_ids
+        if given is not None and list(given) != [self._session_id]:
+            raise self._another("get_session_outcomes", "session_ids")
+        here = request.model_copy(update={"session_ids": [self._session_id]})
+        return await self._client.get_session_outcomes(here)
 
-    search = Scoped(SearchAPI.search, UnifiedSearchRequest)
-    """Profiles and playbooks nearest in meaning to ``query``, without those given this session before."""
+    @takes(UnifiedSearchRequest)
+    async def search(self, request: UnifiedSearchRequest) -> UnifiedSearchViewResponse:
+        """Profiles and playbooks nearest in meaning to ``query``, without those given this session before."""
+        return await self._client.search(self._scoped("search", request))
 
-    search_async = search.alias()
-    """``search``, by the official client's name."""
+    search_async = search
 
-    search_user_profiles = Scoped(ProfilesAPI.search_user_profiles, SearchUserProfileRequest)
-    """Profiles nearest in meaning to ``query``, without those given this session before."""
+    @takes(SearchUserProfileRequest)
+    async def search_user_profiles(self, request: SearchUserProfileRequest) -> SearchProfilesViewResponse:
+        """Profiles nearest in meaning to ``query``, without those given this session before."""
+        return await self._client.search_user_profiles(self._scoped("search_user_profiles", request))
 
-    search_profiles = search_user_profiles.alias()
-    """``search_user_profiles``, by its old name."""
+    @takes(SearchUserProfileRequest)
+    async def search_profiles(self, request: SearchUserProfileRequest) -> SearchProfilesViewResponse:
+        """Deprecated: the old name of ``search_user_profiles``."""
+        return await self._client.search_profiles(self._scoped("search_profiles", request))
 
-    search_user_playbooks = Scoped(PlaybooksAPI.search_user_playbooks, SearchUserPlaybookRequest)
-    """Users' lessons nearest in meaning to ``query``, without those given this session before."""
+    @takes(SearchUserPlaybookRequest)
+    async def search_user_playbooks(
+        self, request: SearchUserPlaybookRequest
+    ) -> SearchUserPlaybooksViewResponse:
+        """User playbooks nearest in meaning to ``query``, without those given this session before."""
+        return await self._client.search_user_playbooks(self._scoped("search_user_playbooks", request))
 
-    search_agent_playbooks = Scoped(AgentPlaybooksAPI.search_agent_playbooks, SearchAgentPlaybookRequest)
-    """The agent's lessons nearest in meaning to ``query``, without those given this session before."""
+    @takes(SearchAgentPlaybookRequest)
+    async def search_agent_playbooks(
+        self, request: SearchAgentPlaybookRequest
+    ) -> SearchAgentPlaybooksViewResponse:
+        """Agent playbooks nearest in meaning to ``query``, without those given this session before."""
+        return await self._client.search_agent_playbooks(self._scoped("search_agent_playbooks", request))
 
-    get_agent_playbooks = Scoped(AgentPlaybooksAPI.get_agent_playbooks, GetAgentPlaybooksRequest)
-    """Lessons for the agent in this session."""
+    @takes(GetAgentPlaybooksRequest, option="force_refresh")
+    async def get_agent_playbooks(self, request: GetAgentPlaybooksRequest) -> GetAgentPlaybooksViewResponse:
+        """Agent playbooks for this session."""
+        return await self._client.get_agent_playbooks(self._scoped("get_agent_playbooks", request))
 
-    get_requests = Scoped(InteractionsAPI.get_requests, GetRequestsRequest)
-    """Stored requests of this session with their turns."""
+    @takes(GetRequestsRequest)
+    async def get_requests(self, request: GetRequestsRequest) -> GetRequestsViewResponse:
+        """Stored requests of this session with their turns."""
+        return await self._client.get_requests(self._scoped("get_requests", request))
 
-    get_retrieved_learning_evaluation_results = Scoped(
-        EvaluationAPI.get_retrieved_learning_evaluation_results, GetRetrievedLearningEvaluationResultsRequest
-    )
-    """Judgements of whether what this session retrieved helped."""
+    @takes(GetRetrievedLearningEvaluationResultsRequest)
+    async def get_retrieved_learning_evaluation_results(
+        self, request: GetRetrievedLearningEvaluationResultsRequest
+    ) -> GetRetrievedLearningEvaluationResultsResponse:
+        """Judgements of whether what this session retrieved helped."""
+        return await self._client.get_retrieved_learning_evaluation_results(
+            self._scoped("get_retrieved_learning_evaluation_results", request)
+        )
 
-    grade_on_demand = Scoped(EvaluationAPI.grade_on_demand, ScopedGrade)
-    """Judge this session now."""
+    @takes(ScopedGradeOnDemandRequest)
+    async def grade_on_demand(self, request: ScopedGradeOnDemandRequest) -> GradeOnDemandResponse:
+        """Judge this session now."""
+        return await self._client.grade_on_demand(self._scoped("grade_on_demand", request))
 
     @overload
     async def delete_session(
-        self, session_id: str | None = None, *, wait_for_response: Literal[False] = False
+        self, session_id: str | None = None, wait_for_response: Literal[False] = False
     ) -> BackgroundCall[DeleteSessionResponse]: ...
     @overload
     async def delete_session(
         self, session_id: str | None = None, *, wait_for_response: Literal[True]
     ) -> DeleteSessionResponse: ...
-    async def delete_session(self, session_id: str | None = None, *, wait_for_response: bool = False) -> Any:
+    async def delete_session(
+        self, session_id: str | None = None, wait_for_response: bool = False
+    ) -> DeleteSessionResponse | BackgroundCall[DeleteSessionResponse]:
         """Delete this session with its requests and turns."""
+        own = self._own("delete_session", session_id)
+        if wait_for_response:
+            return await self._client.delete_session(own, wait_for_response=True)
+        return await self._client.delete_session(own)
+
+    def _scoped(self, name: str, request: RequestModel) -> dict[str, Any]:
+        """The fields of ``request`` with this session; InvalidRequest when it names another one."""
+        fields = {field: getattr(request, field) for field in request.model_fields_set}
+        return fields | {"session_id": self._own(name, fields.get("session_id"))}
+
+    def _own(self, name: str, session_id: str | None) -> str:
         if session_id is not None and session_id.strip() != self._session_id:
-            message = f"delete_session: session_id: this view is of session {self._session_id!r} alone"
-            raise InvalidRequest(message)
-        call = SessionsAPI.delete_session.__get__(self._client, type(self._client))
-        request = DeleteSessionRequest(session_id=self._session_id, wait_for_response=wait_for_response)
-        return await call(request)
+            raise self._another(name, "session_id")
+        return self._session_id
+
+    def _another(self, name: str, field: str) -> InvalidRequest:
+        return InvalidRequest(f"{name}: {field}: this view is of session {self._session_id!r} alone")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

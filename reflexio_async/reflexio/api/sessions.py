@@ -1,10 +1,12 @@
 """Sessions: saying that one is over, how it ended, and deleting one."""
 
-from __future__ import annotations
+from typing import Literal, overload
 
-from reflexio_async._engine.cache import EVERYTHING
-from reflexio_async._engine.routing.background_route import BackgroundRoute
-from reflexio_async._engine.routing.route import Route
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.engine import API
+from reflexio_async._engine.tasks import BackgroundCall
+from reflexio_async._engine.wire import Endpoint
+from reflexio_async.reflexio.cached_paths import EVERYTHING
 from reflexio_async.reflexio.models.sessions import (
     DeleteSessionRequest,
     DeleteSessionResponse,
@@ -14,64 +16,67 @@ from reflexio_async.reflexio.models.sessions import (
     GetSessionOutcomesResponse,
     SetSessionOutcomeRequest,
     SetSessionOutcomeResponse,
-    delete_session,
-    delete_session_waiting,
-    finalize_session,
 )
 
+FINALIZE_SESSION = Endpoint(
+    "POST",
+    "/api/finalize_session",
+    FinalizeSessionResponse,
+    repeatable=True,
+    per_minute=60,
+    invalidates=EVERYTHING,
+)
+MARK_SESSION_OUTCOME = Endpoint(
+    "POST",
+    "/api/session_outcome",
+    SetSessionOutcomeResponse,
+    repeatable=True,
+    refusal="return",
+    per_minute=60,
+)
+GET_SESSION_OUTCOMES = Endpoint(
+    "POST", "/api/get_session_outcomes", GetSessionOutcomesResponse, repeatable=True, per_minute=60
+)
+DELETE_SESSION = Endpoint("DELETE", "/api/delete_session", DeleteSessionResponse, repeatable=True)
 
-class SessionsAPI:
+
+class SessionsAPI(API):
     """Sessions of users."""
 
-    finalize_session = Route(
-        "POST",
-        "/api/finalize_session",
-        finalize_session,
-        FinalizeSessionResponse,
-        model=FinalizeSessionRequest,
-        repeatable=True,
-        per_minute=60,
-        forgets=EVERYTHING,
-    )
-    """Say that a session is over, so that learning from it need not wait.
+    async def finalize_session(self, user_id: str, session_id: str) -> FinalizeSessionResponse:
+        """Say that a session is over, so that learning from it need not wait.
 
-    ``accepted`` is False for a session that the server does not know.
-    """
+        ``accepted`` is False for a session that the server does not know.
+        """
+        request = FinalizeSessionRequest(user_id=user_id, session_id=session_id)
+        return await self._send(FINALIZE_SESSION, request)
 
-    finalize_session_async = finalize_session.alias()
-    """``finalize_session``, by the official client's name."""
+    finalize_session_async = finalize_session
 
-    mark_session_outcome = Route(
-        "POST",
-        "/api/session_outcome",
-        SetSessionOutcomeRequest,
-        SetSessionOutcomeResponse,
-        repeatable=True,
-        refusal="return",
-        per_minute=60,
-    )
-    """Record how a session ended, once: the same again changes nothing, another one is refused.
+    @takes(SetSessionOutcomeRequest)
+    async def mark_session_outcome(self, request: SetSessionOutcomeRequest) -> SetSessionOutcomeResponse:
+        """Record how a session ended, once: the same again changes nothing, another one is refused.
 
-    ``success`` and ``reason`` say what became of it.
-    """
+        ``success`` and ``reason`` say what became of it.
+        """
+        return await self._send(MARK_SESSION_OUTCOME, request)
 
-    get_session_outcomes = Route(
-        "POST",
-        "/api/get_session_outcomes",
-        GetSessionOutcomesRequest,
-        GetSessionOutcomesResponse,
-        repeatable=True,
-        per_minute=60,
-    )
-    """Outcomes recorded, newest first."""
+    @takes(GetSessionOutcomesRequest)
+    async def get_session_outcomes(self, request: GetSessionOutcomesRequest) -> GetSessionOutcomesResponse:
+        """Outcomes recorded, newest first."""
+        return await self._send(GET_SESSION_OUTCOMES, request)
 
-    delete_session = BackgroundRoute(
-        "DELETE",
-        "/api/delete_session",
-        DeleteSessionRequest,
-        DeleteSessionResponse,
-        start=delete_session,
-        wait=delete_session_waiting,
-        repeatable=True,
-    )
-    """Delete a session with its requests and turns."""
+    @overload
+    async def delete_session(
+        self, session_id: str, wait_for_response: Literal[False] = False
+    ) -> BackgroundCall[DeleteSessionResponse]: ...
+    @overload
+    async def delete_session(
+        self, session_id: str, *, wait_for_response: Literal[True]
+    ) -> DeleteSessionResponse: ...
+    async def delete_session(
+        self, session_id: str, wait_for_response: bool = False
+    ) -> DeleteSessionResponse | BackgroundCall[DeleteSessionResponse]:
+        """Delete a session with its requests and turns."""
+        request = DeleteSessionRequest(session_id=session_id)
+        return await self._in_background(DELETE_SESSION, request, wait_for_response)

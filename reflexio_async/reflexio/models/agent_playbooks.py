@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StrictBool
 
 from reflexio_async._engine.models import (
     AtLeastOne,
     RequestModel,
+    RequestPart,
     ResponseModel,
-    RetrievalExperimentAssignment,
     SourceName,
     TimeRange,
     UtcDatetime,
     empty_list,
     epoch_now,
-    given,
 )
 from reflexio_async.reflexio.models.enums import CitationKind, PlaybookStatus, SearchMode, Status
+from reflexio_async.reflexio.models.experiments import RetrievalExperimentAssignment
 from reflexio_async.reflexio.models.literals import AnyPlaybookStatus, AnySearchMode, AnyStatus
 from reflexio_async.reflexio.models.playbooks import BlockingIssue
 
 
-class AgentPlaybook(RequestModel):
+class AgentPlaybook(RequestPart):
     """One lesson for the agent, to store as it is."""
 
     agent_version: str
@@ -47,7 +47,7 @@ class AgentPlaybook(RequestModel):
     trigger: str | None = None
 
 
-class AddAgentPlaybookRequest(RequestModel):
+class AddAgentPlaybookRequest(RequestModel, title="add_agent_playbooks"):
     """Lessons to store as they are."""
 
     agent_playbooks: Annotated[
@@ -64,7 +64,7 @@ class AddAgentPlaybookResponse(ResponseModel):
     message: str | None = None
 
 
-class UpdateAgentPlaybookRequest(RequestModel):
+class UpdateAgentPlaybookRequest(RequestModel, title="update_agent_playbook"):
     """Changes of one lesson; what is absent stays."""
 
     agent_playbook_id: AtLeastOne
@@ -82,7 +82,7 @@ class UpdateAgentPlaybookResponse(ResponseModel):
     msg: str | None = None
 
 
-class UpdatePlaybookStatusRequest(RequestModel):
+class UpdatePlaybookStatusRequest(RequestModel, title="update_agent_playbook_status"):
     """The verdict on one lesson for the agent."""
 
     agent_playbook_id: AtLeastOne
@@ -163,7 +163,9 @@ class GetAgentPlaybooksRequest(TimeRange):
         default=None, description="None inside it means current."
     )
     tags: Sequence[str] | None = None
-    force_refresh: bool = Field(default=False, exclude=True, description="Ask the server, not the cache.")
+    force_refresh: StrictBool = Field(
+        default=False, exclude=True, description="Ask the server, not the cache."
+    )
 
 
 class GetAgentPlaybooksViewResponse(ResponseModel):
@@ -181,7 +183,7 @@ class DeleteAgentPlaybookResponse(ResponseModel):
     message: str = ""
 
 
-class DeleteAgentPlaybooksByIdsRequest(RequestModel):
+class DeleteAgentPlaybooksByIdsRequest(RequestModel, title="delete_agent_playbooks_by_ids"):
     """The lessons to delete."""
 
     agent_playbook_ids: Annotated[Sequence[int], Field(max_length=10000, min_length=1)]
@@ -212,67 +214,7 @@ class GetPlaybookApplicationStatsResponse(ResponseModel):
     stats: list[PlaybookApplicationStat] = Field(default_factory=empty_list)
 
 
-class DeleteAgentPlaybookRequest(RequestModel):
+class DeleteAgentPlaybookRequest(RequestModel, title="delete_agent_playbook"):
     """Names one lesson."""
 
     agent_playbook_id: AtLeastOne
-    wait_for_response: bool = Field(default=False, exclude=True)
-
-
-def delete_agent_playbook(
-    agent_playbook_id: int, *, wait_for_response: Literal[False] = False
-) -> DeleteAgentPlaybookRequest:
-    """The lesson to delete, with a handle."""
-    return DeleteAgentPlaybookRequest(
-        agent_playbook_id=agent_playbook_id, wait_for_response=wait_for_response
-    )
-
-
-def delete_agent_playbook_waiting(
-    agent_playbook_id: int, *, wait_for_response: Literal[True]
-) -> DeleteAgentPlaybookRequest:
-    """The lesson to delete, waiting."""
-    return DeleteAgentPlaybookRequest(
-        agent_playbook_id=agent_playbook_id, wait_for_response=wait_for_response
-    )
-
-
-def add_agent_playbooks(
-    agent_playbooks: Sequence[AgentPlaybook | Mapping[str, Any]],
-) -> AddAgentPlaybookRequest:
-    """The lessons, given by position."""
-    return AddAgentPlaybookRequest(agent_playbooks=agent_playbooks)
-
-
-def update_agent_playbook(
-    agent_playbook_id: int,
-    *,
-    playbook_name: str | None = None,
-    content: str | None = None,
-    trigger: str | None = None,
-    rationale: str | None = None,
-    playbook_status: AnyPlaybookStatus | None = None,
-) -> UpdateAgentPlaybookRequest:
-    """The lesson by position, and what changes of it."""
-    changes = {
-        "playbook_name": playbook_name,
-        "content": content,
-        "trigger": trigger,
-        "rationale": rationale,
-        "playbook_status": playbook_status,
-    }
-    return UpdateAgentPlaybookRequest.model_validate(
-        {"agent_playbook_id": agent_playbook_id, **given(changes)}
-    )
-
-
-def update_agent_playbook_status(
-    agent_playbook_id: int, *, playbook_status: AnyPlaybookStatus
-) -> UpdatePlaybookStatusRequest:
-    """The lesson by position, and the verdict on it."""
-    return UpdatePlaybookStatusRequest(agent_playbook_id=agent_playbook_id, playbook_status=playbook_status)
-
-
-def delete_agent_playbooks_by_ids(agent_playbook_ids: Sequence[int]) -> DeleteAgentPlaybooksByIdsRequest:
-    """The lessons, given by position."""
-    return DeleteAgentPlaybooksByIdsRequest(agent_playbook_ids=agent_playbook_ids)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from reflexio_async._engine.models import NotBlank, Query, RequestModel, ResponseModel, empty_list
+from reflexio_async._engine.models import (
+    NotBlank,
+    Polling,
+    Query,
+    RequestModel,
+    ResponseModel,
+    Starting,
+    Waiting,
+    empty_list,
+)
 from reflexio_async.reflexio.models.enums import AggregationStatus, PlaybookStatus
-from reflexio_async.reflexio.models.operations import Starting, Waiting
 
 
 class RunPlaybookAggregationResponse(ResponseModel):
@@ -101,35 +109,26 @@ class RunPlaybookAggregationRequest(RequestModel):
     playbook_name: str = "playbook"
 
 
-class RunPlaybookAggregationStart(RunPlaybookAggregationRequest):
+class RunPlaybookAggregationStart(RunPlaybookAggregationRequest, Starting):
     """``RunPlaybookAggregationRequest``, with a handle."""
 
-    wait_for_response: Literal[False] = Field(default=False, exclude=True)
 
-
-class RunPlaybookAggregationWait(RunPlaybookAggregationRequest):
+class RunPlaybookAggregationWait(RunPlaybookAggregationRequest, Waiting):
     """``RunPlaybookAggregationRequest``, waiting."""
-
-    wait_for_response: Literal[True] = Field(exclude=True)
 
 
 class SubmitPlaybookAggregationStart(SubmitPlaybookAggregationRequest, Starting):
     """``SubmitPlaybookAggregationRequest``, returning a handle."""
 
 
-class SubmitPlaybookAggregationWait(SubmitPlaybookAggregationRequest, Waiting):
+class SubmitPlaybookAggregationWait(SubmitPlaybookAggregationRequest, Polling):
     """``SubmitPlaybookAggregationRequest``, waiting."""
 
 
-class ByOperation(RequestModel):
+class ByOperation(RequestModel, title="get_playbook_aggregation_operation"):
     """Names one durable aggregation."""
 
     operation_id: NotBlank
-
-
-def by_operation(operation_id: str) -> ByOperation:
-    """The operation, given by position."""
-    return ByOperation(operation_id=operation_id)
 
 
 class AggregationChanges(RequestModel):

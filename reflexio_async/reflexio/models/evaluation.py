@@ -11,9 +11,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from reflexio_async._engine.models import (
     AtLeastOne,
     NotBlank,
+    Polling,
     Query,
     RequestModel,
+    RequestPart,
     ResponseModel,
+    Starting,
     TimeRange,
     UtcDatetime,
     empty_list,
@@ -24,7 +27,6 @@ from reflexio_async.reflexio.models.enums import (
     RegularVsShadow,
     RetrievedLearningKind,
 )
-from reflexio_async.reflexio.models.operations import Starting, Waiting
 
 
 class GetAgentSuccessEvaluationResultsRequest(TimeRange):
@@ -156,7 +158,7 @@ class RegenerateStatusResponse(ResponseModel):
 
 
 class GradeFields(RequestModel):
-    """How to judge a session, without naming it."""
+    """How to judge a session: what the two requests below share."""
 
     agent_version: str
     evaluation_name: str | None = None
@@ -166,6 +168,12 @@ class GradeOnDemandRequest(GradeFields):
     """Judge one session now."""
 
     session_id: NotBlank
+
+
+class ScopedGradeOnDemandRequest(GradeFields):
+    """``GradeOnDemandRequest`` of a session-scoped client, which fills in ``session_id``."""
+
+    session_id: NotBlank | None = None
 
 
 class GradeOnDemandResponse(ResponseModel):
@@ -178,7 +186,7 @@ class GradeOnDemandResponse(ResponseModel):
     skipped_reason: str | None = None
 
 
-class EvaluationSourceSetRequest(RequestModel):
+class EvaluationSourceSetRequest(RequestPart):
     """Sources to look at together, under one name."""
 
     label: str
@@ -238,19 +246,18 @@ class RegenerateStart(RegenerateRequest, Starting):
     """``RegenerateRequest``, returning a handle."""
 
 
-class RegenerateWait(RegenerateRequest, Waiting):
+class RegenerateWait(RegenerateRequest, Polling):
     """``RegenerateRequest``, waiting."""
 
 
-class ByRegeneration(RequestModel):
+class ByRegeneration(RequestModel, title="get_evaluation_regeneration_status"):
     """Names one regeneration."""
 
     job_id: NotBlank
 
 
-def by_regeneration(job_id: str) -> ByRegeneration:
-    """The job, given by position."""
-    return ByRegeneration(job_id=job_id)
+class CancelRegenerationRequest(ByRegeneration, title="cancel_evaluation_regeneration"):
+    """Names the regeneration to cancel."""
 
 
 class RecentShadowComparisons(RequestModel):

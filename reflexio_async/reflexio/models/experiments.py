@@ -9,14 +9,21 @@ from pydantic import Field
 from reflexio_async._engine.models import NotBlank, RequestModel, ResponseModel, empty_list
 
 
-class StartRetrievalExperimentRequest(RequestModel):
+class RetrievalExperimentAssignment(ResponseModel):
+    """Which arm of an experiment a search fell into."""
+
+    experiment_id: str
+    arm: str
+
+
+class StartRetrievalExperimentRequest(RequestModel, title="start_retrieval_experiment"):
     """An experiment that keeps retrieval from a share of the users."""
 
     experiment_id: Annotated[str, Field(max_length=128)]
     holdout_percentage: Annotated[float, Field(lt=100.0, gt=0.0)]
 
 
-class StopRetrievalExperimentRequest(RequestModel):
+class StopRetrievalExperimentRequest(RequestModel, title="stop_retrieval_experiment"):
     """The experiment to stop."""
 
     experiment_id: Annotated[str, Field(max_length=128)]
@@ -67,22 +74,7 @@ class RetrievalExperimentResultsResponse(ResponseModel):
     unattributed_evaluated_session_count: int = 0
 
 
-class ByExperiment(RequestModel):
+class ByExperiment(RequestModel, title="get_retrieval_experiment_results"):
     """Names one experiment."""
 
     experiment_id: NotBlank
-
-
-def by_experiment(experiment_id: str) -> ByExperiment:
-    """The experiment, given by position."""
-    return ByExperiment(experiment_id=experiment_id)
-
-
-def start_experiment(experiment_id: str, holdout_percentage: float) -> StartRetrievalExperimentRequest:
-    """The experiment, given by position."""
-    return StartRetrievalExperimentRequest(experiment_id=experiment_id, holdout_percentage=holdout_percentage)
-
-
-def stop_experiment(experiment_id: str) -> StopRetrievalExperimentRequest:
-    """The experiment, given by position."""
-    return StopRetrievalExperimentRequest(experiment_id=experiment_id)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from reflexio_async._engine.models import RequestModel, ResponseModel, given
+from reflexio_async._engine.models import RequestModel, ResponseModel
 from reflexio_async.reflexio.models.config_storage import StorageConfig
 
 
@@ -19,6 +19,13 @@ class WhoamiResponse(ResponseModel):
     storage_label: str | None = None
     storage_configured: bool = False
     message: str = ""
+
+
+class LoginForm(RequestModel, title="login"):
+    """The form of a login: an OAuth2 password form."""
+
+    email: str = Field(serialization_alias="username")
+    password: str = Field(repr=False)
 
 
 class Token(ResponseModel):
@@ -54,15 +61,10 @@ class MarkNotifiedResponse(ResponseModel):
     notified_in_cc: bool
 
 
-class AdminInvalidateCacheRequest(RequestModel):
+class AdminInvalidateCacheRequest(RequestModel, title="invalidate_cache"):
     """Whose server-side cache to drop."""
 
     org_id: str | None = None
-
-
-def of_organisation(org_id: str | None = None) -> AdminInvalidateCacheRequest:
-    """The organisation, given by position; None: the caller's."""
-    return AdminInvalidateCacheRequest.model_validate(given({"org_id": org_id}))
 
 
 class AdminInvalidateCacheResponse(ResponseModel):

@@ -13,6 +13,7 @@ from reflexio_async._engine.models import (
     NotBlank,
     Query,
     RequestModel,
+    RequestPart,
     ResponseModel,
     SourceName,
     TimeRange,
@@ -33,8 +34,11 @@ from reflexio_async.reflexio.models.literals import (
     AnyUserActionType,
 )
 
+DEFAULT_AGENT_VERSION = "agent-v0"
+"""The version that publishes and reruns are for when the caller names none, as in the official client."""
 
-class ToolUsed(RequestModel):
+
+class ToolUsed(RequestPart):
     """A tool the agent called in a turn."""
 
     tool_name: str
@@ -42,7 +46,7 @@ class ToolUsed(RequestModel):
     tool_data: JsonObject = Field(default_factory=empty_dict)
 
 
-class Citation(RequestModel):
+class Citation(RequestPart):
     """A learning the agent cited in a turn."""
 
     kind: AnyCitationKind
@@ -51,7 +55,7 @@ class Citation(RequestModel):
     title: str = ""
 
 
-class RetrievedLearning(RequestModel):
+class RetrievedLearning(RequestPart):
     """A learning that was retrieved for a turn."""
 
     kind: AnyRetrievedLearningKind
@@ -60,7 +64,7 @@ class RetrievedLearning(RequestModel):
     exposure_receipt_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
-class InteractionData(RequestModel):
+class InteractionData(RequestPart):
     """One turn of a conversation. The server drops a turn that says and shows nothing, with a warning."""
 
     role: Annotated[str, Field(max_length=1000)] = "User"
@@ -97,10 +101,11 @@ class InteractionData(RequestModel):
         return self
 
 
-class PublishFields(RequestModel):
-    """What is published, without the session that it belongs to."""
+class PublishUserInteractionRequest(RequestModel, title="publish_interaction"):
+    """Turns of one session of one user, stored together under one ``request_id``."""
 
     user_id: NotBlank
+    session_id: NotBlank
     interactions: Annotated[
         Sequence[
             Annotated[InteractionData | Mapping[str, Any], BeforeValidator(InteractionData.model_validate)]
@@ -141,12 +146,6 @@ class PublishFields(RequestModel):
         return self
 
 
-class PublishUserInteractionRequest(PublishFields):
-    """Turns of one session of one user, stored together under one ``request_id``."""
-
-    session_id: NotBlank
-
-
 class PublishUserInteractionResponse(ResponseModel):
     """What was stored, and what becomes of it."""
 
@@ -165,15 +164,10 @@ class PublishUserInteractionResponse(ResponseModel):
     learning_reason: str | None = None
 
 
-class ByRequest(RequestModel):
+class ByRequest(RequestModel, title="get_learning_status"):
     """Names one published request."""
 
     request_id: Annotated[NotBlank, Query()]
-
-
-def by_request(request_id: str) -> ByRequest:
-    """The request, its id given by position."""
-    return ByRequest(request_id=request_id)
 
 
 class LearningStatusResponse(ResponseModel):
@@ -306,66 +300,26 @@ class DeleteRequestResponse(ResponseModel):
     message: str = ""
 
 
-class DeleteRequestsByIdsRequest(RequestModel):
+class DeleteRequestsByIdsRequest(RequestModel, title="delete_requests_by_ids"):
     """The requests to delete, with their turns."""
 
     request_ids: Annotated[Sequence[str], Field(max_length=10000, min_length=1)]
 
 
-class AllInteractions(RequestModel):
+class AllInteractions(RequestModel, title="get_all_interactions"):
     """How many turns of any user to give."""
 
     limit: Annotated[int, Query()] = Field(default=100, description="-1: all of them.")
 
 
-def all_interactions(limit: int = 100) -> AllInteractions:
-    """The limit, given by position."""
-    return AllInteractions(limit=limit)
-
-
-class DeleteUserInteractionRequest(RequestModel):
+class DeleteUserInteractionRequest(RequestModel, title="delete_interaction"):
     """Names one turn of one user."""
 
     user_id: NotBlank
     interaction_id: AtLeastOne
-    wait_for_response: bool = Field(default=False, exclude=True)
 
 
-def delete_interaction(
-    user_id: str, interaction_id: int, *, wait_for_response: Literal[False] = False
-) -> DeleteUserInteractionRequest:
-    """The turn to delete, with a handle."""
-    return DeleteUserInteractionRequest(
-        user_id=user_id, interaction_id=interaction_id, wait_for_response=wait_for_response
-    )
-
-
-def delete_interaction_waiting(
-    user_id: str, interaction_id: int, *, wait_for_response: Literal[True]
-) -> DeleteUserInteractionRequest:
-    """The turn to delete, waiting."""
-    return DeleteUserInteractionRequest(
-        user_id=user_id, interaction_id=interaction_id, wait_for_response=wait_for_response
-    )
-
-
-class DeleteRequestRequest(RequestModel):
+class DeleteRequestRequest(RequestModel, title="delete_request"):
     """Names one published request."""
 
     request_id: NotBlank
-    wait_for_response: bool = Field(default=False, exclude=True)
-
-
-def delete_request(request_id: str, *, wait_for_response: Literal[False] = False) -> DeleteRequestRequest:
-    """The request to delete, with a handle."""
-    return DeleteRequestRequest(request_id=request_id, wait_for_response=wait_for_response)
-
-
-def delete_request_waiting(request_id: str, *, wait_for_response: Literal[True]) -> DeleteRequestRequest:
-    """The request to delete, waiting."""
-    return DeleteRequestRequest(request_id=request_id, wait_for_response=wait_for_response)
-
-
-def delete_requests_by_ids(request_ids: Sequence[str]) -> DeleteRequestsByIdsRequest:
-    """The requests, given by position."""
-    return DeleteRequestsByIdsRequest(request_ids=request_ids)

@@ -8,10 +8,12 @@ from pydantic import Field
 
 from reflexio_async._engine.models import (
     NotBlank,
+    Polling,
     Query,
     RequestModel,
     ResponseModel,
     SourceName,
+    Starting,
     TimeRange,
     UtcDatetime,
     empty_dict,
@@ -20,20 +22,6 @@ from reflexio_async._engine.models import (
 from reflexio_async.reflexio.models.enums import OperationStatus
 
 ServiceName = Literal["profile_generation", "playbook_generation"]
-
-
-class Starting(RequestModel):
-    """The options of a start that returns a handle."""
-
-    wait_for_response: Literal[False] = Field(default=False, exclude=True)
-
-
-class Waiting(RequestModel):
-    """The options of a start that waits inside the call and returns the response."""
-
-    wait_for_response: Literal[True] = Field(exclude=True)
-    poll_interval: float | None = Field(default=None, exclude=True, description="Seconds.")
-    wait_timeout: float | None = Field(default=None, exclude=True, description="Seconds.")
 
 
 class RerunProfileGenerationRequest(TimeRange):
@@ -50,7 +38,7 @@ class RerunProfileGenerationStart(RerunProfileGenerationRequest, Starting):
     """``RerunProfileGenerationRequest``, returning a handle."""
 
 
-class RerunProfileGenerationWait(RerunProfileGenerationRequest, Waiting):
+class RerunProfileGenerationWait(RerunProfileGenerationRequest, Polling):
     """``RerunProfileGenerationRequest``, waiting."""
 
 
@@ -68,7 +56,7 @@ class RerunPlaybookGenerationStart(RerunPlaybookGenerationRequest, Starting):
     """``RerunPlaybookGenerationRequest``, returning a handle."""
 
 
-class RerunPlaybookGenerationWait(RerunPlaybookGenerationRequest, Waiting):
+class RerunPlaybookGenerationWait(RerunPlaybookGenerationRequest, Polling):
     """``RerunPlaybookGenerationRequest``, waiting."""
 
 
@@ -84,7 +72,7 @@ class ManualProfileGenerationStart(ManualProfileGenerationRequest, Starting):
     """``ManualProfileGenerationRequest``, returning a handle."""
 
 
-class ManualProfileGenerationWait(ManualProfileGenerationRequest, Waiting):
+class ManualProfileGenerationWait(ManualProfileGenerationRequest, Polling):
     """``ManualProfileGenerationRequest``, waiting."""
 
 
@@ -100,7 +88,7 @@ class ManualPlaybookGenerationStart(ManualPlaybookGenerationRequest, Starting):
     """``ManualPlaybookGenerationRequest``, returning a handle."""
 
 
-class ManualPlaybookGenerationWait(ManualPlaybookGenerationRequest, Waiting):
+class ManualPlaybookGenerationWait(ManualPlaybookGenerationRequest, Polling):
     """``ManualPlaybookGenerationRequest``, waiting."""
 
 
@@ -210,12 +198,7 @@ class BulkDeleteResponse(ResponseModel):
     message: str = ""
 
 
-class ClearUserDataRequest(RequestModel):
+class ClearUserDataRequest(RequestModel, title="clear_user_data"):
     """Names the user whose data is to go."""
 
     user_id: NotBlank
-
-
-def clear_user(user_id: str) -> ClearUserDataRequest:
-    """The user, given by position."""
-    return ClearUserDataRequest(user_id=user_id)

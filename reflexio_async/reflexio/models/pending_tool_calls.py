@@ -18,7 +18,6 @@ from reflexio_async._engine.models import (
     ResponseModel,
     empty_dict,
     empty_list,
-    given,
 )
 from reflexio_async.reflexio.models.enums import PendingToolCallStatus
 from reflexio_async.reflexio.models.literals import AnyPendingToolCallStatus
@@ -54,27 +53,21 @@ class PendingToolCallListResponse(ResponseModel):
     pending_tool_calls: list[PendingToolCallResponse]
 
 
-class PendingToolCalls(RequestModel):
+class PendingToolCalls(RequestModel, title="list_pending_tool_calls"):
     """Which questions to give."""
 
     status: Annotated[AnyPendingToolCallStatus | None, Query()] = None
     limit: Annotated[int, Field(ge=1, le=500), Query()] = 100
 
 
-def pending_tool_calls(status: AnyPendingToolCallStatus | None = None, limit: int = 100) -> PendingToolCalls:
-    """The filter, given by position."""
-    return PendingToolCalls.model_validate(given({"status": status, "limit": limit}))
-
-
-class ByPendingToolCall(RequestModel):
+class ByPendingToolCall(RequestModel, title="get_pending_tool_call"):
     """Names one question."""
 
     pending_tool_call_id: NotBlank
 
 
-def by_pending_tool_call(pending_tool_call_id: str) -> ByPendingToolCall:
-    """The question, given by position."""
-    return ByPendingToolCall(pending_tool_call_id=pending_tool_call_id)
+class CancelPendingToolCallRequest(ByPendingToolCall, title="cancel_pending_tool_call"):
+    """Names the question to withdraw."""
 
 
 class SignedAnswer(ByPendingToolCall):
@@ -85,7 +78,7 @@ class SignedAnswer(ByPendingToolCall):
     timestamp: Annotated[str | None, Header("x-reflexio-timestamp")] = None
 
 
-class ResolvePendingToolCallRequest(SignedAnswer):
+class ResolvePendingToolCallRequest(SignedAnswer, title="resolve_pending_tool_call"):
     """The answer: a ``result``, or an ``answer`` in words, which is ``{"answer": …}``."""
 
     result: JsonObject
@@ -105,68 +98,11 @@ class ResolvePendingToolCallRequest(SignedAnswer):
         return {**rest, "result": {"answer": answer}}
 
 
-def resolve(
-    pending_tool_call_id: str,
-    *,
-    result: Mapping[str, Any] | None = None,
-    answer: str | None = None,
-    valid_for_seconds: int | None = None,
-    signature: str | None = None,
-    timestamp: str | None = None,
-) -> ResolvePendingToolCallRequest:
-    """The question by position, and its answer."""
-    fields = {
-        "pending_tool_call_id": pending_tool_call_id,
-        "result": result,
-        "answer": answer,
-        "valid_for_seconds": valid_for_seconds,
-        "signature": signature,
-        "timestamp": timestamp,
-    }
-    return ResolvePendingToolCallRequest.model_validate(given(fields))
-
-
-class UpdatePendingToolCallAnswerRequest(SignedAnswer):
+class UpdatePendingToolCallAnswerRequest(SignedAnswer, title="update_pending_tool_call_answer"):
     """Another answer to a question that was answered."""
 
     answer: Annotated[str, Field(min_length=1)]
 
 
-def update_answer(
-    pending_tool_call_id: str,
-    answer: str,
-    *,
-    valid_for_seconds: int | None = None,
-    signature: str | None = None,
-    timestamp: str | None = None,
-) -> UpdatePendingToolCallAnswerRequest:
-    """The question and its answer by position."""
-    fields = {
-        "pending_tool_call_id": pending_tool_call_id,
-        "answer": answer,
-        "valid_for_seconds": valid_for_seconds,
-        "signature": signature,
-        "timestamp": timestamp,
-    }
-    return UpdatePendingToolCallAnswerRequest.model_validate(given(fields))
-
-
-class MarkPendingToolCallNotApplicableRequest(SignedAnswer):
+class MarkPendingToolCallNotApplicableRequest(SignedAnswer, title="mark_pending_tool_call_not_applicable"):
     """Says that a question has no answer."""
-
-
-def not_applicable(
-    pending_tool_call_id: str,
-    *,
-    valid_for_seconds: int | None = None,
-    signature: str | None = None,
-    timestamp: str | None = None,
-) -> MarkPendingToolCallNotApplicableRequest:
-    """The question, given by position."""
-    fields = {
-        "pending_tool_call_id": pending_tool_call_id,
-        "valid_for_seconds": valid_for_seconds,
-        "signature": signature,
-        "timestamp": timestamp,
-    }
-    return MarkPendingToolCallNotApplicableRequest.model_validate(given(fields))

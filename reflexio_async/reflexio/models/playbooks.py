@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from reflexio_async._engine.models import (
     AtLeastOne,
     RequestModel,
+    RequestPart,
     ResponseModel,
-    RetrievalExperimentAssignment,
     SourceName,
     TimeRange,
     UtcDatetime,
     empty_list,
     epoch_now,
-    given,
 )
 from reflexio_async.reflexio.models.enums import SearchMode, Status
+from reflexio_async.reflexio.models.experiments import RetrievalExperimentAssignment
 from reflexio_async.reflexio.models.literals import AnyBlockingIssueKind, AnySearchMode, AnyStatus
 
 
@@ -87,14 +87,14 @@ class UpgradeUserPlaybooksResponse(ResponseModel):
     user_playbooks_deleted: int = 0
 
 
-class BlockingIssue(RequestModel):
+class BlockingIssue(RequestPart):
     """What keeps the agent from following a lesson."""
 
     kind: AnyBlockingIssueKind
     details: str
 
 
-class UserPlaybook(RequestModel):
+class UserPlaybook(RequestPart):
     """One lesson from one user's interactions, to store as it is."""
 
     agent_version: str
@@ -131,7 +131,7 @@ class UserPlaybook(RequestModel):
         return self
 
 
-class AddUserPlaybookRequest(RequestModel):
+class AddUserPlaybookRequest(RequestModel, title="add_user_playbook"):
     """Lessons to store as they are."""
 
     user_playbooks: Annotated[
@@ -148,7 +148,7 @@ class AddUserPlaybookResponse(ResponseModel):
     message: str | None = None
 
 
-class UpdateUserPlaybookRequest(RequestModel):
+class UpdateUserPlaybookRequest(RequestModel, title="update_user_playbook"):
     """Changes of one lesson; what is absent stays."""
 
     user_playbook_id: AtLeastOne
@@ -252,7 +252,7 @@ class DeleteUserPlaybookResponse(ResponseModel):
     message: str = ""
 
 
-class DeleteUserPlaybooksByIdsRequest(RequestModel):
+class DeleteUserPlaybooksByIdsRequest(RequestModel, title="delete_user_playbooks_by_ids"):
     """The lessons to delete."""
 
     user_playbook_ids: Annotated[Sequence[int], Field(max_length=10000, min_length=1)]
@@ -274,45 +274,7 @@ class DowngradeUserPlaybooksResponse(ResponseModel):
     user_playbooks_restored: int = 0
 
 
-class DeleteUserPlaybookRequest(RequestModel):
+class DeleteUserPlaybookRequest(RequestModel, title="delete_user_playbook"):
     """Names one lesson."""
 
     user_playbook_id: AtLeastOne
-    wait_for_response: bool = Field(default=False, exclude=True)
-
-
-def delete_user_playbook(
-    user_playbook_id: int, *, wait_for_response: Literal[False] = False
-) -> DeleteUserPlaybookRequest:
-    """The lesson to delete, with a handle."""
-    return DeleteUserPlaybookRequest(user_playbook_id=user_playbook_id, wait_for_response=wait_for_response)
-
-
-def delete_user_playbook_waiting(
-    user_playbook_id: int, *, wait_for_response: Literal[True]
-) -> DeleteUserPlaybookRequest:
-    """The lesson to delete, waiting."""
-    return DeleteUserPlaybookRequest(user_playbook_id=user_playbook_id, wait_for_response=wait_for_response)
-
-
-def add_user_playbook(user_playbooks: Sequence[UserPlaybook | Mapping[str, Any]]) -> AddUserPlaybookRequest:
-    """The lessons, given by position."""
-    return AddUserPlaybookRequest(user_playbooks=user_playbooks)
-
-
-def update_user_playbook(
-    user_playbook_id: int,
-    *,
-    playbook_name: str | None = None,
-    content: str | None = None,
-    trigger: str | None = None,
-    rationale: str | None = None,
-) -> UpdateUserPlaybookRequest:
-    """The lesson by position, and what changes of it."""
-    changes = {"playbook_name": playbook_name, "content": content, "trigger": trigger, "rationale": rationale}
-    return UpdateUserPlaybookRequest.model_validate({"user_playbook_id": user_playbook_id, **given(changes)})
-
-
-def delete_user_playbooks_by_ids(user_playbook_ids: Sequence[int]) -> DeleteUserPlaybooksByIdsRequest:
-    """The lessons, given by position."""
-    return DeleteUserPlaybooksByIdsRequest(user_playbook_ids=user_playbook_ids)

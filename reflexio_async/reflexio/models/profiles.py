@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StrictBool
 
 from reflexio_async._engine.models import (
     AtLeastOne,
@@ -14,15 +14,15 @@ from reflexio_async._engine.models import (
     NotBlank,
     Query,
     RequestModel,
+    RequestPart,
     ResponseModel,
-    RetrievalExperimentAssignment,
     SourceName,
     TimeRange,
     UtcDatetime,
     empty_list,
-    given,
 )
 from reflexio_async.reflexio.models.enums import ProfileTimeToLive, SearchMode, Status
+from reflexio_async.reflexio.models.experiments import RetrievalExperimentAssignment
 from reflexio_async.reflexio.models.literals import AnyProfileTimeToLive, AnySearchMode, AnyStatus
 
 
@@ -41,7 +41,9 @@ class GetUserProfilesRequest(TimeRange):
     tags: Sequence[str] | None = None
     start_time: UtcDatetime | None = None
     end_time: UtcDatetime | None = None
-    force_refresh: bool = Field(default=False, exclude=True, description="Ask the server, not the cache.")
+    force_refresh: StrictBool = Field(
+        default=False, exclude=True, description="Ask the server, not the cache."
+    )
 
 
 class ProfileView(ResponseModel):
@@ -137,7 +139,7 @@ class RerankUserProfilesRequest(RequestModel):
     top_k: AtLeastOne = 10
 
 
-class UserProfile(RequestModel):
+class UserProfile(RequestPart):
     """One profile to store as it is."""
 
     profile_id: NotBlank | None = Field(
@@ -164,7 +166,7 @@ class UserProfile(RequestModel):
     tags: Sequence[str] | None = None
 
 
-class AddUserProfileRequest(RequestModel):
+class AddUserProfileRequest(RequestModel, title="add_user_profile"):
     """Profiles to store as they are."""
 
     user_profiles: Annotated[
@@ -204,7 +206,7 @@ class DeleteUserProfileResponse(ResponseModel):
     message: str = ""
 
 
-class DeleteProfilesByIdsRequest(RequestModel):
+class DeleteProfilesByIdsRequest(RequestModel, title="delete_profiles_by_ids"):
     """The profiles to delete."""
 
     profile_ids: Annotated[Sequence[str], Field(max_length=10000, min_length=1)]
@@ -270,7 +272,7 @@ class DowngradeProfilesResponse(ResponseModel):
     profiles_restored: int = 0
 
 
-class AllProfiles(RequestModel):
+class AllProfiles(RequestModel, title="get_all_profiles"):
     """Which profiles of any user to give."""
 
     limit: Annotated[int, Query()] = Field(default=100, description="-1: all of them.")
@@ -290,47 +292,15 @@ class AllProfiles(RequestModel):
     include_tombstones: Annotated[bool, Query()] = False
 
 
-class ByUser(RequestModel):
+class ByUser(RequestModel, title="storage_stats"):
     """Names one user."""
 
     user_id: Annotated[NotBlank, Query()]
 
 
-def by_user(user_id: str) -> ByUser:
-    """The user, given by position."""
-    return ByUser(user_id=user_id)
-
-
-class DeleteUserProfileRequest(RequestModel):
+class DeleteUserProfileRequest(RequestModel, title="delete_profile"):
     """Names one profile of a user, or those that ``search_query`` finds."""
 
     user_id: NotBlank
     profile_id: str = ""
     search_query: str = ""
-    wait_for_response: bool = Field(default=False, exclude=True)
-
-
-def delete_profile(
-    user_id: str, profile_id: str = "", search_query: str = "", *, wait_for_response: Literal[False] = False
-) -> DeleteUserProfileRequest:
-    """The profile to delete, with a handle."""
-    fields = {"user_id": user_id, "profile_id": profile_id or None, "search_query": search_query or None}
-    return DeleteUserProfileRequest.model_validate({**given(fields), "wait_for_response": wait_for_response})
-
-
-def delete_profile_waiting(
-    user_id: str, profile_id: str = "", search_query: str = "", *, wait_for_response: Literal[True]
-) -> DeleteUserProfileRequest:
-    """The profile to delete, waiting."""
-    fields = {"user_id": user_id, "profile_id": profile_id or None, "search_query": search_query or None}
-    return DeleteUserProfileRequest.model_validate({**given(fields), "wait_for_response": wait_for_response})
-
-
-def add_user_profile(user_profiles: Sequence[UserProfile | Mapping[str, Any]]) -> AddUserProfileRequest:
-    """The profiles, given by position."""
-    return AddUserProfileRequest(user_profiles=user_profiles)
-
-
-def delete_profiles_by_ids(profile_ids: Sequence[str]) -> DeleteProfilesByIdsRequest:
-    """The profiles, given by position."""
-    return DeleteProfilesByIdsRequest(profile_ids=profile_ids)

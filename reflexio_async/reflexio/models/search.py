@@ -10,13 +10,14 @@ from pydantic import BeforeValidator, Field
 from reflexio_async._engine.models import (
     AtLeastOne,
     RequestModel,
+    RequestPart,
     ResponseModel,
-    RetrievalExperimentAssignment,
     SourceName,
     empty_list,
 )
 from reflexio_async.reflexio.models.agent_playbooks import AgentPlaybookView
 from reflexio_async.reflexio.models.enums import SearchMode
+from reflexio_async.reflexio.models.experiments import RetrievalExperimentAssignment
 from reflexio_async.reflexio.models.literals import AnyPlaybookStatus, AnySearchMode
 from reflexio_async.reflexio.models.playbooks import UserPlaybookView
 from reflexio_async.reflexio.models.profiles import ProfileView
@@ -24,7 +25,7 @@ from reflexio_async.reflexio.models.profiles import ProfileView
 EntityType: TypeAlias = Literal["profiles", "user_playbooks", "agent_playbooks"]
 
 
-class ConversationTurn(RequestModel):
+class ConversationTurn(RequestPart):
     """One turn of the conversation in which the question comes up."""
 
     role: str

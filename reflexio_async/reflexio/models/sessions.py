@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -19,7 +19,7 @@ from reflexio_async.reflexio.models.enums import SessionOutcomeFailureReason, Se
 from reflexio_async.reflexio.models.literals import AnySessionOutcomeKind
 
 
-class FinalizeSessionRequest(RequestModel):
+class FinalizeSessionRequest(RequestModel, title="finalize_session"):
     """Says that nothing more will be published in a session."""
 
     user_id: NotBlank
@@ -35,7 +35,7 @@ class FinalizeSessionResponse(ResponseModel):
 
 
 class OutcomeFields(RequestModel):
-    """How a session ended, without naming it."""
+    """How a session ended: what the two requests below share."""
 
     outcome: AnySessionOutcomeKind
     occurred_at: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
@@ -45,9 +45,15 @@ class OutcomeFields(RequestModel):
 
 
 class SetSessionOutcomeRequest(OutcomeFields):
-    """How one session ended; said once."""
+    """How one session ended. It can be recorded only once."""
 
     session_id: NotBlank
+
+
+class ScopedSetSessionOutcomeRequest(OutcomeFields):
+    """``SetSessionOutcomeRequest`` of a session-scoped client, which fills in ``session_id``."""
+
+    session_id: NotBlank | None = None
 
 
 class SetSessionOutcomeResponse(ResponseModel):
@@ -124,23 +130,7 @@ class DeleteSessionResponse(ResponseModel):
     message: str = ""
 
 
-class DeleteSessionRequest(RequestModel):
+class DeleteSessionRequest(RequestModel, title="delete_session"):
     """Names one session."""
 
     session_id: NotBlank
-    wait_for_response: bool = Field(default=False, exclude=True)
-
-
-def delete_session(session_id: str, *, wait_for_response: Literal[False] = False) -> DeleteSessionRequest:
-    """The session to delete, with a handle."""
-    return DeleteSessionRequest(session_id=session_id, wait_for_response=wait_for_response)
-
-
-def delete_session_waiting(session_id: str, *, wait_for_response: Literal[True]) -> DeleteSessionRequest:
-    """The session to delete, waiting."""
-    return DeleteSessionRequest(session_id=session_id, wait_for_response=wait_for_response)
-
-
-def finalize_session(user_id: str, session_id: str) -> FinalizeSessionRequest:
-    """The session, given by position."""
-    return FinalizeSessionRequest(user_id=user_id, session_id=session_id)

@@ -1,0 +1,1 @@
+"""Decorators that give a coroutine function the keywords of its request."""

@@ -1,0 +1,160 @@
+"""``takes`` gives a coroutine function the keywords of its request.
+
+    SEARCH_PROFILES = Endpoint("POST", "/api/search_profiles", SearchProfilesViewResponse, repeatable=True)
+
+    class ProfilesAPI(API):
+        @takes(SearchUserProfileRequest)
+        async def search_user_profiles(self, request: SearchUserProfileRequest) -> SearchProfilesViewResponse:
+            '''Profiles of one user, nearest in meaning to ``query``.'''
+            return await self._send(SEARCH_PROFILES, request)
+
+``client.search_user_profiles`` can be called as ``(user_id="ana", query="tea")``, or with one request: a
+``SearchUserProfileRequest`` or a mapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints, overload
+
+from pydantic import BaseModel
+
+from reflexio_async._engine.models import Polling, Waiting, invalid
+from reflexio_async._engine.warn import warn_caller
+from reflexio_async.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from reflexio_async._engine.endpoints.types import (
+        Body,
+        CachedCall,
+        Call,
+        Function,
+        HandleDecorator,
+        Method,
+        P,
+        Req,
+        T,
+        W,
+    )
+
+_OPTIONS = frozenset(Polling.model_fields)
+_EITHER = "give either a request or keywords, not both"
+
+
+@overload
+def takes(make: Callable[P, Req], /) -> Callable[[Body[Req, T]], Method[Function[P, T], Call[P, Req, T]]]: ...
+@overload
+def takes(
+    make: Callable[P, Req], /, *, option: Literal["force_refresh"]
+) -> Callable[[Body[Req, T]], Method[Function[P, T], CachedCall[P, Req, T]]]: ...
+@overload
+def takes(make: Callable[P, Any], /, *, waiting: Callable[W, Any]) -> HandleDecorator[P, W]: ...
+def takes(make: Any, /, *, waiting: Any = None, option: str = "") -> Any:
+    """Let callers give the fields of a request, or one request: a model or a mapping.
+
+    Args:
+        make: The request class.
+        waiting: For a function that returns a handle: the request class of calls with
+            ``wait_for_response=True``. Such a call waits for the handle and returns its result.
+        option: The field that the official client takes as a second positional argument, after the request.
+    """
+
+    def decorate(function: Any) -> Any:
+        reader = _RequestReader(function, make, waiting, option)
+
+        @wraps(function)
+        async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            request = reader.read(args, kwargs)
+            response = await function(self, request)
+            return await response.wait_in_call(request) if isinstance(request, Waiting) else response
+
+        _describe(call, (waiting or make).model_fields | make.model_fields)
+        return call
+
+    return decorate
+
+
+class _RequestReader:
+    """Makes the request of one call from its arguments."""
+
+    def __init__(self, function: Any, make: Any, waiting: Any, option: str) -> None:
+        self._name: str = function.__name__
+        annotation = function.__annotations__["request"]
+        self._expected = f"a {getattr(annotation, '__name__', annotation)} or a mapping"
+        self._make = make
+        self._waiting = waiting
+        self._classes = (make, waiting) if waiting else (make,)
+        self._second = "wait_for_response" if waiting else option
+        self._beside_a_request = _OPTIONS.intersection(waiting.model_fields) if waiting else {option}
+        self._deprecated = {field for field, info in make.model_fields.items() if info.deprecated}
+
+    def read(self, args: tuple[Any, ...], fields: dict[str, Any]) -> Any:
+        """The request; raises InvalidRequest, which names the call and every field at fault."""
+        if "request" in fields:
+            if args:
+                raise invalid(self._name, _EITHER)
+            args = (fields.pop("request"),)
+        request = self._request_of(args, fields) if args else self._made(fields)
+        for field in self._deprecated & request.model_fields_set:
+            warn_caller(f"{self._name}: {field} is deprecated by the server", DeprecationWarning)
+        return request
+
+    def _request_of(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """The request that is given as the first of ``args``, with the options beside it."""
+        given, *more = args
+        if more and self._second and self._second not in options:
+            options = {self._second: more.pop(0), **options}
+        if more or options.keys() - self._beside_a_request:
+            raise invalid(self._name, _EITHER)
+        if isinstance(given, self._classes) and not options:
+            return given
+        return self._made(self._fields_of(given) | options)
+
+    def _fields_of(self, given: BaseModel | Mapping[Any, Any] | None) -> dict[str, Any]:
+        if isinstance(given, BaseModel) and (
+            isinstance(given, self._classes) or issubclass(self._make, type(given))
+        ):
+            return {name: value for name, value in given if name in given.model_fields_set}
+        if isinstance(given, Mapping):
+            return {str(name): value for name, value in given.items()}
+        if isinstance(given, BaseModel) or given is None:
+            raise invalid(self._name, f"request must be {self._expected}, not {type(given).__name__}")
+        raise invalid(self._name, f"takes keywords, or one request: {self._expected}")
+
+    def _made(self, fields: dict[str, Any]) -> Any:
+        make = self._waiting if self._waiting and self._waits(fields) else self._make
+        try:
+            return make(**fields)
+        except InvalidRequest as error:
+            raise invalid(self._name, error.faults) from None
+
+    def _waits(self, fields: Mapping[str, Any]) -> bool:
+        wait = fields.get("wait_for_response", False)
+        if not isinstance(wait, bool):
+            raise invalid(self._name, f"wait_for_response must be True or False, not {wait!r:.40}")
+        if not wait and (fields.get("poll_interval"), fields.get("wait_timeout")) != (None, None):
+            raise invalid(
+                self._name, "poll_interval and wait_timeout go with wait_for_response=True or job.result()"
+            )
+        return wait
+
+
+def _describe(call: Any, fields: Mapping[str, FieldInfo]) -> None:
+    """Give ``call`` the signature and annotations of the fields. Builds no schema."""
+    returns = call.__annotations__["return"]
+    call.__annotations__ = {name: field.annotation for name, field in fields.items()}
+    annotations = get_type_hints(call)  # without what Annotated adds
+    if "wait_for_response" in fields:
+        annotations["wait_for_response"] = bool
+    parameters = [Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)]
+    for name in sorted(fields, key=_OPTIONS.__contains__):
+        field = fields[name]
+        default = Parameter.empty if field.is_required() else ... if field.default_factory else field.default
+        kind = Parameter.KEYWORD_ONLY
+        parameters.append(Parameter(name, kind, default=default, annotation=annotations[name]))
+    call.__annotations__ = annotations | {"return": returns}
+    call.__signature__ = Signature(parameters, return_annotation=returns)

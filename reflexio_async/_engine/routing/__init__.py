@@ -1,1 +1,0 @@
-"""Declarations that become typed methods."""

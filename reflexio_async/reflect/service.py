@@ -1,0 +1,52 @@
+"""The Reflect service: what the engine must know of it, and which server and project a client talks to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from reflexio_async._engine.service import Service
+from reflexio_async._engine.settings import Secret, first_url, secret_key
+from reflexio_async.errors import ConfigurationError
+
+REFLECT = Service(
+    url_hint="is the base URL (base_url, REFLECT_API_URL) the API host itself?",
+    key_hint="pass api_key, or set REFLECT_API_KEY",
+    refuses=False,  # ``success`` is how a run of the agent went
+)
+DEFAULT_URL = "http://localhost:8000"
+DEFAULT_PROJECT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class ReflectServer:
+    """Which Reflect server and project, and with which key."""
+
+    base_url: str
+    api_key: Secret
+    project_id: str
+
+
+def reflect_server(base_url: str, api_key: str, project_id: str | None, *, prefix: str = "") -> ReflectServer:
+    """The arguments, else ``REFLECT_API_URL``, ``REFLECT_API_KEY`` and ``REFLECT_PROJECT_ID``.
+
+    ``prefix`` is what the names of the first two arguments begin with where the caller gave them.
+    """
+    url_name, key_name = f"{prefix}url" if prefix else "base_url", f"{prefix}api_key"
+    url = first_url(
+        (url_name, base_url),
+        ("REFLECT_API_URL", os.environ.get("REFLECT_API_URL", "")),
+        ("default", DEFAULT_URL),
+    )
+    key = secret_key(key_name, api_key, os.environ.get("REFLECT_API_KEY", ""), url_name=url_name)
+    if project_id is None:
+        project_id = os.environ.get("REFLECT_PROJECT_ID", "").strip() or DEFAULT_PROJECT
+    return ReflectServer(url, key, check_project(project_id))
+
+
+def check_project(project_id: str) -> str:
+    """``project_id`` if it can stand in a path, or a ConfigurationError."""
+    if not isinstance(project_id, str) or not project_id.strip() or project_id in (".", ".."):
+        message = f"project_id must be the id of a project, not {project_id!r:.40}"
+        raise ConfigurationError(message)
+    return project_id

@@ -1,0 +1,33 @@
+"""The Reflexio service: what the engine must know of it, and which server a client talks to."""
+
+from __future__ import annotations
+
+import os
+
+from reflexio_async._engine.service import Service
+from reflexio_async._engine.settings import Secret, first_url, secret_key
+
+DEFAULT_URL = "https://www.reflexio.ai/"
+
+REFLEXIO = Service(
+    url_hint="is the base URL (url_endpoint, REFLEXIO_API_URL) the API host itself?",
+    key_hint="pass api_key, set REFLEXIO_API_KEY, or await client.login(email, password)",
+    # SQLite says so under load. Nothing was stored, and a retry works (server-behaviour: Publishing).
+    nothing_stored="database is locked",
+    busy="concurrency",
+)
+
+
+def base_url_from(url_endpoint: str) -> str:
+    """The API's address: the argument, ``REFLEXIO_API_URL``, ``REFLEXIO_URL``, or the hosted service."""
+    return first_url(
+        ("url_endpoint", url_endpoint),
+        ("REFLEXIO_API_URL", os.environ.get("REFLEXIO_API_URL", "")),
+        ("REFLEXIO_URL", os.environ.get("REFLEXIO_URL", "")),
+        ("default", DEFAULT_URL),
+    )
+
+
+def api_key_from(api_key: str) -> Secret:
+    """The bearer token given, else ``REFLEXIO_API_KEY``, else none."""
+    return secret_key("api_key", api_key, os.environ.get("REFLEXIO_API_KEY", ""), url_name="url_endpoint")
