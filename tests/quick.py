@@ -12,7 +12,7 @@ QUICK = (
     "core",
     "jobs",
     "reflect",
-    "routing",
+    "endpoints",
     "transport",
     "test_docs.py",
     "test_errors.py",

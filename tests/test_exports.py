@@ -86,7 +86,7 @@ def test_importing_the_client_imports_no_extra_and_no_sandbox() -> None:
         "import sys, reflexio_async; "
         "print([name for name in ('typer', 'rich', 'opentelemetry', 'uvloop', 'aiohttp.web', "
         "'reflexio_async.sandbox', 'reflexio_async.cli', 'sqlite3', 'reflexio_async.reflect.models', "
-        "'reflexio_async.reflect.requests') if name in sys.modules])"
+        "'reflexio_async.reflect.models') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -25,7 +25,7 @@ from reflexio_async import (
     UnexpectedResponse,
     UnprocessableRequest,
 )
-from reflexio_async.reflexio.api.identity import LoginForm
+from reflexio_async.reflexio.models.identity import LoginForm
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.transport.servers import Bytes, answer, raw_server, sequence
 
@@ -106,8 +106,8 @@ async def test_a_day_of_work(witness: Witness, clock: VirtualClock) -> None:
             on_retry=events.append,
             on_background_error=events.append,
         ) as client:
-            witness.see(client, client.engine, client.engine.settings, client.with_options(timeout=5))
-            witness.see(client.engine.caller.credentials)
+            witness.see(client, client._engine, client._engine.settings, client.with_options(timeout=5))
+            witness.see(client._engine.caller.credentials)
             box.faults.add(faults.internal_error())
             receipt = await client.publish_interaction(user_id="u", session_id="s", interactions=TURNS)
             assert receipt.request_id is not None
@@ -233,7 +233,7 @@ async def test_logins(witness: Witness, clock: VirtualClock) -> None:
         issued = {"api_key": ISSUED, "token_type": "bearer"}
         box.faults.add(faults.status(200, issued), path="/token")
         await client.login("ana", PASSWORD)
-        witness.see(client, client.engine.caller.credentials)
+        witness.see(client, client._engine.caller.credentials)
         await failing(witness, AuthenticationError, client.whoami())
     async with AsyncReflexioClient(url_endpoint="http://127.0.0.1:1", clock=clock) as client:
         await failing(witness, APIConnectionError, client.login("ana", PASSWORD))
@@ -242,4 +242,4 @@ async def test_logins(witness: Witness, clock: VirtualClock) -> None:
 
 
 async def test_a_login_form(witness: Witness) -> None:
-    witness.see(LoginForm(username="ana", password=PASSWORD), LoginForm)
+    witness.see(LoginForm(email="ana", password=PASSWORD), LoginForm)

@@ -8,17 +8,15 @@ from typing import Any
 
 import pytest
 
-from reflexio_async import AsyncReflexioClient, ConfigurationError, RetryPolicy
+from reflexio_async import AsyncReflectClient, AsyncReflexioClient, ConfigurationError, RetryPolicy
 from reflexio_async._engine.settings import (
-    DEFAULT_URL,
     DEFAULT_USER_AGENT,
-    UNSET,
+    ClientOptions,
     Secret,
     Settings,
-    api_key_from,
-    base_url_from,
     check_url,
 )
+from reflexio_async.reflexio.service import DEFAULT_URL, api_key_from, base_url_from
 
 URL = "http://127.0.0.1:8061"
 NO_SECONDS: list[Any] = [0, -1, -0.001, math.nan, math.inf, -math.inf, 10**400, True, False, "5", [5], b"5"]
@@ -104,7 +102,7 @@ def test_other_options_are_of_their_type(name: str, value: Any) -> None:
 
 def test_whole_numbers_of_seconds_are_fine() -> None:
     client = AsyncReflexioClient(url_endpoint=URL, timeout=5, poll_interval=1, wait_timeout=60)
-    assert client.engine.settings.timeout == 5
+    assert client._engine.settings.timeout == 5
 
 
 def test_configuration_errors_are_value_errors_too() -> None:
@@ -127,7 +125,7 @@ def test_configuration_errors_are_value_errors_too() -> None:
     ],
 )
 def test_a_url_is_kept_but_for_its_last_slash(given: str, kept: str) -> None:
-    assert base_url_from(given, {}) == kept
+    assert base_url_from(given) == kept
 
 
 @pytest.mark.parametrize(
@@ -186,18 +184,23 @@ def test_a_url_is_text(url: Any) -> None:
 # --- the environment
 
 
-def test_the_argument_wins_over_the_environment() -> None:
-    environment = {"REFLEXIO_API_URL": "http://second", "REFLEXIO_URL": "http://third"}
-    assert base_url_from("http://first", environment) == "http://first"
-    assert base_url_from("", environment) == "http://second"
-    assert base_url_from(" ", {"REFLEXIO_API_URL": " ", "REFLEXIO_URL": "http://third"}) == "http://third"
-    assert base_url_from("", {}) == DEFAULT_URL.rstrip("/")
+def test_the_argument_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert base_url_from("") == DEFAULT_URL.rstrip("/")
+    monkeypatch.setenv("REFLEXIO_API_URL", "http://second")
+    monkeypatch.setenv("REFLEXIO_URL", "http://third")
+    assert base_url_from("http://first") == "http://first"
+    assert base_url_from("") == "http://second"
+    monkeypatch.setenv("REFLEXIO_API_URL", " ")
+    assert base_url_from(" ") == "http://third"
 
 
 @pytest.mark.parametrize("name", ["REFLEXIO_API_URL", "REFLEXIO_URL"])
-def test_a_bad_url_in_the_environment_is_named_by_its_variable(name: str) -> None:
+def test_a_bad_url_in_the_environment_is_named_by_its_variable(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "localhost:8061")
     with pytest.raises(ConfigurationError, match=name):
-        base_url_from("", {name: "localhost:8061"})
+        base_url_from("")
 
 
 def test_a_client_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,12 +208,12 @@ def test_a_client_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     assert repr(AsyncReflexioClient()) == "AsyncReflexioClient('http://from-the-environment')"
 
 
-def test_the_token_comes_from_the_argument_then_the_environment() -> None:
-    environment = {"REFLEXIO_API_KEY": "second"}
-    assert api_key_from("first", environment).reveal() == "first"
-    assert api_key_from("", environment).reveal() == "second"
-    assert api_key_from(" padded\n", {}).reveal() == "padded"
-    assert not api_key_from("", {})
+def test_the_token_comes_from_the_argument_then_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert api_key_from(" padded\n").reveal() == "padded"
+    assert not api_key_from("")
+    monkeypatch.setenv("REFLEXIO_API_KEY", "second")
+    assert api_key_from("first").reveal() == "first"
+    assert api_key_from("").reveal() == "second"
 
 
 @pytest.mark.parametrize(
@@ -267,10 +270,32 @@ def test_settings_cannot_be_changed() -> None:
         settings.timeout = 5  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_what_is_unset_stays() -> None:
-    settings = Settings(base_url=URL, poll_interval=2.0)
-    assert settings.with_options(timeout=UNSET, poll_interval=None) == Settings(base_url=URL)
-    assert repr(UNSET) == "UNSET"
+def test_a_view_changes_what_it_is_given_and_nothing_else() -> None:
+    view = AsyncReflexioClient(url_endpoint=URL, timeout=5, poll_interval=2.0).with_options(
+        poll_interval=None
+    )
+    assert (view._engine.settings.timeout, view._engine.settings.poll_interval) == (5, None)
+
+
+@pytest.mark.parametrize("make", [AsyncReflexioClient, AsyncReflectClient], ids=lambda make: make.__name__)
+def test_an_option_that_does_not_exist_is_named_with_the_one_that_was_meant(make: Any) -> None:
+    for used in (make, make().with_options):
+        with pytest.raises(
+            ConfigurationError, match="there is no option pol_interval; did you mean poll_int"
+        ):
+            used(pol_interval=1)
+
+
+def test_an_option_of_the_client_is_none_of_a_view() -> None:
+    view: Any = AsyncReflexioClient(url_endpoint=URL).with_options
+    with pytest.raises(ConfigurationError, match="there is no option max_connections"):
+        view(max_connections=3)
+
+
+def test_every_option_is_a_setting_of_the_same_type() -> None:
+    options = {name: written.__forward_arg__ for name, written in ClientOptions.__annotations__.items()}
+    settings = {name: str(written) for name, written in Settings.__annotations__.items()}
+    assert options == {name: settings[name] for name in settings if name not in ("base_url", "timeout")}
 
 
 def test_an_address_given_as_the_key_is_caught() -> None:

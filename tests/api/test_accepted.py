@@ -1,4 +1,4 @@
-"""What a request model takes, the sandbox takes: no call that passed here is answered with 422."""
+"""What a call accepts, the sandbox accepts: no request that passed here is answered with 422."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ from hypothesis import given, settings
 
 from reflexio_async import (
     AsyncReflexioClient,
-    BackgroundCall,
-    Job,
     ReflexioError,
     RetryPolicy,
     UnprocessableRequest,
 )
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.sandbox import Sandbox, VirtualClock
-from tests.api.test_requests import ROWS, SCHEMAS, by_contract
+from tests.api.test_requests import CALLS, NAMES, SCHEMAS, by_contract
+from tests.calls import to_the_end
 
 # Rules that the contract does not tell, and that may change with the server.
 SERVERS_OWN = ("every interaction is empty", "Embedding must be")
-CALLS = sorted(name for name, row in ROWS.items() if row.model.__name__ in SCHEMAS)
 
 
 async def call(name: str, body: dict[str, Any]) -> None:
@@ -33,9 +31,7 @@ async def call(name: str, body: dict[str, Any]) -> None:
         AsyncReflexioClient(url_endpoint=box.url, clock=clock, retry=RetryPolicy(max_attempts=1)) as client,
     ):
         try:
-            answer = await getattr(client, name)(body)
-            if isinstance(answer, BackgroundCall | Job):
-                await answer
+            await to_the_end(CALLS[name](client, body))
         except UnprocessableRequest as refused:
             if not any(rule in str(refused) for rule in SERVERS_OWN):
                 raise
@@ -46,14 +42,19 @@ async def call(name: str, body: dict[str, Any]) -> None:
         assert box.requests
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_what_is_taken_here_is_taken_there(name: str) -> None:
+def renamed(body: dict[str, Any]) -> dict[str, Any]:
+    """``body`` with the names that the calls have for its fields."""
+    return {NAMES.get(name, name): value for name, value in body.items()}
+
+
+@pytest.mark.parametrize("name", [name for name, call in CALLS.items() if call.request.__name__ in SCHEMAS])
+def test_what_is_accepted_here_is_accepted_there(name: str) -> None:
     @settings(max_examples=4, deadline=None)
-    @given(by_contract(ROWS[name].model.__name__))
+    @given(by_contract(CALLS[name].request.__name__))
     def check(body: dict[str, Any]) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", UserWarning)
-            asyncio.run(call(name, body))
+            asyncio.run(call(name, {**dict.fromkeys(CALLS[name].ids_in_path, "id"), **renamed(body)}))
 
     check()

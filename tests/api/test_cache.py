@@ -229,7 +229,7 @@ async def test_an_update_drops_agent_playbooks(name: str) -> None:
         await play.client.add_agent_playbooks([{"agent_version": "v", "content": "x"}])
         (before,) = (await play.client.get_agent_playbooks()).agent_playbooks
         request = {"agent_playbook_id": before.agent_playbook_id, "playbook_status": "approved"}
-        await getattr(play.client, name)(request)
+        await getattr(play.client, name)(**request)
         (after,) = (await play.client.get_agent_playbooks()).agent_playbooks
         assert (before.playbook_status, after.playbook_status) == ("pending", "approved")
 
@@ -253,7 +253,7 @@ async def test_a_write_that_may_have_worked_drops_it() -> None:
         assert asked(play) == 2
 
 
-async def test_an_answer_older_than_a_write_is_not_kept() -> None:
+async def test_a_response_older_than_a_write_is_not_cached() -> None:
     async with scene() as play:
         play.box.faults.add(faults.delay(5.0), path=PROFILES)
         reading = asyncio.ensure_future(play.client.get_profiles(user_id="u"))

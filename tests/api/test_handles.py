@@ -1,4 +1,4 @@
-"""Calls that are slow to answer: a handle, or the response with ``wait_for_response=True``."""
+"""Calls whose response takes long: a handle, or the response with ``wait_for_response=True``."""
 
 from __future__ import annotations
 
@@ -40,22 +40,33 @@ async def test_every_way_to_say_it(name: str) -> None:
         handles: list[Any] = [
             await delete(*by_position),
             await delete(**fields),
-            await delete(dict(fields)),
             await delete(**fields, wait_for_response=False),
         ]
         for handle in handles:
             assert repr(handle).startswith(f"<BackgroundCall {name} ")
             assert (await handle).success
-        for answer in (
+        for response in (
             await delete(*by_position, wait_for_response=True),
             await delete(**fields, wait_for_response=True),
-            await delete(fields, wait_for_response=True),
-            await delete(request={**fields, "wait_for_response": True}),
         ):
-            assert answer.success
-        assert [record.body for record in play.box.requests] == [fields] * 8
-        with pytest.raises(InvalidRequest, match="wait_for_response"):
+            assert response.success
+        assert [record.body for record in play.box.requests] == [fields] * 5
+
+
+@pytest.mark.parametrize("name", DELETES)
+async def test_it_takes_ids_and_no_request(name: str) -> None:
+    _, fields = DELETES[name]
+    async with scene() as play:
+        delete: Any = getattr(play.client, name)
+        with pytest.raises((TypeError, InvalidRequest), match=name):
+            await delete(dict(fields))
+        with pytest.raises(TypeError, match="missing"):
+            await delete()
+        with pytest.raises(TypeError, match="no_such_field"):
+            await delete(**fields, no_such_field=1)
+        with pytest.raises(InvalidRequest, match=f"{name}: wait_for_response must be True or False"):
             await delete(**fields, wait_for_response="yes")
+        assert play.box.requests == []
 
 
 async def test_it_is_on_its_way_before_anybody_awaits_it() -> None:
@@ -83,7 +94,7 @@ async def test_an_error_nobody_awaits_is_reported(caplog: pytest.LogCaptureFixtu
         play.box.faults.add(faults.status(404, {"detail": "gone"}), path="/api/delete_request")
         await play.client.delete_request("r")
         await play.box.arrived("DELETE", "/api/delete_request")
-        await play.client.engine.tasks.calls_finished()
+        await play.client._engine.tasks.calls_finished()
         await asyncio.sleep(0)
     assert heard == ["delete_request"]
     assert "delete_request failed in the background" in caplog.text
@@ -106,10 +117,6 @@ async def typed(client: AsyncReflexioClient) -> None:
     assert_type(await client.delete_request("r"), BackgroundCall[DeleteRequestResponse])
     assert_type(await client.delete_request(request_id="r"), BackgroundCall[DeleteRequestResponse])
     assert_type(await client.delete_request("r", wait_for_response=True), DeleteRequestResponse)
-    assert_type(await client.delete_request({"request_id": "r"}), BackgroundCall[DeleteRequestResponse])
-    assert_type(
-        await client.delete_request({"request_id": "r"}, wait_for_response=True), DeleteRequestResponse
-    )
     assert_type(await client.delete_profile("u", "p", wait_for_response=True), DeleteUserProfileResponse)
     assert_type(
         await client.run_playbook_aggregation(agent_version="v"),

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reflexio_async import BackgroundCall, Job, JobFailed, NotFound
-from reflexio_async.reflexio.api.late import LATE
+from reflexio_async import AsyncReflexioClient, BackgroundCall, Job, JobFailed, NotFound
+from reflexio_async.legacy.feedback import FeedbackAPI
 from reflexio_async.reflexio.models.enums import PlaybookStatus
+from tests.calls import calls
 from tests.scene import Scene, scene
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ async def test_profiles_are_rerun_in_every_dialect(dialect: Dialect) -> None:
     async with scene(legacy=True, dialect=dialect, rerun_seconds=3.0) as play:
         await publish(play)
         for client in (play.client, play.client.legacy):
-            answer = await client.rerun_profile_generation(user_id="u", wait_for_response=True)
-            assert answer.success
+            response = await client.rerun_profile_generation(user_id="u", wait_for_response=True)
+            assert response.success
 
 
 async def test_request_groups() -> None:
@@ -83,11 +84,11 @@ async def test_request_groups() -> None:
 async def test_raw_feedback_is_added_searched_moved_and_deleted() -> None:
     async with scene(legacy=True) as play:
         client = play.client
-        rows = [
+        lessons = [
             {"agent_version": "v", "request_id": "r", "feedback_content": text, "feedback_name": "f"}
             for text in ("be kind", "be brief")
         ]
-        assert (await client.add_raw_feedback(raw_feedbacks=rows)).added_count == 2
+        assert (await client.add_raw_feedback(raw_feedbacks=lessons)).added_count == 2
         stored = (await client.get_raw_feedbacks(feedback_name="f")).raw_feedbacks
         assert sorted(one.feedback_content for one in stored) == ["be brief", "be kind"]
         found = await client.search_raw_feedbacks(query="brief", agent_version="v")
@@ -102,10 +103,10 @@ async def test_raw_feedback_is_added_searched_moved_and_deleted() -> None:
 async def test_feedback_is_made_judged_and_deleted() -> None:
     async with scene(legacy=True) as play:
         client = play.client
-        rows = [
+        lessons = [
             {"agent_version": "v", "request_id": "r", "feedback_content": "be kind", "feedback_name": "f"}
         ]
-        await client.add_raw_feedback(raw_feedbacks=rows * 2)
+        await client.add_raw_feedback(raw_feedbacks=lessons * 2)
         made = await client.run_feedback_aggregation(
             agent_version="v", feedback_name="f", wait_for_response=True
         )
@@ -128,8 +129,8 @@ async def test_feedback_is_made_judged_and_deleted() -> None:
 async def test_feedback_is_extracted_directly() -> None:
     async with scene(legacy=True) as play:
         await publish(play)
-        answer = await play.client.manual_feedback_generation(agent_version="v", wait_for_response=True)
-        assert answer.feedbacks_generated == 1
+        response = await play.client.manual_feedback_generation(agent_version="v", wait_for_response=True)
+        assert response.feedbacks_generated == 1
 
 
 async def test_every_profile() -> None:
@@ -147,8 +148,6 @@ async def test_todays_calls_are_not_there() -> None:
             await play.client.get_user_playbooks()
 
 
-def test_each_has_a_name_of_today() -> None:
-    from reflexio_async.legacy import feedback  # noqa: PLC0415  # loaded when first used, here too
-
-    rows = {name: getattr(feedback.FeedbackAPI, name) for name in LATE["feedback"].split()}
-    assert {row.endpoint.path for row in rows.values()} == set(feedback._TODAY)
+def test_each_has_a_successor_among_todays_calls() -> None:
+    todays = set(calls(AsyncReflexioClient)) - set(calls(FeedbackAPI))
+    assert {call.endpoint.successor for call in calls(FeedbackAPI).values()} <= todays

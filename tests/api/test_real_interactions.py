@@ -187,7 +187,8 @@ async def test_within_one_session(client: AsyncReflexioClient, name: str) -> Non
     assert len((await session.search(query="sushi", user_id=name)).profiles) == 1
     assert (await session.search_async(query="sushi", user_id=name)).profiles == []  # given before
     assert (await session.search_user_profiles(user_id=name, query="sushi")).success
-    assert (await session.search_profiles(user_id=name, query="sushi")).success
+    with pytest.warns(DeprecationWarning, match="use search_user_profiles"):
+        assert (await session.search_profiles(user_id=name, query="sushi")).success
     assert (await session.search_user_playbooks(query="sushi")).success
     assert (await session.search_agent_playbooks(query="sushi")).success
     assert (await session.get_agent_playbooks(force_refresh=True)).success

@@ -51,7 +51,9 @@ async def test_searching(client: AsyncReflexioClient, name: str) -> None:
     await client.add_user_profile([{"user_id": name, "content": text} for text in ("likes tea", "is tall")])
     found = await client.search_user_profiles(user_id=name, query="tea")
     assert [profile.content for profile in found.user_profiles] == ["likes tea"]
-    assert (await client.search_profiles(user_id=name, query="tea")).user_profiles == found.user_profiles
+    with pytest.warns(DeprecationWarning, match="use search_user_profiles"):
+        by_the_old_name = await client.search_profiles(user_id=name, query="tea")
+    assert by_the_old_name.user_profiles == found.user_profiles
     unified = await client.search(query="tea", user_id=name, entity_types=["profiles"], top_k=3)
     assert [profile.content for profile in unified.profiles] == ["likes tea"]
     assert (unified.degraded, unified.search_mode_effective) == (True, "fts")

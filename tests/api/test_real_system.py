@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reflexio_async import (
-    BackgroundCall,
+    AsyncReflexioClient,
     Conflict,
     InvalidRequest,
-    Job,
     NotFound,
     RequestRefused,
     UnprocessableRequest,
 )
-from reflexio_async.reflexio.api.late import LATE
+from reflexio_async.legacy.feedback import FeedbackAPI
 from reflexio_async.reflexio.models.config import Config
+from tests.calls import calls, to_the_end
 from tests.real.helpers import publish
-
-if TYPE_CHECKING:
-    from reflexio_async import AsyncReflexioClient
 
 
 async def test_the_configuration_is_read_changed_and_sent_back(client: AsyncReflexioClient) -> None:
@@ -29,9 +26,9 @@ async def test_the_configuration_is_read_changed_and_sent_back(client: AsyncRefl
     config.llm_config = {"generation_model_name": "gpt-5"}  # type: ignore[assignment]  # a mapping does
     config.lineage_gc.enabled = False
     config.window_size = 12
-    answer = await client.set_config(config)
-    assert answer["success"] is True
-    assert answer["msg"] == answer["message"] == "Configuration set successfully"
+    response = await client.set_config(config)
+    assert response["success"] is True
+    assert response["msg"] == response["message"] == "Configuration set successfully"
     changed = await client.get_config()
     assert changed.llm_config is not None
     assert changed.llm_config.generation_model_name == "gpt-5"
@@ -71,8 +68,8 @@ async def test_updating_some_keys(client: AsyncReflexioClient) -> None:
 async def test_the_servers_own_cache(offline: AsyncReflexioClient) -> None:
     await offline.get_config()
     organisation = (await offline.whoami()).org_id
-    answer = await offline.invalidate_cache(organisation)
-    assert (answer["invalidated"], answer["org_id"]) == (True, organisation)
+    response = await offline.invalidate_cache(organisation)
+    assert (response["invalidated"], response["org_id"]) == (True, organisation)
     assert (await offline.invalidate_cache())["invalidated"] is False
 
 
@@ -140,6 +137,7 @@ async def test_pending_tool_calls(client: AsyncReflexioClient) -> None:
             await call
 
 
+FEEDBACK_CALLS = calls(FeedbackAPI)
 FEEDBACK: dict[str, dict[str, Any]] = {
     "rerun_feedback_generation": {"agent_version": "v"},
     "manual_feedback_generation": {"agent_version": "v"},
@@ -159,22 +157,15 @@ FEEDBACK: dict[str, dict[str, Any]] = {
 }
 
 
-async def to_the_end(call: Any) -> None:
-    """Await ``call`` and the handle that it may return."""
-    answer = await call
-    if isinstance(answer, BackgroundCall | Job):
-        await answer
-
-
-@pytest.mark.parametrize("call", FEEDBACK)
+@pytest.mark.parametrize("name", FEEDBACK)
 async def test_what_only_january_servers_have_names_todays_call(
-    client: AsyncReflexioClient, call: str
+    client: AsyncReflexioClient, name: str
 ) -> None:
-    with pytest.raises(NotFound, match=r"does not have it \(404\); today's call is (\w+)") as missing:
-        await to_the_end(getattr(client, call)(FEEDBACK[call]))
-    todays = str(missing.value).rsplit(" ", 1)[1]
-    assert callable(getattr(client, todays))
+    with pytest.raises(NotFound, match=r"does not have this call; today's is (\w+)\)$") as missing:
+        await to_the_end(FEEDBACK_CALLS[name](client, FEEDBACK[name]))
+    todays = str(missing.value).rstrip(")").rsplit(" ", 1)[1]
+    assert todays in calls(AsyncReflexioClient)
 
 
 def test_every_january_call_is_among_them() -> None:
-    assert sorted(FEEDBACK) == sorted(LATE["feedback"].split())
+    assert sorted(FEEDBACK) == sorted(FEEDBACK_CALLS)

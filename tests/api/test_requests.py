@@ -1,8 +1,10 @@
-"""Every request model: what it takes, what it refuses, and what arrives."""
+"""Every request model: what it accepts, what it refuses, and what arrives."""
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin
@@ -10,25 +12,31 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationError
 
-from reflexio_async import AsyncReflexioClient
-from reflexio_async._engine.models import ResponseModel
+import reflexio_async.reflexio.models
+from reflexio_async import AsyncReflectClient, AsyncReflexioClient, InvalidRequest
+from reflexio_async._engine.models import RequestModel, ResponseModel
 from reflexio_async._engine.wire import encode
-from tests.parity.compare import CONTRACT, models, rows
+from reflexio_async.legacy.api import LegacyAPI
+from tests.calls import calls
+from tests.parity.compare import CONTRACT, models_in
 
 if TYPE_CHECKING:
-    from reflexio_async._engine.routing.route import Row
+    from pydantic import BaseModel
 
-ROWS: dict[str, Row[..., Any, Any]] = rows(AsyncReflexioClient)
-MODELS = models()
+CALLS = calls(AsyncReflexioClient)
+MODELS = models_in(reflexio_async.reflexio.models)
 SCHEMAS = CONTRACT["components"]["schemas"]
-ANSWERS = sorted(
+NAMES = {"interaction_data_list": "interactions"}
+"""Our names for fields of the contract, where they differ."""
+RESPONSES = sorted(
     name
     for name, model in MODELS.items()
     if issubclass(model, ResponseModel) and SCHEMAS.get(name, {}).get("properties")
 )
-REQUESTS = sorted({row.model.__name__ for row in ROWS.values()} & set(MODELS))
+REQUESTS = {
+    call.request.__name__: call.request for call in CALLS.values() if issubclass(call.request, RequestModel)
+}
 
 _TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8).filter(
     str.strip
@@ -116,37 +124,33 @@ _SLOW = settings(
 
 
 @pytest.mark.parametrize("name", sorted(set(REQUESTS) & set(SCHEMAS)))
-def test_what_the_contract_allows_is_taken_and_arrives_whole(name: str) -> None:
-    row = next(row for row in ROWS.values() if row.model.__name__ == name)
+def test_what_the_contract_allows_is_accepted_and_arrives_whole(name: str) -> None:
+    call = next(call for call in CALLS.values() if call.request.__name__ == name)
 
     @_SLOW
     @given(by_contract(name))
     def check(body: dict[str, Any]) -> None:
         try:
-            request = row.model.model_validate({**_path(row), **body})
-        except ValidationError as error:
-            assert _known_refusal(name, error), error  # noqa: PT017  # explains the example
+            request = call.request(**{**dict.fromkeys(call.ids_in_path, "id"), **body})
+        except InvalidRequest as error:
+            assert _known_refusal(name, str(error)), error  # noqa: PT017  # explains the example
             return
-        sent = json.loads(encode(row.endpoint, request).body or b"{}")
+        sent = json.loads(encode(call.endpoint, request).body or b"{}")
         assert _normal(sent) == _normal(body)
 
     check()
 
 
-def _path(row: Row[..., Any, Any]) -> dict[str, str]:
-    names = [name for name in row.model.model_fields if f"{{{name}}}" in row.endpoint.path]
-    return dict.fromkeys(names, "id")
-
-
-def _known_refusal(name: str, error: ValidationError) -> bool:
+def _known_refusal(name: str, message: str) -> bool:
     """What we refuse though the schema allows it, because the server's own code refuses it."""
-    told = str(error)
     publish = name == "PublishUserInteractionRequest" and (
-        "user_action_description" in told or "evaluation_only excludes" in told or "go together" in told
+        "user_action_description" in message
+        or "evaluation_only excludes" in message
+        or "go together" in message
     )
     orders = ("must be after start_time", "must not be before start_time", "from_ts must")
-    order = any(rule in told for rule in orders)
-    return publish or order or "content or trigger must be given" in told
+    order = any(rule in message for rule in orders)
+    return publish or order or "content or trigger must be given" in message
 
 
 def _normal(value: Any) -> Any:
@@ -165,8 +169,8 @@ def _normal(value: Any) -> Any:
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_an_unknown_field_is_refused_by_name(name: str) -> None:
-    with pytest.raises(ValidationError, match="no_such_field"):
-        MODELS[name].model_validate({"no_such_field": 1})
+    with pytest.raises(InvalidRequest, match="no_such_field: there is no such field"):
+        REQUESTS[name](no_such_field=1)
 
 
 def _bounded() -> list[tuple[str, str, Any]]:
@@ -205,23 +209,25 @@ def _beyond(schema: dict[str, Any]) -> list[Any]:
 
 @pytest.mark.parametrize(("name", "field", "value"), _bounded())
 def test_what_the_contract_forbids_is_refused_by_name(name: str, field: str, value: Any) -> None:
-    ours = "interactions" if field == "interaction_data_list" else field
-    with pytest.raises(ValidationError) as error:
-        MODELS[name].model_validate({ours: value})
-    assert any(fault["loc"][0] == ours for fault in error.value.errors()), error.value
+    ours = NAMES.get(field, field)
+    with pytest.raises(InvalidRequest) as error:
+        REQUESTS[name](**{ours: value})
+    named = [fault.partition(":")[0] for fault in error.value.faults.split("; ")]
+    assert any(re.match(rf"{ours}\b", fault) for fault in named), error.value
 
 
-@pytest.mark.parametrize("name", ANSWERS)
-def test_an_answer_of_a_newer_server_is_read(name: str) -> None:
+@pytest.mark.parametrize("name", RESPONSES)
+def test_a_response_of_a_newer_server_is_read(name: str) -> None:
     model = MODELS[name]
 
     @_SLOW
     @given(by_contract(name))
     def check(body: dict[str, Any]) -> None:
-        answer = model.model_validate_json(json.dumps({**_with_new_words(model, body), "brand_new": [1]}))
-        assert answer.model_extra is not None
-        assert answer.model_extra["brand_new"] == [1]
-        json.dumps(answer.model_dump(mode="json"))
+        text = json.dumps({**_with_new_words(model, body), "brand_new": [1]})
+        response = model.model_validate_json(text)
+        assert response.model_extra is not None
+        assert response.model_extra["brand_new"] == [1]
+        json.dumps(response.model_dump(mode="json"))
 
     check()
 
@@ -236,11 +242,32 @@ def _with_new_words(model: type[BaseModel], body: dict[str, Any]) -> dict[str, A
     return changed
 
 
-def test_no_answer_insists_on_a_list_of_words() -> None:
-    for name in ANSWERS:
+def test_no_response_insists_on_a_list_of_words() -> None:
+    for name in RESPONSES:
         for field in MODELS[name].model_fields.values():
             kinds = get_args(field.annotation) or (field.annotation,)
             assert get_origin(field.annotation) is not Literal, name
             assert str in kinds or not any(
                 isinstance(kind, type) and issubclass(kind, Enum) for kind in kinds
             ), name
+
+
+PLAIN_CALLS = {
+    f"{client.__name__}.{name}": call
+    for client in (AsyncReflexioClient, AsyncReflectClient, LegacyAPI)
+    for name, call in calls(client).items()
+    if not call.takes_request and "title" in call.request.model_config
+}
+
+
+@pytest.mark.parametrize("name", PLAIN_CALLS)
+async def test_an_error_of_a_plain_call_names_the_call_and_every_argument(name: str) -> None:
+    call = PLAIN_CALLS[name]
+    own_name = "query_memories" if "augment" in name else call.name.removesuffix("_async")
+    parameters = inspect.signature(call.function).parameters
+    arguments = {field: object() for field in call.request.model_fields if field in parameters}
+    client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1")
+    owners: dict[str, object] = {"AsyncReflectClient": client.reflect, "LegacyAPI": client.legacy}
+    with pytest.raises(InvalidRequest, match=rf"^{own_name}: ") as error:
+        await call(owners.get(name.partition(".")[0], client), arguments)
+    assert [field for field in arguments if f"{field}: " not in str(error.value)] == []

@@ -421,7 +421,7 @@ async def test_two_items_may_not_share_a_request_id() -> None:
 
 async def test_a_refused_publish_is_a_failure_of_its_own() -> None:
     async with scene() as play:
-        await play.client.publish_interaction(publish_of("u", request_id="taken"))
+        await play.client.publish_interaction(**publish_of("u", request_id="taken"))
         report = await play.client.publish_many(
             [publish_of("u", "other", request_id="taken"), publish_of("v")]
         )

@@ -10,13 +10,13 @@ import pytest
 from pydantic import BaseModel, Field
 
 from reflexio_async import InvalidRequest
-from reflexio_async._engine.models import Empty, Query, RequestModel
-from reflexio_async._engine.wire import Endpoint, build_request, encode
+from reflexio_async._engine.models import Empty, Query, RequestModel, build_request
+from reflexio_async._engine.wire import Endpoint, encode
 from reflexio_async.reflexio.models.enums import Status
 from reflexio_async.reflexio.models.interactions import (
+    ByRequest,
     InteractionData,
     PublishUserInteractionRequest,
-    by_request,
 )
 from reflexio_async.reflexio.models.operations import (
     RerunProfileGenerationRequest,
@@ -24,7 +24,12 @@ from reflexio_async.reflexio.models.operations import (
 )
 from reflexio_async.reflexio.models.profiles import GetUserProfilesRequest
 
-POST = Endpoint("POST", "/api/things")
+
+def endpoint(method: str, path: str, **options: Any) -> Endpoint[dict[str, str]]:
+    return Endpoint(method, path, dict[str, str], **options)
+
+
+POST = endpoint("POST", "/api/things")
 
 
 class ByJob(RequestModel):
@@ -38,7 +43,7 @@ class Filters(RequestModel):
     note: str | None = None
 
 
-def sent(request: BaseModel, endpoint: Endpoint = POST) -> Any:
+def sent(request: BaseModel, endpoint: Endpoint[dict[str, str]] = POST) -> Any:
     body = encode(endpoint, request).body
     assert body is not None
     return json.loads(body)
@@ -117,12 +122,12 @@ def test_an_empty_request_is_an_empty_object() -> None:
 
 
 def test_a_get_has_no_body() -> None:
-    encoded = encode(Endpoint("GET", "/api/whoami"), Empty())
+    encoded = encode(endpoint("GET", "/api/whoami"), Empty())
     assert (encoded.body, encoded.content_type) == (None, None)
 
 
 def test_a_delete_has_one() -> None:
-    assert sent(GetUserProfilesRequest(user_id="u"), Endpoint("DELETE", "/api/things")) == {"user_id": "u"}
+    assert sent(GetUserProfilesRequest(user_id="u"), endpoint("DELETE", "/api/things")) == {"user_id": "u"}
 
 
 def test_a_form_is_url_encoded() -> None:
@@ -130,7 +135,7 @@ def test_a_form_is_url_encoded() -> None:
         username: str
         password: str
 
-    encoded = encode(Endpoint("POST", "/token", form=True), Form(username="a b@c", password="p&q=ü"))
+    encoded = encode(endpoint("POST", "/token", form=True), Form(username="a b@c", password="p&q=ü"))
     assert encoded.body == b"username=a+b%40c&password=p%26q%3D%C3%BC"
     assert encoded.content_type == "application/x-www-form-urlencoded"
 
@@ -152,10 +157,12 @@ def test_what_json_cannot_say_is_an_invalid_request(fields: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize(
-    "endpoint", [Endpoint("GET", "/x"), Endpoint("GET", "/x/{request_id}")], ids=["query", "path"]
+    "endpoint",
+    [endpoint("GET", "/x"), endpoint("GET", "/x/{request_id}")],
+    ids=["query", "path"],
 )
-def test_what_a_url_cannot_say_is_an_invalid_request(endpoint: Endpoint) -> None:
-    request = by_request("a")
+def test_what_a_url_cannot_say_is_an_invalid_request(endpoint: Endpoint[dict[str, str]]) -> None:
+    request = ByRequest(request_id="a")
     request.request_id = "a\ud800"  # set later, it is not looked at before
     with pytest.raises(InvalidRequest, match="not valid Unicode"):
         encode(endpoint, request)
@@ -165,7 +172,7 @@ def test_what_a_form_cannot_say_is_an_invalid_request() -> None:
     request = GetUserProfilesRequest(user_id="a")
     request.user_id = "a\ud800"
     with pytest.raises(InvalidRequest, match="not valid Unicode"):
-        encode(Endpoint("POST", "/x", form=True), request)
+        encode(endpoint("POST", "/x", form=True), request)
 
 
 @pytest.mark.parametrize(
@@ -213,18 +220,18 @@ def test_a_time_outside_of_the_calendar_is_an_invalid_request(moment: datetime) 
     ],
 )
 def test_an_id_cannot_leave_its_place_in_the_path(job_id: str, quoted: str) -> None:
-    encoded = encode(Endpoint("DELETE", "/api/jobs/{job_id}/stop"), ByJob(job_id=job_id))
+    encoded = encode(endpoint("DELETE", "/api/jobs/{job_id}/stop"), ByJob(job_id=job_id))
     assert encoded.path == encoded.target == f"/api/jobs/{quoted}/stop"
 
 
 @pytest.mark.parametrize("job_id", ["", ".", ".."])
 def test_an_id_that_would_name_another_path_is_refused(job_id: str) -> None:
     with pytest.raises(InvalidRequest, match="job_id"):
-        encode(Endpoint("GET", "/api/jobs/{job_id}"), ByJob(job_id=job_id))
+        encode(endpoint("GET", "/api/jobs/{job_id}"), ByJob(job_id=job_id))
 
 
 def test_what_is_in_the_path_is_not_in_the_body() -> None:
-    assert sent(ByJob(job_id="j"), Endpoint("POST", "/api/jobs/{job_id}")) == {}
+    assert sent(ByJob(job_id="j"), endpoint("POST", "/api/jobs/{job_id}")) == {}
 
 
 # --- the query
@@ -255,8 +262,8 @@ def test_query_values_are_quoted() -> None:
 
 
 def test_a_route_may_always_send_a_query() -> None:
-    endpoint = Endpoint("POST", "/api/things", query=(("wait_for_response", "true"),))
-    assert encode(endpoint, Filters(limit=1)).target == "/api/things?wait_for_response=true&limit=1"
+    with_query = endpoint("POST", "/api/things", query=(("wait_for_response", "true"),))
+    assert encode(with_query, Filters(limit=1)).target == "/api/things?wait_for_response=true&limit=1"
 
 
 def test_a_publish_waits_by_its_query() -> None:

@@ -21,8 +21,9 @@ from reflexio_async import (
     UnprocessableRequest,
 )
 from reflexio_async._engine.wire import EncodedRequest, Endpoint, RawResponse, error_for
+from reflexio_async.reflexio.service import REFLEXIO
 
-ENDPOINT = Endpoint("POST", "/api/things/{thing_id}")
+ENDPOINT = Endpoint("POST", "/api/things/{thing_id}", dict[str, str])
 REQUEST = EncodedRequest("POST", "/api/things/7", "/api/things/7?deep=true", b"{}", "application/json")
 URL = "https://example.test/api/things/7?deep=true"
 NOW = 1_795_000_000.0
@@ -33,7 +34,7 @@ def answered(
 ) -> Exception:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     response = RawResponse(status, {"Content-Type": kind, **(headers or {})}, raw, URL)
-    return error_for(ENDPOINT, REQUEST, response, now=NOW)
+    return error_for(ENDPOINT, REFLEXIO, REQUEST, response, now=NOW)
 
 
 def error(status: int, body: Any = None, **more: Any) -> APIStatusError:
@@ -232,7 +233,9 @@ def test_without_a_retry_after_no_time_is_named() -> None:
 
 def test_what_must_not_be_seen_is_taken_out_of_the_servers_words() -> None:
     response = RawResponse(403, {"Content-Type": "text/plain"}, b"bad token TOKEN", URL)
-    caught = error_for(ENDPOINT, REQUEST, response, now=NOW, redact=lambda text: text.replace("TOKEN", "***"))
+    caught = error_for(
+        ENDPOINT, REFLEXIO, REQUEST, response, now=NOW, redact=lambda text: text.replace("TOKEN", "***")
+    )
     assert str(caught).endswith("bad token ***")
     assert "TOKEN" not in repr(vars(caught))
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reflexio_async._engine.models import RequestModel
-from reflexio_async._engine.wire import Endpoint, build_request, encode
+from reflexio_async._engine.models import RequestModel, build_request
+from reflexio_async._engine.wire import Endpoint, encode
 from reflexio_async.reflexio.models.enums import ProfileTimeToLive, Status, UserActionType
 from reflexio_async.reflexio.models.interactions import (
+    ByRequest,
     GetRequestsRequest,
     PublishUserInteractionRequest,
-    by_request,
 )
 from reflexio_async.reflexio.models.operations import (
     CancelOperationRequest,
@@ -32,7 +32,9 @@ from reflexio_async.reflexio.models.profiles import GetUserProfilesRequest, Upgr
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-POST = Endpoint("POST", "/api/things")
+POST = Endpoint("POST", "/api/things", dict[str, str])
+LEARNING = Endpoint("GET", "/api/learning_status", dict[str, str])
+PARTS = Endpoint("GET", "/api/things/{thing_id}/parts", dict[str, str])
 
 texts = st.text(max_size=20)
 names = texts.filter(lambda text: bool(text.strip()))
@@ -144,7 +146,7 @@ def test_what_is_sent_is_what_was_given_and_no_more(model: type[BaseModel], data
 @given(names)
 @thorough
 def test_a_query_value_reads_back(request_id: str) -> None:
-    encoded = encode(Endpoint("GET", "/api/learning_status"), by_request(request_id))
+    encoded = encode(LEARNING, ByRequest(request_id=request_id))
     assert parse_qsl(urlsplit(encoded.target).query, keep_blank_values=True) == [("request_id", request_id)]
 
 
@@ -155,7 +157,7 @@ class ByThing(RequestModel):
 @given(names.filter(lambda name: name not in (".", "..")))
 @thorough
 def test_an_id_is_exactly_one_segment_of_the_path(thing_id: str) -> None:
-    encoded = encode(Endpoint("GET", "/api/things/{thing_id}/parts"), ByThing(thing_id=thing_id))
+    encoded = encode(PARTS, ByThing(thing_id=thing_id))
     *head, segment, tail = encoded.target.split("/")
     assert (head, tail) == (["", "api", "things"], "parts")
     assert unquote(segment) == thing_id

@@ -11,8 +11,8 @@ from tests.faults import stage
 class DeniesPublishes(AsyncReflexioClient):
     """Publishes, and says that it did not."""
 
-    async def publish_interaction(self, request: dict[str, Any]) -> Any:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
-        await super().publish_interaction(request)
+    async def publish_interaction(self, *args: Any, **fields: Any) -> Any:
+        await super().publish_interaction(*args, **fields)
         message = "nothing was sent"
         raise ReflexioError(message)
 

@@ -109,9 +109,9 @@ class Stage:
 
     async def _must_be_quiet(self) -> None:
         """Whoever waited has been told: nothing more is asked, nobody is registered as waiting."""
-        jobs = self.client.engine.jobs
+        jobs = self.client._engine.jobs
         await jobs.drained()
-        await self.client.engine.tasks.calls_finished()
+        await self.client._engine.tasks.calls_finished()
         for lane in jobs._lanes.values():
             if lane._queue or lane._starting or lane._unresolved:
                 self.trouble.append(f"idle, but {lane._name} still has {lane._queue or lane._starting}")
@@ -323,7 +323,7 @@ class Stage:
     async def _publish(self, step: Publish) -> None:
         [call] = self._opened("publish", [self._text()]).values()
         try:
-            receipt = await self.client.publish_interaction(_publish(call.key, step.request_id))
+            receipt = await self.client.publish_interaction(**_publish(call.key, step.request_id))
         except ReflexioError as error:
             call.end(error=error)
             return

@@ -170,7 +170,7 @@ async def test_an_own_id_that_cannot_be_checked_leaves_the_outcome_unknown() -> 
         play.box.faults.add(faults.answer_lost(), path=PUBLISH)
         play.box.faults.add(faults.lost_before(), path=GET_REQUESTS, times=None)
         with pytest.raises(ReflexioError) as raised:
-            await play.client.publish_interaction(publish_of("a", request_id="r"))
+            await play.client.publish_interaction(**publish_of("a", request_id="r"))
         error = raised.value
         assert getattr(error, "outcome_unknown", False) or getattr(error, "repeated", False)
 

@@ -397,7 +397,7 @@ async def test_a_failure_that_nobody_awaits_is_reported() -> None:
         await (await started(play))
         gc.collect()
         assert [type(event.error) for event in heard] == [JobFailed]
-        assert play.client.engine.tasks.errors == 1
+        assert play.client._engine.tasks.errors == 1
 
 
 async def test_a_failure_that_was_awaited_is_not_reported_again() -> None:

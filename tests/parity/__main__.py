@@ -14,7 +14,7 @@ from tests.parity.reasons import reason
 def main(arguments: list[str]) -> int:
     """Print the table."""
     unexplained = 0
-    table = [*compare.lines(), *reflect.lines()]
+    table = [*compare.table(), *reflect.table()]
     for line in table:
         why = "same" if line.same else reason(line.what)
         if line.same and "--differences" in arguments:

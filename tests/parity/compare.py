@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import dataclass
-from enum import Enum
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -13,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter
 
+import reflexio_async.legacy
 import reflexio_async.reflexio.models
 from reflexio_async import AsyncReflexioClient
-from reflexio_async._engine.models import Header, Query, RequestModel
-from reflexio_async._engine.routing.route import Row
+from reflexio_async._engine.models import Header, Query, RequestPart
 from reflexio_async.legacy.api import LegacyAPI
-from reflexio_async.reflexio.api import config, identity
-from reflexio_async.reflexio.api.session_scoped import SessionView
+from reflexio_async.reflexio.api.session_scoped import SessionScopedClient
+from reflexio_async.reflexio.models import enums
+from reflexio_async.reflexio.models.interactions import DEFAULT_AGENT_VERSION
+from tests.calls import Call, calls, coroutine_functions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from reflexio_async._engine.wire import Endpoint
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from types import ModuleType
 
 HERE = Path(__file__).parent
 CONTRACT = json.loads((HERE / "reflexio.openapi.json").read_text())
@@ -46,8 +46,8 @@ _ABSENT = "absent"
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of the table."""
+class Comparison:
+    """One line of the table: what the contract or the official client says, and what ours says."""
 
     what: str
     theirs: str
@@ -61,47 +61,30 @@ class Line:
 # --- routes
 
 
-def rows(owner: type) -> dict[str, Row[..., Any, Any]]:
-    """The rows of ``owner`` by name, those that are loaded late included."""
-    found = {name: getattr(owner, name) for name in dir(owner) if not name.startswith("_")}
-    return {name: row for name, row in found.items() if isinstance(row, Row)}
-
-
-def endpoints(owner: type) -> dict[tuple[str, str], Row[..., Any, Any] | Endpoint]:
-    """What ``owner`` calls, by method and path."""
-    found: dict[tuple[str, str], Row[..., Any, Any] | Endpoint] = {
-        (endpoint.method, endpoint.path): endpoint
-        for endpoint in (config.SET_CONFIG, config.UPDATE_CONFIG, identity.LOGIN)
-    }
-    for row in rows(owner).values():
-        found.setdefault((row.endpoint.method, row.endpoint.path), row)
-    return found
-
-
-def routes() -> Iterator[Line]:
+def routes() -> Iterator[Comparison]:
     """Every route of both contracts: who calls it, with what, and for what."""
-    ours = endpoints(AsyncReflexioClient)
-    yield from _routes(CONTRACT, ours, "")
-    yield from _routes(LEGACY, {**ours, **endpoints(LegacyAPI)}, "legacy ")
+    ours = calls(AsyncReflexioClient).values()
+    yield from compare_routes(CONTRACT, ours, "")
+    yield from compare_routes(LEGACY, [*calls(LegacyAPI).values(), *ours], "legacy ")
 
 
-def _routes(
-    contract: dict[str, Any], ours: dict[tuple[str, str], Row[..., Any, Any] | Endpoint], prefix: str
-) -> Iterator[Line]:
-    for path, verbs in contract["paths"].items():
-        for verb, operation in verbs.items():
+def compare_routes(contract: dict[str, Any], ours: Iterable[Call], prefix: str) -> Iterator[Comparison]:
+    """Every route of ``contract`` beside the first call of ``ours`` that has its method and path."""
+    by_route: dict[tuple[str, str], Call] = {}
+    for call in ours:
+        by_route.setdefault((call.endpoint.method, call.endpoint.path), call)
+    for path, operations in contract["paths"].items():
+        for verb, operation in operations.items():
             method = verb.upper()
             what = f"{prefix}{method} {path}"
-            row = ours.get((method, path))
-            if row is None:
-                yield Line(what, "a route", "none")
+            found = by_route.get((method, path))
+            if found is None:
+                yield Comparison(what, "a route", "none")
                 continue
-            endpoint = row.endpoint if isinstance(row, Row) else row
             limit = operation.get("x-rate-limit", [""])[0].replace("/", " ").partition(" ")[0]
-            yield Line(f"{what} limit", limit, str(endpoint.per_minute or ""))
-            if isinstance(row, Row):
-                yield from _request(what, operation, row)
-                yield from _answer(what, operation, row)
+            yield Comparison(f"{what} limit", limit, str(found.endpoint.per_minute or ""))
+            yield from _request(what, operation, found)
+            yield from _response(what, operation, found)
 
 
 def _content(part: dict[str, Any]) -> dict[str, Any]:
@@ -110,17 +93,17 @@ def _content(part: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _request(what: str, operation: dict[str, Any], row: Row[..., Any, Any]) -> Iterator[Line]:
+def _request(what: str, operation: dict[str, Any], call: Call) -> Iterator[Comparison]:
     body = _content(operation.get("requestBody", {}))
     theirs = {
         (parameter["in"], parameter["name"]): _shape(parameter.get("schema", {}), {})
         for parameter in operation.get("parameters", [])
     }
-    schema = _our_schema(row.model)
+    schema = _our_schema(call.request)
     ours: dict[tuple[str, str], str] = {}
     in_body = False
-    for name, field in row.model.model_fields.items():
-        place = ("path", name) if f"{{{name}}}" in row.endpoint.path else None
+    for name, field in call.request.model_fields.items():
+        place = ("path", name) if f"{{{name}}}" in call.endpoint.path else None
         if field.exclude and place is None:
             continue
         for mark in field.metadata:
@@ -133,77 +116,66 @@ def _request(what: str, operation: dict[str, Any], row: Row[..., Any, Any]) -> I
         else:
             ours[place] = _shape(schema["properties"][name], schema.get("$defs", {}))
     for key in sorted(set(theirs) | set(ours)):
-        yield Line(f"{what} {key[0]} {key[1]}", theirs.get(key, _ABSENT), ours.get(key, _ABSENT))
+        yield Comparison(f"{what} {key[0]} {key[1]}", theirs.get(key, _ABSENT), ours.get(key, _ABSENT))
     wanted = body.get("$ref", "").rsplit("/", 1)[-1]
-    names = [kind.__name__ for kind in row.model.__mro__]
-    yield Line(f"{what} request", wanted, wanted if wanted in names or not (wanted or in_body) else names[0])
+    names = [kind.__name__ for kind in call.request.__mro__]
+    same = wanted in names or not (wanted or in_body)
+    yield Comparison(f"{what} request", wanted, wanted if same else names[0])
 
 
-def _answer(what: str, operation: dict[str, Any], row: Row[..., Any, Any]) -> Iterator[Line]:
-    ok = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
-    schema = _content(ok)
-    theirs = schema.get("$ref", "").rsplit("/", 1)[-1]
-    answer_type = row.answer._type
-    ours = (
-        answer_type.__name__ if isinstance(answer_type, type) and issubclass(answer_type, BaseModel) else ""
-    )
-    yield Line(f"{what} answer", theirs, ours)
+def _response(what: str, operation: dict[str, Any], call: Call) -> Iterator[Comparison]:
+    ok = next(response for status, response in operation["responses"].items() if status.startswith("2"))
+    theirs = _content(ok).get("$ref", "").rsplit("/", 1)[-1]
+    response: Any = call.endpoint.response
+    is_model = isinstance(response, type) and issubclass(response, BaseModel)
+    yield Comparison(f"{what} response", theirs, response.__name__ if is_model else "")
 
 
 # --- fields
 
 
-def models(
-    module_names: list[str] | None = None, package: str = "reflexio_async.reflexio.models"
-) -> dict[str, type[BaseModel]]:
-    """Every model by name; of two with one name, today's."""
-    names = module_names or [
-        module.name
-        for module in iter_modules(reflexio_async.reflexio.models.__path__)
-        if module.name not in ("legacy", "feedback", "problems")
-    ]
+def models_in(package: ModuleType) -> dict[str, type[BaseModel]]:
+    """Every model in the modules of ``package``, by name."""
     found: dict[str, type[BaseModel]] = {}
-    for name in names:
-        for value in vars(import_module(f"{package}.{name}")).values():
-            if isinstance(value, type) and issubclass(value, BaseModel):
-                found.setdefault(value.__name__, value)
+    for module in iter_modules(package.__path__):
+        found.update(models_of(import_module(f"{package.__name__}.{module.name}")))
     return found
 
 
-def fields() -> Iterator[Line]:
+def models_of(module: ModuleType) -> dict[str, type[BaseModel]]:
+    """Every model in ``module``, by name."""
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    return {model.__name__: model for model in classes if issubclass(model, BaseModel)}
+
+
+def fields() -> Iterator[Comparison]:
     """Every field of every schema of both contracts: whether it must be given, its type and default."""
-    yield from _schemas(CONTRACT["components"]["schemas"], models(), "")
-    legacy = {**models(), **models(["legacy", "feedback"])}
-    yield from _schemas(LEGACY["components"]["schemas"], legacy, "legacy ")
+    ours, ours_in_january = models_in(reflexio_async.reflexio.models), models_in(reflexio_async.legacy)
+    yield from compare_schemas(CONTRACT, ours, enums, "")
+    yield from compare_schemas(LEGACY, {**ours, **ours_in_january}, enums, "legacy ")
 
 
-def _schemas(
-    schemas: dict[str, Any],
-    ours: dict[str, type[BaseModel]],
-    prefix: str,
-    enums_in: str = "reflexio_async.reflexio.models.enums",
-) -> Iterator[Line]:
-    enums = {
-        name: value
-        for name, value in vars(import_module(enums_in)).items()
-        if isinstance(value, type) and issubclass(value, Enum)
-    }
+def compare_schemas(
+    contract: dict[str, Any], ours: Mapping[str, type[BaseModel]], enums: ModuleType, prefix: str
+) -> Iterator[Comparison]:
+    """Every schema of ``contract`` beside the model of ``ours``, or the enum, that has its name."""
+    schemas = contract["components"]["schemas"]
     for name, schema in schemas.items():
         if "enum" in schema:
-            mine = enums.get(name)
-            words = sorted(member.value for member in mine) if mine else _ABSENT
-            yield Line(f"{prefix}{name}", str(sorted(schema["enum"])), str(words))
+            enum = getattr(enums, name, None)
+            ours_says = str(sorted(member.value for member in enum)) if enum else _ABSENT
+            yield Comparison(f"{prefix}{name}", str(sorted(schema["enum"])), ours_says)
         elif "properties" in schema:
             yield from _fields(prefix + name, schema, schemas, ours.get(name))
 
 
 def _fields(
     name: str, schema: dict[str, Any], schemas: dict[str, Any], model: type[BaseModel] | None
-) -> Iterator[Line]:
+) -> Iterator[Comparison]:
     if model is None:
-        yield Line(name, "a schema", _ABSENT)
+        yield Comparison(name, "a schema", _ABSENT)
         return
-    request = issubclass(model, RequestModel)
+    request = issubclass(model, RequestPart)
     mine = _our_schema(model)
     wire = {
         info.serialization_alias or info.alias or field: field
@@ -223,7 +195,7 @@ def _fields(
             ours_field = mine["properties"][local]
             required = local in mine.get("required", [])
             our = _described(ours_field, mine.get("$defs", {}), required=required, strict=request)
-        yield Line(f"{name}.{field}", theirs, our)
+        yield Comparison(f"{name}.{field}", theirs, our)
 
 
 def _elsewhere(metadata: list[Any]) -> bool:
@@ -298,58 +270,78 @@ def _plain(value: Any) -> Any:
 # --- the official client
 
 
-_OPTIONS = {"request", "wait_for_response", "force_refresh"}
-
-
-def methods() -> Iterator[Line]:
-    """Every method of the official client: its route, and each parameter with its default."""
-    client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1")
-    for name, method in OFFICIAL["methods"].items():
-        call = getattr(client, name, None)
-        if call is None:
-            yield Line(f"{name}()", "a method", _ABSENT)
-            continue
-        row = rows(AsyncReflexioClient).get(name)
-        if row is not None:
-            yield Line(
-                f"{name}() route",
-                f"{method['verb']} {_any_id(method['path'])}",
-                f"{row.endpoint.method} {_any_id(row.endpoint.path)}",
-            )
-        signature = inspect.signature(call)
-        for parameter, given in method["parameters"].items():
-            if parameter in _OPTIONS:
-                continue
-            default = given["default"]
-            yield Line(
-                f"{name}({parameter})",
-                _parameter(given.get("position"), default),
-                # None stands for "not sent": ours shows the default that the server then takes.
-                _our_parameter(signature, parameter, shown=default not in (None, "None")),
-            )
-    view = rows(SessionView)
+def methods() -> Iterator[Comparison]:
+    """Every method of the official client: its route, and each parameter with its position and default."""
+    yield from compare_methods(OFFICIAL["methods"], AsyncReflexioClient, "")
     for name in OFFICIAL["session_methods"]:
-        found = name in view or name in vars(SessionView)
-        yield Line(f"for_session().{name}()", "a method", "a method" if found else _ABSENT)
+        found = name in coroutine_functions(SessionScopedClient)
+        yield Comparison(f"for_session().{name}()", "a method", "a method" if found else _ABSENT)
+
+
+def compare_methods(official: dict[str, Any], client: type, prefix: str) -> Iterator[Comparison]:
+    """Every method of ``official`` beside the method of ``client`` that has its name."""
+    ours = calls(client)
+    for name, theirs in official.items():
+        what = f"{prefix}{name}"
+        method = getattr(client, name, None)
+        if method is None:
+            yield Comparison(f"{what}()", "a method", _ABSENT)
+            continue
+        call = ours.get(name)
+        if call is not None:
+            route = f"{theirs['verb']} {_any_id(theirs['path'])}"
+            yield Comparison(
+                f"{what}() route", route, f"{call.endpoint.method} {_any_id(call.endpoint.path)}"
+            )
+        takes_request = call is not None and call.takes_request
+        parameters = _parameters(method)
+        for parameter, given in theirs["parameters"].items():
+            if takes_request and parameter in _BESIDE_A_REQUEST:
+                continue  # tests/endpoints: every decorated call takes them
+            # The official client writes None for "not sent". A decorated call shows the default that the
+            # server then takes.
+            shown = not (takes_request and given["default"] in (None, "None"))
+            yield Comparison(
+                f"{what}({parameter})",
+                _described_parameter(given.get("position"), given["default"] if shown else None),
+                _our_parameter(parameters, parameter, shown=shown),
+            )
+
+
+_BESIDE_A_REQUEST = ("request", "wait_for_response", "force_refresh")
+_CONSTANTS = {"DEFAULT_AGENT_VERSION": repr(DEFAULT_AGENT_VERSION)}
+"""Names that stand for a default in the official client's source."""
+
+
+def _parameters(method: Callable[..., Any]) -> dict[str, tuple[int | None, str | None]]:
+    """The parameters of ``method``: their positions, None by name only, and their defaults."""
+    given = [*inspect.signature(method).parameters.values()]
+    given = [parameter for parameter in given if parameter.name not in ("self", "cls")]
+    return {
+        parameter.name: (
+            None if parameter.kind is inspect.Parameter.KEYWORD_ONLY else position,
+            None if parameter.default is inspect.Parameter.empty else repr(parameter.default),
+        )
+        for position, parameter in enumerate(given)
+    }
 
 
 def _any_id(path: str) -> str:
     return "/".join("{}" if part.startswith("{") else part for part in path.split("/"))
 
 
-def _parameter(position: int | None, default: str | None) -> str:
-    where = "by name" if position is None else "by position or name"
-    return f"{where}, default {default}" if default not in (None, "None") else where
+def _described_parameter(position: int | None, default: str | None) -> str:
+    where = "by name" if position is None else f"at position {position}"
+    return where if default is None else f"{where}, default {_CONSTANTS.get(default, default)}"
 
 
-def _our_parameter(signature: inspect.Signature, name: str, *, shown: bool) -> str:
-    found = signature.parameters.get(name)
-    if found is None:
+def _our_parameter(parameters: Mapping[str, tuple[int | None, str | None]], name: str, *, shown: bool) -> str:
+    if name not in parameters:
         return _ABSENT
-    position = None if found.kind is inspect.Parameter.KEYWORD_ONLY else 0
-    return _parameter(position, repr(found.default) if shown else None)
+    position, default = parameters[name]
+    return _described_parameter(position, default if shown else None)
 
 
-def lines() -> list[Line]:
-    """The whole table."""
+def table() -> list[Comparison]:
+    """All of it."""
     return [*routes(), *fields(), *methods()]

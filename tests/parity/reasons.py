@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 
 _WORDS = "the contract's words, beside any that a newer server may have"
-_BY_NAME = "keywords, or one request: a call of many options reads better, and the error says so"
 _MADE = "made by the client when it is left out, as the official client makes it"
 _FEEDBACK = "the same three words as today's PlaybookStatus"
 _NO_SCHEMA = "the contract does not describe the parameter"
 
 REASONS: dict[str, str] = {
     # routes
-    r"POST /api/admin/cache/invalidate answer": "a plain dict, as the official client returns",
-    r"POST /api/evaluations/regenerate answer": "a Job, whose result is the last status",
-    r"GET /api/get_config answer": "the contract leaves open what set_config takes: a Config",
-    r"GET /meta/version answer": "the contract leaves it open; it is a ServerVersion",
+    r"POST /api/admin/cache/invalidate response": "a plain dict, as the official client returns",
+    r"POST /api/(set|update)_config request": "the contract leaves it open: a mapping",
+    r"GET /api/get_config response": "the contract leaves open what set_config takes: a Config",
+    r"GET /meta/version response": "the contract leaves it open; it is a ServerVersion",
     r"GET /api/get_all_profiles query status_filter": "servers ignore any other word",
     r"(legacy )?GET /api/get_operation_status query service_name": _WORDS,
+    r"legacy POST /token (request|response)": "an OAuth2 form, which the contract leaves open",
     r"legacy GET /api/get_all_profiles query \w+": _NO_SCHEMA,
     # fields
-    r"AgentPlaybookSnapshot\.blocking_issue": "a plain mapping in answers",
-    r"InteractionView\.(retrieved_learnings|tools_used)": "plain mappings in answers",
+    r"AgentPlaybookSnapshot\.blocking_issue": "a plain mapping in responses",
+    r"InteractionView\.(retrieved_learnings|tools_used)": "plain mappings in responses",
     r"CancelOperationRequest\.service_name": _WORDS,
     r"(LearningStatusResponse|PlaybookAggregationOperation|RegenerateStatusResponse)\.status": _WORDS,
     r"Config\.storage_config": "storage that this release does not know is kept and sent back",
@@ -34,20 +34,17 @@ REASONS: dict[str, str] = {
     r"(legacy )?Status": '"None" is no status: current is None, JSON null; one list of words for both APIs',
     r"SubmitPlaybookAggregationRequest\.request_id": "made by the client when it is left out: repeatable",
     r"UserProfile\.(generated_from_request_id|last_modified_timestamp|profile_id)": _MADE,
-    r"(HTTPValidationError|ValidationError)(\.\w+)?": "errors are read by models/problems.py",
+    r"(HTTPValidationError|ValidationError)(\.\w+)?": "errors are read by _engine/error_bodies.py",
     r"legacy Delete(Raw)?FeedbackRequest\.\w+": "ids start at 1",
     r"legacy (FeedbackStatus|\w+\.feedback_status(_filter)?)": _FEEDBACK,
     r"legacy OperationStatus": "one list of words for both APIs",
     r"legacy PublishUserInteractionRequest\.interaction_data_list": "publishing nothing is a mistake",
-    r"legacy RerunProfileGenerationRequest\.source": "one row for both APIs",
-    # the official client
-    r"publish_interaction(_async)?\(agent_version\)": (
-        "by name; and the contract's default, where the official client sends agent-v0"
-    ),
-    r"(publish_interaction(_async)?|get_all_profiles)\(\w+\)": _BY_NAME,
+    r"legacy RerunProfileGenerationRequest\.source": "one call for both APIs",
     # Reflect
     r"reflect \w+ \S+ path project_id": "the client's project, unless a call names another",
     r"reflect GET \S+ query review_status": "None is the official client's word for all",
+    r"reflect POST /v1/bootstrap header X-Bootstrap-Token": "an empty token is a mistake",
+    r"reflect bootstrap\(base_url\)": "found as a client's address is when it is left out",
     r"reflect MemoryQuery\.(lambda|mmr_lambda)": "shares: documented from 0 to 1",
     r"reflect (MemoryQuery\.limit|SkillCreate\.n_\w+)": "numbers of things",
     r"reflect (Message|Trace(Create)?\.trajectory)": "messages stay the mappings that they were given as",

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from typing import TYPE_CHECKING
 
 from reflexio_async import AsyncReflectClient
-from reflexio_async.reflect import client as reflect_client
+from reflexio_async.reflect import models
+from tests.calls import calls
 from tests.parity.compare import (
     HERE,
-    Line,
-    _any_id,
-    _our_parameter,
-    _parameter,
-    _routes,
-    _schemas,
-    models,
-    rows,
+    Comparison,
+    compare_methods,
+    compare_routes,
+    compare_schemas,
+    models_of,
 )
 
 if TYPE_CHECKING:
@@ -26,51 +23,27 @@ if TYPE_CHECKING:
 CONTRACT = json.loads((HERE / "reflect.openapi.json").read_text())
 OFFICIAL = json.loads((HERE / "reflect_official.json").read_text())
 
-# Other ways to call an endpoint that has a row of its own.
+# Other ways to call an endpoint that another call has.
 VARIANTS = ("augment_with_memories", "create_memory", "create_trace_and_wait")
 
 
-def routes() -> Iterator[Line]:
+def routes() -> Iterator[Comparison]:
     """Every route: who calls it, with what, and for what."""
-    bootstrap = reflect_client._BOOTSTRAP
-    own = [
-        row for name, row in rows(AsyncReflectClient).items() if name.removesuffix("_async") not in VARIANTS
-    ]
-    ours = {(row.endpoint.method, row.endpoint.path): row for row in own}
-    yield from _routes(CONTRACT, {**ours, (bootstrap.method, bootstrap.path): bootstrap}, "reflect ")
+    ours = calls(AsyncReflectClient)
+    own = [call for name, call in ours.items() if name.removesuffix("_async") not in VARIANTS]
+    yield from compare_routes(CONTRACT, own, "reflect ")
 
 
-def fields() -> Iterator[Line]:
+def fields() -> Iterator[Comparison]:
     """Every field of every schema."""
-    ours = models(["models", "requests"], "reflexio_async.reflect")
-    schemas = CONTRACT["components"]["schemas"]
-    yield from _schemas(schemas, ours, "reflect ", enums_in="reflexio_async.reflect.models")
+    yield from compare_schemas(CONTRACT, models_of(models), models, "reflect ")
 
 
-def methods() -> Iterator[Line]:
-    """Every method of the official client: its route, and each parameter with its default."""
-    client = AsyncReflectClient(base_url="http://127.0.0.1:1")
-    for name, method in OFFICIAL["methods"].items():
-        call = getattr(client, name, None)
-        if call is None:
-            yield Line(f"reflect {name}()", "a method", "absent")
-            continue
-        row = rows(AsyncReflectClient).get(name)
-        if row is not None:
-            theirs = f"{method['verb']} {_any_id(method['path'])}"
-            yield Line(
-                f"reflect {name}() route", theirs, f"{row.endpoint.method} {_any_id(row.endpoint.path)}"
-            )
-        signature = inspect.signature(call)
-        for parameter, given in method["parameters"].items():
-            default = given["default"]
-            yield Line(
-                f"reflect {name}({parameter})",
-                _parameter(given.get("position"), default),
-                _our_parameter(signature, parameter, shown=default not in (None, "None")),
-            )
+def methods() -> Iterator[Comparison]:
+    """Every method of the official client: its route, and each parameter with its position and default."""
+    yield from compare_methods(OFFICIAL["methods"], AsyncReflectClient, "reflect ")
 
 
-def lines() -> list[Line]:
-    """The whole table."""
+def table() -> list[Comparison]:
+    """All of it."""
     return [*routes(), *fields(), *methods()]

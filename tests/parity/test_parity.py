@@ -1,22 +1,63 @@
-"""The client against the contracts and the official client's methods (see ``python -m tests.parity``)."""
+"""The clients against the contracts and the official clients (see ``python -m tests.parity``)."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 from reflexio_async import AsyncReflectClient, AsyncReflexioClient
-from reflexio_async._engine.routing.route import Row
-from reflexio_async.reflexio.api.late import LATE, mixin
+from reflexio_async.legacy.api import LegacyAPI
+from reflexio_async.legacy.feedback import FeedbackAPI
+from tests.calls import calls
 from tests.parity import compare, reflect
 from tests.parity.__main__ import main
-from tests.parity.compare import CONTRACT, LEGACY, OFFICIAL, rows
+from tests.parity.compare import CONTRACT, LEGACY, OFFICIAL
 from tests.parity.reasons import REASONS, reason
 
-TABLE = [*compare.lines(), *reflect.lines()]
+TABLE = [*compare.table(), *reflect.table()]
+
+# Calls whose result is not the response itself: a part of it, what it becomes in the end, or more than it.
+OTHER_RESULTS = {
+    AsyncReflexioClient: {
+        "get_learning_status",
+        "login",
+        "regenerate_evaluations",
+        "set_config",
+        "update_config",
+    },
+    AsyncReflectClient: {
+        "augment_with_memories",
+        "create_memory",
+        "create_trace",
+        "create_trace_and_wait",
+        "get_skill",
+        "query_memories",
+    },
+    LegacyAPI: set[str](),
+}
+
+# Fields of a request that are no parameter of its call, or one of another type or default; and why.
+OTHER_PARAMETERS = {
+    "augment_with_memories(project_id)": "the client's",
+    "delete_project(project_id)": "the client's",
+    "delete_traces(project_id)": "the client's",
+    "get_skill(project_id)": "the client's",
+    "get_trace(project_id)": "the client's",
+    "list_api_keys(project_id)": "the client's",
+    "publish_interaction(agent_version)": "the official client's default",
+    "publish_interaction(session_id)": "the official client's default; an error says that it is needed",
+    "query_memories(project_id)": "the client's",
+    "resolve_pending_tool_call(result)": "an answer may be given instead",
+    "review_trace(project_id)": "the client's",
+    "revoke_api_key(project_id)": "the client's",
+    "set_config(root)": "called config",
+    "update_config(root)": "called partial",
+}
 
 
 def test_every_difference_has_a_reason() -> None:
@@ -31,7 +72,7 @@ def test_every_reason_is_needed(pattern: str) -> None:
 def test_the_table_is_whole() -> None:
     assert (len(CONTRACT["paths"]), len(LEGACY["paths"]), len(OFFICIAL["methods"])) == (98, 22, 81)
     assert (len(reflect.CONTRACT["paths"]), len(reflect.OFFICIAL["methods"])) == (12, 28)
-    assert len(TABLE) > 2200
+    assert len(TABLE) > 2400
 
 
 def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,13 +80,7 @@ def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert "0 without a reason" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("noun", LATE)
-def test_the_list_of_late_rows_is_the_file_s(noun: str) -> None:
-    public = {name for name in vars(mixin(noun)) if not name.startswith("_")}
-    assert public == set(LATE[noun].split())
-
-
-def test_every_row_is_called_on_the_real_server() -> None:
+def test_every_call_is_called_on_the_real_server() -> None:
     folder = Path(__file__).parents[1] / "api"
     called: set[str] = set()
     for file in folder.glob("test_real_*.py"):
@@ -53,21 +88,42 @@ def test_every_row_is_called_on_the_real_server() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 called.add(node.func.attr)
     # These are called by name, from the table of the test.
-    called |= set(LATE["feedback"].split())
-    assert sorted(name for name in rows(AsyncReflexioClient) if name not in called) == []
+    called |= set(calls(FeedbackAPI))
+    # Only January's servers have it; tests/real/test_refusals.py calls it.
+    called.add("login")
+    assert sorted(set(calls(AsyncReflexioClient)) - called) == []
 
 
-@pytest.mark.parametrize(
-    "client",
-    [
-        AsyncReflexioClient(url_endpoint="http://127.0.0.1:1"),
-        AsyncReflectClient(base_url="http://127.0.0.1:1"),
-    ],
-    ids=lambda client: type(client).__name__,
-)
-def test_every_row_says_what_it_does(client: AsyncReflexioClient | AsyncReflectClient) -> None:
-    for name, row in rows(type(client)).items():
-        assert isinstance(row, Row)
-        first, meaning = getattr(client, name).__doc__.split("\n\n")[:2]
-        assert first.startswith(f"{name}(")
+def test_a_plain_call_takes_every_field_of_its_request() -> None:
+    differ: set[str] = set()
+    for call in (
+        call for client in OTHER_RESULTS for call in calls(client).values() if not call.takes_request
+    ):
+        parameters = inspect.signature(call.function).parameters
+        types, field_types = get_type_hints(inspect.unwrap(call.function)), get_type_hints(call.request)
+        for name, field in call.request.model_fields.items():
+            default = inspect.Parameter.empty if field.is_required() else field.default
+            if (
+                name not in parameters
+                or parameters[name].default != default
+                or types[name] != field_types[name]
+            ):
+                differ.add(f"{call.name.removesuffix('_async')}({name})")
+    assert sorted(differ) == sorted(OTHER_PARAMETERS)
+
+
+@pytest.mark.parametrize("client", OTHER_RESULTS)
+def test_a_call_gives_the_response_of_its_endpoint(client: type) -> None:
+    others = {
+        name.removesuffix("_async")
+        for name, call in calls(client).items()
+        if call.results != {call.endpoint.response}
+    }
+    assert others == OTHER_RESULTS[client]
+
+
+@pytest.mark.parametrize("client", [AsyncReflexioClient, AsyncReflectClient, LegacyAPI])
+def test_every_call_says_what_it_does(client: type) -> None:
+    for name, call in calls(client).items():
+        meaning = (call.function.__doc__ or "").partition("\n")[0]
         assert len(meaning) > 10, name

@@ -28,9 +28,8 @@ def client_of(server: RealServer, **options: Any) -> AsyncReflexioClient:
 
 async def publish(client: AsyncReflexioClient, user: str, **fields: Any) -> PublishUserInteractionResponse:
     """One turn of ``user``, from which one rerun makes one profile."""
-    return await client.publish_interaction(
-        {"user_id": user, "session_id": f"s-{user}", "interactions": [TURN], **fields}
-    )
+    given: dict[str, Any] = {"session_id": f"s-{user}", "interactions": [TURN], **fields}
+    return await client.publish_interaction(user, **given)
 
 
 async def publish_each(client: AsyncReflexioClient, users: Iterable[str], **fields: Any) -> None:

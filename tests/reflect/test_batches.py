@@ -16,8 +16,7 @@ from reflexio_async import (
     OutcomeState,
     TraceJob,
 )
-from reflexio_async.reflect.models import Trace
-from reflexio_async.reflect.requests import TraceCreate
+from reflexio_async.reflect.models import Trace, TraceCreate
 from reflexio_async.sandbox import faults
 from tests.reflect.scene import TRACES, scene
 

@@ -15,8 +15,7 @@ from reflexio_async import (
     PermissionDenied,
     TraceJob,
 )
-from reflexio_async.reflect.models import IngestStatus, ReviewStatus
-from reflexio_async.reflect.requests import MemoryQuery, TraceCreate
+from reflexio_async.reflect.models import IngestStatus, ReviewStatus, TraceCreate
 from tests.reflect.scene import MESSAGES, scene
 from tests.transport.servers import Arrived, answer, raw_server, sequence
 
@@ -217,8 +216,7 @@ async def test_memories_are_found_by_the_task() -> None:
         for found in (
             await s.client.query_memories("sort the list"),
             await s.client.query_memories(task="sort the list", metadata_filter={"lang": "py"}),
-            await s.client.query_memories({"task": "sort the list", "lambda": 0.9}),
-            await s.client.query_memories(MemoryQuery(task="sort the list", lambda_=0.9)),
+            await s.client.query_memories("sort the list", lambda_=0.9),
         ):
             assert [one.id for one in found] == [memory.id]
         assert await s.client.query_memories("sort the list", metadata_filter={"lang": "c"}) == []

@@ -18,7 +18,7 @@ from reflexio_async import (
     RetryPolicy,
     TraceJob,
 )
-from reflexio_async._engine.settings import DEFAULT_REFLECT_URL
+from reflexio_async.reflect.service import DEFAULT_URL
 from reflexio_async.sandbox import Sandbox, VirtualClock
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
 from tests.reflect.scene import scene
@@ -34,8 +34,8 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told(client: AsyncReflectClient) -> tuple[str, str | None, str]:
-    engine = client.engine
-    return engine.settings.base_url, engine.caller.credentials.header, engine.settings.project_id
+    engine = client._engine
+    return engine.settings.base_url, engine.caller.credentials.header, client._project_id
 
 
 def reflexio(**options: Any) -> AsyncReflexioClient:
@@ -47,7 +47,7 @@ def reflexio(**options: Any) -> AsyncReflexioClient:
 
 def test_without_being_told_it_asks_this_machine() -> None:
     for client in (AsyncReflectClient(), reflexio().reflect):
-        assert told(client) == (DEFAULT_REFLECT_URL, None, "default")
+        assert told(client) == (DEFAULT_URL, None, "default")
 
 
 def test_the_environment_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_arguments_win(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_blank_variables_are_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.setenv(name, "  ")
-    assert told(AsyncReflectClient()) == (DEFAULT_REFLECT_URL, None, "default")
+    assert told(AsyncReflectClient()) == (DEFAULT_URL, None, "default")
 
 
 @pytest.mark.parametrize("project", ["", "  ", ".", "..", 3])
@@ -114,7 +114,7 @@ def test_the_options_of_the_other_client_are_named_as_they_are_there(option: str
 def test_it_is_shown_with_its_project_and_without_its_key() -> None:
     client = AsyncReflectClient(base_url=URL, api_key="rf_secret", project_id="mine")
     assert repr(client) == f"AsyncReflectClient({URL!r}, project_id='mine')"
-    assert "rf_secret" not in repr(client.engine)
+    assert "rf_secret" not in repr(client._engine)
 
 
 async def test_views_have_settings_of_their_own() -> None:
@@ -124,8 +124,8 @@ async def test_views_have_settings_of_their_own() -> None:
         await view.health()
         await s.client.health()
         assert [event.path for event in events] == ["/health"]
-        assert (view.engine.settings.timeout, s.client.engine.settings.timeout) == (5, 60)
-        assert view.engine.jobs is s.client.engine.jobs
+        assert (view._engine.settings.timeout, s.client._engine.settings.timeout) == (5, 60)
+        assert view._engine.jobs is s.client._engine.jobs
 
 
 # --- as a part of the other client
@@ -151,16 +151,16 @@ async def test_the_two_clients_share_connections_hooks_and_clock() -> None:
         assert {event.path for event in events} >= {"/health", "/v1/projects/default/traces"}
         assert client.reflect is client.reflect
         assert client.reflect._pool is client._pool
-        assert client.reflect.engine.caller.clock is clock
-        assert client.reflect.engine.settings.timeout == 7
+        assert client.reflect._engine.caller.clock is clock
+        assert client.reflect._engine.settings.timeout == 7
 
 
 def test_a_view_has_a_view() -> None:
     client = reflexio(timeout=7)
     view = client.with_options(timeout=3)
-    assert view.reflect.engine.settings.timeout == 3
-    assert client.reflect.engine.settings.timeout == 7
-    assert view.reflect.engine.jobs is client.reflect.engine.jobs
+    assert view.reflect._engine.settings.timeout == 3
+    assert client.reflect._engine.settings.timeout == 7
+    assert view.reflect._engine.jobs is client.reflect._engine.jobs
 
 
 async def test_keys_are_not_shared() -> None:

@@ -235,7 +235,7 @@ async def test_an_exception_is_not_hidden_by_a_trace_that_cannot_be_sent() -> No
         assert isinstance(event.error, APIConnectionError)
         assert event.error.outcome_unknown
         assert "the trace of this run failed: APIConnectionError" in raised.value.__notes__[0]
-        assert scene.client.engine.tasks.errors == 1
+        assert scene.client._engine.tasks.errors == 1
 
 
 class Unspeakable(Exception):

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from reflexio_async import InvalidRequest
 from reflexio_async.reflect.converters import from_langchain, from_openai_agents, from_pydantic_ai
-from reflexio_async.reflect.requests import TraceCreate
+from reflexio_async.reflect.models import TraceCreate
 
 Converter = Callable[[Any], list[dict[str, Any]]]
 ALL = pytest.mark.parametrize(

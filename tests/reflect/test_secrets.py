@@ -19,7 +19,7 @@ from reflexio_async import (
     UnexpectedResponse,
     UnprocessableRequest,
 )
-from reflexio_async.reflect.requests import BootstrapRequest
+from reflexio_async.reflect.models import BootstrapRequest
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
 from tests.test_secrets import PAYLOAD, TOKEN, Witness, failing
@@ -56,7 +56,7 @@ async def test_a_day_of_work(witness: Witness) -> None:
             on_background_error=events.append,
         ) as client,
     ):
-        witness.see(client, client.engine, client.engine.settings, client.with_project("p"))
+        witness.see(client, client._engine, client._engine.settings, client.with_project("p"))
         box.faults.add(faults.internal_error(), method="POST")
         await client.query_memories("task")
         said = [{"role": "user", "content": PAYLOAD}]

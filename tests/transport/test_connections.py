@@ -13,7 +13,7 @@ import pytest
 
 from reflexio_async import APIConnectionError, APITimeout, AsyncReflexioClient, RetryPolicy
 from reflexio_async._engine.models import Empty
-from reflexio_async._engine.wire import Endpoint, model
+from reflexio_async._engine.wire import Endpoint, encode
 from reflexio_async.reflexio.models.identity import WhoamiResponse
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.transport.servers import (
@@ -242,7 +242,7 @@ async def test_what_was_not_sent_in_time_is_dropped_with_its_connection() -> Non
         async with AsyncReflexioClient(url_endpoint=url, timeout=0.3, retry=ONCE) as client:
             turns = [{"role": "user", "content": "x" * (size // 9)}] * 9
             with pytest.raises(APITimeout):
-                await client.publish_interaction({"user_id": "u", "session_id": "s", "interactions": turns})
+                await client.publish_interaction("u", turns, session_id="s")
             may_read.set()
             assert await asyncio.wait_for(arrived, 10) < size
 
@@ -373,9 +373,9 @@ async def test_nothing_is_sent_again_behind_our_back(method: str) -> None:
         AsyncReflexioClient(url_endpoint=server.url, retry=ONCE) as client,
     ):
         await client.whoami()
-        endpoint = Endpoint(method, "/x", repeatable=True)
+        endpoint = Endpoint(method, "/x", WhoamiResponse, repeatable=True)
         with pytest.raises(APIConnectionError):
-            await client.engine.caller.call(endpoint, Empty(), model(WhoamiResponse), client.engine.settings)
+            await client._engine.caller.send(endpoint, encode(endpoint, Empty()), client._engine.settings)
     assert server.counts == {"GET /api/whoami": 1, f"{method} /x": 1}
     assert server.connections == 1
 

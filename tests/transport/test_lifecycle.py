@@ -121,20 +121,20 @@ async def test_a_view_has_settings_of_its_own(clock: VirtualClock) -> None:
         assert heard == []
         await view.whoami()
         assert len(heard) == 1
-        settings = view.engine.settings
+        settings = view._engine.settings
         assert (settings.timeout, settings.poll_interval, settings.wait_timeout) == (7, 0.5, 9)
-        assert client.engine.settings.timeout == 300
+        assert client._engine.settings.timeout == 300
 
 
 async def test_a_view_of_a_view_keeps_what_it_does_not_change(clock: VirtualClock) -> None:
     client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1", clock=clock)
     view = client.with_options(timeout=7, poll_interval=2).with_options(timeout=8)
-    assert (view.engine.settings.timeout, view.engine.settings.poll_interval) == (8, 2)
+    assert (view._engine.settings.timeout, view._engine.settings.poll_interval) == (8, 2)
 
 
 async def test_an_option_can_be_set_back_to_none(clock: VirtualClock) -> None:
     client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1", clock=clock, poll_interval=2)
-    assert client.with_options(poll_interval=None).engine.settings.poll_interval is None
+    assert client.with_options(poll_interval=None)._engine.settings.poll_interval is None
 
 
 async def test_a_view_is_of_the_clients_own_class(clock: VirtualClock) -> None:

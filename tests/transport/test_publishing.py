@@ -45,8 +45,8 @@ async def client(box: Sandbox, clock: VirtualClock) -> AsyncIterator[AsyncReflex
 async def publish(
     client: AsyncReflexioClient, text: str = "I like sushi", **more: Any
 ) -> PublishUserInteractionResponse:
-    fields = {"user_id": "u", "session_id": "s", "interactions": [{"content": text}], **more}
-    return await client.publish_interaction(fields)
+    fields: dict[str, Any] = {"user_id": "u", "session_id": "s", "interactions": [{"content": text}], **more}
+    return await client.publish_interaction(**fields)
 
 
 async def test_a_request_id_is_made_when_none_is_given(box: Sandbox, client: AsyncReflexioClient) -> None:
@@ -63,7 +63,7 @@ async def test_the_callers_own_id_is_kept(box: Sandbox, client: AsyncReflexioCli
 
 async def test_the_callers_model_is_not_changed(client: AsyncReflexioClient) -> None:
     request = PublishUserInteractionRequest(user_id="u", session_id="s", interactions=TURNS)
-    await client.publish_interaction(request)
+    await client.publish_many([request])
     assert request.request_id is None
     assert "request_id" not in request.model_fields_set
 

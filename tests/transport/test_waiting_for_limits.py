@@ -11,7 +11,8 @@ import pytest
 
 from reflexio_async import AsyncReflexioClient, RateLimited
 from reflexio_async._engine.models import Empty
-from reflexio_async.reflexio.api.identity import IdentityAPI
+from reflexio_async._engine.wire import encode
+from reflexio_async.reflexio.api.identity import WHOAMI as WHOAMI_ENDPOINT
 from reflexio_async.sandbox import VirtualClock
 from tests.transport.servers import WHOAMI, answer, raw_server, sequence
 
@@ -22,22 +23,25 @@ REFUSAL = answer({"error": "Rate limit exceeded: 5 per 1 minute"}, 429)
 
 
 @pytest.mark.parametrize("turns", range(12))
-async def test_a_call_cancelled_around_the_moment_the_limit_opens_keeps_no_ticket(turns: int) -> None:
-    """So many ``turns`` of the loop after that moment: it has a ticket already, or is on its way."""
-    row = IdentityAPI.whoami
+async def test_a_call_cancelled_around_the_moment_the_limit_opens_keeps_no_permit(turns: int) -> None:
+    """So many ``turns`` of the loop after that moment: it has a permit already, or is on its way."""
     tries: list[RequestEvent] = []
     clock = VirtualClock(auto_advance=False)
     async with (
         raw_server(sequence(REFUSAL, then=answer(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock, on_request=tries.append) as client,
     ):
-        caller, settings = client.engine.caller, client.engine.settings
-        rate_limiter = caller.rate_limiter(row.endpoint.path)
+        caller, settings = client._engine.caller, client._engine.settings
+        rate_limiter = caller.rate_limiter(WHOAMI_ENDPOINT.path)
         with pytest.raises(RateLimited):
-            await caller.call(row.endpoint, Empty(), row.answer, settings, limit_wait=0.0)
+            await caller.send(WHOAMI_ENDPOINT, encode(WHOAMI_ENDPOINT, Empty()), settings, limit_wait=0.0)
         call = asyncio.ensure_future(
-            caller.call(
-                row.endpoint, Empty(), row.answer, settings, limit_wait=math.inf, withdrawn=asyncio.Event()
+            caller.send(
+                WHOAMI_ENDPOINT,
+                encode(WHOAMI_ENDPOINT, Empty()),
+                settings,
+                limit_wait=math.inf,
+                withdrawn=asyncio.Event(),
             )
         )
         await clock.settle()

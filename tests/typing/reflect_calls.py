@@ -25,10 +25,11 @@ from reflexio_async.reflect.models import (
     CreatedApiKey,
     DeleteTracesResponse,
     Memory,
+    MemoryQuery,
     Skill,
     Trace,
+    TraceCreate,
 )
-from reflexio_async.reflect.requests import MemoryQuery, TraceCreate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

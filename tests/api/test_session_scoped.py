@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from reflexio_async import AsyncReflexioClient, BackgroundCall, InvalidRequest
-from reflexio_async.reflexio.api.session_scoped import SessionView
-from reflexio_async.reflexio.models.interactions import PublishUserInteractionRequest
+from reflexio_async.reflexio.api.session_scoped import SessionScopedClient
 from reflexio_async.reflexio.models.search import UnifiedSearchRequest
 from reflexio_async.sandbox import faults
-from tests.parity.compare import rows
+from tests.calls import coroutine_functions, to_the_end
 from tests.scene import scene
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+pytestmark = pytest.mark.filterwarnings("ignore:search_profiles is deprecated:DeprecationWarning")
 
 CALLS: dict[str, Mapping[str, Any]] = {
     "publish_interaction": {"user_id": "u", "interactions": [{"content": "x"}]},
@@ -34,44 +36,85 @@ CALLS: dict[str, Mapping[str, Any]] = {
     "get_requests": {},
     "get_retrieved_learning_evaluation_results": {},
     "grade_on_demand": {"agent_version": "v"},
+    "delete_session": {},
 }
-several = {"get_session_outcomes"}
+# The calls that take one request, or keywords.
+TAKE_A_REQUEST = [
+    name for name, call in coroutine_functions(SessionScopedClient).items() if hasattr(call, "__wrapped__")
+]
+
+
+def test_these_are_all_of_them() -> None:
+    assert sorted(CALLS) == sorted(coroutine_functions(SessionScopedClient))
+
+
+def names_the_session(name: str, *session_ids: str) -> dict[str, Any]:
+    """The field that names a session in the call ``name``; one call takes several sessions."""
+    return (
+        {"session_ids": [*session_ids]} if name == "get_session_outcomes" else {"session_id": session_ids[-1]}
+    )
+
+
+def alone(name: str) -> str:
+    """What the error says when the call ``name`` is given another session, as a pattern."""
+    return rf"^{name.removesuffix('_async')}: session_ids?: this view is of session 's1' alone$"
 
 
 @pytest.mark.parametrize("name", CALLS)
 async def test_the_session_is_filled_in(name: str) -> None:
     async with scene() as play:
         session = play.client.for_session(" s1 ")
-        await getattr(session, name)(**CALLS[name])
+        await to_the_end(getattr(session, name)(**CALLS[name]))
         body = play.box.requests[-1].body
-        assert (body["session_ids"] if name in several else body["session_id"]) in ("s1", ["s1"])
-        await getattr(session, name)(dict(CALLS[name]))
-        field, own, another = (
-            ("session_ids", ["s1"], ["s1", "s2"]) if name in several else ("session_id", "s1", "s2")
-        )
-        await getattr(session, name)({**CALLS[name], field: own})
-        asked = len(play.box.requests)
-        for refused in ({**CALLS[name], field: another},):
-            with pytest.raises(InvalidRequest, match="this view is of session 's1' alone"):
-                await getattr(session, name)(refused)
-            with pytest.raises(InvalidRequest, match=name):
-                await getattr(session, name)(**refused)
-        assert len(play.box.requests) == asked
+        assert body.items() >= names_the_session(name, "s1").items()
 
 
-def test_these_are_all_of_them() -> None:
-    assert sorted(CALLS) == sorted(rows(SessionView))
+@pytest.mark.parametrize("name", CALLS)
+async def test_its_own_session_may_be_named_and_another_one_may_not(name: str) -> None:
+    async with scene() as play:
+        call = getattr(play.client.for_session("s1"), name)
+        await to_the_end(call(**CALLS[name], **names_the_session(name, "s1")))
+        assert len(play.box.requests) == 1
+        with pytest.raises(InvalidRequest, match=alone(name)):
+            await call(**CALLS[name], **names_the_session(name, "s1", "s2"))
+        assert len(play.box.requests) == 1
 
 
-async def test_a_whole_request_will_do() -> None:
+@pytest.mark.parametrize("name", TAKE_A_REQUEST)
+async def test_a_request_is_taken_too(name: str) -> None:
+    async with scene() as play:
+        call = getattr(play.client.for_session("s1"), name)
+        await call(dict(CALLS[name]))
+        await call({**CALLS[name], **names_the_session(name, "s1")})
+        await call(request={**CALLS[name], **names_the_session(name, "s1")})
+        sent = len(play.box.requests)
+        with pytest.raises(InvalidRequest, match=alone(name)):
+            await call({**CALLS[name], **names_the_session(name, "s1", "s2")})
+        assert len(play.box.requests) == sent
+
+
+async def test_a_model_is_taken_too() -> None:
     async with scene() as play:
         session = play.client.for_session("s1")
-        request = PublishUserInteractionRequest(user_id="u", session_id="s1", interactions=[{"content": "x"}])
-        assert (await session.publish_interaction(request)).success
-        assert (await session.publish_interaction(request=request)).success
-        other = request.model_copy(update={"session_id": "s2"})
+        request = UnifiedSearchRequest(query="tea", session_id="s1")
+        assert (await session.search(request)).success
+        assert (await session.search(request=request)).success
         with pytest.raises(InvalidRequest, match="alone"):
-            await session.publish_interaction(other)
+            await session.search(request.model_copy(update={"session_id": "s2"}))
+
+
+@pytest.mark.parametrize("name", sorted(set(CALLS) - set(TAKE_A_REQUEST)))
+def test_the_parameters_are_those_of_the_client_s_call(name: str) -> None:
+    ours, the_clients = (
+        inspect.signature(getattr(owner, name)) for owner in (SessionScopedClient, AsyncReflexioClient)
+    )
+    of_session = inspect.signature(SessionScopedClient.delete_session).parameters["session_id"]
+    expected = [
+        of_session if parameter.name == "session_id" else parameter
+        for parameter in the_clients.parameters.values()
+    ]
+    assert [*ours.parameters.values()] == expected
+    assert ours.return_annotation == the_clients.return_annotation
 
 
 async def test_deleting_the_session() -> None:
@@ -103,12 +146,12 @@ async def test_a_session_has_a_name(name: Any) -> None:
             play.client.for_session(name)
 
 
-def test_a_call_within_a_session_shows_its_keywords() -> None:
-    client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1")
-    text = client.for_session("s1").search.__doc__
-    assert text is not None
-    assert text.startswith("search(")
-    assert "POST /api/search" in text
+@pytest.mark.parametrize("name", TAKE_A_REQUEST)
+def test_a_call_within_a_session_shows_its_keywords(name: str) -> None:
+    ours, the_clients = (
+        inspect.signature(getattr(owner, name)) for owner in (SessionScopedClient, AsyncReflexioClient)
+    )
+    assert {*ours.parameters} == {*the_clients.parameters}
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import sys
 from typing import Any
 
 import pytest
+from reflexio_async._engine.routing.route import BoundRow, Route, Row
 
 from reflexio_async import AsyncReflexioClient
-from reflexio_async._engine.routing.route import BoundRow, Route, Row
 from reflexio_async._engine.wire import Endpoint
 
 CLIENT = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1")
