@@ -1,81 +1,91 @@
-"""The sandbox itself: both servers in this process, on sockets and on a clock of your choice."""
+"""The sandbox: a local Reflexio server and a local Reflect server, with what tests need around them."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
+import uuid
 from datetime import UTC, datetime
-from email.utils import formatdate
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from pydantic import ValidationError
+
 from reflexio_async._engine.clock import Clock, clock_from
-from reflexio_async.sandbox import snapshot
-from reflexio_async.sandbox.checks import check, check_all
+from reflexio_async.sandbox.checks import check, check_all, check_seconds, check_type, check_whole
 from reflexio_async.sandbox.faults import Faults
-from reflexio_async.sandbox.http.responses import internal_error
-from reflexio_async.sandbox.http.server import Journal, Listener
-from reflexio_async.sandbox.reflect import dispatch as reflect_door
+from reflexio_async.sandbox.process import ServerProcess
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
-from reflexio_async.sandbox.reflect.state import Reflect
-from reflexio_async.sandbox.reflexio import dispatch as door
-from reflexio_async.sandbox.reflexio.settings import Dialect, Settings, expected, seconds, whole
-from reflexio_async.sandbox.reflexio.simulation.generation import Job
-from reflexio_async.sandbox.reflexio.state import World
-from reflexio_async.sandbox.reflexio.store.learning_stall import Stall
-from reflexio_async.sandbox.seeding import Seeding
-from reflexio_async.sandbox.server_clock import ServerClock
-from reflexio_async.sandbox.storage.data_file import NotStored, Storage
-from reflexio_async.sandbox.storage.tables import Changes
+from reflexio_async.sandbox.reflexio.schemas.interactions import (
+    InteractionDataSchema,
+    PublishUserInteractionRequestSchema,
+)
+from reflexio_async.sandbox.reflexio.settings import Dialect, ReflexioSettings
+from reflexio_async.sandbox.reflexio.simulation.generation import GenerationTask
+from reflexio_async.sandbox.reflexio.store.learning_stall import LearningStall
+from reflexio_async.sandbox.reflexio.store.rows import (
+    StoredAgentPlaybook,
+    StoredProfile,
+    StoredUserPlaybook,
+)
+from reflexio_async.sandbox.snapshot import snapshot
 from reflexio_async.sandbox.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from reflexio_async.sandbox.http.context import Call, Record
-    from reflexio_async.sandbox.http.responses import Reply
-    from reflexio_async.sandbox.reflexio.store.operation_slots import Operation, Slot
-    from reflexio_async.sandbox.reflexio.store.rows import AgentPlaybook, Playbook, Profile, StoredRequest
-    from reflexio_async.sandbox.reflexio.store.store import Store
+    from reflexio_async.sandbox.http.request_log import Record
+    from reflexio_async.sandbox.reflect.state import ReflectState
+    from reflexio_async.sandbox.reflexio.store.operation_slots import OperationSlot, StoredOperation
+    from reflexio_async.sandbox.reflexio.store.rows import StoredRequest
+
+_SEEDED = "seeded"
 
 
-class Sandbox(Seeding):
-    """A Reflexio server and a Reflect server for tests and demonstrations.
+class Sandbox:
+    """A Reflexio server and a Reflect server in this process, for tests and demonstrations.
 
         async with Sandbox(clock=VirtualClock(), rate_limits=True) as box:
             ... box.url ... box.reflect_url ...
 
     Args:
-        clock: Runs generations, limits, delays and token lifetimes; the system's unless given.
-        dialect: ``correlated`` (today's), ``uncorrelated`` (a constant operation id, none in the status)
-            or ``synchronous`` (January's: a rerun answers when it is done, any number at once).
-        rate_limits: Keep the published limits, per client address and path.
-        api_key: When set, callers must show it, or a token from ``/token``, and ``X-Forwarded-For``
-            names the client address; empty is as good as none.
-        logins: Email to password, for ``POST /token``; when given, callers must be logged in.
-        token_lifetime: Seconds until an issued token expires; None for never.
-        rerun_seconds: Work per user of a generation, or a function from user id to seconds.
-        failing_users: User ids whose generation and grading fail; agent versions whose aggregation does.
-        learning_seconds: Work from the moment a learning window opens until it is done.
-        aggregation_seconds: Work of one aggregation.
-        evaluation_seconds: Work of grading one session.
-        my_config: Show the storage's credentials to those who ask.
-        legacy: Have January's routes (feedback, request groups) in place of today's.
+        clock: The clock of generations, rate limits, delays and token lifetimes. The system's by default.
+        dialect: The generation of servers. ``correlated`` is today's. In ``uncorrelated``, operation ids
+            are constant, and the status has none. In ``synchronous`` (January's), a rerun responds when
+            it is done, and any number may run at once.
+        rate_limits: Whether the published rate limits apply, per client address and path.
+        api_key: A key that requests need, or else a token from ``/token``. With a key,
+            ``X-Forwarded-For`` names the client address. An empty text means none.
+        logins: Passwords by email, for ``POST /token``. With logins, requests need a token.
+        token_lifetime: Seconds until a token expires; None for never.
+        rerun_seconds: Work per user of a generation, in seconds, or a function from user id to seconds.
+        failing_users: User ids whose generation and grading fail, and agent versions whose aggregation
+            fails.
+        learning_seconds: Work of one learning window, in seconds.
+        aggregation_seconds: Work of one aggregation, in seconds.
+        evaluation_seconds: Work of grading one session, in seconds.
+        my_config: Whether ``/api/my_config`` shows the credentials of the storage.
+        legacy: Whether to serve January's routes (feedback, request groups) instead of today's.
         keepalive_seconds: Real seconds until an idle connection is closed.
-        host: Address to listen on. Without a key only callers of this machine are served, as by the real
-            server.
-        port: Port of the Reflexio server; 0 picks a free one.
-        reflect: How the Reflect server behaves.
-        reflect_port: Port of the Reflect server; 0 picks a free one.
-        data: A SQLite file to keep everything in that a server has on disk, and to begin with; what was
-            answered survives a restart and ``kill -9``. In memory alone unless given.
+        host: The address to listen on. Without a key only requests from this machine are accepted, as by
+            the real server.
+        port: The port of the Reflexio server; 0 picks a free one.
+        reflect: Settings of the Reflect server.
+        reflect_port: The port of the Reflect server; 0 picks a free one.
+        data: A SQLite file for everything that a server has on disk. Every change that a response reports
+            survives a restart and ``kill -9``. It is created for its owner alone (mode 0600). Without a
+            file, all data is in memory.
         faults: What goes wrong from the start, such as ``Faults.from_toml(text)``.
-        keep_requests: Of how many requests, the latest, ``requests``, ``count`` and ``arrived`` know; all
-            unless given.
+        keep_requests: How many of the latest requests ``requests``, ``count`` and ``arrived`` know. All by
+            default.
 
-    Raises ValueError, or TypeError for a wrong type, naming the option.
+    Raises:
+        TypeError: An option has a wrong type. The message names it.
+        ValueError: An option has a wrong value. The message names it.
+
+    Attributes:
+        clock: The clock.
+        faults: The faults, which may be changed at any time.
     """
 
     def __init__(
@@ -103,7 +113,7 @@ class Sandbox(Seeding):
         faults: Faults | None = None,
         keep_requests: int | None = None,
     ) -> None:
-        settings = Settings(
+        settings = ReflexioSettings(
             dialect=dialect,
             rate_limits=rate_limits,
             api_key=None if api_key == "" else api_key,
@@ -117,166 +127,28 @@ class Sandbox(Seeding):
             my_config=my_config,
             legacy=legacy,
         )
-        seconds("keepalive_seconds", keepalive_seconds)
+        check_seconds("keepalive_seconds", keepalive_seconds)
         if reflect is not None:
-            expected("reflect", reflect, ReflectSettings, "ReflectSettings")
+            check_type("reflect", reflect, ReflectSettings, "ReflectSettings")
         if faults is not None:
-            expected("faults", faults, Faults, "Faults")
+            check_type("faults", faults, Faults, "Faults")
         if keep_requests is not None:
-            whole("keep_requests", keep_requests)
+            check_whole("keep_requests", keep_requests)
         self.clock = clock_from(clock)
         self.faults = Faults() if faults is None else faults
-        self.faults.machine = self
-        self._own_clock = ServerClock(self.clock)
-        self._settings = settings
         self._reflect_settings = reflect or ReflectSettings()
-        self._file = None if data is None else Path(data)
-        self._unread = True
-        self._running = False
-        self._storage: Storage | None = None
-        self._restarting: asyncio.Task[None] | None = None
-        self._journal = Journal(keep_requests)
-        self._forget()
-        listener = partial(
-            Listener,
-            clock=self.clock,
-            journal=self._journal,
-            faults=self.faults,
+        self._process = ServerProcess(
+            self.clock,
+            settings,
+            self._reflect_settings,
+            self.faults,
+            keep_requests=keep_requests,
             keepalive=keepalive_seconds,
             host=host,
+            port=port,
+            reflect_port=reflect_port,
+            data=None if data is None else Path(data),
         )
-        self._listener = listener("reflexio", self._answer, port=port, forwarded=settings.guarded)
-        self._reflect_listener = listener(
-            "reflect", self._answer_reflect, port=reflect_port, correlated=False
-        )
-
-    @property
-    def url(self) -> str:
-        """Where the Reflexio server listens."""
-        return self._listener.url
-
-    @property
-    def reflect_url(self) -> str:
-        """Where the Reflect server listens."""
-        return self._reflect_listener.url
-
-    @property
-    def reflect_key(self) -> str:
-        """The Reflect server's master key."""
-        return self._reflect_settings.master_key
-
-    @property
-    def reflect(self) -> Reflect:
-        """What the Reflect server holds."""
-        return self._reflect
-
-    @property
-    def requests(self) -> list[Record]:
-        """Every request that arrived whole, oldest first; of ``keep_requests``, the latest so many."""
-        return self._journal.records
-
-    @property
-    def _store(self) -> Store:
-        return self._world.store
-
-    @property
-    def stored_requests(self) -> Mapping[str, StoredRequest]:
-        """Every publish that was stored, by request id."""
-        return self._world.store.requests
-
-    @property
-    def stored_profiles(self) -> Sequence[Profile]:
-        """Every profile, of every status."""
-        return [row for rows in self._world.store.profiles.values() for row in rows]
-
-    @property
-    def stored_playbooks(self) -> Sequence[Playbook]:
-        """Every user playbook, of every status."""
-        return list(self._world.store.playbooks.values())
-
-    @property
-    def stored_agent_playbooks(self) -> Sequence[AgentPlaybook]:
-        """Every agent playbook, of every status."""
-        return list(self._world.store.agent_playbooks.values())
-
-    def operations(self, service: str = "profile_generation") -> Sequence[Operation]:
-        """Every operation that ever held the service's slot, the latest last."""
-        return self._slot(service).history
-
-    def _slot(self, service: str) -> Slot:
-        slots = self._world.slots
-        if service not in slots:
-            message = f"service: expected one of {', '.join(slots)}, not {service!r:.200}"
-            raise ValueError(message)
-        return slots[service]
-
-    def count(self, method: str, path: str, status: int | None = None) -> int:
-        """How many such requests arrived (and, when ``status`` is given, were answered so).
-
-        Of those that are kept: see ``keep_requests``.
-        """
-        return sum(
-            (record.method, record.path) == (method, path) and status in (None, record.status)
-            for record in self.requests
-        )
-
-    async def arrived(self, method: str, path: str, count: int = 1) -> None:
-        """Wait until so many such requests have arrived in all; no time passes meanwhile on its account.
-
-        More than ``keep_requests`` never have.
-        """
-        while self.count(method, path) < count:
-            await self._journal.grown()
-
-    def snapshot(self) -> dict[str, Any]:
-        """What both servers have stored, as plain JSON: to print, or to compare with a later one."""
-        return snapshot.taken(self._world, self._reflect)
-
-    def skew(self, seconds: float) -> None:
-        """Let the servers' wall clock be ahead by ``seconds`` from now on (behind, when negative).
-
-        Their times in answers, their ``Date`` (while it is off) and what they compare with the caller's
-        times are wrong then; how long things take, and the windows of rate limits, are not.
-        """
-        check("skew: seconds", "any number", seconds)
-        self._own_clock.ahead = seconds
-
-    def start_foreign_operation(
-        self, service: str = "profile_generation", seconds: float = 10.0, user_id: str | None = None
-    ) -> Operation:
-        """Let somebody else take the service's slot for ``seconds``; raises when it is busy."""
-        check("start_foreign_operation: seconds", "a number", seconds)
-        world, slot = self._world, self._slot(service)
-        operation = slot.claim({"user_id": user_id, "start_time": None, "end_time": None, "source": None})
-        if operation is None:
-            message = f"{service} is busy"
-            raise RuntimeError(message)
-        job = Job([user_id or "somebody-else"], "pending", lambda _: True)
-        generator = dataclasses.replace(world.generator, seconds=seconds)
-        world.spawn(generator.run(slot, operation, job))
-        return operation
-
-    def ask(self, question: str, *, user_id: str | None = None, tool_name: str = "ask_human") -> str:
-        """Let extraction ask somebody; the id of the pending tool call."""
-        check_all("ask", question=(question, "text that is not blank"), user_id=(user_id, "text or None"))
-        return self._world.tool_calls.ask(question, user_id, tool_name).id
-
-    def stall(self, reason: Literal["billing_error", "auth_error"] | None) -> None:
-        """Let learning stall for a reason, or go on (None)."""
-        check("stall: reason", "billing_error, auth_error or None", reason)
-        at = datetime.fromtimestamp(self._own_clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._world.stall = Stall() if reason is None else Stall(stalled=True, reason=reason, stalled_at=at)
-
-    async def advance(self, seconds: float) -> None:
-        """Let so much virtual time pass, with all that falls due in it; needs a VirtualClock."""
-        if not isinstance(self.clock, VirtualClock):
-            message = "advance needs a sandbox on a VirtualClock; on real time, wait"
-            raise RuntimeError(message)  # noqa: TRY004  # the sandbox was made otherwise; no argument is wrong
-        await self.clock.advance(seconds)
-
-    def revoke_tokens(self) -> None:
-        """Make every token issued so far worthless."""
-        self._world.revoke_tokens()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -286,124 +158,316 @@ class Sandbox(Seeding):
         await self.stop()
 
     async def start(self) -> None:
-        """Listen; with a data file, on what is in it.
+        """Read the data file, if there is one, and listen.
 
-        Raises ConfigurationError when the file cannot be used, OSError when a port cannot, RuntimeError
-        when it runs already.
+        Raises:
+            ConfigurationError: The data file cannot be used.
+            OSError: A port cannot be used.
+            RuntimeError: The sandbox runs already.
         """
-        if self._running:
-            message = "the sandbox runs already: stop() it first, or restart() it"
-            raise RuntimeError(message)
-        await self._start(anew=False)
-
-    async def _start(self, *, anew: bool) -> None:
-        self._running = True
-        try:
-            if self._file is not None:
-                await self._read(self._file, anew=anew)
-            await self._listener.start()
-            await self._reflect_listener.start()
-            self._reflect.ingest.resume()
-        except BaseException:
-            await self._stop()
-            raise
-
-    async def _read(self, file: Path, *, anew: bool) -> None:
-        if self._unread and self._changes.pending:
-            message = "the data file is read when the sandbox starts: seed once it has started"
-            raise RuntimeError(message)
-        # On a table of its own for every opening: what this process still remembers is not what counts.
-        self._forget()
-        storage = Storage(file, self.clock, self._changes)
-        await storage.open(anew=anew)
-        self._storage, self._unread = storage, False
-        self._world.resume()
-        self._reflect.resume()
-
-    def _forget(self) -> None:
-        """Know nothing, as a server that was just installed."""
-        self._changes = Changes(noted=self._file is not None)
-        self._world = World(self._own_clock, self._settings, self._changes)
-        self._reflect = Reflect(self._own_clock, self._reflect_settings, self._changes)
+        await self._process.start()
 
     async def stop(self) -> None:
-        """Close everything at once; what is stored stays, an operation under way is dead in its slot."""
-        try:
-            await self._restarted()
-        finally:
-            await self._stop()
-
-    async def _stop(self) -> None:
-        listeners = (self._listener, self._reflect_listener)
-        for listener in listeners:
-            await listener.stop_accepting()
-        self._reflect.ingest.stop()
-        await self._world.close()
-        for listener in listeners:
-            await listener.hang_up()
-        self._running = False
-        if self._storage is not None:
-            storage, self._storage = self._storage, None
-            await storage.close()
+        """Close everything at once. Stored data remains; a running operation is dead in its slot."""
+        await self._process.stop()
 
     async def restart(self, *, keep_data: bool = True) -> None:
-        """Stop and listen on the same ports again, as after ``kill -9``.
+        """Stop, and listen on the same ports again, as after ``kill -9``.
 
-        What a server keeps in memory is forgotten: quotas, which results a session was shown, evaluation
-        jobs. Durable aggregations and the ingest of traces go on. Without its data it is as new, and knows
-        no token.
+        What a server has in memory is lost: rate limits, the results that a session has seen, evaluation
+        jobs. Durable aggregations and the ingest of traces continue. Without its data the sandbox is as
+        new, and knows no token.
         """
-        await self._restarted()
-        await self._restart(keep_data=keep_data)
-
-    async def _restart(self, *, keep_data: bool) -> None:
-        await self._stop()
-        if not keep_data:
-            self._forget()
-        elif self._file is None:
-            self._world.wake()
-        await self._start(anew=not keep_data)
+        await self._process.restart(keep_data=keep_data)
 
     def restart_soon(self, *, keep_data: bool = True) -> None:
-        """Restart, but not within the request that asks for it; ``settled`` waits for the end."""
-        if self._restarting is None or self._restarting.done():
-            self._restarting = asyncio.get_running_loop().create_task(self._upset(keep_data=keep_data))
-
-    async def _upset(self, *, keep_data: bool) -> None:
-        with self.clock.busy():
-            await self._restart(keep_data=keep_data)
+        """Restart, but not within the current request. ``settled`` waits for the end."""
+        self._process.restart_soon(keep_data=keep_data)
 
     async def settled(self) -> None:
-        """Return once a scripted restart is over and what has happened is in the data file, if there is one.
+        """Return once a scripted restart has ended and all changes are in the data file, if there is one.
 
-        Raises what went wrong with it.
+        Raises the error of the restart, or NotStored.
         """
-        await self._restarted()
-        if self._storage is not None:
-            await self._storage.settled()
+        await self._process.settled()
 
-    async def _restarted(self) -> None:
-        if (restarting := self._restarting) is not None:
-            try:
-                await asyncio.shield(restarting)
-            finally:
-                if restarting.done() and self._restarting is restarting:
-                    self._restarting = None
+    @property
+    def url(self) -> str:
+        """The base URL of the Reflexio server."""
+        return self._process.reflexio_server.url
 
-    async def _answer(self, call: Call) -> Reply:
-        return await self._stored(await door.answer(self._world, call))
+    @property
+    def reflect_url(self) -> str:
+        """The base URL of the Reflect server."""
+        return self._process.reflect_server.url
 
-    async def _answer_reflect(self, call: Call) -> Reply:
-        return await self._stored(await reflect_door.answer(self._reflect, call))
+    @property
+    def reflect_key(self) -> str:
+        """The master key of the Reflect server."""
+        return self._reflect_settings.master_key
 
-    async def _stored(self, reply: Reply) -> Reply:
-        """The reply, once all that it may tell of is on disk."""
-        if self._storage is not None:
-            try:
-                await self._storage.settled()
-            except NotStored:  # which is in the log by now
-                return internal_error()
-        if self._own_clock.ahead:
-            dated = {**reply.headers, "Date": formatdate(self._own_clock.time(), usegmt=True)}
-            return dataclasses.replace(reply, headers=dated)
-        return reply
+    @property
+    def reflect(self) -> ReflectState:
+        """What the Reflect server has stored."""
+        return self._process.reflect
+
+    @property
+    def requests(self) -> list[Record]:
+        """Every request that arrived whole, oldest first; of ``keep_requests``, the latest so many."""
+        return self._process.log.records
+
+    def count(self, method: str, path: str, status: int | None = None) -> int:
+        """How many such requests arrived and, with ``status``, got this status."""
+        return sum(
+            (record.method, record.path) == (method, path) and status in (None, record.status)
+            for record in self.requests
+        )
+
+    async def arrived(self, method: str, path: str, count: int = 1) -> None:
+        """Wait until ``count`` such requests have arrived in all. The wait itself takes no virtual time."""
+        while self.count(method, path) < count:
+            await self._process.log.next_arrival()
+
+    @property
+    def stored_requests(self) -> Mapping[str, StoredRequest]:
+        """Every stored publish, by request id."""
+        return self._process.reflexio.store.requests
+
+    @property
+    def stored_profiles(self) -> Sequence[StoredProfile]:
+        """Every profile, of every status."""
+        return [row for rows in self._process.reflexio.store.profiles.values() for row in rows]
+
+    @property
+    def stored_playbooks(self) -> Sequence[StoredUserPlaybook]:
+        """Every user playbook, of every status."""
+        return list(self._process.reflexio.store.playbooks.values())
+
+    @property
+    def stored_agent_playbooks(self) -> Sequence[StoredAgentPlaybook]:
+        """Every agent playbook, of every status."""
+        return list(self._process.reflexio.store.agent_playbooks.values())
+
+    def operations(self, service: str = "profile_generation") -> Sequence[StoredOperation]:
+        """Every operation that ever had the service's slot, the latest last."""
+        return self._slot(service).history
+
+    def _slot(self, service: str) -> OperationSlot:
+        slots = self._process.reflexio.slots
+        if service not in slots:
+            message = f"service: expected one of {', '.join(slots)}, not {service!r:.200}"
+            raise ValueError(message)
+        return slots[service]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that both servers have stored, as plain JSON values, to print or to compare."""
+        return snapshot(self._process.reflexio, self._process.reflect)
+
+    def skew(self, seconds: float) -> None:
+        """Set the servers' wall clock ahead by ``seconds`` from now on (behind, when negative).
+
+        This changes times in responses, the ``Date`` header, and comparisons with the caller's times. It
+        does not change durations or the windows of rate limits.
+        """
+        check("skew: seconds", "any number", seconds)
+        self._process.skew(seconds)
+
+    async def advance(self, seconds: float) -> None:
+        """Let ``seconds`` of virtual time pass, with all that is due in them. Needs a VirtualClock."""
+        if not isinstance(self.clock, VirtualClock):
+            message = "advance needs a sandbox on a VirtualClock; on real time, wait"
+            raise RuntimeError(message)  # noqa: TRY004  # no argument is wrong
+        await self.clock.advance(seconds)
+
+    def start_foreign_operation(
+        self, service: str = "profile_generation", seconds: float = 10.0, user_id: str | None = None
+    ) -> StoredOperation:
+        """Let another client's operation have the service's slot for ``seconds``.
+
+        Raises:
+            RuntimeError: The slot is busy.
+        """
+        check("start_foreign_operation: seconds", "a number", seconds)
+        state, slot = self._process.reflexio, self._slot(service)
+        operation = slot.claim({"user_id": user_id, "start_time": None, "end_time": None, "source": None})
+        if operation is None:
+            message = f"{service} is busy"
+            raise RuntimeError(message)
+        task = GenerationTask([user_id or "somebody-else"], "pending", lambda _: True)
+        state.spawn(dataclasses.replace(state.generation, seconds=seconds).run(slot, operation, task))
+        return operation
+
+    def ask(self, question: str, *, user_id: str | None = None, tool_name: str = "ask_human") -> str:
+        """Add a pending tool call, as extraction does. Returns its id."""
+        check_all("ask", question=(question, "text that is not blank"), user_id=(user_id, "text or None"))
+        return self._process.reflexio.tool_calls.ask(question, user_id, tool_name).id
+
+    def stall(self, reason: Literal["billing_error", "auth_error"] | None) -> None:
+        """Stop learning for a reason, or let it continue (None)."""
+        check("stall: reason", "billing_error, auth_error or None", reason)
+        now = self._process.server_clock.time()
+        at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._process.reflexio.stall = (
+            LearningStall() if reason is None else LearningStall(stalled=True, reason=reason, stalled_at=at)
+        )
+
+    def revoke_tokens(self) -> None:
+        """Make all tokens invalid."""
+        self._process.reflexio.revoke_tokens()
+
+    def seed(
+        self,
+        user_id: str,
+        *texts: str,
+        agent_version: str = "agent-v0",
+        session_id: str = _SEEDED,
+        source: str = "",
+    ) -> None:
+        """Store a publish of ``texts``. Nothing is learnt from it until a generation.
+
+        Raises:
+            ValueError: An argument is wrong. The message names it.
+        """
+        texts = texts or ("I like sushi",)
+        check_all(
+            "seed",
+            user_id=(user_id, "text that is not blank"),
+            texts=(texts, "texts, at least one and none blank"),
+            agent_version=(agent_version, "stored text"),
+            session_id=(session_id, "text that is not blank"),
+            source=(source, "stored text"),
+        )
+        try:
+            publish = PublishUserInteractionRequestSchema(
+                user_id=user_id,
+                session_id=session_id,
+                interaction_data_list=[InteractionDataSchema(role="user", content=text) for text in texts],
+                agent_version=agent_version,
+                source=source,
+            )
+        except ValidationError as error:
+            # Only the route's schema limits lengths and the format of a source.
+            problem = error.errors()[-1]
+            field = problem["loc"][0]
+            name = "texts" if field == "content" else field
+            message = f"seed: {name}: {problem['msg']}, not {problem['input']!r:.200}"
+            raise ValueError(message) from None
+        self._process.reflexio.store.insert(publish)
+
+    def seed_profile(
+        self,
+        user_id: str,
+        *contents: str,
+        status: Literal["pending", "archived"] | None = None,
+        source: str = "",
+        tags: Sequence[str] = (),
+    ) -> list[str]:
+        """Store a profile per text, current by default. Returns their ids.
+
+        Raises:
+            ValueError: An argument is wrong. The message names it.
+        """
+        check_all(
+            "seed_profile",
+            user_id=(user_id, "text that is not blank"),
+            contents=(contents, "texts, at least one and none blank"),
+            status=(status, "pending, archived or None"),
+            source=(source, "stored text"),
+            tags=(tags, "a list of texts"),
+        )
+        store = self._process.reflexio.store
+        ids = [str(uuid.uuid4()) for _ in contents]
+        for profile_id, content in zip(ids, contents, strict=True):
+            row = StoredProfile(
+                profile_id=profile_id,
+                user_id=user_id,
+                content=content,
+                created_at=store.now,
+                last_modified=store.now,
+                request_id=_SEEDED,
+                status=status,
+                interaction_ids=[],
+                source=source,
+                tags=list(tags),
+            )
+            store.add_profile(row)
+        return ids
+
+    def seed_playbook(
+        self,
+        user_id: str,
+        *contents: str,
+        agent_version: str = "agent-v0",
+        trigger: str | None = None,
+        status: Literal["pending", "archived"] | None = None,
+    ) -> list[int]:
+        """Store a user playbook per text, current by default. Returns their ids.
+
+        Raises:
+            ValueError: An argument is wrong. The message names it.
+        """
+        check_all(
+            "seed_playbook",
+            user_id=(user_id, "text that is not blank"),
+            contents=(contents, "texts, at least one and none blank"),
+            agent_version=(agent_version, "stored text"),
+            trigger=(trigger, "text or None"),
+            status=(status, "pending, archived or None"),
+        )
+        store = self._process.reflexio.store
+        rows = [
+            StoredUserPlaybook(
+                user_playbook_id=0,
+                user_id=user_id,
+                agent_version=agent_version,
+                request_id=_SEEDED,
+                created_at=store.now,
+                trigger=trigger,
+                source_span=None,
+                status=status,
+                interaction_ids=[],
+                content=content,
+                indexed=f"{trigger or ''} {content}",
+            )
+            for content in contents
+        ]
+        for row in rows:
+            store.add_playbook(row)
+        return [row.user_playbook_id for row in rows]
+
+    def seed_agent_playbook(
+        self,
+        *contents: str,
+        agent_version: str = "agent-v0",
+        trigger: str | None = None,
+        approval: Literal["pending", "approved", "rejected"] = "pending",
+    ) -> list[int]:
+        """Store an agent playbook per text. Returns their ids.
+
+        Raises:
+            ValueError: An argument is wrong. The message names it.
+        """
+        check_all(
+            "seed_agent_playbook",
+            contents=(contents, "texts, at least one and none blank"),
+            agent_version=(agent_version, "stored text"),
+            trigger=(trigger, "text or None"),
+            approval=(approval, "pending, approved or rejected"),
+        )
+        store = self._process.reflexio.store
+        rows = [
+            StoredAgentPlaybook(
+                agent_playbook_id=0,
+                agent_version=agent_version,
+                created_at=store.now,
+                content=content,
+                name="playbook",
+                trigger=trigger,
+                approval=approval,
+                indexed=f"{trigger or ''} {content}",
+            )
+            for content in contents
+        ]
+        for row in rows:
+            store.add_agent_playbook(row)
+        return [row.agent_playbook_id for row in rows]

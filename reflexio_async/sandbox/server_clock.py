@@ -1,4 +1,4 @@
-"""The sandbox's own clock: the one it runs on, with a wall time that may be wrong."""
+"""The clock of the sandbox's servers, whose wall time may be wrong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ServerClock:
-    """``clock``, but ``time()`` is ahead by ``ahead`` seconds; how long things take is not affected."""
+    """``clock`` with ``time()`` ahead by ``ahead`` seconds. Durations are not affected."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -23,7 +23,7 @@ class ServerClock:
         return self._clock.now()
 
     def time(self) -> float:
-        """Seconds since the epoch, as this server believes."""
+        """Seconds since the epoch, plus ``ahead``."""
         return self._clock.time() + self.ahead
 
     def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
@@ -31,13 +31,13 @@ class ServerClock:
         return self._clock.call_at(when, callback)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait. Zero or less only lets other tasks run."""
         await self._clock.sleep(seconds)
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
-        """Raise ``TimeoutError`` from the block once ``seconds`` have passed."""
+        """Raise ``TimeoutError`` from the block once ``seconds`` have passed (None: never)."""
         return self._clock.timeout(seconds)
 
     def busy(self) -> AbstractContextManager[Mapping[str, str] | None]:
-        """Mark work in progress."""
+        """Mark work that no timer knows of."""
         return self._clock.busy()

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 HOLD_HEADER: Final = "X-Sandbox-Hold"
-"""Names the client's hold to a sandbox on the same clock."""
+"""Tells a sandbox on the same clock which hold its client has."""
 
 EPOCH: Final = 1_795_000_000.0
-"""What ``time()`` answers when ``now()`` is zero."""
+"""The value of ``time()`` when ``now()`` is zero."""
 
 _QUIET_PASSES: Final = 2
 _BLIND_PASSES: Final = 50  # for loops that do not show their ready queue (uvloop)
@@ -27,41 +27,45 @@ _COMPACT_ABOVE: Final = 256
 
 
 class VirtualClock:
-    """A ``Clock`` for one event loop whose seconds cost microseconds.
+    """A ``Clock`` for one event loop, whose seconds take microseconds.
 
-    Time moves only when no ``busy()`` block is open and the loop has nothing ready to run; then it
-    jumps to the next timer. With ``auto_advance=False`` it moves by ``advance()`` alone, and leaving a
-    client whose work is still queued takes ``advance()`` or ``run_freely()``. A task that spins on
-    ``sleep(0)`` keeps the loop from ever being quiet: wait on an event or on this clock.
+    Time moves only while no ``busy()`` block is open and the loop has nothing ready to run. Then it jumps
+    to the next timer. A task that loops on ``sleep(0)`` keeps the loop from ever being quiet: wait on an
+    event or on this clock instead.
 
-    Several clocks on one loop move in turns, each on its own scale and held by its own ``busy()`` only.
-    Use a clock from its loop's own thread; around work in a thread, hold ``busy()`` on the loop's side.
+    Several clocks on one loop move in turns, each with its own time and its own ``busy()`` blocks.
+    Use a clock in the thread of its loop. Around work in another thread, hold ``busy()`` in the loop's.
+
+    Args:
+        auto_advance: Whether time moves by itself. If not, only ``advance()`` moves it, and a client with
+            queued work needs ``advance()`` or ``run_freely()`` to close.
+        epoch: The value of ``time()`` at the start, in epoch seconds.
     """
 
     def __init__(self, *, auto_advance: bool = True, epoch: float = EPOCH) -> None:
         self._now = 0.0
         self._epoch = epoch
-        # As far as it may move: the furthest of them.
+        # Time may move up to the largest of these.
         self._limits = [math.inf] if auto_advance else [0.0]
         self._heap: list[tuple[float, int, VirtualTimer]] = []
         self._order = itertools.count()
-        self._forgotten = 0
+        self._cancelled = 0
         self._holds: dict[str, _Hold] = {}
         self._held = 0
         self._settling: list[asyncio.Future[None]] = []
-        self._pulse: _Pulse | None = None
+        self._watcher: _LoopWatcher | None = None
 
     def __repr__(self) -> str:
         return f"<VirtualClock now={self._now:.3f} timers={self.pending} holds={self._held}>"
 
     @property
     def pending(self) -> int:
-        """Timers that are still to run."""
-        return len(self._heap) - self._forgotten
+        """How many timers are still to run."""
+        return len(self._heap) - self._cancelled
 
     @property
     def held(self) -> int:
-        """Open ``busy()`` blocks that no ``released()`` lifts."""
+        """How many ``busy()`` blocks are open and not released."""
         return self._held
 
     def now(self) -> float:
@@ -73,23 +77,23 @@ class VirtualClock:
         return self._epoch + self._now
 
     def call_at(self, when: float, callback: Callable[[], object]) -> VirtualTimer:
-        """Run ``callback`` once ``now()`` reaches ``when``; at the next pass when it already has."""
-        loop = self._home().loop
+        """Run ``callback`` once ``now()`` reaches ``when``; in the loop's next pass if it already has."""
+        loop = self._watcher_of_loop().loop
         timer = VirtualTimer(self, callback)
         if when <= self._now:
             loop.call_soon(timer.run)
         else:
             timer.queued = True
             heapq.heappush(self._heap, (when, next(self._order), timer))
-            self._consider()
+            self._request_turn()
         return timer
 
     async def sleep(self, seconds: float) -> None:
-        """Wait ``seconds`` of virtual time; zero or less only yields to the loop."""
+        """Wait ``seconds`` of virtual time. Zero or less only lets other tasks run."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
-        woken: asyncio.Future[None] = self._home().loop.create_future()
+        woken: asyncio.Future[None] = self._watcher_of_loop().loop.create_future()
         timer = self.call_at(self._now + seconds, lambda: _wake(woken))
         try:
             await woken
@@ -101,30 +105,30 @@ class VirtualClock:
         return VirtualTimeout(self, seconds)
 
     def busy(self) -> _Hold:
-        """Keep time from moving while the block runs; gives the headers that name this hold."""
+        """Stop time while the block runs. The block gets the headers that name this hold."""
         return _Hold(self, str(next(_hold_numbers)))
 
     @contextmanager
     def released(self, *hold_ids: str | None) -> Generator[None]:
-        """Lift these holds while the block runs, so that time may move; holds that have ended are skipped."""
-        lifted = [hold for hold_id in hold_ids if hold_id and (hold := self._holds.get(hold_id))]
-        for hold in lifted:
-            hold.lifted += 1
-            if hold.lifted == 1:
+        """Let time move while the block runs, despite these holds. Holds that have ended are ignored."""
+        released = [hold for hold_id in hold_ids if hold_id and (hold := self._holds.get(hold_id))]
+        for hold in released:
+            hold.released += 1
+            if hold.released == 1:
                 self._held -= 1
-        self._consider()
+        self._request_turn()
         try:
             yield
         finally:
-            for hold in lifted:
-                hold.lifted -= 1
-                if hold.lifted == 0 and hold.id in self._holds:
+            for hold in released:
+                hold.released -= 1
+                if hold.released == 0 and hold.id in self._holds:
                     self._held += 1
 
     async def advance(self, seconds: float) -> None:
-        """Let ``seconds`` pass, running every timer on the way, and return when all is quiet again.
+        """Let ``seconds`` pass, run every timer on the way, and return when nothing is left to do.
 
-        Of several at once the furthest counts; cancelled, it lets no more time pass.
+        Of several calls at once, the one that goes furthest counts. A cancelled call moves time no further.
         """
         if not 0 <= seconds < math.inf:
             message = f"seconds must be a finite number, 0 or more, not {seconds!r}"
@@ -138,70 +142,63 @@ class VirtualClock:
             self._limits.remove(target)
 
     def run_freely(self) -> None:
-        """Move by itself from now on, as with ``auto_advance=True``: for the end of a test by hand.
-
-        What is still queued then gets its time to finish.
-        """
+        """Let time move by itself from now on, as with ``auto_advance=True``, so that queued work ends."""
         self._limits.append(math.inf)
-        self._consider()
+        self._request_turn()
 
     async def settle(self) -> None:
-        """Wait, in no virtual time, until nothing is busy and the loop has nothing else to do."""
-        quiet: asyncio.Future[None] = self._home().loop.create_future()
+        """Wait, without moving time, until no ``busy()`` block is open and the loop is quiet."""
+        quiet: asyncio.Future[None] = self._watcher_of_loop().loop.create_future()
         self._settling.append(quiet)
-        self._consider()
+        self._request_turn()
         await quiet
 
-    def _home(self) -> _Pulse:
-        """The pulse of the running loop, to which the clock belongs from its first use."""
+    def _watcher_of_loop(self) -> _LoopWatcher:
+        """The watcher of the running loop. The clock belongs to that loop from its first use."""
         loop = asyncio.get_running_loop()
-        if (pulse := self._pulse) is not None:
-            if pulse.loop is loop:
-                return pulse
-            if self.pending or self._held or not pulse.loop.is_closed():
+        if (watcher := self._watcher) is not None:
+            if watcher.loop is loop:
+                return watcher
+            if self.pending or self._held or not watcher.loop.is_closed():
                 message = "a VirtualClock belongs to one event loop; make one per test"
                 raise RuntimeError(message)
             self._settling.clear()
-        self._pulse = pulse = _Pulse.of(loop)
-        return pulse
+        self._watcher = watcher = _LoopWatcher.of(loop)
+        return watcher
 
-    def _consider(self) -> None:
-        """Ask for a turn whenever time could move."""
-        if self._pulse is not None and self._restless():
-            self._pulse.watch(self)
+    def _request_turn(self) -> None:
+        if self._watcher is not None and self._wants_turn():
+            self._watcher.watch(self)
 
-    def _restless(self) -> bool:
-        """Whether a quiet loop would mean anything to this clock."""
-        return not self._held and (bool(self._settling) or self._movable())
+    def _wants_turn(self) -> bool:
+        """Whether there is something to do once the loop is quiet."""
+        return not self._held and (bool(self._settling) or self._can_advance())
 
     def _take_turn(self) -> None:
-        """The loop is quiet: tell who waits for that, else move."""
+        """Called when the loop is quiet: end the calls of ``settle()``, or else move time."""
         if self._settling:
-            self._wake_settling()
+            settling, self._settling = self._settling, []
+            for quiet in settling:
+                _wake(quiet)
         else:
-            self._jump()
+            self._advance_to_next_timer()
 
-    def _movable(self) -> bool:
+    def _can_advance(self) -> bool:
         heap = self._heap
         while heap and heap[0][2].callback is None:
             heapq.heappop(heap)
-            self._forgotten -= 1
+            self._cancelled -= 1
         return bool(heap) and heap[0][0] <= max(self._limits)
 
-    def _jump(self) -> None:
+    def _advance_to_next_timer(self) -> None:
         heap = self._heap
         self._now = heap[0][0]
         while heap and heap[0][0] <= self._now:
             timer = heapq.heappop(heap)[2]
             if timer.callback is None:
-                self._forgotten -= 1
+                self._cancelled -= 1
             timer.queued = False
             timer.run()
-
-    def _wake_settling(self) -> None:
-        settling, self._settling = self._settling, []
-        for quiet in settling:
-            _wake(quiet)
 
     def _open(self, hold: _Hold) -> None:
         self._holds[hold.id] = hold
@@ -209,23 +206,23 @@ class VirtualClock:
 
     def _close(self, hold: _Hold) -> None:
         del self._holds[hold.id]
-        if hold.lifted == 0:
+        if hold.released == 0:
             self._held -= 1
-            self._consider()
+            self._request_turn()
 
-    def _forget(self) -> None:
-        """Count a cancelled timer, and sweep them out once they are the most."""
-        self._forgotten += 1
-        if self._forgotten > _COMPACT_ABOVE and self._forgotten * 2 > len(self._heap):
+    def _count_cancelled(self) -> None:
+        """Count a cancelled timer. Remove them all once they are more than half."""
+        self._cancelled += 1
+        if self._cancelled > _COMPACT_ABOVE and self._cancelled * 2 > len(self._heap):
             self._heap[:] = [entry for entry in self._heap if entry[2].callback is not None]
             heapq.heapify(self._heap)
-            self._forgotten = 0
+            self._cancelled = 0
 
 
-class _Pulse:
-    """Finds one loop quiet, and then gives a turn to one of the clocks on it.
+class _LoopWatcher:
+    """Detects that a loop is quiet, and then gives one of the clocks on it a turn.
 
-    One for all of them: two that looked by themselves would each see the other's next look.
+    All clocks of a loop share one watcher. With several, each would keep the loop busy for the others.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -236,25 +233,24 @@ class _Pulse:
         self._clocks: dict[VirtualClock, None] = {}  # those that want a turn, the next one first
 
     @staticmethod
-    def of(loop: asyncio.AbstractEventLoop) -> _Pulse:
-        """The one of this loop."""
-        # As long as a pulse lives its loop does, and no other has its id.
-        if (pulse := _pulses.get(id(loop))) is None:
-            pulse = _pulses[id(loop)] = _Pulse(loop)
-        return pulse
+    def of(loop: asyncio.AbstractEventLoop) -> _LoopWatcher:
+        """The watcher of a loop."""
+        if (watcher := _watchers.get(loop)) is None:
+            watcher = _watchers[loop] = _LoopWatcher(loop)
+        return watcher
 
     def watch(self, clock: VirtualClock) -> None:
-        """Give the clock turns for as long as it is restless."""
+        """Give the clock turns for as long as it wants one."""
         if not self._clocks:
             if self.loop.is_closed():
                 return
             self._quiet = 0
-            self.loop.call_soon(self._look)
+            self.loop.call_soon(self._check)
         self._clocks.setdefault(clock)
 
-    def _look(self) -> None:
-        # A pass that finds the queue empty has also asked the selector: ready sockets would be in it.
-        for clock in [clock for clock in self._clocks if not clock._restless()]:  # noqa: SLF001  (one mechanism)
+    def _check(self) -> None:
+        # In a pass that finds the queue empty, the loop has also asked the selector: no socket is ready.
+        for clock in [clock for clock in self._clocks if not clock._wants_turn()]:  # noqa: SLF001  (one mechanism)
             del self._clocks[clock]
         if not self._clocks:
             return
@@ -264,15 +260,18 @@ class _Pulse:
             clock = next(iter(self._clocks))
             self._clocks[clock] = self._clocks.pop(clock)
             clock._take_turn()  # noqa: SLF001  (as above)
-        self.loop.call_soon(self._look)
+        self.loop.call_soon(self._check)
 
 
-_pulses: Final[WeakValueDictionary[int, _Pulse]] = WeakValueDictionary()
-_hold_numbers: Final = itertools.count()  # of all clocks: a sandbox on another clock knows none of ours
+_watchers: Final[WeakValueDictionary[asyncio.AbstractEventLoop, _LoopWatcher]] = WeakValueDictionary()
+"""By loop. Clocks keep their watcher alive, and the watcher its loop."""
+
+_hold_numbers: Final = itertools.count()
+"""Shared by all clocks, so that a sandbox on another clock never finds our hold."""
 
 
 class VirtualTimer:
-    """A callback waiting for virtual time; it runs in the context that scheduled it."""
+    """A callback that waits for virtual time. It runs in the context that scheduled it."""
 
     __slots__ = ("_clock", "_context", "callback", "queued")
 
@@ -283,20 +282,20 @@ class VirtualTimer:
         self.queued = False
 
     def cancel(self) -> None:
-        """Forget the callback; harmless when it has run."""
+        """Do not run the callback. Does nothing when it has already run."""
         if self.callback is not None:
             self.callback = None
             if self.queued:
-                self._clock._forget()  # noqa: SLF001  (clock and timer are one mechanism)
+                self._clock._count_cancelled()  # noqa: SLF001  (clock and timer are one mechanism)
 
     def run(self) -> None:
-        """Run the callback, once; what it raises goes to the loop's exception handler."""
+        """Run the callback, once. What it raises goes to the loop's exception handler."""
         callback, self.callback = self.callback, None
         if callback is None:
             return
         try:
             self._context.run(callback)
-        except Exception as error:  # noqa: BLE001  (what asyncio does for its own handles)
+        except Exception as error:  # noqa: BLE001  (asyncio does the same for its own handles)
             context = {"message": f"Exception in virtual timer {callback!r}", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
 
@@ -333,14 +332,14 @@ class VirtualTimeout:
 
 
 class _Hold:
-    """One ``busy()`` block."""
+    """One ``busy()`` block. ``released`` counts the ``released()`` blocks around it."""
 
-    __slots__ = ("_clock", "id", "lifted")
+    __slots__ = ("_clock", "id", "released")
 
     def __init__(self, clock: VirtualClock, hold_id: str) -> None:
         self._clock = clock
         self.id = hold_id
-        self.lifted = 0
+        self.released = 0
 
     def __enter__(self) -> Mapping[str, str]:
         self._clock._open(self)  # noqa: SLF001  (clock and hold are one mechanism)

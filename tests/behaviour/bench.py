@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.http.responses import Reply
+    from reflexio_async.sandbox.http.context import RequestContext
+    from reflexio_async.sandbox.http.responses import Response
 
 SHORT = ServerTimings(stale=4, request=3.0, extended=8.0, search=1.5, publish=3.0, scheduler=0.2, retry=0)
 """Of the real server, so that its tests take seconds."""
@@ -85,7 +85,7 @@ class _Failing(frozenset[str]):
 class _HeldUp:
     """As long as the request's user, or words, say."""
 
-    async def play(self, call: Call, serve: Callable[[], Awaitable[Reply]]) -> Reply:
-        body: dict[str, Any] = call.record.body
+    async def play(self, context: RequestContext, serve: Callable[[], Awaitable[Response]]) -> Response:
+        body: dict[str, Any] = context.record.body
         seconds = _seconds("waits", str(body.get("query", body.get("user_id"))))
-        return await faults.overwork(seconds).play(call, serve)
+        return await faults.overwork(seconds).play(context, serve)

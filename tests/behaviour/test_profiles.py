@@ -180,6 +180,15 @@ async def test_the_change_log_keeps_the_nulls(wire: Wire, name: str) -> None:
     assert nulls == {"custom_features", "status", "extractor_names", "source_span"}
 
 
+async def test_the_change_log_says_when_profiles_were_added_not_when_they_say_they_changed(
+    wire: Wire, name: str
+) -> None:
+    await add_profiles(wire, name, "a", last_modified_timestamp=4_000_000_000)
+    logs = (await wire.get("/api/profile_change_log")).json["profile_change_logs"]
+    [log] = [log for log in logs if log["user_id"] == name]
+    assert log["created_at"] < 4_000_000_000
+
+
 async def test_a_downgrade_swaps_current_and_archived(wire: Wire, name: str) -> None:
     await add_profiles(wire, name, "new")
     await add_profiles(wire, name, "old", status="archived")

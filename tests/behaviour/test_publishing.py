@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,6 +66,47 @@ async def test_unknown_fields_are_ignored_with_a_warning(wire: Wire, name: str) 
         "interaction_data_list[0]: ignored unrecognised field(s) bar, foo",
         "publish request: ignored unrecognised field(s) baz",
     ]
+
+
+async def test_unknown_fields_of_the_parts_of_an_interaction_are_ignored_with_a_warning(
+    wire: Wire, name: str
+) -> None:
+    parts = {
+        "tools_used": [{"tool_name": "t", "b": 1}],
+        "citations": [{"kind": "profile", "real_id": "p", "c": 1}],
+        "retrieved_learnings": [{"kind": "profile", "learning_id": "p", "d": 1}],
+    }
+    turns = [{"role": "user", "content": "x", "a": 1, **parts}]
+    answer = (await wire.post(_PATH, **{**_request(name), "interaction_data_list": turns})).json
+    unknown = "a, citations[0].c, retrieved_learnings[0].d, tools_used[0].b"
+    assert answer["warnings"] == [f"interaction_data_list[0]: ignored unrecognised field(s) {unknown}"]
+    [interaction] = (await wire.post("/api/get_interactions", user_id=name)).json["interactions"]
+    assert interaction["tools_used"] == [{"tool_name": "t", "tool_data": {}, "status": ""}]
+    assert interaction["retrieved_learnings"] == [{"kind": "profile", "learning_id": "p"}]
+
+
+async def test_a_warning_names_five_unknown_fields(wire: Wire, name: str) -> None:
+    answer = await wire.publish(name, **dict.fromkeys("gfedcba", 1))
+    assert answer["warnings"] == ["publish request: ignored unrecognised field(s) a, b, c, d, e, +2 more"]
+
+
+@pytest.mark.parametrize("given", [{"tools_used": [{"status": "ok"}]}, {"created_at": None}], ids=str)
+async def test_a_bad_interaction_is_422(wire: Wire, name: str, given: dict[str, Any]) -> None:
+    turns = [{"role": "user", "content": "x", **given}]
+    answer = await wire.post(_PATH, **{**_request(name), "interaction_data_list": turns})
+    assert answer.status == 422
+
+
+async def test_the_digest_of_an_exposure_receipt_is_the_servers_own(wire: Wire, name: str) -> None:
+    learning = {"kind": "profile", "learning_id": "p", "exposure_receipt_digest": "0" * 64}
+    turns = [{"role": "user", "content": "x", "retrieved_learnings": [learning]}]
+    turns.append({**turns[0], "retrieved_learnings": [{**learning, "exposure_receipt": "abc"}]})
+    await wire.post(_PATH, **{**_request(name), "interaction_data_list": turns})
+    found = (await wire.post("/api/get_interactions", user_id=name)).json["interactions"]
+    digests = {
+        learnt.get("exposure_receipt_digest") for row in found for learnt in row["retrieved_learnings"]
+    }
+    assert digests == {None, sha256(b"abc").hexdigest()}
 
 
 async def test_empty_turns_are_dropped_with_a_warning(wire: Wire, name: str) -> None:

@@ -84,7 +84,7 @@ def test_publish_prints_the_request_id_and_stores_the_text(run: Run, box: Sandbo
         assert done.exit_code == 0
         stored = box.stored_requests[done.stdout.strip()]
         assert (stored.user_id, stored.session_id) == ("u9", "s9")
-        assert [turn.content for turn in stored.turns] == ["I like tea"]
+        assert [turn.content for turn in stored.interactions] == ["I like tea"]
 
 
 def test_publish_waits_for_learning_when_asked_to(run: Run, box: Sandbox) -> None:

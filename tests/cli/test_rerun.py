@@ -96,7 +96,9 @@ def test_exits_1_when_the_promotion_is_refused(run: Run, box: Sandbox) -> None:
 def test_waits_for_a_foreign_rerun_and_says_so(run: Run) -> None:
     with sandbox_in_thread() as box:
         box.seed("u1", "hello")
-        box._listener.get_loop().call_soon_threadsafe(partial(box.start_foreign_operation, seconds=0.5))
+        box._process.reflexio_server.get_loop().call_soon_threadsafe(
+            partial(box.start_foreign_operation, seconds=0.5)
+        )
         done = run("rerun", "--user", "u1", "--url", box.url)
     assert done.exit_code == 0
     assert "another rerun is under way" in done.stderr

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 
     from reflexio_async import Batch, Job, Outcome
-    from reflexio_async.sandbox.reflexio.store.operation_slots import Operation
+    from reflexio_async.sandbox.reflexio.store.operation_slots import StoredOperation
     from tests.faults.schedules import Schedule, Step
 
 SERVICES = ("profile_generation", "playbook_generation")
@@ -57,13 +57,13 @@ class Stage:
 
     def _watch_the_slots(self) -> None:
         for service in SERVICES:
-            slot = self.box._world.slots[service]
+            slot = self.box._process.reflexio.slots[service]
             claim = slot.claim
 
             def counting(
                 params: dict[str, Any], claim: Any = claim, service: str = service
-            ) -> Operation | None:
-                operation: Operation | None = claim(params)
+            ) -> StoredOperation | None:
+                operation: StoredOperation | None = claim(params)
                 self.busy_refusals[service] += operation is None
                 return operation
 
@@ -145,7 +145,7 @@ class Stage:
             case Restart():
                 async with self._power:
                     await self.box.stop()
-                    self.box._world.windows.forget()
+                    self.box._process.reflexio.rate_limiter.clear()
                     if step.down:
                         await self.clock.sleep(step.down)
                     await self.box.start()
@@ -338,7 +338,7 @@ class Stage:
 
     def _intrude(self, step: Foreign) -> None:
         service = SERVICES[step.service]
-        latest = self.box._world.slots[service].latest
+        latest = self.box._process.reflexio.slots[service].latest
         if latest is None or not latest.running:
             self.foreign[service] += 1
             self.box.start_foreign_operation(service, step.seconds, user_id="somebody-else")

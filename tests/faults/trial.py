@@ -11,7 +11,7 @@ from tests.faults.stage import SERVICES, Stage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reflexio_async.sandbox.reflexio.store.operation_slots import Operation
+    from reflexio_async.sandbox.reflexio.store.operation_slots import StoredOperation
     from tests.faults.calls import Call
 
 
@@ -40,7 +40,7 @@ class Trial(Stage):
 
     def _judge_publishes(self) -> None:
         stored = Counter(
-            turn.content for request in self.box.stored_requests.values() for turn in request.turns
+            turn.content for request in self.box.stored_requests.values() for turn in request.interactions
         )
         for call in self.calls:
             if call.what != "publish":
@@ -81,7 +81,7 @@ class Trial(Stage):
     def _touches_starts(self, service: str) -> bool:
         return any(service.split("_", maxsplit=1)[0] in mishap.path for mishap in self.schedule.mishaps)
 
-    def _judge_each(self, calls: Sequence[Call], operations: Sequence[Operation], name: str) -> None:
+    def _judge_each(self, calls: Sequence[Call], operations: Sequence[StoredOperation], name: str) -> None:
         by_id = {operation.operation_id: operation for operation in operations}
         claimed: Counter[str] = Counter()
         for call in calls:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reflexio_async.sandbox.reflexio.legacy.routes import LEGACY
-from reflexio_async.sandbox.reflexio.routes import MODERN
+from reflexio_async.sandbox.reflexio.legacy.routes import LEGACY_ROUTER
+from reflexio_async.sandbox.reflexio.routes import ROUTER
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.routing import Route, Table
+    from reflexio_async.sandbox.http.routing import Router
     from tests.sandbox.conftest import Opens
 
 _LINES = (Path(__file__).parent / "contract_routes.txt").read_text(encoding="utf-8").splitlines()
@@ -27,12 +27,12 @@ def _contract(age: str) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("age", "table", "more"),
     [
-        ("today", MODERN, {("POST", "/token")}),
-        ("january", LEGACY, {("GET", "/"), ("GET", "/health")}),
+        ("today", ROUTER, {("POST", "/token")}),
+        ("january", LEGACY_ROUTER, {("GET", "/"), ("GET", "/health")}),
     ],
     ids=["today", "january"],
 )
-def test_the_table_is_the_contract(age: str, table: Table[Route], more: set[tuple[str, str]]) -> None:
+def test_the_table_is_the_contract(age: str, table: Router[Any], more: set[tuple[str, str]]) -> None:
     assert {(route.method, route.path) for route in table.routes} == _contract(age) | more
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from reflexio_async.sandbox import Sandbox
 from reflexio_async.sandbox.storage.data_file import APPLICATION
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -50,7 +52,7 @@ async def test_a_file_of_another_format_is_refused(file: Path) -> None:
     with closing(sqlite3.connect(file)) as database:
         database.execute(f"PRAGMA application_id = {APPLICATION}")
         database.execute("PRAGMA user_version = 99")
-    with pytest.raises(ConfigurationError, match=r"format 99, this one reads 2"):
+    with pytest.raises(ConfigurationError, match=r"format 99, this one reads 3"):
         await Sandbox(data=file).start()
 
 
@@ -84,3 +86,47 @@ async def test_a_file_can_be_used_again_after_a_start_that_failed(file: Path) ->
             await Sandbox(data=file, port=port).start()
     async with Sandbox(data=file, port=port) as box:
         assert not box.stored_requests
+
+
+def mode_of(path: Path) -> str:
+    return oct(path.stat().st_mode & 0o777)
+
+
+@pytest.fixture
+def no_umask() -> Iterator[None]:
+    """Files would be readable by all users."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("no_umask")
+async def test_the_file_and_the_files_beside_it_are_for_their_owner_alone(file: Path) -> None:
+    async with Sandbox(data=file) as box:
+        box.seed("u")
+        await box.settled()
+        modes = {path.name: mode_of(path) for path in file.parent.iterdir()}
+    assert modes == {"sandbox.db": "0o600", "sandbox.db-wal": "0o600"}
+
+
+@pytest.mark.usefixtures("no_umask")
+async def test_a_file_that_was_deleted_is_made_for_its_owner_alone_again(file: Path) -> None:
+    async with Sandbox(data=file):
+        pass
+    file.unlink()
+    async with Sandbox(data=file):
+        assert mode_of(file) == "0o600"
+
+
+@pytest.mark.usefixtures("no_umask")
+async def test_a_restart_without_data_leaves_the_file_to_its_owner_alone(file: Path) -> None:
+    async with Sandbox(data=file) as box:
+        await box.restart(keep_data=False)
+        assert mode_of(file) == "0o600"
+
+
+@pytest.mark.usefixtures("no_umask")
+async def test_an_empty_file_becomes_its_owners_alone(file: Path) -> None:
+    file.touch()
+    async with Sandbox(data=file):
+        assert mode_of(file) == "0o600"

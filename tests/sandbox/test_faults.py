@@ -12,7 +12,7 @@ import pytest
 from reflexio_async.errors import ConfigurationError
 from reflexio_async.sandbox import faults
 from reflexio_async.sandbox.faults import Faults
-from reflexio_async.sandbox.faults.config import KNOWN
+from reflexio_async.sandbox.faults.config import ACTIONS
 from reflexio_async.sandbox.virtual_clock import EPOCH
 from tests.behaviour.wire import Wire
 
@@ -336,7 +336,7 @@ def test_every_action_of_the_module_can_be_scripted() -> None:
     }
     assert {"freeze", "restart", "wrong_type"} < actions
     for name in actions:
-        needed = "".join(f"{key} = {500 if key == 'code' else 1}\n" for key in KNOWN[name].needs)
+        needed = "".join(f"{key} = {500 if key == 'code' else 1}\n" for key in ACTIONS[name].required)
         [fault] = Faults.from_toml(f"[[fault]]\naction = '{name}'\n{needed}").script
         assert fault.times == 1
 

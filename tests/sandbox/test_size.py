@@ -34,7 +34,7 @@ async def main(users: int, turns: int) -> None:
             page = await client.get_interactions(user_id=f"user-{users - 1}")
             found = await client.search_interactions(user_id="user-7", query="dish")
     print(json.dumps({
-        "stored": sum(len(request.turns) for request in box.stored_requests.values()),
+        "stored": sum(len(request.interactions) for request in box.stored_requests.values()),
         "read": len(page.interactions),
         "found": len(found.interactions),
         "megabytes": megabytes(),

@@ -165,7 +165,7 @@ async def test_no_id_is_given_twice_though_its_row_is_gone(opened: Opens) -> Non
         await wire.delete("/api/delete_all_user_playbooks")
     async with opened() as (box, wire):
         await wire.publish("u", "three", request_id="r")
-        [turn] = box.stored_requests["r"].turns
+        [turn] = box.stored_requests["r"].interactions
         [second] = box.seed_playbook("u", "never shout")
     assert (turn.interaction_id, second) == (3, first + 1)
 
@@ -379,7 +379,7 @@ def _publish(request_id: str) -> dict[str, Any]:
 async def _make_read_only(box: Sandbox, wire: Wire, *, only: bool) -> None:
     """As when the disk is full."""
     await wire.get("/health")
-    storage = box._storage
+    storage = box._process.data_file
     assert storage is not None
     database = storage._database
     assert database is not None

@@ -92,7 +92,7 @@ async def test_whatever_happens_it_is_stored_once_and_reported_stored(
     box.faults.add(action, path=PATH, times=times)
     receipt = await publish(client)
     assert receipt.success
-    texts = [turn.content for stored in box.stored_requests.values() for turn in stored.turns]
+    texts = [turn.content for stored in box.stored_requests.values() for turn in stored.interactions]
     assert texts.count("I like sushi") == 1
     assert receipt.request_id in box.stored_requests
 

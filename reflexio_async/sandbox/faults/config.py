@@ -1,4 +1,4 @@
-"""What faults may be told, from Python or in a script in TOML, and saying exactly what is wrong with it."""
+"""Fault scripts in TOML, and checks of the arguments that faults are given."""
 
 from __future__ import annotations
 
@@ -9,50 +9,56 @@ from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeGuard, TypeVar, cast
 
 from reflexio_async.errors import ConfigurationError
-from reflexio_async.sandbox.checks import check, misfit, shown
+from reflexio_async.sandbox.checks import check, problem_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """An action that a file may name: what makes it, its parameters and what each must be."""
+class ActionSpec:
+    """An action that a script may name.
+
+    Attributes:
+        make: The function that makes it.
+        parameters: By name of a parameter, what its value must be (a key of ``checks``).
+        required: The parameters without a default.
+    """
 
     make: Callable[..., Any]
-    takes: Mapping[str, str] = field(default_factory=dict[str, str])
-    needs: Collection[str] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    required: Collection[str] = ()
 
 
-KNOWN: Final[dict[str, Known]] = {}
-"""The actions that a file may name."""
+ACTIONS: Final[dict[str, ActionSpec]] = {}
+"""The actions that a script may name."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-def action(**takes: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
-    """Have a file name the function, and refuse arguments, from a file or not, that it does not take."""
+def action(**parameters: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
+    """Register a function for scripts, and check its arguments wherever they come from."""
 
-    def known(make: Callable[_P, _T]) -> Callable[_P, _T]:
-        asks = signature(make)
-        default = {name: parameter.default for name, parameter in asks.parameters.items()}
+    def register(make: Callable[_P, _T]) -> Callable[_P, _T]:
+        made_by = signature(make)
+        defaults = {name: parameter.default for name, parameter in made_by.parameters.items()}
 
         @wraps(make)
-        def made(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-            for name, value in asks.bind(*args, **kwargs).arguments.items():
-                if value is not default[name]:
-                    check(f"{make.__name__}: {name}", takes[name], value)
+        def checked(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+            for name, value in made_by.bind(*args, **kwargs).arguments.items():
+                if value is not defaults[name]:
+                    check(f"{make.__name__}: {name}", parameters[name], value)
             return make(*args, **kwargs)
 
-        needs = [name for name, value in default.items() if value is Parameter.empty]
-        KNOWN[make.__name__] = Known(made, takes, needs)
-        return made
+        required = [name for name, default in defaults.items() if default is Parameter.empty]
+        ACTIONS[make.__name__] = ActionSpec(checked, parameters, required)
+        return checked
 
-    return known
+    return register
 
 
-WHEN: Final = {
+CONDITIONS: Final = {
     "method": "a method",
     "path": "a path",
     "times": 'a whole number from 1, or "always"',
@@ -61,14 +67,18 @@ WHEN: Final = {
     "seed": "a whole number of any sign",
     "user": "text",
 }
-"""What every fault may be told beside its action, and what that must be."""
+"""By name of a condition, what its value must be."""
 
 
 def read(text: str) -> list[dict[str, Any]]:
-    """The fields of each fault, in order. Raises ConfigurationError."""
+    """The fields of each fault, in order.
+
+    Raises:
+        ConfigurationError: The text is no script.
+    """
     try:
         document = tomllib.loads(text)
-    except ValueError as error:  # numbers of too many digits too
+    except ValueError as error:  # also raised for a number with too many digits
         message = f"not TOML: {error}"
         raise ConfigurationError(message) from error
     except RecursionError as error:
@@ -76,7 +86,7 @@ def read(text: str) -> list[dict[str, Any]]:
         raise ConfigurationError(message) from error
     entries = document.pop("fault", [])
     if document:
-        _refuse(f"{_named(document)}: unknown at the top; a script is a list of [[fault]] tables")
+        _refuse(f"{', '.join(sorted(document))}: unknown at the top; a script is a list of [[fault]] tables")
     if not _tables(entries):
         _refuse("fault: expected a list of tables, each headed [[fault]]")
     return [_fault(f"fault {number}", entry) for number, entry in enumerate(entries, start=1)]
@@ -84,34 +94,30 @@ def read(text: str) -> list[dict[str, Any]]:
 
 def _fault(name: str, table: dict[str, Any]) -> dict[str, Any]:
     called = table.get("action")
-    if not isinstance(called, str) or called not in KNOWN:
-        said = "missing" if called is None else f"{shown(called)} is unknown"
-        _refuse(f"{name}: action: {said}; expected one of {', '.join(sorted(KNOWN))}")
-    parameters = KNOWN[called].takes
-    allowed = {**WHEN, **parameters}
+    if not isinstance(called, str) or called not in ACTIONS:
+        trouble = "missing" if called is None else f"{shown(called)} is unknown"
+        _refuse(f"{name}: action: {trouble}; expected one of {', '.join(sorted(ACTIONS))}")
+    spec = ACTIONS[called]
+    allowed = {**CONDITIONS, **spec.parameters}
     for key, value in table.items():
         if key == "action":
             continue
         if key not in allowed:
             _refuse(f"{name} ({called}): {key}: unknown; expected {', '.join(sorted(allowed))}")
-        if wrong := misfit(allowed[key], value):
-            _refuse(f"{name} ({called}): {key}: {wrong}")
-    for key in KNOWN[called].needs:
+        if problem := problem_of(allowed[key], value):
+            _refuse(f"{name} ({called}): {key}: {problem}")
+    for key in spec.required:
         if key not in table:
             _refuse(f"{name} ({called}): {key}: missing")
-    when = {key: table[key] for key in WHEN if key in table and key not in parameters}
-    if when.get("times") == "always":
-        when["times"] = None
-    made = KNOWN[called].make(**{key: table[key] for key in parameters if key in table})
-    return {"action": made, **when}
+    conditions = {key: table[key] for key in CONDITIONS if key in table and key not in spec.parameters}
+    if conditions.get("times") == "always":
+        conditions["times"] = None
+    made = spec.make(**{key: table[key] for key in spec.parameters if key in table})
+    return {"action": made, **conditions}
 
 
 def _tables(value: Any) -> TypeGuard[list[dict[str, Any]]]:
     return isinstance(value, list) and {type(entry) for entry in cast("Any", value)} <= {dict}
-
-
-def _named(document: Mapping[str, Any]) -> str:
-    return ", ".join(sorted(document))
 
 
 def _refuse(message: str) -> NoReturn:

@@ -1,1 +1,1 @@
-"""HTTP as both services serve it: sockets, routes, responses."""
+"""HTTP as both services speak it: sockets, routes, requests and responses."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,83 +16,121 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
-class Ending(Enum):
-    """What becomes of the connection."""
+class Disconnect(Enum):
+    """When the server closes the connection."""
 
-    KEEP = "the connection lives on"
-    DROP = "closed after the answer, without a word"
-    CUT = "closed half-way through the body"
-    LOSE = "closed instead of answering"
+    NEVER = "never"
+    AFTER_BODY = "after the response, without announcing it"
+    DURING_BODY = "half-way through the body"
+    BEFORE_HEADERS = "instead of responding"
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """A status, a body (text, or anything JSON can say), and what becomes of the connection."""
+class Response:
+    """A status, a body, and when the connection is closed.
+
+    Attributes:
+        body: Text, or any JSON value.
+        status: The HTTP status.
+        headers: Headers besides Content-Type.
+        content_type: The value of Content-Type.
+        disconnect: When the connection is closed.
+        seconds: The body is sent in pieces over so many seconds of the clock.
+    """
 
     body: Any
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     content_type: str = "application/json"
-    ending: Ending = Ending.KEEP
+    disconnect: Disconnect = Disconnect.NEVER
     seconds: float = 0.0
-    """Of the clock, over which the body trickles in."""
 
     def encoded(self) -> bytes:
-        """The body's bytes; raises ValueError for what JSON in UTF-8 cannot say, such as NaN."""
+        """The body's bytes. NaN and infinity become null.
+
+        Raises:
+            ValueError: The body is no JSON value, or text that UTF-8 cannot encode.
+        """
         if isinstance(self.body, str):
             return self.body.encode()
-        return json.dumps(self.body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        return to_json(self.body, inf_nan_mode="null")
 
 
-def problem(status: int, detail: Any, headers: Mapping[str, str] | None = None) -> Reply:
-    """An error as FastAPI words it."""
-    return Reply({"detail": detail}, status, headers or {})
+def error_response(status: int, detail: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """An error in FastAPI's shape."""
+    return Response({"detail": detail}, status, headers or {})
 
 
-def late(correlation_id: str) -> Reply:
-    """The server's patience is over; the work goes on."""
-    body = {"detail": "Request timeout", "reason": "backstop_timeout", "correlation_id": correlation_id}
-    return Reply(body, 504)
+def timeout_response(correlation_id: str, reason: str = "backstop_timeout") -> Response:
+    """504: the server's deadline has passed, and the work goes on (server-behaviour: Deadlines)."""
+    body = {"detail": "Request timeout", "reason": reason, "correlation_id": correlation_id}
+    return Response(body, 504)
 
 
-def internal_error() -> Reply:
-    """A crash: plain text, and the connection goes, unannounced, as under uvicorn."""
-    return Reply("Internal Server Error", 500, content_type="text/plain; charset=utf-8", ending=Ending.DROP)
+def internal_error() -> Response:
+    """500 in plain text. The connection is closed without notice (server-behaviour: Connections)."""
+    return Response(
+        "Internal Server Error",
+        500,
+        content_type="text/plain; charset=utf-8",
+        disconnect=Disconnect.AFTER_BODY,
+    )
 
 
-class Refused(Exception):
-    """A handler will not go on: ``reply`` is the answer."""
+class RequestRejected(Exception):
+    """The request ends with ``response``, before its handler has finished."""
 
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.status)
-        self.reply = reply
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status)
+        self.response = response
 
 
-class Invalid(Exception):
-    """The request does not fit the route; ``errors`` are a 422's ``detail``."""
+class ValidationFailed(Exception):
+    """The request does not fit its schema. ``errors`` are the entries of a 422's ``detail``."""
 
     def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
         super().__init__("422")
         self.errors = errors
 
     @classmethod
-    def of(cls, error: ValidationError, place: str) -> Invalid:
-        """What pydantic found, as FastAPI reports it: the offending ``input`` is echoed."""
+    def of(cls, error: ValidationError, place: str) -> ValidationFailed:
+        """What pydantic found, in FastAPI's shape: the offending ``input`` is echoed."""
         return cls([_entry(entry, place) for entry in error.errors(include_url=False)])
+
+    def response(self) -> Response:
+        """422. NaN in an ``input`` costs every entry its ``input`` and ``ctx``.
+
+        See server-behaviour: Refusals.
+        """
+        try:
+            json.dumps(self.errors, allow_nan=False)
+        except ValueError:
+            return error_response(422, [without_payload(entry) for entry in self.errors])
+        return error_response(422, self.errors)
+
+
+def without_payload(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry of a 422 without what the request said."""
+    return {
+        "type": entry["type"],
+        "loc": [_contract_name(part) for part in entry["loc"]],
+        "msg": _contract_name(entry["msg"]),
+    }
 
 
 def _entry(entry: Any, place: str) -> dict[str, Any]:
-    found = {
-        "type": entry["type"],
-        "loc": [place, *entry["loc"]],
-        "msg": entry["msg"],
-        "input": entry["input"],
-    }
+    found = {**without_payload({**entry, "loc": [place, *entry["loc"]]}), "input": entry["input"]}
     if place == "query" and entry["type"] == "missing":
         found["input"] = None
     if "ctx" in entry:
-        # An exception in the context encodes as an empty object.
+        # An exception in the context is encoded as an empty object.
         found["ctx"] = {
-            key: {} if isinstance(value, Exception) else value for key, value in entry["ctx"].items()
+            key: {} if isinstance(value, Exception) else _contract_name(value)
+            for key, value in entry["ctx"].items()
         }
     return found
+
+
+def _contract_name(value: Any) -> Any:
+    """Our classes are named after the contract's, with ``Schema`` at the end."""
+    return re.sub(r"\b([A-Z]\w+)Schema\b", r"\1", value) if isinstance(value, str) else value

@@ -1,205 +1,228 @@
-"""Routes: what a caller may send, how often, who answers, and which of them is meant."""
+"""Routes: which handler answers a request, and how its input is read."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from reflexio_async.sandbox.http.context import Closing
-from reflexio_async.sandbox.http.responses import Invalid, Refused, Reply, internal_error, problem
-from reflexio_async.sandbox.reflexio.schemas.common import Nothing
+from reflexio_async.sandbox.http.context import RequestContext, SandboxClosing
+from reflexio_async.sandbox.http.responses import (
+    RequestRejected,
+    Response,
+    ValidationFailed,
+    error_response,
+    internal_error,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
-
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.reflexio.state import World
+    from collections.abc import Iterator, Mapping
 
 _logger = logging.getLogger(__name__)
 
-
-class Row(Protocol):
-    """What a table needs to know of a route."""
-
-    @property
-    def method(self) -> str:
-        """In capitals."""
-        ...
-
-    @property
-    def path(self) -> str:
-        """With ``{names}``."""
-        ...
+StateT = TypeVar("StateT")
+SchemaT = TypeVar("SchemaT", bound=BaseModel)
+Handler = Callable[[StateT, RequestContext, SchemaT], Awaitable[Response]]
+Decorator = Callable[[Handler[StateT, SchemaT]], Handler[StateT, SchemaT]]
 
 
-_Body = TypeVar("_Body", bound=BaseModel)
-_Row = TypeVar("_Row", bound=Row)
+class EmptySchema(BaseModel):
+    """No input, or input that the route ignores."""
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """One row; ``read`` makes the handler's last argument out of the request, or raises ``Invalid``."""
+class Route(Generic[StateT]):
+    """One method of one path.
+
+    Attributes:
+        method: The HTTP method, in capitals.
+        path: The path, with ``{names}`` for parameters.
+        parse: Makes the handler's last argument from the request, or raises ValidationFailed.
+        handler: Answers the request.
+        per_minute: The rate limit, in requests per minute and client. None for no limit.
+        scopes: Scopes of which a key needs one. Empty: only the master key. None: no key is needed.
+    """
 
     method: str
     path: str
-    read: Callable[[Call], Any]
-    answer: Callable[[World, Call, Any], Awaitable[Reply]]
+    parse: Callable[[RequestContext], Any]
+    handler: Handler[StateT, Any]
     per_minute: int | None = None
+    scopes: tuple[str, ...] | None = None
 
 
-class Table(Generic[_Row]):
-    """Finds the route of a path, whose names stand for anything but a slash."""
+class Router(Generic[StateT]):
+    """Routes by path and method. Handlers are added with decorators.
 
-    def __init__(self, routes: Iterable[_Row]) -> None:
-        self.routes = tuple(routes)
-        self._literal: dict[str, dict[str, _Row]] = {}
-        self._named: dict[str, tuple[re.Pattern[str], dict[str, _Row]]] = {}
-        for route in self.routes:
-            if "{" not in route.path:
-                self._literal.setdefault(route.path, {})[route.method] = route
-                continue
-            pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path))
-            self._named.setdefault(route.path, (pattern, {}))[1][route.method] = route
+    Args:
+        parts: Routers whose routes this one takes over.
+    """
 
-    def find(self, path: str) -> Found[_Row] | None:
-        """By method, with what the names stand for."""
-        if (methods := self._literal.get(path)) is not None:
-            return Found(methods)
-        for pattern, methods in self._named.values():
-            if (match := pattern.fullmatch(path)) is not None:
-                return Found(methods, match.groupdict())
-        return None
+    def __init__(self, *parts: Router[StateT]) -> None:
+        self._paths: dict[str, dict[str, Route[StateT]]] = {}
+        self._patterns: dict[str, re.Pattern[str]] = {}
+        for part in parts:
+            for route in part.routes:
+                self.add(route)
 
-    def route_of(self, call: Call) -> _Row:
-        """The route that is meant, its names told to the call; or ``Refused`` as FastAPI refuses."""
-        path = call.record.path
-        if (found := self.find(path)) is None:
-            bare = path.rstrip("/")
-            if path != bare and self.find(bare) is not None:
-                location = f"http://{call.record.headers.get('Host', '')}{bare}"
-                raise Refused(Reply("", 307, {"Location": location}))
-            raise Refused(problem(404, "Not Found"))
-        if (route := found.methods.get(call.record.method)) is None:
-            raise Refused(problem(405, "Method Not Allowed", {"Allow": ", ".join(sorted(found.methods))}))
-        call.names = found.names
+    @property
+    def routes(self) -> Iterator[Route[StateT]]:
+        """All routes."""
+        return (route for methods in self._paths.values() for route in methods.values())
+
+    def add(self, route: Route[StateT]) -> None:
+        """Add a route that no decorator fits."""
+        self._paths.setdefault(route.path, {})[route.method] = route
+        if "{" in route.path:
+            self._patterns[route.path] = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path))
+
+    def get(
+        self,
+        path: str,
+        query: type[SchemaT],
+        *,
+        per_minute: int | None = None,
+        scopes: tuple[str, ...] | None = None,
+    ) -> Decorator[StateT, SchemaT]:
+        """Add a GET handler. ``query`` is the schema of the query string."""
+        return self._decorator("GET", path, query_parser(query), per_minute, scopes)
+
+    def post(
+        self,
+        path: str,
+        body: type[SchemaT],
+        *,
+        per_minute: int | None = None,
+        scopes: tuple[str, ...] | None = None,
+    ) -> Decorator[StateT, SchemaT]:
+        """Add a POST handler. ``body`` is the schema of the JSON body."""
+        return self._decorator("POST", path, body_parser(body), per_minute, scopes)
+
+    def put(self, path: str, body: type[SchemaT]) -> Decorator[StateT, SchemaT]:
+        """Add a PUT handler. ``body`` is the schema of the JSON body."""
+        return self._decorator("PUT", path, body_parser(body))
+
+    def patch(self, path: str, body: type[SchemaT]) -> Decorator[StateT, SchemaT]:
+        """Add a PATCH handler. ``body`` is the schema of the JSON body."""
+        return self._decorator("PATCH", path, body_parser(body))
+
+    def delete(
+        self,
+        path: str,
+        body: type[SchemaT],
+        *,
+        per_minute: int | None = None,
+        scopes: tuple[str, ...] | None = None,
+    ) -> Decorator[StateT, SchemaT]:
+        """Add a DELETE handler. ``body`` is the schema of the JSON body."""
+        return self._decorator("DELETE", path, body_parser(body), per_minute, scopes)
+
+    def _decorator(
+        self,
+        method: str,
+        path: str,
+        parse: Callable[[RequestContext], SchemaT],
+        per_minute: int | None = None,
+        scopes: tuple[str, ...] | None = None,
+    ) -> Decorator[StateT, SchemaT]:
+        def decorate(handler: Handler[StateT, SchemaT]) -> Handler[StateT, SchemaT]:
+            self.add(Route(method, path, parse, handler, per_minute, scopes))
+            return handler
+
+        return decorate
+
+    def match(self, context: RequestContext) -> Route[StateT]:
+        """The route of a request; sets the context's ``path_parameters``.
+
+        Raises:
+            RequestRejected: There is none: 404, 405 or a redirect, as FastAPI answers.
+        """
+        path = context.record.path
+        if (found := self._find(path)) is None:
+            without_slash = path.rstrip("/")
+            if path != without_slash and self._find(without_slash) is not None:
+                location = f"http://{context.record.headers.get('Host', '')}{without_slash}"
+                raise RequestRejected(Response("", 307, {"Location": location}))
+            raise RequestRejected(error_response(404, "Not Found"))
+        methods, context.path_parameters = found
+        if (route := methods.get(context.record.method)) is None:
+            allow = {"Allow": ", ".join(sorted(methods))}
+            raise RequestRejected(error_response(405, "Method Not Allowed", allow))
         return route
 
+    def _find(self, path: str) -> tuple[Mapping[str, Route[StateT]], Mapping[str, str]] | None:
+        if path in self._paths and path not in self._patterns:
+            return self._paths[path], {}
+        for template, pattern in self._patterns.items():
+            if (match := pattern.fullmatch(path)) is not None:
+                return self._paths[template], match.groupdict()
+        return None
 
-@dataclass(frozen=True, slots=True)
-class Found(Generic[_Row]):
-    """The routes of one path."""
 
-    methods: Mapping[str, _Row]
-    names: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-async def replied(call: Call, work: Awaitable[Reply]) -> Reply:
-    """What ``work`` answers, or the answer to what stopped it."""
+async def respond(context: RequestContext, work: Awaitable[Response]) -> Response:
+    """The response of ``work``, or the response to the exception that ended it."""
     try:
         return await work
-    except Refused as refused:
-        return refused.reply
-    except Invalid as invalid:
-        return problem(422, invalid.errors)
-    except Closing:
+    except RequestRejected as rejected:
+        return rejected.response
+    except ValidationFailed as invalid:
+        return invalid.response()
+    except SandboxClosing:
         raise
     except Exception:
-        # Known triggers exist, such as mixing naive and aware times; others are the sandbox's own bugs.
-        _logger.exception("500 for %s %s", call.record.method, call.record.path)
+        # The real server has such crashes too: it compares naive with aware times, for example.
+        _logger.exception("500 for %s %s", context.record.method, context.record.path)
         return internal_error()
 
 
-def get(
-    path: str,
-    answer: Callable[[World, Call, _Body], Awaitable[Reply]],
-    query: type[_Body],
-    per_minute: int | None = None,
-) -> Route:
-    """Reads what is asked for in the query string."""
-    return Route("GET", path, from_query(query), answer, per_minute)
+def query_parser(schema: type[SchemaT]) -> Callable[[RequestContext], SchemaT]:
+    """Validates the query string."""
+    return lambda context: _validated(schema, dict(context.record.query), "query")
 
 
-def bare(
-    method: str,
-    path: str,
-    answer: Callable[[World, Call, Nothing], Awaitable[Reply]],
-    per_minute: int | None = None,
-) -> Route:
-    """Reads nothing."""
-    return Route(method, path, lambda _: Nothing(), answer, per_minute)
+def body_parser(schema: type[SchemaT]) -> Callable[[RequestContext], SchemaT]:
+    """Validates the JSON body. With EmptySchema it ignores the body."""
+    if issubclass(schema, EmptySchema):
+        return lambda _: schema()
+    return lambda context: _validated(schema, _json_body(context), "body")
 
 
-def sent(
-    method: str,
-    path: str,
-    answer: Callable[[World, Call, _Body], Awaitable[Reply]],
-    body: type[_Body],
-    per_minute: int | None = None,
-) -> Route:
-    """Reads a JSON body."""
-    return Route(method, path, from_body(body), answer, per_minute)
-
-
-def post(
-    path: str,
-    answer: Callable[[World, Call, _Body], Awaitable[Reply]],
-    body: type[_Body],
-    per_minute: int | None = None,
-) -> Route:
-    """Reads a JSON body."""
-    return sent("POST", path, answer, body, per_minute)
-
-
-def from_query(model: type[_Body]) -> Callable[[Call], _Body]:
-    """Reads the query string."""
-    return lambda call: validated(model, dict(call.record.query), "query")
-
-
-def from_body(model: type[_Body]) -> Callable[[Call], _Body]:
-    """Reads a JSON body."""
-    return lambda call: validated(model, _json_of(call), "body")
-
-
-def validated(model: type[_Body], given: Any, place: str) -> _Body:
-    """What was given as the route wants it, or ``Invalid``."""
+def _validated(schema: type[SchemaT], given: Any, place: str) -> SchemaT:
     try:
-        return model.model_validate(given)
+        return schema.model_validate(given)
     except ValidationError as error:
         if not isinstance(given, dict) and not error.errors()[0]["type"] == "dict_type":
-            raise Invalid([_not_an_object(given)]) from error
-        raise Invalid.of(error, place) from error
+            raise ValidationFailed([_not_an_object(given)]) from error
+        raise ValidationFailed.of(error, place) from error
 
 
-def _json_of(call: Call) -> Any:
-    """The body as FastAPI reads it: JSON only when it is called so, else one piece of text."""
-    if not call.raw_body:
+def _json_body(context: RequestContext) -> Any:
+    """The body as FastAPI reads it: JSON when Content-Type says so, else one text."""
+    if not context.raw_body:
         missing = {"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}
-        raise Invalid([missing])
-    kind = call.record.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        raise ValidationFailed([missing])
+    kind = context.record.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        return call.raw_body.decode(errors="replace")
+        return context.raw_body.decode(errors="replace")
     try:
-        return json.loads(call.raw_body)
+        return json.loads(context.raw_body)
     except json.JSONDecodeError as error:
-        raise Invalid(
-            [
-                {
-                    "type": "json_invalid",
-                    "loc": ["body", error.pos],
-                    "msg": "JSON decode error",
-                    "input": {},
-                    "ctx": {"error": error.msg},
-                }
-            ]
-        ) from error
+        entry = {
+            "type": "json_invalid",
+            "loc": ["body", error.pos],
+            "msg": "JSON decode error",
+            "input": {},
+            "ctx": {"error": error.msg},
+        }
+        raise ValidationFailed([entry]) from error
     except (ValueError, RecursionError) as error:
-        # Not UTF-8 (so packed, too), or nested too deep.
-        raise Refused(problem(400, "There was an error parsing the body")) from error
+        # The body is not UTF-8 (compressed, for example), or it is nested too deep.
+        raise RequestRejected(error_response(400, "There was an error parsing the body")) from error
 
 
 def _not_an_object(given: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A service's socket: requests come in whole, replies go out as they should end."""
+"""A service's HTTP server: reads whole requests, and sends responses as they should end."""
 
 from __future__ import annotations
 
@@ -13,89 +13,82 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import ClientConnectionError, web
 
-from reflexio_async.sandbox.http.context import Call, Closing, Record, Service, Waiting
-from reflexio_async.sandbox.http.responses import Ending, Reply, internal_error
+from reflexio_async.sandbox.http.context import PendingWaits, RequestContext, SandboxClosing
+from reflexio_async.sandbox.http.request_log import Record
+from reflexio_async.sandbox.http.responses import Disconnect, Response, internal_error
 from reflexio_async.sandbox.virtual_clock import HOLD_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.faults import Faults
+    from reflexio_async.sandbox.http.context import ServerControl
+    from reflexio_async.sandbox.http.request_log import RequestLog, Service
 
 MAX_BODY: Final = 10 * 1024 * 1024
-"""Bytes; of a longer body only so much is kept that one can tell."""
+"""Bytes. Of a longer body only so much is kept that its size can be told."""
 
-_DROPS: Final = 10
-"""Into so many parts a body that trickles is cut."""
+_PIECES: Final = 10
+"""A slow body is sent in so many pieces."""
 
-_GONE: Final = (Closing, ConnectionError, ClientConnectionError)
-"""Why nobody is answered: the sandbox closes, or the caller has left."""
+_NO_RESPONSE: Final = (SandboxClosing, ConnectionError, ClientConnectionError)
+"""The sandbox closes, or the client has left."""
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Journal:
-    """Every request that arrived whole at any listener, oldest first; only the last ``keep``, when given."""
+class HttpServer:
+    """Serves one service. Its port stays the same once it is known.
 
-    keep: int | None = None
-    records: list[Record] = field(default_factory=list[Record])
-    arrival: asyncio.Event = field(default_factory=asyncio.Event)
+    The clock is held while a request is handled.
 
-    def add(self, record: Record) -> None:
-        """Note it, and wake who waits for one."""
-        self.records.append(record)
-        if self.keep is not None:
-            del self.records[: -self.keep or None]
-        self.arrival.set()
-
-    async def grown(self) -> None:
-        """Wait for the next one."""
-        self.arrival.clear()
-        await self.arrival.wait()
-
-
-@dataclass(slots=True)
-class Listener:
-    """Listens for one service, on a port that stays the same once it is known.
-
-    Each request is noted in ``journal``, suffers from ``faults`` and is answered by ``answer``, which
-    holds the clock meanwhile. ``forwarded`` has ``X-Forwarded-For`` name the client, ``correlated``
-    gives every answer a correlation id.
+    Attributes:
+        service: The service's name, for the log.
+        respond: Handles a request.
+        intercept: Called with each request and a function that handles it. Faults use it.
+        clock: Bounds all waiting.
+        log: Keeps every request that arrived whole.
+        control: Passed to faults.
+        keepalive: Real seconds until an idle connection is closed.
+        host: The address to listen on.
+        port: The port; 0 until a free one is picked.
+        forwarded: Whether ``X-Forwarded-For`` names the client.
+        correlated: Whether every response has an ``x-correlation-id``.
     """
 
     service: Service
-    answer: Callable[[Call], Awaitable[Reply]]
+    respond: Callable[[RequestContext], Awaitable[Response]]
+    intercept: Callable[[RequestContext, Callable[[], Awaitable[Response]]], Awaitable[Response]]
     clock: Clock
-    journal: Journal
-    faults: Faults
+    log: RequestLog
+    control: ServerControl
     keepalive: float
     host: str
     port: int
     forwarded: bool = False
     correlated: bool = True
-    _waiting: Waiting = field(init=False, repr=False)
+    _waits: PendingWaits = field(init=False, repr=False)
     _server: web.Server = field(init=False, repr=False)
     _socket: asyncio.Server | None = field(default=None, init=False, repr=False)
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The base URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop it runs on, for those on another thread."""
+        """The event loop of the server, for calls from another thread."""
         if self._socket is None:
-            message = "it does not listen"
+            message = "the server does not listen"
             raise RuntimeError(message)
         return self._socket.get_loop()
 
     async def start(self) -> None:
         """Listen."""
-        self._waiting = Waiting(self.clock)
-        # uvicorn unpacks nothing either: a body is read as it came, whatever Content-Encoding says.
+        self._waits = PendingWaits(self.clock)
+        # uvicorn does not decompress a body either, whatever Content-Encoding says.
         self._server = web.Server(
             self._handle, keepalive_timeout=self.keepalive, access_log=None, auto_decompress=False
         )
@@ -104,20 +97,20 @@ class Listener:
         self.port = self._socket.sockets[0].getsockname()[1]
 
     async def stop_accepting(self) -> None:
-        """Accept no connection any more, and end what waits within a request."""
+        """Accept no more connections, and end the waits of all requests."""
         if self._socket is None:
             return
         loop = asyncio.get_running_loop()
         for listening in self._socket.sockets:
             loop.remove_reader(listening.fileno())
-        # asyncio leaks a connection that is being accepted while its listener closes: let it arrive first.
+        # asyncio leaks a connection that is being accepted while its server closes. Let it arrive first.
         for _ in range(3):
             await asyncio.sleep(0)
         self._socket.close()
-        self._waiting.close()
+        self._waits.close()
 
-    async def hang_up(self) -> None:
-        """Close every connection at once, after ``stop_accepting``."""
+    async def close_connections(self) -> None:
+        """Close every connection at once. Call ``stop_accepting`` first."""
         if self._socket is None:
             return
         self._server.pre_shutdown()
@@ -127,14 +120,14 @@ class Listener:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         with self.clock.busy() as hold:
-            held = (request.headers.get(HOLD_HEADER), hold.get(HOLD_HEADER) if hold else None)
-            with suppress(*_GONE):
-                call = await self._arrived(request, held)
-                return await self._deliver(request, call, *await self._reply(call))
-        _hang_up(request)
+            hold_ids = (request.headers.get(HOLD_HEADER), hold.get(HOLD_HEADER) if hold else None)
+            with suppress(*_NO_RESPONSE):
+                context = await self._receive(request, hold_ids)
+                return await self._send(request, context, *await self._respond(context))
+        _close_connection(request)
         return web.Response()
 
-    async def _arrived(self, request: web.BaseRequest, holds: tuple[str | None, ...]) -> Call:
+    async def _receive(self, request: web.BaseRequest, hold_ids: tuple[str | None, ...]) -> RequestContext:
         raw_body = await _read(request)
         peer = request.transport.get_extra_info("peername") if request.transport else None
         address, port = peer[:2] if peer else ("", 0)
@@ -148,73 +141,77 @@ class Listener:
             body=_decoded(raw_body),
             service=self.service,
         )
-        self.journal.add(record)
+        self.log.add(record)
         forwarded = request.headers.get("X-Forwarded-For") if self.forwarded else None
         client = forwarded.partition(",")[0].strip() if forwarded else address
-        machine = self.faults.machine
-        return Call(record, raw_body, client, secrets.token_hex(4), holds, self._waiting, machine)
+        return RequestContext(
+            record, raw_body, client, secrets.token_hex(4), hold_ids, self._waits, self.control
+        )
 
-    async def _reply(self, call: Call) -> tuple[Reply, bytes]:
-        """What to answer, and its bytes; whatever goes wrong on the way is a crash of the server."""
+    async def _respond(self, context: RequestContext) -> tuple[Response, bytes]:
+        """The response and its bytes. An exception is a crash of the server: 500."""
 
-        async def serve() -> Reply:
-            return await self.answer(call)
+        async def respond() -> Response:
+            return await self.respond(context)
 
         try:
-            action = self.faults.strike(call.record)
-            reply = await (serve() if action is None else action.play(call, serve))
-            return reply, reply.encoded()
-        except _GONE:
+            response = await self.intercept(context, respond)
+            return response, response.encoded()
+        except _NO_RESPONSE:
             raise
         except Exception:
-            _logger.exception("500 for %s %s", call.record.method, call.record.path)
+            _logger.exception("500 for %s %s", context.record.method, context.record.path)
             crash = internal_error()
             return crash, crash.encoded()
 
-    async def _deliver(
-        self, request: web.BaseRequest, call: Call, reply: Reply, body: bytes
+    async def _send(
+        self, request: web.BaseRequest, context: RequestContext, response: Response, body: bytes
     ) -> web.StreamResponse:
-        if reply.ending is Ending.LOSE:
-            _hang_up(request)
+        if response.disconnect is Disconnect.BEFORE_HEADERS:
+            _close_connection(request)
             return web.Response()
-        headers = {"Content-Type": reply.content_type, **reply.headers}
-        # A crash is answered outside of the middleware that adds the id.
-        if self.correlated and reply.status != 500:
-            headers["x-correlation-id"] = call.correlation_id
-        if reply.ending is Ending.CUT:
-            response = web.StreamResponse(status=reply.status, headers=headers)
-            response.content_length = len(body)
-            await response.prepare(request)
-            await response.write(body[: len(body) // 2])
-            _hang_up(request)
-            return response
-        if reply.seconds:
-            return await _trickle(request, call, reply, body, headers)
-        call.record.status = reply.status
-        whole = web.Response(status=reply.status, headers=headers, body=body)
-        if reply.ending is Ending.DROP:
+        headers = {"Content-Type": response.content_type, **response.headers}
+        # The real server answers a crash outside of the middleware that adds the id.
+        if self.correlated and response.status != 500:
+            headers["x-correlation-id"] = context.correlation_id
+        if response.disconnect is Disconnect.DURING_BODY:
+            stream = web.StreamResponse(status=response.status, headers=headers)
+            stream.content_length = len(body)
+            await stream.prepare(request)
+            await stream.write(body[: len(body) // 2])
+            _close_connection(request)
+            return stream
+        if response.seconds:
+            return await _send_slowly(request, context, response, body, headers)
+        context.record.status = response.status
+        whole = web.Response(status=response.status, headers=headers, body=body)
+        if response.disconnect is Disconnect.AFTER_BODY:
             await whole.prepare(request)
             await whole.write_eof()
-            _hang_up(request)
+            _close_connection(request)
         return whole
 
 
-async def _trickle(
-    request: web.BaseRequest, call: Call, reply: Reply, body: bytes, headers: Mapping[str, str]
+async def _send_slowly(
+    request: web.BaseRequest,
+    context: RequestContext,
+    response: Response,
+    body: bytes,
+    headers: Mapping[str, str],
 ) -> web.StreamResponse:
-    response = web.StreamResponse(status=reply.status, headers=headers)
-    response.content_length = len(body)
-    await response.prepare(request)
-    size = max(1, math.ceil(len(body) / _DROPS))
+    stream = web.StreamResponse(status=response.status, headers=headers)
+    stream.content_length = len(body)
+    await stream.prepare(request)
+    size = max(1, math.ceil(len(body) / _PIECES))
     for start in range(0, len(body), size):
-        await call.wait(reply.seconds / math.ceil(len(body) / size))
-        await response.write(body[start : start + size])
-    call.record.status = reply.status
-    return response
+        await context.wait(response.seconds / math.ceil(len(body) / size))
+        await stream.write(body[start : start + size])
+    context.record.status = response.status
+    return stream
 
 
 async def _read(request: web.BaseRequest) -> bytes:
-    """The body; of one that is too large, just enough to tell."""
+    """The body. Of a body that is too large, only so much that its size can be told."""
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     kept = bytearray()
@@ -231,6 +228,6 @@ def _decoded(raw_body: bytes) -> Any:
         return raw_body.decode(errors="replace")
 
 
-def _hang_up(request: web.BaseRequest) -> None:
+def _close_connection(request: web.BaseRequest) -> None:
     if request.transport is not None:
         request.transport.close()

@@ -1,3 +1,1 @@
-"""A local Reflect server: traces in, memories out, without a language model."""
-
-from __future__ import annotations
+"""The Reflect service: traces become memories, without a language model."""

@@ -1,4 +1,4 @@
-"""API keys: one opens one project, for some purposes; the master key opens all, for every purpose."""
+"""API keys. A key belongs to one project and has some scopes; the master key has all of everything."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reflexio_async.sandbox.storage.tables import Row, Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reflexio_async.sandbox.storage.tables import Changes
+    from reflexio_async.sandbox.storage.tables import ChangeTracker
 
 MEMORY_READ: Final = "memory:read"
 """Query memories, read the skill."""
@@ -21,7 +21,7 @@ MEMORY_WRITE: Final = "memory:write"
 TRACE_READ: Final = "trace:read"
 """Read and list traces."""
 TRACE_WRITE: Final = "trace:write"
-"""Submit, review and delete traces; and read them, so that who submits can wait."""
+"""Submit, review and delete traces. Also read them, so that a submitter can wait for its trace."""
 KEYS_MANAGE: Final = "keys:manage"
 """List, create and revoke keys of the project."""
 
@@ -29,8 +29,8 @@ ALL_SCOPES: Final = (MEMORY_READ, MEMORY_WRITE, TRACE_READ, TRACE_WRITE, KEYS_MA
 
 
 @dataclass(slots=True)
-class Key(Row):
-    """A key of one project; times are ISO."""
+class StoredApiKey(Row):
+    """A key of one project. Times are ISO texts."""
 
     id: str
     public_id: str
@@ -44,7 +44,7 @@ class Key(Row):
     revoked_at: str | None = None
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it: without the secret."""
+        """As the server returns it, without the secret."""
         return {
             "id": self.id,
             "public_id": self.public_id,
@@ -59,44 +59,46 @@ class Key(Row):
         }
 
 
-class Keyring:
-    """Every key but the master's, revoked ones too."""
+class ApiKeyStore:
+    """All keys except the master key, revoked ones included."""
 
-    def __init__(self, changes: Changes) -> None:
-        self._by_id = Table(changes, "reflect_key", Key.restored, lambda key: key.id)
-        self._by_secret: dict[str, Key] = {}
+    def __init__(self, changes: ChangeTracker) -> None:
+        self._by_id = Table(changes, "reflect_key", StoredApiKey.from_document, lambda key: key.id)
+        self._by_secret: dict[str, StoredApiKey] = {}
 
-    def sort(self) -> None:
-        """Find one's way among the keys that were read back."""
+    def index(self) -> None:
+        """Index the keys that were read from a file."""
         self._by_secret = {key.secret: key for key in self._by_id.values()}
 
     def create(
         self, project_id: str, label: str, scopes: Sequence[str], environment: str, created_at: str
-    ) -> Key:
-        """A new key; its ``secret`` is the whole plaintext."""
+    ) -> StoredApiKey:
+        """Add a key. Its ``secret`` is the plaintext."""
         public_id = f"rf_{environment}_{secrets.token_hex(6)}"
         secret = f"{public_id}_{secrets.token_hex(16)}"
-        key = Key(str(uuid.uuid4()), public_id, secret, project_id, label, scopes, environment, created_at)
+        key = StoredApiKey(
+            str(uuid.uuid4()), public_id, secret, project_id, label, scopes, environment, created_at
+        )
         self._by_id[key.id] = key
         self._by_secret[secret] = key
         return key
 
-    def accepted(self, secret: str) -> Key | None:
+    def accepted(self, secret: str) -> StoredApiKey | None:
         """The key with this plaintext, unless it is revoked."""
         key = self._by_secret.get(secret)
         return key if key is not None and key.revoked_at is None else None
 
-    def of_project(self, project_id: str) -> list[Key]:
-        """In the order they were made."""
+    def of_project(self, project_id: str) -> list[StoredApiKey]:
+        """The keys of a project, oldest first."""
         return [key for key in self._by_id.values() if key.project_id == project_id]
 
-    def find(self, project_id: str, key_id: str) -> Key | None:
-        """One of the project's."""
+    def find(self, project_id: str, key_id: str) -> StoredApiKey | None:
+        """A key of a project."""
         key = self._by_id.get(key_id)
         return key if key is not None and key.project_id == project_id else None
 
-    def forget(self, project_id: str) -> None:
-        """Drop the keys of a project that goes."""
+    def delete_project(self, project_id: str) -> None:
+        """Delete the keys of a project."""
         for key in self.of_project(project_id):
             del self._by_id[key.id]
             del self._by_secret[key.secret]

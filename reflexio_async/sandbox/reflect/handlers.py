@@ -1,145 +1,206 @@
-"""What the Reflect routes answer; who asks has been admitted to the project that the path names."""
+"""The routes of the Reflect service and their handlers. The key has been checked before."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from reflexio_async.sandbox.http.responses import Refused, Reply, problem
-from reflexio_async.sandbox.reflect.api_keys import ALL_SCOPES
-from reflexio_async.sandbox.reflect.traces import Trace
+from reflexio_async.sandbox.http.responses import (
+    RequestRejected,
+    Response,
+    ValidationFailed,
+    error_response,
+)
+from reflexio_async.sandbox.http.routing import EmptySchema, Route, Router, body_parser
+from reflexio_async.sandbox.reflect import schemas
+from reflexio_async.sandbox.reflect.api_keys import (
+    ALL_SCOPES,
+    KEYS_MANAGE,
+    MEMORY_READ,
+    MEMORY_WRITE,
+    TRACE_READ,
+    TRACE_WRITE,
+)
+from reflexio_async.sandbox.reflect.state import ReflectState
+from reflexio_async.sandbox.reflect.traces import StoredTrace
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import Call
+    from reflexio_async.sandbox.http.context import RequestContext
     from reflexio_async.sandbox.reflect.project import Project
-    from reflexio_async.sandbox.reflect.schemas import (
-        ApiKeyCreate,
-        Bootstrap,
-        DeleteTraces,
-        MemoryQuery,
-        ReviewCreate,
-        SkillCreate,
-        TraceCreate,
-        TraceFilter,
-    )
-    from reflexio_async.sandbox.reflect.state import Reflect
-    from reflexio_async.sandbox.reflexio.schemas.common import Nothing
 
-_LESSONS_OF_EACH: Final = 5
+_DEFAULT_LESSONS: Final = 5
+_MASTER_ONLY: Final = ()
+_TRACE_READERS: Final = (TRACE_READ, TRACE_WRITE)
+
+_PROJECT: Final = "/v1/projects/{project_id}"
+_TRACES: Final = f"{_PROJECT}/traces"
+_KEYS: Final = f"{_PROJECT}/api-keys"
+
+ROUTER: Final = Router[ReflectState]()
 
 
-async def health(_reflect: Reflect, _call: Call, _body: Nothing) -> Reply:
-    """Alive."""
-    return Reply({"status": "ok"})
+@ROUTER.get("/health", EmptySchema)
+async def health(_state: ReflectState, _context: RequestContext, _query: EmptySchema) -> Response:
+    """Whether the server runs."""
+    return Response({"status": "ok"})
 
 
-async def bootstrap(reflect: Reflect, call: Call, body: Bootstrap) -> Reply:
-    """A project for its user, and a key to all of it; again for the same user, a further key."""
-    if call.record.headers["X-Bootstrap-Token"] != reflect.settings.bootstrap_token:
-        return problem(403, "Invalid bootstrap token")
-    existing = reflect.projects.get(body.project_id)
+async def bootstrap(
+    state: ReflectState, context: RequestContext, body: schemas.BootstrapRequestSchema
+) -> Response:
+    """Create a project for a user and a key with all scopes. The same user may do so again."""
+    if context.record.headers["X-Bootstrap-Token"] != state.settings.bootstrap_token:
+        return error_response(403, "Invalid bootstrap token")
+    existing = state.projects.get(body.project_id)
     if existing is not None and existing.owner != body.user_id:
-        return problem(409, "Project already exists")
-    reflect.project(body.project_id, body.user_id)
-    made = reflect.timestamp()
-    key = reflect.keys.create(body.project_id, body.key_label, ALL_SCOPES, body.environment, made)
-    return Reply({"user_id": body.user_id, "project_id": body.project_id, "api_key": key.secret})
+        return error_response(409, "Project already exists")
+    state.project(body.project_id, body.user_id)
+    now = state.timestamp()
+    key = state.keys.create(body.project_id, body.key_label, ALL_SCOPES, body.environment, now)
+    return Response({"user_id": body.user_id, "project_id": body.project_id, "api_key": key.secret})
 
 
-async def delete_project(reflect: Reflect, call: Call, _body: Nothing) -> Reply:
-    """All of it, at once."""
-    project = _project(reflect, call)
-    reflect.delete_project(project)
-    return Reply({"project_id": project.id, "deleted": True})
+def _parse_bootstrap(context: RequestContext) -> schemas.BootstrapRequestSchema:
+    """The body. The header that is required is reported together with problems of the body."""
+    problems: list[Any] = []
+    if "X-Bootstrap-Token" not in context.record.headers:
+        location = ["header", "x-bootstrap-token"]
+        problems.append({"type": "missing", "loc": location, "msg": "Field required", "input": None})
+    try:
+        body = body_parser(schemas.BootstrapRequestSchema)(context)
+    except ValidationFailed as invalid:
+        raise ValidationFailed([*problems, *invalid.errors]) from invalid
+    if problems:
+        raise ValidationFailed(problems)
+    return body
 
 
-async def query_memories(reflect: Reflect, call: Call, body: MemoryQuery) -> Reply:
+ROUTER.add(Route("POST", "/v1/bootstrap", _parse_bootstrap, bootstrap))
+
+
+@ROUTER.delete(_PROJECT, EmptySchema, scopes=_MASTER_ONLY)
+async def delete_project(state: ReflectState, context: RequestContext, _body: EmptySchema) -> Response:
+    """Delete a project with everything in it."""
+    project = _project(state, context)
+    state.delete_project(project)
+    return Response({"project_id": project.id, "deleted": True})
+
+
+@ROUTER.post(f"{_PROJECT}/memory/query", schemas.MemoryQuerySchema, scopes=(MEMORY_READ,))
+async def query_memories(
+    state: ReflectState, context: RequestContext, body: schemas.MemoryQuerySchema
+) -> Response:
     """The best matches, best first."""
-    found = _project(reflect, call).bank.find(body, reflect.settings.similarity_threshold)
-    return Reply([match.view() for match in found])
+    found = _project(state, context).memories.find(body, state.settings.similarity_threshold)
+    return Response([match.view() for match in found])
 
 
-async def submit_trace(reflect: Reflect, call: Call, body: TraceCreate) -> Reply:
-    """Queue it; with a reflection that its author wrote, store it at once."""
-    project, trace = _project(reflect, call), Trace.of(body)
+@ROUTER.get(f"{_PROJECT}/skill", EmptySchema, scopes=(MEMORY_READ,))
+async def get_skill(state: ReflectState, context: RequestContext, _query: EmptySchema) -> Response:
+    """The latest version of the skill."""
+    skill = _project(state, context).skill
+    return error_response(404, "Skill not found") if skill is None else Response(skill)
+
+
+@ROUTER.post(f"{_PROJECT}/skill/create", schemas.SkillCreateSchema, scopes=(MEMORY_WRITE,))
+async def create_skill(
+    state: ReflectState, context: RequestContext, body: schemas.SkillCreateSchema
+) -> Response:
+    """Make a new version of the skill from the memories."""
+    counts = (body.n_passed, body.n_failed)
+    n_passed, n_failed = (_DEFAULT_LESSONS if count is None else count for count in counts)
+    return Response(_project(state, context).make_skill(n_passed, n_failed, state.timestamp()))
+
+
+@ROUTER.post(_TRACES, schemas.TraceCreateSchema, scopes=(TRACE_WRITE,))
+async def submit_trace(
+    state: ReflectState, context: RequestContext, body: schemas.TraceCreateSchema
+) -> Response:
+    """Queue a trace. With an authored reflection, store it at once."""
+    project, trace = _project(state, context), StoredTrace.of(body)
     if body.review is None or body.review.reflection is None:
-        reflect.ingest.submit(project, trace)
+        state.ingest.submit(project, trace)
     else:
         trace.ingest_status = "completed"
         project.store(trace)
         project.review_inline(trace, body.review)
-    return Reply({"trace_id": trace.id, "ingest_status": trace.ingest_status})
+    return Response({"trace_id": trace.id, "ingest_status": trace.ingest_status})
 
 
-async def list_traces(reflect: Reflect, call: Call, body: TraceFilter) -> Reply:
-    """Those that are stored, newest first."""
-    traces = reversed(_project(reflect, call).traces.values())
-    wanted = body.review_status
-    return Reply([trace.view() for trace in traces if wanted in (None, trace.review_status)])
+@ROUTER.get(_TRACES, schemas.TracesQuerySchema, scopes=_TRACE_READERS)
+async def list_traces(
+    state: ReflectState, context: RequestContext, query: schemas.TracesQuerySchema
+) -> Response:
+    """Stored traces, newest first."""
+    traces = reversed(_project(state, context).traces.values())
+    wanted = query.review_status
+    return Response([trace.view() for trace in traces if wanted in (None, trace.review_status)])
 
 
-async def get_trace(reflect: Reflect, call: Call, _body: Nothing) -> Reply:
-    """One that is stored."""
-    return Reply(_trace(reflect, call).view())
+# Before the routes with {trace_id}, which match this path too.
+@ROUTER.post(f"{_TRACES}/delete", schemas.DeleteTracesSchema, scopes=(TRACE_WRITE,))
+async def delete_traces(
+    state: ReflectState, context: RequestContext, body: schemas.DeleteTracesSchema
+) -> Response:
+    """Delete those that are stored. Their memories remain; unknown ids are ignored."""
+    traces = _project(state, context).traces
+    deleted = [trace_id for trace_id in dict.fromkeys(body.trace_ids) if traces.pop(trace_id, None)]
+    return Response({"deleted": len(deleted), "trace_ids": deleted})
 
 
-async def review_trace(reflect: Reflect, call: Call, body: ReviewCreate) -> Reply:
-    """Work a verdict in, once."""
-    trace = _trace(reflect, call)
+@ROUTER.get(f"{_TRACES}/{{trace_id}}", EmptySchema, scopes=_TRACE_READERS)
+async def get_trace(state: ReflectState, context: RequestContext, _query: EmptySchema) -> Response:
+    """A stored trace."""
+    return Response(_trace(state, context).view())
+
+
+@ROUTER.post(f"{_TRACES}/{{trace_id}}/review", schemas.ReviewCreateSchema, scopes=(TRACE_WRITE,))
+async def review_trace(
+    state: ReflectState, context: RequestContext, body: schemas.ReviewCreateSchema
+) -> Response:
+    """Review a trace. Only one review is accepted (server-behaviour: Reviews)."""
+    trace = _trace(state, context)
     if trace.review is not None:
-        return problem(409, "Trace already reviewed")
+        return error_response(409, "Trace already reviewed")
     if trace.ingest_status != "completed":
-        return problem(409, f"Trace ingest is {trace.ingest_status}")
-    _project(reflect, call).review(trace, body, "deferred")
-    return Reply(trace.view())
+        return error_response(409, f"Trace ingest is {trace.ingest_status}")
+    _project(state, context).review(trace, body, "deferred")
+    return Response(trace.view())
 
 
-async def delete_traces(reflect: Reflect, call: Call, body: DeleteTraces) -> Reply:
-    """Those that are stored go, what they taught stays; ids of others are passed over."""
-    traces = _project(reflect, call).traces
-    gone = [trace_id for trace_id in dict.fromkeys(body.trace_ids) if traces.pop(trace_id, None)]
-    return Reply({"deleted": len(gone), "trace_ids": gone})
+@ROUTER.get(_KEYS, EmptySchema, scopes=(KEYS_MANAGE,))
+async def list_keys(state: ReflectState, context: RequestContext, _query: EmptySchema) -> Response:
+    """The project's keys, revoked ones included."""
+    return Response([key.view() for key in state.keys.of_project(_project(state, context).id)])
 
 
-async def get_skill(reflect: Reflect, call: Call, _body: Nothing) -> Reply:
-    """The latest."""
-    skill = _project(reflect, call).skill
-    return problem(404, "Skill not found") if skill is None else Reply(skill)
+@ROUTER.post(_KEYS, schemas.ApiKeyCreateSchema, scopes=(KEYS_MANAGE,))
+async def create_key(
+    state: ReflectState, context: RequestContext, body: schemas.ApiKeyCreateSchema
+) -> Response:
+    """Create a key. Only this response has its plaintext."""
+    project, now = _project(state, context), state.timestamp()
+    key = state.keys.create(project.id, body.label, body.scopes, body.environment, now)
+    return Response({"api_key": key.secret, "key": key.view()})
 
 
-async def create_skill(reflect: Reflect, call: Call, body: SkillCreate) -> Reply:
-    """A new version, of what is known by now."""
-    counts = (body.n_passed, body.n_failed)
-    n_passed, n_failed = (_LESSONS_OF_EACH if count is None else count for count in counts)
-    return Reply(_project(reflect, call).make_skill(n_passed, n_failed, reflect.timestamp()))
-
-
-async def list_keys(reflect: Reflect, call: Call, _body: Nothing) -> Reply:
-    """The project's, revoked ones too."""
-    return Reply([key.view() for key in reflect.keys.of_project(_project(reflect, call).id)])
-
-
-async def create_key(reflect: Reflect, call: Call, body: ApiKeyCreate) -> Reply:
-    """The only time its plaintext is shown."""
-    project, made = _project(reflect, call), reflect.timestamp()
-    key = reflect.keys.create(project.id, body.label, body.scopes, body.environment, made)
-    return Reply({"api_key": key.secret, "key": key.view()})
-
-
-async def revoke_key(reflect: Reflect, call: Call, _body: Nothing) -> Reply:
-    """From now on it opens nothing; revoking again changes nothing."""
-    key = reflect.keys.find(_project(reflect, call).id, call.names["key_id"])
+@ROUTER.post(f"{_KEYS}/{{key_id}}/revoke", schemas.ApiKeyRevokeSchema, scopes=(KEYS_MANAGE,))
+async def revoke_key(
+    state: ReflectState, context: RequestContext, _body: schemas.ApiKeyRevokeSchema
+) -> Response:
+    """Revoke a key. Revoking it again changes nothing."""
+    key = state.keys.find(_project(state, context).id, context.path_parameters["key_id"])
     if key is None:
-        return problem(404, "API key not found")
-    key.revoked_at = key.revoked_at or reflect.timestamp()
-    return Reply(key.view())
+        return error_response(404, "API key not found")
+    key.revoked_at = key.revoked_at or state.timestamp()
+    return Response(key.view())
 
 
-def _project(reflect: Reflect, call: Call) -> Project:
-    return reflect.projects[call.names["project_id"]]
+def _project(state: ReflectState, context: RequestContext) -> Project:
+    return state.projects[context.path_parameters["project_id"]]
 
 
-def _trace(reflect: Reflect, call: Call) -> Trace:
-    trace = _project(reflect, call).traces.get(call.names["trace_id"])
+def _trace(state: ReflectState, context: RequestContext) -> StoredTrace:
+    trace = _project(state, context).traces.get(context.path_parameters["trace_id"])
     if trace is None:
-        raise Refused(problem(404, "Trace not found"))
+        raise RequestRejected(error_response(404, "Trace not found"))
     return trace

@@ -1,4 +1,4 @@
-"""What happens to a trace after its submission was answered."""
+"""Ingest: what happens to a trace after its submission was answered."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ if TYPE_CHECKING:
     from reflexio_async._engine.clock import Clock, Timer
     from reflexio_async.sandbox.reflect.project import Project
     from reflexio_async.sandbox.reflect.settings import ReflectSettings
-    from reflexio_async.sandbox.reflect.traces import Trace
+    from reflexio_async.sandbox.reflect.traces import StoredTrace
 
 
 @dataclass(slots=True)
 class _Queued:
     project: Project
-    trace: Trace
+    trace: StoredTrace
     timer: Timer | None = None
 
 
 @dataclass(slots=True)
-class Ingest:
-    """A durable queue that any number of workers empty, each trace on a timer of its own."""
+class TraceIngest:
+    """A durable queue of traces. Each trace has a timer of its own, as if there were enough workers."""
 
     clock: Clock
     settings: ReflectSettings
     _queue: dict[str, _Queued] = field(default_factory=dict[str, _Queued])
 
     @property
-    def queued(self) -> list[Trace]:
-        """What is not done with, oldest first."""
+    def queued(self) -> list[StoredTrace]:
+        """Traces whose ingest has not ended, oldest first."""
         return [entry.trace for entry in self._queue.values()]
 
-    def submit(self, project: Project, trace: Trace) -> None:
-        """Store it in due time."""
+    def submit(self, project: Project, trace: StoredTrace) -> None:
+        """Queue a trace."""
         entry = _Queued(project, trace)
         self._schedule(entry)
         self._queue[trace.id] = entry
         project.waiting[trace.id] = trace
 
-    def take_up(self, project: Project) -> None:
-        """Queue what was read back of a project and is not done with."""
-        begun = (trace for trace in project.traces.values() if trace.ingest_status == "processing")
-        for trace in (*begun, *project.waiting.values()):
+    def restore(self, project: Project) -> None:
+        """Queue the traces of a project that was read from a file, if their ingest has not ended."""
+        started = (trace for trace in project.traces.values() if trace.ingest_status == "processing")
+        for trace in (*started, *project.waiting.values()):
             self._queue[trace.id] = _Queued(project, trace)
 
-    def forget(self, project: Project) -> None:
-        """Drop what a project that goes has in the queue."""
+    def delete_project(self, project: Project) -> None:
+        """Remove the traces of a project from the queue."""
         for trace_id in [name for name, entry in self._queue.items() if entry.project is project]:
-            self._drop(trace_id)
+            self._remove(trace_id)
 
     def stop(self) -> None:
-        """Work no more; the queue stays."""
+        """Stop all work. The queue stays."""
         for entry in self._queue.values():
             if entry.timer is not None:
                 entry.timer.cancel()
 
     def resume(self) -> None:
-        """Go on with the queue: the work that was under way begins anew."""
+        """Start all work in the queue again."""
         for entry in self._queue.values():
             self._schedule(entry)
 
@@ -79,7 +79,7 @@ class Ingest:
                 return
             trace.ingest_status = "failed"
             entry.project.store(trace)
-            self._drop(trace.id)
+            self._remove(trace.id)
             return
         trace.last_ingest_error = None
         entry.project.store(trace)
@@ -92,12 +92,12 @@ class Ingest:
     def _finish(self, entry: _Queued) -> None:
         trace = entry.trace
         trace.ingest_status = "completed"
-        # A trace that was deleted meanwhile teaches nothing.
+        # A trace that was deleted meanwhile creates no memory.
         if trace.submitted is not None and trace.id in entry.project.traces:
             entry.project.review_inline(trace, trace.submitted)
-        self._drop(trace.id)
+        self._remove(trace.id)
 
-    def _drop(self, trace_id: str) -> None:
+    def _remove(self, trace_id: str) -> None:
         entry = self._queue.pop(trace_id)
         entry.project.waiting.pop(trace_id, None)
         if entry.timer is not None:

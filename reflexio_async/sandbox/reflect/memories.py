@@ -1,4 +1,4 @@
-"""A project's memories, found by what they are about and by what they have been worth."""
+"""A project's memories, found by similarity of their tasks and by their q-values."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import asdict, dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from reflexio_async.sandbox.reflect.similarity import Vector, cosine, settled, vector
+from reflexio_async.sandbox.reflect.similarity import Vector, cosine, rounded, vector
 from reflexio_async.sandbox.storage.tables import Row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reflexio_async.sandbox.reflect.schemas import MemoryQuery
+    from reflexio_async.sandbox.reflect.schemas import MemoryQuerySchema
     from reflexio_async.sandbox.storage.tables import Table
 
-_POOL_OF_EACH: Final = 4
+_POOL_PER_RESULT: Final = 4
 _LEAST_POOL: Final = 50
-"""Diversity is sought among the best ``max(4 * limit, 50)`` alone."""
+"""Diverse results are chosen from the best ``max(4 * limit, 50)``."""
 
 _TOLERANCE: Final = 1e-9
-"""What the order of summing may do to a similarity."""
+"""The order of summing changes a similarity by less."""
 
 _MISSING: Final = object()
 
 
 @dataclass(slots=True)
 class Lesson:
-    """What a reflection says, whether an agent wrote it or the service."""
+    """The content of a reflection, written by an agent or by the service."""
 
     summary: str
     guidance: str
@@ -38,7 +38,7 @@ class Lesson:
 
     @property
     def text(self) -> str:
-        """All of it as one text."""
+        """All parts as one text."""
         parts = (
             ("", self.summary),
             ("Mistake: ", self.key_mistake),
@@ -49,8 +49,13 @@ class Lesson:
 
 
 @dataclass(slots=True)
-class Memory(Row):
-    """A lesson, the task that taught it, and what it has been worth so far."""
+class StoredMemory(Row):
+    """A lesson, the task it comes from, and its q-value.
+
+    Attributes:
+        success: Whether the task's trace passed. None when nobody judged it.
+        metadata: The metadata of the trace.
+    """
 
     id: str
     task: str
@@ -59,41 +64,40 @@ class Memory(Row):
     success: bool | None
     tools_used: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """The trace's."""
     vector: Vector = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.vector = vector(self.task)
 
     def document(self) -> dict[str, Any]:
-        """With the lesson's parts."""
+        """The fields, with the parts of the lesson."""
         return {**Row.document(self), "lesson": asdict(self.lesson)}
 
     @classmethod
-    def restored(cls, document: dict[str, Any]) -> Memory:
-        """With its lesson."""
+    def from_document(cls, document: dict[str, Any]) -> StoredMemory:
+        """The memory whose ``document()`` this is."""
         whole: dict[str, Any] = {**document, "lesson": Lesson(**document["lesson"])}
         return cls(**whole)
 
     def reward(self, reward: float, alpha: float) -> None:
-        """Move the q-value towards ``reward`` by ``alpha`` of the way."""
+        """Move the q-value towards ``reward``, by the fraction ``alpha`` of the difference."""
         self.q_value += alpha * (reward - self.q_value)
 
-    def fits(self, wanted: Mapping[str, Any]) -> bool:
-        """Whether its metadata say all of ``wanted``."""
+    def matches(self, wanted: Mapping[str, Any]) -> bool:
+        """Whether its metadata has all items of ``wanted``."""
         return all(self.metadata.get(key, _MISSING) == value for key, value in wanted.items())
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """A memory as the answer to a query."""
+class MemoryMatch:
+    """A memory that matches a query."""
 
-    memory: Memory
+    memory: StoredMemory
     similarity: float
     score: float
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it."""
+        """As the server returns it."""
         memory, lesson = self.memory, self.memory.lesson
         return {
             "id": memory.id,
@@ -112,73 +116,73 @@ class Match:
         }
 
 
-class Bank:
-    """Memories in the order they came; none is ever forgotten but with its project."""
+class MemoryStore:
+    """The memories of a project, oldest first. A memory is deleted only with its project."""
 
-    def __init__(self, memories: Table[str, Memory]) -> None:
-        self.memories = memories
-        self._rows: list[Memory] = []
+    def __init__(self, memories: Table[str, StoredMemory]) -> None:
+        self.rows = memories
+        self._indexed: list[StoredMemory] = []
         self._postings: dict[str, list[tuple[int, float]]] = {}
 
-    def add(self, memory: Memory) -> None:
-        """Keep it."""
+    def add(self, memory: StoredMemory) -> None:
+        """Add a memory."""
         self._index(memory)
-        self.memories[memory.id] = memory
+        self.rows[memory.id] = memory
 
-    def sort(self) -> None:
-        """Find one's way among the memories that were read back."""
-        for memory in self.memories.values():
+    def index(self) -> None:
+        """Index the memories that were read from a file."""
+        for memory in self.rows.values():
             self._index(memory)
 
-    def _index(self, memory: Memory) -> None:
+    def _index(self, memory: StoredMemory) -> None:
         for word, share in memory.vector.items():
-            self._postings.setdefault(word, []).append((len(self._rows), share))
-        self._rows.append(memory)
+            self._postings.setdefault(word, []).append((len(self._indexed), share))
+        self._indexed.append(memory)
 
-    def best(self, count: int, *, success: bool) -> list[Memory]:
-        """The memories of that outcome that have been worth most; the older of equals first."""
-        rows = (memory for memory in self._rows if memory.success is success)
-        return heapq.nlargest(count, rows, key=lambda memory: memory.q_value)
+    def best(self, count: int, *, success: bool) -> list[StoredMemory]:
+        """The memories of this outcome with the highest q-values; of equal ones the older first."""
+        memories = (memory for memory in self._indexed if memory.success is success)
+        return heapq.nlargest(count, memories, key=lambda memory: memory.q_value)
 
-    def find(self, query: MemoryQuery, default_threshold: float) -> list[Match]:
-        """The best matches, in the order they were chosen.
+    def find(self, query: MemoryQuerySchema, default_threshold: float) -> list[MemoryMatch]:
+        """The best matches, in the order in which they are chosen.
 
-        The score is ``lambda * similarity + (1 - lambda) * q``. With ``mmr_lambda`` below 1 each further
-        choice is the one whose score, less its likeness to what is chosen already, is the highest.
+        The score is ``lambda * similarity + (1 - lambda) * q``. With ``mmr_lambda`` below 1, each further
+        choice has the highest score after subtracting its similarity to the chosen ones.
         """
         given = query.similarity_threshold
         least = (default_threshold if given is None else given) - _TOLERANCE
         wanted, share = query.metadata_filter or {}, query.lambda_
-        # Plain tuples: a project may hold ten thousand memories, of which few are shown.
+        # Plain tuples: a project may have ten thousand memories, of which few are returned.
         scored = [
             (share * similarity + (1 - share) * memory.q_value, similarity, memory)
-            for memory, similarity in zip(self._rows, self._similarities(query.task), strict=True)
-            if similarity >= least and (not wanted or memory.fits(wanted))
+            for memory, similarity in zip(self._indexed, self._similarities(query.task), strict=True)
+            if similarity >= least and (not wanted or memory.matches(wanted))
         ]
         diverse = query.mmr_lambda < 1
-        pool = max(query.limit * _POOL_OF_EACH, _LEAST_POOL) if diverse else query.limit
+        pool = max(query.limit * _POOL_PER_RESULT, _LEAST_POOL) if diverse else query.limit
         ranked = [
-            Match(memory, settled(similarity), settled(score))
+            MemoryMatch(memory, rounded(similarity), rounded(score))
             for score, similarity, memory in heapq.nlargest(pool, scored, key=itemgetter(0))
         ]
         return _diverse(ranked, query.limit, query.mmr_lambda) if diverse else ranked
 
     def _similarities(self, task: str) -> list[float]:
-        sums = [0.0] * len(self._rows)
+        sums = [0.0] * len(self._indexed)
         for word, weight in vector(task).items():
             for row, share in self._postings.get(word, ()):
                 sums[row] += weight * share
         return sums
 
 
-def _diverse(ranked: Sequence[Match], limit: int, relevance: float) -> list[Match]:
+def _diverse(ranked: Sequence[MemoryMatch], limit: int, relevance: float) -> list[MemoryMatch]:
     """Maximal marginal relevance."""
     left = {match.memory.id: (match, 0.0) for match in ranked}
-    chosen: list[Match] = []
+    chosen: list[MemoryMatch] = []
     while left and len(chosen) < limit:
         best, _ = max(left.values(), key=lambda one: relevance * one[0].score - (1 - relevance) * one[1])
         chosen.append(best)
         del left[best.memory.id]
-        for name, (match, likeness) in left.items():
-            left[name] = (match, max(likeness, cosine(match.memory.vector, best.memory.vector)))
+        for key, (match, similarity) in left.items():
+            left[key] = (match, max(similarity, cosine(match.memory.vector, best.memory.vector)))
     return chosen

@@ -1,4 +1,7 @@
-"""What the Reflect routes accept; unknown fields are ignored, as FastAPI ignores them."""
+"""What the Reflect routes accept. Unknown fields are ignored.
+
+A class is named after the contract's component, with ``Schema`` at the end.
+"""
 
 from __future__ import annotations
 
@@ -7,55 +10,54 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import from_json
 
-from reflexio_async.sandbox.reflect.json_types import is_list
-
 
 def _decoded(trajectory: Any) -> Any:
+    """The trajectory, which may come as JSON text (server-behaviour: Trajectories)."""
     if not isinstance(trajectory, str):
         return trajectory
     try:
         messages = from_json(trajectory, allow_inf_nan=False)
     except ValueError:
         messages = None
-    if not is_list(messages):
+    if not isinstance(messages, list):
         message = "trajectory must be a list of messages, or a JSON string of one"
-        raise ValueError(message)
-    return messages
+        raise ValueError(message)  # noqa: TRY004  # pydantic reports ValueError
+    return messages  # pyright: ignore[reportUnknownVariableType]  # pydantic validates it
 
 
-Filled = Annotated[str, Field(min_length=1, pattern=r"\S")]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
+RequiredText = Annotated[str, Field(min_length=1, pattern=r"\S")]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Result = Literal["pass", "fail"]
 
 
-class Body(BaseModel):
+class ReflectSchema(BaseModel):
     """Built on first use, so that a sandbox starts quickly."""
 
     model_config = ConfigDict(defer_build=True)
 
 
-class Bootstrap(Body):
-    """A project with its first key."""
+class BootstrapRequestSchema(ReflectSchema):
+    """Create a project with its first key."""
 
-    user_id: Filled
-    project_id: Filled
+    user_id: RequiredText
+    project_id: RequiredText
     key_label: str = "Default Admin Key"
     environment: str = "live"
 
 
-class MemoryQuery(Body):
-    """Which memories are wanted."""
+class MemoryQuerySchema(ReflectSchema):
+    """Search memories."""
 
-    task: Filled
+    task: RequiredText
     limit: Annotated[int, Field(ge=1)] = 10
-    lambda_: Share = Field(default=0.5, alias="lambda")
-    mmr_lambda: Share = 0.7
+    lambda_: Fraction = Field(default=0.5, alias="lambda")
+    mmr_lambda: Fraction = 0.7
     metadata_filter: dict[str, Any] | None = None
     similarity_threshold: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
 
 
-class Message(Body):
-    """One turn; whatever else it says is kept."""
+class MessageSchema(ReflectSchema):
+    """One message. Other fields are kept."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -63,7 +65,7 @@ class Message(Body):
     content: str | None = None
 
 
-class AuthoredReflection(Body):
+class AuthoredReflectionSchema(ReflectSchema):
     """A lesson that an agent wrote itself."""
 
     summary: str
@@ -73,55 +75,59 @@ class AuthoredReflection(Body):
     applicable_tools: list[str] = Field(default_factory=list[str])
 
 
-class ReviewCreate(Body):
-    """A verdict on a trace."""
+class ReviewCreateSchema(ReflectSchema):
+    """Review a trace."""
 
     result: Result
     feedback_text: str | None = None
-    alpha: Share | None = None
+    alpha: Fraction | None = None
 
 
-class InlineReview(ReviewCreate):
-    """A verdict that comes with its trace."""
+class InlineReviewSchema(ReviewCreateSchema):
+    """A review that comes with its trace."""
 
-    reflection: AuthoredReflection | None = None
+    reflection: AuthoredReflectionSchema | None = None
 
 
-class TraceCreate(Body):
-    """A trace."""
+class TraceCreateSchema(ReflectSchema):
+    """Submit a trace."""
 
-    task: Filled
-    trajectory: Annotated[list[Message], BeforeValidator(_decoded)]
+    task: RequiredText
+    trajectory: Annotated[list[MessageSchema], BeforeValidator(_decoded)]
     final_response: str | None = None
     retrieved_memory_ids: list[str] = Field(default_factory=list[str])
     model: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict[str, Any])
     reference_context: str | None = None
-    review: InlineReview | None = None
+    review: InlineReviewSchema | None = None
 
 
-class TraceFilter(Body):
-    """Which traces are listed."""
+class TracesQuerySchema(ReflectSchema):
+    """List traces."""
 
     review_status: Literal["pending", "reviewed"] | None = None
 
 
-class DeleteTraces(Body):
-    """Which traces go."""
+class DeleteTracesSchema(ReflectSchema):
+    """Delete traces."""
 
     trace_ids: list[str]
 
 
-class SkillCreate(Body):
-    """How many lessons of each kind a skill is made of."""
+class SkillCreateSchema(ReflectSchema):
+    """Make a skill from so many lessons of each result."""
 
     n_passed: Annotated[int, Field(ge=0)] | None = None
     n_failed: Annotated[int, Field(ge=0)] | None = None
 
 
-class ApiKeyCreate(Body):
-    """A key to be."""
+class ApiKeyCreateSchema(ReflectSchema):
+    """Create a key."""
 
-    label: Filled
+    label: RequiredText
     scopes: list[str]
     environment: str = "live"
+
+
+class ApiKeyRevokeSchema(ReflectSchema):
+    """Revoke a key. Any JSON object is accepted."""

@@ -1,17 +1,17 @@
-"""How the sandbox's Reflect service behaves."""
+"""Settings of the sandbox's Reflect service."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from reflexio_async.sandbox.reflexio.settings import seconds, several, whole
+from reflexio_async.sandbox.checks import check_collection, check_seconds, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 MASTER_KEY: Final = "rf_live_sandbox_master"
-BOOTSTRAP_TOKEN: Final = "sandbox-bootstrap"  # noqa: S105  (opens a sandbox, and nothing else)
+BOOTSTRAP_TOKEN: Final = "sandbox-bootstrap"  # noqa: S105  (valid in a sandbox alone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,23 +19,25 @@ class ReflectSettings:
     """Passed as ``Sandbox(reflect=ReflectSettings(...))``.
 
     Args:
-        master_key: Opens every project, and creates those that do not exist.
-        bootstrap_token: What ``X-Bootstrap-Token`` must say.
-        ingest_seconds: From the submission of a trace until it is stored, and between two attempts; or a
-            function from the task to seconds.
-        review_seconds: From the moment a trace with an inline review is stored until the review is worked
-            in; meanwhile the trace shows as ``processing`` and ``pending``.
+        master_key: The key for every project. Using it creates projects that do not exist.
+        bootstrap_token: The required value of ``X-Bootstrap-Token``.
+        ingest_seconds: Seconds from the submission of a trace until it is stored, and between two
+            attempts; or a function from the task to seconds.
+        review_seconds: Seconds from storing a trace with an inline review until the review is applied.
+            Meanwhile the trace is ``processing`` and ``pending``.
         failing_tasks: Tasks whose ingest fails at every attempt.
-        fails: Whether an attempt fails, from the task and the attempt's number (from 1); besides
+        fails: Whether an attempt fails, from the task and the attempt's number (from 1). It adds to
             ``failing_tasks``.
-        max_attempts: Attempts before ingest has failed for good; at least 1.
-        ingest_error: What ``last_ingest_error`` says after a failed attempt.
-        similarity_threshold: Memories less similar than this are left out of a query that names no
-            threshold of its own. Similarity here is of words, and lower than embeddings would have it.
-        alpha: How far a review that names no alpha of its own moves a q-value.
+        max_attempts: After so many attempts ingest has failed; at least 1.
+        ingest_error: The ``last_ingest_error`` after a failed attempt.
+        similarity_threshold: The default threshold of a query: less similar memories are left out.
+            Similarity compares words, so it is lower than with embeddings.
+        alpha: How far a review moves a q-value, unless the review says it.
         initial_q: The q-value of a new memory.
 
-    Raises ValueError, or TypeError for a wrong type, naming the option.
+    Raises:
+        TypeError: An option has a wrong type. The message names it.
+        ValueError: An option has a wrong value. The message names it.
     """
 
     master_key: str = field(default=MASTER_KEY, repr=False)
@@ -52,18 +54,18 @@ class ReflectSettings:
 
     def __post_init__(self) -> None:
         if not callable(self.ingest_seconds):
-            seconds("ingest_seconds", self.ingest_seconds)
-        seconds("review_seconds", self.review_seconds)
-        whole("max_attempts", self.max_attempts, least=1)
+            check_seconds("ingest_seconds", self.ingest_seconds)
+        check_seconds("review_seconds", self.review_seconds)
+        check_whole("max_attempts", self.max_attempts, least=1)
         for name in ("alpha", "initial_q"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value <= 1:
                 message = f"{name} must be a number from 0 to 1, not {value!r}"
                 raise ValueError(message)
-        several("failing_tasks", self.failing_tasks, "a collection of tasks")
+        check_collection("failing_tasks", self.failing_tasks, "a collection of tasks")
 
     def seconds_of(self, task: str) -> float:
-        """How long one attempt at this task takes."""
+        """Seconds of one attempt at this task."""
         return self.ingest_seconds(task) if callable(self.ingest_seconds) else self.ingest_seconds
 
     def failing(self, task: str, attempt: int) -> bool:

@@ -1,4 +1,4 @@
-"""Similarity without an embedding model: the cosine between two texts' counts of words."""
+"""Similarity of texts without an embedding model: the cosine of their word counts."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import re
 from collections import Counter
 
 Vector = dict[str, float]
-"""A text as a direction: its words, lower-cased, to their share; of length 1 unless there are no words."""
+"""A text as a vector of length 1: each word in lower case, with its share. Empty without words."""
 
 _WORD = re.compile(r"\w+")
 
 
 def vector(text: str) -> Vector:
-    """The direction of ``text``."""
+    """The vector of a text."""
     counts = Counter(_WORD.findall(text.lower()))
     length = math.sqrt(sum(count * count for count in counts.values()))
     return {word: count / length for word, count in counts.items()}
 
 
 def cosine(one: Vector, other: Vector) -> float:
-    """From 0 (no word in common) to 1 (the same words in the same shares)."""
+    """From 0 (no word in common) to 1 (the same words with the same shares)."""
     if len(one) > len(other):
         one, other = other, one
-    return settled(sum(share * other[word] for word, share in one.items() if word in other))
+    return rounded(sum(share * other[word] for word, share in one.items() if word in other))
 
 
-def settled(number: float) -> float:
-    """Without the last digits, which hang on the order of summing."""
+def rounded(number: float) -> float:
+    """Without the last digits, which depend on the order of summing."""
     return round(number, 9)

@@ -1,4 +1,4 @@
-"""The Reflect service's memory, which tests may look into."""
+"""The state of the Reflect service, which tests may read."""
 
 from __future__ import annotations
 
@@ -7,56 +7,57 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async.sandbox.checks import check_all
-from reflexio_async.sandbox.reflect.api_keys import Keyring
-from reflexio_async.sandbox.reflect.ingest import Ingest
-from reflexio_async.sandbox.reflect.memories import Lesson, Memory
+from reflexio_async.sandbox.reflect.api_keys import ApiKeyStore
+from reflexio_async.sandbox.reflect.ingest import TraceIngest
+from reflexio_async.sandbox.reflect.memories import Lesson, StoredMemory
 from reflexio_async.sandbox.reflect.project import Project
-from reflexio_async.sandbox.storage.tables import Changes, Table
+from reflexio_async.sandbox.storage.tables import ChangeTracker, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.reflect.settings import ReflectSettings
-    from reflexio_async.sandbox.reflect.traces import Trace
+    from reflexio_async.sandbox.reflect.traces import StoredTrace
 
 
-class Reflect:
-    """What is stored, as ``box.reflect``."""
+class ReflectState:
+    """What the Reflect service has stored. Tests reach it as ``box.reflect``."""
 
-    def __init__(self, clock: Clock, settings: ReflectSettings, changes: Changes | None = None) -> None:
+    def __init__(self, clock: Clock, settings: ReflectSettings, changes: ChangeTracker) -> None:
         self.clock = clock
         self.settings = settings
-        self._changes = changes = Changes() if changes is None else changes
-        self.projects = Table(changes, "reflect_project", self._restored, lambda project: project.id)
-        """By id."""
-        self.keys = Keyring(changes)
-        self.ingest = Ingest(clock, settings)
+        self._changes = changes
+        self.projects = Table(
+            changes, "reflect_project", self._project_from_document, lambda project: project.id
+        )
+        self.keys = ApiKeyStore(changes)
+        self.ingest = TraceIngest(clock, settings)
 
-    def _restored(self, document: dict[str, Any]) -> Project:
+    def _project_from_document(self, document: dict[str, Any]) -> Project:
         return Project(settings=self.settings, changes=self._changes, **document)
 
     def resume(self) -> None:
-        """Go on with what was read back from a file; the queue waits for ``ingest.resume()``."""
-        self.keys.sort()
+        """Continue with rows that were read from a file. The queue waits for ``ingest.resume()``."""
+        self.keys.index()
         for project in self.projects.values():
-            project.bank.sort()
-            self.ingest.take_up(project)
+            project.memories.index()
+            self.ingest.restore(project)
 
     @property
-    def queued(self) -> Sequence[Trace]:
-        """Traces whose ingest is not over, of every project, oldest first."""
+    def queued(self) -> Sequence[StoredTrace]:
+        """Traces of all projects whose ingest has not ended, oldest first."""
         return self.ingest.queued
 
-    def traces(self, project_id: str = "default") -> Sequence[Trace]:
-        """The stored traces of a project, failed ones too, oldest first."""
+    def traces(self, project_id: str = "default") -> Sequence[StoredTrace]:
+        """The stored traces of a project, failed ones included, oldest first."""
         project = self.projects.get(project_id)
         return [] if project is None else list(project.traces.values())
 
-    def memories(self, project_id: str = "default") -> Sequence[Memory]:
+    def memories(self, project_id: str = "default") -> Sequence[StoredMemory]:
         """The memories of a project, oldest first."""
         project = self.projects.get(project_id)
-        return [] if project is None else list(project.bank.memories.values())
+        return [] if project is None else list(project.memories.rows.values())
 
     def seed_memory(
         self,
@@ -72,10 +73,11 @@ class Reflect:
         q_value: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         project_id: str = "default",
-    ) -> Memory:
-        """Store a memory, as if learnt long ago; ``q_value`` is the initial one unless given.
+    ) -> StoredMemory:
+        """Store a memory. ``q_value`` is the configured initial one by default.
 
-        Raises ValueError, which says what is wrong with it.
+        Raises:
+            ValueError: An argument is wrong. The message names it.
         """
         check_all(
             "seed_memory",
@@ -92,7 +94,7 @@ class Reflect:
             project_id=(project_id, "text that is not blank"),
         )
         lesson = Lesson(summary or f"About {task}", guidance, key_mistake, correct_action, applicable_tools)
-        memory = Memory(
+        memory = StoredMemory(
             str(uuid.uuid4()),
             task,
             lesson,
@@ -101,22 +103,22 @@ class Reflect:
             tools_used,
             dict(metadata or {}),
         )
-        self.project(project_id).bank.add(memory)
+        self.project(project_id).memories.add(memory)
         return memory
 
     def project(self, project_id: str, owner: str | None = None) -> Project:
-        """The project of this id; a new one of ``owner``'s where there was none."""
+        """The project with this id. It is created for ``owner`` if it does not exist."""
         if (project := self.projects.get(project_id)) is None:
             project = self.projects[project_id] = Project(project_id, self.settings, self._changes, owner)
         return project
 
     def delete_project(self, project: Project) -> None:
-        """Drop it with its traces, memories, keys, and what it has in the queue."""
+        """Delete a project with its traces, memories and keys, also from the queue."""
         del self.projects[project.id]
-        self.keys.forget(project.id)
-        self.ingest.forget(project)
+        self.keys.delete_project(project.id)
+        self.ingest.delete_project(project)
         project.clear()
 
     def timestamp(self) -> str:
-        """Now, in ISO."""
+        """The time now as ISO text."""
         return datetime.fromtimestamp(self.clock.time(), UTC).isoformat()

@@ -1,28 +1,27 @@
-"""A trace as it is stored, and what the service reads out of it."""
+"""Traces and their reviews, and what the service derives from a trace."""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
-from reflexio_async.sandbox.reflect.json_types import is_list, is_object
 from reflexio_async.sandbox.reflect.memories import Lesson
-from reflexio_async.sandbox.reflect.schemas import InlineReview
+from reflexio_async.sandbox.reflect.schemas import InlineReviewSchema
 from reflexio_async.sandbox.storage.tables import Row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reflexio_async.sandbox.reflect.schemas import ReviewCreate, TraceCreate
+    from reflexio_async.sandbox.reflect.schemas import ReviewCreateSchema, TraceCreateSchema
 
 _QUOTED = 200
-"""Characters of an answer that a generated lesson quotes."""
+"""How many characters of an answer a generated lesson quotes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
-    """A verdict that was worked in."""
+class StoredReview:
+    """A review that was applied."""
 
     id: str
     trace_id: str
@@ -31,7 +30,7 @@ class Review:
     mode: Literal["inline", "deferred"]
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it."""
+        """As the server returns it."""
         return {
             "id": self.id,
             "trace_id": self.trace_id,
@@ -42,8 +41,13 @@ class Review:
 
 
 @dataclass(slots=True)
-class Trace(Row):
-    """One run of an agent; ``submitted`` is the inline review, worked in or not."""
+class StoredTrace(Row):
+    """One run of an agent.
+
+    Attributes:
+        submitted: The inline review, applied or not.
+        review: The applied review.
+    """
 
     id: str
     task: str
@@ -53,16 +57,16 @@ class Trace(Row):
     model: str | None
     metadata: Mapping[str, Any]
     reference_context: str | None
-    submitted: InlineReview | None
+    submitted: InlineReviewSchema | None
     ingest_status: Literal["queued", "processing", "completed", "failed"] = "queued"
     ingest_attempts: int = 0
     last_ingest_error: str | None = None
     created_memory_id: str | None = None
-    review: Review | None = field(default=None)
+    review: StoredReview | None = field(default=None)
 
     @classmethod
-    def of(cls, body: TraceCreate) -> Trace:
-        """As it was submitted, under an id of its own."""
+    def of(cls, body: TraceCreateSchema) -> StoredTrace:
+        """A new trace from its submission."""
         trajectory = [message.model_dump(exclude_unset=True) for message in body.trajectory]
         return cls(
             id=str(uuid.uuid4()),
@@ -77,25 +81,25 @@ class Trace(Row):
         )
 
     def document(self) -> dict[str, Any]:
-        """With both verdicts."""
+        """The fields, with both reviews."""
         submitted = None if self.submitted is None else self.submitted.model_dump(exclude_unset=True)
         review = None if self.review is None else asdict(self.review)
         return {**Row.document(self), "submitted": submitted, "review": review}
 
     @classmethod
-    def restored(cls, document: dict[str, Any]) -> Trace:
-        """With both verdicts."""
+    def from_document(cls, document: dict[str, Any]) -> StoredTrace:
+        """The trace whose ``document()`` this is."""
         submitted, review = document["submitted"], document["review"]
         whole: dict[str, Any] = {
             **document,
-            "submitted": None if submitted is None else InlineReview.model_validate(submitted),
-            "review": None if review is None else Review(**review),
+            "submitted": None if submitted is None else InlineReviewSchema.model_validate(submitted),
+            "review": None if review is None else StoredReview(**review),
         }
         return cls(**whole)
 
     @property
     def review_status(self) -> Literal["pending", "reviewed"]:
-        """Whether a verdict was worked in."""
+        """Whether a review was applied."""
         return "pending" if self.review is None else "reviewed"
 
     @property
@@ -107,14 +111,14 @@ class Trace(Row):
         names = [
             function.get("name")
             for message in self.trajectory
-            if is_list(calls := message.get("tool_calls"))
+            if _is_list(calls := message.get("tool_calls"))
             for call in calls
-            if is_object(call) and is_object(function := call.get("function", call))
+            if _is_object(call) and _is_object(function := call.get("function", call))
         ]
         return list(dict.fromkeys(name for name in names if isinstance(name, str)))
 
-    def lesson(self, review: ReviewCreate) -> Lesson:
-        """What the service would have a language model write."""
+    def lesson(self, review: ReviewCreateSchema) -> Lesson:
+        """The lesson that the service would let a language model write."""
         answer, tools = self.final_response[:_QUOTED], self.tools_used
         if review.result == "pass":
             summary, worked = f"Solved: {self.task}", answer or "what was done here"
@@ -132,7 +136,7 @@ class Trace(Row):
         )
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it."""
+        """As the server returns it."""
         return {
             "id": self.id,
             "task": self.task,
@@ -153,3 +157,13 @@ class Trace(Row):
 def _last_answer(trajectory: Sequence[Mapping[str, Any]]) -> str:
     answers = (message.get("content") for message in reversed(trajectory) if message["role"] == "assistant")
     return next((answer for answer in answers if answer), "")
+
+
+def _is_list(given: Any) -> TypeGuard[list[Any]]:
+    """Whether a JSON value is a list."""
+    return isinstance(given, list)
+
+
+def _is_object(given: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether a JSON value is an object."""
+    return isinstance(given, dict)

@@ -1,4 +1,4 @@
-"""Rate limits: fixed windows, opened by the first hit."""
+"""Rate limits in fixed windows, which the first hit opens (server-behaviour: Rate limits)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ WINDOW: Final = 60.0
 """Seconds a window stays open."""
 
 
-class FixedWindows:
-    """Counts hits per client and literal path; a full window refuses until it ends."""
+class FixedWindowLimiter:
+    """Counts the hits of each client on each literal path."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
 
     def admits(self, client: str, path: str, per_minute: int) -> bool:
-        """Count one hit and say whether it is within ``per_minute``."""
+        """Count a hit. False when its window already has ``per_minute`` hits."""
         now = self._clock.now()
         opened, hits = self._windows.get((client, path), (now, 0))
         if now >= opened + WINDOW:
@@ -27,6 +27,6 @@ class FixedWindows:
         self._windows[client, path] = (opened, hits + 1)
         return hits < per_minute
 
-    def forget(self) -> None:
-        """Start anew, as a restarted process does."""
+    def clear(self) -> None:
+        """Drop all windows, as a restart does."""
         self._windows.clear()

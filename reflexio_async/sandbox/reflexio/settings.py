@@ -1,20 +1,24 @@
-"""How the sandbox's Reflexio service behaves."""
+"""Settings of the sandbox's Reflexio service."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+from reflexio_async.sandbox.checks import check_collection, check_seconds, check_type
 
 Dialect = Literal["correlated", "uncorrelated", "synchronous"]
+"""A generation of servers: how reruns are started and followed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What ``Sandbox`` was given, and documents.
+class ReflexioSettings:
+    """The options of ``Sandbox``, which documents them.
 
-    Raises ValueError, or TypeError for a wrong type, naming the option.
+    Raises:
+        TypeError: An option has a wrong type. The message names it.
+        ValueError: An option has a wrong value. The message names it.
     """
 
     dialect: Dialect = "correlated"
@@ -35,56 +39,20 @@ class Settings:
             message = f"dialect must be one of {', '.join(get_args(Dialect))}, not {self.dialect!r}"
             raise ValueError(message)
         for name in ("rate_limits", "my_config", "legacy"):
-            expected(name, getattr(self, name), bool, "True or False")
+            check_type(name, getattr(self, name), bool, "True or False")
         for name in ("learning_seconds", "aggregation_seconds", "evaluation_seconds"):
-            seconds(name, getattr(self, name))
+            check_seconds(name, getattr(self, name))
         if self.token_lifetime is not None:
-            seconds("token_lifetime", self.token_lifetime)
+            check_seconds("token_lifetime", self.token_lifetime)
         if not callable(self.rerun_seconds):
-            seconds("rerun_seconds", self.rerun_seconds)
+            check_seconds("rerun_seconds", self.rerun_seconds)
         if self.api_key is not None:
-            # Even of a wrong type it may be a secret.
-            expected("api_key", self.api_key, str, "a text", shown=False)
-        expected("logins", self.logins, Mapping, "a mapping from email to password", shown=False)
-        object.__setattr__(self, "logins", dict(self.logins))  # the caller's own may change
-        several("failing_users", self.failing_users, "a collection of user ids")
+            check_type("api_key", self.api_key, str, "a text", secret=True)
+        check_type("logins", self.logins, Mapping, "a mapping from email to password", secret=True)
+        object.__setattr__(self, "logins", dict(self.logins))  # a copy: the caller may change its own
+        check_collection("failing_users", self.failing_users, "a collection of user ids")
 
     @property
     def guarded(self) -> bool:
-        """Whether callers must show a bearer token."""
+        """Whether requests need a bearer token."""
         return self.api_key is not None or bool(self.logins)
-
-
-def expected(name: str, given: Any, kind: type[Any], wanted: str, *, shown: bool = True) -> None:
-    """Raise TypeError unless ``given`` is of this kind."""
-    if not isinstance(given, kind):
-        message = f"{name} must be {wanted}, not {repr(given) if shown else type(given).__name__}"
-        raise TypeError(message)
-
-
-def several(name: str, given: Any, wanted: str) -> None:
-    """Raise TypeError unless ``given`` is a collection; a single text is none."""
-    if isinstance(given, str):
-        message = f"{name} must be a collection; did you mean [{given!r}]?"
-        raise TypeError(message)
-    expected(name, given, Collection, wanted)
-
-
-def seconds(name: str, given: Any) -> None:
-    """Raise ValueError (TypeError for what is no number) unless these are seconds that can pass."""
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        message = f"{name} must be a number of seconds, not {given!r}"
-        raise TypeError(message)
-    if not 0 <= given < math.inf:
-        message = f"{name} must be a finite number of seconds, 0 or more, not {given!r}"
-        raise ValueError(message)
-
-
-def whole(name: str, given: Any, *, least: int = 0) -> None:
-    """Raise ValueError (TypeError for what is no whole number) unless it is ``least`` or more."""
-    if isinstance(given, bool) or not isinstance(given, int):
-        message = f"{name} must be a whole number, not {given!r}"
-        raise TypeError(message)
-    if given < least:
-        message = f"{name} must be {least} or more, not {given!r}"
-        raise ValueError(message)

@@ -1,4 +1,4 @@
-"""Everything behind the sandbox's door: settings, rows, slots, quotas, tokens."""
+"""The whole state of the Reflexio service: what is stored, and what is in memory."""
 
 from __future__ import annotations
 
@@ -7,61 +7,70 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from reflexio_async.sandbox.reflexio.rate_limits import FixedWindows
+from reflexio_async.sandbox.reflexio.rate_limits import FixedWindowLimiter
 from reflexio_async.sandbox.reflexio.simulation.aggregation import AggregationOperation, Aggregator
-from reflexio_async.sandbox.reflexio.simulation.generation import Generator
+from reflexio_async.sandbox.reflexio.simulation.generation import GenerationWorker
 from reflexio_async.sandbox.reflexio.simulation.grading import Grader
-from reflexio_async.sandbox.reflexio.simulation.learning import Cursor, Learning
-from reflexio_async.sandbox.reflexio.store.configuration import ORGANISATION, Configuration, Configured
-from reflexio_async.sandbox.reflexio.store.learning_stall import Stall
-from reflexio_async.sandbox.reflexio.store.operation_slots import LEGACY_SERVICES, SERVICES, Operation, Slot
-from reflexio_async.sandbox.reflexio.store.pending_tool_calls import PendingToolCall, ToolCalls
-from reflexio_async.sandbox.reflexio.store.session_outcomes import Outcome, Outcomes, Served
-from reflexio_async.sandbox.reflexio.store.store import Store
-from reflexio_async.sandbox.storage.tables import Changes, Document, Row, Table, by_name
+from reflexio_async.sandbox.reflexio.simulation.learning import Learner, LearningCursor
+from reflexio_async.sandbox.reflexio.store.configuration import ORGANISATION, ConfigRow, Configuration
+from reflexio_async.sandbox.reflexio.store.learning_stall import LearningStall
+from reflexio_async.sandbox.reflexio.store.operation_slots import (
+    LEGACY_SERVICES,
+    SERVICES,
+    OperationSlot,
+    StoredOperation,
+)
+from reflexio_async.sandbox.reflexio.store.pending_tool_calls import PendingToolCall, PendingToolCallStore
+from reflexio_async.sandbox.reflexio.store.session_outcomes import SessionOutcomeStore, StoredSessionOutcome
+from reflexio_async.sandbox.reflexio.store.shown_results import ShownResults
+from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
+from reflexio_async.sandbox.storage.tables import DocumentRow, Row, Table, by_name
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.reflexio.settings import Settings
-
-
-@dataclass(slots=True)
-class _Token(Row):
-    bearer: str
-    expires_at: float | None
-    """Epoch seconds."""
-
+    from reflexio_async.sandbox.reflexio.settings import ReflexioSettings
+    from reflexio_async.sandbox.storage.tables import ChangeTracker
 
 _BRAINTRUST: Final = "braintrust"
 
 
-class World:
-    """One server's memory; what a server has on disk is in tables of ``changes``."""
+@dataclass(slots=True)
+class _BearerToken(Row):
+    """A token from ``/token``. It expires at an epoch second, or never."""
 
-    def __init__(self, clock: Clock, settings: Settings, changes: Changes | None = None) -> None:
+    bearer: str
+    expires_at: float | None
+
+
+class ReflexioState:
+    """The state of one server. What a server has on disk is in tables of ``changes``."""
+
+    def __init__(self, clock: Clock, settings: ReflexioSettings, changes: ChangeTracker) -> None:
         self.clock = clock
         self.settings = settings
         self.started_at = clock.now()
         self.requests = 0
-        self.changes = changes = Changes() if changes is None else changes
-        self.store = Store(clock, changes)
+        self.store = ReflexioStore(clock, changes)
         correlated = settings.dialect == "correlated"
         services = LEGACY_SERVICES if settings.legacy else SERVICES
-        latest = Table(changes, "operation", Operation.restored, lambda row: row.service)
-        self.slots = {service: Slot(clock, service, latest, correlated=correlated) for service in services}
-        self.windows = FixedWindows(clock)
-        configured = Table(changes, "configuration", Configured.restored, lambda _: ORGANISATION)
-        self.configuration = Configuration(clock, configured)
-        self.learning = Learning(
+        latest = Table(changes, "operation", StoredOperation.from_document, lambda row: row.service)
+        self.slots = {
+            service: OperationSlot(clock, service, latest, correlated=correlated) for service in services
+        }
+        self.rate_limiter = FixedWindowLimiter(clock)
+        self.configuration = Configuration(
+            clock, Table(changes, "configuration", ConfigRow.from_document, lambda _: ORGANISATION)
+        )
+        self.learner = Learner(
             clock,
             self.store,
             self.configuration,
             settings.learning_seconds,
-            Table(changes, "learning", Cursor.restored, lambda row: (row.user_id, row.kind)),
+            Table(changes, "learning", LearningCursor.from_document, lambda row: (row.user_id, row.kind)),
         )
-        self.generator = Generator(
+        self.generation = GenerationWorker(
             clock, self.store, self.configuration, settings.rerun_seconds, settings.failing_users
         )
         self.aggregator = Aggregator(
@@ -70,34 +79,39 @@ class World:
             self.configuration,
             settings.aggregation_seconds,
             settings.failing_users,
-            Table(changes, "aggregation", AggregationOperation.restored, lambda row: row.operation_id),
-            Table(changes, "aggregation_log", Document.restored, by_name),
+            Table(changes, "aggregation", AggregationOperation.from_document, lambda row: row.operation_id),
+            Table(changes, "aggregation_log", DocumentRow.from_document, by_name),
         )
         self.grader = Grader(clock, self.store, changes, settings.evaluation_seconds, settings.failing_users)
-        self.outcomes = Outcomes(
-            Table(changes, "outcome", Outcome.restored, lambda row: (row.user_id, row.given.session_id))
+        self.outcomes = SessionOutcomeStore(
+            Table(
+                changes,
+                "outcome",
+                StoredSessionOutcome.from_document,
+                lambda row: (row.user_id, row.given.session_id),
+            )
         )
-        self.served = Served()
-        self.tool_calls = ToolCalls(
-            clock, Table(changes, "tool_call", PendingToolCall.restored, lambda row: row.id)
+        self.shown_results = ShownResults()
+        self.tool_calls = PendingToolCallStore(
+            clock, Table(changes, "tool_call", PendingToolCall.from_document, lambda row: row.id)
         )
-        self._stalls = Table(changes, "stall", Stall.restored, lambda _: ORGANISATION)
-        self._connections = Table(changes, "connection", Document.restored, by_name)
-        self._tokens = Table(changes, "token", _Token.restored, lambda row: row.bearer)
+        self._stalls = Table(changes, "stall", LearningStall.from_document, lambda _: ORGANISATION)
+        self._connections = Table(changes, "connection", DocumentRow.from_document, by_name)
+        self._tokens = Table(changes, "token", _BearerToken.from_document, lambda row: row.bearer)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def stall(self) -> Stall:
-        """Whether learning has stalled."""
-        return self._stalls.get(ORGANISATION) or Stall()
+    def stall(self) -> LearningStall:
+        """Whether learning has stopped."""
+        return self._stalls.get(ORGANISATION) or LearningStall()
 
     @stall.setter
-    def stall(self, stall: Stall) -> None:
+    def stall(self, stall: LearningStall) -> None:
         self._stalls[ORGANISATION] = stall
 
     @property
     def braintrust(self) -> dict[str, Any] | None:
-        """The connection, if there is one; to be set anew when it changes."""
+        """The connection to Braintrust, if there is one. Set it again to change it."""
         row = self._connections.get(_BRAINTRUST)
         return None if row is None else row.body
 
@@ -105,42 +119,42 @@ class World:
     def braintrust(self, connection: dict[str, Any] | None) -> None:
         self._connections.pop(_BRAINTRUST, None)
         if connection is not None:
-            self._connections[_BRAINTRUST] = Document(_BRAINTRUST, connection)
+            self._connections[_BRAINTRUST] = DocumentRow(_BRAINTRUST, connection)
 
     def resume(self) -> None:
-        """Go on with what was read back from a file, in a world that has just been made."""
-        self.store.sort()
+        """Continue with rows that were read from a file into a new state."""
+        self.store.index()
         for slot in self.slots.values():
             slot.resume()
-        self.learning.resume()
-        self._go_on()
+        self.learner.resume()
+        self._resume_aggregations()
 
-    def wake(self) -> None:
-        """Go on after a restart, with what is on disk alone."""
-        self.windows.forget()
-        self.served = Served()
+    def restart(self) -> None:
+        """Forget what a server has in memory, and continue."""
+        self.rate_limiter.clear()
+        self.shown_results = ShownResults()
         self.grader.jobs.clear()
-        self._go_on()
+        self._resume_aggregations()
 
-    def _go_on(self) -> None:
+    def _resume_aggregations(self) -> None:
         for operation in self.aggregator.operations.values():
             if operation.active:
-                self.spawn(self.aggregator.work_off(operation))
+                self.spawn(self.aggregator.run(operation))
 
     def issue_token(self) -> str:
-        """A bearer token, good for the configured lifetime."""
+        """A new bearer token, valid for the configured lifetime."""
         token = f"sandbox-{uuid.uuid4()}"
         lifetime = self.settings.token_lifetime
         expires_at = None if lifetime is None else self.clock.time() + lifetime
-        self._tokens[token] = _Token(token, expires_at)
+        self._tokens[token] = _BearerToken(token, expires_at)
         return token
 
     def revoke_tokens(self) -> None:
-        """Make every token issued so far worthless."""
+        """Make all tokens invalid."""
         self._tokens.clear()
 
     def accepts(self, bearer: str) -> bool:
-        """Whether this credential opens the door now."""
+        """Whether this is the API key or a valid token."""
         if bearer and bearer == self.settings.api_key:
             return True
         if (token := self._tokens.get(bearer)) is None:
@@ -148,14 +162,14 @@ class World:
         return token.expires_at is None or self.clock.time() < token.expires_at
 
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Run something that outlives its request; closing ends it."""
+        """Start a task that may outlive its request. ``close`` cancels it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def close(self) -> None:
-        """End what still runs."""
+        """Cancel all tasks."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

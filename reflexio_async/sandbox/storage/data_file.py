@@ -1,9 +1,10 @@
-"""The sandbox's rows in a SQLite file, from which it starts again after a restart or ``kill -9``."""
+"""The SQLite file that keeps the sandbox's rows over a restart or ``kill -9``."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -15,16 +16,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.storage.tables import Change, Changes, Place
+    from reflexio_async.sandbox.storage.tables import ChangeTracker, RowChange, RowKey
 
 APPLICATION: Final = 0x52465842
-"""What says in a SQLite file's header that it is ours."""
+"""SQLite's ``application_id`` of a sandbox's file."""
 
-FORMAT: Final = 2
-"""Of the rows; another one is not read."""
+FORMAT: Final = 3
+"""The version of the rows. Another one is not read."""
 
-_SLICE: Final = 500
-"""Rows that are encoded before others get their turn on the loop."""
+_OWNER_ONLY: Final = 0o600
+"""The file may hold keys and conversations, so only its owner may read it."""
+
+_ROWS_PER_TURN: Final = 500
+"""After encoding so many rows, other tasks of the loop get their turn."""
 
 _CREATE: Final = """
 CREATE TABLE IF NOT EXISTS rows (
@@ -43,67 +47,73 @@ _Result = TypeVar("_Result")
 
 
 class NotStored(ReflexioError):
-    """A change is not in the file, which does not take it or JSON cannot say it; it is tried again."""
+    """A change is not in the file: the file refused it, or JSON cannot encode it. It is tried again."""
 
 
-class Storage:
-    """Keeps what ``changes`` notes in the file ``path``, soon after it happens.
+class DataFile:
+    """Writes the changes to all tables into a file, soon after they happen.
 
-    Nobody else may open the file meanwhile. The clock is held while a thread writes.
+    No other process may open the file meanwhile. The clock is held while a thread writes.
+
+    Args:
+        path: The file. It is created with mode 0600 if it does not exist.
+        clock: Held while a thread works.
+        changes: The tables and their changes.
     """
 
-    def __init__(self, path: Path, clock: Clock, changes: Changes) -> None:
+    def __init__(self, path: Path, clock: Clock, changes: ChangeTracker) -> None:
         self._path = path
         self._clock = clock
         self._changes = changes
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reflexio-sandbox-data")
         self._database: sqlite3.Connection | None = None
         self._writing: asyncio.Task[None] | None = None
-        self._kept = 0
+        self._written = 0
 
-    async def open(self, *, anew: bool = False) -> None:
-        """Read every row into its table, or (``anew``) forget them all.
+    async def open(self, *, discard: bool = False) -> None:
+        """Read every row into its table, or ``discard`` them all.
 
-        Raises ConfigurationError when the file is not a sandbox's, of another format, in use or unreadable.
+        Raises:
+            ConfigurationError: The file is not a sandbox's, has another format, is in use or unreadable.
         """
         self._loop = asyncio.get_running_loop()
         try:
             with self._clock.busy():
-                await self._in_thread(lambda: self._open(anew=anew))
+                await self._in_thread(lambda: self._open(discard=discard))
         except BaseException:
             self._thread.shutdown(wait=False)
             raise
-        self._changes.told = self._soon
+        self._changes.on_change = self._write_soon
         if self._changes.pending:
-            self._soon()
+            self._write_soon()
 
     async def settled(self) -> None:
-        """Return once all that has happened so far is in the file; raises NotStored when it is not."""
+        """Return once all changes so far are in the file. Raises NotStored when one is not."""
         target = self._changes.count
-        while self._kept < target:
-            await asyncio.shield(self._writing or self._begin())
+        while self._written < target:
+            await asyncio.shield(self._writing or self._begin_write())
 
     async def close(self) -> None:
-        """Keep the rest and let go of the file; raises NotStored when there is a rest."""
+        """Write the remaining changes and close the file. Raises NotStored when one is not written."""
         try:
             await self.settled()
         finally:
-            self._changes.told = _nobody
+            self._changes.on_change = _ignore
             with self._clock.busy():
                 await self._in_thread(self._close)
             self._thread.shutdown(wait=False)
 
-    def _soon(self) -> None:
-        # Whoever changes one row changes the next one too, before the loop comes round.
-        self._loop.call_soon(self._begin)
+    def _write_soon(self) -> None:
+        # In the loop's next pass: further changes of this pass are then written with the first.
+        self._loop.call_soon(self._begin_write)
 
-    def _begin(self) -> asyncio.Task[None]:
+    def _begin_write(self) -> asyncio.Task[None]:
         if self._writing is None:
             self._writing = self._loop.create_task(self._write())
-            self._writing.add_done_callback(self._written)
+            self._writing.add_done_callback(self._write_ended)
         return self._writing
 
-    def _written(self, writing: asyncio.Task[None]) -> None:
+    def _write_ended(self, writing: asyncio.Task[None]) -> None:
         if writing.cancelled():
             if self._writing is writing:  # cancelled before its first step
                 self._writing = None
@@ -111,43 +121,43 @@ class Storage:
         if (error := writing.exception()) is not None:
             _logger.error("%s", error)
         elif self._changes.pending:
-            self._begin()
+            self._begin_write()
 
     async def _write(self) -> None:
-        count, left = self._changes.count, self._changes.taken()
+        count, left = self._changes.count, self._changes.take()
         try:
             with self._clock.busy():
                 batch, unfit = await self._encoded(left)
                 await self._in_thread(lambda: self._put(batch))
-            left = {place: left[place] for place in unfit}
-            for (kind, key), error in unfit.items():
-                message = f"{self._path}: {kind} {key!r} cannot be written: {error}"
+            left = {row_key: left[row_key] for row_key in unfit}
+            for (table, key), error in unfit.items():
+                message = f"{self._path}: {table} {key!r} cannot be written: {error}"
                 raise NotStored(message) from error
-            self._kept = count
+            self._written = count
         except sqlite3.Error as error:
-            message = f"{self._path}: what happened could not be written: {error}"
+            message = f"{self._path}: changes could not be written: {error}"
             raise NotStored(message) from error
         finally:
-            # Whatever ended it, a cancellation too: what is not in the file is still to be kept.
+            # After any end, cancellation included, what is not in the file is still pending.
             self._changes.put_back(left)
-            # Here, not when the loop comes to it: whoever waits for more begins the next one at once.
+            # Not in the done callback: a task that waits for more changes begins the next write at once.
             self._writing = None
 
-    async def _encoded(self, taken: dict[Place, bool]) -> tuple[list[Change], dict[Place, Exception]]:
-        """The rows to write, and what JSON has against the others: one must not cost the rest."""
-        batch: list[Change] = []
-        unfit: dict[Place, Exception] = {}
-        for number, (place, moved) in enumerate(taken.items(), 1):
+    async def _encoded(self, taken: dict[RowKey, bool]) -> tuple[list[RowChange], dict[RowKey, Exception]]:
+        """The rows to write, and the errors of rows that JSON cannot encode. One must not cost the rest."""
+        batch: list[RowChange] = []
+        unfit: dict[RowKey, Exception] = {}
+        for number, (row_key, reinsert) in enumerate(taken.items(), 1):
             try:
-                batch.append(self._changes.change(place, moved=moved))
-            except Exception as error:  # noqa: BLE001  (a row may hold anything, told in NotStored)
-                unfit[place] = error
-            if number % _SLICE == 0:
+                batch.append(self._changes.row_change(row_key, reinsert=reinsert))
+            except Exception as error:  # noqa: BLE001  (a row may hold any object; NotStored reports it)
+                unfit[row_key] = error
+            if number % _ROWS_PER_TURN == 0:
                 await asyncio.sleep(0)
         return batch, unfit
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
-        # A thread cannot be stopped: whoever is cancelled meanwhile leaves only once it has ended.
+        # A thread cannot be stopped. A cancelled caller leaves once the thread is done.
         future = asyncio.wrap_future(self._thread.submit(work))
         try:
             return await asyncio.shield(future)
@@ -155,15 +165,16 @@ class Storage:
             await asyncio.wait([future])
             raise
 
-    def _open(self, *, anew: bool) -> None:
+    def _open(self, *, discard: bool) -> None:
         try:
+            self._create()
             database = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             message = f"{self._path}: cannot be opened: {error}"
             raise ConfigurationError(message) from error
         try:
             self._claim(database)
-            if anew:
+            if discard:
                 database.execute("DELETE FROM rows")
             self._read(database.execute("SELECT kind, document FROM rows ORDER BY place"))
         except sqlite3.Error as error:
@@ -175,8 +186,13 @@ class Storage:
             raise
         self._database = database
 
+    def _create(self) -> None:
+        """Create the file if it does not exist. SQLite gives its ``-wal`` and ``-shm`` the same mode."""
+        if not self._path.exists():
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, _OWNER_ONLY))
+
     def _claim(self, database: sqlite3.Connection) -> None:
-        # First look, for another program's file is to stay as it is.
+        # Look first: another program's file must stay as it is.
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("BEGIN IMMEDIATE")
         application = _value(database, "PRAGMA application_id")
@@ -192,35 +208,36 @@ class Storage:
             )
             raise ConfigurationError(message)
         if fresh:
+            self._path.chmod(_OWNER_ONLY)  # an empty file may have another mode
             database.execute(_CREATE)
             database.execute(f"PRAGMA application_id = {APPLICATION}")
             database.execute(f"PRAGMA user_version = {FORMAT}")
         database.execute("COMMIT")
         database.execute("PRAGMA journal_mode = WAL")
-        # What was written survives the end of this process; only a crash of the machine loses some.
+        # What was written survives the end of this process. Only a crash of the machine loses some of it.
         database.execute("PRAGMA synchronous = NORMAL")
-        # The lock is taken with the first write under WAL, and then held.
+        # Under WAL the first write takes the lock, which is then held.
         database.execute("BEGIN IMMEDIATE")
         database.execute("COMMIT")
 
     def _read(self, rows: sqlite3.Cursor) -> None:
-        for kind, document in rows:
-            # Rows of a service that is not served this time stay in the file.
-            if (table := self._changes.tables.get(kind)) is None:
+        for name, document in rows:
+            # Rows of a service that does not run this time stay in the file.
+            if (table := self._changes.tables.get(name)) is None:
                 continue
             try:
                 table.restore(document)
             except (TypeError, ValueError, KeyError) as error:
-                message = f"{self._path}: a row of {kind} cannot be read: {error}"
+                message = f"{self._path}: a row of {name} cannot be read: {error}"
                 raise ConfigurationError(message) from error
 
-    def _put(self, batch: Sequence[Change]) -> None:
-        assert self._database is not None  # noqa: S101  # open() came first
+    def _put(self, batch: Sequence[RowChange]) -> None:
+        assert self._database is not None  # noqa: S101  # open() was called
         with self._database as database:
             database.execute("BEGIN IMMEDIATE")
-            drops = [(row.kind, row.key) for row in batch if row.moved or row.document is None]
+            drops = [(change.table, change.key) for change in batch if change.reinsert or not change.document]
             database.executemany(_DROP, drops)
-            puts = [(row.kind, row.key, row.document) for row in batch if row.document is not None]
+            puts = [(change.table, change.key, change.document) for change in batch if change.document]
             database.executemany(_PUT, puts)
 
     def _close(self) -> None:
@@ -240,5 +257,5 @@ def _reason(error: sqlite3.Error) -> str:
     return f"cannot be used: {error}"
 
 
-def _nobody() -> None:
+def _ignore() -> None:
     pass

@@ -1,4 +1,4 @@
-"""Which rows have changed since they were last kept, so that keeping costs what changed and no more."""
+"""Tables of rows in memory, and which rows changed since they were last written to the data file."""
 
 from __future__ import annotations
 
@@ -10,66 +10,67 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _AnyKey = str | int | tuple[str, str]
-Place = tuple[str, _AnyKey]
-"""Table and key."""
+RowKey = tuple[str, _AnyKey]
+"""The name of a table, and a key in it."""
 
 
 class Row:
-    """A dataclass that tells its table, once it is in one, of every field that is set.
+    """Base of dataclasses that are kept in tables. Setting a field marks the row as changed.
 
-    What changes inside a field (an item of a list) goes unnoticed: ``touch()`` tells of that.
+    A change inside a field (an item of a list, for example) goes unnoticed. Call ``mark_changed()`` then.
     """
 
-    __slots__ = ("_home",)
-    _home: tuple[_Home, _AnyKey] | None
+    __slots__ = ("_owner",)
+    _owner: tuple[_Owner, _AnyKey] | None
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
-        """Belong to no table yet."""
+        """Make a row that belongs to no table."""
         row = super().__new__(cls)
-        object.__setattr__(row, "_home", None)
+        object.__setattr__(row, "_owner", None)
         return row
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-        self.touch()
+        self.mark_changed()
 
-    def touch(self) -> None:
-        """Say that something has changed."""
-        if self._home is not None:
-            table, key = self._home
-            table.changed(key)
+    def mark_changed(self) -> None:
+        """Report a change to the table, if the row is in one."""
+        if self._owner is not None:
+            table, key = self._owner
+            table.row_changed(key)
 
-    def settle(self, table: _Home, key: _AnyKey) -> None:
-        """Belong to a table, under a key."""
-        object.__setattr__(self, "_home", (table, key))
+    def attach(self, table: _Owner, key: _AnyKey) -> None:
+        """Belong to a table, under this key."""
+        object.__setattr__(self, "_owner", (table, key))
 
-    def leave(self, table: _Home) -> None:
-        """Belong to it no more, if it did."""
-        if self._home is not None and self._home[0] is table:
-            object.__setattr__(self, "_home", None)
+    def detach(self, table: _Owner) -> None:
+        """No longer belong to this table."""
+        if self._owner is not None and self._owner[0] is table:
+            object.__setattr__(self, "_owner", None)
 
     def document(self) -> dict[str, Any]:
-        """The fields, as JSON can say them."""
-        return {name: getattr(self, name) for name in _names_of(self)}
+        """The fields as JSON values."""
+        return {name: getattr(self, name) for name in _field_names(self)}
 
     @classmethod
-    def restored(cls, document: dict[str, Any]) -> Self:
+    def from_document(cls, document: dict[str, Any]) -> Self:
         """The row whose ``document()`` this is."""
         return cls(**document)
 
 
-class _Home(Protocol):
-    def changed(self, key: _AnyKey) -> None: ...
+class _Owner(Protocol):
+    def row_changed(self, key: _AnyKey) -> None: ...
 
 
 _names: Final[dict[type[Any], tuple[str, ...]]] = {}
-"""Of the fields of each type of rows; looked up at every change."""
+"""The fields of each row type. ``dataclasses.fields`` is too slow to call for every row."""
 
 
-def _names_of(row: Any) -> tuple[str, ...]:
-    kind = cast("type[Any]", row.__class__)
-    if (names := _names.get(kind)) is None:
-        names = _names[kind] = tuple(field.name for field in dataclasses.fields(kind) if field.init)
+def _field_names(row: Any) -> tuple[str, ...]:
+    row_type = cast("type[Any]", row.__class__)
+    if (names := _names.get(row_type)) is None:
+        fields = dataclasses.fields(row_type)
+        names = _names[row_type] = tuple(field.name for field in fields if field.init)
     return names
 
 
@@ -78,139 +79,154 @@ _Row = TypeVar("_Row", bound=Row)
 
 
 class Table(dict[_Key, _Row], Generic[_Key, _Row]):
-    """Rows by key, in the order in which they came; what happens to them is noted in ``changes``.
+    """Rows by key, in the order of their insertion.
 
     Args:
-        changes: Where to note it.
-        kind: The table's name, unique among those of ``changes``.
-        read: Makes a row out of its ``document()``.
-        key: Says under which key it belongs.
+        changes: Records the changes.
+        name: The table's name, unique among those of ``changes``.
+        from_document: Makes a row from its ``document()``.
+        key_of: The key of a row.
     """
 
     def __init__(
         self,
-        changes: Changes,
-        kind: str,
-        read: Callable[[dict[str, Any]], _Row],
-        key: Callable[[_Row], _Key],
+        changes: ChangeTracker,
+        name: str,
+        from_document: Callable[[dict[str, Any]], _Row],
+        key_of: Callable[[_Row], _Key],
     ) -> None:
         super().__init__()
         self._changes = changes
-        self._read = read
-        self._key = key
-        self.kind = kind
-        changes.tables[kind] = self
+        self._from_document = from_document
+        self._key_of = key_of
+        self.name = name
+        changes.tables[name] = self
 
     def __setitem__(self, key: _Key, row: _Row) -> None:
         if (before := self.get(key)) is not None:
-            before.leave(self)
+            before.detach(self)
         super().__setitem__(key, row)
-        if self._changes.noted:
-            row.settle(self, key)
-            self._changes.note(self.kind, key, moved=before is None)
+        if self._changes.enabled:
+            row.attach(self, key)
+            self._changes.record(self.name, key, reinsert=before is None)
 
     def __delitem__(self, key: _Key) -> None:
-        self[key].leave(self)
+        self[key].detach(self)
         super().__delitem__(key)
-        self._changes.note(self.kind, key, moved=True)
+        self._changes.record(self.name, key, reinsert=True)
 
     def clear(self) -> None:
-        """Forget all rows."""
+        """Delete all rows."""
         for key in list(self):
             del self[key]
 
     if not TYPE_CHECKING:
-        # dict's own versions go past the two methods above.
+        # dict's own versions do not call the two methods above.
         __ior__ = popitem = setdefault = update = None
 
         def pop(self, key: Any, *default: Any) -> Any:
-            """Take a row out."""
+            """Delete a row and return it."""
             if key not in self:
                 return super().pop(key, *default)
             row = self[key]
             del self[key]
             return row
 
-    def changed(self, key: _AnyKey) -> None:
-        """A row has changed in place."""
-        self._changes.note(self.kind, key, moved=False)
+    def row_changed(self, key: _AnyKey) -> None:
+        """Record that a field of a row was set."""
+        self._changes.record(self.name, key, reinsert=False)
 
-    def document(self, key: _AnyKey) -> str | None:
-        """A row as it is kept, in JSON; None when it is gone."""
+    def encoded(self, key: _AnyKey) -> str | None:
+        """A row's document as JSON text; None when there is no such row."""
         row = dict[Any, _Row].get(self, key)
         return None if row is None else json.dumps(row.document(), separators=(",", ":"))
 
     def restore(self, document: str) -> None:
-        """Take a row that was kept; this is no change."""
-        row = self._read(json.loads(document))
-        key = self._key(row)
+        """Insert a row from its JSON text. This is not recorded as a change."""
+        row = self._from_document(json.loads(document))
+        key = self._key_of(row)
         super().__setitem__(key, row)
-        row.settle(self, key)
+        row.attach(self, key)
 
 
-class Changes:
-    """The tables of a world, and what has happened to their rows; nothing is noted unless ``noted``."""
+class ChangeTracker:
+    """The tables of a sandbox and the changes to their rows, for the data file.
 
-    def __init__(self, *, noted: bool = False) -> None:
-        self.noted = noted
+    Args:
+        enabled: Whether to record changes. Without a data file nobody needs them.
+    """
+
+    def __init__(self, *, enabled: bool = False) -> None:
+        self.enabled = enabled
         self.tables: dict[str, Table[Any, Any]] = {}
-        self.told: Callable[[], None] = _nobody
-        """Called at the first change after ``taken()``."""
+        self.on_change: Callable[[], None] = _ignore
+        """Called at the first change after ``take()``."""
         self.count = 0
-        """How many changes there ever were."""
-        self._pending: dict[Place, bool] = {}
+        """How many changes there were in all."""
+        self._pending: dict[RowKey, bool] = {}
 
     @property
     def pending(self) -> bool:
-        """Whether anything has happened since then."""
+        """Whether there were changes since ``take()``."""
         return bool(self._pending)
 
-    def note(self, kind: str, key: _AnyKey, *, moved: bool) -> None:
-        """A row came or went (``moved``), or changed where it is."""
-        if not self.noted:
+    def record(self, table: str, key: _AnyKey, *, reinsert: bool) -> None:
+        """Record a change. ``reinsert``: the row was inserted or deleted, not changed in place."""
+        if not self.enabled:
             return
-        pending, change = self._pending, (kind, key)
+        pending, row_key = self._pending, (table, key)
         self.count += 1
         if not pending:
-            self.told()
-        # A row that came or went takes its new place in the order, behind all others.
-        pending[change] = (pending.pop(change, False) if moved else pending.get(change, False)) or moved
+            self.on_change()
+        # An inserted row moves behind all others in the file, as it did in the table.
+        if reinsert:
+            pending.pop(row_key, None)
+            pending[row_key] = True
+        else:
+            pending.setdefault(row_key, False)
 
-    def taken(self) -> dict[Place, bool]:
-        """What happened since the last time, in order: where, and whether the row came or went."""
+    def take(self) -> dict[RowKey, bool]:
+        """The changes since the last call, in order: by row, whether it must be reinserted."""
         taken, self._pending = self._pending, {}
         return taken
 
-    def put_back(self, taken: dict[Place, bool]) -> None:
-        """Keeping these failed: they are still to be kept."""
-        for change, moved in self._pending.items():
-            taken[change] = taken.pop(change, False) or moved
+    def put_back(self, taken: dict[RowKey, bool]) -> None:
+        """Make changes pending again that could not be written."""
+        for row_key, reinsert in self._pending.items():
+            taken[row_key] = taken.pop(row_key, False) or reinsert
         self._pending = taken
 
-    def change(self, place: Place, *, moved: bool) -> Change:
-        """What to keep now; raises whatever JSON has against the row."""
-        kind, key = place
-        table = self.tables.get(kind)
-        return Change(kind, json.dumps(key), moved, None if table is None else table.document(key))
+    def row_change(self, row_key: RowKey, *, reinsert: bool) -> RowChange:
+        """What to write for a row now. Raises what JSON encoding raises."""
+        name, key = row_key
+        table = self.tables.get(name)
+        return RowChange(name, json.dumps(key), reinsert, None if table is None else table.encoded(key))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Change:
-    """One row as it is now; ``document`` is None when it is gone, ``moved`` when it takes a new place."""
+class RowChange:
+    """A row as it is now.
 
-    kind: str
+    Attributes:
+        table: The name of its table.
+        key: The key as JSON text.
+        reinsert: Whether the row moves behind all others.
+        document: The row as JSON text; None when it was deleted.
+    """
+
+    table: str
     key: str
-    moved: bool
+    reinsert: bool
     document: str | None
 
 
-def _nobody() -> None:
+def _ignore() -> None:
     pass
 
 
 @dataclasses.dataclass(slots=True)
-class Counter(Row):
-    """Gives every number once."""
+class IdCounter(Row):
+    """Gives out each number once."""
 
     name: str
     last: int = 0
@@ -221,13 +237,13 @@ class Counter(Row):
 
 
 @dataclasses.dataclass(slots=True)
-class Document(Row):
-    """Something without a type of its own."""
+class DocumentRow(Row):
+    """A JSON value without a row type of its own."""
 
     name: str | int
     body: Any
 
 
-def by_name(row: Counter | Document) -> str | int:
+def by_name(row: IdCounter | DocumentRow) -> str | int:
     """The key of such a row."""
     return row.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reflexio_async.sandbox.reflect.routes import REFLECT
+from reflexio_async.sandbox.reflect.handlers import ROUTER
 
 if TYPE_CHECKING:
     from tests.sandbox.reflect.conftest import Reflects
@@ -25,7 +25,7 @@ _NONSENSE: list[Any] = [
 
 
 def test_the_table_is_the_contract() -> None:
-    assert {(route.method, route.path) for route in REFLECT.routes} == CONTRACT
+    assert {(route.method, route.path) for route in ROUTER.routes} == CONTRACT
 
 
 async def test_no_route_crashes_on_nothing_or_on_nonsense(reflecting: Reflects) -> None:

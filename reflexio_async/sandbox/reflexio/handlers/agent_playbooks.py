@@ -1,79 +1,169 @@
-"""Agent playbooks: reading, writing, approving them."""
+"""Agent playbooks: reading, searching, writing, approving and deleting them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from reflexio_async.sandbox.http.responses import Reply
-from reflexio_async.sandbox.reflexio.store.rows import TOMBSTONES, shows, tagged
+from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
+from reflexio_async.sandbox.reflexio.handlers.search import (
+    agent_playbooks_matching,
+    assignment_of,
+    best_matches,
+    is_holdout,
+    search_response,
+    withheld,
+)
+from reflexio_async.sandbox.reflexio.schemas import agent_playbooks as schemas
+from reflexio_async.sandbox.reflexio.state import ReflexioState
+from reflexio_async.sandbox.reflexio.store.rows import TOMBSTONES, matches_or_default, tags_match
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.reflexio.schemas.reading import GetAgentPlaybooks
-    from reflexio_async.sandbox.reflexio.schemas.rows import (
-        AddAgentPlaybooks,
-        UpdateAgentPlaybook,
-        UpdateApproval,
-    )
-    from reflexio_async.sandbox.reflexio.state import World
+    from reflexio_async.sandbox.http.context import RequestContext
 
-_DEFAULT = 100
+_DEFAULT_LIMIT = 100
+_DEFAULT_TOP_K = 10
+_DAY = 24 * 3600
+
+routes: Final = Router[ReflexioState]()
 
 
-async def get_agent_playbooks(world: World, _call: Call, body: GetAgentPlaybooks) -> Reply:
-    """Newest first; no filter means those that nothing superseded."""
+@routes.post("/api/get_agent_playbooks", schemas.GetAgentPlaybooksRequestSchema, per_minute=120)
+async def get_agent_playbooks(
+    state: ReflexioState, _context: RequestContext, body: schemas.GetAgentPlaybooksRequestSchema
+) -> Response:
+    """Newest first. Without a filter, those that nothing has replaced."""
     rows = [
         row.view()
-        for row in reversed(world.store.agent_playbooks.values())
-        if (
-            row.status not in TOMBSTONES
-            if body.status_filter is None
-            else shows(row.status, body.status_filter)
-        )
+        for row in reversed(state.store.agent_playbooks.values())
+        if matches_or_default(row.status, body.status_filter, default=row.status not in TOMBSTONES)
         and body.agent_playbook_id in (None, row.agent_playbook_id)
         and body.agent_version in (None, "", row.agent_version)
         and body.playbook_name in (None, "", row.name)
         and (body.playbook_status_filter is None or body.playbook_status_filter.value == row.approval)
         and (not body.query or body.query.lower() in f"{row.trigger or ''} {row.content}".lower())
-        and tagged([], body.tags)
-        and body.holds(row.created_at)
-    ][: body.limit or _DEFAULT]
-    return Reply({"success": True, "agent_playbooks": rows, "msg": f"Found {len(rows)} agent playbook(s)"})
+        and tags_match([], body.tags)
+        and body.includes(row.created_at)
+    ][: body.limit or _DEFAULT_LIMIT]
+    return Response({"success": True, "agent_playbooks": rows, "msg": f"Found {len(rows)} agent playbook(s)"})
 
 
-async def add(world: World, _call: Call, body: AddAgentPlaybooks) -> Reply:
-    """Store them, current and without tags, under ids of the server's own."""
-    for row in body.agent_playbooks:
-        world.store.write_agent_playbook(row)
+@routes.post("/api/search_agent_playbooks", schemas.SearchAgentPlaybookRequestSchema, per_minute=120)
+async def search_agent_playbooks(
+    state: ReflexioState, _context: RequestContext, body: schemas.SearchAgentPlaybookRequestSchema
+) -> Response:
+    """Best match first. Without a filter, current and pending ones of every approval."""
+    assignment = assignment_of(state, body.user_id)
+    if is_holdout(assignment):
+        return withheld("agent_playbooks", assignment)
+    wanted = body.playbook_status_filter
+    approvals = wanted if isinstance(wanted, list) or wanted is None else [wanted]
+    rows = [
+        row
+        for row in agent_playbooks_matching(state, body)
+        if (approvals is None or row.approval in {approval.value for approval in approvals})
+        and matches_or_default(row.status, body.status_filter, default=row.status in {None, "pending"})
+        and body.includes(row.created_at)
+    ]
+    rows = best_matches(body.query, rows)[: body.top_k or _DEFAULT_TOP_K]
+    return search_response("agent_playbooks", rows, "agent playbook(s)", assignment)
+
+
+@routes.post("/api/add_agent_playbook", schemas.AddAgentPlaybookRequestSchema, per_minute=60)
+async def add_agent_playbook(
+    state: ReflexioState, _context: RequestContext, body: schemas.AddAgentPlaybookRequestSchema
+) -> Response:
+    """Store them, current and without tags, under the server's own ids."""
+    for given in body.agent_playbooks:
+        state.store.write_agent_playbook(given)
     count = len(body.agent_playbooks)
-    return Reply({"success": True, "message": f"Added {count} item(s)", "added_count": count})
+    return Response({"success": True, "message": f"Added {count} item(s)", "added_count": count})
 
 
-async def update(world: World, _call: Call, body: UpdateAgentPlaybook) -> Reply:
-    """Change what is given; changing nothing succeeds even where there is nothing."""
+@routes.put("/api/update_agent_playbook", schemas.UpdateAgentPlaybookRequestSchema)
+async def update_agent_playbook(
+    state: ReflexioState, _context: RequestContext, body: schemas.UpdateAgentPlaybookRequestSchema
+) -> Response:
+    """Change the given fields. Without any, an unknown id succeeds too."""
     done = "Agent playbook updated successfully"
     if not body.model_dump(exclude_none=True, exclude={"agent_playbook_id"}):
-        return Reply({"success": True, "msg": done})
-    if (row := world.store.agent_playbooks.get(body.agent_playbook_id)) is None:
+        return Response({"success": True, "msg": done})
+    if (row := state.store.agent_playbooks.get(body.agent_playbook_id)) is None:
         return _missing(body.agent_playbook_id)
     row.name = row.name if body.playbook_name is None else body.playbook_name
     row.content = row.content if body.content is None else body.content
     row.trigger = row.trigger if body.trigger is None else body.trigger
     row.rationale = row.rationale if body.rationale is None else body.rationale
     row.approval = row.approval if body.playbook_status is None else body.playbook_status.value
-    return Reply({"success": True, "msg": done})
+    return Response({"success": True, "msg": done})
 
 
-async def update_status(world: World, _call: Call, body: UpdateApproval) -> Reply:
+@routes.put("/api/update_agent_playbook_status", schemas.UpdatePlaybookStatusRequestSchema)
+async def update_agent_playbook_status(
+    state: ReflexioState, _context: RequestContext, body: schemas.UpdatePlaybookStatusRequestSchema
+) -> Response:
     """Approve or reject one."""
-    if (row := world.store.agent_playbooks.get(body.agent_playbook_id)) is None:
+    if (row := state.store.agent_playbooks.get(body.agent_playbook_id)) is None:
         return _missing(body.agent_playbook_id)
     row.approval = body.playbook_status.value
-    return Reply({"success": True, "msg": "Playbook status updated successfully"})
+    return Response({"success": True, "msg": "Playbook status updated successfully"})
 
 
-def _missing(agent_playbook_id: int) -> Reply:
-    # The server lets a traceback out here.
-    trouble = f"Agent playbook with ID {agent_playbook_id} not found"
-    trace = f"Stack trace:\nTraceback (most recent call last):\nValueError: {trouble}\n"
-    return Reply({"success": False, "msg": f"StorageError: {trouble}\n{trace}"})
+def _missing(agent_playbook_id: int) -> Response:
+    # The server puts a traceback into this message.
+    problem = f"Agent playbook with ID {agent_playbook_id} not found"
+    trace = f"Stack trace:\nTraceback (most recent call last):\nValueError: {problem}\n"
+    return Response({"success": False, "msg": f"StorageError: {problem}\n{trace}"})
+
+
+@routes.delete("/api/delete_agent_playbook", schemas.DeleteAgentPlaybookRequestSchema)
+async def delete_agent_playbook(
+    state: ReflexioState, _context: RequestContext, body: schemas.DeleteAgentPlaybookRequestSchema
+) -> Response:
+    """Delete one."""
+    state.store.agent_playbooks.pop(body.agent_playbook_id, None)
+    return deleted()
+
+
+@routes.delete("/api/delete_agent_playbooks_by_ids", schemas.DeleteAgentPlaybooksByIdsRequestSchema)
+async def delete_agent_playbooks_by_ids(
+    state: ReflexioState, _context: RequestContext, body: schemas.DeleteAgentPlaybooksByIdsRequestSchema
+) -> Response:
+    """Delete those that exist. The count is that of the given ids."""
+    for key in body.agent_playbook_ids:
+        state.store.agent_playbooks.pop(key, None)
+    return deleted_count(len(body.agent_playbook_ids))
+
+
+@routes.delete("/api/delete_all_agent_playbooks", EmptySchema, per_minute=10)
+async def delete_all_agent_playbooks(
+    state: ReflexioState, _context: RequestContext, _body: EmptySchema
+) -> Response:
+    """Delete all, of every status."""
+    state.store.agent_playbooks.clear()
+    return deleted_all()
+
+
+@routes.post("/api/get_playbook_application_stats", schemas.GetPlaybookApplicationStatsRequestSchema)
+async def get_playbook_application_stats(
+    state: ReflexioState, _context: RequestContext, body: schemas.GetPlaybookApplicationStatsRequestSchema
+) -> Response:
+    """The learnings that were cited, most cited first."""
+    since = state.store.now - body.days_back * _DAY
+    stats: dict[tuple[str, str], dict[str, Any]] = {}
+    for interaction in state.store.interactions():
+        if interaction.created_at < since:
+            continue
+        # An interaction that cites a learning twice applied it once.
+        citations = interaction.given.citations
+        for key, title in {(cited.kind.value, cited.real_id): cited.title for cited in citations}.items():
+            kind, real_id = key
+            stat = stats.setdefault(key, {"real_id": real_id, "kind": kind, "title": "", "applied_count": 0})
+            stat["applied_count"] += 1
+            stat["title"] = title or stat["title"]
+            stat["last_applied_at"] = interaction.created_at
+            stat["last_interaction_id"] = interaction.interaction_id
+    ordered = sorted(stats.values(), key=lambda stat: -stat["applied_count"])
+    msg = "Retrieved playbook application stats successfully"
+    return Response({"success": True, "stats": ordered, "msg": msg})

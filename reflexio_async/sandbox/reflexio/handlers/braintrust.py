@@ -1,16 +1,16 @@
-"""A connection to Braintrust; behind it is one workspace with one project and no scores."""
+"""The connection to Braintrust. The sandbox's Braintrust has one workspace with one project and no scores."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from reflexio_async.sandbox.http.responses import Reply
+from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.reflexio.schemas import braintrust as schemas
+from reflexio_async.sandbox.reflexio.state import ReflexioState
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.reflexio.schemas.common import Nothing
-    from reflexio_async.sandbox.reflexio.schemas.system import ConnectBraintrust, SelectProjects
-    from reflexio_async.sandbox.reflexio.state import World
+    from reflexio_async.sandbox.http.context import RequestContext
 
 _WORKSPACE: Final = {
     "workspace_id": "sandbox-workspace",
@@ -18,37 +18,48 @@ _WORKSPACE: Final = {
     "projects": [{"project_id": "sandbox-project", "project_name": "Sandbox project"}],
 }
 
-
-async def connect(_world: World, _call: Call, _body: ConnectBraintrust) -> Reply:
-    """What a key opens; nothing is kept."""
-    return Reply({"success": True, "workspaces": [_WORKSPACE], "msg": ""})
+routes: Final = Router[ReflexioState]()
 
 
-async def select(world: World, _call: Call, body: SelectProjects) -> Reply:
-    """Keep the connection, but not the key."""
-    world.braintrust = {
+@routes.post("/api/braintrust/connect", schemas.ConnectBraintrustRequestSchema, per_minute=10)
+async def connect(
+    _state: ReflexioState, _context: RequestContext, _body: schemas.ConnectBraintrustRequestSchema
+) -> Response:
+    """What a key gives access to. Nothing is stored."""
+    return Response({"success": True, "workspaces": [_WORKSPACE], "msg": ""})
+
+
+@routes.post("/api/braintrust/select_projects", schemas.SelectProjectsRequestSchema, per_minute=10)
+async def select_projects(
+    state: ReflexioState, _context: RequestContext, body: schemas.SelectProjectsRequestSchema
+) -> Response:
+    """Store the connection, but not the key."""
+    state.braintrust = {
         "workspace_id": body.workspace_id,
         "workspace_name": body.workspace_name,
         "project_count": len(body.project_ids),
     }
-    return Reply({"success": True, "msg": "Connected."})
+    return Response({"success": True, "msg": "Connected."})
 
 
-async def status(world: World, _call: Call, _body: Nothing) -> Reply:
+@routes.get("/api/braintrust/status", EmptySchema)
+async def status(state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
     """Whether there is a connection."""
     nothing: dict[str, Any] = {"workspace_id": "", "workspace_name": "", "project_count": 0}
-    return Reply({"connected": world.braintrust is not None, **(world.braintrust or nothing)})
+    return Response({"connected": state.braintrust is not None, **(state.braintrust or nothing)})
 
 
-async def disconnect(world: World, _call: Call, _body: Nothing) -> Reply:
-    """Forget the connection."""
-    world.braintrust = None
-    return Reply({"success": True})
+@routes.delete("/api/braintrust/connection", EmptySchema, per_minute=10)
+async def disconnect(state: ReflexioState, _context: RequestContext, _body: EmptySchema) -> Response:
+    """Delete the connection."""
+    state.braintrust = None
+    return Response({"success": True})
 
 
-async def sync(world: World, _call: Call, _body: Nothing) -> Reply:
+@routes.post("/api/braintrust/sync", EmptySchema, per_minute=10)
+async def sync(state: ReflexioState, _context: RequestContext, _body: EmptySchema) -> Response:
     """Fetch the scores, of which there are none."""
-    if world.braintrust is None:
-        return Reply({"success": False, "scored_count": 0, "msg": "Not connected to Braintrust."})
-    world.braintrust = {**world.braintrust, "last_sync_ts": world.store.now}
-    return Reply({"success": True, "scored_count": 0, "msg": "Synced."})
+    if state.braintrust is None:
+        return Response({"success": False, "scored_count": 0, "msg": "Not connected to Braintrust."})
+    state.braintrust = {**state.braintrust, "last_sync_ts": state.store.now}
+    return Response({"success": True, "scored_count": 0, "msg": "Synced."})

@@ -1,76 +1,83 @@
-"""Grades: giving them, reading them, giving them all again."""
+"""Evaluation: grading sessions, reading grades, grading again (server-behaviour: Grading, Regenerate)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reflexio_async.sandbox.http.responses import Reply, internal_error, late, problem
+from reflexio_async.sandbox.http.responses import (
+    Response,
+    error_response,
+    internal_error,
+    timeout_response,
+)
+from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.reflexio.deadlines import deadline_of
+from reflexio_async.sandbox.reflexio.handlers.evaluation_overview import overview
+from reflexio_async.sandbox.reflexio.schemas import evaluation as schemas
+from reflexio_async.sandbox.reflexio.state import ReflexioState
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.reflexio.schemas.common import Nothing
-    from reflexio_async.sandbox.reflexio.schemas.evaluation import (
-        GetLearningResults,
-        GetResults,
-        Grade,
-        RecentShadows,
-        Regenerate,
-    )
-    from reflexio_async.sandbox.reflexio.state import World
+    from reflexio_async.sandbox.http.context import RequestContext
 
-_DEFAULT = 100
-_DEADLINE: Final = 600.0
+_DEFAULT_LIMIT = 100
+_JOB_PATH: Final = "/api/evaluations/regenerate/{job_id}"
+
+routes: Final = Router[ReflexioState]()
 
 
-async def results(world: World, _call: Call, body: GetResults) -> Reply:
-    """Grades given, latest first."""
+@routes.post(
+    "/api/get_agent_success_evaluation_results", schemas.GetAgentSuccessEvaluationResultsRequestSchema
+)
+async def get_agent_success_evaluation_results(
+    state: ReflexioState,
+    _context: RequestContext,
+    body: schemas.GetAgentSuccessEvaluationResultsRequestSchema,
+) -> Response:
+    """Grades, latest first."""
     rows = [
-        verdict.view()
-        for verdict in reversed(world.grader.verdicts)
-        if body.agent_version in (None, "", verdict.agent_version) and body.holds(verdict.created_at)
-    ][: body.limit or _DEFAULT]
+        grade.view()
+        for grade in reversed(state.grader.grades)
+        if body.agent_version in (None, "", grade.agent_version) and body.includes(grade.created_at)
+    ][: body.limit or _DEFAULT_LIMIT]
     msg = f"Found {len(rows)} evaluation result(s)"
-    return Reply({"success": True, "agent_success_evaluation_results": rows, "msg": msg})
+    return Response({"success": True, "agent_success_evaluation_results": rows, "msg": msg})
 
 
-async def learning_results(_world: World, _call: Call, _body: GetLearningResults) -> Reply:
-    """Whether retrieved learnings helped: nobody has looked into that."""
+@routes.post(
+    "/api/get_retrieved_learning_evaluation_results",
+    schemas.GetRetrievedLearningEvaluationResultsRequestSchema,
+)
+async def get_retrieved_learning_evaluation_results(
+    _state: ReflexioState,
+    _context: RequestContext,
+    _body: schemas.GetRetrievedLearningEvaluationResultsRequestSchema,
+) -> Response:
+    """Verdicts on retrieved learnings. The sandbox makes none."""
     msg = "Found 0 retrieved-learning evaluation result(s)"
-    return Reply({"success": True, "results": [], "msg": msg})
+    return Response({"success": True, "results": [], "msg": msg})
 
 
-async def recent_shadows(_world: World, _call: Call, _query: RecentShadows) -> Reply:
-    """Comparisons with shadow answers: nobody has made any."""
-    return Reply({"verdicts": []})
+@routes.post("/api/get_evaluation_overview", schemas.GetEvaluationOverviewRequestSchema)
+async def get_evaluation_overview(
+    state: ReflexioState, _context: RequestContext, body: schemas.GetEvaluationOverviewRequestSchema
+) -> Response:
+    """A summary of all evaluations of a span of time."""
+    return Response(overview(state, body))
 
 
-async def regenerate(world: World, _call: Call, body: Regenerate) -> Reply:
-    """Grade every session of a time again; one such job at a time."""
-    grader = world.grader
-    if grader.busy:
-        return problem(409, "A regenerate is already running for this org")
-    sessions = grader.sessions(body.from_ts, body.to_ts)
-    job = grader.begin(len(sessions))
-    world.spawn(grader.run(job, sessions))
-    return Reply({"job_id": job.job_id, "total": job.total})
+@routes.get("/api/evaluations/shadow_comparisons/recent", schemas.RecentShadowComparisonsQuerySchema)
+async def recent_shadow_comparisons(
+    _state: ReflexioState, _context: RequestContext, _query: schemas.RecentShadowComparisonsQuerySchema
+) -> Response:
+    """Comparisons with shadow answers. The sandbox makes none."""
+    return Response({"verdicts": []})
 
 
-async def regeneration(world: World, call: Call, _body: Nothing) -> Reply:
-    """How far a job has come."""
-    job = world.grader.job(call.names["job_id"])
-    return problem(404, "Unknown job_id") if job is None else Reply(job.view())
-
-
-async def cancel_regeneration(world: World, call: Call, _body: Nothing) -> Reply:
-    """Stop a job before its next session; always said to be done, even of a finished one."""
-    if (job := world.grader.job(call.names["job_id"])) is None:
-        return problem(404, "Unknown job_id")
-    job.cancel_requested = True
-    return Reply({"status": "cancelled"})
-
-
-async def grade(world: World, call: Call, body: Grade) -> Reply:
-    """Grade one session now, or show the grade of the last day; the nulls stay."""
+@routes.post("/api/evaluations/grade_on_demand", schemas.GradeOnDemandRequestSchema)
+async def grade_on_demand(
+    state: ReflexioState, context: RequestContext, body: schemas.GradeOnDemandRequestSchema
+) -> Response:
+    """Grade one session now, or return the grade of the last 24 hours. Nulls are kept."""
     answer = {
         "session_id": body.session_id,
         "result_id": None,
@@ -78,14 +85,46 @@ async def grade(world: World, call: Call, body: Grade) -> Reply:
         "skipped_reason": None,
         "retrieved_learning_status": None,
     }
-    requests = world.store.session(body.session_id)
+    requests = state.store.session(body.session_id)
     if not requests:
-        return Reply({**answer, "skipped_reason": "NO_REQUESTS"})
-    if world.grader.unwilling(requests):
+        return Response({**answer, "skipped_reason": "NO_REQUESTS"})
+    if state.grader.fails(requests):
         return internal_error()
-    if world.grader.seconds:
-        await call.wait(min(world.grader.seconds, _DEADLINE))
-        if world.grader.seconds > _DEADLINE:
-            return late(call.correlation_id)
-    result_id, cached = await world.grader.on_demand(requests, body.agent_version)
-    return Reply({**answer, "result_id": result_id, "cached": cached, "retrieved_learning_status": "skipped"})
+    if state.grader.seconds:
+        deadline = deadline_of(context)
+        await context.wait(min(state.grader.seconds, deadline))
+        if state.grader.seconds > deadline:
+            return timeout_response(context.correlation_id)
+    result_id, cached = state.grader.grade_on_demand(requests, body.agent_version)
+    graded = {"result_id": result_id, "cached": cached, "retrieved_learning_status": "skipped"}
+    return Response({**answer, **graded})
+
+
+@routes.post("/api/evaluations/regenerate", schemas.RegenerateRequestSchema, per_minute=5)
+async def regenerate(
+    state: ReflexioState, _context: RequestContext, body: schemas.RegenerateRequestSchema
+) -> Response:
+    """Start a job that grades every session of a span of time again. Only one job at a time."""
+    grader = state.grader
+    if grader.busy:
+        return error_response(409, "A regenerate is already running for this org")
+    sessions = grader.sessions(body.from_ts, body.to_ts)
+    job = grader.begin(len(sessions))
+    state.spawn(grader.run(job, sessions))
+    return Response({"job_id": job.job_id, "total": job.total})
+
+
+@routes.get(_JOB_PATH, EmptySchema)
+async def regeneration(state: ReflexioState, context: RequestContext, _query: EmptySchema) -> Response:
+    """How far a job has come."""
+    job = state.grader.job(context.path_parameters["job_id"])
+    return error_response(404, "Unknown job_id") if job is None else Response(job.view())
+
+
+@routes.delete(_JOB_PATH, EmptySchema)
+async def cancel_regeneration(state: ReflexioState, context: RequestContext, _body: EmptySchema) -> Response:
+    """Stop a job before its next session. The response says "cancelled" even for a finished job."""
+    if (job := state.grader.job(context.path_parameters["job_id"])) is None:
+        return error_response(404, "Unknown job_id")
+    job.cancel_requested = True
+    return Response({"status": "cancelled"})

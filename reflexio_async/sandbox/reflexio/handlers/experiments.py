@@ -1,74 +1,85 @@
-"""Experiments: withholding learnings from some users, to see what they are worth."""
+"""Retrieval experiments: learnings are withheld from some users (server-behaviour: Experiments)."""
 
 from __future__ import annotations
 
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from reflexio_async.sandbox.http.responses import Reply, problem
-from reflexio_async.sandbox.reflexio.store.rows import present
+from reflexio_async.sandbox.http.responses import Response, error_response
+from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.reflexio.schemas import experiments as schemas
+from reflexio_async.sandbox.reflexio.state import ReflexioState
+from reflexio_async.sandbox.reflexio.store.rows import without_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.reflexio.schemas.common import Nothing
-    from reflexio_async.sandbox.reflexio.schemas.evaluation import StartExperiment, StopExperiment
-    from reflexio_async.sandbox.reflexio.simulation.grading import Verdict
-    from reflexio_async.sandbox.reflexio.state import World
+    from reflexio_async.sandbox.http.context import RequestContext
+    from reflexio_async.sandbox.reflexio.simulation.grading import SessionGrade
+
+_PATH: Final = "/api/retrieval_experiments"
+
+routes: Final = Router[ReflexioState]()
 
 
-def _listed(world: World) -> Reply:
-    config = world.configuration.current
+@routes.get(_PATH, EmptySchema)
+async def list_experiments(state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+    """All experiments, latest first."""
+    return _all_experiments(state)
+
+
+@routes.post(_PATH, schemas.StartRetrievalExperimentRequestSchema, per_minute=10)
+async def start_experiment(
+    state: ReflexioState, _context: RequestContext, body: schemas.StartRetrievalExperimentRequestSchema
+) -> Response:
+    """Start an experiment under an unused id. Only one runs at a time."""
+    if state.configuration.current.retrieval_experiment_config is not None:
+        return error_response(409, "Stop the active retrieval experiment before starting another")
+    if state.configuration.experiment(body.experiment_id) is not None:
+        return error_response(409, "Retrieval experiment IDs cannot be reused")
+    state.configuration.start_experiment(body.experiment_id, body.holdout_percentage)
+    return _all_experiments(state)
+
+
+@routes.post(f"{_PATH}/stop", schemas.StopRetrievalExperimentRequestSchema, per_minute=10)
+async def stop_experiment(
+    state: ReflexioState, _context: RequestContext, body: schemas.StopRetrievalExperimentRequestSchema
+) -> Response:
+    """Stop the running experiment."""
+    if not state.configuration.stop_experiment(body.experiment_id):
+        return error_response(409, "The requested retrieval experiment is not active")
+    return _all_experiments(state)
+
+
+def _all_experiments(state: ReflexioState) -> Response:
+    config = state.configuration.current
     history = sorted(config.retrieval_experiment_history, key=lambda record: -record.started_at)
     shown: dict[str, Any] = {"experiments": [record.model_dump(exclude_none=True) for record in history]}
     if (running := config.retrieval_experiment_config) is not None:
-        record = world.configuration.experiment(running.experiment_id)
+        record = state.configuration.experiment(running.experiment_id)
         shown["active_experiment"] = record and record.model_dump(exclude_none=True)
-    return Reply(shown)
+    return Response(shown)
 
 
-async def listed(world: World, _call: Call, _body: Nothing) -> Reply:
-    """All of them, latest first."""
-    return _listed(world)
-
-
-async def start(world: World, _call: Call, body: StartExperiment) -> Reply:
-    """One at a time, under a name that was never used."""
-    if world.configuration.current.retrieval_experiment_config is not None:
-        return problem(409, "Stop the active retrieval experiment before starting another")
-    if world.configuration.experiment(body.experiment_id) is not None:
-        return problem(409, "Retrieval experiment IDs cannot be reused")
-    world.configuration.start_experiment(body.experiment_id, body.holdout_percentage)
-    return _listed(world)
-
-
-async def stop(world: World, _call: Call, body: StopExperiment) -> Reply:
-    """The one that is running."""
-    if not world.configuration.stop_experiment(body.experiment_id):
-        return problem(409, "The requested retrieval experiment is not active")
-    return _listed(world)
-
-
-async def results(world: World, call: Call, _body: Nothing) -> Reply:
-    """What the grades of its sessions say."""
-    experiment = world.configuration.experiment(call.names["experiment_id"])
+@routes.get(f"{_PATH}/{{experiment_id}}/results", EmptySchema)
+async def experiment_results(state: ReflexioState, context: RequestContext, _query: EmptySchema) -> Response:
+    """Success, corrections and turns of the graded sessions, by arm."""
+    experiment = state.configuration.experiment(context.path_parameters["experiment_id"])
     if experiment is None:
-        return problem(404, "Retrieval experiment not found")
+        return error_response(404, "Retrieval experiment not found")
     arms = {
         (request.user_id, request.session_id): request.retrieval_experiment_arm
-        for request in world.store.requests.values()
+        for request in state.store.requests.values()
         if request.retrieval_experiment_id == experiment.experiment_id
     }
-    end = experiment.ended_at or world.store.now
-    graded = [row for row in world.grader.verdicts if experiment.started_at <= row.created_at <= end]
+    end = experiment.ended_at or state.store.now
+    graded = [row for row in state.grader.grades if experiment.started_at <= row.created_at <= end]
 
     def metrics(arm: str) -> dict[str, Any]:
-        pairs = [pair for pair, assigned in arms.items() if assigned == arm]
-        written = [_written(world, session_id) for _, session_id in pairs]
-        return _metrics(
-            arm, pairs, written, [row for row in graded if arms.get((row.user_id, row.session_id)) == arm]
-        )
+        sessions = [session for session, assigned in arms.items() if assigned == arm]
+        words = [_agent_words(state, session_id) for _, session_id in sessions]
+        rows = [row for row in graded if arms.get((row.user_id, row.session_id)) == arm]
+        return _metrics(arm, sessions, words, rows)
 
     treatment, holdout = metrics("treatment"), metrics("holdout")
     unattributed = sum((row.user_id, row.session_id) not in arms for row in graded)
@@ -80,7 +91,7 @@ async def results(world: World, call: Call, _body: Nothing) -> Reply:
         "evaluated_session_coverage": (len(graded) - unattributed) / len(graded) if graded else None,
         "unattributed_evaluated_session_count": unattributed,
     }
-    return Reply(present(shown))
+    return Response(without_nulls(shown))
 
 
 def _lift(treatment: float | None, holdout: float | None) -> dict[str, float]:
@@ -91,14 +102,14 @@ def _lift(treatment: float | None, holdout: float | None) -> dict[str, float]:
     return {"success_rate_lift_percentage_points": lift * 100, **relative}
 
 
-def _written(world: World, session_id: str) -> int:
-    """How many words the agent wrote, for want of a tokenizer."""
-    turns = [turn for request in world.store.session(session_id) for turn in request.turns]
-    return sum(len(turn.content.split()) for turn in turns if turn.given.role.lower() != "user")
+def _agent_words(state: ReflexioState, session_id: str) -> int:
+    """How many words the agent wrote. The server counts tokens."""
+    interactions = [each for request in state.store.session(session_id) for each in request.interactions]
+    return sum(len(each.content.split()) for each in interactions if each.given.role.lower() != "user")
 
 
 def _metrics(
-    arm: str, pairs: Sequence[tuple[str, str]], written: Sequence[int], rows: Sequence[Verdict]
+    arm: str, sessions: Sequence[tuple[str, str]], words: Sequence[int], rows: Sequence[SessionGrade]
 ) -> dict[str, Any]:
     means: dict[str, float] = {}
     if rows:
@@ -110,11 +121,11 @@ def _metrics(
         }
     return {
         "arm": arm,
-        "assigned_user_count": len({user_id for user_id, _ in pairs}),
-        "published_session_count": len(pairs),
+        "assigned_user_count": len({user_id for user_id, _ in sessions}),
+        "published_session_count": len(sessions),
         "evaluated_user_count": len({row.user_id for row in rows}),
         "evaluated_session_count": len(rows),
         **means,
-        **({"average_output_tokens": fmean(written)} if written else {}),
-        "output_token_session_count": len(written),
+        **({"average_output_tokens": fmean(words)} if words else {}),
+        "output_token_session_count": len(words),
     }

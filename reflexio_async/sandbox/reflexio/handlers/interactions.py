@@ -1,45 +1,55 @@
-"""Publishing, its learning, and reading back what was published."""
+"""Publishing, learning from a publish, and reading back what was published."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from reflexio_async.sandbox.http.responses import Reply, problem
-from reflexio_async.sandbox.reflexio.overload import PUBLISH_DEADLINE, Crowd
+from reflexio_async.sandbox.http.concurrency import ConcurrencyLimit
+from reflexio_async.sandbox.http.responses import Response, error_response
+from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.reflexio import deadlines
+from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
+from reflexio_async.sandbox.reflexio.handlers.search import search_response
+from reflexio_async.sandbox.reflexio.schemas import interactions as schemas
+from reflexio_async.sandbox.reflexio.simulation.ranking import ranked
+from reflexio_async.sandbox.reflexio.state import ReflexioState
 from reflexio_async.sandbox.reflexio.store.configuration import arm_of
-from reflexio_async.sandbox.reflexio.store.learning_stall import Stall
+from reflexio_async.sandbox.reflexio.store.learning_stall import LearningStall
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.reflexio.schemas.publishing import LearningStatusQuery, Publish
-    from reflexio_async.sandbox.reflexio.schemas.reading import AllInteractions, GetInteractions, GetRequests
-    from reflexio_async.sandbox.reflexio.state import World
-    from reflexio_async.sandbox.reflexio.store.rows import StoredRequest, Turn
+    from collections.abc import Sequence
+
+    from reflexio_async.sandbox.http.context import RequestContext
+    from reflexio_async.sandbox.reflexio.store.rows import StoredInteraction, StoredRequest
 
 _DEFAULT_SESSIONS = 30
-_WAITERS = 8
+_DEFAULT_TOP_K = 10
+_LEARNING_WAITERS = 8
+"""So many publishes wait for learning at once (server-behaviour: Learning)."""
+
+routes: Final = Router[ReflexioState]()
 
 
-async def publish(world: World, call: Call, body: Publish) -> Reply:
-    """Store once by request id; ``?wait_for_response=true`` waits for learning where it is under way.
-
-    Eight at a time may wait, until the route's deadline.
-    """
-    if (trouble := _misattributed(world, body)) is not None:
-        return Reply({"success": False, "message": trouble, "warnings": []})
-    request = world.store.insert(body)
+@routes.post("/api/publish_interaction", schemas.PublishUserInteractionRequestSchema, per_minute=60)
+async def publish_interaction(
+    state: ReflexioState, context: RequestContext, body: schemas.PublishUserInteractionRequestSchema
+) -> Response:
+    """Store once by request id. ``?wait_for_response=true`` waits for learning that is under way."""
+    if (problem := _attribution_problem(state, body)) is not None:
+        return Response({"success": False, "message": problem, "warnings": []})
+    request = state.store.insert(body)
     if request is None:
         message = f"request_id '{body.request_id}' already exists"
-        return Reply({"success": False, "message": message, "warnings": []})
-    stall = Stall() if body.override_learning_stall else world.stall
-    world.learning.admit(
+        return Response({"success": False, "message": message, "warnings": []})
+    stall = LearningStall() if body.override_learning_stall else state.stall
+    state.learner.admit(
         request, forced=body.force_extraction, finished=body.session_finished, stalled=stall.stalled
     )
-    trouble = await _waited(world, call, request) if call.waits else None
-    status, reason = world.learning.status(request)
+    cut_short = await _wait_for_learning(state, context, request) if context.wait_for_response else None
+    status, reason = state.learner.status(request)
     done = status == "done"
     learnt = request.learnt if done else {}
-    return Reply(
+    return Response(
         {
             "success": True,
             "message": "Interaction published successfully",
@@ -50,34 +60,38 @@ async def publish(world: World, call: Call, body: Publish) -> Reply:
             "profiles_added": learnt.get("profile", 0),
             "playbooks_added": learnt.get("playbook", 0),
             "learning_status": "done" if done else "deferred",
-            "learning_reason": reason if done else trouble or reason,
+            "learning_reason": reason if done else cut_short or reason,
         }
     )
 
 
-async def _waited(world: World, call: Call, request: StoredRequest) -> str | None:
-    """Wait while the learning of a request is under way; why not, or not to the end."""
-    if world.learning.news(request) is None:
+async def _wait_for_learning(
+    state: ReflexioState, context: RequestContext, request: StoredRequest
+) -> str | None:
+    """Wait while learning from a request is under way. Returns why the wait was refused or cut short."""
+    if state.learner.progress(request) is None:
         return None
-    waiters = call.waiting.crowds.setdefault("learning", Crowd(_WAITERS))
-    if waiters.inside >= waiters.room:
+    limit = context.waits.concurrency_limits.setdefault("learning", ConcurrencyLimit(_LEARNING_WAITERS))
+    if not limit.try_acquire():
         return "waiter_capacity"
-    waiters.inside += 1
-    deadline = world.clock.now() + PUBLISH_DEADLINE
+    deadline = state.clock.now() + deadlines.PUBLISH
     try:
-        while (news := world.learning.news(request)) is not None:
-            if (left := deadline - world.clock.now()) <= 0:
+        while (progress := state.learner.progress(request)) is not None:
+            if (left := deadline - state.clock.now()) <= 0:
                 return "wait_timeout"
-            await call.wait(left, news)
+            await context.wait(left, progress)
     finally:
-        waiters.leave()
+        limit.release()
     return None
 
 
-def _misattributed(world: World, body: Publish) -> str | None:
+def _attribution_problem(
+    state: ReflexioState, body: schemas.PublishUserInteractionRequestSchema
+) -> str | None:
+    """What is wrong with the experiment and the arm that a publish names."""
     if body.retrieval_experiment_id is None:
         return None
-    experiment = world.configuration.experiment(body.retrieval_experiment_id)
+    experiment = state.configuration.experiment(body.retrieval_experiment_id)
     if experiment is None:
         return "retrieval experiment does not exist for this organization"
     if body.retrieval_experiment_arm != arm_of(experiment, body.user_id):
@@ -85,74 +99,146 @@ def _misattributed(world: World, body: Publish) -> str | None:
     return None
 
 
-async def learning_status(world: World, _call: Call, query: LearningStatusQuery) -> Reply:
+@routes.get("/api/learning_status", schemas.LearningStatusQuerySchema, per_minute=120)
+async def learning_status(
+    state: ReflexioState, _context: RequestContext, query: schemas.LearningStatusQuerySchema
+) -> Response:
     """How far learning from one publish has come."""
-    if (request := world.store.requests.get(query.request_id)) is None:
-        return problem(404, "request not found")
-    status, reason = world.learning.status(request)
-    return Reply({"status": status, "reason": reason})
+    if (request := state.store.requests.get(query.request_id)) is None:
+        return error_response(404, "request not found")
+    status, reason = state.learner.status(request)
+    return Response({"status": status, "reason": reason})
 
 
-async def get_requests(world: World, _call: Call, body: GetRequests) -> Reply:
-    """Stored requests by session, both newest first; ``top_k`` and ``offset`` count sessions.
+@routes.post("/api/get_requests", schemas.GetRequestsRequestSchema)
+async def get_requests(
+    state: ReflexioState, _context: RequestContext, body: schemas.GetRequestsRequestSchema
+) -> Response:
+    """Requests by session, both newest first. ``top_k`` and ``offset`` count sessions.
 
-    Sessions of one second come by their names, last first.
+    Sessions of one second are sorted by their ids, descending.
     """
     sessions: dict[str, list[StoredRequest]] = {}
-    matching = (request for request in _candidates(world, body) if _matches(request, body))
+    matching = (request for request in _candidates(state, body) if _matches(request, body))
     for request in sorted(matching, key=lambda request: -request.created_at):
         sessions.setdefault(request.session_id, []).append(request)
     latest = sorted(sessions.items(), key=lambda item: (item[1][0].created_at, item[0]), reverse=True)
     start, size = body.offset or 0, body.top_k or _DEFAULT_SESSIONS
     page = dict(latest[start : start + size])
-    found = sum(len(requests) for requests in page.values())
+    count = sum(len(requests) for requests in page.values())
     shown = [
-        {"session_id": name, "requests": [request.view() for request in requests]}
-        for name, requests in page.items()
+        {"session_id": session_id, "requests": [request.view() for request in requests]}
+        for session_id, requests in page.items()
     ]
-    return Reply(
+    return Response(
         {
             "success": True,
             "sessions": shown,
-            # A full page promises more, even when it is the last.
+            # A full page says that there is more, even if it is the last (server-behaviour: Page sizes).
             "has_more": len(page) >= size,
-            "msg": f"Found {found} request(s) in {len(page)} session(s)",
+            "msg": f"Found {count} request(s) in {len(page)} session(s)",
         }
     )
 
 
-def _candidates(world: World, body: GetRequests) -> list[StoredRequest]:
+def _candidates(state: ReflexioState, body: schemas.GetRequestsRequestSchema) -> list[StoredRequest]:
     if body.request_id:
-        request = world.store.requests.get(body.request_id)
+        request = state.store.requests.get(body.request_id)
         return [] if request is None else [request]
     stored = (
-        world.store.requests_by_user.get(body.user_id, []) if body.user_id else world.store.requests.values()
+        state.store.requests_by_user.get(body.user_id, []) if body.user_id else state.store.requests.values()
     )
     return list(stored)[::-1]
 
 
-def _matches(request: StoredRequest, body: GetRequests) -> bool:
+def _matches(request: StoredRequest, body: schemas.GetRequestsRequestSchema) -> bool:
     return (
         body.user_id in (None, "", request.user_id)
         and body.session_id in (None, "", request.session_id)
         and body.source in (None, request.source)
-        and body.holds(request.created_at)
+        and body.includes(request.created_at)
     )
 
 
-async def get_interactions(world: World, _call: Call, body: GetInteractions) -> Reply:
-    """One user's turns, newest first; of one second, in the order they came. ``top_k: null`` is all."""
-    turns = [turn for turn in world.store.turns(body.user_id) if body.holds(turn.created_at)]
-    turns.sort(key=lambda turn: -turn.created_at)
-    return _found(turns[: body.top_k])
+@routes.post("/api/get_interactions", schemas.GetInteractionsRequestSchema)
+async def get_interactions(
+    state: ReflexioState, _context: RequestContext, body: schemas.GetInteractionsRequestSchema
+) -> Response:
+    """One user's interactions, newest first; those of one second oldest first. ``top_k: null`` means all."""
+    found = [each for each in state.store.interactions(body.user_id) if body.includes(each.created_at)]
+    found.sort(key=lambda each: -each.created_at)
+    return _found(found[: body.top_k])
 
 
-async def get_all_interactions(world: World, _call: Call, query: AllInteractions) -> Reply:
-    """Everybody's turns, newest first; a negative limit is none."""
-    turns = sorted(world.store.turns(), key=lambda turn: (-turn.created_at, -turn.interaction_id))
-    return _found(turns if query.limit < 0 else turns[: query.limit])
+@routes.get("/api/get_all_interactions", schemas.AllInteractionsQuerySchema, per_minute=30)
+async def get_all_interactions(
+    state: ReflexioState, _context: RequestContext, query: schemas.AllInteractionsQuerySchema
+) -> Response:
+    """All users' interactions, newest first. A negative limit means all."""
+    found = sorted(state.store.interactions(), key=lambda each: (-each.created_at, -each.interaction_id))
+    return _found(found if query.limit < 0 else found[: query.limit])
 
 
-def _found(turns: list[Turn]) -> Reply:
-    views = [turn.view() for turn in turns]
-    return Reply({"success": True, "interactions": views, "msg": f"Found {len(views)} interaction(s)"})
+def _found(interactions: Sequence[StoredInteraction]) -> Response:
+    views = [each.view() for each in interactions]
+    return Response({"success": True, "interactions": views, "msg": f"Found {len(views)} interaction(s)"})
+
+
+@routes.post("/api/search_interactions", schemas.SearchInteractionRequestSchema, per_minute=120)
+async def search_interactions(
+    state: ReflexioState, _context: RequestContext, body: schemas.SearchInteractionRequestSchema
+) -> Response:
+    """One user's interactions. Without a query the most recent, if ``most_recent_k`` is given."""
+    found = [
+        each
+        for each in state.store.interactions(body.user_id)
+        if body.request_id in (None, "", each.request_id) and body.includes(each.created_at)
+    ]
+    if body.query:
+        found = ranked(body.query, found, lambda each: each.content)[: body.most_recent_k or _DEFAULT_TOP_K]
+    elif body.most_recent_k:
+        found = sorted(found, key=lambda each: each.created_at)[-body.most_recent_k :]
+    else:
+        found = []
+    return search_response("interactions", found, "interaction(s)")
+
+
+@routes.delete("/api/delete_interaction", schemas.DeleteUserInteractionRequestSchema)
+async def delete_interaction(
+    state: ReflexioState, _context: RequestContext, body: schemas.DeleteUserInteractionRequestSchema
+) -> Response:
+    """Delete one. Its request remains, even without interactions."""
+    for request in state.store.requests_by_user.get(body.user_id, ()):
+        request.interactions = [
+            each for each in request.interactions if each.interaction_id != body.interaction_id
+        ]
+    return deleted()
+
+
+@routes.delete("/api/delete_request", schemas.DeleteRequestRequestSchema)
+async def delete_request(
+    state: ReflexioState, _context: RequestContext, body: schemas.DeleteRequestRequestSchema
+) -> Response:
+    """Delete one with its interactions. Its id can be used again."""
+    if (found := state.store.requests.get(body.request_id)) is not None:
+        state.store.delete_requests([found])
+    return deleted()
+
+
+@routes.delete("/api/delete_requests_by_ids", schemas.DeleteRequestsByIdsRequestSchema)
+async def delete_requests_by_ids(
+    state: ReflexioState, _context: RequestContext, body: schemas.DeleteRequestsByIdsRequestSchema
+) -> Response:
+    """Delete those that exist, and count them."""
+    stored = state.store.requests
+    found = [stored[key] for key in set(body.request_ids) if key in stored]
+    return deleted_count(state.store.delete_requests(found))
+
+
+@routes.delete("/api/delete_all_interactions", EmptySchema, per_minute=10)
+async def delete_all_interactions(
+    state: ReflexioState, _context: RequestContext, _body: EmptySchema
+) -> Response:
+    """Delete all requests with their interactions."""
+    state.store.delete_requests(state.store.requests.values())
+    return deleted_all()

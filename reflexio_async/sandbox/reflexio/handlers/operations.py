@@ -1,100 +1,125 @@
-"""Starting generations, asking how far the latest one is, cancelling it."""
+"""Operations: reruns and manual generations, their status and cancelling, and clearing a user."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from reflexio_async.sandbox.http.responses import Reply, late
-from reflexio_async.sandbox.reflexio.simulation.generation import NO_MATCH, Job
+from reflexio_async.sandbox.http.responses import Response, timeout_response
+from reflexio_async.sandbox.http.routing import Router
+from reflexio_async.sandbox.reflexio.deadlines import deadline_of
+from reflexio_async.sandbox.reflexio.schemas import operations as schemas
+from reflexio_async.sandbox.reflexio.simulation.generation import NO_MATCH, GenerationTask
+from reflexio_async.sandbox.reflexio.state import ReflexioState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.reflexio.legacy.schemas import RerunProfiles as LegacyRerun
-    from reflexio_async.sandbox.reflexio.schemas.common import TimeRange
-    from reflexio_async.sandbox.reflexio.schemas.generation import (
-        CancelOperation,
-        ManualPlaybooks,
-        ManualProfiles,
-        OperationStatusQuery,
-        RerunPlaybooks,
-        RerunProfiles,
-    )
-    from reflexio_async.sandbox.reflexio.state import World
-    from reflexio_async.sandbox.reflexio.store.operation_slots import Operation
+    from reflexio_async.sandbox.http.context import RequestContext
+    from reflexio_async.sandbox.reflexio.legacy.schemas import LegacyRerunProfileGenerationRequestSchema
+    from reflexio_async.sandbox.reflexio.schemas.common import TimeRangeSchema
+    from reflexio_async.sandbox.reflexio.store.operation_slots import StoredOperation
     from reflexio_async.sandbox.reflexio.store.rows import StoredRequest
 
-_DEADLINE, _PATIENT_DEADLINE = 60.0, 600.0
+_BUSY: Final = "Another generation attempt is already in progress"
+
+routes: Final = Router[ReflexioState]()
 
 
-async def rerun_profiles(world: World, call: Call, body: RerunProfiles | LegacyRerun) -> Reply:
-    """One user's, or everyone's; of those who match nothing, a job that fails at once."""
+@routes.post("/api/rerun_profile_generation", schemas.RerunProfileGenerationRequestSchema, per_minute=5)
+async def rerun_profile_generation(
+    state: ReflexioState, context: RequestContext, body: schemas.RerunProfileGenerationRequestSchema
+) -> Response:
+    """Start a rerun for one user or all. Without a matching request it fails at once."""
+    return await rerun_profiles(state, context, body)
+
+
+async def rerun_profiles(
+    state: ReflexioState,
+    context: RequestContext,
+    body: schemas.RerunProfileGenerationRequestSchema | LegacyRerunProfileGenerationRequestSchema,
+) -> Response:
+    """The same, for today's and January's route."""
 
     def selects(request: StoredRequest) -> bool:
-        return body.source in (None, "", request.source) and body.holds(request.created_at)
+        return body.source in (None, "", request.source) and body.includes(request.created_at)
 
-    known = world.store.requests_by_user
-    named = [body.user_id] if body.user_id else world.store.users()
-    users = [user for user in named if any(map(selects, known.get(user, ())))]
+    users = state.store.users_with(selects, body.user_id)
     params = {"user_id": body.user_id, **times(body), "source": body.source}
-    job = Job(users, "pending", selects, source=body.source)
-    return await rerun(world, call, "profile", job, claimed=body.model_dump(mode="json"), params=params)
+    task = GenerationTask(users, "pending", selects, source=body.source)
+    return await rerun(state, context, "profile", task, claimed=body.model_dump(mode="json"), params=params)
 
 
-async def rerun_playbooks(world: World, call: Call, body: RerunPlaybooks) -> Reply:
-    """Those of everyone who published for an agent version."""
+@routes.post("/api/rerun_playbook_generation", schemas.RerunPlaybookGenerationRequestSchema, per_minute=5)
+async def rerun_playbook_generation(
+    state: ReflexioState, context: RequestContext, body: schemas.RerunPlaybookGenerationRequestSchema
+) -> Response:
+    """Start a rerun for all users who published for an agent version."""
 
     def selects(request: StoredRequest) -> bool:
         return (
             request.agent_version == body.agent_version
             and body.source in (None, "", request.source)
-            and body.holds(request.created_at)
+            and body.includes(request.created_at)
         )
 
-    users = [user for user in world.store.users() if any(map(selects, world.store.requests_by_user[user]))]
     params = {"agent_version": body.agent_version, **times(body)}
-    job = Job(users, "pending", selects, body.agent_version, body.source)
-    return await rerun(world, call, "playbook", job, claimed=body.model_dump(mode="json"), params=params)
+    task = GenerationTask(
+        state.store.users_with(selects), "pending", selects, body.agent_version, body.source
+    )
+    return await rerun(state, context, "playbook", task, claimed=body.model_dump(mode="json"), params=params)
 
 
 async def rerun(
-    world: World, call: Call, noun: str, job: Job, *, claimed: dict[str, Any], params: dict[str, Any]
-) -> Reply:
-    """Start a job in its service's slot, or refuse where that is taken."""
+    state: ReflexioState,
+    context: RequestContext,
+    noun: str,
+    task: GenerationTask,
+    *,
+    claimed: dict[str, Any],
+    params: dict[str, Any],
+) -> Response:
+    """Start a task in its service's slot, or refuse when it is busy (server-behaviour: Admission).
+
+    Args:
+        state: The state.
+        context: The request.
+        noun: What is generated: ``profile``, ``playbook`` or ``feedback``.
+        task: The work.
+        claimed: The ``request_params`` of the operation until its worker starts.
+        params: Its ``request_params`` afterwards.
+    """
     default_id = f"rerun_{noun}_generation"
-    if world.settings.dialect == "synchronous":
-        return await _rerun_synchronously(world, call, noun, job)
-    slot = world.slots[f"{noun}_generation"]
+    if state.settings.dialect == "synchronous":
+        return await _rerun_synchronously(state, context, noun, task)
+    slot = state.slots[f"{noun}_generation"]
     operation = slot.claim(claimed)
     if operation is None:
-        busy = "Another generation attempt is already in progress"
-        return Reply({"success": False, "msg": busy, "operation_id": default_id})
-    if job.users:
-        # The claim shows the body as it came; the worker, once it has users, shows these.
+        return Response({"success": False, "msg": _BUSY, "operation_id": default_id})
+    if task.users:
         operation.params = params
-    world.spawn(world.generator.run(slot, operation, job))
+    state.spawn(state.generation.run(slot, operation, task))
     operation_id = operation.operation_id if operation.correlated else default_id
     started = f"{noun.capitalize()} generation started"
-    return Reply({"success": True, "msg": started, "operation_id": operation_id})
+    return Response({"success": True, "msg": started, "operation_id": operation_id})
 
 
-async def _rerun_synchronously(world: World, call: Call, noun: str, job: Job) -> Reply:
+async def _rerun_synchronously(
+    state: ReflexioState, context: RequestContext, noun: str, task: GenerationTask
+) -> Response:
     answer: dict[str, Any] = {"operation_id": f"rerun_{noun}_generation", f"{noun}s_generated": 0}
-    if not job.users:
-        return Reply({"success": False, "msg": NO_MATCH, **answer})
-    task = world.spawn(world.generator.run_unslotted(job))
-    await call.wait(None, task)
-    processed = [user for user in job.users if user not in world.generator.failing_users]
-    answer[f"{noun}s_generated"] = world.generator.count(job, processed)
-    whole = len(processed) == len(job.users)
-    msg = f"Completed for {len(processed)} user(s)" if whole else _incomplete(len(processed), job)
-    return Reply({"success": whole, "msg": msg, **answer})
+    if not task.users:
+        return Response({"success": False, "msg": NO_MATCH, **answer})
+    await context.wait(None, state.spawn(state.generation.run_without_slot(task)))
+    processed = [user for user in task.users if user not in state.generation.failing_users]
+    answer[f"{noun}s_generated"] = state.generation.count(task, processed)
+    whole = len(processed) == len(task.users)
+    msg = f"Completed for {len(processed)} user(s)" if whole else _incomplete(len(processed), task)
+    return Response({"success": whole, "msg": msg, **answer})
 
 
-def times(body: TimeRange) -> dict[str, str | None]:
-    """As the status shows them."""
+def times(body: TimeRangeSchema) -> dict[str, str | None]:
+    """A span of time as ``request_params`` show it."""
 
     def iso(time: datetime | None) -> str | None:
         return None if time is None else time.isoformat()
@@ -102,100 +127,119 @@ def times(body: TimeRange) -> dict[str, str | None]:
     return {"start_time": iso(body.start_time), "end_time": iso(body.end_time)}
 
 
-async def manual_profiles(world: World, call: Call, body: ManualProfiles) -> Reply:
-    """Runs whoever is named, known or not; the source is noted and ignored."""
-    users = [body.user_id] if body.user_id else world.store.users()
+@routes.post("/api/manual_profile_generation", schemas.ManualProfileGenerationRequestSchema, per_minute=5)
+async def manual_profile_generation(
+    state: ReflexioState, context: RequestContext, body: schemas.ManualProfileGenerationRequestSchema
+) -> Response:
+    """Generate for the named user, known or not, or for all. The source only shows in the rows."""
+    users = [body.user_id] if body.user_id else state.store.users()
     params = {"user_id": body.user_id, "source": body.source, "mode": "manual_regular"}
-    job = Job(users, None, lambda _: True, source=body.source)
+    task = GenerationTask(users, None, lambda _: True, source=body.source)
 
     def done(count: int) -> str:
         return f"Generated {count} profiles for {len(users)} user(s)"
 
-    nobody = "No users found to process"
-    return await manual(world, call, "profile", job, params=params, nobody=nobody, done=done)
+    no_users = "No users found to process"
+    return await manual(state, context, "profile", task, params=params, no_users=no_users, done=done)
 
 
-async def manual_playbooks(world: World, call: Call, body: ManualPlaybooks) -> Reply:
-    """Runs every user of the source, whatever version they published for."""
+@routes.post("/api/manual_playbook_generation", schemas.ManualPlaybookGenerationRequestSchema, per_minute=5)
+async def manual_playbook_generation(
+    state: ReflexioState, context: RequestContext, body: schemas.ManualPlaybookGenerationRequestSchema
+) -> Response:
+    """Generate for all users of the source, whichever version they published for."""
 
-    def selects(request: StoredRequest) -> bool:
+    def has_source(request: StoredRequest) -> bool:
         return body.source in (None, "", request.source)
 
-    users = [user for user in world.store.users() if any(map(selects, world.store.requests_by_user[user]))]
+    def selects(request: StoredRequest) -> bool:
+        return has_source(request) and request.agent_version == body.agent_version
+
     params = {"agent_version": body.agent_version, "source": body.source, "mode": "manual_regular"}
-    job = Job(
-        users,
-        None,
-        lambda request: selects(request) and request.agent_version == body.agent_version,
-        body.agent_version,
-        body.source,
-    )
+    users = state.store.users_with(has_source)
+    task = GenerationTask(users, None, selects, body.agent_version, body.source)
 
     def done(count: int) -> str:
         return f"Generated {count} playbook entries"
 
-    nobody = "No interactions found to process"
-    return await manual(world, call, "playbook", job, params=params, nobody=nobody, done=done)
+    no_users = "No interactions found to process"
+    return await manual(state, context, "playbook", task, params=params, no_users=no_users, done=done)
 
 
 async def manual(
-    world: World,
-    call: Call,
+    state: ReflexioState,
+    context: RequestContext,
     noun: str,
-    job: Job,
+    task: GenerationTask,
     *,
     params: dict[str, Any],
-    nobody: str,
+    no_users: str,
     done: Callable[[int], str],
-) -> Reply:
-    """Run a job to its end while the caller waits."""
+) -> Response:
+    """Run a task to its end while the caller waits (server-behaviour: Manual).
+
+    Args:
+        state: The state.
+        context: The request.
+        noun: What is generated: ``profile``, ``playbook`` or ``feedback``.
+        task: The work.
+        params: The ``request_params`` of the operation.
+        no_users: The message when there are no users.
+        done: Makes the message from the number of rows.
+    """
     generated = f"{noun}s_generated"
-    slot = world.slots[f"{noun}_generation"]
+    slot = state.slots[f"{noun}_generation"]
     slot.recover("IN_PROGRESS ")
     if slot.latest is not None and slot.latest.running:
         busy = f"A {slot.service} operation is already in progress. Please wait for it to complete."
-        return Reply({"success": False, "msg": busy, generated: 0})
-    if not job.users:
-        return Reply({"success": True, "msg": nobody, generated: 0})
+        return Response({"success": False, "msg": busy, generated: 0})
+    if not task.users:
+        return Response({"success": True, "msg": no_users, generated: 0})
     operation = slot.claim(params)
     if operation is None:
-        busy = "Another generation attempt is already in progress"
-        return Reply({"success": False, "msg": busy, generated: 0})
-    task = world.spawn(world.generator.run(slot, operation, job))
-    await call.wait(_PATIENT_DEADLINE if call.waits else _DEADLINE, task)
-    if not task.done():
-        # The work goes on; its outcome is found by the mode in the request params.
-        return late(call.correlation_id)
-    return Reply(_manual_outcome(world, operation, job, generated, done))
+        return Response({"success": False, "msg": _BUSY, generated: 0})
+    work = state.spawn(state.generation.run(slot, operation, task))
+    await context.wait(deadline_of(context), work)
+    if not work.done():
+        # The work continues. Its outcome is found by the mode in the request params.
+        return timeout_response(context.correlation_id)
+    return Response(_manual_outcome(state, operation, task, generated, done))
 
 
 def _manual_outcome(
-    world: World, operation: Operation, job: Job, generated: str, done: Callable[[int], str]
+    state: ReflexioState,
+    operation: StoredOperation,
+    task: GenerationTask,
+    generated: str,
+    done: Callable[[int], str],
 ) -> dict[str, Any]:
     if operation.disowned:
         lost = "Generation attempt no longer owns progress"
-        noun = "run manual profile generation" if job.agent_version is None else "generate playbook entries"
-        return {"success": False, "msg": f"Failed to {noun}: {lost}", generated: 0}
-    whole = len(operation.processed) == len(job.users)
-    count = world.generator.count(job, operation.processed)
-    msg = done(count) if whole else _incomplete(len(operation.processed), job)
+        action = "run manual profile generation" if task.kind == "profile" else "generate playbook entries"
+        return {"success": False, "msg": f"Failed to {action}: {lost}", generated: 0}
+    whole = len(operation.processed) == len(task.users)
+    count = state.generation.count(task, operation.processed)
+    msg = done(count) if whole else _incomplete(len(operation.processed), task)
     return {"success": whole, "msg": msg, generated: count}
 
 
-def _incomplete(processed: int, job: Job) -> str:
+def _incomplete(processed: int, task: GenerationTask) -> str:
     return (
-        f"Generation incomplete: completed {processed}/{len(job.users)} user(s); "
+        f"Generation incomplete: completed {processed}/{len(task.users)} user(s); "
         "check generation status for failures or cancellation"
     )
 
 
-async def operation_status(world: World, _call: Call, query: OperationStatusQuery) -> Reply:
-    """The latest operation of a service; looking at a dead one declares it failed."""
-    slot = world.slots.get(query.service_name)
+@routes.get("/api/get_operation_status", schemas.OperationStatusQuerySchema)
+async def get_operation_status(
+    state: ReflexioState, _context: RequestContext, query: schemas.OperationStatusQuerySchema
+) -> Response:
+    """The latest operation of a service. Reading a dead one marks it as failed."""
+    slot = state.slots.get(query.service_name)
     if slot is None or slot.latest is None:
-        return Reply({"success": False, "msg": f"No operation found for service: {query.service_name}"})
+        return Response({"success": False, "msg": f"No operation found for service: {query.service_name}"})
     slot.recover()
-    return Reply(
+    return Response(
         {
             "success": True,
             "operation_status": slot.latest.view(),
@@ -204,13 +248,38 @@ async def operation_status(world: World, _call: Call, query: OperationStatusQuer
     )
 
 
-async def cancel_operation(world: World, _call: Call, body: CancelOperation) -> Reply:
-    """Ask whoever owns the slot to stop before its next user, which on the last user comes too late."""
-    names = [body.service_name] if body.service_name else list(world.slots)
-    cancelled = [name for name in names if name in world.slots and world.slots[name].cancel()]
+@routes.post("/api/cancel_operation", schemas.CancelOperationRequestSchema, per_minute=10)
+async def cancel_operation(
+    state: ReflexioState, _context: RequestContext, body: schemas.CancelOperationRequestSchema
+) -> Response:
+    """Ask the running operation to stop before its next user (server-behaviour: Cancel)."""
+    names = [body.service_name] if body.service_name else list(state.slots)
+    cancelled = [name for name in names if name in state.slots and state.slots[name].cancel()]
     msg = (
         f"Cancellation requested for: {', '.join(cancelled)}"
         if cancelled
         else "No in-progress operations found to cancel"
     )
-    return Reply({"success": True, "cancelled_services": cancelled, "msg": msg})
+    return Response({"success": True, "cancelled_services": cancelled, "msg": msg})
+
+
+@routes.post("/api/clear_user_data", schemas.ClearUserDataRequestSchema, per_minute=10)
+async def clear_user_data(
+    state: ReflexioState, _context: RequestContext, body: schemas.ClearUserDataRequestSchema
+) -> Response:
+    """Delete everything of one user. Agent playbooks belong to no user."""
+    requests = list(state.store.requests_by_user.get(body.user_id, ()))
+    playbooks = [key for key, row in state.store.playbooks.items() if row.user_id == body.user_id]
+    for key in playbooks:
+        del state.store.playbooks[key]
+    counts = {
+        "session_outcomes": state.outcomes.delete_user(body.user_id),
+        "interactions": sum(len(stored.interactions) for stored in requests),
+        "user_playbooks": len(playbooks),
+        "profiles": state.store.delete_profiles(lambda row: row.user_id == body.user_id),
+        "requests": state.store.delete_requests(requests),
+        "purged_profiles": 0,
+        "purged_user_playbooks": 0,
+    }
+    message = f"Cleared {sum(counts.values())} row(s) for user {body.user_id!r}"
+    return Response({"success": True, "deleted_counts": counts, "message": message})

@@ -1,75 +1,200 @@
-"""User playbooks: reading, writing, promoting them."""
+"""User playbooks: reading, searching, writing, promoting, reviewing and deleting them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import uuid
+from typing import TYPE_CHECKING, Any, Final
 
-from reflexio_async.sandbox.http.responses import Reply
-from reflexio_async.sandbox.reflexio.handlers.profiles import downgraded, upgraded
+from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
+from reflexio_async.sandbox.reflexio.handlers.promoted import downgraded, upgraded
+from reflexio_async.sandbox.reflexio.handlers.search import (
+    assignment_of,
+    best_matches,
+    is_holdout,
+    search_response,
+    user_playbooks_matching,
+    withheld,
+)
+from reflexio_async.sandbox.reflexio.schemas import playbooks as schemas
 from reflexio_async.sandbox.reflexio.simulation import promotion
-from reflexio_async.sandbox.reflexio.store.rows import TOMBSTONES, shows, tagged
+from reflexio_async.sandbox.reflexio.state import ReflexioState
+from reflexio_async.sandbox.reflexio.store.rows import TOMBSTONES, matches_or_default, tags_match
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.reflexio.schemas.generation import (
-        DowngradeUserPlaybooks,
-        UpgradeUserPlaybooks,
-    )
-    from reflexio_async.sandbox.reflexio.schemas.reading import GetUserPlaybooks
-    from reflexio_async.sandbox.reflexio.schemas.rows import AddUserPlaybooks, UpdateUserPlaybook
-    from reflexio_async.sandbox.reflexio.state import World
+    from reflexio_async.sandbox.http.context import RequestContext
+    from reflexio_async.sandbox.reflexio.store.rows import StoredUserPlaybook
 
-_DEFAULT = 100
+_DEFAULT_LIMIT = 100
+_DEFAULT_TOP_K = 10
+
+routes: Final = Router[ReflexioState]()
 
 
-async def get_user_playbooks(world: World, _call: Call, body: GetUserPlaybooks) -> Reply:
-    """Newest first; no filter means every status, archived included."""
+@routes.post("/api/get_user_playbooks", schemas.GetUserPlaybooksRequestSchema)
+async def get_user_playbooks(
+    state: ReflexioState, _context: RequestContext, body: schemas.GetUserPlaybooksRequestSchema
+) -> Response:
+    """Newest first. Without a filter, every status, archived included."""
     rows = [
         row.view()
-        for row in reversed(world.store.playbooks.values())
-        if (
-            row.status not in TOMBSTONES
-            if body.status_filter is None
-            else shows(row.status, body.status_filter)
-        )
+        for row in reversed(state.store.playbooks.values())
+        if matches_or_default(row.status, body.status_filter, default=row.status not in TOMBSTONES)
         and body.user_id in (None, "", row.user_id)
         and body.user_playbook_id in (None, row.user_playbook_id)
         and body.agent_version in (None, "", row.agent_version)
         and body.playbook_name in (None, "", row.name)
         and body.request_id in (None, "", row.request_id)
         and (not body.query or body.query.lower() in f"{row.trigger or ''} {row.content}".lower())
-        and tagged(row.tags, body.tags)
-        and body.holds(row.created_at)
-    ][: body.limit or _DEFAULT]
-    return Reply({"success": True, "user_playbooks": rows, "msg": f"Found {len(rows)} user playbook(s)"})
+        and tags_match(row.tags, body.tags)
+        and body.includes(row.created_at)
+    ][: body.limit or _DEFAULT_LIMIT]
+    return Response({"success": True, "user_playbooks": rows, "msg": f"Found {len(rows)} user playbook(s)"})
 
 
-async def add(world: World, _call: Call, body: AddUserPlaybooks) -> Reply:
-    """Store them as given, under ids of the server's own."""
-    for row in body.user_playbooks:
-        world.store.write_playbook(row)
+@routes.post("/api/search_user_playbooks", schemas.SearchUserPlaybookRequestSchema, per_minute=120)
+async def search_user_playbooks(
+    state: ReflexioState, _context: RequestContext, body: schemas.SearchUserPlaybookRequestSchema
+) -> Response:
+    """Best match first. Without a filter, every status."""
+    assignment = assignment_of(state, body.user_id)
+    if is_holdout(assignment):
+        return withheld("user_playbooks", assignment)
+    rows = [
+        row
+        for row in user_playbooks_matching(state, body)
+        if matches_or_default(row.status, body.status_filter, default=row.status not in TOMBSTONES)
+        and body.includes(row.created_at)
+    ]
+    rows = best_matches(body.query, rows[::-1])[: body.top_k or _DEFAULT_TOP_K]
+    return search_response("user_playbooks", rows, "user playbook(s)", assignment)
+
+
+@routes.post("/api/add_user_playbook", schemas.AddUserPlaybookRequestSchema, per_minute=60)
+async def add_user_playbook(
+    state: ReflexioState, _context: RequestContext, body: schemas.AddUserPlaybookRequestSchema
+) -> Response:
+    """Store them as given, under the server's own ids."""
+    for given in body.user_playbooks:
+        state.store.write_playbook(given)
     count = len(body.user_playbooks)
-    return Reply({"success": True, "message": f"Added {count} item(s)", "added_count": count})
+    return Response({"success": True, "message": f"Added {count} item(s)", "added_count": count})
 
 
-async def update(world: World, _call: Call, body: UpdateUserPlaybook) -> Reply:
-    """Change what is given; an unknown id is a success too."""
-    if (row := world.store.playbooks.get(body.user_playbook_id)) is not None:
+@routes.put("/api/update_user_playbook", schemas.UpdateUserPlaybookRequestSchema)
+async def update_user_playbook(
+    state: ReflexioState, _context: RequestContext, body: schemas.UpdateUserPlaybookRequestSchema
+) -> Response:
+    """Change the given fields. An unknown id succeeds too."""
+    if (row := state.store.playbooks.get(body.user_playbook_id)) is not None:
         row.name = row.name if body.playbook_name is None else body.playbook_name
         row.content = row.content if body.content is None else body.content
         row.trigger = row.trigger if body.trigger is None else body.trigger
         row.rationale = row.rationale if body.rationale is None else body.rationale
-    return Reply({"success": True, "msg": "User playbook updated successfully"})
+    return Response({"success": True, "msg": "User playbook updated successfully"})
 
 
-async def upgrade(world: World, _call: Call, body: UpgradeUserPlaybooks) -> Reply:
-    """Promote one agent version's, or all."""
+@routes.post("/api/upgrade_all_user_playbooks", schemas.UpgradeUserPlaybooksRequestSchema)
+async def upgrade_all_user_playbooks(
+    state: ReflexioState, _context: RequestContext, body: schemas.UpgradeUserPlaybooksRequestSchema
+) -> Response:
+    """Make the pending ones of one agent version or all current."""
     counts = promotion.upgrade_playbooks(
-        world.store, body.agent_version, archive_current=body.archive_current
+        state.store, body.agent_version, archive_current=body.archive_current
     )
     return upgraded("user_playbooks", counts)
 
 
-async def downgrade(world: World, _call: Call, body: DowngradeUserPlaybooks) -> Reply:
-    """Bring back one agent version's archived ones, or all."""
-    return downgraded("user_playbooks", promotion.downgrade_playbooks(world.store, body.agent_version))
+@routes.post("/api/downgrade_all_user_playbooks", schemas.DowngradeUserPlaybooksRequestSchema)
+async def downgrade_all_user_playbooks(
+    state: ReflexioState, _context: RequestContext, body: schemas.DowngradeUserPlaybooksRequestSchema
+) -> Response:
+    """Make the archived ones of one agent version or all current."""
+    return downgraded("user_playbooks", promotion.downgrade_playbooks(state.store, body.agent_version))
+
+
+@routes.delete("/api/delete_user_playbook", schemas.DeleteUserPlaybookRequestSchema)
+async def delete_user_playbook(
+    state: ReflexioState, _context: RequestContext, body: schemas.DeleteUserPlaybookRequestSchema
+) -> Response:
+    """Delete one."""
+    state.store.playbooks.pop(body.user_playbook_id, None)
+    return deleted()
+
+
+@routes.delete("/api/delete_user_playbooks_by_ids", schemas.DeleteUserPlaybooksByIdsRequestSchema)
+async def delete_user_playbooks_by_ids(
+    state: ReflexioState, _context: RequestContext, body: schemas.DeleteUserPlaybooksByIdsRequestSchema
+) -> Response:
+    """Delete those that exist, and count them."""
+    found = [state.store.playbooks.pop(key, None) for key in body.user_playbook_ids]
+    return deleted_count(sum(row is not None for row in found))
+
+
+@routes.delete("/api/delete_all_user_playbooks", EmptySchema, per_minute=10)
+async def delete_all_user_playbooks(
+    state: ReflexioState, _context: RequestContext, _body: EmptySchema
+) -> Response:
+    """Delete all, of every status."""
+    state.store.playbooks.clear()
+    return deleted_all()
+
+
+@routes.delete("/api/delete_all_playbooks", EmptySchema, per_minute=10)
+async def delete_all_playbooks(
+    state: ReflexioState, _context: RequestContext, _body: EmptySchema
+) -> Response:
+    """Delete all user and agent playbooks."""
+    state.store.playbooks.clear()
+    state.store.agent_playbooks.clear()
+    return deleted_all()
+
+
+@routes.post("/api/review_user_playbooks", schemas.ReviewUserPlaybooksRequestSchema, per_minute=5)
+async def review_user_playbooks(
+    state: ReflexioState, _context: RequestContext, body: schemas.ReviewUserPlaybooksRequestSchema
+) -> Response:
+    """Review the latest current ones: accept those whose interactions exist, skip the others."""
+    run_id = f"playbook_review_{uuid.uuid4().hex}"
+    if not body.report_only:
+        msg = "User playbook review started"
+        return Response({**_review_counts([], report_only=False), "run_id": run_id, "msg": msg})
+    start, end = int(body.start_time.timestamp()), int(body.end_time.timestamp())
+    rows = [
+        row
+        for row in reversed(state.store.playbooks.values())
+        if row.status is None and start <= row.created_at <= end
+    ][: body.top_k]
+    known = {each.interaction_id for each in state.store.interactions()}
+    results = [
+        _review(row, grounded=bool(row.interaction_ids) and set(row.interaction_ids) <= known) for row in rows
+    ]
+    msg = f"Reviewed {len(rows)} user playbook(s)"
+    return Response({**_review_counts(results, report_only=True), "run_id": run_id, "msg": msg})
+
+
+def _review(row: StoredUserPlaybook, *, grounded: bool) -> dict[str, Any]:
+    key = row.user_playbook_id
+    if grounded:
+        verdict = {"decision": "accept", "reason_code": "grounded_useful"}
+    else:
+        reason = f"User playbook {key} lacks validated evidence"
+        verdict = {"decision": "skip", "reason_code": "evidence_unavailable", "reason": reason}
+    return {"user_playbook_id": key, **verdict, "applied": False}
+
+
+def _review_counts(results: list[dict[str, Any]], *, report_only: bool) -> dict[str, Any]:
+    def count(decision: str) -> int:
+        return sum(result["decision"] == decision for result in results)
+
+    return {
+        "success": True,
+        "report_only": report_only,
+        "selected_count": len(results),
+        "accepted_count": count("accept"),
+        "edited_count": 0,
+        "rejected_count": 0,
+        "skipped_count": count("skip"),
+        "results": results,
+    }

@@ -1,90 +1,117 @@
-"""Profiles: reading, counting, writing, promoting them."""
+"""Profiles: reading, searching, counting, writing, promoting and deleting them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from reflexio_async.sandbox.http.responses import Reply, internal_error
-from reflexio_async.sandbox.reflexio.schemas.common import StatusWord
+from reflexio_async.sandbox.http.responses import Response, internal_error
+from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
+from reflexio_async.sandbox.reflexio.handlers.promoted import downgraded, upgraded
+from reflexio_async.sandbox.reflexio.handlers.search import (
+    assignment_of,
+    best_matches,
+    is_holdout,
+    search_response,
+    withheld,
+)
+from reflexio_async.sandbox.reflexio.schemas import profiles as schemas
+from reflexio_async.sandbox.reflexio.schemas.common import StatusSchema
 from reflexio_async.sandbox.reflexio.simulation import promotion
-from reflexio_async.sandbox.reflexio.store.rows import shows, tagged
+from reflexio_async.sandbox.reflexio.state import ReflexioState
+from reflexio_async.sandbox.reflexio.store.rows import status_matches, tags_match
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.reflexio.schemas.common import Nothing
-    from reflexio_async.sandbox.reflexio.schemas.generation import DowngradeProfiles, UpgradeProfiles
-    from reflexio_async.sandbox.reflexio.schemas.reading import AllProfiles, GetProfiles, OfUser
-    from reflexio_async.sandbox.reflexio.schemas.rows import AddProfiles, UpdateProfile
-    from reflexio_async.sandbox.reflexio.state import World
-    from reflexio_async.sandbox.reflexio.store.rows import Profile
+    from reflexio_async.sandbox.http.context import RequestContext
+    from reflexio_async.sandbox.reflexio.store.rows import StoredProfile
 
 _SOON = 7 * 24 * 3600
-_STATES = {"current": None, "pending": StatusWord.PENDING, "archived": StatusWord.ARCHIVED}
+_DEFAULT_TOP_K = 10
+_MOST_LOGS = 100
+
+STATUS_WORDS: Final = {
+    "current": None,
+    "pending": StatusSchema.PENDING,
+    "archived": StatusSchema.ARCHIVED,
+}
+"""The words of ``get_all_profiles`` for a status (server-behaviour: Status filters)."""
+
+routes: Final = Router[ReflexioState]()
 
 
-async def get_profiles(world: World, _call: Call, body: GetProfiles) -> Reply:
-    """Newest first; no filter means current only, an empty one every status, ``top_k: null`` all."""
-    # Absent and null are one and the same; in the list, null is current.
+@routes.post("/api/get_profiles", schemas.GetUserProfilesRequestSchema)
+async def get_profiles(
+    state: ReflexioState, _context: RequestContext, body: schemas.GetUserProfilesRequestSchema
+) -> Response:
+    """Newest first. No filter means current, an empty one every status; ``top_k: null`` means all."""
     wanted = [None] if body.status_filter is None else body.status_filter
     rows = [
         profile
-        for profile in world.store.profiles_of(body.user_id)
-        if shows(profile.status, wanted)
+        for profile in state.store.profiles_of(body.user_id)
+        if status_matches(profile.status, wanted)
         and body.profile_id in (None, "", profile.profile_id)
         and body.source in (None, profile.source)
         and body.profile_time_to_live in (None, "", profile.time_to_live)
-        and _mentions(profile, body.query)
-        and tagged(profile.tags, body.tags)
-        and body.holds(profile.last_modified)
+        and _mentions(body.query, profile.content)
+        and tags_match(profile.tags, body.tags)
+        and body.includes(profile.last_modified)
     ]
-    return _found(_newest_first(rows)[: body.top_k])
+    return _found(newest_first(rows)[: body.top_k])
 
 
-async def get_all_profiles(world: World, _call: Call, query: AllProfiles) -> Reply:
-    """Everybody's, newest first; current unless a status is named; a negative limit is none."""
+@routes.get("/api/get_all_profiles", schemas.AllProfilesQuerySchema, per_minute=30)
+async def get_all_profiles(
+    state: ReflexioState, _context: RequestContext, query: schemas.AllProfilesQuerySchema
+) -> Response:
+    """The profiles of all users, newest first, current by default. A negative limit means all."""
     start, end = query.start_time, query.end_time
-    # A row is looked up whatever became of it, when it is named and tombstones are welcome.
-    named = bool(query.profile_id) and query.include_tombstones
+    # With tombstones, a named profile is returned whatever its status.
+    any_status = bool(query.profile_id) and query.include_tombstones
 
-    def fits(profile: Profile) -> bool:
+    def matches(profile: StoredProfile) -> bool:
         at = profile.last_modified if query.date_field == "last_modified_timestamp" else profile.created_at
+        wanted = [STATUS_WORDS.get(query.status_filter or "current")]
         return (
-            (named or shows(profile.status, [_STATES.get(query.status_filter or "current")]))
+            (any_status or status_matches(profile.status, wanted))
             and query.profile_id in (None, "", profile.profile_id)
             and query.user_id in (None, "", profile.user_id)
             and query.source in (None, "", profile.source)
             and query.profile_time_to_live in (None, "", profile.time_to_live)
-            and _mentions(profile, query.query, profile.profile_id, profile.user_id)
+            and _mentions(query.query, profile.content, profile.profile_id, profile.user_id)
             and (start is None or at >= start)
             and (end is None or at <= end)
         )
 
-    rows = _newest_first(filter(fits, world.store.all_profiles()))
+    rows = newest_first(filter(matches, state.store.all_profiles()))
     return _found(rows if query.limit < 0 else rows[: query.limit])
 
 
-def _newest_first(rows: Iterable[Profile]) -> list[Profile]:
+def newest_first(rows: Iterable[StoredProfile]) -> list[StoredProfile]:
+    """Sorted by their last change."""
     return sorted(rows, key=lambda profile: -profile.last_modified)
 
 
-def _mentions(profile: Profile, query: str | None, *more: str) -> bool:
-    return not query or any(query.lower() in text.lower() for text in (profile.content, *more))
+def _mentions(query: str | None, *texts: str) -> bool:
+    return not query or any(query.lower() in text.lower() for text in texts)
 
 
-def _found(rows: Sequence[Profile]) -> Reply:
+def _found(rows: Sequence[StoredProfile]) -> Response:
     views = [profile.view() for profile in rows]
-    return Reply({"success": True, "user_profiles": views, "msg": f"Found {len(views)} profile(s)"})
+    return Response({"success": True, "user_profiles": views, "msg": f"Found {len(views)} profile(s)"})
 
 
-async def statistics(world: World, _call: Call, _body: Nothing) -> Reply:
-    """How many there are of each state."""
-    rows, now = list(world.store.all_profiles()), world.store.now
+@routes.get("/api/get_profile_statistics", EmptySchema)
+async def get_profile_statistics(
+    state: ReflexioState, _context: RequestContext, _query: EmptySchema
+) -> Response:
+    """How many profiles there are of each status."""
+    rows, now = list(state.store.all_profiles()), state.store.now
     current = [row for row in rows if row.status is None]
-    return Reply(
+    return Response(
         {
             "success": True,
             "current_count": len(current),
@@ -96,102 +123,159 @@ async def statistics(world: World, _call: Call, _body: Nothing) -> Reply:
     )
 
 
-async def storage_stats(world: World, _call: Call, query: OfUser) -> Reply:
-    """How much there is of one user, of every status; nobody in particular is a crash."""
+@routes.get("/api/storage_stats", schemas.StorageStatsQuerySchema, per_minute=120)
+async def storage_stats(
+    state: ReflexioState, _context: RequestContext, query: schemas.StorageStatsQuerySchema
+) -> Response:
+    """How many rows one user has. An empty user id is a crash (server-behaviour: Refusals)."""
     if not query.user_id.strip():
         return internal_error()
-    rows = world.store.profiles_of(query.user_id)
-    playbooks = sum(row.user_id == query.user_id for row in world.store.playbooks.values())
+    rows = state.store.profiles_of(query.user_id)
+    playbooks = sum(row.user_id == query.user_id for row in state.store.playbooks.values())
     counts = {"profile_count": len(rows), "playbook_count": playbooks}
     msg = f"Found {len(rows)} profile(s) and {playbooks} playbook(s)"
     times = [row.last_modified for row in rows]
     ends = {"oldest": min(times), "newest": max(times)} if times else {}
     modified = {f"{end}_profile_modified": _iso(time) for end, time in ends.items()}
-    return Reply({**counts, **modified, "success": True, "msg": msg})
+    return Response({**counts, **modified, "success": True, "msg": msg})
 
 
 def _iso(epoch_seconds: int) -> str:
     return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def add(world: World, _call: Call, body: AddProfiles) -> Reply:
-    """Store them as given; an existing id is overwritten."""
-    for row in body.user_profiles:
-        world.store.write_profile(row)
-    count = len(body.user_profiles)
-    return Reply({"success": True, "message": f"Added {count} profile(s)", "added_count": count})
-
-
-async def update(world: World, _call: Call, body: UpdateProfile) -> Reply:
-    """Change what is given of one profile."""
-    row = world.store.profile(body.profile_id)
-    if row is None or row.user_id != body.user_id:
-        msg = f"Profile not found: user_id={body.user_id!r} profile_id={body.profile_id!r}"
-        return Reply({"success": False, "msg": msg})
-    row.content = row.content if body.content is None else body.content
-    row.custom_features = row.custom_features if body.custom_features is None else body.custom_features
-    row.last_modified = world.store.now
-    return Reply({"success": True, "msg": "User profile updated successfully"})
-
-
-async def change_log(world: World, _call: Call, _body: Nothing) -> Reply:
-    """What each generation added, latest first, with the nulls; what was deleted is not in it."""
-    rows = sorted(world.store.all_profiles(), key=lambda row: row.request_id)
+@routes.get("/api/profile_change_log", EmptySchema)
+async def profile_change_log(state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+    """What each generation added, latest first, with nulls. Deleted profiles are not in it."""
+    rows = sorted(state.store.all_profiles(), key=lambda row: row.request_id)
     logs = [
-        _entry(list(group))
+        _log_entry(list(group))
         for request_id, group in groupby(rows, key=lambda row: row.request_id)
         if request_id
     ]
     logs.sort(key=lambda log: -log["created_at"])
-    return Reply({"success": True, "profile_change_logs": logs[:100]})
+    return Response({"success": True, "profile_change_logs": logs[:_MOST_LOGS]})
 
 
-def _entry(rows: Sequence[Profile]) -> dict[str, Any]:
+def _log_entry(rows: Sequence[StoredProfile]) -> dict[str, Any]:
     return {
         "id": 0,
         "user_id": rows[0].user_id,
         "request_id": rows[0].request_id,
-        "created_at": max(row.last_modified for row in rows),
-        "added_profiles": [row.whole() for row in rows],
+        "created_at": max(row.created_at for row in rows),
+        "added_profiles": [row.with_nulls() for row in rows],
         "removed_profiles": list[Any](),
     }
 
 
-async def upgrade(world: World, _call: Call, _body: UpgradeProfiles) -> Reply:
-    """Promote the whole organisation's, whoever is named."""
-    return upgraded("profiles", promotion.upgrade_profiles(world.store))
+@routes.post("/api/search_profiles", schemas.SearchUserProfileRequestSchema, per_minute=120)
+async def search_profiles(
+    state: ReflexioState, _context: RequestContext, body: schemas.SearchUserProfileRequestSchema
+) -> Response:
+    """The current profiles of one user, best match first. The session is ignored."""
+    assignment = assignment_of(state, body.user_id)
+    if is_holdout(assignment):
+        return withheld("user_profiles", assignment)
+    rows = [
+        row
+        for row in state.store.profiles_of(body.user_id)
+        if row.status is None
+        and body.source in (None, "", row.source)
+        and body.generated_from_request_id in (None, "", row.request_id)
+        and tags_match(row.tags, body.tags)
+        and body.includes(row.last_modified)
+    ]
+    rows = best_matches(body.query, rows)[: body.top_k or _DEFAULT_TOP_K]
+    if body.custom_feature:
+        # The server applies this filter after the limit.
+        wanted = body.custom_feature.lower()
+        rows = [row for row in rows if wanted in str(row.custom_features).lower()]
+    return search_response("user_profiles", rows, "profile(s)", assignment)
 
 
-async def downgrade(world: World, _call: Call, _body: DowngradeProfiles) -> Reply:
-    """Bring back the whole organisation's archived ones, whoever is named."""
-    return downgraded("profiles", promotion.downgrade_profiles(world.store))
+@routes.post("/api/rerank_user_profiles", schemas.RerankUserProfilesRequestSchema, per_minute=120)
+async def rerank_user_profiles(
+    state: ReflexioState, _context: RequestContext, body: schemas.RerankUserProfilesRequestSchema
+) -> Response:
+    """The named profiles of the user, best match first, then those that do not match."""
+    if not body.profile_ids:
+        return Response({"success": True, "user_profiles": [], "msg": "No profile_ids provided"})
+    named = list(dict.fromkeys(body.profile_ids))
+    owned = {row.profile_id: row for row in state.store.profiles_of(body.user_id)}
+    known = [owned[key] for key in named if key in owned]
+    best = best_matches(body.query, known)
+    matching = {row.profile_id for row in best}
+    order = [*best, *(row for row in known if row.profile_id not in matching)]
+    msg = f"Reranked {len(known)} profile(s); dropped {len(named) - len(known)} unknown id(s)"
+    views = [row.view() for row in order[: body.top_k]]
+    return Response({"success": True, "user_profiles": views, "msg": msg})
 
 
-def upgraded(kind: str, counts: promotion.Counts) -> Reply:
-    """What an upgrade answers; with nothing pending it is a refusal."""
-    message = (
-        f"Upgraded: {counts.promoted} promoted, {counts.archived} archived, "
-        f"{counts.deleted} old archived deleted"
-    )
-    return Reply(
-        {
-            "success": counts.promoted > 0,
-            f"{kind}_promoted": counts.promoted,
-            f"{kind}_archived": counts.archived,
-            f"{kind}_deleted": counts.deleted,
-            "message": message if counts.promoted else "No pending items found to upgrade",
-        }
-    )
+@routes.post("/api/add_user_profile", schemas.AddUserProfileRequestSchema, per_minute=60)
+async def add_user_profile(
+    state: ReflexioState, _context: RequestContext, body: schemas.AddUserProfileRequestSchema
+) -> Response:
+    """Store them as given. An existing id is overwritten (server-behaviour: Added profiles)."""
+    for given in body.user_profiles:
+        state.store.write_profile(given)
+    count = len(body.user_profiles)
+    return Response({"success": True, "message": f"Added {count} profile(s)", "added_count": count})
 
 
-def downgraded(kind: str, counts: promotion.Counts) -> Reply:
-    """What a downgrade answers; with nothing archived it is a refusal."""
-    message = f"Downgraded: {counts.archived} archived, {counts.promoted} restored"
-    return Reply(
-        {
-            "success": counts.promoted > 0,
-            f"{kind}_demoted": counts.archived,
-            f"{kind}_restored": counts.promoted,
-            "message": message if counts.promoted else "No archived items found to restore",
-        }
-    )
+@routes.put("/api/update_user_profile", schemas.UpdateUserProfileRequestSchema)
+async def update_user_profile(
+    state: ReflexioState, _context: RequestContext, body: schemas.UpdateUserProfileRequestSchema
+) -> Response:
+    """Change the given fields of one profile."""
+    row = state.store.profile(body.profile_id)
+    if row is None or row.user_id != body.user_id:
+        msg = f"Profile not found: user_id={body.user_id!r} profile_id={body.profile_id!r}"
+        return Response({"success": False, "msg": msg})
+    row.content = row.content if body.content is None else body.content
+    row.custom_features = row.custom_features if body.custom_features is None else body.custom_features
+    row.last_modified = state.store.now
+    return Response({"success": True, "msg": "User profile updated successfully"})
+
+
+@routes.post("/api/upgrade_all_profiles", schemas.UpgradeProfilesRequestSchema)
+async def upgrade_all_profiles(
+    state: ReflexioState, _context: RequestContext, _body: schemas.UpgradeProfilesRequestSchema
+) -> Response:
+    """Make the pending profiles of all users current, whichever user is named."""
+    return upgraded("profiles", promotion.upgrade_profiles(state.store))
+
+
+@routes.post("/api/downgrade_all_profiles", schemas.DowngradeProfilesRequestSchema)
+async def downgrade_all_profiles(
+    state: ReflexioState, _context: RequestContext, _body: schemas.DowngradeProfilesRequestSchema
+) -> Response:
+    """Make the archived profiles of all users current, whichever user is named."""
+    return downgraded("profiles", promotion.downgrade_profiles(state.store))
+
+
+@routes.delete("/api/delete_profile", schemas.DeleteUserProfileRequestSchema)
+async def delete_profile(
+    state: ReflexioState, _context: RequestContext, body: schemas.DeleteUserProfileRequestSchema
+) -> Response:
+    """Delete one. With only a search query it deletes nothing and succeeds."""
+    if not (body.profile_id or body.search_query):
+        return Response({"success": False, "message": "Profile id or search query is required"})
+    named = (body.user_id, body.profile_id)
+    state.store.delete_profiles(lambda row: (row.user_id, row.profile_id) == named)
+    return deleted()
+
+
+@routes.delete("/api/delete_profiles_by_ids", schemas.DeleteProfilesByIdsRequestSchema)
+async def delete_profiles_by_ids(
+    state: ReflexioState, _context: RequestContext, body: schemas.DeleteProfilesByIdsRequestSchema
+) -> Response:
+    """Delete those that exist, and count them."""
+    named = set(body.profile_ids)
+    return deleted_count(state.store.delete_profiles(lambda row: row.profile_id in named))
+
+
+@routes.delete("/api/delete_all_profiles", EmptySchema, per_minute=10)
+async def delete_all_profiles(state: ReflexioState, _context: RequestContext, _body: EmptySchema) -> Response:
+    """Delete all, of every status."""
+    state.store.delete_profiles(lambda _: True)
+    return deleted_all()

@@ -1,74 +1,89 @@
-"""Where a learning comes from."""
+"""Provenance: the interactions that a learning comes from."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from reflexio_async.sandbox.http.responses import Reply
+from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.routing import Router
+from reflexio_async.sandbox.reflexio.schemas.provenance import GetLearningProvenanceRequestSchema
+from reflexio_async.sandbox.reflexio.state import ReflexioState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.reflexio.schemas.reading import GetProvenance
-    from reflexio_async.sandbox.reflexio.state import World
-    from reflexio_async.sandbox.reflexio.store.rows import AgentPlaybook, Playbook, Profile
+    from reflexio_async.sandbox.http.context import RequestContext
+    from reflexio_async.sandbox.reflexio.store.rows import (
+        StoredAgentPlaybook,
+        StoredProfile,
+        StoredUserPlaybook,
+    )
 
 _NO_WINDOW = "No interactions found for reconstructed window"
 
+routes: Final = Router[ReflexioState]()
 
-async def provenance(world: World, _call: Call, body: GetProvenance) -> Reply:
-    """The turns, or the user playbooks with theirs."""
+
+@routes.post("/api/get_learning_provenance", GetLearningProvenanceRequestSchema)
+async def get_learning_provenance(
+    state: ReflexioState, _context: RequestContext, body: GetLearningProvenanceRequestSchema
+) -> Response:
+    """The interactions of a learning; for an agent playbook, its user playbooks with their interactions."""
     if body.kind == "profile":
-        profile = world.store.profile(body.id)
-        return _unknown(body, "Profile not found") if profile is None else _profile(world, body, profile)
+        profile = state.store.profile(body.id)
+        return _unknown(body, "Profile not found") if profile is None else _profile(state, body, profile)
     if not body.id.strip().lstrip("+-").isdecimal():
         return _unknown(body, f"{body.kind} id must be an integer")
     if body.kind == "user_playbook":
-        playbook = world.store.playbooks.get(int(body.id))
+        playbook = state.store.playbooks.get(int(body.id))
         if playbook is None:
             return _unknown(body, "User playbook not found")
-        return _user_playbook(world, body, playbook)
-    agents = world.store.agent_playbooks.get(int(body.id))
-    # What was superseded is as good as gone.
-    if agents is None or agents.status is not None:
+        return _user_playbook(state, body, playbook)
+    agent_playbook = state.store.agent_playbooks.get(int(body.id))
+    # A superseded one counts as deleted.
+    if agent_playbook is None or agent_playbook.status is not None:
         return _unknown(body, "Agent playbook not found")
-    return _agent_playbook(world, body, agents)
+    return _agent_playbook(state, body, agent_playbook)
 
 
-def _profile(world: World, body: GetProvenance, row: Profile) -> Reply:
+def _profile(state: ReflexioState, body: GetLearningProvenanceRequestSchema, row: StoredProfile) -> Response:
     if row.interaction_ids:
-        found = {"trigger_request_id": row.request_id, "interactions": _turns(world, row.interaction_ids)}
-        return _answer(body, "exact", **found)
+        interactions = _interactions(state, row.interaction_ids)
+        return _answer(body, "exact", trigger_request_id=row.request_id, interactions=interactions)
     if not row.request_id:
         return _unknown(body, "Profile has no generation request for provenance reconstruction")
-    if (request := world.store.requests.get(row.request_id)) is None:
+    if (request := state.store.requests.get(row.request_id)) is None:
         return _unknown(body, "Profile generation request was not found")
-    found = {"trigger_request_id": row.request_id, "interactions": [turn.view() for turn in request.turns]}
-    if not request.turns:
+    interactions = [each.view() for each in request.interactions]
+    found = {"trigger_request_id": row.request_id, "interactions": interactions}
+    if not interactions:
         return _answer(body, "unavailable", **found, msg=_NO_WINDOW)
     return _answer(body, "best_effort", **found)
 
 
-def _user_playbook(world: World, body: GetProvenance, row: Playbook) -> Reply:
-    turns = _evidence(world, row)
-    found = {"trigger_request_id": row.request_id, "interactions": turns}
-    if not turns:
+def _user_playbook(
+    state: ReflexioState, body: GetLearningProvenanceRequestSchema, row: StoredUserPlaybook
+) -> Response:
+    interactions = _evidence(state, row)
+    found = {"trigger_request_id": row.request_id, "interactions": interactions}
+    if not interactions:
         return _answer(body, "unavailable", **found, msg="No interactions found for this user playbook")
     return _answer(body, "exact" if row.interaction_ids else "best_effort", **found)
 
 
-def _agent_playbook(world: World, body: GetProvenance, row: AgentPlaybook) -> Reply:
+def _agent_playbook(
+    state: ReflexioState, body: GetLearningProvenanceRequestSchema, row: StoredAgentPlaybook
+) -> Response:
     if not row.sources:
         msg = "No source user playbooks are recorded for this agent playbook"
         return _answer(body, "unavailable", msg=msg)
-    sources = [source for key in row.sources if (source := world.store.playbooks.get(key)) is not None]
+    sources = [source for key in row.sources if (source := state.store.playbooks.get(key)) is not None]
     if not sources:
         return _unknown(body, "Recorded source user playbooks were not found")
     groups = [
         {
             "user_playbook": source.view(),
-            "interactions": _evidence(world, source),
+            "interactions": _evidence(state, source),
             "source_interaction_ids": source.interaction_ids,
         }
         for source in sources
@@ -76,30 +91,30 @@ def _agent_playbook(world: World, body: GetProvenance, row: AgentPlaybook) -> Re
     if not any(group["interactions"] for group in groups):
         msg = "No source interactions were found"
         return _answer(body, "unavailable", source_user_playbooks=groups, msg=msg)
-    whole = len(sources) == len(row.sources) and all(source.interaction_ids for source in sources)
-    return _answer(body, "exact" if whole else "best_effort", source_user_playbooks=groups)
+    exact = len(sources) == len(row.sources) and all(source.interaction_ids for source in sources)
+    return _answer(body, "exact" if exact else "best_effort", source_user_playbooks=groups)
 
 
-def _evidence(world: World, row: Playbook) -> list[dict[str, Any]]:
+def _evidence(state: ReflexioState, row: StoredUserPlaybook) -> list[dict[str, Any]]:
     if row.interaction_ids:
-        return _turns(world, row.interaction_ids)
-    request = world.store.requests.get(row.request_id)
-    return [turn.view() for turn in request.turns] if request else []
+        return _interactions(state, row.interaction_ids)
+    request = state.store.requests.get(row.request_id)
+    return [each.view() for each in request.interactions] if request else []
 
 
-def _turns(world: World, interaction_ids: Sequence[int]) -> list[dict[str, Any]]:
+def _interactions(state: ReflexioState, interaction_ids: Sequence[int]) -> list[dict[str, Any]]:
     wanted = set(interaction_ids)
-    turns = [turn for turn in world.store.turns() if turn.interaction_id in wanted]
-    turns.sort(key=lambda turn: (turn.created_at, turn.interaction_id))
-    return [turn.view() for turn in turns]
+    found = [each for each in state.store.interactions() if each.interaction_id in wanted]
+    found.sort(key=lambda each: (each.created_at, each.interaction_id))
+    return [each.view() for each in found]
 
 
-def _unknown(body: GetProvenance, msg: str) -> Reply:
+def _unknown(body: GetLearningProvenanceRequestSchema, msg: str) -> Response:
     return _answer(body, "unavailable", success=False, msg=msg)
 
 
-def _answer(body: GetProvenance, status: str, **found: Any) -> Reply:
-    return Reply(
+def _answer(body: GetLearningProvenanceRequestSchema, status: str, **found: Any) -> Response:
+    return Response(
         {
             "success": True,
             "target_kind": body.kind,

@@ -1,60 +1,71 @@
-"""The end of sessions: a hint that nothing more comes, and how it went."""
+"""Sessions: saying that one is over, how it ended, and deleting it (server-behaviour: Sessions)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reflexio_async.sandbox.http.responses import Reply
+from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.routing import Router
+from reflexio_async.sandbox.reflexio.schemas import sessions as schemas
+from reflexio_async.sandbox.reflexio.state import ReflexioState
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.reflexio.schemas.sessions import FinalizeSession, GetOutcomes, SetOutcome
-    from reflexio_async.sandbox.reflexio.state import World
-    from reflexio_async.sandbox.reflexio.store.session_outcomes import Outcome
+    from reflexio_async.sandbox.http.context import RequestContext
+    from reflexio_async.sandbox.reflexio.store.session_outcomes import StoredSessionOutcome
 
-AHEAD: Final = 24 * 3600
+CLOCK_TOLERANCE: Final = 24 * 3600
 """Seconds by which a caller's clock may be ahead."""
 
+routes: Final = Router[ReflexioState]()
 
-async def finalize(world: World, _call: Call, body: FinalizeSession) -> Reply:
-    """Accept the hint for a session that is there: what it said so far is learnt from without more."""
-    known = world.learning.finish(body.user_id, body.session_id)
+
+@routes.post("/api/finalize_session", schemas.FinalizeSessionRequestSchema, per_minute=60)
+async def finalize_session(
+    state: ReflexioState, _context: RequestContext, body: schemas.FinalizeSessionRequestSchema
+) -> Response:
+    """Learn from everything in a session now. An unknown session is not accepted."""
+    accepted = state.learner.finish(body.user_id, body.session_id)
     message = (
-        "Completion hint accepted; learning is asynchronous." if known else "No saved session to finalize."
+        "Completion hint accepted; learning is asynchronous." if accepted else "No saved session to finalize."
     )
-    return Reply({"success": True, "accepted": known, "message": message})
+    return Response({"success": True, "accepted": accepted, "message": message})
 
 
-async def set_outcome(world: World, _call: Call, body: SetOutcome) -> Reply:
-    """The first one counts; the same again is no news, another is a conflict."""
-    if body.occurred_at > world.store.now + AHEAD:
-        return _refused("occurred_in_future", "Outcome occurred too far in the future")
-    requests = world.store.session(body.session_id)
+@routes.post("/api/session_outcome", schemas.SetSessionOutcomeRequestSchema, per_minute=60)
+async def session_outcome(
+    state: ReflexioState, _context: RequestContext, body: schemas.SetSessionOutcomeRequestSchema
+) -> Response:
+    """Store the first outcome of a session. The same again is not recorded; another is a conflict."""
+    if body.occurred_at > state.store.now + CLOCK_TOLERANCE:
+        return _not_recorded("occurred_in_future", "Outcome occurred too far in the future")
+    requests = state.store.session(body.session_id)
     if not requests:
-        return _refused("unknown_session", "Session has no published requests")
+        return _not_recorded("unknown_session", "Session has no published requests")
     first = requests[0]
-    if (known := world.outcomes.rows.get((first.user_id, body.session_id))) is not None:
+    if (known := state.outcomes.rows.get((first.user_id, body.session_id))) is not None:
         if known.given == body:
-            return Reply(
-                {"success": True, "recorded": False, "message": "Outcome already exists", **known.keys}
-            )
-        answer = _refused("conflicting_finalization", "Outcome was not recorded").body
-        return Reply({**answer, **known.keys})
+            same = {"success": True, "recorded": False, "message": "Outcome already exists"}
+            return Response({**same, **known.keys})
+        conflict = _not_recorded("conflicting_finalization", "Outcome was not recorded").body
+        return Response({**conflict, **known.keys})
     if body.occurred_at < first.created_at:
-        answer = _refused("occurred_before_session", "Outcome occurred before the session began").body
-        return Reply({**answer, "user_id": first.user_id, "source": first.source})
-    outcome = world.outcomes.record(body, requests, world.store.now)
-    return Reply({"success": True, "recorded": True, "message": "Outcome recorded", **outcome.keys})
+        early = _not_recorded("occurred_before_session", "Outcome occurred before the session began").body
+        return Response({**early, "user_id": first.user_id, "source": first.source})
+    outcome = state.outcomes.add(body, requests, state.store.now)
+    return Response({"success": True, "recorded": True, "message": "Outcome recorded", **outcome.keys})
 
 
-def _refused(reason: str, message: str) -> Reply:
-    return Reply({"success": False, "recorded": False, "reason": reason, "message": message})
+def _not_recorded(reason: str, message: str) -> Response:
+    return Response({"success": False, "recorded": False, "reason": reason, "message": message})
 
 
-async def get_outcomes(world: World, _call: Call, body: GetOutcomes) -> Reply:
-    """Latest first; an empty list of sessions means all."""
+@routes.post("/api/get_session_outcomes", schemas.GetSessionOutcomesRequestSchema, per_minute=60)
+async def get_session_outcomes(
+    state: ReflexioState, _context: RequestContext, body: schemas.GetSessionOutcomesRequestSchema
+) -> Response:
+    """Latest first. An empty list of sessions means all."""
 
-    def fits(outcome: Outcome) -> bool:
+    def matches(outcome: StoredSessionOutcome) -> bool:
         given = outcome.given
         return (
             (not body.session_ids or given.session_id in body.session_ids)
@@ -67,8 +78,18 @@ async def get_outcomes(world: World, _call: Call, body: GetOutcomes) -> Reply:
         )
 
     rows = sorted(
-        filter(fits, world.outcomes.rows.values()),
+        filter(matches, state.outcomes.rows.values()),
         key=lambda outcome: (-outcome.given.occurred_at, outcome.user_id, outcome.given.session_id),
     )
     page = [outcome.view() for outcome in rows[body.offset : body.offset + body.top_k]]
-    return Reply({"success": True, "session_outcomes": page, "message": ""})
+    return Response({"success": True, "session_outcomes": page, "message": ""})
+
+
+@routes.delete("/api/delete_session", schemas.DeleteSessionRequestSchema)
+async def delete_session(
+    state: ReflexioState, _context: RequestContext, body: schemas.DeleteSessionRequestSchema
+) -> Response:
+    """Delete the requests of a session. Its outcome remains."""
+    count = state.store.delete_requests(state.store.session(body.session_id))
+    message = f"Deleted {count} item(s)"
+    return Response({"success": True, "message": message, "deleted_requests_count": count})

@@ -1,1 +1,1 @@
-"""What a server of January 2026 does; it says null where today's says nothing."""
+"""The API of January 2026: routes, schemas and handlers."""

@@ -1,86 +1,101 @@
-"""Feedback and raw feedback: today's agent and user playbooks."""
+"""January's feedback and raw feedback: today's agent and user playbooks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from reflexio_async.sandbox.http.responses import Reply
+from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers import operations
-from reflexio_async.sandbox.reflexio.handlers.profiles import downgraded, upgraded
+from reflexio_async.sandbox.reflexio.handlers.deleted import deleted
+from reflexio_async.sandbox.reflexio.handlers.promoted import downgraded, upgraded
+from reflexio_async.sandbox.reflexio.handlers.search import best_matches
+from reflexio_async.sandbox.reflexio.legacy import schemas
 from reflexio_async.sandbox.reflexio.simulation import promotion
-from reflexio_async.sandbox.reflexio.simulation.generation import Job
-from reflexio_async.sandbox.reflexio.simulation.ranking import ranked
-from reflexio_async.sandbox.reflexio.store.rows import TOMBSTONES, AgentPlaybook, Playbook
+from reflexio_async.sandbox.reflexio.simulation.generation import GenerationTask
+from reflexio_async.sandbox.reflexio.state import ReflexioState
+from reflexio_async.sandbox.reflexio.store.rows import TOMBSTONES, StoredAgentPlaybook, StoredUserPlaybook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.reflexio.legacy import schemas as bodies
-    from reflexio_async.sandbox.reflexio.state import World
+    from reflexio_async.sandbox.http.context import RequestContext
+    from reflexio_async.sandbox.reflexio.legacy.schemas import LegacyStatusSchema
     from reflexio_async.sandbox.reflexio.store.rows import Status, StoredRequest
 
-_DEFAULT, _TOP = 100, 10
+_DEFAULT_LIMIT, _DEFAULT_TOP_K = 100, 10
+
+routes: Final = Router[ReflexioState]()
 
 
-async def get_raw(world: World, _call: Call, body: bodies.GetRawFeedback) -> Reply:
-    """Newest first, of every status unless told otherwise."""
+@routes.post("/api/get_raw_feedbacks", schemas.LegacyGetRawFeedbacksRequestSchema)
+async def get_raw_feedbacks(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyGetRawFeedbacksRequestSchema
+) -> Response:
+    """Newest first. Without a filter, every status."""
     rows = [
         row
-        for row in reversed(world.store.playbooks.values())
-        if _shows(row.status, body.status_filter) and body.feedback_name in (None, "", row.name)
+        for row in reversed(state.store.playbooks.values())
+        if _status_matches(row.status, body.status_filter) and body.feedback_name in (None, "", row.name)
     ]
-    return _raw(rows[: body.limit or _DEFAULT])
+    return _raw_feedbacks(rows[: body.limit or _DEFAULT_LIMIT])
 
 
-async def search_raw(world: World, _call: Call, body: bodies.SearchRawFeedback) -> Reply:
+@routes.post("/api/search_raw_feedbacks", schemas.LegacySearchRawFeedbackRequestSchema)
+async def search_raw_feedbacks(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacySearchRawFeedbackRequestSchema
+) -> Response:
     """Best match first."""
     rows = [
         row
-        for row in reversed(world.store.playbooks.values())
-        if _shows(row.status, body.status_filter)
+        for row in reversed(state.store.playbooks.values())
+        if _status_matches(row.status, body.status_filter)
         and body.user_id in (None, "", row.user_id)
         and body.agent_version in (None, "", row.agent_version)
         and body.feedback_name in (None, "", row.name)
-        and body.holds(row.created_at)
+        and body.includes(row.created_at)
     ]
-    found = ranked(body.query, rows, lambda row: row.indexed) if body.query else rows
-    return _raw(found[: body.top_k or _TOP])
+    return _raw_feedbacks(best_matches(body.query, rows)[: body.top_k or _DEFAULT_TOP_K])
 
 
-async def get(world: World, _call: Call, body: bodies.GetFeedback) -> Reply:
-    """Newest first, of every status unless told otherwise."""
+@routes.post("/api/get_feedbacks", schemas.LegacyGetFeedbacksRequestSchema)
+async def get_feedbacks(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyGetFeedbacksRequestSchema
+) -> Response:
+    """Newest first. Without a filter, every status."""
     rows = [
         row
-        for row in reversed(world.store.agent_playbooks.values())
-        if _shows(row.status, body.status_filter)
+        for row in reversed(state.store.agent_playbooks.values())
+        if _status_matches(row.status, body.status_filter)
         and body.feedback_name in (None, "", row.name)
         and (body.feedback_status_filter is None or body.feedback_status_filter.value == row.approval)
     ]
-    return _cooked(rows[: body.limit or _DEFAULT])
+    return _feedbacks(rows[: body.limit or _DEFAULT_LIMIT])
 
 
-async def search(world: World, _call: Call, body: bodies.SearchFeedback) -> Reply:
+@routes.post("/api/search_feedbacks", schemas.LegacySearchFeedbackRequestSchema)
+async def search_feedbacks(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacySearchFeedbackRequestSchema
+) -> Response:
     """Best match first."""
     rows = [
         row
-        for row in reversed(world.store.agent_playbooks.values())
-        if _shows(row.status, body.status_filter)
+        for row in reversed(state.store.agent_playbooks.values())
+        if _status_matches(row.status, body.status_filter)
         and body.agent_version in (None, "", row.agent_version)
         and body.feedback_name in (None, "", row.name)
         and (body.feedback_status_filter is None or body.feedback_status_filter.value == row.approval)
-        and body.holds(row.created_at)
+        and body.includes(row.created_at)
     ]
-    found = ranked(body.query, rows, lambda row: row.indexed) if body.query else rows
-    return _cooked(found[: body.top_k or _TOP])
+    return _feedbacks(best_matches(body.query, rows)[: body.top_k or _DEFAULT_TOP_K])
 
 
-def _shows(status: Status, wanted: Sequence[bodies.StatusWord | None] | None) -> bool:
+def _status_matches(status: Status, wanted: Sequence[LegacyStatusSchema | None] | None) -> bool:
     words = [None if word is None else word.value for word in wanted or ()]
     return status in words if words else status not in TOMBSTONES
 
 
-def _raw(rows: Sequence[Playbook]) -> Reply:
+def _raw_feedbacks(rows: Sequence[StoredUserPlaybook]) -> Response:
     views = [
         {
             "raw_feedback_id": row.user_playbook_id,
@@ -100,10 +115,10 @@ def _raw(rows: Sequence[Playbook]) -> Reply:
         }
         for row in rows
     ]
-    return Reply({"success": True, "raw_feedbacks": views, "msg": f"Found {len(views)} raw feedbacks"})
+    return Response({"success": True, "raw_feedbacks": views, "msg": f"Found {len(views)} raw feedbacks"})
 
 
-def _cooked(rows: Sequence[AgentPlaybook]) -> Reply:
+def _feedbacks(rows: Sequence[StoredAgentPlaybook]) -> Response:
     views = [
         {
             "feedback_id": row.agent_playbook_id,
@@ -121,130 +136,161 @@ def _cooked(rows: Sequence[AgentPlaybook]) -> Reply:
         }
         for row in rows
     ]
-    return Reply({"success": True, "feedbacks": views, "msg": f"Found {len(views)} feedbacks"})
+    return Response({"success": True, "feedbacks": views, "msg": f"Found {len(views)} feedbacks"})
 
 
-async def add_raw(world: World, _call: Call, body: bodies.AddRawFeedback) -> Reply:
-    """Store it as given, under ids of the server's own."""
-    for row in body.raw_feedbacks:
-        playbook = Playbook(
+@routes.post("/api/add_raw_feedback", schemas.LegacyAddRawFeedbackRequestSchema)
+async def add_raw_feedback(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyAddRawFeedbackRequestSchema
+) -> Response:
+    """Store it as given, under the server's own ids."""
+    for given in body.raw_feedbacks:
+        playbook = StoredUserPlaybook(
             user_playbook_id=0,
-            user_id=row.user_id,
-            agent_version=row.agent_version,
-            request_id=row.request_id,
-            created_at=world.store.now if row.created_at is None else row.created_at,
-            trigger=row.when_condition,
+            user_id=given.user_id,
+            agent_version=given.agent_version,
+            request_id=given.request_id,
+            created_at=state.store.created_at(given),
+            trigger=given.when_condition,
             source_span=None,
-            status=row.status and row.status.value,
+            status=given.status and given.status.value,
             interaction_ids=[],
-            content=row.feedback_content,
-            name=row.feedback_name,
-            source=row.source,
-            do_action=row.do_action,
-            do_not_action=row.do_not_action,
-            indexed=row.indexed_content or f"{row.when_condition or ''} {row.feedback_content}",
+            content=given.feedback_content,
+            name=given.feedback_name,
+            source=given.source,
+            do_action=given.do_action,
+            do_not_action=given.do_not_action,
+            indexed=given.indexed_content or f"{given.when_condition or ''} {given.feedback_content}",
         )
-        world.store.put_playbook(playbook)
+        state.store.add_playbook(playbook)
     return _added(len(body.raw_feedbacks), "raw feedbacks")
 
 
-async def add(world: World, _call: Call, body: bodies.AddFeedback) -> Reply:
-    """Store it as given, under ids of the server's own."""
-    for row in body.feedbacks:
-        playbook = AgentPlaybook(
+@routes.post("/api/add_feedbacks", schemas.LegacyAddFeedbackRequestSchema)
+async def add_feedbacks(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyAddFeedbackRequestSchema
+) -> Response:
+    """Store it as given, under the server's own ids."""
+    for given in body.feedbacks:
+        playbook = StoredAgentPlaybook(
             agent_playbook_id=0,
-            agent_version=row.agent_version,
-            created_at=world.store.now if row.created_at is None else row.created_at,
-            content=row.feedback_content,
-            name=row.feedback_name,
-            trigger=row.when_condition,
-            approval=row.feedback_status.value,
-            metadata=row.feedback_metadata,
-            status=row.status and row.status.value,
-            do_action=row.do_action,
-            do_not_action=row.do_not_action,
-            indexed=f"{row.when_condition or ''} {row.feedback_content}",
+            agent_version=given.agent_version,
+            created_at=state.store.created_at(given),
+            content=given.feedback_content,
+            name=given.feedback_name,
+            trigger=given.when_condition,
+            approval=given.feedback_status.value,
+            metadata=given.feedback_metadata,
+            status=given.status and given.status.value,
+            do_action=given.do_action,
+            do_not_action=given.do_not_action,
+            indexed=f"{given.when_condition or ''} {given.feedback_content}",
         )
-        world.store.put_agent_playbook(playbook)
+        state.store.add_agent_playbook(playbook)
     return _added(len(body.feedbacks), "feedbacks")
 
 
-def _added(count: int, noun: str) -> Reply:
-    return Reply({"success": True, "message": f"Added {count} {noun}", "added_count": count})
+def _added(count: int, noun: str) -> Response:
+    return Response({"success": True, "message": f"Added {count} {noun}", "added_count": count})
 
 
-async def update_status(world: World, _call: Call, body: bodies.UpdateStatus) -> Reply:
-    """Approve or reject."""
-    if (row := world.store.agent_playbooks.get(body.feedback_id)) is None:
-        return Reply({"success": False, "msg": f"Feedback with ID {body.feedback_id} not found"})
+@routes.put("/api/update_feedback_status", schemas.LegacyUpdateFeedbackStatusRequestSchema)
+async def update_feedback_status(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyUpdateFeedbackStatusRequestSchema
+) -> Response:
+    """Approve or reject one."""
+    if (row := state.store.agent_playbooks.get(body.feedback_id)) is None:
+        return Response({"success": False, "msg": f"Feedback with ID {body.feedback_id} not found"})
     row.approval = body.feedback_status.value
-    return Reply({"success": True, "msg": None})
+    return Response({"success": True, "msg": None})
 
 
-async def delete(world: World, _call: Call, body: bodies.DeleteFeedback) -> Reply:
-    """One of them."""
-    world.store.agent_playbooks.pop(body.feedback_id, None)
-    return Reply({"success": True, "message": "Deleted successfully"})
+@routes.delete("/api/delete_feedback", schemas.LegacyDeleteFeedbackRequestSchema)
+async def delete_feedback(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyDeleteFeedbackRequestSchema
+) -> Response:
+    """Delete one."""
+    state.store.agent_playbooks.pop(body.feedback_id, None)
+    return deleted()
 
 
-async def delete_raw(world: World, _call: Call, body: bodies.DeleteRawFeedback) -> Reply:
-    """One of them."""
-    world.store.playbooks.pop(body.raw_feedback_id, None)
-    return Reply({"success": True, "message": "Deleted successfully"})
+@routes.delete("/api/delete_raw_feedback", schemas.LegacyDeleteRawFeedbackRequestSchema)
+async def delete_raw_feedback(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyDeleteRawFeedbackRequestSchema
+) -> Response:
+    """Delete one."""
+    state.store.playbooks.pop(body.raw_feedback_id, None)
+    return deleted()
 
 
-async def upgrade(world: World, _call: Call, body: bodies.MoveRawFeedback) -> Reply:
-    """Pending to current, current to archived, archived away."""
-    counts = promotion.upgrade_playbooks(world.store, body.agent_version, archive_current=True)
+@routes.post("/api/upgrade_all_raw_feedbacks", schemas.LegacyMoveRawFeedbacksRequestSchema)
+async def upgrade_all_raw_feedbacks(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyMoveRawFeedbacksRequestSchema
+) -> Response:
+    """Make pending ones current, archive current ones and delete archived ones."""
+    counts = promotion.upgrade_playbooks(state.store, body.agent_version, archive_current=True)
     return upgraded("raw_feedbacks", counts)
 
 
-async def downgrade(world: World, _call: Call, body: bodies.MoveRawFeedback) -> Reply:
-    """Archived to current, current to archived."""
-    return downgraded("raw_feedbacks", promotion.downgrade_playbooks(world.store, body.agent_version))
+@routes.post("/api/downgrade_all_raw_feedbacks", schemas.LegacyMoveRawFeedbacksRequestSchema)
+async def downgrade_all_raw_feedbacks(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyMoveRawFeedbacksRequestSchema
+) -> Response:
+    """Make archived ones current and archive current ones."""
+    return downgraded("raw_feedbacks", promotion.downgrade_playbooks(state.store, body.agent_version))
 
 
-async def aggregate(world: World, _call: Call, body: bodies.RunAggregation) -> Reply:
-    """Make feedback out of raw feedback now."""
-    if body.agent_version in world.aggregator.failing:
-        return Reply({"success": False, "message": f"scripted failure of {body.agent_version}"})
-    result = world.aggregator.aggregate(body.agent_version)
-    count = result["playbooks_generated"]
-    return Reply({"success": True, "message": f"Feedback aggregation completed: {count} feedback(s)"})
+@routes.post(
+    "/api/run_feedback_aggregation", schemas.LegacyRunFeedbackAggregationRequestSchema, per_minute=10
+)
+async def run_feedback_aggregation(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyRunFeedbackAggregationRequestSchema
+) -> Response:
+    """Aggregate raw feedback of one agent version now."""
+    if body.agent_version in state.aggregator.failing:
+        return Response({"success": False, "message": f"scripted failure of {body.agent_version}"})
+    count = state.aggregator.aggregate(body.agent_version)["playbooks_generated"]
+    return Response({"success": True, "message": f"Feedback aggregation completed: {count} feedback(s)"})
 
 
-async def rerun(world: World, call: Call, body: bodies.RerunFeedback) -> Reply:
-    """That of everyone who published for an agent version."""
+@routes.post(
+    "/api/rerun_feedback_generation", schemas.LegacyRerunFeedbackGenerationRequestSchema, per_minute=5
+)
+async def rerun_feedback_generation(
+    state: ReflexioState, context: RequestContext, body: schemas.LegacyRerunFeedbackGenerationRequestSchema
+) -> Response:
+    """Start a rerun for all users who published for an agent version."""
 
     def selects(request: StoredRequest) -> bool:
         return (
             request.agent_version == body.agent_version
             and body.source in (None, "", request.source)
-            and body.holds(request.created_at)
+            and body.includes(request.created_at)
         )
 
-    known = world.store.requests_by_user
-    users = [user for user in world.store.users() if any(map(selects, known[user]))]
     params = {**body.model_dump(mode="json"), **operations.times(body)}
-    job = Job(users, "pending", selects, body.agent_version)
-    return await operations.rerun(world, call, "feedback", job, claimed=params, params=params)
+    task = GenerationTask(state.store.users_with(selects), "pending", selects, body.agent_version)
+    return await operations.rerun(state, context, "feedback", task, claimed=params, params=params)
 
 
-async def manual(world: World, call: Call, body: bodies.ManualFeedback) -> Reply:
-    """Current feedback of an agent version, from everyone."""
+@routes.post(
+    "/api/manual_feedback_generation", schemas.LegacyManualFeedbackGenerationRequestSchema, per_minute=5
+)
+async def manual_feedback_generation(
+    state: ReflexioState, context: RequestContext, body: schemas.LegacyManualFeedbackGenerationRequestSchema
+) -> Response:
+    """Generate current feedback of an agent version for all users."""
 
     def selects(request: StoredRequest) -> bool:
         return request.agent_version == body.agent_version and body.source in (None, "", request.source)
 
-    known = world.store.requests_by_user
-    users = [user for user in world.store.users() if any(map(selects, known[user]))]
     params: dict[str, Any] = {**body.model_dump(mode="json"), "mode": "manual_regular"}
     return await operations.manual(
-        world,
-        call,
+        state,
+        context,
         "feedback",
-        Job(users, None, selects, body.agent_version),
+        GenerationTask(state.store.users_with(selects), None, selects, body.agent_version),
         params=params,
-        nobody="No interactions found to process",
+        no_users="No interactions found to process",
         done=lambda count: f"Generated {count} feedback entries",
     )

@@ -1,58 +1,76 @@
-"""Publishing into groups, reading groups back, deleting them; profiles as they were."""
+"""January's publishing into groups, reading and deleting groups, and profiles with their reruns."""
 
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from reflexio_async.sandbox.http.responses import Reply
-from reflexio_async.sandbox.reflexio.schemas.common import StatusWord
-from reflexio_async.sandbox.reflexio.schemas.publishing import Interaction, Publish
-from reflexio_async.sandbox.reflexio.store.rows import shows
+from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.routing import Router
+from reflexio_async.sandbox.reflexio.handlers.deleted import deleted
+from reflexio_async.sandbox.reflexio.handlers.operations import rerun_profiles
+from reflexio_async.sandbox.reflexio.handlers.profiles import STATUS_WORDS, newest_first
+from reflexio_async.sandbox.reflexio.legacy import schemas
+from reflexio_async.sandbox.reflexio.schemas.interactions import (
+    InteractionDataSchema,
+    PublishUserInteractionRequestSchema,
+)
+from reflexio_async.sandbox.reflexio.state import ReflexioState
+from reflexio_async.sandbox.reflexio.store.rows import status_matches
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import Call
-    from reflexio_async.sandbox.reflexio.legacy import schemas as bodies
-    from reflexio_async.sandbox.reflexio.state import World
-    from reflexio_async.sandbox.reflexio.store.rows import Profile, StoredRequest, Turn
+    from reflexio_async.sandbox.http.context import RequestContext
+    from reflexio_async.sandbox.reflexio.store.rows import StoredInteraction, StoredProfile, StoredRequest
 
-_STATES = {"current": None, "pending": StatusWord.PENDING, "archived": StatusWord.ARCHIVED}
+_INTERACTION_FIELDS = {
+    *("role", "content", "user_action", "user_action_description", "interacted_image_url"),
+    *("image_encoding", "shadow_content"),
+}
+
+routes: Final = Router[ReflexioState]()
 
 
-async def publish(world: World, _call: Call, body: bodies.Publish) -> Reply:
-    """Store always; the answer names no request. A request without a group is alone."""
+@routes.post("/api/publish_interaction", schemas.LegacyPublishUserInteractionRequestSchema, per_minute=60)
+async def publish_interaction(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyPublishUserInteractionRequestSchema
+) -> Response:
+    """Always store. A request without a group is a group of its own. The response has no request id."""
     request_id = str(uuid.uuid4())
-    turns = [Interaction.model_validate(turn.model_dump()) for turn in body.interaction_data_list]
-    # Today's rules for a publish were not January's.
-    today = Publish.model_construct(
+    # Today's checks of a publish did not exist: model_construct skips them.
+    publish = PublishUserInteractionRequestSchema.model_construct(
         user_id=body.user_id,
         session_id=body.request_group or request_id,
         request_id=request_id,
-        interaction_data_list=turns,
+        interaction_data_list=[
+            InteractionDataSchema.model_validate(given.model_dump(exclude_unset=True))
+            for given in body.interaction_data_list
+        ],
         source=body.source,
         agent_version=body.agent_version,
     )
-    request = world.store.insert(today)
+    request = state.store.insert(publish)
     if request is not None:
-        world.learning.admit(request)
-    return Reply({"success": True, "message": "Interaction published successfully"})
+        state.learner.admit(request)
+    return Response({"success": True, "message": "Interaction published successfully"})
 
 
-async def get_requests(world: World, _call: Call, body: bodies.GetRequests) -> Reply:
-    """By group, newest first."""
+@routes.post("/api/get_requests", schemas.LegacyGetRequestsRequestSchema)
+async def get_requests(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyGetRequestsRequestSchema
+) -> Response:
+    """Requests by group, newest first."""
     groups: dict[str, list[dict[str, Any]]] = {}
-    found = 0
-    for request in reversed(world.store.requests.values()):
+    for request in reversed(state.store.requests.values()):
         if (
             body.user_id in (None, "", request.user_id)
             and body.request_id in (None, "", request.request_id)
-            and body.holds(request.created_at)
+            and body.includes(request.created_at)
         ):
             groups.setdefault(request.session_id, []).append(_request(request))
     page = dict(list(groups.items())[: body.top_k])
-    found = sum(map(len, page.values()))
+    count = sum(map(len, page.values()))
     shown = [{"request_group": name, "requests": requests} for name, requests in page.items()]
-    return Reply({"success": True, "request_groups": shown, "msg": f"Found {found} requests"})
+    return Response({"success": True, "request_groups": shown, "msg": f"Found {count} requests"})
 
 
 def _request(request: StoredRequest) -> dict[str, Any]:
@@ -65,48 +83,53 @@ def _request(request: StoredRequest) -> dict[str, Any]:
         "agent_version": request.agent_version,
         "request_group": group,
     }
-    return {"request": shown, "interactions": [_turn(turn) for turn in request.turns]}
+    return {"request": shown, "interactions": [_interaction(each) for each in request.interactions]}
 
 
-def _turn(turn: Turn) -> dict[str, Any]:
-    kept = {"role", "content", "user_action", "user_action_description", "interacted_image_url"}
-    kept |= {"image_encoding", "shadow_content"}
+def _interaction(interaction: StoredInteraction) -> dict[str, Any]:
     return {
-        "interaction_id": turn.interaction_id,
-        "user_id": turn.user_id,
-        "request_id": turn.request_id,
-        "created_at": turn.created_at,
-        **turn.given.model_dump(mode="json", include=kept),
+        "interaction_id": interaction.interaction_id,
+        "user_id": interaction.user_id,
+        "request_id": interaction.request_id,
+        "created_at": interaction.created_at,
+        **interaction.given.model_dump(mode="json", include=_INTERACTION_FIELDS),
         "embedding": list[float](),
     }
 
 
-async def delete_request(world: World, _call: Call, body: bodies.DeleteRequest) -> Reply:
-    """One request with its turns."""
-    request = world.store.requests.get(body.request_id)
+@routes.delete("/api/delete_request", schemas.LegacyDeleteRequestRequestSchema)
+async def delete_request(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyDeleteRequestRequestSchema
+) -> Response:
+    """Delete one with its interactions."""
+    request = state.store.requests.get(body.request_id)
     if request is not None:
-        world.store.delete_requests([request])
-    return Reply({"success": True, "message": "Deleted successfully"})
+        state.store.delete_requests([request])
+    return deleted()
 
 
-async def delete_group(world: World, _call: Call, body: bodies.DeleteGroup) -> Reply:
-    """A group's requests."""
-    doomed = world.store.session(body.request_group)
-    count = world.store.delete_requests(doomed)
+@routes.delete("/api/delete_request_group", schemas.LegacyDeleteRequestGroupRequestSchema)
+async def delete_request_group(
+    state: ReflexioState, _context: RequestContext, body: schemas.LegacyDeleteRequestGroupRequestSchema
+) -> Response:
+    """Delete the requests of a group."""
+    count = state.store.delete_requests(state.store.session(body.request_group))
     message = f"Deleted {count} requests"
-    return Reply({"success": True, "message": message, "deleted_requests_count": count})
+    return Response({"success": True, "message": message, "deleted_requests_count": count})
 
 
-async def get_all_profiles(world: World, _call: Call, query: bodies.AllProfiles) -> Reply:
-    """Everybody's, newest first; current unless a status is named."""
-    wanted = [_STATES.get(query.status_filter or "current")]
-    rows = [row for row in world.store.all_profiles() if shows(row.status, wanted)]
-    rows.sort(key=lambda row: -row.last_modified)
+@routes.get("/api/get_all_profiles", schemas.LegacyAllProfilesQuerySchema)
+async def get_all_profiles(
+    state: ReflexioState, _context: RequestContext, query: schemas.LegacyAllProfilesQuerySchema
+) -> Response:
+    """The profiles of all users, newest first, current by default."""
+    wanted = [STATUS_WORDS.get(query.status_filter or "current")]
+    rows = newest_first(row for row in state.store.all_profiles() if status_matches(row.status, wanted))
     views = [_profile(row) for row in rows[: query.limit]]
-    return Reply({"success": True, "user_profiles": views, "msg": f"Found {len(views)} profiles"})
+    return Response({"success": True, "user_profiles": views, "msg": f"Found {len(views)} profiles"})
 
 
-def _profile(row: Profile) -> dict[str, Any]:
+def _profile(row: StoredProfile) -> dict[str, Any]:
     return {
         "profile_id": row.profile_id,
         "user_id": row.user_id,
@@ -120,3 +143,11 @@ def _profile(row: Profile) -> dict[str, Any]:
         "status": row.status,
         "embedding": list[float](),
     }
+
+
+@routes.post("/api/rerun_profile_generation", schemas.LegacyRerunProfileGenerationRequestSchema, per_minute=5)
+async def rerun_profile_generation(
+    state: ReflexioState, context: RequestContext, body: schemas.LegacyRerunProfileGenerationRequestSchema
+) -> Response:
+    """Start a rerun for one user or all."""
+    return await rerun_profiles(state, context, body)

@@ -1,4 +1,7 @@
-"""Bodies of January 2026: feedback for playbooks, request groups for sessions."""
+"""What January 2026's routes accept: feedback for playbooks, request groups for sessions.
+
+A class is named after the contract's component, between ``Legacy`` and ``Schema``.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ from enum import Enum
 
 from pydantic import BaseModel
 
-from reflexio_async.sandbox.reflexio.schemas.common import Approval, TimeRange, UserActionTypeSchema
+from reflexio_async.sandbox.reflexio.schemas import common as schemas
+from reflexio_async.sandbox.reflexio.schemas.interactions import UserActionTypeSchema
 
 
-class StatusWord(Enum):
-    """The words of a status filter, fewer than today."""
+class LegacyStatusSchema(Enum):
+    """The state of a row. There are fewer than today."""
 
     NONE = "None"
     ARCHIVED = "archived"
@@ -18,10 +22,10 @@ class StatusWord(Enum):
     ARCHIVE_IN_PROGRESS = "archive_in_progress"
 
 
-class Interaction(BaseModel):
-    """One turn."""
+class LegacyInteractionDataSchema(BaseModel):
+    """One interaction."""
 
-    created_at: int | None = None
+    created_at: int = 0
     role: str = "User"
     content: str = ""
     shadow_content: str = ""
@@ -31,52 +35,52 @@ class Interaction(BaseModel):
     image_encoding: str = ""
 
 
-class Publish(BaseModel):
-    """Turns to store; there is no request id yet."""
+class LegacyPublishUserInteractionRequestSchema(BaseModel):
+    """Store interactions. There is no request id."""
 
     user_id: str
-    interaction_data_list: list[Interaction]
+    interaction_data_list: list[LegacyInteractionDataSchema]
     source: str = ""
     agent_version: str = ""
     request_group: str | None = None
 
 
-class GetRequests(TimeRange):
-    """Stored requests by group."""
+class LegacyGetRequestsRequestSchema(schemas.TimeRangeSchema):
+    """Read requests by group."""
 
     user_id: str | None = None
     request_id: str | None = None
     top_k: int | None = 30
 
 
-class DeleteRequest(BaseModel):
-    """Names a request."""
+class LegacyDeleteRequestRequestSchema(BaseModel):
+    """Delete a request."""
 
     request_id: str
 
 
-class DeleteGroup(BaseModel):
-    """Names a group."""
+class LegacyDeleteRequestGroupRequestSchema(BaseModel):
+    """Delete the requests of a group."""
 
     request_group: str
 
 
-class AllProfiles(BaseModel):
-    """Profiles of everybody."""
+class LegacyAllProfilesQuerySchema(BaseModel):
+    """Read profiles of all users."""
 
     limit: int = 100
     status_filter: str | None = None
 
 
-class RerunProfiles(TimeRange):
-    """Start a profile rerun; no user means all of them."""
+class LegacyRerunProfileGenerationRequestSchema(schemas.TimeRangeSchema):
+    """Start a profile rerun. No user means all users."""
 
     user_id: str | None = None
     source: str | None = None
     extractor_names: list[str] | None = None
 
 
-class RerunFeedback(TimeRange):
+class LegacyRerunFeedbackGenerationRequestSchema(schemas.TimeRangeSchema):
     """Start a feedback rerun of one agent version."""
 
     agent_version: str
@@ -84,7 +88,7 @@ class RerunFeedback(TimeRange):
     source: str | None = None
 
 
-class ManualFeedback(BaseModel):
+class LegacyManualFeedbackGenerationRequestSchema(BaseModel):
     """Extract current feedback now."""
 
     agent_version: str
@@ -92,14 +96,14 @@ class ManualFeedback(BaseModel):
     feedback_name: str | None = None
 
 
-class RunAggregation(BaseModel):
-    """Make feedback out of raw feedback now."""
+class LegacyRunFeedbackAggregationRequestSchema(BaseModel):
+    """Aggregate raw feedback of one agent version now."""
 
     agent_version: str
     feedback_name: str
 
 
-class RawFeedback(BaseModel):
+class LegacyRawFeedbackSchema(BaseModel):
     """Raw feedback as a caller writes it."""
 
     raw_feedback_id: int = 0
@@ -107,108 +111,108 @@ class RawFeedback(BaseModel):
     agent_version: str
     request_id: str
     feedback_name: str = ""
-    created_at: int | None = None
+    created_at: int = 0
     feedback_content: str = ""
     do_action: str | None = None
     do_not_action: str | None = None
     when_condition: str | None = None
-    status: StatusWord | None = None
+    status: LegacyStatusSchema | None = None
     source: str | None = None
     indexed_content: str | None = None
     embedding: list[float] = []
 
 
-class Feedback(BaseModel):
+class LegacyFeedbackSchema(BaseModel):
     """Feedback as a caller writes it."""
 
     feedback_id: int = 0
     feedback_name: str = ""
     agent_version: str
-    created_at: int | None = None
+    created_at: int = 0
     feedback_content: str
     do_action: str | None = None
     do_not_action: str | None = None
     when_condition: str | None = None
-    feedback_status: Approval = Approval.PENDING
+    feedback_status: schemas.PlaybookStatusSchema = schemas.PlaybookStatusSchema.PENDING
     feedback_metadata: str = ""
     embedding: list[float] = []
-    status: StatusWord | None = None
+    status: LegacyStatusSchema | None = None
 
 
-class AddRawFeedback(BaseModel):
-    """Raw feedback to store."""
+class LegacyAddRawFeedbackRequestSchema(BaseModel):
+    """Store raw feedback."""
 
-    raw_feedbacks: list[RawFeedback]
-
-
-class AddFeedback(BaseModel):
-    """Feedback to store."""
-
-    feedbacks: list[Feedback]
+    raw_feedbacks: list[LegacyRawFeedbackSchema]
 
 
-class GetRawFeedback(BaseModel):
-    """Raw feedback, latest first."""
+class LegacyAddFeedbackRequestSchema(BaseModel):
+    """Store feedback."""
 
-    limit: int | None = 100
-    feedback_name: str | None = None
-    status_filter: list[StatusWord | None] | None = None
+    feedbacks: list[LegacyFeedbackSchema]
 
 
-class GetFeedback(BaseModel):
-    """Feedback, latest first."""
+class LegacyGetRawFeedbacksRequestSchema(BaseModel):
+    """Read raw feedback."""
 
     limit: int | None = 100
     feedback_name: str | None = None
-    status_filter: list[StatusWord | None] | None = None
-    feedback_status_filter: Approval | None = None
+    status_filter: list[LegacyStatusSchema | None] | None = None
 
 
-class SearchRawFeedback(TimeRange):
-    """Raw feedback with these words."""
+class LegacyGetFeedbacksRequestSchema(BaseModel):
+    """Read feedback."""
+
+    limit: int | None = 100
+    feedback_name: str | None = None
+    status_filter: list[LegacyStatusSchema | None] | None = None
+    feedback_status_filter: schemas.PlaybookStatusSchema | None = None
+
+
+class LegacySearchRawFeedbackRequestSchema(schemas.TimeRangeSchema):
+    """Search raw feedback."""
 
     query: str | None = None
     user_id: str | None = None
     agent_version: str | None = None
     feedback_name: str | None = None
-    status_filter: list[StatusWord | None] | None = None
+    status_filter: list[LegacyStatusSchema | None] | None = None
     top_k: int | None = 10
     threshold: float | None = 0.5
 
 
-class SearchFeedback(TimeRange):
-    """Feedback with these words."""
+class LegacySearchFeedbackRequestSchema(schemas.TimeRangeSchema):
+    """Search feedback."""
 
     query: str | None = None
     agent_version: str | None = None
     feedback_name: str | None = None
-    status_filter: list[StatusWord | None] | None = None
-    feedback_status_filter: Approval | None = None
+    status_filter: list[LegacyStatusSchema | None] | None = None
+    feedback_status_filter: schemas.PlaybookStatusSchema | None = None
     top_k: int | None = 10
     threshold: float | None = 0.5
 
 
-class UpdateStatus(BaseModel):
-    """Approve or reject."""
+class LegacyUpdateFeedbackStatusRequestSchema(BaseModel):
+    """Approve or reject feedback."""
 
     feedback_id: int
-    feedback_status: Approval
+    feedback_status: schemas.PlaybookStatusSchema
 
 
-class DeleteFeedback(BaseModel):
-    """Names feedback."""
+class LegacyDeleteFeedbackRequestSchema(BaseModel):
+    """Delete feedback."""
 
     feedback_id: int
 
 
-class DeleteRawFeedback(BaseModel):
-    """Names raw feedback."""
+class LegacyDeleteRawFeedbackRequestSchema(BaseModel):
+    """Delete raw feedback."""
 
     raw_feedback_id: int
 
 
-class MoveRawFeedback(BaseModel):
-    """Promote or bring back, of one agent version or all."""
+class LegacyMoveRawFeedbacksRequestSchema(BaseModel):
+    """Upgrade or downgrade raw feedback, of one agent version or all."""
 
     agent_version: str | None = None
     feedback_name: str | None = None

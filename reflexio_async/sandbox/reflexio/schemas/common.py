@@ -1,6 +1,6 @@
-"""What request bodies have in common.
+"""Types that several schemas share.
 
-Unknown fields are ignored unless a body says otherwise; a 422 shows these errors in the server's words.
+Unknown fields are ignored unless a schema says otherwise. Error messages are the server's.
 """
 
 from __future__ import annotations
@@ -20,25 +20,30 @@ def _not_blank(text: str) -> str:
 
 
 def _embedding(numbers: list[float]) -> list[float]:
-    if numbers and len(numbers) != EMBEDDING_SIZE:
-        message = f"Embedding must be empty or have exactly {EMBEDDING_SIZE} dimensions, got {len(numbers)}"
+    if numbers and len(numbers) != _EMBEDDING_SIZE:
+        message = f"Embedding must be empty or have exactly {_EMBEDDING_SIZE} dimensions, got {len(numbers)}"
         raise ValueError(message)
     return numbers
 
 
-EMBEDDING_SIZE = 512
+_EMBEDDING_SIZE = 512
 
 NotBlank = Annotated[str, AfterValidator(_not_blank)]
+ShortText = Annotated[str, Field(max_length=255)]
 Source = (
     Literal[""] | Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:-]{0,127}$", max_length=128)]
 )
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+UpTo100 = Annotated[int, Field(gt=0, le=100)]
+NonNegativeNumber = Annotated[float, Field(ge=0.0)]
+PositiveNumber = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Embedding = Annotated[list[float], AfterValidator(_embedding)]
 
 
-class StatusWord(Enum):
-    """The words of a status filter; ``"None"`` is accepted and matches nothing, current is null."""
+class StatusSchema(Enum):
+    """The state of a row. Null is current; ``"None"`` is accepted and matches no row."""
 
     NONE = "None"
     ARCHIVED = "archived"
@@ -49,70 +54,62 @@ class StatusWord(Enum):
     EXPIRED = "expired"
 
 
-class Approval(Enum):
-    """How far an agent playbook has been approved."""
+class PlaybookStatusSchema(Enum):
+    """Whether an agent playbook is approved."""
 
     PENDING = "pending"
     APPROVED = "approved"
     REJECTED = "rejected"
 
 
-class UserActionTypeSchema(Enum):
-    """What the user did besides talking."""
+class SearchModeSchema(Enum):
+    """How to search. Without embeddings every mode is full text."""
 
-    CLICK = "click"
-    SCROLL = "scroll"
-    TYPE = "type"
-    NONE = "none"
-
-
-class CitationKindSchema(Enum):
-    """What kind of learning a citation points to."""
-
-    PLAYBOOK = "playbook"
-    PROFILE = "profile"
-    USER_PLAYBOOK = "user_playbook"
-    AGENT_PLAYBOOK = "agent_playbook"
+    VECTOR = "vector"
+    FTS = "fts"
+    HYBRID = "hybrid"
 
 
-class RetrievedLearningKindSchema(Enum):
-    """What kind of learning was retrieved."""
+class BlockingIssueKindSchema(Enum):
+    """What kept the agent from acting."""
 
-    PROFILE = "profile"
-    USER_PLAYBOOK = "user_playbook"
-    AGENT_PLAYBOOK = "agent_playbook"
-
-
-class ProfileTimeToLiveSchema(Enum):
-    """How long a profile is kept."""
-
-    ONE_DAY = "one_day"
-    ONE_WEEK = "one_week"
-    ONE_MONTH = "one_month"
-    ONE_QUARTER = "one_quarter"
-    ONE_YEAR = "one_year"
-    INFINITY = "infinity"
+    MISSING_TOOL = "missing_tool"
+    PERMISSION_DENIED = "permission_denied"
+    EXTERNAL_DEPENDENCY = "external_dependency"
+    POLICY_RESTRICTION = "policy_restriction"
 
 
-class TimeRange(BaseModel):
-    """A stretch of time, open at either end when None."""
+class BlockingIssueSchema(BaseModel):
+    """What kept the agent from acting, and how."""
+
+    kind: BlockingIssueKindSchema
+    details: str
+
+
+class TimeRangeSchema(BaseModel):
+    """A span of time. None leaves that end open."""
 
     start_time: datetime | None = None
     end_time: datetime | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        # Comparing naive with aware raises TypeError here as it does in the server: a 500.
+        # Comparing a naive with an aware time raises TypeError: 500, as in the server.
         if self.start_time and self.end_time and self.end_time <= self.start_time:
             message = "end_time must be after start_time"
             raise ValueError(message)
         return self
 
-    def holds(self, epoch_seconds: float) -> bool:
-        """Whether an instant is within."""
+    def includes(self, epoch_seconds: float) -> bool:
+        """Whether a time is in the span."""
         after = self.start_time is None or epoch_seconds >= int(self.start_time.timestamp())
         return after and (self.end_time is None or epoch_seconds <= int(self.end_time.timestamp()))
 
 
-class Nothing(BaseModel):
-    """No body, or none that matters."""
+class SearchSchema(TimeRangeSchema):
+    """The fields of every search."""
+
+    query: str | None = None
+    threshold: Fraction | None = None
+    search_mode: SearchModeSchema = SearchModeSchema.HYBRID
+    request_id: str | None = None

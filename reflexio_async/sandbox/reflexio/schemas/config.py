@@ -1,170 +1,75 @@
-"""The configuration, as the server keeps it."""
+"""Schema of the configuration."""
 
 from __future__ import annotations
 
-from enum import Enum, IntEnum
-from typing import Annotated, Any, ClassVar, Literal, Self
+from enum import Enum
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, model_validator
+from pydantic import BaseModel, Field, RootModel, model_validator
 
-from reflexio_async.sandbox.reflexio.kinds import KINDS, Kind
-from reflexio_async.sandbox.reflexio.schemas.common import NotBlank, Positive, Share
-from reflexio_async.sandbox.reflexio.schemas.renamed import (
+from reflexio_async.sandbox.reflexio.schemas.common import (
+    Fraction,
+    NonNegativeInt,
+    NonNegativeNumber,
+    NotBlank,
+    PositiveInt,
+    PositiveNumber,
+)
+from reflexio_async.sandbox.reflexio.schemas.config_old_names import (
     AGGREGATION,
     CONFIG,
     PLAYBOOKS,
     PROFILES,
     WINDOWS,
-    Renamed,
+    OldNamesSchema,
 )
+from reflexio_async.sandbox.reflexio.schemas.config_storage import (
+    APIKeyConfigSchema,
+    StorageConfigManagedSupabaseSchema,
+    StorageConfigPostgresSchema,
+    StorageConfigSQLiteSchema,
+    StorageConfigSupabaseSchema,
+    StorageConfigTestSchema,
+)
+from reflexio_async.sandbox.reflexio.schemas.experiments import ExperimentId, Percentage
 
-Count = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(ge=0.0)]
-Above0 = Annotated[float, Field(gt=0)]
+LearningKind = Literal["profile", "playbook"]
+"""What is learnt from a publish."""
 
-_USERS = (
+LEARNING_KINDS: Final[tuple[LearningKind, ...]] = ("profile", "playbook")
+
+_PROFILE_PROMPT = (
     "Extract key user information including name, role, preferences, and any other relevant profile details "
     "from the conversation."
 )
-_PLAYBOOKS = (
+_PLAYBOOK_PROMPT = (
     "Extract playbook rules about agent performance, including areas where the agent was helpful, areas for "
     "improvement, and any issues encountered during the interaction."
 )
-_SUCCESS = "Evaluate whether the AI agent successfully handled the user's session."
+_SUCCESS_PROMPT = "Evaluate whether the AI agent successfully handled the user's session."
 
 
-class Tested(IntEnum):
-    """Whether storage was tried out."""
-
-    UNKNOWN = 0
-    INCOMPLETE = 1
-    FAILED = 2
-    SUCCEEDED = 3
-
-
-class Sqlite(BaseModel, extra="forbid"):
-    """A file; the type is accepted and not shown."""
-
-    type: Annotated[Literal["sqlite"], Field(exclude=True)] = "sqlite"
-    db_path: str | None = None
-
-
-class Supabase(BaseModel):
-    """A Supabase project."""
-
-    model_config = ConfigDict(extra="forbid", validate_by_name=True, serialize_by_alias=True)
-
-    type: Annotated[Literal["supabase"], Field(exclude=True)] = "supabase"
-    url: NotBlank
-    key: NotBlank
-    db_url: NotBlank
-    schema_name: Annotated[str | None, Field(alias="schema")] = None
-    read_url: NotBlank | None = None
-    read_key: NotBlank | None = None
-
-
-class Postgres(BaseModel):
-    """A PostgreSQL database."""
-
-    model_config = ConfigDict(extra="forbid", validate_by_name=True, serialize_by_alias=True)
-
-    type: Literal["postgres"] = "postgres"
-    db_url: NotBlank
-    schema_name: Annotated[str | None, Field(alias="schema")] = None
-    pool_size: Annotated[int, Field(ge=1)] = 10
-    pool_acquire_timeout: Above0 = 30.0
-    read_db_url: NotBlank | None = None
-    read_pool_size: Annotated[int, Field(ge=1)] | None = None
-    read_pool_acquire_timeout: Above0 | None = None
-
-
-class Managed(BaseModel):
-    """Storage that somebody else looks after."""
-
-    managed_by: Literal["platform"]
-    schema_present: bool = True
-
-
-class Keyed(BaseModel):
-    """A provider that needs a key and nothing else."""
-
-    api_key: NotBlank
-
-
-class DashScope(Keyed):
-    """A provider with two addresses."""
-
-    api_base: str | None = None
-
-
-class Azure(BaseModel):
-    """OpenAI's models at Microsoft."""
-
-    api_key: NotBlank
-    endpoint: HttpUrl
-    api_version: str = "2024-02-15-preview"
-    deployment_name: str | None = None
-
-
-class OpenAI(BaseModel):
-    """OpenAI itself, or at Microsoft."""
-
-    api_key: str | None = None
-    azure_config: Azure | None = None
-
-    @model_validator(mode="after")
-    def _some_way_in(self) -> Self:
-        if not (self.api_key or "").strip() and not self.azure_config:
-            message = "At least one of 'api_key' or 'azure_config' must be provided"
-            raise ValueError(message)
-        return self
-
-
-class CustomEndpoint(BaseModel):
-    """Anything that speaks OpenAI's API."""
-
-    model: NotBlank
-    api_key: NotBlank
-    api_base: HttpUrl
-
-
-class ApiKeys(BaseModel):
-    """Keys of model providers."""
-
-    custom_endpoint: CustomEndpoint | None = None
-    openai: OpenAI | None = None
-    anthropic: Keyed | None = None
-    openrouter: Keyed | None = None
-    gemini: Keyed | None = None
-    minimax: Keyed | None = None
-    deepseek: Keyed | None = None
-    dashscope: DashScope | None = None
-    zai: Keyed | None = None
-    moonshot: Keyed | None = None
-    xai: Keyed | None = None
-
-
-class Models(BaseModel):
-    """Which models to use."""
+class LLMConfigSchema(BaseModel):
+    """Names of the language models."""
 
     should_run_model_name: str | None = None
     generation_model_name: str | None = None
     embedding_model_name: str | None = None
     pre_retrieval_model_name: str | None = None
-    generation_timeout_seconds: Positive | None = None
+    generation_timeout_seconds: PositiveInt | None = None
 
 
-class Tool(BaseModel):
-    """What the agent can do."""
+class ToolUseConfigSchema(BaseModel):
+    """A tool of the agent."""
 
     tool_name: NotBlank
     tool_description: NotBlank
 
 
-class ProfileExtractor(Renamed):
-    """What to learn about users."""
+class ProfileExtractorConfigSchema(OldNamesSchema):
+    """How profiles are learnt."""
 
-    renamed: ClassVar = PROFILES
+    old_names: ClassVar = PROFILES
     extractor_name: str | None = None
     extraction_definition_prompt: NotBlank
     context_prompt: str | None = None
@@ -172,161 +77,161 @@ class ProfileExtractor(Renamed):
     should_extract_profile_prompt_override: str | None = None
     request_sources_enabled: list[str] | None = None
     manual_trigger: bool = False
-    window_size_override: Positive | None = None
-    stride_size_override: Positive | None = None
+    window_size_override: PositiveInt | None = None
+    stride_size_override: PositiveInt | None = None
 
 
-class Aggregation(Renamed):
-    """How lessons become an agent's."""
+class PlaybookAggregatorConfigSchema(OldNamesSchema):
+    """How user playbooks become agent playbooks."""
 
-    renamed: ClassVar = AGGREGATION
+    old_names: ClassVar = AGGREGATION
     min_cluster_size: Annotated[int, Field(ge=1)] = 2
     reaggregation_trigger_count: Annotated[int, Field(ge=1)] = 2
-    clustering_similarity: Share | None = None
-    direction_overlap_threshold: Share = 0.6
+    clustering_similarity: Fraction | None = None
+    direction_overlap_threshold: Fraction = 0.6
 
 
-class Deduplication(BaseModel):
-    """How likeness is judged."""
+class DeduplicationConfigSchema(BaseModel):
+    """How similar playbooks are merged."""
 
-    search_threshold: Share = 0.4
+    search_threshold: Fraction = 0.4
     search_top_k: Annotated[int, Field(ge=1)] = 5
-    max_unified_content_chars: Positive = 1200
+    max_unified_content_chars: PositiveInt = 1200
     strategy: Literal["legacy", "audited"] = "legacy"
 
 
-class PlaybookExtractor(Renamed):
-    """What to learn about the agent."""
+class UserPlaybookExtractorConfigSchema(OldNamesSchema):
+    """How user playbooks are learnt."""
 
-    renamed: ClassVar = PLAYBOOKS
+    old_names: ClassVar = PLAYBOOKS
     extractor_name: str | None = None
     extraction_definition_prompt: NotBlank
     context_prompt: str | None = None
     tagging_definition_prompt: str | None = None
-    aggregation_config: Aggregation = Aggregation()
-    deduplication_config: Deduplication | None = None
+    aggregation_config: PlaybookAggregatorConfigSchema = PlaybookAggregatorConfigSchema()
+    deduplication_config: DeduplicationConfigSchema | None = None
     request_sources_enabled: list[str] | None = None
-    window_size_override: Positive | None = None
-    stride_size_override: Positive | None = None
+    window_size_override: PositiveInt | None = None
+    stride_size_override: PositiveInt | None = None
 
 
-class Success(Renamed):
-    """What counts as success."""
+class AgentSuccessConfigSchema(OldNamesSchema):
+    """How sessions are graded."""
 
-    renamed: ClassVar = WINDOWS
+    old_names: ClassVar = WINDOWS
     evaluation_name: str | None = None
     success_definition_prompt: NotBlank
     tagging_definition_prompt: str | None = None
     request_sources_enabled: list[str] | None = None
-    sampling_rate: Share = 0.05
-    evaluation_only_sampling_rate: Share | None = None
-    retrieved_learning_sampling_rate: Share | None = None
-    window_size_override: Positive | None = None
-    stride_size_override: Positive | None = None
+    sampling_rate: Fraction = 0.05
+    evaluation_only_sampling_rate: Fraction | None = None
+    retrieved_learning_sampling_rate: Fraction | None = None
+    window_size_override: PositiveInt | None = None
+    stride_size_override: PositiveInt | None = None
 
 
-class Floor(BaseModel):
-    """How like a query a learning must be."""
+class RetrievalFloorConfigSchema(BaseModel):
+    """How similar to the query a result must be."""
 
     enabled: bool = False
-    pool_size: Positive = 30
+    pool_size: PositiveInt = 30
     profile_floor: float | None = None
     user_playbook_floor: float | None = None
     agent_playbook_floor: float | None = None
 
 
-class Optimizer(BaseModel):
-    """How playbooks are tuned."""
+class PlaybookOptimizerConfigSchema(BaseModel):
+    """How playbooks are optimised."""
 
     enabled: bool = False
     optimize_agent_playbooks: bool = False
     optimize_user_playbooks: bool = False
     auto_update_pending_agent_playbooks: bool = True
     auto_update_user_playbooks: bool = False
-    max_metric_calls: Positive = 20
-    max_turns: Positive = 4
-    early_stop_score: Share = 0.9
-    reflection_minibatch_size: Positive = 2
-    max_validation_windows: Positive = 2
-    min_commit_windows: Positive = 2
-    min_commit_score: Share = 0.75
+    max_metric_calls: PositiveInt = 20
+    max_turns: PositiveInt = 4
+    early_stop_score: Fraction = 0.9
+    reflection_minibatch_size: PositiveInt = 2
+    max_validation_windows: PositiveInt = 2
+    min_commit_windows: PositiveInt = 2
+    min_commit_score: Fraction = 0.75
     min_commit_likert: Annotated[int, Field(ge=1, le=5)] = 4
     use_merge: bool = True
-    max_merge_invocations: Count = 5
+    max_merge_invocations: NonNegativeInt = 5
     reflection_model: str | None = None
     webhook_url: str | None = None
     webhook_auth_header: str | None = None
-    webhook_timeout_seconds: Positive = 60
-    webhook_max_retries: Count = 3
-    webhook_backoff_base_seconds: Seconds = 1.0
+    webhook_timeout_seconds: PositiveInt = 60
+    webhook_max_retries: NonNegativeInt = 3
+    webhook_backoff_base_seconds: NonNegativeNumber = 1.0
     assistant_script_path: str | None = None
     assistant_script_args: list[str] = []
-    scheduler_jitter_seconds: Seconds = 1.0
-    cooldown_after_aborts_seconds: Count = 3600
+    scheduler_jitter_seconds: NonNegativeNumber = 1.0
+    cooldown_after_aborts_seconds: NonNegativeInt = 3600
     abort_cooldown_threshold: Annotated[int, Field(ge=1)] = 2
 
 
-class LineageGC(BaseModel):
-    """How long tombstones stay."""
+class LineageGCConfigSchema(BaseModel):
+    """How long superseded rows are kept."""
 
     enabled: bool = True
-    tombstone_grace_window_days: Positive = 90
-    poll_interval_seconds: Positive = 86400
+    tombstone_grace_window_days: PositiveInt = 90
+    poll_interval_seconds: PositiveInt = 86400
 
 
-class Reclamation(BaseModel):
-    """Whether expired rows go."""
+class ExpiryReclamationConfigSchema(BaseModel):
+    """Whether expired rows are deleted."""
 
     enabled: bool = False
 
 
-class Governance(BaseModel):
-    """How long audits stay."""
+class GovernanceRetentionConfigSchema(BaseModel):
+    """How long audit events are kept."""
 
     audit_events_retention_enabled: bool = False
-    audit_events_retention_days: Positive = 365
-    audit_events_delete_batch_limit: Positive = 500
+    audit_events_retention_days: PositiveInt = 365
+    audit_events_delete_batch_limit: PositiveInt = 500
 
 
-class CallOverride(BaseModel):
-    """Pending tool calls of one tool."""
+class PendingToolCallToolOverrideConfigSchema(BaseModel):
+    """Settings for the pending tool calls of one tool."""
 
-    max_pending_followups_per_scope: Positive | None = None
-    pending_ttl_seconds: Positive | None = None
-    dedup_cache_seconds: Positive | None = None
-    prior_answer_valid_seconds: Positive | None = None
-    similarity_threshold: Share | None = None
+    max_pending_followups_per_scope: PositiveInt | None = None
+    pending_ttl_seconds: PositiveInt | None = None
+    dedup_cache_seconds: PositiveInt | None = None
+    prior_answer_valid_seconds: PositiveInt | None = None
+    similarity_threshold: Fraction | None = None
 
 
-class PendingCalls(BaseModel):
-    """Pending tool calls."""
+class PendingToolCallConfigSchema(BaseModel):
+    """Settings for pending tool calls."""
 
     enabled: bool = False
-    max_pending_followups_per_scope: Positive = 10
-    pending_ttl_seconds: Positive = 86400
-    dedup_cache_seconds: Positive = 300
-    prior_answer_valid_seconds: Positive = 2_592_000
-    similarity_threshold: Share = 0.0
-    resume_poll_interval_seconds: Above0 = 5.0
-    resume_claim_ttl_seconds: Positive = 600
-    max_resume_attempts: Count = 3
-    max_finalization_attempts: Count = 3
+    max_pending_followups_per_scope: PositiveInt = 10
+    pending_ttl_seconds: PositiveInt = 86400
+    dedup_cache_seconds: PositiveInt = 300
+    prior_answer_valid_seconds: PositiveInt = 2_592_000
+    similarity_threshold: Fraction = 0.0
+    resume_poll_interval_seconds: PositiveNumber = 5.0
+    resume_claim_ttl_seconds: PositiveInt = 600
+    max_resume_attempts: NonNegativeInt = 3
+    max_finalization_attempts: NonNegativeInt = 3
     hmac_secrets: list[str] = []
-    tool_overrides: dict[str, CallOverride] = {}
+    tool_overrides: dict[str, PendingToolCallToolOverrideConfigSchema] = {}
 
 
-class Experiment(BaseModel, extra="forbid"):
+class RetrievalExperimentConfigSchema(BaseModel, extra="forbid"):
     """The running experiment."""
 
-    experiment_id: Annotated[NotBlank, Field(max_length=128)]
-    holdout_percentage: Annotated[float, Field(gt=0, lt=100)]
+    experiment_id: ExperimentId
+    holdout_percentage: Percentage
 
 
-class ExperimentRecord(Experiment):
-    """An experiment, running or over."""
+class RetrievalExperimentRecordSchema(RetrievalExperimentConfigSchema):
+    """An experiment, running or stopped."""
 
-    started_at: Count
-    ended_at: Count | None = None
+    started_at: NonNegativeInt
+    ended_at: NonNegativeInt | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -336,8 +241,8 @@ class ExperimentRecord(Experiment):
         return self
 
 
-class Preset(Enum):
-    """Windows that suit."""
+class ExtractionPresetSchema(Enum):
+    """Presets of the learning windows."""
 
     QUICK_CHAT = "quick_chat"
     STANDARD = "standard"
@@ -346,47 +251,57 @@ class Preset(Enum):
 
 
 _WINDOWS = {
-    Preset.QUICK_CHAT: (5, 3),
-    Preset.STANDARD: (10, 8),
-    Preset.LONG_FORM: (25, 10),
-    Preset.HIGH_VOLUME: (15, 8),
+    ExtractionPresetSchema.QUICK_CHAT: (5, 3),
+    ExtractionPresetSchema.STANDARD: (10, 8),
+    ExtractionPresetSchema.LONG_FORM: (25, 10),
+    ExtractionPresetSchema.HIGH_VOLUME: (15, 8),
 }
 
 
-class Config(Renamed, extra="forbid"):
-    """Everything that can be set; only the storage must be given."""
+class ConfigSchema(OldNamesSchema, extra="forbid"):
+    """The whole configuration. Only the storage is required."""
 
-    renamed: ClassVar = CONFIG
-    storage_config: Sqlite | Supabase | Postgres | Managed | None
-    storage_config_test: Tested | None = Tested.UNKNOWN
+    old_names: ClassVar = CONFIG
+    storage_config: (
+        StorageConfigSQLiteSchema
+        | StorageConfigSupabaseSchema
+        | StorageConfigPostgresSchema
+        | StorageConfigManagedSupabaseSchema
+        | None
+    )
+    storage_config_test: StorageConfigTestSchema | None = StorageConfigTestSchema.UNKNOWN
     agent_context_prompt: str | None = None
-    tool_can_use: list[Tool] | None = None
-    profile_extractor_config: ProfileExtractor | None = ProfileExtractor(extraction_definition_prompt=_USERS)
-    user_playbook_extractor_config: PlaybookExtractor | None = PlaybookExtractor(
-        extraction_definition_prompt=_PLAYBOOKS
+    tool_can_use: list[ToolUseConfigSchema] | None = None
+    profile_extractor_config: ProfileExtractorConfigSchema | None = ProfileExtractorConfigSchema(
+        extraction_definition_prompt=_PROFILE_PROMPT
     )
-    agent_success_config: Success | None = Success(
-        evaluation_name="agent_success", success_definition_prompt=_SUCCESS
+    user_playbook_extractor_config: UserPlaybookExtractorConfigSchema | None = (
+        UserPlaybookExtractorConfigSchema(extraction_definition_prompt=_PLAYBOOK_PROMPT)
     )
-    extraction_preset: Preset | None = None
-    window_size: Positive = 10
-    stride_size: Positive = 8
-    extraction_idle_timeout_seconds: Count = 21600
-    api_key_config: ApiKeys | None = None
-    llm_config: Models | None = None
-    retrieval_experiment_config: Experiment | None = None
-    retrieval_experiment_history: list[ExperimentRecord] = Field(default_factory=list["ExperimentRecord"])
-    retrieval_floor: Floor = Floor()
-    playbook_optimizer_config: Optimizer = Optimizer()
-    lineage_gc: LineageGC = LineageGC()
-    expiry_reclamation: Reclamation = Reclamation()
-    governance_retention: Governance = Governance()
-    pending_tool_call_config: PendingCalls = PendingCalls()
+    agent_success_config: AgentSuccessConfigSchema | None = AgentSuccessConfigSchema(
+        evaluation_name="agent_success", success_definition_prompt=_SUCCESS_PROMPT
+    )
+    extraction_preset: ExtractionPresetSchema | None = None
+    window_size: PositiveInt = 10
+    stride_size: PositiveInt = 8
+    extraction_idle_timeout_seconds: NonNegativeInt = 21600
+    api_key_config: APIKeyConfigSchema | None = None
+    llm_config: LLMConfigSchema | None = None
+    retrieval_experiment_config: RetrievalExperimentConfigSchema | None = None
+    retrieval_experiment_history: list[RetrievalExperimentRecordSchema] = Field(
+        default_factory=list["RetrievalExperimentRecordSchema"]
+    )
+    retrieval_floor: RetrievalFloorConfigSchema = RetrievalFloorConfigSchema()
+    playbook_optimizer_config: PlaybookOptimizerConfigSchema = PlaybookOptimizerConfigSchema()
+    lineage_gc: LineageGCConfigSchema = LineageGCConfigSchema()
+    expiry_reclamation: ExpiryReclamationConfigSchema = ExpiryReclamationConfigSchema()
+    governance_retention: GovernanceRetentionConfigSchema = GovernanceRetentionConfigSchema()
+    pending_tool_call_config: PendingToolCallConfigSchema = PendingToolCallConfigSchema()
     skip_should_run_check: bool = False
     enable_document_expansion: bool = False
     shadow_mode_enabled: bool = False
-    eval_sample_n_per_stratum: Positive = 200
-    eval_concurrency_limit: Positive = 10
+    eval_sample_n_per_stratum: PositiveInt = 200
+    eval_concurrency_limit: PositiveInt = 10
     shadow_comparison_judge_prompt_version: str = "v1.1.0"
 
     @model_validator(mode="after")
@@ -402,27 +317,39 @@ class Config(Renamed, extra="forbid"):
             raise ValueError(message)
         return self
 
-    def window(self, kind: Kind) -> tuple[int, int]:
-        """How many turns a window of this kind has, and how many of them are new."""
+    def window(self, kind: LearningKind) -> tuple[int, int]:
+        """The size of a window of this kind and its stride, in interactions."""
         extractor = self._extractor(kind)
         if extractor is None:
             return self.window_size, self.stride_size
         size, stride = extractor.window_size_override, extractor.stride_size_override
         return size or self.window_size, stride or self.stride_size
 
-    def windows(self, source: str) -> dict[Kind, tuple[int, int]]:
-        """The window of every kind that is learnt from what comes from ``source``."""
-        return {kind: self.window(kind) for kind in KINDS if self._learns(kind, source)}
+    def windows(self, source: str) -> dict[LearningKind, tuple[int, int]]:
+        """Size and stride for every kind that is learnt from this source."""
+        return {kind: self.window(kind) for kind in LEARNING_KINDS if self._learns(kind, source)}
 
-    def _learns(self, kind: Kind, source: str) -> bool:
+    def _learns(self, kind: LearningKind, source: str) -> bool:
         extractor = self._extractor(kind)
         if extractor is None or getattr(extractor, "manual_trigger", False):
             return False
         return not extractor.request_sources_enabled or source in extractor.request_sources_enabled
 
-    def _extractor(self, kind: Kind) -> ProfileExtractor | PlaybookExtractor | None:
+    def _extractor(
+        self, kind: LearningKind
+    ) -> ProfileExtractorConfigSchema | UserPlaybookExtractorConfigSchema | None:
         return self.profile_extractor_config if kind == "profile" else self.user_playbook_extractor_config
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it, nulls and all."""
+        """As the server returns it, with nulls."""
         return self.model_dump(mode="json")
+
+
+class AnyObjectSchema(RootModel[dict[str, Any]]):
+    """Any JSON object. The handler validates it further."""
+
+
+class AdminInvalidateCacheRequestSchema(BaseModel):
+    """Empty the cache of an organisation."""
+
+    org_id: str | None = None

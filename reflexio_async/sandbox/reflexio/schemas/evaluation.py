@@ -1,4 +1,4 @@
-"""Grading sessions, and trying out what retrieval is worth."""
+"""Schemas of evaluation: grading sessions and reading the grades."""
 
 from __future__ import annotations
 
@@ -7,31 +7,34 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from reflexio_async.sandbox.reflexio.schemas.common import NotBlank, Positive, TimeRange
+from reflexio_async.sandbox.reflexio.schemas.common import (
+    NonNegativeInt,
+    NotBlank,
+    PositiveInt,
+    TimeRangeSchema,
+)
 
-Epoch = Annotated[int, Field(ge=0)]
 
+class GetAgentSuccessEvaluationResultsRequestSchema(TimeRangeSchema):
+    """Read grades."""
 
-class GetResults(TimeRange):
-    """Grades given."""
-
-    limit: Positive | None = 100
+    limit: PositiveInt | None = 100
     agent_version: str | None = None
 
 
-class GetLearningResults(TimeRange):
-    """Verdicts on learnings that were retrieved."""
+class GetRetrievedLearningEvaluationResultsRequestSchema(TimeRangeSchema):
+    """Read verdicts on retrieved learnings."""
 
     user_id: str | None = None
     session_id: str | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
-class Regenerate(BaseModel):
-    """Grade every session of a time again."""
+class RegenerateRequestSchema(BaseModel):
+    """Grade every session of a span of time again."""
 
-    from_ts: Epoch
-    to_ts: Epoch
+    from_ts: NonNegativeInt
+    to_ts: NonNegativeInt
     evaluation_name: str | None = None
 
     @model_validator(mode="after")
@@ -42,16 +45,16 @@ class Regenerate(BaseModel):
         return self
 
 
-class Grade(BaseModel):
-    """Grade one session."""
+class GradeOnDemandRequestSchema(BaseModel):
+    """Grade one session now."""
 
     session_id: NotBlank
     agent_version: NotBlank
     evaluation_name: str | None = None
 
 
-class SourceSet(BaseModel):
-    """Sources to compare with others."""
+class EvaluationSourceSetRequestSchema(BaseModel):
+    """A set of sources to compare with others."""
 
     label: NotBlank
     sources: Annotated[list[str], Field(min_length=1)]
@@ -64,17 +67,17 @@ class SourceSet(BaseModel):
         return self
 
 
-class Overview(BaseModel):
-    """The evaluations of a time, in one page."""
+class GetEvaluationOverviewRequestSchema(BaseModel):
+    """Read a summary of all evaluations of a span of time."""
 
-    from_ts: Epoch
-    to_ts: Epoch
+    from_ts: NonNegativeInt
+    to_ts: NonNegativeInt
     bucket: Literal["day", "week"] = "week"
     include_shadow: bool = True
-    source_sets: list[SourceSet] = []
+    source_sets: list[EvaluationSourceSetRequestSchema] = []
 
     @model_validator(mode="after")
-    def _sensible(self) -> Self:
+    def _consistent(self) -> Self:
         if self.from_ts > self.to_ts:
             message = "from_ts must be <= to_ts"
             raise ValueError(message)
@@ -89,20 +92,7 @@ class Overview(BaseModel):
         return self
 
 
-class RecentShadows(BaseModel):
-    """How many; more than a hundred means a hundred."""
+class RecentShadowComparisonsQuerySchema(BaseModel):
+    """Read the latest shadow comparisons."""
 
     limit: int = 10
-
-
-class StartExperiment(BaseModel):
-    """Withhold learnings from some users."""
-
-    experiment_id: Annotated[NotBlank, Field(max_length=128)]
-    holdout_percentage: Annotated[float, Field(gt=0, lt=100)]
-
-
-class StopExperiment(BaseModel):
-    """End the running experiment."""
-
-    experiment_id: Annotated[NotBlank, Field(max_length=128)]

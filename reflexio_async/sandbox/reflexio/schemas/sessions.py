@@ -1,4 +1,4 @@
-"""How a session went."""
+"""Schemas of sessions: their end and their outcome."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from reflexio_async.sandbox.reflexio.schemas.common import NotBlank, Source
+from reflexio_async.sandbox.reflexio.schemas.common import NonNegativeInt, NotBlank, Source
 
 _LARGEST_METADATA = 16 * 1024
 
 
-class OutcomeKind(Enum):
-    """How it went."""
+class SessionOutcomeKindSchema(Enum):
+    """How a session ended."""
 
     SUCCESS = "success"
     FAILURE = "failure"
     UNKNOWN = "unknown"
 
 
-class FinalizeSession(BaseModel):
-    """Says that nothing more will come."""
+class FinalizeSessionRequestSchema(BaseModel):
+    """Say that a session is over."""
 
     user_id: NotBlank
     session_id: NotBlank
 
 
-class SetOutcome(BaseModel):
-    """What the caller knows of a session's end."""
+class SetSessionOutcomeRequestSchema(BaseModel):
+    """Report how a session ended."""
 
     session_id: NotBlank
-    outcome: OutcomeKind
-    occurred_at: Annotated[int, Field(ge=0)]
+    outcome: SessionOutcomeKindSchema
+    occurred_at: NonNegativeInt
     label: Annotated[str, Field(max_length=128)] | None = None
     value: Annotated[float, Field(allow_inf_nan=False)] | None = None
     metadata: dict[str, Any] | None = None
 
     @field_validator("label")
     @classmethod
-    def _not_blank(cls, label: str | None) -> str | None:
+    def _label_not_blank(cls, label: str | None) -> str | None:
         if label is None:
             return None
         if not (stripped := label.strip()):
@@ -50,27 +50,32 @@ class SetOutcome(BaseModel):
 
     @field_validator("metadata")
     @classmethod
-    def _small(cls, metadata: dict[str, Any] | None) -> dict[str, Any] | None:
-        if metadata is not None:
-            size = len(json.dumps(metadata, sort_keys=True, separators=(",", ":")).encode())
-            if size > _LARGEST_METADATA:
-                message = f"metadata must encode to at most {_LARGEST_METADATA} bytes"
-                raise ValueError(message)
+    def _metadata_small(cls, metadata: dict[str, Any] | None) -> dict[str, Any] | None:
+        if metadata is None:
+            return None
+        try:
+            encoded = json.dumps(metadata, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        except ValueError:
+            message = "metadata must contain only valid JSON values"
+            raise ValueError(message) from None
+        if len(encoded.encode()) > _LARGEST_METADATA:
+            message = f"metadata must encode to at most {_LARGEST_METADATA} bytes"
+            raise ValueError(message)
         return metadata
 
 
-class GetOutcomes(BaseModel):
-    """Outcomes, latest first."""
+class GetSessionOutcomesRequestSchema(BaseModel):
+    """Read session outcomes."""
 
     session_ids: Annotated[list[NotBlank], Field(max_length=100)] | None = None
     user_id: str | None = None
     source: Source | None = None
-    outcome: OutcomeKind | None = None
+    outcome: SessionOutcomeKindSchema | None = None
     label: str | None = None
-    start_time: Annotated[int, Field(ge=0)] | None = None
-    end_time: Annotated[int, Field(ge=0)] | None = None
+    start_time: NonNegativeInt | None = None
+    end_time: NonNegativeInt | None = None
     top_k: Annotated[int, Field(ge=1, le=1000)] = 100
-    offset: Annotated[int, Field(ge=0)] = 0
+    offset: NonNegativeInt = 0
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -78,3 +83,9 @@ class GetOutcomes(BaseModel):
             message = "start_time must be less than or equal to end_time"
             raise ValueError(message)
         return self
+
+
+class DeleteSessionRequestSchema(BaseModel):
+    """Delete the requests of a session."""
+
+    session_id: NotBlank

@@ -1,1 +1,1 @@
-"""The work of the Reflexio service, done without a language model."""
+"""The work of the Reflexio service, done without a language model: learning, generation, grading, search."""

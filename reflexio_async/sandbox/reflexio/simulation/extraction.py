@@ -1,79 +1,126 @@
-"""Learning without an LLM: what is learnt is what was said, as with the server's own mock."""
+"""Extraction without a language model: learnings quote the user, as with the server's own mock."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import uuid
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from reflexio_async.sandbox.reflexio.store.rows import StoredProfile, StoredUserPlaybook
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reflexio_async.sandbox.reflexio.store.rows import Status, Turn
-    from reflexio_async.sandbox.reflexio.store.store import Store
+    from reflexio_async.sandbox.reflexio.store.rows import Status, StoredInteraction
+    from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
 
-_SAMPLE = 50
-_HIGHLIGHT = 80
-_HIGHLIGHTED = ("software", "solution", "product", "company", "service")
+_MONTH: Final = 30 * 24 * 3600
+_SAMPLE: Final = 50
+_HIGHLIGHT: Final = 80
+_HIGHLIGHTED: Final = ("software", "solution", "product", "company", "service")
+_RATIONALE: Final = "The referenced turn contains the task signal used to construct this mock rule."
 
 
-class Origin(NamedTuple):
-    """Where a row says that it is from."""
+class RowOrigin(NamedTuple):
+    """The request and the source that a learnt row names."""
 
     request_id: str
     source: str | None
 
 
-def newest(turns: Iterable[Turn], size: int) -> list[Turn]:
-    """The newest ``size`` of ``turns``, in the order in which a rerun reads them.
+def newest(interactions: Iterable[StoredInteraction], size: int) -> list[StoredInteraction]:
+    """The newest ``size`` interactions, in the order in which a rerun reads them.
 
-    Requests come oldest first. Those of one second come newest first, and so do the turns of a request.
+    Requests come oldest first. Those of one second come newest first, and so do the interactions of one
+    request (server-behaviour: Learning windows).
     """
-    requests: dict[str, list[Turn]] = {}
-    for turn in sorted(turns, key=lambda turn: (-turn.created_at, -turn.interaction_id))[:size]:
-        requests.setdefault(turn.request_id, []).append(turn)
+    requests: dict[str, list[StoredInteraction]] = {}
+    for each in sorted(interactions, key=lambda each: (-each.created_at, -each.interaction_id))[:size]:
+        requests.setdefault(each.request_id, []).append(each)
     in_time = [sorted(request, key=_time) for request in requests.values()]
-    return [turn for request in sorted(in_time, key=lambda request: _time(request[0])) for turn in request]
+    return [each for request in sorted(in_time, key=lambda request: _time(request[0])) for each in request]
 
 
-def _time(turn: Turn) -> int:
-    return turn.created_at
+def _time(interaction: StoredInteraction) -> int:
+    return interaction.created_at
 
 
 def learn_profile(
-    store: Store, user_id: str, turns: Sequence[Turn], *, status: Status, origin: Origin
+    store: ReflexioStore,
+    user_id: str,
+    interactions: Sequence[StoredInteraction],
+    *,
+    status: Status,
+    origin: RowOrigin,
 ) -> None:
-    """Store one profile, which quotes the last of ``turns``."""
-    if not turns:
+    """Store a profile that quotes the last of ``interactions``. Does nothing without any."""
+    if not interactions:
         return
-    sample = turns[-1].content[:_SAMPLE] or "sample interaction"
+    sample = interactions[-1].content[:_SAMPLE] or "sample interaction"
     parts = [f"User mentioned: {sample}"]
-    for turn in reversed(turns):
-        if any(word in turn.content.lower() for word in _HIGHLIGHTED):
-            snippet = turn.content[:_HIGHLIGHT]
+    for each in reversed(interactions):
+        if any(word in each.content.lower() for word in _HIGHLIGHTED):
+            snippet = each.content[:_HIGHLIGHT]
             if snippet not in sample:
                 parts.append(f"Key context: {snippet}")
             break
-    store.add_profile(user_id, " ".join(parts), turns, status=status, origin=origin)
+    now = store.now
+    profile = StoredProfile(
+        profile_id=str(uuid.uuid4()),
+        user_id=user_id,
+        content=" ".join(parts),
+        created_at=now,
+        last_modified=now,
+        request_id=origin.request_id,
+        status=status,
+        interaction_ids=[each.interaction_id for each in interactions],
+        time_to_live="one_month",
+        expires_at=now + _MONTH,
+        source=origin.source or "",
+    )
+    store.add_profile(profile)
 
 
 def learn_playbook(
-    store: Store, agent_version: str, turns: Sequence[Turn], *, status: Status, origin: Origin
+    store: ReflexioStore,
+    agent_version: str,
+    interactions: Sequence[StoredInteraction],
+    *,
+    status: Status,
+    origin: RowOrigin,
 ) -> None:
-    """Store one playbook, which is triggered by what the last of ``turns`` says."""
-    if not turns:
+    """Store a user playbook whose trigger quotes the last of ``interactions``. Does nothing without any."""
+    if not interactions:
         return
-    preview = turns[-1].content[:_SAMPLE]
+    preview = interactions[-1].content[:_SAMPLE]
     trigger = f"user says something like '{preview}'" if preview else "similar interactions occur"
-    store.add_playbook(agent_version, trigger, _evidence(store, turns), status=status, origin=origin)
+    content = f"When {trigger}, improve by adjusting the current approach."
+    evidence = _evidence(store, interactions)
+    playbook = StoredUserPlaybook(
+        user_playbook_id=0,
+        user_id=evidence.user_id,
+        agent_version=agent_version,
+        request_id=origin.request_id,
+        created_at=store.now,
+        trigger=trigger,
+        source=origin.source,
+        source_span=evidence.content,
+        status=status,
+        interaction_ids=[evidence.interaction_id],
+        content=content,
+        rationale=_RATIONALE,
+        indexed=f"{trigger} {content}",
+    )
+    store.add_playbook(playbook)
 
 
-def _evidence(store: Store, turns: Sequence[Turn]) -> Turn:
-    """The latest of ``turns``; of requests of one second, from the one whose id sorts last."""
+def _evidence(store: ReflexioStore, interactions: Sequence[StoredInteraction]) -> StoredInteraction:
+    """The latest interaction. Of requests of one second, from the one whose id sorts last."""
     began: dict[str, int] = {}
-    for turn in turns:
-        began[turn.request_id] = min(turn.created_at, began.get(turn.request_id, turn.created_at))
+    for each in interactions:
+        began[each.request_id] = min(each.created_at, began.get(each.request_id, each.created_at))
 
-    def place(turn: Turn) -> tuple[int, int, str, int, int]:
-        key = turn.request_id
-        return began[key], store.requests[key].created_at, key, turn.created_at, turn.interaction_id
+    def order(each: StoredInteraction) -> tuple[int, int, str, int, int]:
+        key = each.request_id
+        return began[key], store.requests[key].created_at, key, each.created_at, each.interaction_id
 
-    return max(turns, key=place)
+    return max(interactions, key=order)

@@ -1,4 +1,4 @@
-"""Evaluation without an LLM: a session failed when its user is scripted to fail, or says that it did."""
+"""Grading without a language model: a session has failed if its user complained."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async.sandbox.reflexio.store.rows import StoredRequest
-    from reflexio_async.sandbox.reflexio.store.store import Store
-    from reflexio_async.sandbox.storage.tables import Changes
+    from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
+    from reflexio_async.sandbox.storage.tables import ChangeTracker
 
-REMEMBERED: Final = 24 * 3600
-"""Seconds for which a grade given on demand is not given again."""
+KEPT_ON_DEMAND: Final = 24 * 3600
+"""Seconds for which a grade on demand is kept and returned again."""
 
 MOST_FAILURES: Final = 50
 KEPT_AFTER: Final = 3600
-"""Seconds for which a finished job is remembered."""
+"""Seconds for which a finished job is kept (server-behaviour: Regenerate)."""
 
 CONCURRENCY: Final = 10
 
@@ -30,8 +30,13 @@ _COMPLAINTS = ("wrong", "failed", "does not work", "doesn't work", "not what i")
 
 
 @dataclass(slots=True)
-class Verdict(Row):
-    """The grade of one session."""
+class SessionGrade(Row):
+    """The grade of one session.
+
+    Attributes:
+        complaints: How many interactions of the user complain.
+        user_turns: How many interactions of the user there are.
+    """
 
     result_id: int
     user_id: str
@@ -43,11 +48,11 @@ class Verdict(Row):
 
     @property
     def success(self) -> bool:
-        """Nobody complained."""
+        """Whether the user never complained."""
         return not self.complaints
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it."""
+        """As the server returns it."""
         shown = {
             "result_id": self.result_id,
             "user_id": self.user_id,
@@ -66,23 +71,18 @@ class Verdict(Row):
 
 
 @dataclass(slots=True)
-class Demanded(Row):
-    """A grade that was given on demand, and when."""
+class OnDemandGrade(Row):
+    """A grade on demand, and when it was given."""
 
     session_id: str
     agent_version: str
     at: float
     result_id: int
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """What it is a grade of."""
-        return self.session_id, self.agent_version
-
 
 @dataclass(slots=True)
 class RegenerationJob:
-    """Grading every session of a time again."""
+    """A job that grades every session of a span of time again."""
 
     job_id: str
     total: int
@@ -95,7 +95,7 @@ class RegenerationJob:
     cancel_requested: bool = False
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it."""
+        """As the server returns it."""
         shown = {
             "job_id": self.job_id,
             "status": self.status,
@@ -112,26 +112,39 @@ class RegenerationJob:
 
 
 class Grader:
-    """Grades sessions; ``seconds`` is the work of one, users in ``failing`` cannot be graded."""
+    """Grades sessions.
+
+    Args:
+        seconds: The work of grading one session.
+        failing: Users whose sessions cannot be graded.
+
+    Attributes:
+        jobs: By id. They are in memory alone, so a restart forgets them.
+    """
 
     def __init__(
-        self, clock: Clock, store: Store, changes: Changes, seconds: float, failing: Collection[str]
+        self,
+        clock: Clock,
+        store: ReflexioStore,
+        changes: ChangeTracker,
+        seconds: float,
+        failing: Collection[str],
     ) -> None:
         self._clock = clock
         self._store = store
-        self._seconds = seconds
+        self.seconds = seconds
         self._failing = failing
-        self._verdicts = Table(changes, "verdict", Verdict.restored, _latest)
-        self._demanded = Table(changes, "demanded_verdict", Demanded.restored, lambda row: row.key)
+        self._grades = Table(changes, "grade", SessionGrade.from_document, _key)
+        self._on_demand = Table(changes, "grade_on_demand", OnDemandGrade.from_document, _key)
         self.jobs: dict[str, RegenerationJob] = {}
 
     @property
-    def verdicts(self) -> list[Verdict]:
-        """The latest grade of each session and version, oldest first."""
-        return list(self._verdicts.values())
+    def grades(self) -> list[SessionGrade]:
+        """The latest grade of each session and agent version, oldest first."""
+        return list(self._grades.values())
 
     def sessions(self, start: int, end: int) -> list[str]:
-        """Those with a request in that time."""
+        """The sessions with a request in a span of time, in epoch seconds."""
         found = {
             request.session_id: None
             for request in self._store.requests.values()
@@ -140,7 +153,7 @@ class Grader:
         return list(found)
 
     def job(self, job_id: str) -> RegenerationJob | None:
-        """A job that is still remembered."""
+        """A job that is not forgotten yet."""
         job = self.jobs.get(job_id)
         forgotten = (
             job is not None
@@ -155,20 +168,20 @@ class Grader:
         return any(job.status == "running" for job in self.jobs.values())
 
     def begin(self, total: int) -> RegenerationJob:
-        """A new job over so many sessions."""
+        """Add a job over ``total`` sessions."""
         job = RegenerationJob(uuid.uuid4().hex, total, self._clock.time())
         self.jobs[job.job_id] = job
         return job
 
     async def run(self, job: RegenerationJob, sessions: Sequence[str]) -> None:
-        """Grade one session after the other, until all are graded or somebody cancels."""
+        """Grade one session after the other, until all are graded or the job is cancelled."""
         await asyncio.sleep(0)
         for session_id in sessions:
             if job.cancel_requested:
                 break
-            await (self._clock.sleep(self._seconds) if self._seconds > 0 else asyncio.sleep(0))
+            await (self._clock.sleep(self.seconds) if self.seconds > 0 else asyncio.sleep(0))
             requests = self._store.session(session_id)
-            if requests and requests[0].user_id in self._failing:
+            if requests and self.fails(requests):
                 job.failed += 1
                 if len(job.failures) < MOST_FAILURES:
                     reason = f"scripted failure of {requests[0].user_id}"
@@ -180,45 +193,40 @@ class Grader:
         job.status = "cancelled" if job.cancel_requested else "completed"
         job.finished_at = self._clock.time()
 
-    async def on_demand(self, requests: Sequence[StoredRequest], agent_version: str) -> tuple[int, bool]:
-        """The id of the grade, and whether it was remembered from the last day."""
+    def grade_on_demand(self, requests: Sequence[StoredRequest], agent_version: str) -> tuple[int, bool]:
+        """The id of the grade, and whether it was kept from the last 24 hours."""
         key, now = (requests[0].session_id, agent_version), self._clock.time()
-        known = self._demanded.get(key)
-        if known is not None and now - known.at < REMEMBERED:
+        known = self._on_demand.get(key)
+        if known is not None and now - known.at < KEPT_ON_DEMAND:
             return known.result_id, True
-        verdict = self._grade(requests, agent_version)
-        self._demanded[key] = Demanded(*key, now, verdict.result_id)
-        return verdict.result_id, False
+        grade = self._grade(requests, agent_version)
+        self._on_demand[key] = OnDemandGrade(*key, now, grade.result_id)
+        return grade.result_id, False
 
-    def unwilling(self, requests: Sequence[StoredRequest]) -> bool:
-        """Whether grading these is scripted to fail."""
+    def fails(self, requests: Sequence[StoredRequest]) -> bool:
+        """Whether grading a session with these requests fails."""
         return requests[0].user_id in self._failing
 
-    @property
-    def seconds(self) -> float:
-        """The work of one session."""
-        return self._seconds
-
-    def _grade(self, requests: Sequence[StoredRequest], agent_version: str) -> Verdict:
-        said = [
-            turn.content.lower()
+    def _grade(self, requests: Sequence[StoredRequest], agent_version: str) -> SessionGrade:
+        texts = [
+            each.content.lower()
             for request in requests
-            for turn in request.turns
-            if turn.given.role.lower() == "user"
+            for each in request.interactions
+            if each.given.role.lower() == "user"
         ]
-        verdict = Verdict(
-            result_id=self._store.number("verdict"),
+        grade = SessionGrade(
+            result_id=self._store.next_id("grade"),
             user_id=requests[0].user_id,
             session_id=requests[0].session_id,
             agent_version=agent_version,
             created_at=int(self._clock.time()),
-            complaints=sum(any(word in text for word in _COMPLAINTS) for text in said),
-            user_turns=len(said),
+            complaints=sum(any(word in text for word in _COMPLAINTS) for text in texts),
+            user_turns=len(texts),
         )
-        self._verdicts.pop(_latest(verdict), None)
-        self._verdicts[_latest(verdict)] = verdict
-        return verdict
+        self._grades.pop(_key(grade), None)
+        self._grades[_key(grade)] = grade
+        return grade
 
 
-def _latest(verdict: Verdict) -> tuple[str, str]:
-    return verdict.session_id, verdict.agent_version
+def _key(grade: SessionGrade | OnDemandGrade) -> tuple[str, str]:
+    return grade.session_id, grade.agent_version

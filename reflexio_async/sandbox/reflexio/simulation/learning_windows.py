@@ -1,4 +1,4 @@
-"""Which of a user's turns learning reads next."""
+"""Which interactions of a user learning reads next (server-behaviour: Learning windows)."""
 
 from __future__ import annotations
 
@@ -8,66 +8,72 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reflexio_async.sandbox.reflexio.kinds import Kind
-    from reflexio_async.sandbox.reflexio.store.rows import StoredRequest, Turn
+    from reflexio_async.sandbox.reflexio.schemas.config import LearningKind
+    from reflexio_async.sandbox.reflexio.store.rows import StoredInteraction, StoredRequest
 
 
-class Window(NamedTuple):
-    """What is read at once."""
+class LearningWindow(NamedTuple):
+    """The interactions that are read together.
 
-    turns: Sequence[Turn]
-    """All of it, in the order in which it came: the last ones of earlier windows, then ``new``."""
-    new: Sequence[Turn]
-    """What no window has covered yet; never empty."""
+    Attributes:
+        interactions: All of them, oldest first: the last ones of earlier windows, then ``new``.
+        new: The interactions that no window has covered yet. There is at least one.
+    """
+
+    interactions: Sequence[StoredInteraction]
+    new: Sequence[StoredInteraction]
 
 
-def next_window(requests: Sequence[StoredRequest], kind: Kind, covered: int) -> Window | None:
-    """The next window over one user's ``requests``, oldest first, if it is due.
+def next_window(requests: Sequence[StoredRequest], kind: LearningKind, covered: int) -> LearningWindow | None:
+    """The next window over one user's requests, if it is due.
 
-    The first takes as many turns as a window has. Each further one takes a stride of new ones, or more where
-    with those before it it would not be full. Up to the end of what was forced or finished, fewer will do.
-    How wide windows are was settled when the first of the new turns came.
+    The first window takes as many interactions as a window has. Each later one takes a stride of new ones,
+    or more where it would not be full otherwise. Up to the end of a forced request or a finished session,
+    fewer are enough. Size and stride are those that were configured when the first of the new interactions
+    arrived.
 
     Args:
-        requests: All that the user has published and not deleted.
-        kind: Of what is learnt.
-        covered: The id of the last turn that a window of this kind has covered; 0 when there was none.
+        requests: All requests of the user, oldest first.
+        kind: What is learnt.
+        covered: The id of the last interaction that a window of this kind has covered; 0 for none.
     """
     waiting = _waiting(requests, covered)
-    new = [turn for turn in _turns(waiting, kind) if turn.interaction_id > covered]
+    new = [each for each in _interactions(waiting, kind) if each.interaction_id > covered]
     if not new:
         return None
     size, stride = next(
         request.windows[kind] for request in waiting if request.request_id == new[0].request_id
     )
-    old = (turn for turn in _turns(reversed(requests), kind, -1) if turn.interaction_id <= covered)
+    old = (each for each in _interactions(reversed(requests), kind, -1) if each.interaction_id <= covered)
     before = list(islice(old, size))[::-1]
     needed = max(stride, size - len(before)) if covered else size
-    if (barrier := _barrier(waiting, kind)) is not None:
-        new = [turn for turn in new if turn.interaction_id <= barrier]
+    if (due := _due(waiting, kind)) is not None:
+        new = [each for each in new if each.interaction_id <= due]
     elif len(new) < needed:
         return None
     new = new[:needed]
-    return Window((before + new)[-size:], new)
+    return LearningWindow((before + new)[-size:], new)
 
 
 def _waiting(requests: Sequence[StoredRequest], covered: int) -> list[StoredRequest]:
-    """Those with turns past ``covered``, oldest first."""
+    """The requests with interactions after ``covered``, oldest first."""
     found: list[StoredRequest] = []
     for request in reversed(requests):
-        if request.turns:
+        if request.interactions:
             if request.end <= covered:
                 break
             found.append(request)
     return found[::-1]
 
 
-def _turns(requests: Iterable[StoredRequest], kind: Kind, step: int = 1) -> Iterable[Turn]:
-    return (turn for request in requests if kind in request.windows for turn in request.turns[::step])
+def _interactions(
+    requests: Iterable[StoredRequest], kind: LearningKind, step: int = 1
+) -> Iterable[StoredInteraction]:
+    return (each for request in requests if kind in request.windows for each in request.interactions[::step])
 
 
-def _barrier(waiting: Sequence[StoredRequest], kind: Kind) -> int | None:
-    """The id of the last turn to learn from at once, however few they are."""
+def _due(waiting: Sequence[StoredRequest], kind: LearningKind) -> int | None:
+    """The id of the last interaction to learn from at once, however few there are."""
     for request in waiting:
         if request.forced and kind in request.windows:
             return request.end

@@ -1,23 +1,26 @@
-"""Upgrades and downgrades: whole generations of rows change their state at once."""
+"""Upgrades and downgrades: pending, current and archived rows change their status together.
+
+See server-behaviour: Upgrade and downgrade.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from reflexio_async.sandbox.reflexio.store.rows import Playbook, Profile
+from reflexio_async.sandbox.reflexio.store.rows import StoredProfile, StoredUserPlaybook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reflexio_async.sandbox.reflexio.store.store import Store
+    from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
 
-_Row = TypeVar("_Row", Profile, Playbook)
+_Row = TypeVar("_Row", StoredProfile, StoredUserPlaybook)
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """How many rows were touched, and how."""
+class PromotionCounts:
+    """How many rows changed. ``promoted`` rows became current."""
 
     promoted: int = 0
     archived: int = 0
@@ -31,44 +34,46 @@ class _Moved(Generic[_Row]):
     deleted: Sequence[_Row]
 
     @property
-    def counts(self) -> Counts:
-        return Counts(len(self.promoted), len(self.archived), len(self.deleted))
+    def counts(self) -> PromotionCounts:
+        return PromotionCounts(len(self.promoted), len(self.archived), len(self.deleted))
 
 
-def upgrade_profiles(store: Store) -> Counts:
-    """Pending to current, current to archived, archived away, in the whole organisation."""
+def upgrade_profiles(store: ReflexioStore) -> PromotionCounts:
+    """Make pending profiles current, archive current ones and delete archived ones, for all users."""
     moved = _upgrade(list(store.all_profiles()), archive=True)
-    _touch(store, moved)
-    gone = {profile.profile_id for profile in moved.deleted}
-    store.delete_profiles(lambda profile: profile.profile_id in gone)
+    _set_modified(store, moved)
+    deleted = {profile.profile_id for profile in moved.deleted}
+    store.delete_profiles(lambda profile: profile.profile_id in deleted)
     return moved.counts
 
 
-def upgrade_playbooks(store: Store, agent_version: str | None, *, archive_current: bool) -> Counts:
-    """As with profiles, for one agent version or all; optionally leaving the current ones."""
+def upgrade_playbooks(
+    store: ReflexioStore, agent_version: str | None, *, archive_current: bool
+) -> PromotionCounts:
+    """Do the same with the playbooks of one agent version or all. It may keep the current ones."""
     moved = _upgrade(_of(store, agent_version), archive=archive_current)
     for playbook in moved.deleted:
         del store.playbooks[playbook.user_playbook_id]
     return moved.counts
 
 
-def downgrade_profiles(store: Store) -> Counts:
-    """Archived to current, current to archived, in the whole organisation."""
+def downgrade_profiles(store: ReflexioStore) -> PromotionCounts:
+    """Make archived profiles current and archive current ones, for all users."""
     moved = _downgrade(list(store.all_profiles()))
-    _touch(store, moved)
+    _set_modified(store, moved)
     return moved.counts
 
 
-def downgrade_playbooks(store: Store, agent_version: str | None) -> Counts:
-    """As with profiles, for one agent version or all."""
+def downgrade_playbooks(store: ReflexioStore, agent_version: str | None) -> PromotionCounts:
+    """Do the same with the playbooks of one agent version or all."""
     return _downgrade(_of(store, agent_version)).counts
 
 
-def _of(store: Store, agent_version: str | None) -> list[Playbook]:
+def _of(store: ReflexioStore, agent_version: str | None) -> list[StoredUserPlaybook]:
     return [row for row in store.playbooks.values() if agent_version in (None, row.agent_version)]
 
 
-def _touch(store: Store, moved: _Moved[Profile]) -> None:
+def _set_modified(store: ReflexioStore, moved: _Moved[StoredProfile]) -> None:
     now = store.now
     for profile in (*moved.promoted, *moved.archived):
         profile.last_modified = now

@@ -1,4 +1,4 @@
-"""Full-text search: the words of a query against the words of rows, best match first (BM25)."""
+"""Full-text search over rows, ranked by BM25."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _SATURATION, _LENGTH_PENALTY = 1.2, 0.75
 
 
 def ranked(query: str, rows: Iterable[_Row], text: Callable[[_Row], str]) -> list[_Row]:
-    """The rows with any word of ``query`` (its last one may be a beginning); ties stay in order."""
+    """The rows with any word of ``query``, best match first. Ties stay in order.
+
+    The last word of the query may be the beginning of a word.
+    """
     wanted = [_stem(word.lower()) for word in _WORD.findall(query) if word not in _OPERATORS]
     if not wanted:
         return []
@@ -47,7 +50,7 @@ def _hits(words: Counter[str], wanted: list[str], place: int) -> int:
     word = wanted[place]
     if place < len(wanted) - 1:
         return words[word]
-    return sum(count for present, count in words.items() if present.startswith(word))
+    return sum(count for without_nulls, count in words.items() if without_nulls.startswith(word))
 
 
 def _weight(documents: int, containing: int) -> float:

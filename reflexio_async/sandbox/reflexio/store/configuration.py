@@ -1,4 +1,4 @@
-"""The organisation's configuration, and the experiments written into it."""
+"""The organisation's configuration, and the retrieval experiments in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reflexio_async.sandbox.reflexio.schemas.config import Config, Experiment, ExperimentRecord, Sqlite
+from reflexio_async.sandbox.reflexio.schemas.config import (
+    ConfigSchema,
+    RetrievalExperimentConfigSchema,
+    RetrievalExperimentRecordSchema,
+)
+from reflexio_async.sandbox.reflexio.schemas.config_storage import StorageConfigSQLiteSchema
 from reflexio_async.sandbox.storage.tables import Row
 
 if TYPE_CHECKING:
@@ -14,84 +19,86 @@ if TYPE_CHECKING:
     from reflexio_async.sandbox.storage.tables import Table
 
 ORGANISATION = "self-host-org"
-_GUARDED = ("retrieval_experiment_config", "retrieval_experiment_history")
+_EXPERIMENT_FIELDS = ("retrieval_experiment_config", "retrieval_experiment_history")
 
 
-class Guarded(Exception):
-    """Experiments are not changed through the configuration."""
+class ExperimentFieldsLocked(Exception):
+    """A configuration would change experiments, which have routes of their own."""
 
 
 @dataclass(slots=True)
-class Configured(Row):
-    """What is set now."""
+class ConfigRow(Row):
+    """The configuration as a row."""
 
-    config: Config
+    config: ConfigSchema
 
     def document(self) -> dict[str, Any]:
-        """All of it."""
+        """All fields."""
         return self.config.view()
 
     @classmethod
-    def restored(cls, document: dict[str, Any]) -> Configured:
-        """All of it."""
-        return cls(Config.model_validate(document))
+    def from_document(cls, document: dict[str, Any]) -> ConfigRow:
+        """The row whose ``document()`` this is."""
+        return cls(ConfigSchema.model_validate(document))
 
 
 class Configuration:
-    """What is set, and who belongs to which arm of an experiment; until something is set, as installed."""
+    """The configuration, and the users' arms in its experiments. Until it is set it has its defaults."""
 
-    def __init__(self, clock: Clock, rows: Table[str, Configured]) -> None:
+    def __init__(self, clock: Clock, rows: Table[str, ConfigRow]) -> None:
         self._clock = clock
         self._rows = rows
-        self._installed = Config(storage_config=Sqlite())
+        self._default = ConfigSchema(storage_config=StorageConfigSQLiteSchema())
 
     @property
-    def current(self) -> Config:
-        """What is set now."""
+    def current(self) -> ConfigSchema:
+        """The configuration now."""
         row = self._rows.get(ORGANISATION)
-        return self._installed if row is None else row.config
+        return self._default if row is None else row.config
 
-    def _set(self, config: Config) -> None:
-        self._rows[ORGANISATION] = Configured(config)
+    def _set(self, config: ConfigSchema) -> None:
+        self._rows[ORGANISATION] = ConfigRow(config)
 
     def replace(self, given: dict[str, Any]) -> None:
-        """Set everything; what is absent takes its default, but experiments stay."""
-        kept = self._guarded(given)
-        config = Config.model_validate({**kept, **given})
+        """Set everything. Absent fields get their defaults; experiments stay as they are."""
+        experiments = self._experiment_fields(given)
+        config = ConfigSchema.model_validate({**experiments, **given})
         if config.storage_config is None:
-            config.storage_config = Sqlite()
+            config.storage_config = StorageConfigSQLiteSchema()
         self._set(config)
 
     def update(self, given: dict[str, Any]) -> bool:
-        """Overlay the top level; whether anything changed."""
-        self._guarded(given)
+        """Set the given top-level fields. Returns whether anything changed."""
+        self._experiment_fields(given)
         before = self.current.view()
-        merged = Config.model_validate({**before, **given})
+        merged = ConfigSchema.model_validate({**before, **given})
         self._set(merged)
         return merged.view() != before
 
-    def _guarded(self, given: dict[str, Any]) -> dict[str, Any]:
+    def _experiment_fields(self, given: dict[str, Any]) -> dict[str, Any]:
         now = self.current.view()
-        if any(name in given and given[name] != now[name] for name in _GUARDED):
-            raise Guarded
-        return {name: now[name] for name in _GUARDED}
+        if any(name in given and given[name] != now[name] for name in _EXPERIMENT_FIELDS):
+            raise ExperimentFieldsLocked
+        return {name: now[name] for name in _EXPERIMENT_FIELDS}
 
-    def experiment(self, experiment_id: str) -> ExperimentRecord | None:
-        """Running or over."""
+    def experiment(self, experiment_id: str) -> RetrievalExperimentRecordSchema | None:
+        """An experiment, running or stopped."""
         history = self.current.retrieval_experiment_history
         return next((record for record in history if record.experiment_id == experiment_id), None)
 
     def start_experiment(self, experiment_id: str, holdout_percentage: float) -> None:
-        """From now on."""
+        """Start an experiment now."""
         started_at = int(self._clock.time())
-        experiment = Experiment(experiment_id=experiment_id, holdout_percentage=holdout_percentage)
-        record = ExperimentRecord(**experiment.model_dump(), started_at=started_at)
+        experiment = RetrievalExperimentConfigSchema(
+            experiment_id=experiment_id, holdout_percentage=holdout_percentage
+        )
+        record = RetrievalExperimentRecordSchema(**experiment.model_dump(), started_at=started_at)
         self.current.retrieval_experiment_config = experiment
         self.current.retrieval_experiment_history.append(record)
         self._set(self.current)
 
     def stop_experiment(self, experiment_id: str) -> bool:
-        """Whether it was the one running."""
+        """Stop the running experiment. False when it is not this one."""
         running = self.current.retrieval_experiment_config
         record = self.experiment(experiment_id)
         if running is None or running.experiment_id != experiment_id or record is None:
@@ -102,8 +109,8 @@ class Configuration:
         return True
 
 
-def arm_of(experiment: Experiment, user_id: str) -> str:
-    """A user's arm, for ever the same."""
+def arm_of(experiment: RetrievalExperimentConfigSchema, user_id: str) -> str:
+    """A user's arm. It is always the same for one experiment (server-behaviour: Experiment arms)."""
     key = f"retrieval-ab:v1\0{ORGANISATION}\0{experiment.experiment_id}\0{user_id}"
     digest = hashlib.sha256(key.encode()).digest()
     fraction = int.from_bytes(digest, "big") / 2 ** (8 * len(digest))

@@ -1,4 +1,4 @@
-"""Whether learning has stalled for want of money or a key, and whether somebody was told."""
+"""Whether learning has stopped because of billing or a missing key."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from reflexio_async.sandbox.storage.tables import Row
 
 
 @dataclass(slots=True)
-class Stall(Row):
-    """As the server shows it, nulls and all; times are ISO."""
+class LearningStall(Row):
+    """The stall state. Times are ISO texts.
+
+    Attributes:
+        notified_in_cc: Whether a client has reported that it told its user.
+    """
 
     stalled: bool = False
     reason: Literal["billing_error", "auth_error"] | None = None
@@ -21,7 +25,7 @@ class Stall(Row):
 
     @property
     def warnings(self) -> list[str]:
-        """What a publish says about it."""
+        """The warnings in the response to a publish."""
         if not self.stalled:
             return []
         first = (
@@ -33,5 +37,5 @@ class Stall(Row):
         return [f"Reflexio learning is paused ({self.reason}); {first}, {then}"]
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it."""
+        """As the server returns it, with nulls."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""The progress record of each service: one slot, one operation at a time, only the latest kept."""
+"""The operation slots: one per service, which keeps only the latest operation (server-behaviour: Slot)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from reflexio_async.sandbox.reflexio.store.rows import without_nulls
 from reflexio_async.sandbox.storage.tables import Row
 
 if TYPE_CHECKING:
@@ -13,15 +14,22 @@ if TYPE_CHECKING:
     from reflexio_async.sandbox.storage.tables import Table
 
 STALE_AFTER: Final = 600
-"""Seconds from its start after which an operation is taken for dead, whether it is or not."""
+"""Seconds after its start an operation counts as dead (server-behaviour: Dead operations)."""
 
 SERVICES: Final = ("profile_generation", "playbook_generation")
 LEGACY_SERVICES: Final = ("profile_generation", "feedback_generation")
 
 
 @dataclass(slots=True)
-class Operation(Row):
-    """One rerun or manual generation."""
+class StoredOperation(Row):
+    """One rerun or manual generation.
+
+    Attributes:
+        correlated: Whether responses show the operation's id.
+        total: How many users it works on.
+        disowned: Whether another operation took its slot while it worked, so that its end is not reported.
+        interactions: How many users were processed. It is only set at the end.
+    """
 
     service: str
     operation_id: str
@@ -39,17 +47,15 @@ class Operation(Row):
     percentage: float = 0.0
     cancel_requested: bool = False
     disowned: bool = False
-    """Another one took its slot while it worked, so that its end went unreported."""
     interactions: int = 0
-    """Users, in truth; counted only at the end."""
 
     @property
     def running(self) -> bool:
-        """Whether the record says so."""
+        """Whether its status is in_progress."""
         return self.status == "in_progress"
 
     def view(self) -> dict[str, Any]:
-        """As ``get_operation_status`` shows it: what is None is absent, but not within the params."""
+        """As ``get_operation_status`` returns it. Nulls are absent, except in ``request_params``."""
         ids = {"operation_id": self.operation_id} if self.correlated else {}
         shown = {
             "service_name": self.service,
@@ -70,46 +76,55 @@ class Operation(Row):
             "error_message": self.error,
             "progress_percentage": self.percentage,
         }
-        return {name: value for name, value in shown.items() if value is not None}
+        return without_nulls(shown)
 
 
-class Slot:
-    """Holds the latest operation of one service, in its place of ``latest``."""
+class OperationSlot:
+    """The latest operation of one service.
+
+    Args:
+        clock: Tells the age of operations.
+        service: The service's name.
+        latest: The latest operation of every service.
+        correlated: Whether new operations show their ids.
+
+    Attributes:
+        history: All operations that this process has seen, oldest first.
+    """
 
     def __init__(
-        self, clock: Clock, service: str, latest: Table[str, Operation], *, correlated: bool
+        self, clock: Clock, service: str, latest: Table[str, StoredOperation], *, correlated: bool
     ) -> None:
         self._clock = clock
         self._correlated = correlated
         self._latest = latest
         self.service = service
-        self.history: list[Operation] = []
-        """All that this process has seen."""
+        self.history: list[StoredOperation] = []
 
     @property
-    def latest(self) -> Operation | None:
-        """What the server remembers."""
+    def latest(self) -> StoredOperation | None:
+        """The operation in the slot."""
         return self._latest.get(self.service)
 
     def resume(self) -> None:
-        """Take up what was read back."""
+        """Add the operation that was read from a file to the history."""
         if self.latest is not None:
             self.history.append(self.latest)
 
-    def claim(self, params: dict[str, Any]) -> Operation | None:
-        """Take the slot, or None when it is busy; a dead operation's slot is taken over silently."""
+    def claim(self, params: dict[str, Any]) -> StoredOperation | None:
+        """Start an operation. None when the slot is busy; a dead operation's slot is taken over."""
         now = int(self._clock.time())
         if self.latest is not None and self.latest.running and now - self.latest.started_at < STALE_AFTER:
             return None
-        operation = Operation(self.service, str(uuid.uuid4()), now, params, self._correlated)
+        operation = StoredOperation(self.service, str(uuid.uuid4()), now, params, self._correlated)
         self._latest[self.service] = operation
         self.history.append(operation)
         return operation
 
     def recover(self, how: str = "") -> None:
-        """Declare a dead operation failed, as a status poll or a manual start does.
+        """Mark a dead operation as failed, as a status poll and a manual start do.
 
-        When it lives after all it goes on reporting, and may end as completed, with that error.
+        If it is in fact alive, it continues to report and may end as completed, with this error.
         """
         operation, now = self.latest, int(self._clock.time())
         if operation is None or not operation.running:
@@ -122,12 +137,12 @@ class Slot:
                 f"Auto-recovered: operation was stuck {how}for {elapsed}s (threshold: {STALE_AFTER}s)"
             )
 
-    def owned_by(self, operation: Operation) -> bool:
-        """Whether its progress may still be written: until another one has its place."""
+    def owned_by(self, operation: StoredOperation) -> bool:
+        """Whether an operation still has the slot, so that its progress is written."""
         return self.latest is operation
 
     def cancel(self) -> bool:
-        """Ask the running operation to stop before its next user; whether there was one."""
+        """Ask the running operation to stop before its next user. False when none runs."""
         if self.latest is None or not self.latest.running:
             return False
         self.latest.cancel_requested = True

@@ -1,4 +1,4 @@
-"""Questions that extraction asked somebody, waiting for their answers."""
+"""Pending tool calls: questions that extraction asked, and their answers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NOT_APPLICABLE: dict[str, Any] = {
     "not_applicable": True,
 }
 _DAY = 24 * 3600.0
-_DEDUPLICATED = 300.0
+_DEDUPLICATION = 300.0
 
 
 @dataclass(slots=True)
 class PendingToolCall(Row):
-    """One question; times are epoch seconds."""
+    """One question. Times are epoch seconds."""
 
     id: str
     tool_name: str
@@ -41,12 +41,12 @@ class PendingToolCall(Row):
     valid_until: float | None = None
 
     def resolve(self, result: dict[str, Any], now: float, valid_for: int) -> None:
-        """Write down the answer."""
+        """Store the answer, which is valid for ``valid_for`` seconds."""
         self.status, self.result = "resolved", result
         self.resolved_at, self.valid_until = now, now + valid_for
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it, nulls and all."""
+        """As the server returns it, with nulls."""
         scope = {"org_id": ORGANISATION, "user_id": self.user_id}
         return {
             "id": self.id,
@@ -66,20 +66,20 @@ class PendingToolCall(Row):
             "created_at": _iso(self.created_at),
             "resolved_at": _iso(self.resolved_at),
             "expires_at": _iso(self.expires_at),
-            "cache_until": _iso(self.created_at + _DEDUPLICATED),
+            "cache_until": _iso(self.created_at + _DEDUPLICATION),
             "valid_until": _iso(self.valid_until),
         }
 
 
 @dataclass(slots=True)
-class ToolCalls:
+class PendingToolCallStore:
     """All questions, oldest first."""
 
     clock: Clock
     rows: Table[str, PendingToolCall]
 
     def ask(self, question: str, user_id: str | None, tool_name: str) -> PendingToolCall:
-        """A new question, good for a day."""
+        """Add a question, which expires after a day."""
         now = self.clock.time()
         arguments = {"question": question}
         call = PendingToolCall(str(uuid.uuid4()), tool_name, question, user_id, arguments, now, now + _DAY)
@@ -87,12 +87,12 @@ class ToolCalls:
         return call
 
     def get(self, call_id: str) -> PendingToolCall | None:
-        """One question, expired by now perhaps."""
+        """One question."""
         self._expire()
         return self.rows.get(call_id)
 
     def latest(self) -> list[PendingToolCall]:
-        """All of them, newest first."""
+        """All questions, newest first."""
         self._expire()
         return sorted(self.rows.values(), key=lambda call: (-call.created_at, call.id))
 
@@ -103,8 +103,8 @@ class ToolCalls:
                 call.status = "expired"
 
 
-def _digest(thing: Any) -> str:
-    return hashlib.sha256(json.dumps(thing, sort_keys=True).encode()).hexdigest()
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _iso(epoch_seconds: float | None) -> str | None:

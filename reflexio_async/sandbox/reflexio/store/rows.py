@@ -1,68 +1,79 @@
-"""The rows the sandbox keeps, and how the server shows each: what is None is absent."""
+"""The rows that the Reflexio service stores, and how the server returns each. None-valued keys are absent.
+
+See server-behaviour: Null and absent keys.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from reflexio_async.sandbox.reflexio.schemas.publishing import Interaction
-from reflexio_async.sandbox.reflexio.schemas.rows import NEVER
+from reflexio_async.sandbox.reflexio.schemas.interactions import InteractionDataSchema
+from reflexio_async.sandbox.reflexio.schemas.profiles import NEVER_EXPIRES
 from reflexio_async.sandbox.storage.tables import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reflexio_async.sandbox.reflexio.kinds import Kind
-    from reflexio_async.sandbox.reflexio.schemas.common import StatusWord
+    from reflexio_async.sandbox.reflexio.schemas.common import StatusSchema
+    from reflexio_async.sandbox.reflexio.schemas.config import LearningKind
 
 Status = str | None
-"""None is current; the sandbox itself gives pending, archived and superseded."""
+"""The state of a row. None is current. The sandbox itself sets pending, archived and superseded."""
 
 TOMBSTONES = frozenset({"superseded", "merged"})
-"""States of rows that others took the place of; shown only to those who ask for them."""
+"""States of rows that others have replaced. They are returned only on request."""
 
-_SHOWN_OF_A_TURN = {
-    "role",
-    "content",
-    "shadow_content",
-    "expert_content",
-    "user_action",
-    "user_action_description",
-    "interacted_image_url",
-    "tools_used",
-    "retrieved_learnings",
+_INTERACTION_FIELDS: dict[str, Any] = {
+    "role": True,
+    "content": True,
+    "shadow_content": True,
+    "expert_content": True,
+    "user_action": True,
+    "user_action_description": True,
+    "interacted_image_url": True,
+    "tools_used": {"__all__": {"tool_name", "tool_data", "status"}},
+    "retrieved_learnings": {"__all__": {"kind", "learning_id", "exposure_receipt_digest"}},
 }
 
 
 @dataclass(slots=True)
-class Turn:
-    """One stored interaction."""
+class StoredInteraction:
+    """One interaction."""
 
     interaction_id: int
     user_id: str
     request_id: str
     created_at: int
-    given: Interaction
+    given: InteractionDataSchema
 
     @property
     def content(self) -> str:
-        """What was said."""
+        """The text."""
         return self.given.content
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it."""
+        """As the server returns it."""
         return {
             "interaction_id": self.interaction_id,
             "user_id": self.user_id,
             "request_id": self.request_id,
             "created_at": self.created_at,
-            **self.given.model_dump(mode="json", include=_SHOWN_OF_A_TURN),
+            **self.given.model_dump(mode="json", include=_INTERACTION_FIELDS, exclude_none=True),
         }
 
 
 @dataclass(slots=True)
 class StoredRequest(Row):
-    """One publish that was stored."""
+    """One publish.
+
+    Attributes:
+        tracked: Whether learning looks at it. Seeded requests are not tracked.
+        windows: By kind of learning, the size and the stride of windows when the request arrived.
+        forced: Whether the publish asked for learning at once.
+        finished: Whether its session was said to be over, then or later.
+        learnt: By kind of learning, how many windows covered interactions of it.
+    """
 
     request_id: str
     user_id: str
@@ -73,45 +84,49 @@ class StoredRequest(Row):
     evaluation_only: bool
     retrieval_experiment_id: str | None = None
     retrieval_experiment_arm: str | None = None
-    turns: list[Turn] = field(default_factory=list[Turn])
+    interactions: list[StoredInteraction] = field(default_factory=list[StoredInteraction])
     tracked: bool = False
-    """Whether it was learning's to look at; seeded ones never were."""
-    windows: dict[Kind, tuple[int, int]] = field(default_factory=dict["Kind", tuple[int, int]])
-    """How many turns a window has, and how many new ones, by what is learnt from it; set when it came."""
+    windows: dict[LearningKind, tuple[int, int]] = field(
+        default_factory=dict["LearningKind", tuple[int, int]]
+    )
     forced: bool = False
     finished: bool = False
-    """Whether it was said, then or later, that its session is over."""
-    learnt: dict[Kind, int] = field(default_factory=dict["Kind", int])
-    """How many windows have covered turns of it."""
+    learnt: dict[LearningKind, int] = field(default_factory=dict["LearningKind", int])
 
     @property
     def end(self) -> int:
-        """The id of its last turn; there must be one."""
-        return self.turns[-1].interaction_id
+        """The id of its last interaction. There must be one."""
+        return self.interactions[-1].interaction_id
 
     def document(self) -> dict[str, Any]:
-        """The turns as they were given, under their ids."""
-        turns = [
-            [turn.interaction_id, turn.created_at, turn.given.model_dump(mode="json", exclude_unset=True)]
-            for turn in self.turns
+        """The fields, with the interactions as they were given."""
+        interactions = [
+            [each.interaction_id, each.created_at, each.given.model_dump(mode="json", exclude_unset=True)]
+            for each in self.interactions
         ]
-        # Not `super()`: a dataclass with slots is another class than the one it is written in.
-        return {**Row.document(self), "turns": turns}
+        # Not super(): a dataclass with slots is another class than the one in this source.
+        return {**Row.document(self), "interactions": interactions}
 
     @classmethod
-    def restored(cls, document: dict[str, Any]) -> StoredRequest:
-        """With its turns."""
+    def from_document(cls, document: dict[str, Any]) -> StoredRequest:
+        """The request whose ``document()`` this is."""
         user_id, request_id = document["user_id"], document["request_id"]
-        turns = [
-            Turn(interaction_id, user_id, request_id, created_at, Interaction.model_validate(given))
-            for interaction_id, created_at, given in document["turns"]
+        interactions = [
+            StoredInteraction(
+                interaction_id,
+                user_id,
+                request_id,
+                created_at,
+                InteractionDataSchema.model_validate(given),
+            )
+            for interaction_id, created_at, given in document["interactions"]
         ]
         windows = {kind: tuple(window) for kind, window in document["windows"].items()}
-        whole: dict[str, Any] = {**document, "turns": turns, "windows": windows}
+        whole: dict[str, Any] = {**document, "interactions": interactions, "windows": windows}
         return cls(**whole)
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it, with its turns."""
+        """As the server returns it, with its interactions."""
         names = (
             "request_id",
             "user_id",
@@ -123,12 +138,12 @@ class StoredRequest(Row):
             "retrieval_experiment_id",
             "retrieval_experiment_arm",
         )
-        shown = {name: value for name in names if (value := getattr(self, name)) is not None}
-        return {"request": shown, "interactions": [turn.view() for turn in self.turns]}
+        shown = without_nulls({name: getattr(self, name) for name in names})
+        return {"request": shown, "interactions": [each.view() for each in self.interactions]}
 
 
 @dataclass(slots=True)
-class Profile(Row):
+class StoredProfile(Row):
     """One fact about a user."""
 
     profile_id: str
@@ -140,15 +155,15 @@ class Profile(Row):
     status: Status
     interaction_ids: list[int]
     time_to_live: str = "infinity"
-    expires_at: int = NEVER
+    expires_at: int = NEVER_EXPIRES
     source: str = ""
     custom_features: dict[str, Any] | None = None
     extractor_names: list[str] | None = None
     source_span: str | None = None
     tags: list[str] = field(default_factory=list[str])
 
-    def whole(self) -> dict[str, Any]:
-        """With its nulls, as the change log shows it."""
+    def with_nulls(self) -> dict[str, Any]:
+        """As the change log returns it."""
         return {
             "profile_id": self.profile_id,
             "user_id": self.user_id,
@@ -167,13 +182,24 @@ class Profile(Row):
         }
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it: a current row has no ``status`` key."""
-        return present(self.whole())
+        """As the server returns it."""
+        return without_nulls(self.with_nulls())
+
+    @property
+    def search_text(self) -> str:
+        """What searches look at."""
+        return " ".join([self.content, *map(str, (self.custom_features or {}).values())])
 
 
 @dataclass(slots=True)
-class Playbook(Row):
-    """One lesson drawn from a user's interactions."""
+class StoredUserPlaybook(Row):
+    """One lesson from a user's interactions.
+
+    Attributes:
+        do_action: What to do. Only January's routes return it.
+        do_not_action: What not to do. Only January's routes return it.
+        indexed: What searches look at. It is written once and does not follow later changes.
+    """
 
     user_playbook_id: int
     user_id: str | None
@@ -190,14 +216,12 @@ class Playbook(Row):
     source: str | None = None
     tags: list[str] = field(default_factory=list[str])
     do_action: str | None = None
-    """What to do and what not is January's; today's routes do not show it."""
     do_not_action: str | None = None
     indexed: str = ""
-    """What searches look at: written once, whatever is changed later."""
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it: a current row has no ``status`` key."""
-        return present(
+        """As the server returns it."""
+        return without_nulls(
             {
                 "user_playbook_id": self.user_playbook_id,
                 "user_id": self.user_id,
@@ -216,10 +240,22 @@ class Playbook(Row):
             }
         )
 
+    @property
+    def search_text(self) -> str:
+        """What searches look at."""
+        return self.indexed
+
 
 @dataclass(slots=True)
-class AgentPlaybook(Row):
-    """One lesson for an agent, drawn from many users' or written by hand."""
+class StoredAgentPlaybook(Row):
+    """One lesson for an agent, aggregated from users' or written by a caller.
+
+    Attributes:
+        sources: The ids of the user playbooks it comes from.
+        do_action: What to do. Only January's routes return it.
+        do_not_action: What not to do. Only January's routes return it.
+        indexed: What searches look at. It is written once and does not follow later changes.
+    """
 
     agent_playbook_id: int
     agent_version: str
@@ -233,14 +269,13 @@ class AgentPlaybook(Row):
     metadata: str = ""
     status: Status = None
     sources: list[int] = field(default_factory=list[int])
-    """The user playbooks it came from."""
     do_action: str | None = None
     do_not_action: str | None = None
     indexed: str = ""
 
     def view(self) -> dict[str, Any]:
-        """As the server shows it; tags are never kept."""
-        return present(
+        """As the server returns it. Tags are not stored."""
+        return without_nulls(
             {
                 "agent_playbook_id": self.agent_playbook_id,
                 "playbook_name": self.name,
@@ -257,7 +292,7 @@ class AgentPlaybook(Row):
         )
 
     def snapshot(self) -> dict[str, Any]:
-        """As the change log shows it, with its nulls."""
+        """As the change log returns it, with nulls."""
         return {
             "agent_playbook_id": self.agent_playbook_id,
             "playbook_name": self.name,
@@ -270,18 +305,30 @@ class AgentPlaybook(Row):
             "playbook_metadata": self.metadata,
         }
 
+    @property
+    def search_text(self) -> str:
+        """What searches look at."""
+        return self.indexed
 
-def present(shown: dict[str, Any]) -> dict[str, Any]:
-    """Without what is None."""
+
+def without_nulls(shown: dict[str, Any]) -> dict[str, Any]:
+    """The items whose value is not None."""
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def shows(status: Status, wanted: Iterable[StatusWord | None] | None) -> bool:
-    """Whether a filter lets a status through; no words at all let everything through."""
+def status_matches(status: Status, wanted: Iterable[StatusSchema | None] | None) -> bool:
+    """Whether a status filter matches. An empty filter matches every status."""
     words = [None if word is None else word.value for word in wanted or ()]
     return not words or status in words
 
 
-def tagged(tags: list[str], wanted: list[str] | None) -> bool:
-    """Whether a filter on tags lets these through."""
+def matches_or_default(
+    status: Status, wanted: Iterable[StatusSchema | None] | None, *, default: bool
+) -> bool:
+    """Whether a status filter matches; ``default`` when there is no filter."""
+    return default if wanted is None else status_matches(status, wanted)
+
+
+def tags_match(tags: list[str], wanted: list[str] | None) -> bool:
+    """Whether a tag filter matches. An empty filter matches all tags."""
     return not wanted or bool(set(tags) & set(wanted))

@@ -1,4 +1,4 @@
-"""Names that parts of the configuration had before; clients and files that are older still send them."""
+"""Old names of configuration fields. Older clients still send them."""
 
 from __future__ import annotations
 
@@ -39,22 +39,24 @@ NULL_IS_DEFAULT: Final = frozenset(
         *("governance_retention", "pending_tool_call_config", "retrieval_floor", "aggregation_config"),
     }
 )
-"""Null here is as good as nothing, though these are not optional."""
+"""These fields accept null, which means their default."""
 
 
-class Renamed(BaseModel):
-    """Takes fields under their old names too; today's name wins where both are given."""
+class OldNamesSchema(BaseModel):
+    """Accepts old field names. Where both names are given, the new one wins."""
 
-    renamed: ClassVar[dict[str, str]] = {}
+    old_names: ClassVar[dict[str, str]] = {}
 
     @model_validator(mode="before")
     @classmethod
-    def _under_todays_names(cls, given: object) -> object:
+    def _renamed(cls, given: object) -> object:
         if not isinstance(given, dict):
             return given
-        named = dict(cast("dict[str, Any]", given))
-        for old, new in cls.renamed.items():
-            if old in named:
-                part = named.pop(old)
-                named.setdefault(new, part)
-        return {name: part for name, part in named.items() if part is not None or name not in NULL_IS_DEFAULT}
+        fields = dict(cast("dict[str, Any]", given))
+        for old, new in cls.old_names.items():
+            if old in fields:
+                value = fields.pop(old)
+                fields.setdefault(new, value)
+        return {
+            name: value for name, value in fields.items() if value is not None or name not in NULL_IS_DEFAULT
+        }

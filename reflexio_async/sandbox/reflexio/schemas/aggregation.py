@@ -1,0 +1,37 @@
+"""Schemas of aggregation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from reflexio_async.sandbox.reflexio.schemas.common import NotBlank
+
+_RequiredText = Annotated[str, Field(min_length=1, max_length=200, pattern=r".*\S.*")]
+
+
+class RunPlaybookAggregationRequestSchema(BaseModel):
+    """Aggregate one version now. The playbook name is ignored."""
+
+    agent_version: str = "agent-v0"
+    playbook_name: NotBlank = "playbook"
+
+    @model_validator(mode="after")
+    def _default_version(self) -> Self:
+        self.agent_version = self.agent_version or "agent-v0"
+        return self
+
+
+class SubmitPlaybookAggregationRequestSchema(BaseModel):
+    """Queue a durable aggregation."""
+
+    request_id: _RequiredText
+    agent_version: _RequiredText
+
+
+class AggregationChangeLogQuerySchema(BaseModel):
+    """Read what aggregations changed."""
+
+    playbook_name: str
+    agent_version: str

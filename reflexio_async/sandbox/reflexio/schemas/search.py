@@ -1,0 +1,49 @@
+"""Schema of the search over all kinds of learnings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from reflexio_async.sandbox.reflexio.schemas.common import (
+    Fraction,
+    NotBlank,
+    PlaybookStatusSchema,
+    PositiveInt,
+    SearchModeSchema,
+    ShortText,
+    Source,
+    UpTo100,
+)
+
+EntityType = Literal["profiles", "user_playbooks", "agent_playbooks"]
+
+
+class ConversationTurnSchema(BaseModel):
+    """One message of the conversation so far."""
+
+    role: NotBlank
+    content: NotBlank
+
+
+class UnifiedSearchRequestSchema(BaseModel):
+    """Search all kinds of learnings. With a session, results it has seen are left out."""
+
+    query: NotBlank
+    top_k: UpTo100 | None = 5
+    threshold: Fraction | None = None
+    user_id: ShortText | None = None
+    agent_version: str | None = None
+    playbook_name: str | None = None
+    source: Source | None = None
+    tags: list[str] | None = None
+    entity_types: list[EntityType] | None = None
+    agent_playbook_status_filter: list[PlaybookStatusSchema] | None = None
+    conversation_history: list[ConversationTurnSchema] | None = None
+    enable_agent_answer: bool | None = False
+    enable_reformulation: bool | None = False
+    search_mode: SearchModeSchema = SearchModeSchema.HYBRID
+    interaction_id: PositiveInt | None = None
+    request_id: ShortText | None = None
+    session_id: ShortText | None = None
