@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from reflexio_async._engine.events import BackgroundErrorEvent, RequestEvent, RetryEvent
     from reflexio_async._engine.jobs.job import Job, JobTiming, as_completed, gather_jobs
     from reflexio_async._engine.jobs.status import JobState, JobStatus
-    from reflexio_async._engine.settings import RetryPolicy
+    from reflexio_async._engine.settings import ClientOptions, RetryPolicy
     from reflexio_async._engine.tasks import BackgroundCall
+    from reflexio_async._engine.tracing import request_spans
     from reflexio_async.client import AsyncReflexioClient
     from reflexio_async.errors import (
         APIConnectionError,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from reflexio_async.reflect.decorator import TraceResult, reflect_trace
     from reflexio_async.reflect.jobs import TraceJob
     from reflexio_async.reflect.tracing import TraceContext
-    from reflexio_async.reflexio.models.enums import OperationStatus, Status
     from reflexio_async.reflexio.server_knowledge import ServerQuirkWarning
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "BatchProgress",
     "BatchReport",
     "ClientClosed",
+    "ClientOptions",
     "Clock",
     "ConfigurationError",
     "Conflict",
@@ -83,7 +84,6 @@ __all__ = [
     "JobTimeout",
     "JobTiming",
     "NotFound",
-    "OperationStatus",
     "Outcome",
     "OutcomeState",
     "PayloadTooLarge",
@@ -96,7 +96,6 @@ __all__ = [
     "RetryPolicy",
     "ServerError",
     "ServerQuirkWarning",
-    "Status",
     "SystemClock",
     "TraceContext",
     "TraceJob",
@@ -108,12 +107,20 @@ __all__ = [
     "as_completed",
     "gather_jobs",
     "reflect_trace",
+    "request_spans",
 ]
 
-if not TYPE_CHECKING:  # else no name would be misspelt to a checker
-    # By the file that holds them. Nothing is loaded before it is asked for: the pytest plugin, a module of
-    # this package, is imported by every run of pytest wherever the package is installed.
-    _LATE = {
+if TYPE_CHECKING:
+    from reflexio_async.reflect import models as reflect_models
+    from reflexio_async.reflect.models import *  # noqa: F403
+    from reflexio_async.reflexio import models as reflexio_models
+    from reflexio_async.reflexio.models import *  # noqa: F403
+
+    __all__ += reflexio_models.__all__
+    __all__ += reflect_models.__all__
+else:
+    # A name is loaded when it is first used: every run of pytest imports this package, for its plugin.
+    _MODULES = {
         "_engine.base_client": "DrainSummary",
         "_engine.batch.batch": "Batch",
         "_engine.batch.progress": "BatchPlan BatchProgress",
@@ -131,25 +138,31 @@ if not TYPE_CHECKING:  # else no name would be misspelt to a checker
         "_engine.events": "BackgroundErrorEvent RequestEvent RetryEvent",
         "_engine.jobs.job": "Job JobTiming as_completed gather_jobs",
         "_engine.jobs.status": "JobState JobStatus",
-        "reflexio.models.enums": "OperationStatus Status",
         "reflect.client": "AsyncReflectClient",
         "reflect.tracing": "TraceContext",
         "reflect.decorator": "TraceResult reflect_trace",
         "reflect.jobs": "TraceJob",
         "reflexio.server_knowledge": "ServerQuirkWarning",
-        "_engine.settings": "RetryPolicy",
+        "_engine.settings": "ClientOptions RetryPolicy",
+        "_engine.tracing": "request_spans",
     }
-    _FILES = {name: file for file, names in _LATE.items() for name in names.split()}
+    _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 
     def __getattr__(name: str) -> object:
-        if name not in _FILES:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
         from importlib import import_module  # noqa: PLC0415  # no name of ours
 
-        value = getattr(import_module(f"{__name__}.{_FILES[name]}"), name)
-        globals()[name] = value
-        return value
+        if name in _MODULE_OF:
+            value = getattr(import_module(f"reflexio_async.{_MODULE_OF[name]}"), name)
+            globals()[name] = value
+            return value
+        # The models of the services' requests and responses.
+        if not name.startswith("_"):
+            for module in ("reflexio_async.reflexio.models", "reflexio_async.reflect.models"):
+                models = import_module(module)
+                if name in models.__all__:
+                    return getattr(models, name)
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

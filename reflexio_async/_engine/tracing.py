@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from opentelemetry import trace
-
 from reflexio_async._version import __version__
 
 if TYPE_CHECKING:
+    from opentelemetry import trace
+
     from reflexio_async._engine.events import RequestEvent, RequestHook
 
 
@@ -20,6 +20,8 @@ def request_spans(provider: trace.TracerProvider | None = None) -> RequestHook:
     number and the error's type; never a header, a body or a query. ``provider`` is the global one
     unless given.
     """
+    from opentelemetry import trace  # noqa: PLC0415  # an optional dependency, needed here alone
+
     tracer = trace.get_tracer("reflexio_async", __version__, provider)
 
     def record(event: RequestEvent) -> None:

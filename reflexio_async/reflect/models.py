@@ -32,6 +32,31 @@ from reflexio_async._engine.models import (
 )
 from reflexio_async.reflect.trajectory import Trajectory
 
+__all__ = [
+    "ApiKeyCreate",
+    "ApiKeyInfo",
+    "AugmentedTask",
+    "AuthoredMemory",
+    "AuthoredReflection",
+    "BootstrapRequest",
+    "BootstrapResponse",
+    "CreatedApiKey",
+    "DeleteProjectResponse",
+    "DeleteTracesResponse",
+    "IngestStatus",
+    "InlineReview",
+    "Memory",
+    "MemoryQuery",
+    "Review",
+    "ReviewCreate",
+    "ReviewStatus",
+    "Skill",
+    "SkillCreate",
+    "Trace",
+    "TraceCreate",
+    "TraceSubmission",
+]
+
 
 class IngestStatus(StrEnum):
     """How far the server is with a trace."""
