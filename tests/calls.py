@@ -82,10 +82,15 @@ def calls(owner: type) -> dict[str, Call]:
 def _request(function: Callable[..., Any], named: list[Any]) -> type[BaseModel]:
     """The class of the request that ``function`` is given, else of the one that it makes."""
     if hasattr(function, "__wrapped__"):
-        given: Any = inspect.signature(inspect.unwrap(function), eval_str=True)
-        return given.parameters["request"].annotation  # type: ignore[no-any-return]
-    models = (value for value in named if isinstance(value, type) and issubclass(value, BaseModel))
-    return next(model for model in models if not issubclass(model, ResponseModel))
+        parameters = inspect.signature(inspect.unwrap(function), eval_str=True).parameters
+        given: type[BaseModel] = parameters["request"].annotation
+        return given
+    models: list[type[BaseModel]] = [
+        value
+        for value in named
+        if isinstance(value, type) and issubclass(value, BaseModel) and not issubclass(value, ResponseModel)
+    ]
+    return models[0]
 
 
 def _named(owner: type, function: Any, seen: set[str]) -> Iterator[Any]:

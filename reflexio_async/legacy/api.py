@@ -1,4 +1,4 @@
-"""The API of January 2026 on the paths that today's has too: ``client.legacy``."""
+"""``client.legacy``: the calls whose paths today's servers have too, in the shapes of January 2026."""
 
 from typing import Literal, overload
 
@@ -38,9 +38,9 @@ GET_ALL_PROFILES = Endpoint("GET", "/api/get_all_profiles", GetUserProfilesRespo
 
 
 class LegacyAPI(API):
-    """What servers of January 2026 answer in another shape than today's: request groups, not sessions.
+    """Calls to which January's servers respond in another shape than today's: request groups, not sessions.
 
-    What only they have (feedbacks, ``delete_request_group``) is on the client itself.
+    The calls that only January's servers have (feedbacks, ``delete_request_group``) are on the client itself.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -50,7 +50,11 @@ class LegacyAPI(API):
     async def publish_interaction(
         self, request: PublishUserInteractionRequest
     ) -> PublishUserInteractionResponse:
-        """Store turns of a conversation. There is no insert-once id: a lost answer leaves the outcome unknown."""
+        """Store turns of a conversation.
+
+        January's servers store every publish that arrives. So it is not sent again after a lost response;
+        the error then has ``outcome_unknown``.
+        """
         return await self._send(PUBLISH_INTERACTION, request)
 
     @takes(GetRequestsRequest)
@@ -60,19 +64,19 @@ class LegacyAPI(API):
 
     @takes(AllProfiles)
     async def get_all_profiles(self, request: AllProfiles) -> GetUserProfilesResponse:
-        """Profiles of every user."""
+        """Profiles of all users."""
         return await self._send(GET_ALL_PROFILES, request)
 
     @takes(RerunProfileGenerationStart, waiting=RerunProfileGenerationWait)
     async def rerun_profile_generation(
         self, request: RerunProfileGenerationRequest
     ) -> Job[RerunProfileGenerationResponse]:
-        """Regenerate profiles, as a Job. The client recognises how the server answers."""
+        """Learn profiles again, as a Job, as the client's own ``rerun_profile_generation`` does."""
         return await self._start(RERUN_PROFILE_GENERATION, request, PROFILE_RERUN)
 
     @takes(ByService)
     async def get_operation_status(self, request: ByService) -> GetOperationStatusResponse:
-        """The latest operation of one service; ``feedback_generation`` is one here."""
+        """The latest operation of one service. January's servers also have ``feedback_generation``."""
         return await self._send(GET_OPERATION_STATUS, request)
 
     @overload
@@ -86,6 +90,9 @@ class LegacyAPI(API):
     async def delete_request(
         self, request_id: str, wait_for_response: bool = False
     ) -> DeleteRequestResponse | BackgroundCall[DeleteRequestResponse]:
-        """Delete one published request with its turns."""
+        """Delete one published request with its turns.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response.
+        """
         request = DeleteRequestRequest(request_id=request_id)
         return await self._in_background(DELETE_REQUEST, request, wait_for_response)

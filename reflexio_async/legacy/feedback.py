@@ -1,4 +1,4 @@
-"""Feedback: what playbooks were called in January 2026; today's servers do not have these routes."""
+"""Feedback: what playbooks were called in January 2026. Today's servers do not have these calls."""
 
 from typing import Literal, overload
 
@@ -145,76 +145,85 @@ DELETE_REQUEST_GROUP = Endpoint(
 
 
 class FeedbackAPI(API):
-    """Feedbacks (lessons for the agent) and raw feedbacks (lessons of users) of January 2026."""
+    """Calls about feedbacks (lessons for the agent) and raw feedbacks (lessons of users).
+
+    Each docstring ends with the name of today's call.
+    """
 
     @takes(RerunFeedbackGenerationStart, waiting=RerunFeedbackGenerationWait)
     async def rerun_feedback_generation(
         self, request: RerunFeedbackGenerationRequest
     ) -> Job[RerunFeedbackGenerationResponse]:
-        """Regenerate the raw feedbacks of one agent version as pending rows, as a Job; today: playbooks."""
+        """Learn the raw feedbacks of one agent version again, as a Job. Today: rerun_playbook_generation."""
         return await self._start(RERUN_FEEDBACK_GENERATION, request, FEEDBACK_RERUN)
 
     @takes(ManualFeedbackGenerationStart, waiting=ManualFeedbackGenerationWait)
     async def manual_feedback_generation(
         self, request: ManualFeedbackGenerationRequest
     ) -> BackgroundCall[ManualFeedbackGenerationResponse]:
-        """Extract raw feedbacks directly into the current ones; today: manual_playbook_generation."""
+        """Learn current raw feedbacks now. Today: manual_playbook_generation."""
         return self._send_in_background(MANUAL_FEEDBACK_GENERATION, request)
 
     @takes(RunFeedbackAggregationStart, waiting=RunFeedbackAggregationWait)
     async def run_feedback_aggregation(
         self, request: RunFeedbackAggregationRequest
     ) -> BackgroundCall[RunFeedbackAggregationResponse]:
-        """Aggregate raw feedbacks to feedbacks; today: run_playbook_aggregation."""
+        """Aggregate raw feedbacks to feedbacks. Today: run_playbook_aggregation."""
         return self._send_in_background(RUN_FEEDBACK_AGGREGATION, request)
 
     @takes(GetFeedbacksRequest)
     async def get_feedbacks(self, request: GetFeedbacksRequest) -> GetFeedbacksResponse:
-        """Lessons for the agent; today: get_agent_playbooks."""
+        """Lessons for the agent. Today: get_agent_playbooks."""
         return await self._send(GET_FEEDBACKS, request)
 
     @takes(GetRawFeedbacksRequest)
     async def get_raw_feedbacks(self, request: GetRawFeedbacksRequest) -> GetRawFeedbacksResponse:
-        """Lessons of users; today: get_user_playbooks."""
+        """Lessons of users. Today: get_user_playbooks."""
         return await self._send(GET_RAW_FEEDBACKS, request)
 
     @takes(SearchFeedbackRequest)
     async def search_feedbacks(self, request: SearchFeedbackRequest) -> SearchFeedbackResponse:
-        """Lessons for the agent, nearest in meaning to ``query``; today: search_agent_playbooks."""
+        """Lessons for the agent, nearest in meaning to ``query``. Today: search_agent_playbooks."""
         return await self._send(SEARCH_FEEDBACKS, request)
 
     @takes(SearchRawFeedbackRequest)
     async def search_raw_feedbacks(self, request: SearchRawFeedbackRequest) -> SearchRawFeedbackResponse:
-        """Lessons of users, nearest in meaning to ``query``; today: search_user_playbooks."""
+        """Lessons of users, nearest in meaning to ``query``. Today: search_user_playbooks."""
         return await self._send(SEARCH_RAW_FEEDBACKS, request)
 
     @takes(AddFeedbackRequest)
     async def add_feedbacks(self, request: AddFeedbackRequest) -> AddFeedbackResponse:
-        """Store lessons for the agent as they are; today: add_agent_playbooks."""
+        """Store lessons for the agent as they are. Today: add_agent_playbooks."""
         return await self._send(ADD_FEEDBACKS, request)
 
     @takes(AddRawFeedbackRequest)
     async def add_raw_feedback(self, request: AddRawFeedbackRequest) -> AddRawFeedbackResponse:
-        """Store lessons of users as they are; today: add_user_playbook."""
+        """Store lessons of users as they are. Today: add_user_playbook."""
         return await self._send(ADD_RAW_FEEDBACK, request)
 
     @takes(UpdateFeedbackStatusRequest)
     async def update_feedback_status(
         self, request: UpdateFeedbackStatusRequest
     ) -> UpdateFeedbackStatusResponse:
-        """Approve or reject one lesson; today: update_agent_playbook_status."""
+        """Approve or reject one lesson. Today: update_agent_playbook_status."""
         return await self._send(UPDATE_FEEDBACK_STATUS, request)
 
     @takes(UpgradeRawFeedbacksRequest)
     async def upgrade_raw_feedbacks(self, request: UpgradeRawFeedbacksRequest) -> UpgradeRawFeedbacksResponse:
-        """Promote pending raw feedbacks; ``success`` is False without any. Today: upgrade_user_playbooks."""
+        """Promote pending raw feedbacks to current. ``success`` is False when there are none.
+
+        Today: upgrade_user_playbooks.
+        """
         return await self._send(UPGRADE_RAW_FEEDBACKS, request)
 
     @takes(DowngradeRawFeedbacksRequest)
     async def downgrade_raw_feedbacks(
         self, request: DowngradeRawFeedbacksRequest
     ) -> DowngradeRawFeedbacksResponse:
-        """Restore archived raw feedbacks; ``success`` is False without any. Today: downgrade_user_playbooks."""
+        """Restore archived raw feedbacks. ``success`` is False when there are none.
+
+        Today: downgrade_user_playbooks.
+        """
         return await self._send(DOWNGRADE_RAW_FEEDBACKS, request)
 
     @overload
@@ -228,7 +237,10 @@ class FeedbackAPI(API):
     async def delete_feedback(
         self, feedback_id: int, wait_for_response: bool = False
     ) -> DeleteFeedbackResponse | BackgroundCall[DeleteFeedbackResponse]:
-        """Delete one lesson for the agent; today: delete_agent_playbook."""
+        """Delete one lesson for the agent.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response. Today: delete_agent_playbook.
+        """
         request = DeleteFeedbackRequest(feedback_id=feedback_id)
         return await self._in_background(DELETE_FEEDBACK, request, wait_for_response)
 
@@ -243,7 +255,10 @@ class FeedbackAPI(API):
     async def delete_raw_feedback(
         self, raw_feedback_id: int, wait_for_response: bool = False
     ) -> DeleteRawFeedbackResponse | BackgroundCall[DeleteRawFeedbackResponse]:
-        """Delete one lesson of a user; today: delete_user_playbook."""
+        """Delete one lesson of a user.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response. Today: delete_user_playbook.
+        """
         request = DeleteRawFeedbackRequest(raw_feedback_id=raw_feedback_id)
         return await self._in_background(DELETE_RAW_FEEDBACK, request, wait_for_response)
 
@@ -258,6 +273,9 @@ class FeedbackAPI(API):
     async def delete_request_group(
         self, request_group: str, wait_for_response: bool = False
     ) -> DeleteRequestGroupResponse | BackgroundCall[DeleteRequestGroupResponse]:
-        """Delete the requests of one group with their turns; today: delete_session."""
+        """Delete the requests of one group with their turns.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response. Today: delete_session.
+        """
         request = DeleteRequestGroupRequest(request_group=request_group)
         return await self._in_background(DELETE_REQUEST_GROUP, request, wait_for_response)

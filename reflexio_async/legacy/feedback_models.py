@@ -42,7 +42,7 @@ class Feedback(RequestPart):
 
 
 class RawFeedback(RequestPart):
-    """One lesson from one user's interactions, to store as it is."""
+    """One lesson of one user, to store as it is."""
 
     agent_version: str
     request_id: NotBlank
@@ -67,7 +67,7 @@ class AddFeedbackRequest(RequestModel):
 
 
 class AddFeedbackResponse(ResponseModel):
-    """How many were stored."""
+    """How many lessons were stored."""
 
     success: bool
     added_count: int = 0
@@ -83,7 +83,7 @@ class AddRawFeedbackRequest(RequestModel):
 
 
 class AddRawFeedbackResponse(ResponseModel):
-    """How many were stored."""
+    """How many lessons were stored."""
 
     success: bool
     added_count: int = 0
@@ -100,7 +100,7 @@ class GetFeedbacksRequest(RequestModel):
 
 
 class GetRawFeedbacksRequest(RequestModel):
-    """Lessons from users' interactions."""
+    """Lessons that were learned from single users."""
 
     feedback_name: str | None = None
     limit: int | None = 100
@@ -122,7 +122,7 @@ class SearchFeedbackRequest(RequestModel):
 
 
 class SearchRawFeedbackRequest(RequestModel):
-    """Lessons from users' interactions, nearest in meaning to ``query``."""
+    """Lessons that were learned from single users, nearest in meaning to ``query``."""
 
     agent_version: str | None = None
     end_time: UtcDatetime | None = None
@@ -136,28 +136,28 @@ class SearchRawFeedbackRequest(RequestModel):
 
 
 class UpdateFeedbackStatusRequest(RequestModel):
-    """The verdict on one lesson."""
+    """Whether one lesson is approved."""
 
     feedback_id: int
     feedback_status: AnyPlaybookStatus
 
 
 class UpdateFeedbackStatusResponse(ResponseModel):
-    """Whether it was changed."""
+    """Whether the lesson was changed."""
 
     success: bool
     msg: str | None = None
 
 
 class DeleteFeedbackResponse(ResponseModel):
-    """Whether it is gone."""
+    """Whether the lesson is deleted."""
 
     success: bool
     message: str = ""
 
 
 class DeleteRawFeedbackResponse(ResponseModel):
-    """Whether it is gone."""
+    """Whether the lesson is deleted."""
 
     success: bool
     message: str = ""
@@ -171,7 +171,7 @@ class UpgradeRawFeedbacksRequest(RequestModel):
 
 
 class UpgradeRawFeedbacksResponse(ResponseModel):
-    """What moved."""
+    """How many lessons changed their status."""
 
     success: bool
     message: str = ""
@@ -188,7 +188,7 @@ class DowngradeRawFeedbacksRequest(RequestModel):
 
 
 class DowngradeRawFeedbacksResponse(ResponseModel):
-    """What moved."""
+    """How many lessons changed their status."""
 
     success: bool
     message: str = ""
@@ -197,14 +197,14 @@ class DowngradeRawFeedbacksResponse(ResponseModel):
 
 
 class RunFeedbackAggregationResponse(ResponseModel):
-    """What came of it, in words."""
+    """The result of an aggregation, in words."""
 
     success: bool
     message: str = ""
 
 
 class RerunFeedbackGenerationRequest(RequestModel):
-    """Regenerate the raw feedbacks that one agent version learns from all its users."""
+    """Learn the raw feedbacks of one agent version again, from all its users."""
 
     agent_version: str
     end_time: UtcDatetime | None = None
@@ -214,7 +214,7 @@ class RerunFeedbackGenerationRequest(RequestModel):
 
 
 class RerunFeedbackGenerationResponse(ResponseModel):
-    """The answer of a feedback rerun."""
+    """The result of a feedback rerun."""
 
     success: bool
     feedbacks_generated: int | None = None
@@ -223,7 +223,7 @@ class RerunFeedbackGenerationResponse(ResponseModel):
 
 
 class ManualFeedbackGenerationRequest(RequestModel):
-    """Extract raw feedbacks directly into the current ones."""
+    """Learn current raw feedbacks now."""
 
     agent_version: str
     feedback_name: str | None = None
@@ -231,7 +231,7 @@ class ManualFeedbackGenerationRequest(RequestModel):
 
 
 class ManualFeedbackGenerationResponse(ResponseModel):
-    """The answer of a manual feedback generation."""
+    """The result of a manual feedback generation."""
 
     success: bool
     feedbacks_generated: int | None = None
@@ -239,7 +239,7 @@ class ManualFeedbackGenerationResponse(ResponseModel):
 
 
 class FeedbackView(ResponseModel):
-    """A lesson as it is stored; ``status`` None means current."""
+    """One stored lesson. ``status`` None means current; ``created_at`` is in epoch seconds."""
 
     agent_version: str
     feedback_content: str
@@ -256,7 +256,7 @@ class FeedbackView(ResponseModel):
 
 
 class RawFeedbackView(ResponseModel):
-    """A lesson as it is stored; ``status`` None means current."""
+    """One stored lesson. ``status`` None means current; ``created_at`` is in epoch seconds."""
 
     agent_version: str
     request_id: str
@@ -326,7 +326,7 @@ class RunFeedbackAggregationRequest(RequestModel):
 
 
 class RunFeedbackAggregationStart(RunFeedbackAggregationRequest, Starting):
-    """``RunFeedbackAggregationRequest``, with a handle."""
+    """``RunFeedbackAggregationRequest``, returning a handle."""
 
 
 class RunFeedbackAggregationWait(RunFeedbackAggregationRequest, Waiting):

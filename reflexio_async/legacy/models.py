@@ -1,4 +1,4 @@
-"""The API of January 2026: feedback instead of playbooks, request groups instead of sessions."""
+"""Requests and responses of the calls of ``client.legacy``: request groups instead of sessions."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ class PublishUserInteractionRequest(RequestModel):
 
 
 class PublishUserInteractionResponse(ResponseModel):
-    """Whether it was stored."""
+    """Whether the turns were stored."""
 
     success: bool
     message: str = ""
 
 
 class GetRequestsRequest(RequestModel):
-    """Stored requests, by group; ``top_k`` counts requests."""
+    """Stored requests, by group. ``top_k`` counts requests."""
 
     end_time: UtcDatetime | None = None
     request_id: str | None = None
@@ -87,7 +87,7 @@ class Interaction(ResponseModel):
 
 
 class Request(ResponseModel):
-    """The record of one publish."""
+    """One publish, without its turns."""
 
     request_id: str
     user_id: str
@@ -120,7 +120,7 @@ class GetRequestsResponse(ResponseModel):
 
 
 class UserProfile(ResponseModel):
-    """One fact about a user; times are epoch seconds, ``status`` None means current."""
+    """One fact about a user. Times are epoch seconds; ``status`` None means current."""
 
     profile_id: str
     user_id: str
@@ -146,7 +146,7 @@ class GetUserProfilesResponse(ResponseModel):
 
 
 class DeleteRequestGroupResponse(ResponseModel):
-    """How many requests went with the group."""
+    """How many requests were deleted with the group."""
 
     success: bool
     deleted_requests_count: int = 0

@@ -107,9 +107,9 @@ async def test_so_is_one_with_the_callers_own_id(
     assert list(box.stored_requests) == ["mine"]
 
 
-async def test_a_lost_answer_is_said_to_be_one(box: Sandbox, client: AsyncReflexioClient) -> None:
+async def test_a_lost_response_is_said_to_be_one(box: Sandbox, client: AsyncReflexioClient) -> None:
     box.faults.add(faults.answer_lost(), path=PATH)
-    assert "answer was lost" in (await publish(client)).message
+    assert "response was lost" in (await publish(client)).message
 
 
 async def test_fifty_at_once_with_lost_answers_are_stored_once_each(

@@ -1,1 +1,1 @@
-"""The Reflexio API as rows, one file per noun, mixed into the client."""
+"""The calls of a Reflexio server, one file per noun: classes that the client inherits from."""

@@ -1,4 +1,4 @@
-"""Playbooks of the agent: lessons aggregated from those of many users."""
+"""Agent playbooks: lessons for the agent, aggregated from the lessons of many users."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
@@ -79,7 +79,7 @@ GET_PLAYBOOK_APPLICATION_STATS = Endpoint(
 
 
 class AgentPlaybooksAPI(API):
-    """Lessons for the agent."""
+    """Calls about agent playbooks."""
 
     @takes(SearchAgentPlaybookRequest)
     async def search_agent_playbooks(
@@ -87,23 +87,28 @@ class AgentPlaybooksAPI(API):
     ) -> SearchAgentPlaybooksViewResponse:
         """Lessons for the agent, nearest in meaning to ``query``.
 
-        With a ``session_id`` servers leave out what they gave this session before, so it is not sent again then.
+        With a ``session_id`` the server leaves out what this session was given before, and a failed search is
+        not sent again: a second try would skip results.
         """
         return await self._send(SEARCH_AGENT_PLAYBOOKS, request, repeatable=request.session_id is None)
 
     @takes(GetAgentPlaybooksRequest, option="force_refresh")
     async def get_agent_playbooks(self, request: GetAgentPlaybooksRequest) -> GetAgentPlaybooksViewResponse:
-        """Lessons for the agent, kept for ``cache_ttl`` seconds.
+        """Lessons for the agent. The response is cached for ``cache_ttl`` seconds.
 
-        Publishing, finalizing, updating and deleting through this client drop what is kept; what others write,
-        and what aggregation adds, is seen after that time or with ``force_refresh=True``.
+        Publishing, finalizing, updating and deleting through this client drop the cached response. Changes by
+        others and by aggregation are seen after that time, or with ``force_refresh=True``.
         """
         return await self._cached(GET_AGENT_PLAYBOOKS, request, refresh=request.force_refresh)
 
     async def add_agent_playbooks(
         self, agent_playbooks: Sequence[AgentPlaybook | Mapping[str, Any]]
     ) -> AddAgentPlaybookResponse:
-        """Store lessons as they are, past aggregation."""
+        """Store lessons for the agent as they are, without aggregation.
+
+        Args:
+            agent_playbooks: ``AgentPlaybook`` models, or mappings with ``agent_version`` and ``content``.
+        """
         request = AddAgentPlaybookRequest(agent_playbooks=agent_playbooks)
         return await self._send(ADD_AGENT_PLAYBOOKS, request)
 
@@ -117,7 +122,16 @@ class AgentPlaybooksAPI(API):
         rationale: str | None = None,
         playbook_status: AnyPlaybookStatus | None = None,
     ) -> UpdateAgentPlaybookResponse:
-        """Change one lesson; what is absent stays."""
+        """Change one lesson for the agent. What is None stays as it is.
+
+        Args:
+            agent_playbook_id: The lesson.
+            playbook_name: Its new name.
+            content: Its new text.
+            trigger: When the agent shall follow it.
+            rationale: Why the agent shall follow it.
+            playbook_status: The verdict on it: pending, approved or rejected.
+        """
         changes = {
             "playbook_name": playbook_name,
             "content": content,
@@ -131,7 +145,7 @@ class AgentPlaybooksAPI(API):
     async def update_agent_playbook_status(
         self, agent_playbook_id: int, *, playbook_status: AnyPlaybookStatus
     ) -> UpdatePlaybookStatusResponse:
-        """Approve or reject one lesson."""
+        """Approve or reject one lesson for the agent."""
         request = UpdatePlaybookStatusRequest(
             agent_playbook_id=agent_playbook_id, playbook_status=playbook_status
         )
@@ -148,12 +162,18 @@ class AgentPlaybooksAPI(API):
     async def delete_agent_playbook(
         self, agent_playbook_id: int, wait_for_response: bool = False
     ) -> DeleteAgentPlaybookResponse | BackgroundCall[DeleteAgentPlaybookResponse]:
-        """Delete one lesson for the agent."""
+        """Delete one lesson for the agent.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response.
+        """
         request = DeleteAgentPlaybookRequest(agent_playbook_id=agent_playbook_id)
         return await self._in_background(DELETE_AGENT_PLAYBOOK, request, wait_for_response)
 
     async def delete_agent_playbooks_by_ids(self, agent_playbook_ids: Sequence[int]) -> BulkDeleteResponse:
-        """Delete lessons for the agent; the count is that of the ids, whether or not they existed."""
+        """Delete lessons for the agent.
+
+        ``deleted_count`` counts the ids that were given, whether or not they existed.
+        """
         request = DeleteAgentPlaybooksByIdsRequest(agent_playbook_ids=agent_playbook_ids)
         return await self._send(DELETE_AGENT_PLAYBOOKS_BY_IDS, request)
 
@@ -165,5 +185,5 @@ class AgentPlaybooksAPI(API):
     async def get_playbook_application_stats(
         self, request: GetPlaybookApplicationStatsRequest
     ) -> GetPlaybookApplicationStatsResponse:
-        """How often learnings were applied."""
+        """How often the agent applied each learning."""
         return await self._send(GET_PLAYBOOK_APPLICATION_STATS, request)

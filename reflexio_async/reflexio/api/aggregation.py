@@ -27,8 +27,8 @@ RUN_PLAYBOOK_AGGREGATION = Endpoint(
     "/api/run_playbook_aggregation",
     RunPlaybookAggregationResponse,
     per_minute=10,
-    # The server answers when it is done; the parameter raises its deadline to 600 s.
-    # (server-behaviour: Aggregation)
+    # The server responds when it is done; the parameter raises its deadline to 600 s
+    # (server-behaviour: Deadlines).
     deadline=630,
     query=(("wait_for_response", "true"),),
 )
@@ -48,15 +48,16 @@ GET_PLAYBOOK_AGGREGATION_CHANGE_LOGS = Endpoint(
 
 
 class AggregationAPI(API):
-    """Aggregating user playbooks to agent playbooks."""
+    """Calls about aggregation."""
 
     @takes(RunPlaybookAggregationStart, waiting=RunPlaybookAggregationWait)
     async def run_playbook_aggregation(
         self, request: RunPlaybookAggregationRequest
     ) -> BackgroundCall[RunPlaybookAggregationResponse]:
-        """Aggregate the lessons of one agent version now; a server runs one at a time and answers 503 meanwhile.
+        """Aggregate the lessons of one agent version now.
 
-        ``message`` says what came of it, also when there was too little to do.
+        ``message`` of the response says what was done, or why nothing was done. A server runs one aggregation
+        at a time. Meanwhile others raise ServerError (503).
         """
         return self._send_in_background(RUN_PLAYBOOK_AGGREGATION, request)
 
@@ -64,10 +65,11 @@ class AggregationAPI(API):
     async def submit_playbook_aggregation(
         self, request: SubmitPlaybookAggregationRequest
     ) -> Job[PlaybookAggregationOperation]:
-        """Aggregate durably, as a Job that survives restarts of the server.
+        """Aggregate the lessons of one agent version as a Job that survives restarts of the server.
 
-        The same ``request_id`` is the same operation, however often it is submitted; one is made when you give
-        none. Raises Conflict when it was used for another agent version, or one is running for this version.
+        The same ``request_id`` is the same operation, however often it is submitted. The client makes one if
+        none is given. Raises Conflict when the ``request_id`` was used for another agent version, or when an
+        aggregation of this version is running.
         """
         if request.request_id is None:
             request = request.model_copy(update={"request_id": uuid4().hex})
@@ -75,7 +77,7 @@ class AggregationAPI(API):
         return self._follow(AGGREGATION, operation.operation_id)
 
     async def get_playbook_aggregation_operation(self, operation_id: str) -> PlaybookAggregationOperation:
-        """Where one durable aggregation stands."""
+        """The state of one operation that ``submit_playbook_aggregation`` started."""
         request = ByOperation(operation_id=operation_id)
         return await self._send(GET_PLAYBOOK_AGGREGATION_OPERATION, request)
 
@@ -83,5 +85,5 @@ class AggregationAPI(API):
     async def get_playbook_aggregation_change_logs(
         self, request: AggregationChanges
     ) -> PlaybookAggregationChangeLogResponse:
-        """What aggregations changed of the lessons of one agent version."""
+        """What aggregations changed in the lessons of one agent version."""
         return await self._send(GET_PLAYBOOK_AGGREGATION_CHANGE_LOGS, request)

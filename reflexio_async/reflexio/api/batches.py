@@ -39,13 +39,19 @@ from reflexio_async.reflexio.models.operations import (
 
 T = TypeVar("T")
 
-# A server publishes four at a time per organisation, the rest only queues there (server-behaviour: Publishing).
+# A server works on four publishes of an organisation at a time (server-behaviour: Concurrency).
 _PUBLISH_WIDTH = 4
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One publish; ``made``: under an id made here, ``again``: sent by an earlier batch already."""
+    """One publish.
+
+    Args:
+        request: What to publish.
+        made: Its ``request_id`` was made here, not by the caller.
+        again: An earlier batch has sent it already.
+    """
 
     request: PublishUserInteractionRequest
     made: bool
@@ -53,7 +59,7 @@ class _Item:
 
 
 class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
-    """Fan-out over many users, agent versions or publishes."""
+    """Calls about many users, agent versions or publishes at once."""
 
     def rerun_profiles_many(
         self,
@@ -69,24 +75,24 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         upgrade: bool = False,
         fail_fast: bool = False,
     ) -> Batch[str, RerunProfileGenerationResponse]:
-        """Rerun the profiles of many users; one failure never stops the others.
+        """Rerun the profiles of many users. One failure does not stop the others.
 
         Args:
-            user_ids: A collection, checked whole here; or an iterator, sync or async, pulled and checked
-                as capacity frees, so that any number streams in flat memory.
-            concurrency: How many are under way at once; None: the client's. A server with one slot still
-                runs one at a time.
+            user_ids: A collection, which is checked as a whole in this call. Or an iterator, sync or async:
+                its items are read and checked one after another, as earlier ones finish.
+            concurrency: How many reruns are under way at once; None: the client's option. A server with one
+                slot still runs one at a time.
             source: Only interactions from this source.
             start_time: Only interactions since then; naive means UTC.
             end_time: Only interactions until then; naive means UTC.
             poll_interval: Seconds between status requests; None: soon after a start, then up to 1.
-            wait_timeout: Seconds each user may take from its admission; None: 600.
-            on_progress: Called after every step with a BatchProgress.
-            upgrade: Promote once, organisation-wide, after all completed.
-            fail_fast: Start nothing more after the first that does not complete.
+            wait_timeout: Seconds that one rerun may take once the server has admitted it; None: 600.
+            on_progress: Called with a BatchProgress after every change.
+            upgrade: When all have completed, promote the pending profiles of the whole organisation.
+            fail_fast: Start no more reruns after the first that does not complete.
 
         Raises:
-            InvalidRequest: An id is empty, not text, or given twice; or an option is unusable.
+            InvalidRequest: An id is empty, not text, or given twice; or an option has an unusable value.
         """
 
         async def promote() -> Any:
@@ -122,7 +128,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         upgrade: bool = False,
         fail_fast: bool = False,
     ) -> Batch[str, RerunPlaybookGenerationResponse]:
-        """Rerun the playbooks of many agent versions; the options are those of ``rerun_profiles_many``."""
+        """Rerun the playbooks of many agent versions. The options are those of ``rerun_profiles_many``."""
 
         async def promote() -> Any:
             return self._unless_refused(UPGRADE_USER_PLAYBOOKS, await self.upgrade_user_playbooks())
@@ -152,10 +158,15 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         on_progress: Callable[[BatchProgress], None] | None = None,
         fail_fast: bool = False,
     ) -> Batch[str, PublishUserInteractionResponse]:
-        """Publish many requests (models or mappings), each under its ``request_id``, made here when absent.
+        """Publish many requests. A ``request_id`` is made for each that has none.
 
-        ``concurrency`` is how many are under way at once; None: 4, which is as many as a server works on.
-        Rate limits are waited out, however long that takes.
+        Rate limits are waited for, however long that takes.
+
+        Args:
+            items: Requests to publish: models, or mappings with their fields.
+            concurrency: How many are under way at once; None: 4, as many as a server works on.
+            on_progress: Called with a BatchProgress after every change.
+            fail_fast: Publish no more after the first that fails.
 
         Raises:
             InvalidRequest: An item is unusable, or two share a ``request_id``.
@@ -164,13 +175,14 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         clock = engine.caller.clock
 
         def check(raw: Any) -> _Item:
-            if isinstance(raw, _Item):  # of a batch before this one
+            if isinstance(raw, _Item):  # from ``retry_failed`` of an earlier batch
                 return replace(raw, again=True)
             request = build_request(PublishUserInteractionRequest, raw)
             if request.request_id is not None:
                 return _Item(request, made=False)
             return _Item(request.model_copy(update={"request_id": uuid4().hex}), made=True)
 
+        # A refusal is a failure of its item, whatever the client's own option says.
         strict = self._with_settings(engine.settings.with_options(raise_on_refusal=True))
 
         async def publish(item: _Item, attempt: Attempt[PublishUserInteractionResponse]) -> None:
@@ -268,7 +280,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         return Batch(work, given, self._engine.caller.clock, self._engine.tasks)
 
     def _unless_refused(self, endpoint: Endpoint[Any], response: Any) -> Any:
-        """``response``, or the error of a promotion that promoted nothing."""
+        """``response``; raises RequestRefused when it says that nothing was promoted."""
         caller = self._engine.caller
         refusal = refusal_of(endpoint, caller.service, response, caller.credentials.redacted)
         if refusal is not None:

@@ -1,4 +1,4 @@
-"""Braintrust: fetching scores from there."""
+"""Braintrust, a service for evaluations: connecting it and fetching its scores."""
 
 from typing import Any
 
@@ -31,16 +31,16 @@ DELETE_BRAINTRUST_CONNECTION = Endpoint(
 
 
 class BraintrustAPI(API):
-    """The connection to Braintrust."""
+    """Calls about the connection to Braintrust."""
 
     @takes(ConnectBraintrustRequest)
     async def connect_braintrust(self, request: ConnectBraintrustRequest) -> ConnectBraintrustResponse:
-        """Find out which workspaces and projects a key opens."""
+        """The workspaces and projects that a Braintrust key gives access to."""
         return await self._send(CONNECT_BRAINTRUST, request)
 
     @takes(SelectProjectsRequest)
     async def select_braintrust_projects(self, request: SelectProjectsRequest) -> SelectProjectsResponse:
-        """Connect, and choose the projects whose scores are fetched."""
+        """Connect to Braintrust and choose the projects whose scores are fetched."""
         return await self._send(SELECT_BRAINTRUST_PROJECTS, request)
 
     async def get_braintrust_status(self) -> BraintrustStatusResponse:
@@ -52,5 +52,5 @@ class BraintrustAPI(API):
         return await self._send(SYNC_BRAINTRUST, Empty())
 
     async def delete_braintrust_connection(self) -> dict[str, Any]:
-        """Forget the key and the projects."""
+        """Remove the connection: the server forgets the key and the projects."""
         return await self._send(DELETE_BRAINTRUST_CONNECTION, Empty())

@@ -11,9 +11,9 @@ GET_DASHBOARD_STATS = Endpoint(
 
 
 class DashboardAPI(API):
-    """The numbers of an organisation."""
+    """Calls about the dashboard."""
 
     @takes(GetDashboardStatsRequest)
     async def get_dashboard_stats(self, request: GetDashboardStatsRequest) -> GetDashboardStatsResponse:
-        """Profiles, interactions, playbooks and success of a span of time and the one before."""
+        """How much was stored and how often sessions succeeded, in a span of time and in the one before."""
         return await self._send(GET_DASHBOARD_STATS, request)

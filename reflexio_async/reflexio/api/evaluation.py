@@ -1,4 +1,4 @@
-"""Evaluation: judgements of sessions and of what was retrieved for them."""
+"""Evaluation: how sessions went, and whether the learnings that were retrieved for them helped."""
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
@@ -53,7 +53,7 @@ CANCEL_EVALUATION_REGENERATION = Endpoint(
 
 
 class EvaluationAPI(API):
-    """How sessions went, and whether what was retrieved for them helped."""
+    """Calls about evaluation."""
 
     @takes(GetAgentSuccessEvaluationResultsRequest)
     async def get_agent_success_evaluation_results(
@@ -73,37 +73,37 @@ class EvaluationAPI(API):
     async def get_evaluation_overview(
         self, request: GetEvaluationOverviewRequest
     ) -> GetEvaluationOverviewResponse:
-        """How sessions went over a span of time, and what that is attributed to."""
+        """How sessions went over a span of time, and which learnings they cited."""
         return await self._send(GET_EVALUATION_OVERVIEW, request)
 
     @takes(RecentShadowComparisons)
     async def get_recent_shadow_comparisons(
         self, request: RecentShadowComparisons
     ) -> GetRecentShadowComparisonsResponse:
-        """The judge's latest verdicts on answers and their shadows."""
+        """The latest comparisons of answers with the shadow answers that were published beside them."""
         return await self._send(GET_RECENT_SHADOW_COMPARISONS, request)
 
     @takes(GradeOnDemandRequest)
     async def grade_on_demand(self, request: GradeOnDemandRequest) -> GradeOnDemandResponse:
-        """Judge one session now; ``skipped_reason`` says why there is no judgement."""
+        """Judge one session now. When there is no judgement, ``skipped_reason`` says why."""
         return await self._send(GRADE_ON_DEMAND, request)
 
     @takes(RegenerateStart, waiting=RegenerateWait)
     async def regenerate_evaluations(self, request: RegenerateRequest) -> Job[RegenerateStatusResponse]:
         """Judge the sessions of a span of time again, as a Job with progress.
 
-        A server runs one per organisation, and raises Conflict meanwhile. ``job.cancel()`` asks it to stop;
-        sessions that are being judged are finished first.
+        Raises Conflict while another regeneration of the organisation runs. After ``job.cancel()`` the server
+        finishes the sessions that it is judging, and stops.
         """
         started = await self._send(REGENERATE_EVALUATIONS, request)
         return self._follow(REGENERATION, started.job_id)
 
     async def get_evaluation_regeneration_status(self, job_id: str) -> RegenerateStatusResponse:
-        """How far a regeneration is; servers forget it an hour after its end, and when they restart."""
+        """The status of one regeneration. Servers forget it one hour after its end, and at a restart."""
         request = ByRegeneration(job_id=job_id)
         return await self._send(GET_EVALUATION_REGENERATION_STATUS, request)
 
     async def cancel_evaluation_regeneration(self, job_id: str) -> dict[str, str]:
-        """Ask for a regeneration to stop; the answer is the same when it has ended already."""
+        """Ask the server to stop a regeneration. The response is the same when it has already ended."""
         request = CancelRegenerationRequest(job_id=job_id)
         return await self._send(CANCEL_EVALUATION_REGENERATION, request)

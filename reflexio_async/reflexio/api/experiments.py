@@ -1,4 +1,4 @@
-"""Experiments that keep retrieval from a share of the users."""
+"""Retrieval experiments: a share of the users gets no learnings, so that both groups can be compared."""
 
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.models import Empty
@@ -24,18 +24,23 @@ GET_RETRIEVAL_EXPERIMENT_RESULTS = Endpoint(
 
 
 class ExperimentsAPI(API):
-    """Retrieval experiments."""
+    """Calls about retrieval experiments."""
 
     async def list_retrieval_experiments(self) -> RetrievalExperimentListResponse:
-        """The experiment that runs, and all there were."""
+        """The experiment that is running, and all experiments so far."""
         return await self._send(LIST_RETRIEVAL_EXPERIMENTS, Empty())
 
     async def start_retrieval_experiment(
         self, experiment_id: str, holdout_percentage: float
     ) -> RetrievalExperimentListResponse:
-        """Start an experiment; Conflict while another runs, or when the id was used before.
+        """Start an experiment. While it runs, ``search`` needs a ``user_id``.
 
-        While it runs, ``search`` needs a ``user_id``.
+        Args:
+            experiment_id: A new id for it.
+            holdout_percentage: The share of users that gets no learnings: more than 0, less than 100.
+
+        Raises:
+            Conflict: Another experiment is running, or the id was used before.
         """
         request = StartRetrievalExperimentRequest(
             experiment_id=experiment_id, holdout_percentage=holdout_percentage
@@ -43,13 +48,13 @@ class ExperimentsAPI(API):
         return await self._send(START_RETRIEVAL_EXPERIMENT, request)
 
     async def stop_retrieval_experiment(self, experiment_id: str) -> RetrievalExperimentListResponse:
-        """Stop the experiment that runs; Conflict when it is another one."""
+        """Stop the experiment that is running. Raises Conflict when that is another one."""
         request = StopRetrievalExperimentRequest(experiment_id=experiment_id)
         return await self._send(STOP_RETRIEVAL_EXPERIMENT, request)
 
     async def get_retrieval_experiment_results(
         self, experiment_id: str
     ) -> RetrievalExperimentResultsResponse:
-        """How the arms of one experiment compare."""
+        """How the two groups of one experiment compare: users with learnings and users without."""
         request = ByExperiment(experiment_id=experiment_id)
         return await self._send(GET_RETRIEVAL_EXPERIMENT_RESULTS, request)

@@ -1,4 +1,4 @@
-"""Who the caller is to the server, and whether the server is well."""
+"""Identity: the organisation behind the credential, and the health and version of the server."""
 
 from typing import Any
 
@@ -30,51 +30,52 @@ MARK_STALL_NOTIFIED = Endpoint("POST", "/stall_state/notified", MarkNotifiedResp
 
 
 class IdentityAPI(API):
-    """The organisation behind the credential, and the server's health."""
+    """Calls about the caller and the server."""
 
     async def whoami(self) -> WhoamiResponse:
-        """The organisation behind the credential, and where its data is kept."""
+        """The organisation behind the credential, and where its data is stored."""
         return await self._send(WHOAMI, Empty())
 
     async def health(self) -> dict[str, str]:
-        """What the server says of its health; answered without a credential."""
+        """The server's health. A server answers it without a credential, too."""
         return await self._send(HEALTH, Empty())
 
     async def health_live(self) -> dict[str, Any]:
-        """Whether the server's process answers at all."""
+        """Whether the server's process is alive."""
         return await self._send(HEALTH_LIVE, Empty())
 
     async def health_ready(self) -> dict[str, Any]:
-        """Whether the server can work."""
+        """Whether the server is ready for calls."""
         return await self._send(HEALTH_READY, Empty())
 
     async def healthz(self) -> dict[str, Any]:
-        """Whether the server can work, by another name."""
+        """The same as ``health_ready``, under another path, with the id of the process."""
         return await self._send(HEALTHZ, Empty())
 
     async def healthz_eval(self) -> dict[str, Any]:
-        """Whether evaluation can work."""
+        """The health of evaluation: how many sessions were skipped, by reason."""
         return await self._send(HEALTHZ_EVAL, Empty())
 
     async def get_root(self) -> dict[str, Any]:
-        """What the server says at its root."""
+        """The response of the server's root path: its name and its paths."""
         return await self._send(GET_ROOT, Empty())
 
     async def get_version(self) -> ServerVersion:
-        """The server's version; January servers have no such route."""
+        """The server's version. Raises NotFound at January's servers."""
         return await self._send(GET_VERSION, Empty())
 
     async def get_my_config(self) -> MyConfigResponse:
-        """Where the caller's data is and with which credentials; ``success`` is False where that is not allowed.
+        """Where the caller's data is stored, and with which credentials.
 
-        Credentials stay masked in reprs, logs and dumps: ``.get_secret_value()`` reads one.
+        ``success`` is False where the server does not allow it. Credentials are masked in reprs, logs and
+        dumps: ``.get_secret_value()`` reads one.
         """
         return await self._send(GET_MY_CONFIG, Empty())
 
     async def get_stall_state(self) -> StallStateResponse:
-        """Whether learning stands still because of the provider's bill or key."""
+        """Whether learning has stopped because the model provider refused the server's key or credit."""
         return await self._send(GET_STALL_STATE, Empty())
 
     async def mark_stall_notified(self) -> MarkNotifiedResponse:
-        """Acknowledge a stall, so that it is not reported again."""
+        """Acknowledge that learning has stopped, so that it is not reported again."""
         return await self._send(MARK_STALL_NOTIFIED, Empty())

@@ -1,4 +1,4 @@
-"""Publishing interactions, and what becomes of them."""
+"""Interactions: publishing them, reading them, deleting them."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
@@ -38,7 +38,7 @@ from reflexio_async.reflexio.models.interactions import (
 from reflexio_async.reflexio.models.operations import BulkDeleteResponse
 from reflexio_async.reflexio.server_knowledge import ServerKnowledge
 
-# What a server says of a ``request_id`` that it has stored before (server-behaviour: Publishing).
+# A server says so of a ``request_id`` that it has stored before (server-behaviour: Repeating a publish).
 _ALREADY_STORED = "already exists"
 
 PUBLISH_INTERACTION = Endpoint(
@@ -71,7 +71,7 @@ DELETE_ALL_INTERACTIONS = Endpoint(
 
 
 class InteractionsAPI(API):
-    """Interactions, the requests they arrive in, and the learning that follows."""
+    """Calls about interactions and the requests that they were published in."""
 
     _server: ServerKnowledge
 
@@ -93,31 +93,31 @@ class InteractionsAPI(API):
         *,
         request_id: str | None = None,
     ) -> PublishUserInteractionResponse:
-        """Store interactions: turns of a conversation. Learning follows in the background.
+        """Store interactions: turns of a conversation. The server then learns from them in the background.
 
-        A ``request_id`` is made when you give none. So a try whose answer was lost can be repeated without
-        storing anything twice.
+        The client makes a ``request_id`` if none is given. So it can publish again after a lost response, and
+        nothing is stored twice.
 
         Args:
             user_id: The user who talked to the agent.
-            interactions: The turns, as ``InteractionData`` or mappings with ``role`` and ``content``.
-            source: Where they come from: lower case, digits and ``. _ : -``.
-            agent_version: The agent's version. Playbooks are learnt per version.
-            session_id: The conversation they belong to. Required.
-            wait_for_response: Let the server answer only when learning is done or was put off.
-            skip_aggregation: Learn playbooks without aggregating them.
+            interactions: The turns: ``InteractionData`` models, or mappings with ``role`` and ``content``.
+            source: Where the turns come from: lower case letters, digits and ``. _ : -``.
+            agent_version: The agent's version. Playbooks are learned per version.
+            session_id: The conversation that the turns belong to. Required.
+            wait_for_response: Wait until the server has learned from the turns, or has deferred that.
+            skip_aggregation: Learn user playbooks, but do not aggregate them.
             force_extraction: Learn now, however few turns there are.
-            evaluation_only: Store them for evaluation; learn nothing.
-            override_learning_stall: Learn although learning is stalled.
+            evaluation_only: Store the turns for evaluation, and do not learn from them.
+            override_learning_stall: Learn although learning has stopped (see ``get_stall_state``).
             retrieval_experiment_id: The experiment that the search reported.
             retrieval_experiment_arm: The arm that the search reported.
-            session_finished: Say that the session is over, so that learning need not wait.
-            request_id: Your own id of this publish; a server stores it once.
+            session_finished: The session is over, so that learning need not wait for more turns.
+            request_id: An id of your own for this publish. A server stores it only once.
 
         Raises:
-            InvalidRequest: An argument is unusable; nothing was sent.
-            RequestRefused: The server refused it, for example since your ``request_id`` already exists.
-            APIConnectionError: No answer came; ``outcome_unknown`` says whether it may be stored.
+            InvalidRequest: An argument has an unusable value; nothing was sent.
+            RequestRefused: The server refused it, for example because your ``request_id`` exists already.
+            APIConnectionError: No response came; ``outcome_unknown`` says whether it may be stored.
         """
         request = PublishUserInteractionRequest(
             user_id=user_id,
@@ -149,10 +149,10 @@ class InteractionsAPI(API):
         sent_before: bool = False,
         **options: Any,
     ) -> PublishUserInteractionResponse:
-        """Publish so that the interactions are stored once, or the caller learns that it is not known.
+        """Publish, and store the interactions only once; raises an error where that cannot be known.
 
-        Servers store a ``request_id`` once. January's servers know no such id, so nothing is sent again to a
-        server that has not shown that it does.
+        Servers store a ``request_id`` only once (server-behaviour: Repeating a publish). January's servers
+        ignore it. So a request is sent again only to a server that is known to store it once.
 
         Args:
             request: What to publish.
@@ -183,7 +183,7 @@ class InteractionsAPI(API):
             if stored:
                 return PublishUserInteractionResponse(
                     success=True,
-                    message="Stored by an earlier try of this call, whose answer was lost",
+                    message="Stored by an earlier try of this call, whose response was lost",
                     request_id=request.request_id,
                 )
             if engine.settings.raise_on_refusal:
@@ -194,7 +194,7 @@ class InteractionsAPI(API):
         return receipt
 
     async def _inserts_once(self, seconds: float) -> bool:
-        """Whether this server stores a ``request_id`` once: servers that tell their version do."""
+        """Whether this server stores a ``request_id`` only once: the servers that have a version do."""
         if self._server.insert_once is None:
             engine = self._engine
             settings = engine.settings.with_options(timeout=seconds)
@@ -216,35 +216,39 @@ class InteractionsAPI(API):
             stored.request.request_id == request.request_id
             and stored.request.user_id == request.user_id.strip()
             and session.session_id == request.session_id.strip()
-            # The server drops turns without content (server-behaviour: Publishing).
+            # The server drops empty turns (server-behaviour: Fields of a publish).
             and {(turn.role, turn.content) for turn in stored.interactions} <= sent
             for session in found.sessions
             for stored in session.requests
         )
 
     async def get_learning_status(self, request_id: str) -> LearningStatus | str:
-        """How far learning from one published request is: pending, processing, done, failed or not_tracked."""
+        """The state of learning from one request: pending, processing, done, failed or not_tracked."""
         request = ByRequest(request_id=request_id)
         response = await self._send(GET_LEARNING_STATUS, request)
         return response.status
 
     @takes(GetRequestsRequest)
     async def get_requests(self, request: GetRequestsRequest) -> GetRequestsViewResponse:
-        """Stored requests with their turns, by session."""
+        """Stored requests with their interactions, by session."""
         return await self._send(GET_REQUESTS, request)
 
     @takes(SearchInteractionRequest)
     async def search_interactions(self, request: SearchInteractionRequest) -> SearchInteractionsViewResponse:
-        """Turns of one user that match ``query``; only ``most_recent_k`` limits how many."""
+        """Interactions of one user that match ``query``. Only ``most_recent_k`` limits how many."""
         return await self._send(SEARCH_INTERACTIONS, request)
 
     @takes(GetInteractionsRequest)
     async def get_interactions(self, request: GetInteractionsRequest) -> GetInteractionsViewResponse:
-        """Turns of one user, newest first."""
+        """Interactions of one user, newest first."""
         return await self._send(GET_INTERACTIONS, request)
 
     async def get_all_interactions(self, limit: int = 100) -> GetInteractionsViewResponse:
-        """Turns of every user, newest first."""
+        """Interactions of all users, newest first.
+
+        Args:
+            limit: The most interactions to return; -1: all of them.
+        """
         request = AllInteractions(limit=limit)
         return await self._send(GET_ALL_INTERACTIONS, request)
 
@@ -259,7 +263,10 @@ class InteractionsAPI(API):
     async def delete_interaction(
         self, user_id: str, interaction_id: int, wait_for_response: bool = False
     ) -> DeleteUserInteractionResponse | BackgroundCall[DeleteUserInteractionResponse]:
-        """Delete one turn of one user; learning from it is kept."""
+        """Delete one interaction of one user. What was learned from it stays.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response.
+        """
         request = DeleteUserInteractionRequest(user_id=user_id, interaction_id=interaction_id)
         return await self._in_background(DELETE_INTERACTION, request, wait_for_response)
 
@@ -274,17 +281,20 @@ class InteractionsAPI(API):
     async def delete_request(
         self, request_id: str, wait_for_response: bool = False
     ) -> DeleteRequestResponse | BackgroundCall[DeleteRequestResponse]:
-        """Delete one published request with its turns."""
+        """Delete one published request with its interactions.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response.
+        """
         request = DeleteRequestRequest(request_id=request_id)
         return await self._in_background(DELETE_REQUEST, request, wait_for_response)
 
     async def delete_requests_by_ids(self, request_ids: Sequence[str]) -> BulkDeleteResponse:
-        """Delete published requests with their turns."""
+        """Delete published requests with their interactions."""
         request = DeleteRequestsByIdsRequest(request_ids=request_ids)
         return await self._send(DELETE_REQUESTS_BY_IDS, request)
 
     async def delete_all_interactions(self) -> BulkDeleteResponse:
-        """Delete every request and turn of the organisation."""
+        """Delete every request and interaction of the organisation."""
         return await self._send(DELETE_ALL_INTERACTIONS, Empty())
 
     def iter_requests(
@@ -299,8 +309,8 @@ class InteractionsAPI(API):
     ) -> AsyncIterator[SessionView]:
         """``async for session in client.iter_requests(…)``: the sessions that ``get_requests`` finds.
 
-        Pages are fetched while you iterate. Each session is given once, with the requests it had when its
-        page was read.
+        Pages are fetched during the iteration. Each session is returned once, with the requests that it had
+        when its page was fetched.
 
         Args:
             user_id: Only sessions of this user.
@@ -311,7 +321,7 @@ class InteractionsAPI(API):
             page_size: How many sessions are fetched at a time.
 
         Raises:
-            InvalidRequest: A filter or ``page_size`` is unusable.
+            InvalidRequest: A filter or ``page_size`` has an unusable value.
         """
         fields = {
             "user_id": user_id,
@@ -328,11 +338,11 @@ class InteractionsAPI(API):
         seen: set[str] = set()
         while more:
             page = await self._send(GET_REQUESTS, request.model_copy(update={"offset": offset}))
-            # A full last page says has_more, too (server-behaviour: Reading).
+            # ``has_more`` is true on a full last page, too (server-behaviour: Page sizes).
             more = page.has_more and bool(page.sessions)
             offset += len(page.sessions)
             for session in page.sessions:
-                # What was published meanwhile has moved some sessions to this page.
+                # Publishes during the iteration move sessions on to later pages.
                 if session.session_id not in seen:
                     seen.add(session.session_id)
                     yield session

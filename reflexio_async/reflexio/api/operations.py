@@ -1,4 +1,4 @@
-"""Operations: the one running generation of each service."""
+"""Operations: the latest generation of each service, and deleting what is stored of a user."""
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
@@ -30,22 +30,22 @@ CLEAR_USER_DATA = Endpoint(
 
 
 class OperationsAPI(API):
-    """The latest operation of each service."""
+    """Calls about operations."""
 
     @takes(ByService)
     async def get_operation_status(self, request: ByService) -> GetOperationStatusResponse:
-        """The latest operation of one service; ``success`` is False when it never ran."""
+        """The latest operation of one service. ``success`` is False when there was none."""
         return await self._send(GET_OPERATION_STATUS, request)
 
     @takes(CancelOperationRequest)
     async def cancel_operation(self, request: CancelOperationRequest) -> CancelOperationResponse:
-        """Ask for running operations to stop, whoever started them.
+        """Ask the server to stop the operations that are running, no matter who started them.
 
-        ``job.cancel()`` makes sure first that the operation is its own.
+        To stop one job, use ``job.cancel()``: it first checks that the running operation is that job.
         """
         return await self._send(CANCEL_OPERATION, request)
 
     async def clear_user_data(self, user_id: str) -> ClearUserDataResponse:
-        """Delete everything of one user; ``deleted_counts`` says how much of what."""
+        """Delete everything that is stored of one user. ``deleted_counts`` counts it by kind."""
         request = ClearUserDataRequest(user_id=user_id)
         return await self._send(CLEAR_USER_DATA, request)

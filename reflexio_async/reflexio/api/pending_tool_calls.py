@@ -1,4 +1,4 @@
-"""Pending tool calls: questions the agent asked that wait for an answer."""
+"""Pending tool calls: questions that the agent has asked and that wait for an answer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -37,17 +37,25 @@ CANCEL_PENDING_TOOL_CALL = Endpoint(
 
 
 class PendingToolCallsAPI(API):
-    """Questions of the agent. Answering takes the signature headers of servers that ask for them."""
+    """Calls about the questions of the agent.
+
+    A server whose configuration has ``hmac_secrets`` requires ``signature`` and ``timestamp`` with an answer.
+    """
 
     async def list_pending_tool_calls(
         self, status: AnyPendingToolCallStatus | None = None, limit: int = 100
     ) -> PendingToolCallListResponse:
-        """Questions, of one status or all."""
+        """The questions of the organisation.
+
+        Args:
+            status: Only questions of this status; None: of every status.
+            limit: The most questions to return, 1 to 500.
+        """
         request = PendingToolCalls(**given({"status": status, "limit": limit}))
         return await self._send(LIST_PENDING_TOOL_CALLS, request)
 
     async def get_pending_tool_call(self, pending_tool_call_id: str) -> PendingToolCallResponse:
-        """One question and, once it has one, its answer."""
+        """One question, with its answer if it has one."""
         request = ByPendingToolCall(pending_tool_call_id=pending_tool_call_id)
         return await self._send(GET_PENDING_TOOL_CALL, request)
 
@@ -61,7 +69,19 @@ class PendingToolCallsAPI(API):
         signature: str | None = None,
         timestamp: str | None = None,
     ) -> PendingToolCallResponse:
-        """Answer a question, with a ``result`` or an ``answer`` in words; Conflict when it no longer waits."""
+        """Answer a question, with either ``result`` or ``answer``.
+
+        Args:
+            pending_tool_call_id: The question.
+            result: The answer as data.
+            answer: The answer in words; sent as the result ``{"answer": …}``.
+            valid_for_seconds: How long the answer may be used again; None: as the server is configured.
+            signature: The signature of the answer, sent as the header ``x-reflexio-signature``.
+            timestamp: The time of the signature, sent as the header ``x-reflexio-timestamp``.
+
+        Raises:
+            Conflict: The question no longer waits for an answer.
+        """
         fields = {
             "pending_tool_call_id": pending_tool_call_id,
             "result": result,
@@ -82,7 +102,11 @@ class PendingToolCallsAPI(API):
         signature: str | None = None,
         timestamp: str | None = None,
     ) -> PendingToolCallResponse:
-        """Answer again a question that was answered; Conflict when it was not."""
+        """Replace the answer of a question. The arguments are those of ``resolve_pending_tool_call``.
+
+        Raises:
+            Conflict: The question has no answer yet.
+        """
         fields = {
             "pending_tool_call_id": pending_tool_call_id,
             "answer": answer,
@@ -101,7 +125,7 @@ class PendingToolCallsAPI(API):
         signature: str | None = None,
         timestamp: str | None = None,
     ) -> PendingToolCallResponse:
-        """Say that a question has no answer."""
+        """Say that a question does not apply. The arguments are those of ``resolve_pending_tool_call``."""
         fields = {
             "pending_tool_call_id": pending_tool_call_id,
             "valid_for_seconds": valid_for_seconds,
@@ -112,6 +136,6 @@ class PendingToolCallsAPI(API):
         return await self._send(MARK_PENDING_TOOL_CALL_NOT_APPLICABLE, request)
 
     async def cancel_pending_tool_call(self, pending_tool_call_id: str) -> PendingToolCallResponse:
-        """Withdraw a question that nobody has answered."""
+        """Withdraw a question that has no answer yet."""
         request = CancelPendingToolCallRequest(pending_tool_call_id=pending_tool_call_id)
         return await self._send(CANCEL_PENDING_TOOL_CALL, request)

@@ -1,4 +1,4 @@
-"""Playbooks: lessons for the agent."""
+"""User playbooks: lessons for the agent, each learned from one user."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
@@ -93,55 +93,70 @@ DELETE_ALL_PLAYBOOKS = Endpoint(
 
 
 class PlaybooksAPI(API):
-    """Playbooks of users and of the agent."""
+    """Calls about user playbooks."""
 
     @takes(RerunPlaybookGenerationStart, waiting=RerunPlaybookGenerationWait)
     async def rerun_playbook_generation(
         self, request: RerunPlaybookGenerationRequest
     ) -> Job[RerunPlaybookGenerationResponse]:
-        """Regenerate the playbooks of one agent version from all its users as pending rows, as a Job."""
+        """Learn the user playbooks of one agent version again, from all its users, as a Job.
+
+        The results are pending until ``upgrade_user_playbooks`` promotes them.
+        """
         return await self._start(RERUN_PLAYBOOK_GENERATION, request, PLAYBOOK_RERUN)
 
     @takes(ManualPlaybookGenerationStart, waiting=ManualPlaybookGenerationWait)
     async def manual_playbook_generation(
         self, request: ManualPlaybookGenerationRequest
     ) -> BackgroundCall[ManualPlaybookGenerationResponse]:
-        """Extract playbooks directly into the current ones, from every user whatever the agent version."""
+        """Learn current user playbooks now.
+
+        Servers learn from every user, no matter which ``agent_version`` is given.
+        """
         return self._run_in_lane(MANUAL_PLAYBOOK_GENERATION, request, MANUAL_PLAYBOOKS)
 
     @takes(GetUserPlaybooksRequest)
     async def get_user_playbooks(self, request: GetUserPlaybooksRequest) -> GetUserPlaybooksViewResponse:
-        """Lessons drawn from single users' interactions; every status unless ``status_filter`` says otherwise."""
+        """Lessons that were learned from single users. Without ``status_filter`` those of every status."""
         return await self._send(GET_USER_PLAYBOOKS, request)
 
     @takes(UpgradeUserPlaybooksRequest)
     async def upgrade_user_playbooks(
         self, request: UpgradeUserPlaybooksRequest
     ) -> UpgradeUserPlaybooksResponse:
-        """Promote pending user playbooks to current; ``success`` is False when there are none."""
+        """Promote pending user playbooks to current. ``success`` is False when there are none."""
         return await self._send(UPGRADE_USER_PLAYBOOKS, request)
 
     @takes(DowngradeUserPlaybooksRequest)
     async def downgrade_user_playbooks(
         self, request: DowngradeUserPlaybooksRequest
     ) -> DowngradeUserPlaybooksResponse:
-        """Restore archived user playbooks, current ones become pending; ``success`` is False without any."""
+        """Restore archived user playbooks, and make current ones pending.
+
+        ``success`` is False when no user playbook is archived.
+        """
         return await self._send(DOWNGRADE_USER_PLAYBOOKS, request)
 
     @takes(SearchUserPlaybookRequest)
     async def search_user_playbooks(
         self, request: SearchUserPlaybookRequest
     ) -> SearchUserPlaybooksViewResponse:
-        """Lessons from users' interactions, nearest in meaning to ``query``.
+        """Lessons that were learned from single users, nearest in meaning to ``query``.
 
-        With a ``session_id`` servers leave out what they gave this session before, so it is not sent again then.
+        With a ``session_id`` the server leaves out what this session was given before, and a failed search is
+        not sent again: a second try would skip results.
         """
         return await self._send(SEARCH_USER_PLAYBOOKS, request, repeatable=request.session_id is None)
 
     async def add_user_playbook(
         self, user_playbooks: Sequence[UserPlaybook | Mapping[str, Any]]
     ) -> AddUserPlaybookResponse:
-        """Store lessons as they are, past extraction."""
+        """Store lessons of users as they are, without learning.
+
+        Args:
+            user_playbooks: ``UserPlaybook`` models, or mappings with ``agent_version``, ``request_id`` and
+                ``content`` or ``trigger``.
+        """
         request = AddUserPlaybookRequest(user_playbooks=user_playbooks)
         return await self._send(ADD_USER_PLAYBOOK, request)
 
@@ -154,7 +169,17 @@ class PlaybooksAPI(API):
         trigger: str | None = None,
         rationale: str | None = None,
     ) -> UpdateUserPlaybookResponse:
-        """Change one lesson; what is absent stays. A lesson that does not exist is a success, too."""
+        """Change one lesson of a user. What is None stays as it is.
+
+        The response is a success, too, when the lesson does not exist.
+
+        Args:
+            user_playbook_id: The lesson.
+            playbook_name: Its new name.
+            content: Its new text.
+            trigger: When the agent shall follow it.
+            rationale: Why the agent shall follow it.
+        """
         changes = {
             "playbook_name": playbook_name,
             "content": content,
@@ -166,9 +191,10 @@ class PlaybooksAPI(API):
 
     @takes(ReviewUserPlaybooksRequest)
     async def review_user_playbooks(self, request: ReviewUserPlaybooksRequest) -> ReviewUserPlaybooksResponse:
-        """Have lessons judged against what was said: now, or in the background with ``report_only=False``.
+        """Let the server compare lessons with the interactions that they were learned from.
 
-        The server has no route that tells how a review in the background is going.
+        With ``report_only=False`` the server also changes the lessons, in the background. It has no route for
+        the state of that.
         """
         return await self._send(REVIEW_USER_PLAYBOOKS, request)
 
@@ -183,12 +209,15 @@ class PlaybooksAPI(API):
     async def delete_user_playbook(
         self, user_playbook_id: int, wait_for_response: bool = False
     ) -> DeleteUserPlaybookResponse | BackgroundCall[DeleteUserPlaybookResponse]:
-        """Delete one lesson of a user."""
+        """Delete one lesson of a user.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response.
+        """
         request = DeleteUserPlaybookRequest(user_playbook_id=user_playbook_id)
         return await self._in_background(DELETE_USER_PLAYBOOK, request, wait_for_response)
 
     async def delete_user_playbooks_by_ids(self, user_playbook_ids: Sequence[int]) -> BulkDeleteResponse:
-        """Delete lessons of users by their ids."""
+        """Delete lessons of users."""
         request = DeleteUserPlaybooksByIdsRequest(user_playbook_ids=user_playbook_ids)
         return await self._send(DELETE_USER_PLAYBOOKS_BY_IDS, request)
 
@@ -197,5 +226,5 @@ class PlaybooksAPI(API):
         return await self._send(DELETE_ALL_USER_PLAYBOOKS, Empty())
 
     async def delete_all_playbooks(self) -> BulkDeleteResponse:
-        """Delete every playbook of the organisation, users' and agent's."""
+        """Delete every user playbook and every agent playbook of the organisation."""
         return await self._send(DELETE_ALL_PLAYBOOKS, Empty())

@@ -52,25 +52,6 @@ from reflexio_async.reflexio.server_knowledge import ServerKnowledge
 
 P = TypeVar("P", UpgradeProfilesRequest, DowngradeProfilesRequest)
 
-
-def _only_affected_users(request: P) -> P:
-    """``request`` as the official client sends it: users without anything to move keep their profiles."""
-    if "only_affected_users" in request.model_fields_set:
-        return request
-    return request.model_copy(update={"only_affected_users": True})
-
-
-def _complete(profile: UserProfile | Mapping[str, Any]) -> UserProfile:
-    profile = UserProfile.model_validate(profile)
-    made = {
-        "profile_id": str(uuid4()),
-        "last_modified_timestamp": epoch_now(),
-        "generated_from_request_id": "cli-manual",
-    }
-    absent = {name: value for name, value in made.items() if getattr(profile, name) is None}
-    return profile.model_copy(update=absent)
-
-
 RERUN_PROFILE_GENERATION = Endpoint(
     "POST", "/api/rerun_profile_generation", RerunProfileGenerationResponse, per_minute=5
 )
@@ -118,7 +99,7 @@ DOWNGRADE_PROFILES = Endpoint(
 
 
 class ProfilesAPI(API):
-    """Profiles of users."""
+    """Calls about profiles."""
 
     _server: ServerKnowledge
 
@@ -126,9 +107,10 @@ class ProfilesAPI(API):
     async def rerun_profile_generation(
         self, request: RerunProfileGenerationRequest
     ) -> Job[RerunProfileGenerationResponse]:
-        """Regenerate the profiles of one user (of all users without ``user_id``) as pending rows, as a Job.
+        """Learn the profiles of one user again, or without ``user_id`` those of all users, as a Job.
 
-        The server runs one at a time; further ones queue in this client's lane.
+        The results are pending until ``upgrade_profiles`` promotes them. A server runs one rerun at a time;
+        further ones wait in this client's lane.
         """
         return await self._start(RERUN_PROFILE_GENERATION, request, PROFILE_RERUN)
 
@@ -136,14 +118,15 @@ class ProfilesAPI(API):
     async def manual_profile_generation(
         self, request: ManualProfileGenerationRequest
     ) -> BackgroundCall[ManualProfileGenerationResponse]:
-        """Extract profiles from what has not been learnt from yet, directly into the current ones."""
+        """Learn current profiles now, from interactions that were not learned from yet."""
         return self._run_in_lane(MANUAL_PROFILE_GENERATION, request, MANUAL_PROFILES)
 
     @takes(SearchUserProfileRequest)
     async def search_user_profiles(self, request: SearchUserProfileRequest) -> SearchProfilesViewResponse:
         """Profiles of one user, nearest in meaning to ``query``.
 
-        With a ``session_id`` servers leave out what they gave this session before, so it is not sent again then.
+        With a ``session_id`` the server leaves out what this session was given before, and a failed search is
+        not sent again: a second try would skip results.
         """
         return await self._send(SEARCH_USER_PROFILES, request, repeatable=request.session_id is None)
 
@@ -155,15 +138,18 @@ class ProfilesAPI(API):
 
     @takes(RerankUserProfilesRequest)
     async def rerank_user_profiles(self, request: RerankUserProfilesRequest) -> SearchProfilesViewResponse:
-        """Profiles of one user in order of how well they match ``query``; 503 where reranking is off."""
+        """Profiles of one user, sorted by how well they match ``query``.
+
+        Raises ServerError (503) where the server has reranking switched off.
+        """
         return await self._send(RERANK_USER_PROFILES, request)
 
     @takes(GetUserProfilesRequest, option="force_refresh")
     async def get_profiles(self, request: GetUserProfilesRequest) -> GetProfilesViewResponse:
-        """The profiles of one user, kept for ``cache_ttl`` seconds.
+        """The profiles of one user. The response is cached for ``cache_ttl`` seconds.
 
-        Publishing, finalizing, and deleting through this client drop what is kept; what others write, and
-        what generation adds, is seen after that time or with ``force_refresh=True``.
+        Publishing, finalizing and deleting through this client drop the cached response. Changes by others
+        and by generation are seen after that time, or with ``force_refresh=True``.
         """
         return await self._cached(GET_PROFILES, request, refresh=request.force_refresh)
 
@@ -182,7 +168,7 @@ class ProfilesAPI(API):
         *,
         include_tombstones: bool = False,
     ) -> GetProfilesViewResponse:
-        """Profiles of every user.
+        """Profiles of all users.
 
         Args:
             limit: The most profiles to return; -1: all of them.
@@ -190,7 +176,7 @@ class ProfilesAPI(API):
             user_id: Only profiles of this user.
             profile_id: Only this profile.
             query: Only profiles with this text.
-            source: Only profiles learnt from this source.
+            source: Only profiles that were learned from this source.
             profile_time_to_live: Only profiles with this time to live.
             start_time: Only profiles since then, in epoch seconds.
             end_time: Only profiles until then, in epoch seconds.
@@ -218,14 +204,19 @@ class ProfilesAPI(API):
     async def add_user_profile(
         self, user_profiles: Sequence[UserProfile | Mapping[str, Any]]
     ) -> AddUserProfileResponse:
-        """Store profiles as they are; one whose ``profile_id`` exists is overwritten."""
+        """Store profiles as they are, without learning. An existing ``profile_id`` is overwritten.
+
+        Args:
+            user_profiles: ``UserProfile`` models, or mappings with ``user_id`` and ``content``. The client
+                makes a ``profile_id`` for each that has none.
+        """
         request = AddUserProfileRequest(user_profiles=user_profiles)
         complete = [_complete(profile) for profile in request.user_profiles]
         return await self._send(ADD_USER_PROFILE, request.model_copy(update={"user_profiles": complete}))
 
     @takes(UpdateUserProfileRequest)
     async def update_user_profile(self, request: UpdateUserProfileRequest) -> UpdateUserProfileResponse:
-        """Change one profile; what is absent stays."""
+        """Change one profile. What is left out stays as it is."""
         return await self._send(UPDATE_USER_PROFILE, request)
 
     @overload
@@ -243,13 +234,22 @@ class ProfilesAPI(API):
     async def delete_profile(
         self, user_id: str, profile_id: str = "", search_query: str = "", wait_for_response: bool = False
     ) -> DeleteUserProfileResponse | BackgroundCall[DeleteUserProfileResponse]:
-        """Delete one profile of a user, or those that ``search_query`` finds."""
+        """Delete one profile of a user.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response.
+
+        Args:
+            user_id: The user.
+            profile_id: The profile. A server refuses the call without it, unless it has ``search_query``.
+            search_query: Servers up to 0.2.32 accept it, and then delete nothing.
+            wait_for_response: Wait in the call and return the response.
+        """
         fields = {"user_id": user_id, "profile_id": profile_id or None, "search_query": search_query or None}
         request = DeleteUserProfileRequest(**given(fields))
         return await self._in_background(DELETE_PROFILE, request, wait_for_response)
 
     async def delete_profiles_by_ids(self, profile_ids: Sequence[str]) -> BulkDeleteResponse:
-        """Delete profiles by their ids; the answer counts them."""
+        """Delete profiles; ``deleted_count`` says how many."""
         request = DeleteProfilesByIdsRequest(profile_ids=profile_ids)
         return await self._send(DELETE_PROFILES_BY_IDS, request)
 
@@ -258,7 +258,7 @@ class ProfilesAPI(API):
         return await self._send(DELETE_ALL_PROFILES, Empty())
 
     async def get_profile_change_log(self) -> ProfileChangeLogViewResponse:
-        """What each request changed in profiles."""
+        """What each published request changed in profiles."""
         return await self._send(GET_PROFILE_CHANGE_LOG, Empty())
 
     async def get_profile_statistics(self) -> GetProfileStatisticsResponse:
@@ -272,20 +272,45 @@ class ProfilesAPI(API):
 
     @takes(UpgradeProfilesRequest)
     async def upgrade_profiles(self, request: UpgradeProfilesRequest) -> UpgradeProfilesResponse:
-        """Promote pending profiles to current; ``success`` is False when there are none."""
+        """Promote pending profiles to current. ``success`` is False when there are none."""
         if request.user_id is not None or request.profile_ids is not None:
             self._server.warn_once(
-                "upgrade_profiles: servers up to 0.2.32 ignore user_id and profile_ids: every pending profile of "
-                "the whole organisation is promoted, and every archived one deleted",
+                "upgrade_profiles: servers up to 0.2.32 ignore user_id and profile_ids: every pending "
+                "profile of the whole organisation is promoted, and every archived one deleted"
             )
         return await self._send(UPGRADE_PROFILES, _only_affected_users(request))
 
     @takes(DowngradeProfilesRequest)
     async def downgrade_profiles(self, request: DowngradeProfilesRequest) -> DowngradeProfilesResponse:
-        """Restore archived profiles and put current ones back to pending; ``success`` is False without any."""
+        """Restore archived profiles, and make current ones pending.
+
+        ``success`` is False when no profile is archived.
+        """
         if request.user_id is not None or request.profile_ids is not None:
             self._server.warn_once(
-                "downgrade_profiles: servers up to 0.2.32 ignore user_id and profile_ids: every archived profile "
-                "of the whole organisation is restored",
+                "downgrade_profiles: servers up to 0.2.32 ignore user_id and profile_ids: every archived "
+                "profile of the whole organisation is restored"
             )
         return await self._send(DOWNGRADE_PROFILES, _only_affected_users(request))
+
+
+def _only_affected_users(request: P) -> P:
+    """``request`` with the official client's default.
+
+    With the server's own default, users without pending or archived profiles would lose current ones.
+    """
+    if "only_affected_users" in request.model_fields_set:
+        return request
+    return request.model_copy(update={"only_affected_users": True})
+
+
+def _complete(profile: UserProfile | Mapping[str, Any]) -> UserProfile:
+    """``profile`` with the fields that the server requires, made as the official client makes them."""
+    profile = UserProfile.model_validate(profile)
+    made = {
+        "profile_id": str(uuid4()),
+        "last_modified_timestamp": epoch_now(),
+        "generated_from_request_id": "cli-manual",
+    }
+    absent = {name: value for name, value in made.items() if getattr(profile, name) is None}
+    return profile.model_copy(update=absent)

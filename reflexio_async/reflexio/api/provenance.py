@@ -14,11 +14,11 @@ GET_LEARNING_PROVENANCE = Endpoint(
 
 
 class ProvenanceAPI(API):
-    """Where learnings came from."""
+    """Calls about provenance."""
 
     @takes(GetLearningProvenanceRequest)
     async def get_learning_provenance(
         self, request: GetLearningProvenanceRequest
     ) -> LearningProvenanceViewResponse:
-        """The turns and lessons that one profile or playbook came from."""
+        """The interactions and user playbooks that one profile or playbook was learned from."""
         return await self._send(GET_LEARNING_PROVENANCE, request)

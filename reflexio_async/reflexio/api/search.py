@@ -1,4 +1,4 @@
-"""Search over profiles and playbooks at once."""
+"""Search in profiles and playbooks at once."""
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
@@ -9,13 +9,16 @@ SEARCH = Endpoint("POST", "/api/search", UnifiedSearchViewResponse, repeatable=T
 
 
 class SearchAPI(API):
-    """Unified search."""
+    """The search in everything that was learned."""
 
     @takes(UnifiedSearchRequest)
     async def search(self, request: UnifiedSearchRequest) -> UnifiedSearchViewResponse:
-        """Profiles, user playbooks and agent playbooks nearest in meaning to ``query``, some of each.
+        """Profiles, user playbooks and agent playbooks nearest in meaning to ``query``.
 
-        With a ``session_id`` servers leave out what they gave this session before, so it is not sent again then.
+        ``top_k`` limits how many of each kind.
+
+        With a ``session_id`` the server leaves out what this session was given before, and a failed search is
+        not sent again: a second try would skip results.
         """
         return await self._send(SEARCH, request, repeatable=request.session_id is None)
 

@@ -1,4 +1,4 @@
-"""The calls of one session of a client: ``client.for_session(id)``."""
+"""``client.for_session(id)``: the calls that concern one session, with the session filled in."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
@@ -48,9 +48,10 @@ R = TypeVar("R", bound=RequestModel)
 
 
 class SessionScopedClient:
-    """The calls of a client that take a session, with the session filled in; other calls are the client's.
+    """A client for one session. Calls that take a ``session_id`` have it filled in.
 
-    A ``session_id`` may still be given, as long as it is this one.
+    All other calls and attributes are the client's. A ``session_id`` may be given, if it is this session's;
+    another one raises InvalidRequest.
     """
 
     def __init__(self, client: "AsyncReflexioClient", session_id: str) -> None:
@@ -59,12 +60,12 @@ class SessionScopedClient:
 
     @property
     def session_id(self) -> str:
-        """The session."""
+        """The id of the session."""
         return self._session_id
 
     @property
     def client(self) -> "AsyncReflexioClient":
-        """The client that this one belongs to."""
+        """The client that sends the calls."""
         return self._client
 
     async def publish_interaction(
@@ -120,23 +121,27 @@ class SessionScopedClient:
 
     @takes(GetSessionOutcomesRequest)
     async def get_session_outcomes(self, request: GetSessionOutcomesRequest) -> GetSessionOutcomesResponse:
-        """Outcomes recorded of this session."""
+        """The outcomes that were recorded for this session."""
         given = request.session_ids
         if given is not None and list(given) != [self._session_id]:
-            raise self._another("get_session_outcomes", "session_ids")
+            error = self._another("get_session_outcomes", "session_ids")
+            raise error
         here = request.model_copy(update={"session_ids": [self._session_id]})
         return await self._client.get_session_outcomes(here)
 
     @takes(UnifiedSearchRequest)
     async def search(self, request: UnifiedSearchRequest) -> UnifiedSearchViewResponse:
-        """Profiles and playbooks nearest in meaning to ``query``, without those given this session before."""
+        """Profiles and playbooks nearest in meaning to ``query``.
+
+        The server leaves out what this session was given before.
+        """
         return await self._client.search(self._scoped("search", request))
 
     search_async = search
 
     @takes(SearchUserProfileRequest)
     async def search_user_profiles(self, request: SearchUserProfileRequest) -> SearchProfilesViewResponse:
-        """Profiles nearest in meaning to ``query``, without those given this session before."""
+        """Profiles of one user, nearest in meaning to ``query``."""
         return await self._client.search_user_profiles(self._scoped("search_user_profiles", request))
 
     @takes(SearchUserProfileRequest)
@@ -148,38 +153,38 @@ class SessionScopedClient:
     async def search_user_playbooks(
         self, request: SearchUserPlaybookRequest
     ) -> SearchUserPlaybooksViewResponse:
-        """User playbooks nearest in meaning to ``query``, without those given this session before."""
+        """Lessons that were learned from single users, nearest in meaning to ``query``."""
         return await self._client.search_user_playbooks(self._scoped("search_user_playbooks", request))
 
     @takes(SearchAgentPlaybookRequest)
     async def search_agent_playbooks(
         self, request: SearchAgentPlaybookRequest
     ) -> SearchAgentPlaybooksViewResponse:
-        """Agent playbooks nearest in meaning to ``query``, without those given this session before."""
+        """Lessons for the agent, nearest in meaning to ``query``."""
         return await self._client.search_agent_playbooks(self._scoped("search_agent_playbooks", request))
 
     @takes(GetAgentPlaybooksRequest, option="force_refresh")
     async def get_agent_playbooks(self, request: GetAgentPlaybooksRequest) -> GetAgentPlaybooksViewResponse:
-        """Agent playbooks for this session."""
+        """Lessons for the agent."""
         return await self._client.get_agent_playbooks(self._scoped("get_agent_playbooks", request))
 
     @takes(GetRequestsRequest)
     async def get_requests(self, request: GetRequestsRequest) -> GetRequestsViewResponse:
-        """Stored requests of this session with their turns."""
+        """The stored requests of this session, with their interactions."""
         return await self._client.get_requests(self._scoped("get_requests", request))
 
     @takes(GetRetrievedLearningEvaluationResultsRequest)
     async def get_retrieved_learning_evaluation_results(
         self, request: GetRetrievedLearningEvaluationResultsRequest
     ) -> GetRetrievedLearningEvaluationResultsResponse:
-        """Judgements of whether what this session retrieved helped."""
+        """Judgements of whether the learnings helped that were retrieved in this session."""
         return await self._client.get_retrieved_learning_evaluation_results(
             self._scoped("get_retrieved_learning_evaluation_results", request)
         )
 
     @takes(ScopedGradeOnDemandRequest)
     async def grade_on_demand(self, request: ScopedGradeOnDemandRequest) -> GradeOnDemandResponse:
-        """Judge this session now."""
+        """Judge this session now. When there is no judgement, ``skipped_reason`` says why."""
         return await self._client.grade_on_demand(self._scoped("grade_on_demand", request))
 
     @overload
@@ -193,23 +198,28 @@ class SessionScopedClient:
     async def delete_session(
         self, session_id: str | None = None, wait_for_response: bool = False
     ) -> DeleteSessionResponse | BackgroundCall[DeleteSessionResponse]:
-        """Delete this session with its requests and turns."""
+        """Delete this session with its requests and interactions.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response.
+        """
         own = self._own("delete_session", session_id)
         if wait_for_response:
             return await self._client.delete_session(own, wait_for_response=True)
         return await self._client.delete_session(own)
 
     def _scoped(self, name: str, request: RequestModel) -> dict[str, Any]:
-        """The fields of ``request`` with this session; InvalidRequest when it names another one."""
+        """The fields of ``request`` with this session's id; InvalidRequest when it names another session."""
         fields = {field: getattr(request, field) for field in request.model_fields_set}
         return fields | {"session_id": self._own(name, fields.get("session_id"))}
 
     def _own(self, name: str, session_id: str | None) -> str:
+        """This session's id; InvalidRequest when ``session_id`` is another one."""
         if session_id is not None and session_id.strip() != self._session_id:
             raise self._another(name, "session_id")
         return self._session_id
 
     def _another(self, name: str, field: str) -> InvalidRequest:
+        """The error of a call ``name`` that was given another session."""
         return InvalidRequest(f"{name}: {field}: this view is of session {self._session_id!r} alone")
 
     def __getattr__(self, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Sessions: saying that one is over, how it ended, and deleting one."""
+"""Sessions: saying that one is over, recording how it ended, deleting one."""
 
 from typing import Literal, overload
 
@@ -41,12 +41,12 @@ DELETE_SESSION = Endpoint("DELETE", "/api/delete_session", DeleteSessionResponse
 
 
 class SessionsAPI(API):
-    """Sessions of users."""
+    """Calls about sessions."""
 
     async def finalize_session(self, user_id: str, session_id: str) -> FinalizeSessionResponse:
-        """Say that a session is over, so that learning from it need not wait.
+        """Say that a session is over, so that learning from it need not wait for more turns.
 
-        ``accepted`` is False for a session that the server does not know.
+        ``accepted`` is False when the server does not know the session.
         """
         request = FinalizeSessionRequest(user_id=user_id, session_id=session_id)
         return await self._send(FINALIZE_SESSION, request)
@@ -55,15 +55,16 @@ class SessionsAPI(API):
 
     @takes(SetSessionOutcomeRequest)
     async def mark_session_outcome(self, request: SetSessionOutcomeRequest) -> SetSessionOutcomeResponse:
-        """Record how a session ended, once: the same again changes nothing, another one is refused.
+        """Record how a session ended. It can be recorded only once.
 
-        ``success`` and ``reason`` say what became of it.
+        The same outcome again changes nothing. With another outcome ``success`` is False, and ``reason`` says
+        why.
         """
         return await self._send(MARK_SESSION_OUTCOME, request)
 
     @takes(GetSessionOutcomesRequest)
     async def get_session_outcomes(self, request: GetSessionOutcomesRequest) -> GetSessionOutcomesResponse:
-        """Outcomes recorded, newest first."""
+        """The outcomes that were recorded, newest first."""
         return await self._send(GET_SESSION_OUTCOMES, request)
 
     @overload
@@ -77,6 +78,9 @@ class SessionsAPI(API):
     async def delete_session(
         self, session_id: str, wait_for_response: bool = False
     ) -> DeleteSessionResponse | BackgroundCall[DeleteSessionResponse]:
-        """Delete a session with its requests and turns."""
+        """Delete a session with its requests and interactions.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response.
+        """
         request = DeleteSessionRequest(session_id=session_id)
         return await self._in_background(DELETE_SESSION, request, wait_for_response)

@@ -1,4 +1,4 @@
-"""Playbooks of the agent: lessons aggregated from those of many users."""
+"""Agent playbooks: lessons for the agent, aggregated from the lessons of many users."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class AddAgentPlaybookRequest(RequestModel, title="add_agent_playbooks"):
 
 
 class AddAgentPlaybookResponse(ResponseModel):
-    """How many were stored."""
+    """How many lessons were stored."""
 
     success: bool
     added_count: int = 0
@@ -65,7 +65,7 @@ class AddAgentPlaybookResponse(ResponseModel):
 
 
 class UpdateAgentPlaybookRequest(RequestModel, title="update_agent_playbook"):
-    """Changes of one lesson; what is absent stays."""
+    """Changes of one lesson. What is left out stays as it is."""
 
     agent_playbook_id: AtLeastOne
     content: str | None = None
@@ -76,7 +76,7 @@ class UpdateAgentPlaybookRequest(RequestModel, title="update_agent_playbook"):
 
 
 class UpdateAgentPlaybookResponse(ResponseModel):
-    """Whether it was changed."""
+    """Whether the lesson was changed."""
 
     success: bool
     msg: str | None = None
@@ -90,7 +90,7 @@ class UpdatePlaybookStatusRequest(RequestModel, title="update_agent_playbook_sta
 
 
 class UpdatePlaybookStatusResponse(ResponseModel):
-    """Whether it was changed."""
+    """Whether the lesson was changed."""
 
     success: bool
     msg: str | None = None
@@ -108,7 +108,7 @@ class SearchAgentPlaybookRequest(TimeRange):
     request_id: str | None = None
     search_mode: AnySearchMode = SearchMode.HYBRID
     session_id: str | None = Field(
-        default=None, description="Then servers leave out what they have given this session before."
+        default=None, description="The server leaves out what this session was given before."
     )
     source: SourceName | None = None
     start_time: UtcDatetime | None = None
@@ -122,7 +122,7 @@ class SearchAgentPlaybookRequest(TimeRange):
 
 
 class AgentPlaybookView(ResponseModel):
-    """One lesson for the agent; ``status`` None means current."""
+    """One stored lesson for the agent. ``status`` None means current; times are epoch seconds."""
 
     agent_version: str
     content: str
@@ -163,9 +163,7 @@ class GetAgentPlaybooksRequest(TimeRange):
         default=None, description="None inside it means current."
     )
     tags: Sequence[str] | None = None
-    force_refresh: StrictBool = Field(
-        default=False, exclude=True, description="Ask the server, not the cache."
-    )
+    force_refresh: StrictBool = Field(default=False, exclude=True, description="Ignore the cached response.")
 
 
 class GetAgentPlaybooksViewResponse(ResponseModel):
@@ -177,7 +175,7 @@ class GetAgentPlaybooksViewResponse(ResponseModel):
 
 
 class DeleteAgentPlaybookResponse(ResponseModel):
-    """Whether it is gone; deleting one that does not exist succeeds."""
+    """Whether the lesson is deleted. Deleting one that does not exist succeeds."""
 
     success: bool
     message: str = ""
@@ -201,13 +199,13 @@ class PlaybookApplicationStat(ResponseModel):
 
 
 class GetPlaybookApplicationStatsRequest(RequestModel):
-    """The span of time to count in."""
+    """The days to count in."""
 
     days_back: AtLeastOne = 30
 
 
 class GetPlaybookApplicationStatsResponse(ResponseModel):
-    """How often learnings were applied."""
+    """How often each learning was applied."""
 
     success: bool
     msg: str | None = None

@@ -20,14 +20,14 @@ from reflexio_async.reflexio.models.enums import AggregationStatus, PlaybookStat
 
 
 class RunPlaybookAggregationResponse(ResponseModel):
-    """What came of it, in words."""
+    """The result of an aggregation, in words."""
 
     success: bool
     message: str = ""
 
 
 class SubmitPlaybookAggregationRequest(RequestModel):
-    """Aggregate durably; the same ``request_id`` is the same operation."""
+    """An aggregation that survives restarts of the server. The same ``request_id`` is the same operation."""
 
     request_id: Annotated[str, Field(min_length=1, max_length=200, pattern=r".*\S.*")] | None = Field(
         default=None, description="Made by the client when absent."
@@ -45,7 +45,7 @@ class PlaybookAggregationResult(ResponseModel):
 
 
 class PlaybookAggregationOperation(ResponseModel):
-    """A durable aggregation; times are epoch seconds."""
+    """The state of an aggregation that survives restarts of the server. Times are epoch seconds."""
 
     operation_id: str
     request_id: str
@@ -62,7 +62,7 @@ class PlaybookAggregationOperation(ResponseModel):
 
 
 class AgentPlaybookSnapshot(ResponseModel):
-    """A lesson for the agent as it was."""
+    """A lesson for the agent, as it was at the time of an aggregation."""
 
     agent_playbook_id: int = 0
     agent_version: str = ""
@@ -96,7 +96,7 @@ class PlaybookAggregationChangeLog(ResponseModel):
 
 
 class PlaybookAggregationChangeLogResponse(ResponseModel):
-    """Every change by aggregation."""
+    """The changes by aggregation."""
 
     success: bool
     change_logs: list[PlaybookAggregationChangeLog]
@@ -110,7 +110,7 @@ class RunPlaybookAggregationRequest(RequestModel):
 
 
 class RunPlaybookAggregationStart(RunPlaybookAggregationRequest, Starting):
-    """``RunPlaybookAggregationRequest``, with a handle."""
+    """``RunPlaybookAggregationRequest``, returning a handle."""
 
 
 class RunPlaybookAggregationWait(RunPlaybookAggregationRequest, Waiting):
@@ -126,13 +126,13 @@ class SubmitPlaybookAggregationWait(SubmitPlaybookAggregationRequest, Polling):
 
 
 class ByOperation(RequestModel, title="get_playbook_aggregation_operation"):
-    """Names one durable aggregation."""
+    """Names one aggregation operation."""
 
     operation_id: NotBlank
 
 
 class AggregationChanges(RequestModel):
-    """Whose changes by aggregation to give."""
+    """Names the playbooks whose changes are wanted."""
 
     playbook_name: Annotated[str, Query()]
     agent_version: Annotated[str, Query()]

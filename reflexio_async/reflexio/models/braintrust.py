@@ -1,4 +1,4 @@
-"""Braintrust: fetching scores from there."""
+"""Braintrust, a service for evaluations: connecting it and fetching its scores."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class BraintrustWorkspaceSummary(ResponseModel):
 
 
 class ConnectBraintrustResponse(ResponseModel):
-    """What the key opens."""
+    """The workspaces that the key gives access to."""
 
     success: bool
     msg: str = ""
@@ -40,7 +40,7 @@ class ConnectBraintrustResponse(ResponseModel):
 
 
 class SelectProjectsRequest(RequestModel):
-    """The projects whose scores are fetched."""
+    """The projects whose scores shall be fetched."""
 
     api_key: SecretText
     workspace_id: Annotated[str, Field(min_length=1)]

@@ -13,7 +13,7 @@ from reflexio_async.reflexio.models.experiments import RetrievalExperimentRecord
 
 
 class AgentSuccessConfig(ConfigPart):
-    """How success is judged."""
+    """How the success of sessions is judged."""
 
     success_definition_prompt: str
     evaluation_name: str | None = None
@@ -41,7 +41,7 @@ class GovernanceRetentionConfig(ConfigPart):
 
 
 class LineageGCConfig(ConfigPart):
-    """How long removed rows leave a trace."""
+    """How long the records of removed rows are stored."""
 
     enabled: bool = True
     poll_interval_seconds: AtLeastOne = 86400
@@ -49,7 +49,7 @@ class LineageGCConfig(ConfigPart):
 
 
 class LLMConfig(ConfigPart):
-    """Which models do the work."""
+    """The models of each task."""
 
     embedding_model_name: str | None = None
     generation_model_name: str | None = None
@@ -86,7 +86,7 @@ class PendingToolCallConfig(ConfigPart):
 
 
 class PlaybookOptimizerConfig(ConfigPart):
-    """Trying out better wordings of playbooks."""
+    """How playbooks are optimized."""
 
     abort_cooldown_threshold: Annotated[int, Field(ge=1)] = 2
     assistant_script_args: list[str] = Field(default_factory=empty_list)
@@ -131,14 +131,14 @@ class ProfileExtractorConfig(ConfigPart):
 
 
 class RetrievalExperimentConfig(ConfigPart):
-    """The experiment that runs."""
+    """The retrieval experiment that is running."""
 
     experiment_id: Annotated[str, Field(max_length=128)]
     holdout_percentage: Annotated[float, Field(lt=100, gt=0)]
 
 
 class RetrievalFloorConfig(ConfigPart):
-    """How good a match must be to be retrieved."""
+    """The least score of what is retrieved."""
 
     agent_playbook_floor: float | None = None
     enabled: bool = False
@@ -148,7 +148,7 @@ class RetrievalFloorConfig(ConfigPart):
 
 
 class ToolUseConfig(ConfigPart):
-    """A tool the agent can use."""
+    """A tool that the agent can use."""
 
     tool_name: str
     tool_description: str
@@ -187,7 +187,7 @@ class UserPlaybookExtractorConfig(ConfigPart):
 
 
 class Config(ConfigPart):
-    """The configuration of an organisation; parts are read by attribute and take assigned mappings."""
+    """The configuration of an organisation. Assigned values are checked; a part may be a mapping."""
 
     storage_config: StorageConfig | None = None
     agent_context_prompt: str | None = None
@@ -219,15 +219,15 @@ class Config(ConfigPart):
 
 
 class SetConfigResponse(ResponseModel):
-    """Whether the configuration is in force."""
+    """Whether the configuration was set."""
 
     success: bool
     msg: str | None = None
 
 
 class ConfigBody(RootModel[dict[str, Any]]):
-    """A configuration on its way to the server, secrets in clear."""
+    """A configuration as it is sent, with secrets in clear."""
 
     def __repr_args__(self) -> Any:
-        """Nothing."""
+        """Show nothing: it may hold secrets."""
         return ()

@@ -1,4 +1,4 @@
-"""Where a configuration says data and credentials are; credentials stay masked."""
+"""The parts of the configuration that hold credentials: storage and API keys. Credentials are masked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reflexio_async._engine.models import REVEAL, Secret
 
 
 class ConfigPart(BaseModel):
-    """A part of the configuration; what this version does not know is kept and sent back."""
+    """A part of the configuration. Fields that this release does not know are kept, and sent back."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -24,11 +24,11 @@ class ConfigPart(BaseModel):
     )
 
     def to_wire(self) -> dict[str, Any]:
-        """What was read or set, secrets in clear: for ``set_config``, and for nothing that is shown."""
+        """The fields that were read or set, with secrets in clear. Only for sending."""
         return self._with_changed_parts().model_dump(mode="json", exclude_unset=True, context=REVEAL)
 
     def _with_changed_parts(self) -> Self:
-        """A copy that knows of changes within parts which were not given themselves."""
+        """A copy in which a part counts as set when a field within it was set."""
         parts: dict[str, ConfigPart] = {}
         for name, value in self:
             if isinstance(value, ConfigPart):
@@ -71,26 +71,26 @@ class StorageConfigPostgres(ConfigPart):
 
 
 class StorageConfigManagedSupabase(ConfigPart):
-    """Storage that the platform manages."""
+    """Storage that the hosted service manages."""
 
     managed_by: Literal["platform"]
     schema_present: bool = True
 
 
 class UnknownStorage(ConfigPart):
-    """Storage that this version does not know; shown without its values, which may hold credentials."""
+    """Storage that this release does not know. Its repr has no values: they may hold credentials."""
 
     def __repr_args__(self) -> Any:
-        """Names alone."""
+        """The names of the fields, without their values."""
         return [(name, "***") for name in self.model_extra or {}]
 
 
 def _kind_of_storage(value: Any) -> str:
-    """Which of the kinds below ``value``, a model or what was read, belongs to."""
+    """The tag of the kind of storage that ``value`` is: a model, or a mapping that was read."""
     fields = dict[str, Any](value)
     if "managed_by" in fields:
         return "managed"
-    # SQLite needs no fields at all, so that servers leave its type out.
+    # Servers leave out the type of SQLite, which needs no fields at all.
     kind = fields.get("type") or ("sqlite" if set(fields) <= {"db_path"} else "unknown")
     return str(kind) if kind in ("sqlite", "supabase", "postgres") else "unknown"
 

@@ -6,7 +6,7 @@ from reflexio_async._engine.models import AtLeastOne, RequestModel, ResponseMode
 
 
 class GetDashboardStatsRequest(RequestModel):
-    """The span of time to count in."""
+    """The days to count in."""
 
     days_back: AtLeastOne | None = 30
 
@@ -21,7 +21,7 @@ class PeriodStats(ResponseModel):
 
 
 class TimeSeriesDataPoint(ResponseModel):
-    """One point of a course over time; epoch seconds."""
+    """One point of a time series. ``timestamp`` is in epoch seconds."""
 
     timestamp: int
     value: float
@@ -29,7 +29,7 @@ class TimeSeriesDataPoint(ResponseModel):
 
 
 class DashboardStats(ResponseModel):
-    """This span of time, the one before, and the course of each number."""
+    """The numbers of this span of time and of the one before it, and their time series."""
 
     current_period: PeriodStats
     previous_period: PeriodStats

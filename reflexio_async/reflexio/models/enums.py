@@ -1,7 +1,7 @@
-"""The closed word lists of the contract.
+"""The enumerations of the API.
 
-In answers they stand beside ``str`` (``Status | str``), so that a newer server's word is kept as text
-instead of failing the call.
+Fields of responses have types such as ``Status | str``: a value that this release does not know is a text,
+and does not fail the call.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """The state of a profile or playbook. "Current" has no word: it is ``None``, JSON null."""
+    """The state of a profile or playbook. The current state has no member: it is None, JSON null."""
 
     ARCHIVED = "archived"
     PENDING = "pending"
@@ -30,7 +30,7 @@ class OperationStatus(StrEnum):
 
 
 class LearningStatus(StrEnum):
-    """How far learning from one published request has come."""
+    """The state of learning from one published request."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -49,7 +49,7 @@ class UserActionType(StrEnum):
 
 
 class CitationKind(StrEnum):
-    """What kind of learning a citation points to."""
+    """The kind of learning that a citation names."""
 
     PLAYBOOK = "playbook"
     PROFILE = "profile"
@@ -58,7 +58,7 @@ class CitationKind(StrEnum):
 
 
 class RetrievedLearningKind(StrEnum):
-    """What kind of learning was retrieved for a turn."""
+    """The kind of learning that was retrieved for a turn."""
 
     PROFILE = "profile"
     USER_PLAYBOOK = "user_playbook"
@@ -77,7 +77,7 @@ class ProfileTimeToLive(StrEnum):
 
 
 class BlockingIssueKind(StrEnum):
-    """What keeps the agent from following a lesson."""
+    """The reason why the agent cannot follow a lesson."""
 
     MISSING_TOOL = "missing_tool"
     PERMISSION_DENIED = "permission_denied"
@@ -86,7 +86,7 @@ class BlockingIssueKind(StrEnum):
 
 
 class PlaybookStatus(StrEnum):
-    """The verdict on a lesson for the agent."""
+    """Whether a lesson for the agent was approved."""
 
     PENDING = "pending"
     APPROVED = "approved"
@@ -94,7 +94,7 @@ class PlaybookStatus(StrEnum):
 
 
 class SearchMode(StrEnum):
-    """How a search compares."""
+    """How a search finds matches."""
 
     VECTOR = "vector"
     FTS = "fts"
@@ -132,7 +132,7 @@ class RegularVsShadow(StrEnum):
 
 
 class LearningImpact(StrEnum):
-    """What a retrieved learning did to a session."""
+    """The effect of a retrieved learning on a session."""
 
     POSITIVE = "positive"
     NEGATIVE = "negative"
@@ -150,7 +150,7 @@ class PendingToolCallStatus(StrEnum):
 
 
 class AggregationStatus(StrEnum):
-    """The state of a durable aggregation."""
+    """The state of an aggregation operation."""
 
     QUEUED = "queued"
     RUNNING = "running"

@@ -1,4 +1,4 @@
-"""Evaluation: judgements of sessions and of what was retrieved for them."""
+"""Evaluation: how sessions went, and whether the learnings that were retrieved for them helped."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class GetAgentSuccessEvaluationResultsRequest(TimeRange):
 
 
 class EvaluationResultView(ResponseModel):
-    """The judgement on one session."""
+    """The judgement on one session. Times are epoch seconds."""
 
     agent_version: str
     session_id: str
@@ -84,7 +84,7 @@ class PlaybookDiagnosis(ResponseModel):
 
 
 class RetrievedLearningEvaluationResult(ResponseModel):
-    """The judgement on one retrieved learning."""
+    """The judgement on one retrieved learning. Times are epoch seconds."""
 
     user_id: str
     session_id: str
@@ -128,7 +128,7 @@ class RegenerateRequest(RequestModel):
 
 
 class RegenerateStartResponse(ResponseModel):
-    """The job that judges, and how many sessions it has."""
+    """The id of the regeneration, and how many sessions it judges."""
 
     job_id: str
     total: int
@@ -142,7 +142,7 @@ class RegenerateFailure(ResponseModel):
 
 
 class RegenerateStatusResponse(ResponseModel):
-    """How far a regeneration is; times are epoch seconds."""
+    """The state of a regeneration. Times are epoch seconds."""
 
     job_id: str
     status: RegenerationStatus | str = Field(union_mode="left_to_right")
@@ -177,7 +177,7 @@ class ScopedGradeOnDemandRequest(GradeFields):
 
 
 class GradeOnDemandResponse(ResponseModel):
-    """The judgement's id, or why there is none."""
+    """The id of the judgement, or the reason why there is none."""
 
     session_id: str
     cached: bool = False
@@ -187,7 +187,7 @@ class GradeOnDemandResponse(ResponseModel):
 
 
 class EvaluationSourceSetRequest(RequestPart):
-    """Sources to look at together, under one name."""
+    """Sources that are evaluated together, under one label."""
 
     label: str
     sources: Annotated[Sequence[str], Field(min_length=1)]
@@ -224,7 +224,7 @@ class ShadowComparisonOutput(ResponseModel):
 
 
 class ShadowComparisonVerdict(ResponseModel):
-    """The judge's verdict on an answer and its shadow."""
+    """The comparison of an answer with its shadow answer."""
 
     verdict_id: int
     interaction_id: str
@@ -237,7 +237,7 @@ class ShadowComparisonVerdict(ResponseModel):
 
 
 class GetRecentShadowComparisonsResponse(ResponseModel):
-    """The latest verdicts."""
+    """The latest comparisons."""
 
     verdicts: list[ShadowComparisonVerdict] = Field(default_factory=empty_list)
 
@@ -261,6 +261,6 @@ class CancelRegenerationRequest(ByRegeneration, title="cancel_evaluation_regener
 
 
 class RecentShadowComparisons(RequestModel):
-    """How many verdicts to give."""
+    """How many comparisons are wanted."""
 
     limit: Annotated[int, Query()] = 10

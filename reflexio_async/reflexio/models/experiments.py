@@ -1,4 +1,4 @@
-"""Experiments that keep retrieval from a share of the users."""
+"""Retrieval experiments: a share of the users gets no learnings, so that both groups can be compared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RetrievalExperimentAssignment(ResponseModel):
 
 
 class StartRetrievalExperimentRequest(RequestModel, title="start_retrieval_experiment"):
-    """An experiment that keeps retrieval from a share of the users."""
+    """A new experiment, and the share of the users that gets no learnings."""
 
     experiment_id: Annotated[str, Field(max_length=128)]
     holdout_percentage: Annotated[float, Field(lt=100.0, gt=0.0)]
@@ -30,7 +30,7 @@ class StopRetrievalExperimentRequest(RequestModel, title="stop_retrieval_experim
 
 
 class RetrievalExperimentRecord(ResponseModel):
-    """One experiment; times are epoch seconds."""
+    """One experiment. Times are epoch seconds."""
 
     experiment_id: str
     holdout_percentage: float
@@ -39,14 +39,14 @@ class RetrievalExperimentRecord(ResponseModel):
 
 
 class RetrievalExperimentListResponse(ResponseModel):
-    """The experiment that runs, and all there were."""
+    """The experiment that is running, and all experiments so far."""
 
     active_experiment: RetrievalExperimentRecord | None = None
     experiments: list[RetrievalExperimentRecord] = Field(default_factory=empty_list)
 
 
 class RetrievalExperimentArmMetrics(ResponseModel):
-    """How one arm fared."""
+    """How the sessions of one group went."""
 
     arm: str
     assigned_user_count: int = 0
@@ -62,7 +62,7 @@ class RetrievalExperimentArmMetrics(ResponseModel):
 
 
 class RetrievalExperimentResultsResponse(ResponseModel):
-    """How the arms of one experiment compare."""
+    """How the two groups of one experiment compare."""
 
     experiment: RetrievalExperimentRecord
     treatment: RetrievalExperimentArmMetrics

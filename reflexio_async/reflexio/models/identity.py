@@ -1,4 +1,4 @@
-"""Who the caller is to the server, and what the server is."""
+"""Identity: the organisation behind the credential, and the health and version of the server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reflexio_async.reflexio.models.config_storage import StorageConfig
 
 
 class WhoamiResponse(ResponseModel):
-    """The organisation behind the credential, and where its data is."""
+    """The organisation behind the credential, and where its data is stored."""
 
     success: bool
     org_id: str
@@ -29,7 +29,7 @@ class LoginForm(RequestModel, title="login"):
 
 
 class Token(ResponseModel):
-    """The answer of a login; ``api_key`` is the bearer token and stays out of reprs."""
+    """The response of a login. ``api_key`` is the bearer token; it is not shown in reprs."""
 
     api_key: str = Field(repr=False)
     token_type: str
@@ -37,7 +37,7 @@ class Token(ResponseModel):
 
 
 class ServerVersion(ResponseModel):
-    """What the server says of itself."""
+    """The versions of the server and its API."""
 
     server_version: str
     api_version: str | None = None
@@ -45,7 +45,7 @@ class ServerVersion(ResponseModel):
 
 
 class StallStateResponse(ResponseModel):
-    """Whether learning stands still, and why."""
+    """Whether learning has stopped, and why."""
 
     stalled: bool
     error_message: str | None = None
@@ -56,26 +56,26 @@ class StallStateResponse(ResponseModel):
 
 
 class MarkNotifiedResponse(ResponseModel):
-    """Whether the stall is acknowledged."""
+    """Whether it is acknowledged that learning has stopped."""
 
     notified_in_cc: bool
 
 
 class AdminInvalidateCacheRequest(RequestModel, title="invalidate_cache"):
-    """Whose server-side cache to drop."""
+    """Names the organisation whose cached data the server drops."""
 
     org_id: str | None = None
 
 
 class AdminInvalidateCacheResponse(ResponseModel):
-    """Whether there was something to drop."""
+    """Whether there was cached data to drop."""
 
     invalidated: bool
     org_id: str
 
 
 class MyConfigResponse(ResponseModel):
-    """Where the caller's data is, with the credentials for it, which stay masked until they are asked for."""
+    """Where the caller's data is stored, and its credentials. ``get_secret_value()`` reads a credential."""
 
     success: bool
     message: str = ""

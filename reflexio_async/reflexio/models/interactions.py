@@ -1,4 +1,4 @@
-"""Publishing interactions, the requests they become, and how far learning from them has come."""
+"""Interactions: publishing them, reading them, deleting them."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from reflexio_async.reflexio.models.literals import (
 )
 
 DEFAULT_AGENT_VERSION = "agent-v0"
-"""The version that publishes and reruns are for when the caller names none, as in the official client."""
+"""The agent version of publishes that name none, as in the official client."""
 
 
 class ToolUsed(RequestPart):
-    """A tool the agent called in a turn."""
+    """A tool that the agent used in a turn."""
 
     tool_name: str
     status: str = ""
@@ -47,7 +47,7 @@ class ToolUsed(RequestPart):
 
 
 class Citation(RequestPart):
-    """A learning the agent cited in a turn."""
+    """A learning that the agent cited in a turn."""
 
     kind: AnyCitationKind
     real_id: str
@@ -65,7 +65,7 @@ class RetrievedLearning(RequestPart):
 
 
 class InteractionData(RequestPart):
-    """One turn of a conversation. The server drops a turn that says and shows nothing, with a warning."""
+    """One turn of a conversation. The server drops an empty turn, with a warning."""
 
     role: Annotated[str, Field(max_length=1000)] = "User"
     content: Annotated[str, Field(max_length=1_000_000)] = ""
@@ -116,7 +116,7 @@ class PublishUserInteractionRequest(RequestModel, title="publish_interaction"):
         serialization_alias="interaction_data_list",
     )
     request_id: NotBlank | None = Field(
-        default=None, description="Insert-once key; made by the client when absent."
+        default=None, description="A server stores it only once; made by the client when absent."
     )
     source: SourceName = ""
     agent_version: Annotated[str, Field(max_length=1000)] = ""
@@ -128,7 +128,7 @@ class PublishUserInteractionRequest(RequestModel, title="publish_interaction"):
     retrieval_experiment_id: str | None = None
     retrieval_experiment_arm: Literal["treatment", "holdout"] | None = None
     wait_for_response: Annotated[bool, Query()] = Field(
-        default=False, description="Let the server answer only when learning is done or has been put off."
+        default=False, description="Wait until the server has learned from it, or has deferred that."
     )
 
     @model_validator(mode="after")
@@ -147,7 +147,7 @@ class PublishUserInteractionRequest(RequestModel, title="publish_interaction"):
 
 
 class PublishUserInteractionResponse(ResponseModel):
-    """What was stored, and what becomes of it."""
+    """What was stored, and the state of learning from it."""
 
     success: bool
     message: str = ""
@@ -171,14 +171,14 @@ class ByRequest(RequestModel, title="get_learning_status"):
 
 
 class LearningStatusResponse(ResponseModel):
-    """How far learning from one published request has come."""
+    """The state of learning from one published request."""
 
     status: LearningStatus | str = Field(union_mode="left_to_right")
     reason: str | None = None
 
 
 class GetRequestsRequest(TimeRange):
-    """Stored requests, by session; ``top_k`` counts sessions."""
+    """Stored requests, by session. ``top_k`` and ``offset`` count sessions."""
 
     user_id: str | None = None
     request_id: str | None = None
@@ -191,7 +191,7 @@ class GetRequestsRequest(TimeRange):
 
 
 class InteractionView(ResponseModel):
-    """One stored turn."""
+    """One stored turn. ``created_at`` is in epoch seconds."""
 
     interaction_id: int = 0
     user_id: str
@@ -209,7 +209,7 @@ class InteractionView(ResponseModel):
 
 
 class Request(ResponseModel):
-    """The record of one publish."""
+    """One publish, without its turns. ``created_at`` is in epoch seconds."""
 
     request_id: str
     user_id: str
@@ -237,7 +237,7 @@ class SessionView(ResponseModel):
 
 
 class GetRequestsViewResponse(ResponseModel):
-    """Stored requests; ``has_more`` says that a further ``offset`` would find some."""
+    """Stored requests. ``has_more`` says that there may be more at a higher ``offset``."""
 
     success: bool
     sessions: list[SessionView]
@@ -246,12 +246,12 @@ class GetRequestsViewResponse(ResponseModel):
 
 
 class SearchInteractionRequest(TimeRange):
-    """Turns of one user that match ``query``; without one nothing is found."""
+    """Turns of one user that match ``query``. Without ``query`` nothing is found."""
 
     user_id: NotBlank
     end_time: UtcDatetime | None = None
     most_recent_k: AtLeastOne | None = Field(
-        default=None, description="How many to look at, newest first; the limit that servers heed."
+        default=None, description="How many turns to search in, newest first."
     )
     query: str | None = None
     request_id: str | None = None
@@ -287,14 +287,14 @@ class GetInteractionsViewResponse(ResponseModel):
 
 
 class DeleteUserInteractionResponse(ResponseModel):
-    """Whether the turn is gone; deleting one that does not exist succeeds."""
+    """Whether the turn is deleted. Deleting one that does not exist succeeds."""
 
     success: bool
     message: str = ""
 
 
 class DeleteRequestResponse(ResponseModel):
-    """Whether the request is gone; deleting one that does not exist succeeds."""
+    """Whether the request is deleted. Deleting one that does not exist succeeds."""
 
     success: bool
     message: str = ""
@@ -307,7 +307,7 @@ class DeleteRequestsByIdsRequest(RequestModel, title="delete_requests_by_ids"):
 
 
 class AllInteractions(RequestModel, title="get_all_interactions"):
-    """How many turns of any user to give."""
+    """How many turns of all users are wanted."""
 
     limit: Annotated[int, Query()] = Field(default=100, description="-1: all of them.")
 

@@ -1,7 +1,7 @@
-"""The closed words of ``enums`` as requests take them: the member, or just its text.
+"""The enumerations as requests accept them: a member, or its text.
 
-Pydantic makes the member of the text by itself; only checkers must be told that it may be given. So at
-run time ``AnyStatus`` is ``Status``, and requests behave as if that were written there.
+Pydantic turns the text into the member. Only type checkers must know that a text may be given, so at run time
+``AnyStatus`` is ``Status``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Generation as a background operation: starting it, asking how far it is, cancelling it."""
+"""Generation as a background operation: starting it, reading its status, cancelling it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ServiceName = Literal["profile_generation", "playbook_generation"]
 
 
 class RerunProfileGenerationRequest(TimeRange):
-    """Regenerate the profiles of one user, or of all users when ``user_id`` is absent."""
+    """Learn the profiles of one user again, or of all users when ``user_id`` is absent."""
 
     user_id: NotBlank | None = None
     source: SourceName | None = None
@@ -43,7 +43,7 @@ class RerunProfileGenerationWait(RerunProfileGenerationRequest, Polling):
 
 
 class RerunPlaybookGenerationRequest(TimeRange):
-    """Regenerate the playbooks that one agent version learns from all its users."""
+    """Learn the user playbooks of one agent version again, from all its users."""
 
     agent_version: NotBlank = "agent-v0"
     source: SourceName | None = None
@@ -61,7 +61,7 @@ class RerunPlaybookGenerationWait(RerunPlaybookGenerationRequest, Polling):
 
 
 class ManualProfileGenerationRequest(RequestModel):
-    """Extract profiles from what has not been learnt from yet, directly into the current ones."""
+    """Learn current profiles now, from interactions that were not learned from yet."""
 
     user_id: NotBlank | None = None
     source: SourceName | None = None
@@ -77,7 +77,7 @@ class ManualProfileGenerationWait(ManualProfileGenerationRequest, Polling):
 
 
 class ManualPlaybookGenerationRequest(RequestModel):
-    """Extract playbooks directly into the current ones; runs every user whatever the agent version."""
+    """Learn current user playbooks now. Servers ignore ``agent_version``: they learn from every user."""
 
     agent_version: NotBlank = "agent-v0"
     source: SourceName | None = None
@@ -93,9 +93,9 @@ class ManualPlaybookGenerationWait(ManualPlaybookGenerationRequest, Polling):
 
 
 class RerunProfileGenerationResponse(ResponseModel):
-    """The answer of a profile rerun.
+    """The result of a profile rerun.
 
-    ``profiles_generated`` counts every pending row of the users concerned, not only the new ones.
+    ``profiles_generated`` counts every pending profile of the users concerned, not only the new ones.
     """
 
     success: bool
@@ -105,7 +105,7 @@ class RerunProfileGenerationResponse(ResponseModel):
 
 
 class RerunPlaybookGenerationResponse(ResponseModel):
-    """The answer of a playbook rerun."""
+    """The result of a playbook rerun."""
 
     success: bool
     msg: str | None = None
@@ -114,7 +114,7 @@ class RerunPlaybookGenerationResponse(ResponseModel):
 
 
 class ManualProfileGenerationResponse(ResponseModel):
-    """The answer of a manual profile generation; ``profiles_generated`` counts every current row."""
+    """The result of a manual profile generation. ``profiles_generated`` counts every current profile."""
 
     success: bool
     msg: str | None = None
@@ -122,7 +122,7 @@ class ManualProfileGenerationResponse(ResponseModel):
 
 
 class ManualPlaybookGenerationResponse(ResponseModel):
-    """The answer of a manual playbook generation."""
+    """The result of a manual playbook generation."""
 
     success: bool
     msg: str | None = None
@@ -130,13 +130,13 @@ class ManualPlaybookGenerationResponse(ResponseModel):
 
 
 class ByService(RequestModel):
-    """Names the service whose latest operation is meant."""
+    """Names the service whose latest operation is wanted."""
 
     service_name: Annotated[ServiceName | str, Query()] = "profile_generation"
 
 
 class OperationStatusInfo(ResponseModel):
-    """The latest operation of one service; times are epoch seconds."""
+    """The latest operation of one service. Times are epoch seconds."""
 
     service_name: str
     status: OperationStatus | str = Field(union_mode="left_to_right")
@@ -155,13 +155,13 @@ class OperationStatusInfo(ResponseModel):
 
     @property
     def operation_id(self) -> str | None:
-        """The id by which a correlated server echoes its operation; None on older servers."""
+        """The id that the start of this operation returned; None on servers that have no such ids."""
         value = self.request_params.get("operation_id")
         return value if isinstance(value, str) else None
 
 
 class GetOperationStatusResponse(ResponseModel):
-    """``operation_status`` is None, with ``success`` False, when the service never ran."""
+    """The latest operation. It is None, with ``success`` False, when there was none."""
 
     success: bool
     operation_status: OperationStatusInfo | None = None
@@ -169,13 +169,13 @@ class GetOperationStatusResponse(ResponseModel):
 
 
 class CancelOperationRequest(RequestModel):
-    """Names the service to cancel; None means both."""
+    """Names the service whose operation is cancelled; None: both."""
 
     service_name: ServiceName | str | None = None
 
 
 class CancelOperationResponse(ResponseModel):
-    """Which services had something to cancel. A single-user operation is cancelled in name only."""
+    """The services that had a running operation. Servers do not stop an operation of a single user."""
 
     success: bool
     cancelled_services: list[str] = Field(default_factory=empty_list)
@@ -183,7 +183,7 @@ class CancelOperationResponse(ResponseModel):
 
 
 class ClearUserDataResponse(ResponseModel):
-    """How many rows of each kind are gone."""
+    """How many rows of each kind were deleted."""
 
     success: bool
     deleted_counts: dict[str, int] = Field(default_factory=empty_dict)
@@ -191,7 +191,7 @@ class ClearUserDataResponse(ResponseModel):
 
 
 class BulkDeleteResponse(ResponseModel):
-    """How many rows are gone, as far as the server counts them."""
+    """How many rows were deleted. Servers do not count every deletion."""
 
     success: bool
     deleted_count: int = 0
@@ -199,6 +199,6 @@ class BulkDeleteResponse(ResponseModel):
 
 
 class ClearUserDataRequest(RequestModel, title="clear_user_data"):
-    """Names the user whose data is to go."""
+    """Names the user whose data is deleted."""
 
     user_id: NotBlank

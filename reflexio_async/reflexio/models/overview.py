@@ -33,7 +33,7 @@ class BehaviorSuccessMetric(ResponseModel):
 
 
 class ContextTile(ResponseModel):
-    """The measures beside the headline."""
+    """Further measures."""
 
     success: PercentWithDelta
     behavior_success: BehaviorSuccessMetric
@@ -43,7 +43,7 @@ class ContextTile(ResponseModel):
 
 
 class HeroBucket(ResponseModel):
-    """One span of the headline's course."""
+    """The success rates of one span of time. ``ts`` is in epoch seconds."""
 
     ts: int
     regular_rate: float
@@ -55,7 +55,7 @@ class HeroBucket(ResponseModel):
 
 
 class HeroBlock(ResponseModel):
-    """The headline: how often sessions went well, and its course."""
+    """How often sessions went well, in total and over time."""
 
     state: str
     regular_success_rate_pp: float
@@ -85,7 +85,7 @@ class ScoreDistribution(ResponseModel):
 
 
 class ShadowWinRateTrendPoint(ResponseModel):
-    """Verdicts of one day."""
+    """Comparisons of one day."""
 
     date: str
     n: int
@@ -95,7 +95,7 @@ class ShadowWinRateTrendPoint(ResponseModel):
 
 
 class ShadowWinRateTrendWindowTotal(ResponseModel):
-    """Verdicts of the whole span."""
+    """Comparisons of the whole span of time."""
 
     n: int
     wins: int
@@ -106,7 +106,7 @@ class ShadowWinRateTrendWindowTotal(ResponseModel):
 
 
 class ShadowWinRateTrend(ResponseModel):
-    """How often the answer beat its shadow."""
+    """How often the answer was better than its shadow answer."""
 
     daily: list[ShadowWinRateTrendPoint] = Field(default_factory=empty_list)
     judge_prompt_version: str = "v1.0.0"

@@ -1,4 +1,4 @@
-"""Pending tool calls: questions the agent asked that wait for an answer."""
+"""Pending tool calls: questions that the agent has asked and that wait for an answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reflexio_async.reflexio.models.literals import AnyPendingToolCallStatus
 
 
 class PendingToolCallResponse(ResponseModel):
-    """One question the agent asked that waits for an answer."""
+    """One question of the agent, with its answer if it has one."""
 
     id: str
     org_id: str
@@ -54,7 +54,7 @@ class PendingToolCallListResponse(ResponseModel):
 
 
 class PendingToolCalls(RequestModel, title="list_pending_tool_calls"):
-    """Which questions to give."""
+    """Which questions are wanted."""
 
     status: Annotated[AnyPendingToolCallStatus | None, Query()] = None
     limit: Annotated[int, Field(ge=1, le=500), Query()] = 100
@@ -71,15 +71,17 @@ class CancelPendingToolCallRequest(ByPendingToolCall, title="cancel_pending_tool
 
 
 class SignedAnswer(ByPendingToolCall):
-    """What every way of answering shares; servers with ``hmac_secrets`` want both headers."""
+    """What the answers below share. Servers with ``hmac_secrets`` require both headers."""
 
-    valid_for_seconds: AtLeastOne | None = Field(default=None, description="None: the server's own span.")
+    valid_for_seconds: AtLeastOne | None = Field(
+        default=None, description="None: as the server is configured."
+    )
     signature: Annotated[str | None, Header("x-reflexio-signature")] = Field(default=None, repr=False)
     timestamp: Annotated[str | None, Header("x-reflexio-timestamp")] = None
 
 
 class ResolvePendingToolCallRequest(SignedAnswer, title="resolve_pending_tool_call"):
-    """The answer: a ``result``, or an ``answer`` in words, which is ``{"answer": …}``."""
+    """The answer: a ``result``, or an ``answer`` in words, which is sent as ``{"answer": …}``."""
 
     result: JsonObject
 
@@ -99,10 +101,10 @@ class ResolvePendingToolCallRequest(SignedAnswer, title="resolve_pending_tool_ca
 
 
 class UpdatePendingToolCallAnswerRequest(SignedAnswer, title="update_pending_tool_call_answer"):
-    """Another answer to a question that was answered."""
+    """A new answer to a question that has one."""
 
     answer: Annotated[str, Field(min_length=1)]
 
 
 class MarkPendingToolCallNotApplicableRequest(SignedAnswer, title="mark_pending_tool_call_not_applicable"):
-    """Says that a question has no answer."""
+    """Says that a question does not apply."""

@@ -1,4 +1,4 @@
-"""Playbooks: lessons for the agent."""
+"""User playbooks: lessons for the agent, each learned from one user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reflexio_async.reflexio.models.literals import AnyBlockingIssueKind, AnySea
 
 
 class GetUserPlaybooksRequest(TimeRange):
-    """Lessons drawn from single users' interactions."""
+    """Lessons that were learned from single users."""
 
     user_id: str | None = None
     user_playbook_id: AtLeastOne | None = None
@@ -42,7 +42,7 @@ class GetUserPlaybooksRequest(TimeRange):
 
 
 class UserPlaybookView(ResponseModel):
-    """One lesson from one user's interactions; ``status`` None means current."""
+    """One stored lesson of one user. ``status`` None means current; ``created_at`` is in epoch seconds."""
 
     user_playbook_id: int = 0
     user_id: str | None = None
@@ -78,7 +78,7 @@ class UpgradeUserPlaybooksRequest(RequestModel):
 
 
 class UpgradeUserPlaybooksResponse(ResponseModel):
-    """What moved."""
+    """How many lessons changed their status."""
 
     success: bool
     message: str = ""
@@ -88,14 +88,14 @@ class UpgradeUserPlaybooksResponse(ResponseModel):
 
 
 class BlockingIssue(RequestPart):
-    """What keeps the agent from following a lesson."""
+    """The reason why the agent cannot follow a lesson."""
 
     kind: AnyBlockingIssueKind
     details: str
 
 
 class UserPlaybook(RequestPart):
-    """One lesson from one user's interactions, to store as it is."""
+    """One lesson of one user, to store as it is."""
 
     agent_version: str
     request_id: str
@@ -141,7 +141,7 @@ class AddUserPlaybookRequest(RequestModel, title="add_user_playbook"):
 
 
 class AddUserPlaybookResponse(ResponseModel):
-    """How many were stored."""
+    """How many lessons were stored."""
 
     success: bool
     added_count: int = 0
@@ -149,7 +149,7 @@ class AddUserPlaybookResponse(ResponseModel):
 
 
 class UpdateUserPlaybookRequest(RequestModel, title="update_user_playbook"):
-    """Changes of one lesson; what is absent stays."""
+    """Changes of one lesson. What is left out stays as it is."""
 
     user_playbook_id: AtLeastOne
     content: str | None = None
@@ -159,14 +159,14 @@ class UpdateUserPlaybookRequest(RequestModel, title="update_user_playbook"):
 
 
 class UpdateUserPlaybookResponse(ResponseModel):
-    """Whether it was changed; servers call it a success for a lesson they do not have, too."""
+    """Whether the lesson was changed. It is a success, too, when the lesson does not exist."""
 
     success: bool
     msg: str | None = None
 
 
 class SearchUserPlaybookRequest(TimeRange):
-    """Lessons from users' interactions, nearest in meaning to ``query``."""
+    """Lessons that were learned from single users, nearest in meaning to ``query``."""
 
     agent_version: str | None = None
     enable_reformulation: bool | None = False
@@ -176,7 +176,7 @@ class SearchUserPlaybookRequest(TimeRange):
     request_id: Annotated[str, Field(max_length=255)] | None = None
     search_mode: AnySearchMode = SearchMode.HYBRID
     session_id: Annotated[str, Field(max_length=255)] | None = Field(
-        default=None, description="Then servers leave out what they have given this session before."
+        default=None, description="The server leaves out what this session was given before."
     )
     source: SourceName | None = None
     start_time: UtcDatetime | None = None
@@ -199,19 +199,19 @@ class SearchUserPlaybooksViewResponse(ResponseModel):
 
 
 class ReviewUserPlaybooksRequest(TimeRange):
-    """Have lessons of a span of time judged against what was said."""
+    """Which lessons to compare with the interactions that they were learned from."""
 
     start_time: UtcDatetime
     end_time: UtcDatetime
     report_only: bool = Field(
         default=True,
-        description="Judge without changing anything, and answer when done; False: work in the background.",
+        description="Change nothing, and respond when done; False: change lessons in the background.",
     )
     top_k: Annotated[int, Field(gt=0, le=100)] = 10
 
 
 class ReviewUserPlaybookEdit(ResponseModel):
-    """What a lesson was rewritten to."""
+    """The new wording of a lesson."""
 
     content: str
     trigger: str
@@ -219,7 +219,7 @@ class ReviewUserPlaybookEdit(ResponseModel):
 
 
 class ReviewUserPlaybookResult(ResponseModel):
-    """The verdict on one lesson."""
+    """The decision about one lesson."""
 
     user_playbook_id: int
     decision: str
@@ -231,7 +231,7 @@ class ReviewUserPlaybookResult(ResponseModel):
 
 
 class ReviewUserPlaybooksResponse(ResponseModel):
-    """The verdicts; without any when the review goes on in the background."""
+    """The decisions. There are none yet when the review runs in the background."""
 
     success: bool
     accepted_count: int = 0
@@ -246,7 +246,7 @@ class ReviewUserPlaybooksResponse(ResponseModel):
 
 
 class DeleteUserPlaybookResponse(ResponseModel):
-    """Whether it is gone; deleting one that does not exist succeeds."""
+    """Whether the lesson is deleted. Deleting one that does not exist succeeds."""
 
     success: bool
     message: str = ""
@@ -266,7 +266,7 @@ class DowngradeUserPlaybooksRequest(RequestModel):
 
 
 class DowngradeUserPlaybooksResponse(ResponseModel):
-    """What moved."""
+    """How many lessons changed their status."""
 
     success: bool
     message: str = ""

@@ -1,4 +1,4 @@
-"""Profiles: facts about a user."""
+"""Profiles: facts about users."""
 
 from __future__ import annotations
 
@@ -41,13 +41,11 @@ class GetUserProfilesRequest(TimeRange):
     tags: Sequence[str] | None = None
     start_time: UtcDatetime | None = None
     end_time: UtcDatetime | None = None
-    force_refresh: StrictBool = Field(
-        default=False, exclude=True, description="Ask the server, not the cache."
-    )
+    force_refresh: StrictBool = Field(default=False, exclude=True, description="Ignore the cached response.")
 
 
 class ProfileView(ResponseModel):
-    """One fact about a user; times are epoch seconds, ``status`` None means current."""
+    """One fact about a user. Times are epoch seconds; ``status`` None means current."""
 
     profile_id: str
     user_id: str
@@ -78,19 +76,19 @@ class GetProfilesViewResponse(ResponseModel):
 class UpgradeProfilesRequest(RequestModel):
     """Promote pending profiles to current.
 
-    Servers up to 0.2.32 ignore ``user_id`` and ``profile_ids``: the whole organisation is promoted.
+    Servers up to 0.2.32 ignore ``user_id`` and ``profile_ids``, and promote those of the whole organisation.
     """
 
     user_id: NotBlank | None = None
     profile_ids: Sequence[str] | None = None
     only_affected_users: bool = Field(
         default=True,
-        description="Leave users alone who have nothing to move; False moves what they have, too.",
+        description="Leave profiles of users alone that have none to promote or restore.",
     )
 
 
 class UpgradeProfilesResponse(ResponseModel):
-    """What moved."""
+    """How many profiles changed their status."""
 
     success: bool
     message: str = ""
@@ -112,7 +110,7 @@ class SearchUserProfileRequest(TimeRange):
     request_id: str | None = None
     search_mode: AnySearchMode = SearchMode.HYBRID
     session_id: str | None = Field(
-        default=None, description="Then servers leave out what they have given this session before."
+        default=None, description="The server leaves out what this session was given before."
     )
     source: SourceName | None = None
     start_time: UtcDatetime | None = None
@@ -131,7 +129,7 @@ class SearchProfilesViewResponse(ResponseModel):
 
 
 class RerankUserProfilesRequest(RequestModel):
-    """Profiles of one user, to be put in order of how well they match ``query``."""
+    """Profiles of one user, to be sorted by how well they match ``query``."""
 
     user_id: NotBlank
     query: str
@@ -176,7 +174,7 @@ class AddUserProfileRequest(RequestModel, title="add_user_profile"):
 
 
 class AddUserProfileResponse(ResponseModel):
-    """How many were stored."""
+    """How many profiles were stored."""
 
     success: bool
     added_count: int = 0
@@ -184,7 +182,7 @@ class AddUserProfileResponse(ResponseModel):
 
 
 class UpdateUserProfileRequest(RequestModel):
-    """Changes of one profile; what is absent stays."""
+    """Changes of one profile. What is left out stays as it is."""
 
     user_id: NotBlank
     profile_id: NotBlank
@@ -193,14 +191,14 @@ class UpdateUserProfileRequest(RequestModel):
 
 
 class UpdateUserProfileResponse(ResponseModel):
-    """Whether it was changed."""
+    """Whether the profile was changed."""
 
     success: bool
     msg: str | None = None
 
 
 class DeleteUserProfileResponse(ResponseModel):
-    """Whether it is gone; deleting one that does not exist succeeds."""
+    """Whether the profile is deleted. Deleting one that does not exist succeeds."""
 
     success: bool
     message: str = ""
@@ -224,7 +222,7 @@ class ProfileChangeLogView(ResponseModel):
 
 
 class ProfileChangeLogViewResponse(ResponseModel):
-    """Every change of profiles."""
+    """The changes of profiles."""
 
     success: bool
     profile_change_logs: list[ProfileChangeLogView]
@@ -257,14 +255,14 @@ class DowngradeProfilesRequest(RequestModel):
 
     only_affected_users: bool = Field(
         default=True,
-        description="Leave users alone who have nothing to move; False moves what they have, too.",
+        description="Leave profiles of users alone that have none to promote or restore.",
     )
     profile_ids: Sequence[str] | None = None
     user_id: str | None = None
 
 
 class DowngradeProfilesResponse(ResponseModel):
-    """What moved."""
+    """How many profiles changed their status."""
 
     success: bool
     message: str = ""
@@ -273,7 +271,7 @@ class DowngradeProfilesResponse(ResponseModel):
 
 
 class AllProfiles(RequestModel, title="get_all_profiles"):
-    """Which profiles of any user to give."""
+    """Which profiles of all users are wanted."""
 
     limit: Annotated[int, Query()] = Field(default=100, description="-1: all of them.")
     status_filter: Annotated[Literal["current", "pending", "archived"] | None, Query()] = Field(
@@ -299,7 +297,7 @@ class ByUser(RequestModel, title="storage_stats"):
 
 
 class DeleteUserProfileRequest(RequestModel, title="delete_profile"):
-    """Names one profile of a user, or those that ``search_query`` finds."""
+    """Names one profile of a user."""
 
     user_id: NotBlank
     profile_id: str = ""

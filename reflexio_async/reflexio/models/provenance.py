@@ -19,7 +19,7 @@ class GetLearningProvenanceRequest(RequestModel):
 
 
 class SourceUserPlaybookProvenanceView(ResponseModel):
-    """A lesson that went into it, with the turns it came from."""
+    """A user playbook that it was learned from, with the turns of that playbook."""
 
     user_playbook: UserPlaybookView
     interactions: list[InteractionView] = Field(default_factory=empty_list)
@@ -27,7 +27,7 @@ class SourceUserPlaybookProvenanceView(ResponseModel):
 
 
 class LearningProvenanceViewResponse(ResponseModel):
-    """Where one learning came from."""
+    """What one learning was learned from."""
 
     success: bool
     target_kind: str

@@ -1,4 +1,4 @@
-"""Search over profiles and playbooks at once."""
+"""Search in profiles and playbooks at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EntityType: TypeAlias = Literal["profiles", "user_playbooks", "agent_playbooks"]
 
 
 class ConversationTurn(RequestPart):
-    """One turn of the conversation in which the question comes up."""
+    """One earlier turn of the conversation in which the search is made."""
 
     role: str
     content: str
@@ -52,17 +52,19 @@ class UnifiedSearchRequest(RequestModel):
     request_id: Annotated[str, Field(max_length=255)] | None = None
     search_mode: AnySearchMode = SearchMode.HYBRID
     session_id: Annotated[str, Field(max_length=255)] | None = Field(
-        default=None, description="Then servers leave out what they have given this session before."
+        default=None, description="The server leaves out what this session was given before."
     )
     source: SourceName | None = None
     tags: Sequence[str] | None = None
     threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
-    top_k: Annotated[int, Field(gt=0, le=100)] | None = Field(default=5, description="Of each type.")
+    top_k: Annotated[int, Field(gt=0, le=100)] | None = Field(
+        default=5, description="The most results of each kind."
+    )
     user_id: Annotated[str, Field(max_length=255)] | None = None
 
 
 class UnifiedSearchViewResponse(ResponseModel):
-    """What was found of each type, best first."""
+    """What was found of each kind, best first."""
 
     success: bool
     agent_playbooks: list[AgentPlaybookView] = Field(default_factory=empty_list)

@@ -1,4 +1,4 @@
-"""Sessions: saying that one is over, how it ended, and deleting one."""
+"""Sessions: saying that one is over, recording how it ended, deleting one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FinalizeSessionRequest(RequestModel, title="finalize_session"):
 
 
 class FinalizeSessionResponse(ResponseModel):
-    """``accepted`` is False for a session that the server does not know."""
+    """``accepted`` is False when the server does not know the session."""
 
     success: bool
     accepted: bool = False
@@ -74,7 +74,7 @@ class SetSessionOutcomeResponse(ResponseModel):
 
 
 class GetSessionOutcomesRequest(RequestModel):
-    """Outcomes recorded, newest first."""
+    """Which recorded outcomes are wanted, newest first."""
 
     end_time: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Epoch seconds.")
     label: str | None = None
@@ -95,7 +95,7 @@ class GetSessionOutcomesRequest(RequestModel):
 
 
 class SessionOutcomeRecord(ResponseModel):
-    """How one session ended; times are epoch seconds."""
+    """How one session ended. Times are epoch seconds."""
 
     user_id: str
     session_id: str
@@ -123,7 +123,7 @@ class GetSessionOutcomesResponse(ResponseModel):
 
 
 class DeleteSessionResponse(ResponseModel):
-    """How many requests went with the session."""
+    """How many requests were deleted with the session."""
 
     success: bool
     deleted_requests_count: int = 0
