@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from reflexio_async._engine.batch.batch import Batch
+from reflexio_async._engine.batch.items import Given
 from reflexio_async._engine.batch.progress import BatchProgress
 from reflexio_async._engine.batch.work import Attempt, Work
-from reflexio_async._engine.batch.items import Given
 from reflexio_async._engine.jobs.job import check_waiting
 from reflexio_async._engine.jobs.kinds import SlotKind
 from reflexio_async._engine.jobs.status import JobState

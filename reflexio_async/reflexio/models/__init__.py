@@ -49,8 +49,8 @@ from reflexio_async.reflexio.models.config import (
     DeduplicationConfig,
     ExpiryReclamationConfig,
     GovernanceRetentionConfig,
-    LLMConfig,
     LineageGCConfig,
+    LLMConfig,
     PendingToolCallConfig,
     PendingToolCallToolOverrideConfig,
     PlaybookAggregatorConfig,
@@ -63,8 +63,8 @@ from reflexio_async.reflexio.models.config import (
     UserPlaybookExtractorConfig,
 )
 from reflexio_async.reflexio.models.config_storage import (
-    APIKeyConfig,
     AnthropicConfig,
+    APIKeyConfig,
     AzureOpenAIConfig,
     CustomEndpointConfig,
     DashScopeConfig,
@@ -150,8 +150,8 @@ from reflexio_async.reflexio.models.identity import (
     WhoamiResponse,
 )
 from reflexio_async.reflexio.models.interactions import (
-    Citation,
     DEFAULT_AGENT_VERSION,
+    Citation,
     DeleteRequestRequest,
     DeleteRequestResponse,
     DeleteRequestsByIdsRequest,
@@ -290,6 +290,7 @@ from reflexio_async.reflexio.models.sessions import (
 )
 
 __all__ = [
+    "DEFAULT_AGENT_VERSION",
     "APIKeyConfig",
     "AddAgentPlaybookRequest",
     "AddAgentPlaybookResponse",
@@ -329,7 +330,6 @@ __all__ = [
     "ContextTile",
     "ConversationTurn",
     "CustomEndpointConfig",
-    "DEFAULT_AGENT_VERSION",
     "DashScopeConfig",
     "DashboardStats",
     "DeduplicationConfig",
