@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Withdrawn,
     )
     from reflexio_async.reflect.client import AsyncReflectClient
+    from reflexio_async.reflect.converters import from_langchain, from_openai_agents, from_pydantic_ai
     from reflexio_async.reflect.decorator import TraceResult, reflect_trace
     from reflexio_async.reflect.jobs import TraceJob
     from reflexio_async.reflect.tracing import TraceContext
@@ -105,6 +106,9 @@ __all__ = [
     "Withdrawn",
     "__version__",
     "as_completed",
+    "from_langchain",
+    "from_openai_agents",
+    "from_pydantic_ai",
     "gather_jobs",
     "reflect_trace",
     "request_spans",
@@ -139,6 +143,7 @@ else:
         "_engine.jobs.job": "Job JobTiming as_completed gather_jobs",
         "_engine.jobs.status": "JobState JobStatus",
         "reflect.client": "AsyncReflectClient",
+        "reflect.converters": "from_langchain from_openai_agents from_pydantic_ai",
         "reflect.tracing": "TraceContext",
         "reflect.decorator": "TraceResult reflect_trace",
         "reflect.jobs": "TraceJob",

@@ -195,7 +195,7 @@ class AsyncReflexioClient(
 
         return LegacyAPI(self._engine)
 
-    def resume_job(self, token: str) -> Job[Any]:
+    def job(self, token: str) -> Job[Any]:
         """The job that ``token`` (the text of ``job.token``) stands for, from this or another process.
 
         Raises:
@@ -204,7 +204,7 @@ class AsyncReflexioClient(
         from reflexio_async.reflect.jobs import REVIEWED, STORED  # noqa: PLC0415  # loads Reflect's models
 
         if Token.from_text(token).kind in (STORED, REVIEWED):
-            return self.reflect.resume_job(token)
+            return self.reflect.job(token)
         return Job(self._engine.jobs.resume(token, self._engine.settings))
 
     def __repr__(self) -> str:

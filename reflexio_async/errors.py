@@ -201,7 +201,7 @@ class JobError(ReflexioError):
     """A job did not end in a result.
 
     ``status`` is the last one seen; ``token`` (None before admission) lets
-    ``client.resume_job(token)`` go on, here or in another process.
+    ``client.job(token)`` go on, here or in another process.
     """
 
     def __init__(self, message: str, *, status: JobStatus, token: str | None = None) -> None:

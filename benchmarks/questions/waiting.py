@@ -129,7 +129,7 @@ async def _resumed(server: Server, jobs: int, intervals: int) -> Figure:
     client = AsyncReflexioClient("key-1", f"{server.url}/admitting-{next(_slots)}")
     first = await client.rerun_profile_generation(user_id="user-1")
     assert first.token is not None
-    handles = [client.resume_job(first.token) for _ in range(jobs)]
+    handles = [client.job(first.token) for _ in range(jobs)]
     waits = [asyncio.create_task(_await(handle)) for handle in handles]
     await asyncio.sleep(3 * INTERVAL)
     for _ in range(intervals):

@@ -70,7 +70,7 @@ class Wait:
     async def run(self, _signals: Signals) -> int:
         """Return the exit code. A job that does not complete is an error."""
         async with AsyncReflexioClient(self.api_key, self.url) as client:
-            job = client.resume_job(self.token)
+            job = client.job(self.token)
             result = await job.result(poll_interval=self.poll_interval, wait_timeout=self.wait_timeout)
             if isinstance(result, BaseModel):
                 output.write_line(result.model_dump_json())
@@ -90,7 +90,7 @@ class Cancel:
         """Return the exit code."""
         stderr = output.console(stderr=True)
         async with AsyncReflexioClient(self.api_key, self.url, 60.0) as client:
-            job = client.resume_job(self.token)
+            job = client.job(self.token)
             try:
                 await job.cancel()
             except NotImplementedError as error:

@@ -165,7 +165,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
 
     wait_for_trace_async = wait_for_trace
 
-    def resume_job(self, token: str) -> TraceJob:
+    def job(self, token: str) -> TraceJob:
         """The trace that ``token`` (the text of ``job.token``) stands for, from this or another process.
 
         Raises:

@@ -83,7 +83,7 @@ async def test_it_is_resumed_by_its_token() -> None:
         await lessons(play)
         job = await play.client.submit_playbook_aggregation(agent_version="v1")
         assert job.token is not None
-        resumed = play.client.resume_job(job.token)
+        resumed = play.client.job(job.token)
         assert (resumed.id, resumed.kind) == (job.id, "aggregation")
         assert (await resumed).operation_id == job.id
 
@@ -126,7 +126,7 @@ async def test_one_regeneration_at_a_time() -> None:
         with pytest.raises(Conflict, match="already running"):
             await play.client.regenerate_evaluations(from_ts=0, to_ts=4_000_000_000)
         assert job.token is not None
-        assert (await play.client.resume_job(job.token)).status == "completed"
+        assert (await play.client.job(job.token)).status == "completed"
 
 
 async def test_a_regeneration_that_the_server_has_forgotten() -> None:

@@ -45,7 +45,7 @@ async def test_a_feedback_rerun_is_resumed() -> None:
         await publish(play)
         job = await play.client.rerun_feedback_generation(agent_version="v")
         assert job.token is not None
-        assert (await play.client.resume_job(job.token)).feedbacks_generated == 1
+        assert (await play.client.job(job.token)).feedbacks_generated == 1
 
 
 async def test_a_failed_feedback_rerun() -> None:

@@ -30,7 +30,7 @@ async def test_a_regeneration_is_a_job(client: AsyncReflexioClient, name: str) -
     assert done.total >= 1
     assert done.completed + done.failed == done.total
     assert job.status.progress == 1.0
-    again = await client.resume_job(job.token)
+    again = await client.job(job.token)
     assert again.job_id == job.id
     assert (await client.get_evaluation_regeneration_status(job.id)).status == "completed"
     assert await client.cancel_evaluation_regeneration(job.id) == {"status": "cancelled"}

@@ -279,7 +279,7 @@ class Stage:
         except JobTimeout as timeout:
             if not step.resume or timeout.token is None:
                 raise
-            return await self.client.resume_job(timeout.token).result(wait_timeout=700.0)
+            return await self.client.job(timeout.token).result(wait_timeout=700.0)
 
     async def _watched(self, job: Job[Any]) -> None:
         last = None

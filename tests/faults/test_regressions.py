@@ -98,7 +98,7 @@ async def test_a_status_asked_before_a_start_does_not_prove_that_the_start_never
         assert first.token is not None
         play.box.faults.add(faults.delay(4.0, after_effect=True), path=STATUS)
         play.box.faults.add(faults.answer_lost(), path=RERUN)
-        late = asyncio.ensure_future(play.client.resume_job(first.token).refresh())
+        late = asyncio.ensure_future(play.client.job(first.token).refresh())
         await play.box.arrived("GET", STATUS, play.status_requests() + 1)
         second = await play.client.rerun_profile_generation(user_id="user-1")
         await late

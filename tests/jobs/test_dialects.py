@@ -113,4 +113,4 @@ async def test_an_uncorrelated_job_is_resumed_by_its_token() -> None:
     async with scene(1, dialect="uncorrelated", rerun_seconds=10.0) as play:
         job = await play.client.rerun_profile_generation(user_id="user-0")
         assert job.token is not None
-        assert (await play.client.resume_job(job.token)).success
+        assert (await play.client.job(job.token)).success

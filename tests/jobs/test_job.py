@@ -162,7 +162,7 @@ async def test_ten_thousand_waiting_jobs_of_one_service_cost_one_request_per_int
     async with scene(1, rerun_seconds=30.0) as play:
         token = (await started(play)).token
         assert token is not None
-        jobs = [play.client.resume_job(token) for _ in range(10_000)]
+        jobs = [play.client.job(token) for _ in range(10_000)]
         asked = play.status_requests()
         results = await asyncio.gather(*(job.result(poll_interval=1.0) for job in jobs))
         assert len(results) == 10_000
@@ -202,7 +202,7 @@ async def test_a_waiting_job_costs_at_most_2_kilobytes_besides_the_task_that_wai
         assert token is not None
 
         async def resumed(_: int) -> Coroutine[Any, Any, Any]:
-            return waits(play.client.resume_job(token))
+            return waits(play.client.job(token))
 
         async def queued(number: int) -> Coroutine[Any, Any, Any]:
             return waits(await started(play, f"somebody-{number}"))
@@ -273,7 +273,7 @@ async def test_a_job_is_resumed_by_its_token() -> None:
     async with scene(1, rerun_seconds=30.0) as play:
         job = await started(play)
         assert job.token is not None
-        again = play.client.resume_job(job.token)
+        again = play.client.job(job.token)
         assert (again.id, again.kind) == (job.id, "profile_rerun")
         assert (await again).profiles_generated == 1
 
@@ -290,7 +290,7 @@ async def test_a_token_is_json_without_credentials() -> None:
 async def test_what_is_no_token_is_refused(text: str) -> None:
     async with scene() as play:
         with pytest.raises(InvalidRequest, match="not a job token"):
-            play.client.resume_job(text)
+            play.client.job(text)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ async def test_a_token_of_another_release_server_or_kind_is_refused(
         token = (await started(play)).token
         assert token is not None
         with pytest.raises(InvalidRequest, match=says):
-            play.client.resume_job(json.dumps(json.loads(token) | change))
+            play.client.job(json.dumps(json.loads(token) | change))
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), True, "1"])
@@ -423,7 +423,7 @@ async def test_learning_is_awaited_by_the_request_s_id() -> None:
 async def test_a_token_nested_without_end_is_no_token() -> None:
     async with scene() as play:
         with pytest.raises(InvalidRequest, match="token"):
-            play.client.resume_job("[" * 200_000)
+            play.client.job("[" * 200_000)
 
 
 async def test_learning_of_an_unknown_request_is_not_found() -> None:
@@ -449,7 +449,7 @@ async def test_a_learning_job_is_resumed_by_its_token() -> None:
         play.box.faults.add(faults.status(200, {"status": "done"}), path=LEARNING, times=None)
         token = play.client.learning("r").token
         assert token is not None
-        assert (await play.client.resume_job(token)).status == "done"
+        assert (await play.client.job(token)).status == "done"
 
 
 async def test_whoever_awaits_learning_hears_that_the_client_was_closed() -> None:

@@ -154,7 +154,7 @@ async def test_a_status_asked_before_the_start_says_nothing_of_the_job() -> None
         token = first.token
         assert token is not None
         play.box.faults.add(faults.delay(0.5, after_effect=True), path=STATUS)
-        late = asyncio.ensure_future(play.client.resume_job(token).refresh())
+        late = asyncio.ensure_future(play.client.job(token).refresh())
         await play.box.arrived("GET", STATUS, play.status_requests() + 1)
         second = await play.client.rerun_profile_generation(user_id="user-1")
         await late

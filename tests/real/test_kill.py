@@ -102,7 +102,7 @@ async def test_a_job_whose_server_dies_times_out_and_stays_in_progress_after_the
 
     assert dead.value.token is not None
     async with client_of(server) as client:
-        resumed = client.resume_job(dead.value.token)
+        resumed = client.job(dead.value.token)
         assert (await resumed.refresh()).state is JobState.RUNNING
         queued = await client.rerun_profile_generation(user_id=names[0])
         with pytest.raises(JobTimeout, match="its start has not been sent"):

@@ -108,7 +108,7 @@ async def test_learning_is_resumed_by_its_token_from_another_client(
     await publish(client, name, request_id=name, force_extraction=True)
     token = client.learning(name).token
     assert token is not None
-    answer = await other.resume_job(token).result(poll_interval=0.2, wait_timeout=60)
+    answer = await other.job(token).result(poll_interval=0.2, wait_timeout=60)
     assert (answer.status, await current(client, name)) == ("done", 1)
 
 

@@ -238,7 +238,7 @@ async def test_a_job_is_resumed_by_its_token_from_another_client(
     await publish(client, name)
     job = await client.rerun_profile_generation(user_id=name)
     assert job.token is not None
-    resumed = other.resume_job(job.token)
+    resumed = other.job(job.token)
     result = await resumed.result(wait_timeout=20)
     assert (resumed.id, result.profiles_generated) == (job.id, 1)
     assert result == await job
@@ -252,5 +252,5 @@ async def test_no_start_is_sent_for_a_resumed_job(
     await job
     before = starts(real_server, PROFILES)
     assert job.token is not None
-    assert (await other.resume_job(job.token)).profiles_generated == 1
+    assert (await other.job(job.token)).profiles_generated == 1
     assert starts(real_server, PROFILES) == before

@@ -228,7 +228,7 @@ async def test_a_trace_s_token_is_known_to_the_client_as_a_whole() -> None:
         async with client:
             job = await client.reflect.create_trace(task="t", trajectory=[], review_result="pass")
             assert job.token is not None
-            resumed = client.resume_job(job.token)
+            resumed = client.job(job.token)
             assert isinstance(resumed, TraceJob)
             assert (await resumed).created_memory_id is not None
 

@@ -73,7 +73,7 @@ async def test_a_wait_that_runs_out_leaves_the_trace_alone() -> None:
         assert isinstance(caught.value, TimeoutError)
         assert 5 <= s.clock.now() < 6
         assert caught.value.token is not None
-        trace = await s.client.resume_job(caught.value.token).result(wait_timeout=200)
+        trace = await s.client.job(caught.value.token).result(wait_timeout=200)
         assert trace.task == "t"
         assert s.sent() == 1
 
@@ -250,7 +250,7 @@ async def test_a_token_finds_the_trace_from_another_client_of_another_project() 
             token = job.token
         assert token is not None
         async with AsyncReflectClient(base_url=server.url, project_id="other") as second:
-            resumed = second.resume_job(token)
+            resumed = second.job(token)
             assert isinstance(resumed, TraceJob)
             assert (resumed.id, resumed.kind) == ("t/1", "trace")
             assert (await resumed).id == "t/1"
@@ -270,7 +270,7 @@ async def test_tokens_of_others_are_refused() -> None:
             (json.dumps(good | {"id": "no-project"}), "names no trace"),
         ):
             with pytest.raises(InvalidRequest, match=said):
-                s.client.resume_job(wrong)
+                s.client.job(wrong)
 
 
 # --- thousands

@@ -143,7 +143,7 @@ async def jobs(c: AsyncReflexioClient) -> None:
     )
     assert_type(await c.rerun_playbook_generation(), Job[RerunPlaybookGenerationResponse])
     assert_type(c.learning("r"), Job[LearningStatusResponse])
-    assert_type(c.resume_job("token"), Job[Any])
+    assert_type(c.job("token"), Job[Any])
 
     await c.rerun_profile_generation(user_id=3)  # type: ignore[call-overload]
     await c.rerun_profile_generation(user_id="u", poll_interval=1)  # type: ignore[call-overload]

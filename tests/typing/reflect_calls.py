@@ -73,7 +73,7 @@ async def traces(c: AsyncReflectClient, *, wait: bool) -> None:
     assert_type(await c.get_trace(trace_id="id"), Trace)
     assert_type(await c.review_trace("id", result="fail", feedback_text=None), Trace)
     assert_type(await c.delete_traces(["id"]), DeleteTracesResponse)
-    assert_type(c.resume_job("token"), TraceJob)
+    assert_type(c.job("token"), TraceJob)
 
     await c.create_trace(task="t")  # type: ignore[call-overload]
     await c.create_trace(task="t", trajectory=3)  # type: ignore[call-overload]

@@ -56,7 +56,7 @@ class Job(Generic[T]):
 
     @property
     def token(self) -> str | None:
-        """Text for ``client.resume_job``, without secrets; None before admission."""
+        """Text for ``client.job``, without secrets; None before admission."""
         return self._record.token_text
 
     @property
