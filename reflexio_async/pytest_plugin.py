@@ -1,9 +1,9 @@
-"""pytest fixtures: a sandbox, its clock and clients, for asynchronous tests of what talks to the servers.
+"""pytest fixtures: a sandbox, its clock and clients, for asynchronous tests.
 
-``reflexio_sandbox``, ``reflexio_client``, ``reflect_client`` and ``reflexio_clock`` work under pytest-asyncio
-(strict and auto) and under anyio's plugin, each on the event loop of the test that asks for it.
+``reflexio_sandbox``, ``reflexio_client``, ``reflect_client`` and ``reflexio_clock`` work with pytest-asyncio
+(strict and auto mode) and with anyio's plugin. They run on the event loop of the test that requests them.
 
-Every pytest run loads this module, so it imports nothing else of the package: fixtures do.
+Every pytest run imports this module, so it imports the package only inside its fixtures.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ _MARKER: Final = (
     "on virtual time unless real_time is True."
 )
 _LOOP_SCOPES: Final = ("function", "class", "module", "package", "session")
-# Said, since what the environment says would be sent otherwise.
+# Given to clients explicitly, so that they ignore the environment.
 _NO_KEY: Final = "any"
 _PROJECT: Final = "default"
-_OPENED: Final = ("reflexio_sandbox", "reflexio_client", "reflect_client")
+_ENTERED: Final = ("reflexio_sandbox", "reflexio_client", "reflect_client")
+"""The fixtures whose value is entered with ``async with``."""
 
 _T = TypeVar("_T")
 
@@ -40,39 +41,39 @@ _to_enter = pytest.StashKey[dict[str, Any]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, and the asynchronous halves of the fixtures in every flavour that is in use."""
+    """Register the marker, and for each entered fixture an asynchronous fixture per plugin and loop scope."""
     config.addinivalue_line("markers", _MARKER)
     # pytest looks for fixtures in modules and classes.
-    halves = ModuleType("reflexio_async_halves")
-    for opened in _OPENED:
-        name = _flavour(opened, "anyio")
-        setattr(halves, name, pytest.fixture(_entering(opened), name=name))
+    helpers = ModuleType("reflexio_async_fixtures")
+    for fixture in _ENTERED:
+        name = _helper_name(fixture, "anyio")
+        setattr(helpers, name, pytest.fixture(_entering(fixture), name=name))
         if (plugin := _pytest_asyncio()) is not None:
             for scope in _LOOP_SCOPES:
-                name = _flavour(opened, scope)
-                setattr(halves, name, plugin.fixture(_entering(opened), name=name, loop_scope=scope))
-    config.pluginmanager.register(halves, halves.__name__)
+                name = _helper_name(fixture, scope)
+                setattr(helpers, name, plugin.fixture(_entering(fixture), name=name, loop_scope=scope))
+    config.pluginmanager.register(helpers, helpers.__name__)
 
 
 @pytest.fixture
 def reflexio_clock(request: pytest.FixtureRequest) -> Clock:
-    """The clock of the sandbox and its clients: virtual, or real where the marker says ``real_time=True``.
+    """The clock of the sandbox and its clients: virtual, or real with ``real_time=True`` in the marker.
 
-    Override it to choose for many tests: return a ``SystemClock()``, or a ``VirtualClock`` of your own. One
-    with ``auto_advance=False`` is for one test: at its end it goes by itself, for the clients to finish.
+    Override it for many tests: return a ``SystemClock()`` or a ``VirtualClock``. A clock with
+    ``auto_advance=False`` is for one test: at its end it runs freely, so that the clients can close.
     """
-    if _marked(request).get("real_time", False):
-        from reflexio_async._engine.clock import SystemClock  # noqa: PLC0415  # see above
+    if _options(request).get("real_time", False):
+        from reflexio_async._engine.clock import SystemClock  # noqa: PLC0415  # see the module's docstring
 
         return SystemClock()
-    from reflexio_async.sandbox import VirtualClock  # noqa: PLC0415  # see above
+    from reflexio_async.sandbox import VirtualClock  # noqa: PLC0415  # as above
 
     return VirtualClock()
 
 
 @pytest.fixture
 def reflexio_sandbox_options() -> Mapping[str, Any]:
-    """Arguments of the sandbox: none. Override it to choose for many tests; a test's marker wins over it."""
+    """Options of the sandbox; none by default. Override it for many tests. A test's marker adds to them."""
     return {}
 
 
@@ -80,10 +81,10 @@ def reflexio_sandbox_options() -> Mapping[str, Any]:
 def reflexio_sandbox(
     request: pytest.FixtureRequest, reflexio_clock: Clock, reflexio_sandbox_options: Mapping[str, Any]
 ) -> Sandbox:
-    """A sandbox that runs while the test does; its options come from ``@pytest.mark.reflexio(…)``."""
-    from reflexio_async.sandbox import Sandbox  # noqa: PLC0415  # see above
+    """A sandbox that runs during the test. ``@pytest.mark.reflexio(…)`` gives its options."""
+    from reflexio_async.sandbox import Sandbox  # noqa: PLC0415  # as above
 
-    options = {**reflexio_sandbox_options, **_marked(request)}
+    options = {**reflexio_sandbox_options, **_options(request)}
     options.pop("real_time", None)
     if "clock" in options:
         pytest.fail(
@@ -97,15 +98,15 @@ def reflexio_sandbox(
 def reflexio_client(
     request: pytest.FixtureRequest, reflexio_sandbox: Sandbox, reflexio_sandbox_options: Mapping[str, Any]
 ) -> AsyncReflexioClient:
-    """A client of ``reflexio_sandbox``, on its clock, with its keys; closed, and drained, after the test.
+    """A client of ``reflexio_sandbox`` with its keys and clock. It is closed after the test.
 
-    Its ``reflect`` talks to the same sandbox.
+    Its ``reflect`` uses the same sandbox.
     """
-    from reflexio_async.client import AsyncReflexioClient  # noqa: PLC0415  # see above
+    from reflexio_async.client import AsyncReflexioClient  # noqa: PLC0415  # as above
 
     box = reflexio_sandbox
     client = AsyncReflexioClient(
-        api_key={**reflexio_sandbox_options, **_marked(request)}.get("api_key") or _NO_KEY,
+        api_key={**reflexio_sandbox_options, **_options(request)}.get("api_key") or _NO_KEY,
         url_endpoint=box.url,
         reflect_url=box.reflect_url,
         reflect_api_key=box.reflect_key,
@@ -117,8 +118,8 @@ def reflexio_client(
 
 @pytest.fixture
 def reflect_client(request: pytest.FixtureRequest, reflexio_sandbox: Sandbox) -> AsyncReflectClient:
-    """A client of the Reflect service of ``reflexio_sandbox``, on its clock; closed after the test."""
-    from reflexio_async.reflect.client import AsyncReflectClient  # noqa: PLC0415  # see above
+    """A client of the Reflect service of ``reflexio_sandbox``, on its clock. It is closed after the test."""
+    from reflexio_async.reflect.client import AsyncReflectClient  # noqa: PLC0415  # as above
 
     box = reflexio_sandbox
     client = AsyncReflectClient(
@@ -127,8 +128,8 @@ def reflect_client(request: pytest.FixtureRequest, reflexio_sandbox: Sandbox) ->
     return _entered(request, "reflect_client", client, box.clock)
 
 
-def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What the markers say; the closest wins."""
+def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The options of the test's markers. The closest marker wins."""
     options: dict[str, Any] = {}
     for mark in request.node.iter_markers("reflexio"):
         if mark.args:
@@ -138,26 +139,26 @@ def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def _entered(
-    request: pytest.FixtureRequest, opened: str, closed: AbstractAsyncContextManager[_T], clock: Clock
+    request: pytest.FixtureRequest, fixture: str, manager: AbstractAsyncContextManager[_T], clock: Clock
 ) -> _T:
-    """``closed``, open until the test has ended; it closes on a ``clock`` that goes by itself.
+    """The value of ``async with manager``, which is left after the test.
 
-    A synchronous fixture cannot await, and which plugin can differs from test to test: the plugin that
-    runs this one is handed an asynchronous fixture of its own kind.
+    A synchronous fixture cannot await. So the plugin that runs the test enters the manager in one of its
+    own asynchronous fixtures. Which plugin that is can differ from test to test.
     """
-    flavour = _flavour(opened, _runner(request))
-    request.node.stash.setdefault(_to_enter, {})[opened] = (closed, clock)
-    return cast("_T", request.getfixturevalue(flavour))
+    helper = _helper_name(fixture, _runner(request))
+    request.node.stash.setdefault(_to_enter, {})[fixture] = (manager, clock)
+    return cast("_T", request.getfixturevalue(helper))
 
 
-def _entering(opened: str) -> Callable[[pytest.FixtureRequest], AsyncGenerator[Any]]:
+def _entering(fixture: str) -> Callable[[pytest.FixtureRequest], AsyncGenerator[Any]]:
     async def entering(request: pytest.FixtureRequest) -> AsyncGenerator[Any]:
-        from reflexio_async.sandbox import VirtualClock  # noqa: PLC0415  # see above
+        from reflexio_async.sandbox import VirtualClock  # noqa: PLC0415  # as above
 
-        closed, clock = request.node.stash[_to_enter].pop(opened)
-        async with closed as value:
+        manager, clock = request.node.stash[_to_enter].pop(fixture)
+        async with manager as value:
             yield value
-            # Nobody advances it any more, and a client that closes waits for what it has begun.
+            # A client that closes waits for its work, and the test no longer advances the clock.
             if isinstance(clock, VirtualClock):
                 clock.run_freely()
 
@@ -165,7 +166,7 @@ def _entering(opened: str) -> Callable[[pytest.FixtureRequest], AsyncGenerator[A
 
 
 def _pytest_asyncio() -> Any:
-    """The module, or None: where its plugin is in use, it has been imported."""
+    """The module pytest_asyncio if its plugin is in use and new enough, else None."""
     module = sys.modules.get("pytest_asyncio")
     usable = module is not None and "loop_scope" in inspect.signature(module.fixture).parameters
     return module if usable else None
@@ -177,17 +178,17 @@ def _is_asynchronous(test: Any) -> bool:
     return inspect.iscoroutinefunction(hypothesis.inner_test if hypothesis else function)
 
 
-def _flavour(opened: str, runner: str) -> str:
-    return f"_{opened}_{runner}"
+def _helper_name(fixture: str, runner: str) -> str:
+    return f"_{fixture}_{runner}"
 
 
 def _runner(request: pytest.FixtureRequest) -> str:
-    """``anyio``, or the scope of the loop that pytest-asyncio runs the test on."""
+    """``anyio``, or the scope of the loop on which pytest-asyncio runs the test."""
     test, plugin = request.node, _pytest_asyncio()
     by_asyncio = plugin is not None and plugin.is_async_test(test)
     by_anyio = "anyio_backend" in request.fixturenames
     if by_asyncio and by_anyio:
-        # Which of them runs the fixtures depends on the order of loading; it may be on another loop.
+        # The order of loading decides which plugin runs fixtures. It may be on another loop.
         problem = f"has two plugins that would run {test.name}: drop its anyio mark or asyncio_mode=auto"
     elif by_asyncio:
         mark = test.get_closest_marker("asyncio")

@@ -1,4 +1,4 @@
-"""Everything that tests need, in one import: a local server, a virtual clock and scripted faults.
+"""What tests need, in one import: a local server, a virtual clock and scripted faults.
 
 from reflexio_async.testing import Sandbox, VirtualClock, faults
 

@@ -133,9 +133,9 @@ _WORDING: Final = {
     "a status code": "a status code from 200 to 599",
     "a media type": 'text such as "text/plain"',
     "a table": "a table of texts by names of headers, without Content-Length and Transfer-Encoding",
-    "anything": "what JSON can say",
+    "anything": "a JSON value",
 }
-"""How errors word an expectation, where not by its name."""
+"""What errors call an expectation, where not by its name."""
 
 
 def problem_of(expectation: str, value: Any) -> str | None:

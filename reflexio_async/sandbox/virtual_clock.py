@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 HOLD_HEADER: Final = "X-Sandbox-Hold"
-"""Tells a sandbox on the same clock which hold its client has."""
+"""Names the client's hold, for a sandbox on the same clock."""
 
 EPOCH: Final = 1_795_000_000.0
 """The value of ``time()`` when ``now()`` is zero."""

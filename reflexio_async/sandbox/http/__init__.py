@@ -1,1 +1,1 @@
-"""HTTP as both services speak it: sockets, routes, requests and responses."""
+"""The HTTP of both services: sockets, routes, requests and responses."""

@@ -49,7 +49,7 @@ class ConcurrencyLimit:
             self.running -= 1
 
     def release_after(self, seconds: float, clock: Clock) -> None:
-        """Release in ``seconds``: work goes on after its request was answered too late."""
+        """Release in ``seconds``: work continues after its request was answered with a timeout."""
         if seconds > 0:
             self._releases.append(clock.call_at(clock.now() + seconds, self.release))
         else:

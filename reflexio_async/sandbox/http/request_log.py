@@ -23,7 +23,7 @@ class Record:
         query: The query parameters.
         headers: The request's headers.
         at: The clock's ``now()`` on arrival.
-        connection: Address and port of the client. It tells one client socket from another.
+        connection: Address and port of the client. It identifies a client socket.
         body: The decoded JSON body; the text of a body that is not JSON; None without a body.
         status: The status of the response. None until the whole response is sent.
         service: The server that received it.

@@ -110,7 +110,7 @@ class ValidationFailed(Exception):
 
 
 def without_payload(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry of a 422 without what the request said."""
+    """An entry of a 422 without values from the request."""
     return {
         "type": entry["type"],
         "loc": [_contract_name(part) for part in entry["loc"]],

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reflexio_async.sandbox.http.request_log import RequestLog, Service
 
 MAX_BODY: Final = 10 * 1024 * 1024
-"""Bytes. Of a longer body only so much is kept that its size can be told."""
+"""Bytes. Of a longer body only so much is kept that it is known to be too large."""
 
 _PIECES: Final = 10
 """A slow body is sent in so many pieces."""
@@ -211,7 +211,7 @@ async def _send_slowly(
 
 
 async def _read(request: web.BaseRequest) -> bytes:
-    """The body. Of a body that is too large, only so much that its size can be told."""
+    """The body. Of a body that is too large, only so much that it is known to be too large."""
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     kept = bytearray()

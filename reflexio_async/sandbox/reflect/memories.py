@@ -53,7 +53,7 @@ class StoredMemory(Row):
     """A lesson, the task it comes from, and its q-value.
 
     Attributes:
-        success: Whether the task's trace passed. None when nobody judged it.
+        success: Whether the task's trace passed. None without a review.
         metadata: The metadata of the trace.
     """
 

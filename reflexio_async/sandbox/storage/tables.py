@@ -153,7 +153,7 @@ class ChangeTracker:
     """The tables of a sandbox and the changes to their rows, for the data file.
 
     Args:
-        enabled: Whether to record changes. Without a data file nobody needs them.
+        enabled: Whether to record changes. Without a data file it is not necessary.
     """
 
     def __init__(self, *, enabled: bool = False) -> None:

@@ -80,7 +80,7 @@ async def stall_state(state: ReflexioState, _context: RequestContext, _query: Em
 
 @routes.post("/stall_state/notified", EmptySchema)
 async def stall_notified(state: ReflexioState, _context: RequestContext, _body: EmptySchema) -> Response:
-    """Remember that the user was told about a stall, if there is one."""
+    """Remember that the user knows about a stall, if there is one."""
     state.stall.notified_in_cc = state.stall.stalled
     return Response({"notified_in_cc": state.stall.notified_in_cc})
 

@@ -33,12 +33,12 @@ _SOON = 7 * 24 * 3600
 _DEFAULT_TOP_K = 10
 _MOST_LOGS = 100
 
-STATUS_WORDS: Final = {
+STATUS_NAMES: Final = {
     "current": None,
     "pending": StatusSchema.PENDING,
     "archived": StatusSchema.ARCHIVED,
 }
-"""The words of ``get_all_profiles`` for a status (server-behaviour: Status filters)."""
+"""The status names of ``get_all_profiles`` (server-behaviour: Status filters)."""
 
 routes: Final = Router[ReflexioState]()
 
@@ -74,7 +74,7 @@ async def get_all_profiles(
 
     def matches(profile: StoredProfile) -> bool:
         at = profile.last_modified if query.date_field == "last_modified_timestamp" else profile.created_at
-        wanted = [STATUS_WORDS.get(query.status_filter or "current")]
+        wanted = [STATUS_NAMES.get(query.status_filter or "current")]
         return (
             (any_status or status_matches(profile.status, wanted))
             and query.profile_id in (None, "", profile.profile_id)

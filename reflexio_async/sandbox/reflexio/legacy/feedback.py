@@ -91,8 +91,8 @@ async def search_feedbacks(
 
 
 def _status_matches(status: Status, wanted: Sequence[LegacyStatusSchema | None] | None) -> bool:
-    words = [None if word is None else word.value for word in wanted or ()]
-    return status in words if words else status not in TOMBSTONES
+    statuses = [None if each is None else each.value for each in wanted or ()]
+    return status in statuses if statuses else status not in TOMBSTONES
 
 
 def _raw_feedbacks(rows: Sequence[StoredUserPlaybook]) -> Response:

@@ -9,7 +9,7 @@ from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers.deleted import deleted
 from reflexio_async.sandbox.reflexio.handlers.operations import rerun_profiles
-from reflexio_async.sandbox.reflexio.handlers.profiles import STATUS_WORDS, newest_first
+from reflexio_async.sandbox.reflexio.handlers.profiles import STATUS_NAMES, newest_first
 from reflexio_async.sandbox.reflexio.legacy import schemas
 from reflexio_async.sandbox.reflexio.schemas.interactions import (
     InteractionDataSchema,
@@ -123,7 +123,7 @@ async def get_all_profiles(
     state: ReflexioState, _context: RequestContext, query: schemas.LegacyAllProfilesQuerySchema
 ) -> Response:
     """The profiles of all users, newest first, current by default."""
-    wanted = [STATUS_WORDS.get(query.status_filter or "current")]
+    wanted = [STATUS_NAMES.get(query.status_filter or "current")]
     rows = newest_first(row for row in state.store.all_profiles() if status_matches(row.status, wanted))
     views = [_profile(row) for row in rows[: query.limit]]
     return Response({"success": True, "user_profiles": views, "msg": f"Found {len(views)} profiles"})

@@ -42,7 +42,7 @@ class _LearningRound:
 
 
 class Learner:
-    """Opens learning windows, and tells how far learning from each request has come.
+    """Opens learning windows, and knows how far learning from each request has come.
 
     Args:
         seconds: The work of one window.

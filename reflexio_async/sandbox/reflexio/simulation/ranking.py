@@ -32,7 +32,7 @@ def ranked(query: str, rows: Iterable[_Row], text: Callable[[_Row], str]) -> lis
         return []
     average = sum(words.total() for _, words in documents) / len(documents) or 1.0
     scores: list[tuple[float, _Row]] = []
-    found = [[_hits(words, wanted, place) for _, words in documents] for place in range(len(wanted))]
+    found = [[_hits(words, wanted, index) for _, words in documents] for index in range(len(wanted))]
     weights = [_weight(len(documents), sum(hits > 0 for hits in column)) for column in found]
     for index, (row, words) in enumerate(documents):
         length = 1 - _LENGTH_PENALTY + _LENGTH_PENALTY * words.total() / average
@@ -46,11 +46,11 @@ def ranked(query: str, rows: Iterable[_Row], text: Callable[[_Row], str]) -> lis
     return [row for _, row in scores]
 
 
-def _hits(words: Counter[str], wanted: list[str], place: int) -> int:
-    word = wanted[place]
-    if place < len(wanted) - 1:
+def _hits(words: Counter[str], wanted: list[str], index: int) -> int:
+    word = wanted[index]
+    if index < len(wanted) - 1:
         return words[word]
-    return sum(count for without_nulls, count in words.items() if without_nulls.startswith(word))
+    return sum(count for other, count in words.items() if other.startswith(word))
 
 
 def _weight(documents: int, containing: int) -> float:

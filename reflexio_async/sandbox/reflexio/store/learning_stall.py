@@ -13,7 +13,7 @@ class LearningStall(Row):
     """The stall state. Times are ISO texts.
 
     Attributes:
-        notified_in_cc: Whether a client has reported that it told its user.
+        notified_in_cc: Whether a client has shown the stall to its user.
     """
 
     stalled: bool = False

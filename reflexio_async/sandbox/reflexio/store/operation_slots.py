@@ -83,7 +83,7 @@ class OperationSlot:
     """The latest operation of one service.
 
     Args:
-        clock: Tells the age of operations.
+        clock: For the age of operations.
         service: The service's name.
         latest: The latest operation of every service.
         correlated: Whether new operations show their ids.

@@ -71,7 +71,7 @@ class StoredRequest(Row):
         tracked: Whether learning looks at it. Seeded requests are not tracked.
         windows: By kind of learning, the size and the stride of windows when the request arrived.
         forced: Whether the publish asked for learning at once.
-        finished: Whether its session was said to be over, then or later.
+        finished: Whether its session is over, as reported then or later.
         learnt: By kind of learning, how many windows covered interactions of it.
     """
 
@@ -318,8 +318,8 @@ def without_nulls(shown: dict[str, Any]) -> dict[str, Any]:
 
 def status_matches(status: Status, wanted: Iterable[StatusSchema | None] | None) -> bool:
     """Whether a status filter matches. An empty filter matches every status."""
-    words = [None if word is None else word.value for word in wanted or ()]
-    return not words or status in words
+    statuses = [None if each is None else each.value for each in wanted or ()]
+    return not statuses or status in statuses
 
 
 def matches_or_default(
