@@ -1,4 +1,4 @@
-"""What one caller asked for, and what that caller was told."""
+"""One call of one caller, and what that caller was told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Call:
-    """One thing a caller asked for, and how it ended for that caller."""
+    """One call, and how it ended for its caller."""
 
     what: str
     key: str

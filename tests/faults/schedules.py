@@ -1,6 +1,6 @@
-"""A fault schedule: what callers do, when, and what goes wrong meanwhile.
+"""A schedule: what callers do and when, and which faults the server shows.
 
-The ``repr`` of a schedule is the expression that makes it; ``script`` is a program that plays it.
+The ``repr`` of a schedule is the expression that makes it; ``script`` is a program that runs it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).parents[2]
 
 
-class _Told:
-    """Only what differs from the defaults is shown, so that a failing schedule prints small."""
+class _ShortRepr:
+    """A ``repr`` without the fields that have their defaults, so that a failing schedule prints small."""
 
     def __repr__(self) -> str:
         shown = [
@@ -34,7 +34,7 @@ class _Told:
 
 
 @dataclass(frozen=True, repr=False)
-class Mishap(_Told):
+class ScheduledFault(_ShortRepr):
     """``faults.<kind>(*args, **options)`` for ``times`` requests of ``path`` after ``after`` of them."""
 
     kind: str
@@ -44,7 +44,7 @@ class Mishap(_Told):
     times: int | None = 1
     after: int = 0
 
-    def befall(self, box: Sandbox) -> None:
+    def add_to(self, box: Sandbox) -> None:
         options: dict[str, Any] = {"after_effect": True} if self.after_effect else {}
         if self.kind == "refused" and self.path != PUBLISH:
             options["field_name"] = "msg"
@@ -53,7 +53,7 @@ class Mishap(_Told):
 
 
 @dataclass(frozen=True, repr=False)
-class Many(_Told):
+class RerunBatch(_ShortRepr):
     """``rerun_profiles_many`` of the users ``first`` to ``first + count``, awaited or streamed."""
 
     at: float = 0.0
@@ -69,8 +69,8 @@ class Many(_Told):
 
 
 @dataclass(frozen=True, repr=False)
-class Gathered(_Told):
-    """One call per user, all at once; of every fourth something is cancelled after ``upset_after``."""
+class Reruns(_ShortRepr):
+    """One call per user, all at once. After ``disturb_after`` seconds some are cancelled or refreshed."""
 
     at: float = 0.0
     first: int = 0
@@ -78,13 +78,13 @@ class Gathered(_Told):
     playbooks: bool = False
     wait_timeout: float | None = None
     poll_interval: float | None = None
-    upset_after: float | None = None
+    disturb_after: float | None = None
     resume: bool = False
     watch: bool = False
 
 
 @dataclass(frozen=True, repr=False)
-class Manual(_Told):
+class ManualGeneration(_ShortRepr):
     """``manual_profile_generation`` of one user, waited for or left in the background."""
 
     at: float = 0.0
@@ -93,7 +93,7 @@ class Manual(_Told):
 
 
 @dataclass(frozen=True, repr=False)
-class Publishes(_Told):
+class PublishBatch(_ShortRepr):
     """``publish_many`` of ``count`` items, with ids of the caller's own or not."""
 
     at: float = 0.0
@@ -106,7 +106,7 @@ class Publishes(_Told):
 
 
 @dataclass(frozen=True, repr=False)
-class Publish(_Told):
+class Publish(_ShortRepr):
     """One publish, perhaps under the id of another one, perhaps waiting for the learning."""
 
     at: float = 0.0
@@ -115,8 +115,8 @@ class Publish(_Told):
 
 
 @dataclass(frozen=True, repr=False)
-class Foreign(_Told):
-    """Somebody else takes the slot, if it is free."""
+class ForeignOperation(_ShortRepr):
+    """Another client takes the slot, if it is free."""
 
     at: float = 0.0
     seconds: float = 1.0
@@ -124,22 +124,22 @@ class Foreign(_Told):
 
 
 @dataclass(frozen=True, repr=False)
-class Restart(_Told):
+class Restart(_ShortRepr):
     """The server dies and comes back ``down`` seconds later."""
 
     at: float = 0.0
     down: float = 0.0
 
 
-Step = Many | Gathered | Manual | Publishes | Publish | Foreign | Restart
+Step = RerunBatch | Reruns | ManualGeneration | PublishBatch | Publish | ForeignOperation | Restart
 
 
 @dataclass(frozen=True, repr=False)
-class Schedule(_Told):
-    """One play. ``leave_at``: the client is left then, ``by_error`` or normally, whoever still waits."""
+class Schedule(_ShortRepr):
+    """One simulation. The client is closed at ``leave_at``, with calls under way."""
 
     steps: tuple[Step, ...] = ()
-    mishaps: tuple[Mishap, ...] = ()
+    scheduled_faults: tuple[ScheduledFault, ...] = ()
     users: int = 1
     rerun_seconds: float = 0.0
     failing: int | None = None
@@ -154,22 +154,22 @@ class Schedule(_Told):
 
     @property
     def script(self) -> str:
-        """A program that plays it again, from wherever it is kept."""
-        names = sorted({type(part).__name__ for part in (self, *self.steps, *self.mishaps)})
+        """A program that runs it again, from any folder."""
+        names = sorted({type(part).__name__ for part in (self, *self.steps, *self.scheduled_faults)})
         lines = [
             "import asyncio",
             "import sys",
             "",
             f"sys.path.insert(0, {str(_ROOT)!r})",
             "",
-            "from tests.faults.playing import play",
+            "from tests.faults.running import run_schedule",
             f"from tests.faults.schedules import {', '.join(names)}",
             "",
-            "asyncio.run(play(Schedule(",
+            "asyncio.run(run_schedule(Schedule(",
         ]
-        for parts in ("steps", "mishaps"):
+        for parts in ("steps", "scheduled_faults"):
             if shown := getattr(self, parts):
                 lines += [f"    {parts}=(", *(f"        {part!r}," for part in shown), "    ),"]
-        if rest := repr(dataclasses.replace(self, steps=(), mishaps=()))[len("Schedule(") : -1]:
+        if rest := repr(dataclasses.replace(self, steps=(), scheduled_faults=()))[len("Schedule(") : -1]:
             lines.append(f"    {rest},")
         return "\n".join([*lines, ")))", ""])

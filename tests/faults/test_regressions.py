@@ -1,4 +1,4 @@
-"""What drawn schedules and reading have found, each as small as it gets."""
+"""Schedules and cases that once failed, each as small as possible."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from reflexio_async import (
     ReflexioError,
 )
 from reflexio_async.sandbox import faults
-from tests.faults.playing import play
+from tests.faults.running import run_schedule
 from tests.faults.schedules import (
-    Gathered,
-    Many,
-    Mishap,
     Publish,
-    Publishes,
+    PublishBatch,
+    RerunBatch,
+    Reruns,
     Schedule,
+    ScheduledFault,
 )
 from tests.scene import PLAYBOOKS, PUBLISH, RERUN, STATUS, scene
 
@@ -36,59 +36,71 @@ def publish_of(text: str, **more: Any) -> dict[str, Any]:
 
 SCHEDULES = {
     "stopped publishes do not wait for the limit": Schedule(
-        steps=(Publishes(count=8, streamed=True, stop_after=30.0),),
-        mishaps=(Mishap("rate_limited", PUBLISH, times=None),),
+        steps=(PublishBatch(count=8, streamed=True, stop_after=30.0),),
+        scheduled_faults=(ScheduledFault("rate_limited", PUBLISH, times=None),),
     ),
     "a publish under way when the client is left may be stored": Schedule(
-        steps=(Publish(), Publishes(at=0.5, count=8, own_ids=True)), leave_at=0.5, by_error=True
+        steps=(Publish(), PublishBatch(at=0.5, count=8, own_ids=True)), leave_at=0.5, by_error=True
     ),
     "a lane may be made while the client drains": Schedule(
-        steps=(Gathered(count=2), Gathered(at=1.0, playbooks=True)), users=2, rerun_seconds=4.0, leave_at=0.5
+        steps=(Reruns(count=2), Reruns(at=1.0, playbooks=True)), users=2, rerun_seconds=4.0, leave_at=0.5
     ),
     "an unreadable answer to a publish": Schedule(
-        steps=(Publishes(count=3), Publish(at=1.0)), mishaps=(Mishap("broken_json", PUBLISH, times=None),)
+        steps=(PublishBatch(count=3), Publish(at=1.0)),
+        scheduled_faults=(ScheduledFault("broken_json", PUBLISH, times=None),),
     ),
     "an unreadable answer to a start": Schedule(
-        steps=(Many(count=2), Gathered(at=1.0, count=2)),
+        steps=(RerunBatch(count=2), Reruns(at=1.0, count=2)),
         users=2,
-        mishaps=(Mishap("broken_json", RERUN, times=3),),
+        scheduled_faults=(ScheduledFault("broken_json", RERUN, times=3),),
     ),
     "a lost answer, then a refusal": Schedule(
-        steps=(Publishes(count=1),),
-        mishaps=(Mishap("cut_off", PUBLISH), Mishap("refused", PUBLISH, ("not today",))),
+        steps=(PublishBatch(count=1),),
+        scheduled_faults=(
+            ScheduledFault("cut_off", PUBLISH),
+            ScheduledFault("refused", PUBLISH, ("not today",)),
+        ),
     ),
     "a status that is refused while a rerun runs": Schedule(
-        steps=(Many(count=2),),
+        steps=(RerunBatch(count=2),),
         users=2,
         rerun_seconds=4.0,
-        mishaps=(Mishap("status", STATUS, (403,), times=None, after=2),),
+        scheduled_faults=(ScheduledFault("status", STATUS, (403,), times=None, after=2),),
     ),
     "a start that never succeeds": Schedule(
-        steps=(Gathered(count=2), Many(at=5.0, count=2)),
+        steps=(Reruns(count=2), RerunBatch(at=5.0, count=2)),
         users=2,
-        mishaps=(Mishap("internal_error", RERUN, times=None),),
+        scheduled_faults=(ScheduledFault("internal_error", RERUN, times=None),),
     ),
     "learning, left behind": Schedule(
         steps=(Publish(learn=True), Publish(learn=True), Publish(learn=True)), leave_at=5.0, by_error=True
     ),
     "refusals handed over as answers": Schedule(
-        steps=(Publishes(count=2), Many(count=2)),
+        steps=(PublishBatch(count=2), RerunBatch(count=2)),
         users=2,
         raise_on_refusal=False,
-        mishaps=(Mishap("refused", PUBLISH, ("not today",)), Mishap("refused", RERUN, ("not today",))),
+        scheduled_faults=(
+            ScheduledFault("refused", PUBLISH, ("not today",)),
+            ScheduledFault("refused", RERUN, ("not today",)),
+        ),
     ),
-    "a limit on the status, with nobody left to ask for": Schedule(
-        steps=(Gathered(count=4, upset_after=0.5), Gathered(count=1, playbooks=True)),
+    "a start soon after the status of the one before could not be read": Schedule(
+        steps=(RerunBatch(), RerunBatch(at=0.5)),
+        rerun_seconds=4.0,
+        scheduled_faults=(ScheduledFault("broken_json", STATUS, after=1),),
+    ),
+    "a limit on the status, with no waiter left": Schedule(
+        steps=(Reruns(count=4, disturb_after=0.5), Reruns(count=1, playbooks=True)),
         users=4,
         rerun_seconds=45.0,
-        mishaps=(Mishap("rate_limited", STATUS, times=6, after=4),),
+        scheduled_faults=(ScheduledFault("rate_limited", STATUS, times=6, after=4),),
     ),
 }
 
 
 @pytest.mark.parametrize("schedule", [pytest.param(made, id=name) for name, made in SCHEDULES.items()])
 async def test_a_schedule_that_once_failed(schedule: Schedule) -> None:
-    await play(schedule)
+    await run_schedule(schedule)
 
 
 async def test_a_status_asked_before_a_start_does_not_prove_that_the_start_never_arrived() -> None:

@@ -1,6 +1,6 @@
-"""Whatever goes wrong, and in whatever order: nobody hangs, nothing is lost, doubled or made up.
+"""Whatever fails, in whatever order: no caller hangs, no result is lost, doubled or made up.
 
-``REFLEXIO_FAULT_EXAMPLES=5000`` plays so many schedules, others each time, instead of a fixed thousand.
+``REFLEXIO_FAULT_EXAMPLES=5000`` runs so many schedules, other ones each time, instead of one fixed thousand.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
-from tests.faults.playing import play
+from tests.faults.running import run_schedule
 from tests.faults.schedules import (
-    Foreign,
-    Gathered,
-    Manual,
-    Many,
-    Mishap,
+    ForeignOperation,
+    ManualGeneration,
     Publish,
-    Publishes,
+    PublishBatch,
+    RerunBatch,
+    Reruns,
     Restart,
     Schedule,
+    ScheduledFault,
     Step,
 )
 from tests.scene import PLAYBOOKS, PUBLISH, RERUN, STATUS
@@ -46,15 +46,17 @@ widths = st.sampled_from([None, 1, 2, 5, 50])
 
 
 @cache  # strategies are slow to make
-def mishaps(timeout: float) -> SearchStrategy[Mishap]:
+def scheduled_faults(timeout: float) -> SearchStrategy[ScheduledFault]:
     """Every kind of fault on every route that a schedule uses, as a server or what stands before it might."""
     usual = [*[STATUS] * 4, *[RERUN] * 4, *[PUBLISH] * 3, PLAYBOOKS, CANCEL, MANUAL]
     paths = st.sampled_from([*usual, *OTHERS])
     often = {"times": st.sampled_from([1, 2, 3, 7, None]), "after": st.integers(0, 6)}
 
-    def fault(kind: str, *args: SearchStrategy[Any], **more: SearchStrategy[Any]) -> SearchStrategy[Mishap]:
+    def fault(
+        kind: str, *args: SearchStrategy[Any], **more: SearchStrategy[Any]
+    ) -> SearchStrategy[ScheduledFault]:
         options: dict[str, SearchStrategy[Any]] = {"path": paths, **often, **more}
-        return st.builds(Mishap, st.just(kind), args=st.tuples(*args), **options)
+        return st.builds(ScheduledFault, st.just(kind), args=st.tuples(*args), **options)
 
     return st.one_of(
         fault("lost_before"),
@@ -70,13 +72,13 @@ def mishaps(timeout: float) -> SearchStrategy[Mishap]:
         fault("internal_error", after_effect=st.booleans()),
         fault("status", st.sampled_from([400, 401, 403, 404, 409, 413, 422, 503])),
         fault("status", st.sampled_from([500, 502, 504]), after_effect=st.booleans()),
-        # A batch of publishes waits for as long as it is told to.
+        # A batch of publishes waits for as long as ``Retry-After`` says.
         fault("rate_limited", times=st.integers(1, 7)),
         fault("crowded", times=st.integers(1, 7)),
         fault("no_capacity", path=st.just(PUBLISH)),
         fault("refused", st.sampled_from(["database is locked", "not today"]), path=st.just(PUBLISH)),
         st.builds(
-            Mishap,
+            ScheduledFault,
             st.just("refused"),
             st.sampled_from([STATUS, *STARTS]),
             st.sampled_from([("not today",), (BUSY,), ("database is locked",)]),
@@ -89,11 +91,11 @@ def mishaps(timeout: float) -> SearchStrategy[Mishap]:
 
 @cache
 def steps(users: int) -> SearchStrategy[tuple[Step, ...]]:
-    """A few steps of callers, of somebody else, and of the server."""
+    """A few steps of callers, of another client, and of the server."""
     who = {"first": st.integers(0, users - 1), "count": st.integers(1, users)}
     reruns = st.one_of(
         st.builds(
-            Many,
+            RerunBatch,
             at=moments,
             **who,
             streamed=st.booleans(),
@@ -105,23 +107,23 @@ def steps(users: int) -> SearchStrategy[tuple[Step, ...]]:
             leave_after=st.none() | st.integers(1, 3),
         ),
         st.builds(
-            Gathered,
+            Reruns,
             at=moments,
             **who,
             playbooks=st.booleans(),
             wait_timeout=maybe_spans,
             poll_interval=st.sampled_from([None, 0.2, 3.0]),
-            upset_after=maybe_spans,
+            disturb_after=maybe_spans,
             resume=st.booleans(),
             watch=st.booleans(),
         ),
-        st.builds(Many, at=moments, **who),
-        st.builds(Gathered, at=moments, **who),
+        st.builds(RerunBatch, at=moments, **who),
+        st.builds(Reruns, at=moments, **who),
     )
     others = st.one_of(
-        st.builds(Manual, at=moments, user=st.integers(0, users - 1), forget=st.booleans()),
+        st.builds(ManualGeneration, at=moments, user=st.integers(0, users - 1), forget=st.booleans()),
         st.builds(
-            Publishes,
+            PublishBatch,
             at=moments,
             count=st.integers(1, 8),
             own_ids=st.booleans(),
@@ -131,19 +133,19 @@ def steps(users: int) -> SearchStrategy[tuple[Step, ...]]:
             cancel_after=st.none() | spans,
         ),
         st.builds(Publish, at=moments, request_id=st.sampled_from([None, "mine"]), learn=st.booleans()),
-        st.builds(Foreign, at=moments, seconds=spans, service=st.integers(0, 1)),
+        st.builds(ForeignOperation, at=moments, seconds=spans, service=st.integers(0, 1)),
         st.builds(Restart, at=moments, down=st.sampled_from([0.0, 1.0, 20.0, 400.0])),
     )
     return st.lists(reruns | others, min_size=1, max_size=5).map(tuple)
 
 
 @cache
-def plays(users: int, timeout: float) -> SearchStrategy[Schedule]:
+def schedules_of(users: int, timeout: float) -> SearchStrategy[Schedule]:
     """Schedules of so many users."""
     return st.builds(
         Schedule,
         steps=steps(users),
-        mishaps=st.lists(mishaps(timeout), max_size=4).map(tuple),
+        scheduled_faults=st.lists(scheduled_faults(timeout), max_size=4).map(tuple),
         users=st.just(users),
         rerun_seconds=st.sampled_from([0.0, 0.3, 4.0, 45.0]),
         failing=st.none() | st.integers(0, users - 1),
@@ -159,13 +161,13 @@ def plays(users: int, timeout: float) -> SearchStrategy[Schedule]:
 
 
 sizes = st.tuples(st.integers(1, 12), st.sampled_from([300.0, 300.0, 10.0, 3.0]))
-schedules = sizes.flatmap(lambda size: plays(*size))
+schedules = sizes.flatmap(lambda size: schedules_of(*size))
 
 
-def play_and_print(schedule: Schedule) -> None:
-    """Play it; should it fail, the program that plays it again is printed with the error."""
+def run_and_print(schedule: Schedule) -> None:
+    """Run it; when it fails, a program that runs it again is printed with the error."""
     note(f"\n{schedule.script}")
-    asyncio.run(play(schedule))
+    asyncio.run(run_schedule(schedule))
 
 
 @pytest.mark.slow
@@ -179,5 +181,5 @@ def play_and_print(schedule: Schedule) -> None:
     print_blob=False,
 )
 @given(schedule=schedules)
-def test_what_must_hold_holds_whatever_goes_wrong(schedule: Schedule) -> None:
-    play_and_print(schedule)
+def test_what_must_hold_holds_whatever_fails(schedule: Schedule) -> None:
+    run_and_print(schedule)

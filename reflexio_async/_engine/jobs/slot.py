@@ -230,6 +230,7 @@ class SlotStatus:
         job.enter_slot(operation_id)
         self.running[job] = None
         self.started_at = self._not_ended_at = self._clock.now()
+        self.forget()
         self.polled_at, self.polls = self._clock.now(), 0
         self._poller.schedule(self)
 

@@ -1,15 +1,15 @@
-"""A client that is broken on purpose, for what is to find that out."""
+"""A client that is broken on purpose, to show that the schedules find it out."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from reflexio_async import AsyncReflexioClient, ReflexioError
-from tests.faults import stage
+from tests.faults import simulation
 
 
 class DeniesPublishes(AsyncReflexioClient):
-    """Publishes, and says that it did not."""
+    """Publishes, and reports an error all the same."""
 
     async def publish_interaction(self, *args: Any, **fields: Any) -> Any:
         await super().publish_interaction(*args, **fields)
@@ -18,5 +18,5 @@ class DeniesPublishes(AsyncReflexioClient):
 
 
 def break_the_client() -> None:
-    """Let the schedules play with it, from now on."""
-    stage.AsyncReflexioClient = DeniesPublishes  # type: ignore[attr-defined]
+    """Use it in every simulation from now on."""
+    simulation.AsyncReflexioClient = DeniesPublishes  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The sandbox, a client, its callers, and what each of them was told."""
+"""A sandbox, a client and its callers, on one virtual clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from reflexio_async import (
 )
 from reflexio_async.sandbox import Sandbox, VirtualClock
 from tests.faults.calls import Call
-from tests.faults.schedules import Foreign, Gathered, Manual, Many, Publish, Publishes, Restart
+from tests.faults.schedules import (
+    ForeignOperation,
+    ManualGeneration,
+    Publish,
+    PublishBatch,
+    RerunBatch,
+    Reruns,
+    Restart,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
@@ -27,8 +35,8 @@ if TYPE_CHECKING:
 SERVICES = ("profile_generation", "playbook_generation")
 
 
-class Stage:
-    """The sandbox, the client, and everything the callers were told."""
+class Simulation:
+    """Carries out a schedule; ``calls`` holds what each caller was told, ``problems`` what was wrong."""
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
@@ -47,12 +55,12 @@ class Stage:
         self.seeded = len(self.box.stored_requests)
         self.names = names
         self.calls: list[Call] = []
-        self.trouble: list[str] = []
+        self.problems: list[str] = []
         self.busy_refusals: Counter[str] = Counter()
         self.foreign: Counter[str] = Counter()
         self.client: AsyncReflexioClient
         self.left = False
-        self._power = asyncio.Lock()
+        self._restart_lock = asyncio.Lock()
         self._watch_the_slots()
 
     def _watch_the_slots(self) -> None:
@@ -79,10 +87,10 @@ class Stage:
             concurrency=schedule.concurrency,
             raise_on_refusal=schedule.raise_on_refusal,
             drain_timeout=schedule.drain_timeout,
-            on_background_error=lambda event: self.must_be_ours(event.error, event.what),
+            on_background_error=lambda event: self.check_error(event.error, event.what),
         )
-        for mishap in schedule.mishaps:
-            mishap.befall(self.box)
+        for fault in schedule.scheduled_faults:
+            fault.add_to(self.box)
         tasks = [asyncio.create_task(self.step(step), name=repr(step)) for step in schedule.steps]
         try:
             await self._wait(tasks)
@@ -108,42 +116,44 @@ class Stage:
         await self.client.aclose(drain=drain)
 
     async def _must_be_quiet(self) -> None:
-        """Whoever waited has been told: nothing more is asked, nobody is registered as waiting."""
+        """Every caller has its answer: no request is sent any more, no waiter is registered."""
         jobs = self.client._engine.jobs
         await jobs.drained()
         await self.client._engine.tasks.calls_finished()
         for lane in jobs._lanes.values():
             if lane._queue or lane._starting or lane._unresolved:
-                self.trouble.append(f"idle, but {lane._name} still has {lane._queue or lane._starting}")
+                self.problems.append(f"idle, but {lane._name} still has {lane._queue or lane._starting}")
         if jobs._poller.active:
-            self.trouble.append(f"nobody waits, but polled: {[s.name for s in jobs._poller.active]}")
+            self.problems.append(
+                f"no caller waits, but these are polled: {[s.name for s in jobs._poller.active]}"
+            )
         await self.clock.sleep(1.0)
         while any(lane.slot.polling for lane in jobs._lanes.values()):
             await self.clock.sleep(1.0)  # a probe that waits for a rate limit is sent all the same
         before = len(self.box.requests)
         await self.clock.sleep(100.0)
         if late := self.box.requests[before:]:
-            self.trouble.append(f"asked for nobody: {[(r.method, r.path) for r in late]}")
+            self.problems.append(f"requests for no caller: {[(r.method, r.path) for r in late]}")
 
     # What callers do
 
     async def step(self, step: Step) -> None:
         await self.clock.sleep(step.at)
         match step:
-            case Many():
-                await self._cancelled_after(step.cancel_after, self._many(step))
-            case Gathered():
-                await self._gathered(step)
-            case Manual():
+            case RerunBatch():
+                await self._cancelled_after(step.cancel_after, self._rerun_batch(step))
+            case Reruns():
+                await self._reruns(step)
+            case ManualGeneration():
                 await self._manual(step)
-            case Publishes():
-                await self._cancelled_after(step.cancel_after, self._publishes(step))
+            case PublishBatch():
+                await self._cancelled_after(step.cancel_after, self._publish_batch(step))
             case Publish():
                 await self._publish(step)
-            case Foreign():
-                self._intrude(step)
+            case ForeignOperation():
+                self._start_foreign_operation(step)
             case Restart():
-                async with self._power:
+                async with self._restart_lock:
                     await self.box.stop()
                     self.box._process.reflexio.rate_limiter.clear()
                     if step.down:
@@ -164,18 +174,18 @@ class Stage:
         if not task.cancelled():
             task.result()
 
-    def _opened(self, what: str, keys: Iterable[str], *, optional: bool = False) -> dict[str, Call]:
+    def _new_calls(self, what: str, keys: Iterable[str], *, optional: bool = False) -> dict[str, Call]:
         calls = {key: Call(what, key, optional=optional) for key in keys}
         self.calls.extend(calls.values())
         return calls
 
-    def _some(self, first: int, count: int) -> list[str]:
+    def _users(self, first: int, count: int) -> list[str]:
         return self.names[first : first + count]
 
-    async def _many(self, step: Many) -> None:
-        users = self._some(step.first, step.count)
+    async def _rerun_batch(self, step: RerunBatch) -> None:
+        users = self._users(step.first, step.count)
         loose = step.cancel_after is not None or step.leave_after is not None
-        calls = self._opened("rerun", users, optional=loose)
+        calls = self._new_calls("rerun", users, optional=loose)
         try:
             batch = self.client.rerun_profiles_many(
                 users,
@@ -203,14 +213,14 @@ class Stage:
             if streamed:
                 async with batch:
                     async for number, outcome in _numbered(batch):
-                        self._heard(calls, outcome)
+                        self._note_outcome(calls, outcome)
                         if number == leave_after:
                             break
             else:
                 for outcome in await batch:
-                    self._heard(calls, outcome)
+                    self._note_outcome(calls, outcome)
         except ReflexioError as error:
-            self.must_be_ours(error, "batch")
+            self.check_error(error, "batch")
             if not self.left:
                 raise
             for call in calls.values():
@@ -219,33 +229,33 @@ class Stage:
             if timer is not None:
                 timer.cancel()
 
-    def _heard(self, calls: dict[str, Call], outcome: Outcome[str, Any]) -> None:
+    def _note_outcome(self, calls: dict[str, Call], outcome: Outcome[str, Any]) -> None:
         call = calls[outcome.key]
         call.end(outcome.result, outcome.error)
         call.state = outcome.state
         if (outcome.state is OutcomeState.COMPLETED) != (outcome.error is None):
-            self.trouble.append(f"{outcome}: state and error disagree")
+            self.problems.append(f"{outcome}: state and error disagree")
         if outcome.error is not None and outcome.result is not None:
-            self.trouble.append(f"{outcome}: both a result and an error")
+            self.problems.append(f"{outcome}: both a result and an error")
 
-    async def _gathered(self, step: Gathered) -> None:
+    async def _reruns(self, step: Reruns) -> None:
         if step.playbooks:
-            calls = self._opened("playbook rerun", [f"agent-v{n}" for n in range(step.count)])
+            calls = self._new_calls("playbook rerun", [f"agent-v{n}" for n in range(step.count)])
         else:
-            calls = self._opened("rerun", self._some(step.first, step.count))
+            calls = self._new_calls("rerun", self._users(step.first, step.count))
         tasks = [
             asyncio.create_task(self._one(call, step), name=f"one {call.key}") for call in calls.values()
         ]
-        if step.upset_after is not None:
-            await self.clock.sleep(step.upset_after)
+        if step.disturb_after is not None:
+            await self.clock.sleep(step.disturb_after)
             for number, (call, task) in enumerate(zip(calls.values(), tasks, strict=True)):
-                await self._upset(number, call, task)
+                await self._disturb(number, call, task)
         await asyncio.gather(*tasks, return_exceptions=True)
         for task in tasks:
             if not task.cancelled():
                 task.result()
 
-    async def _upset(self, number: int, call: Call, task: asyncio.Task[None]) -> None:
+    async def _disturb(self, number: int, call: Call, task: asyncio.Task[None]) -> None:
         if number % 4 == 0:
             call.abandoned = call.ends == 0
             task.cancel()
@@ -253,14 +263,14 @@ class Stage:
             try:
                 await call.job.cancel()
             except ReflexioError as error:
-                self.must_be_ours(error, "cancel")
+                self.check_error(error, "cancel")
         elif number % 4 == 2 and call.job is not None:
             try:
                 await call.job.refresh()
             except ReflexioError as error:
-                self.must_be_ours(error, "refresh")
+                self.check_error(error, "refresh")
 
-    async def _one(self, call: Call, step: Gathered) -> None:
+    async def _one(self, call: Call, step: Reruns) -> None:
         try:
             if step.playbooks:
                 job: Job[Any] = await self.client.rerun_playbook_generation(agent_version=call.key)
@@ -273,7 +283,7 @@ class Stage:
         except ReflexioError as error:
             call.end(error=error)
 
-    async def _result(self, job: Job[Any], step: Gathered) -> Any:
+    async def _result(self, job: Job[Any], step: Reruns) -> Any:
         try:
             return await job.result(wait_timeout=step.wait_timeout, poll_interval=step.poll_interval)
         except JobTimeout as timeout:
@@ -287,11 +297,11 @@ class Stage:
             async with self.clock.timeout(1000.0):
                 async for status in job.watch():
                     if last is not None and last.done:
-                        self.trouble.append(f"watch went on after {last}")
+                        self.problems.append(f"watch went on after {last}")
                     last = status
 
-    async def _manual(self, step: Manual) -> None:
-        [call] = self._opened("manual", self._some(step.user, 1)).values()
+    async def _manual(self, step: ManualGeneration) -> None:
+        [call] = self._new_calls("manual", self._users(step.user, 1)).values()
         try:
             if step.forget:
                 await self.client.manual_profile_generation(user_id=call.key)
@@ -305,11 +315,13 @@ class Stage:
     def _text(self) -> str:
         return f"text {len(self.calls)}"
 
-    async def _publishes(self, step: Publishes) -> None:
+    async def _publish_batch(self, step: PublishBatch) -> None:
         calls: dict[str, Call] = {}
         items: list[dict[str, Any]] = []
         for number in range(step.count):
-            [call] = self._opened("publish", [self._text()], optional=step.cancel_after is not None).values()
+            [call] = self._new_calls(
+                "publish", [self._text()], optional=step.cancel_after is not None
+            ).values()
             request_id = f"own-{step.at}-{number}-{len(self.calls)}" if step.own_ids else f"made-{call.key}"
             calls[request_id] = call
             items.append(_publish(call.key, request_id))
@@ -321,7 +333,7 @@ class Stage:
                 raise
 
     async def _publish(self, step: Publish) -> None:
-        [call] = self._opened("publish", [self._text()]).values()
+        [call] = self._new_calls("publish", [self._text()]).values()
         try:
             receipt = await self.client.publish_interaction(**_publish(call.key, step.request_id))
         except ReflexioError as error:
@@ -334,18 +346,18 @@ class Stage:
             try:
                 await self.client.learning(receipt.request_id)
             except ReflexioError as error:
-                self.must_be_ours(error, "learning")
+                self.check_error(error, "learning")
 
-    def _intrude(self, step: Foreign) -> None:
+    def _start_foreign_operation(self, step: ForeignOperation) -> None:
         service = SERVICES[step.service]
         latest = self.box._process.reflexio.slots[service].latest
         if latest is None or not latest.running:
             self.foreign[service] += 1
             self.box.start_foreign_operation(service, step.seconds, user_id="somebody-else")
 
-    def must_be_ours(self, error: BaseException, where: str) -> None:
+    def check_error(self, error: BaseException, where: str) -> None:
         if not isinstance(error, ReflexioError):
-            self.trouble.append(f"{where}: {error!r} is no ReflexioError")
+            self.problems.append(f"{where}: {error!r} is no ReflexioError")
 
 
 async def _numbered(batch: Batch[str, Any]) -> AsyncGenerator[tuple[int, Outcome[str, Any]]]:

@@ -1,12 +1,20 @@
-"""What must hold, whatever goes wrong."""
+"""What must hold, whatever fails."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.faults.schedules import Foreign, Gathered, Manual, Many, Publish, Publishes, Restart
-from tests.faults.stage import SERVICES, Stage
+from tests.faults.schedules import (
+    ForeignOperation,
+    ManualGeneration,
+    Publish,
+    PublishBatch,
+    RerunBatch,
+    Reruns,
+    Restart,
+)
+from tests.faults.simulation import SERVICES, Simulation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,18 +26,18 @@ if TYPE_CHECKING:
 _AT_ONCE = 40  # requests of one kind that may be sent without any time passing
 
 
-class Trial(Stage):
-    """Compares what the callers were told with what happened."""
+class CheckedSimulation(Simulation):
+    """A simulation that compares what its callers were told with what happened at the server."""
 
     def judge(self) -> None:
-        """Compare what the callers were told with what happened."""
+        """Add to ``problems`` whatever does not hold."""
         for call in self.calls:
             if call.error is not None:
-                self.must_be_ours(call.error, f"{call.what} {call.key}")
+                self.check_error(call.error, f"{call.what} {call.key}")
             if call.ends > 1 or (call.ends == 0 and not (call.abandoned or call.optional or self.left_early)):
-                self.trouble.append(f"{call.what} {call.key}: {call.ends} outcomes")
+                self.problems.append(f"{call.what} {call.key}: {call.ends} outcomes")
         at_once = Counter((record.method, record.path, record.at) for record in self.box.requests)
-        self.trouble += [f"{n} times at once: {what}" for what, n in at_once.items() if n > _AT_ONCE]
+        self.problems += [f"{n} times at once: {what}" for what, n in at_once.items() if n > _AT_ONCE]
         self._judge_publishes()
         self._judge_reruns()
         self._judge_progress()
@@ -47,11 +55,11 @@ class Trial(Stage):
                 continue
             copies = stored[call.key]
             if copies > 1:
-                self.trouble.append(f"{call.key} is stored {copies} times")
+                self.problems.append(f"{call.key} is stored {copies} times")
             if call.completed and not call.abandoned and copies != 1:
-                self.trouble.append(f"{call.key} was said to be stored and is not: {call.result!r}")
+                self.problems.append(f"{call.key} was said to be stored and is not: {call.result!r}")
             if call.surely_without_effect and copies:
-                self.trouble.append(f"{call.key} was said to have failed and is stored: {call.error!r}")
+                self.problems.append(f"{call.key} was said to have failed and is stored: {call.error!r}")
 
     def _judge_reruns(self) -> None:
         if self.schedule.dialect == "synchronous":
@@ -68,18 +76,20 @@ class Trial(Stage):
             ]
             self._judge_each(calls, operations, name)
             if not self._touches_starts(service) and not any(
-                isinstance(s, Manual) for s in self.schedule.steps
+                isinstance(s, ManualGeneration) for s in self.schedule.steps
             ):
                 wasted = self.busy_refusals[service]
                 if wasted > self.foreign[service] + self._restarts:
-                    self.trouble.append(f"{wasted} busy refusals for {self.foreign[service]} intrusions")
+                    self.problems.append(f"{wasted} busy refusals for {self.foreign[service]} intrusions")
 
     @property
     def _restarts(self) -> int:
         return sum(isinstance(step, Restart) for step in self.schedule.steps)
 
     def _touches_starts(self, service: str) -> bool:
-        return any(service.split("_", maxsplit=1)[0] in mishap.path for mishap in self.schedule.mishaps)
+        return any(
+            service.split("_", maxsplit=1)[0] in fault.path for fault in self.schedule.scheduled_faults
+        )
 
     def _judge_each(self, calls: Sequence[Call], operations: Sequence[StoredOperation], name: str) -> None:
         by_id = {operation.operation_id: operation for operation in operations}
@@ -93,38 +103,43 @@ class Trial(Stage):
                     or operation.status != "completed"
                     or operation.params.get(name) != call.key
                 ):
-                    self.trouble.append(f"{call.key} was said to be completed: {operation}")
-        self.trouble += [f"{count} callers were given {key}" for key, count in claimed.items() if count > 1]
+                    self.problems.append(f"{call.key} was said to be completed: {operation}")
+        self.problems += [f"{count} callers were given {key}" for key, count in claimed.items() if count > 1]
         for key in {call.key for call in calls}:
             theirs = [operation for operation in operations if operation.params.get(name) == key]
             mine = [call for call in calls if call.key == key]
             started = len(mine) - sum(call.surely_without_effect for call in mine)
             if len(theirs) > started:
                 told = [(call.result, call.error) for call in mine]
-                self.trouble.append(f"{key}: {len(theirs)} operations for {started} starts; told {told}")
+                self.problems.append(f"{key}: {len(theirs)} operations for {started} starts; told {told}")
             completed = sum(call.completed and call.result.success for call in mine)
             if completed > sum(operation.status == "completed" for operation in theirs):
-                self.trouble.append(f"{key}: more completed than the server did: {theirs}")
+                self.problems.append(f"{key}: more completed than the server did: {theirs}")
 
     def _judge_progress(self) -> None:
         """Where nothing went wrong, everything has to succeed."""
         schedule = self.schedule
-        if schedule.mishaps or self.left_early or schedule.failing is not None or schedule.timeout < 300.0:
+        if (
+            schedule.scheduled_faults
+            or self.left_early
+            or schedule.failing is not None
+            or schedule.timeout < 300.0
+        ):
             return
         for step in schedule.steps:
             match step:
-                case Foreign() | Restart() | Manual():
+                case ForeignOperation() | Restart() | ManualGeneration():
                     return
                 case Publish(request_id=str()):
                     return
-                case Many() | Gathered() if step.wait_timeout is not None:
+                case RerunBatch() | Reruns() if step.wait_timeout is not None:
                     return
-                case Many() | Publishes() if (step.stop_after, step.cancel_after) != (None, None):
+                case RerunBatch() | PublishBatch() if (step.stop_after, step.cancel_after) != (None, None):
                     return
-                case Gathered(upset_after=float()) | Gathered(playbooks=True) | Many(fail_fast=True):
+                case Reruns(disturb_after=float()) | Reruns(playbooks=True) | RerunBatch(fail_fast=True):
                     return
                 case _:
                     pass
         for call in self.calls:
             if call.error is not None:
-                self.trouble.append(f"nothing went wrong, but {call.key}: {call.error!r}")
+                self.problems.append(f"nothing went wrong, but {call.key}: {call.error!r}")
