@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import json
 import tracemalloc
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ async def test_one_failure_stops_no_other() -> None:
         assert (len(report.completed), report.ok) == (4, False)
 
 
-async def test_an_outcome_tells_how_long_it_was_queued_and_ran_and_how_often_it_was_sent() -> None:
+async def test_an_outcome_says_how_long_it_was_queued_and_ran_and_how_often_it_was_sent() -> None:
     async with scene(2, rerun_seconds=10.0) as play:
         report = await play.client.rerun_profiles_many(play.users)
         first, second = report.outcomes
@@ -287,15 +288,15 @@ async def test_a_streamed_batch_over_many_keys_needs_flat_memory() -> None:
         assert peaks[1] < peaks[0] * 1.5
 
 
-async def test_progress_is_told_with_counts_and_an_eta_from_the_learned_limit() -> None:
-    heard: list[BatchProgress] = []
+async def test_progress_comes_with_counts_and_an_eta_from_the_learned_limit() -> None:
+    seen: list[BatchProgress] = []
     async with scene(14, rate_limits=True) as play:
-        batch = play.client.rerun_profiles_many(play.users, on_progress=heard.append)
+        batch = play.client.rerun_profiles_many(play.users, on_progress=seen.append)
         assert str(batch.plan) == "14 to do; at most 5 a minute are admitted, so about 2 min"
         await batch
-        assert (heard[0].done, heard[0].total, heard[-1].done) == (0, 14, 14)
-        assert heard[-1].counts == {"completed": 14}
-        known = next(progress for progress in heard if progress.done == 6)
+        assert (seen[0].done, seen[0].total, seen[-1].done) == (0, 14, 14)
+        assert seen[-1].counts == {"completed": 14}
+        known = next(progress for progress in seen if progress.done == 6)
         assert known.eta_seconds is not None
         assert 50.0 < known.eta_seconds < 130.0
 
@@ -308,10 +309,10 @@ async def test_progress_says_what_is_waited_for_and_its_eta_moves_meanwhile() ->
         await play.clock.sleep(10.0)
         early = batch.progress
         await play.clock.sleep(10.0)
-        late = batch.progress
+        later = batch.progress
         assert early.waiting == "the limit of 5 per 60 s opens in 50 s"
         assert early.eta_seconds is not None
-        assert late.eta_seconds == pytest.approx(early.eta_seconds - 10.0)
+        assert later.eta_seconds == pytest.approx(early.eta_seconds - 10.0)
 
 
 async def test_an_on_progress_that_fails_does_not_kill_the_batch(caplog: pytest.LogCaptureFixture) -> None:
@@ -342,6 +343,14 @@ async def test_a_batch_runs_once() -> None:
         await batch
         with pytest.raises(RuntimeError, match="a batch runs once"):
             await batch
+
+
+async def test_run_is_a_coroutine_function_that_does_what_await_does() -> None:
+    async with scene(2) as play:
+        batch = play.client.rerun_profiles_many(play.users)
+        assert inspect.iscoroutinefunction(batch.run)
+        assert (await batch.run()).ok
+        assert play.starts(200) == 2
 
 
 async def test_a_batch_is_streamed_inside_async_with_only() -> None:

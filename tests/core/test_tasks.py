@@ -1,4 +1,4 @@
-"""Work that outlives its call: nothing orphaned, nothing silently lost."""
+"""Tasks that outlive their call: none is forgotten, no failure is lost."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ async def passes() -> None:
 
 
 @pytest.fixture
-def heard() -> list[BackgroundErrorEvent]:
+def reported() -> list[BackgroundErrorEvent]:
     return []
 
 
 @pytest.fixture
-def tasks(heard: list[BackgroundErrorEvent]) -> TaskTracker:
-    return TaskTracker(heard.append)
+def tasks(reported: list[BackgroundErrorEvent]) -> TaskTracker:
+    return TaskTracker(reported.append)
 
 
 # --- a call that is awaited
@@ -68,14 +68,14 @@ async def test_the_answer_can_be_had_again(tasks: TaskTracker) -> None:
 
 
 async def test_an_awaited_failure_is_the_callers_and_is_not_reported(
-    tasks: TaskTracker, heard: list[BackgroundErrorEvent]
+    tasks: TaskTracker, reported: list[BackgroundErrorEvent]
 ) -> None:
     call = tasks.call(fail(), what="delete_profile")
     with pytest.raises(Boom):
         await call
     del call
     await passes()
-    assert (tasks.errors, heard) == (0, [])
+    assert (tasks.errors, reported) == (0, [])
 
 
 async def test_a_waiter_that_is_cancelled_leaves_the_call_on_its_way(tasks: TaskTracker) -> None:
@@ -96,7 +96,7 @@ async def test_a_waiter_that_is_cancelled_leaves_the_call_on_its_way(tasks: Task
 
 
 async def test_a_failure_in_the_tick_in_which_its_waiter_is_cancelled_is_reported(
-    tasks: TaskTracker, heard: list[BackgroundErrorEvent]
+    tasks: TaskTracker, reported: list[BackgroundErrorEvent]
 ) -> None:
     release = asyncio.Event()
 
@@ -116,10 +116,10 @@ async def test_a_failure_in_the_tick_in_which_its_waiter_is_cancelled_is_reporte
     call = None
     del task
     await passes()
-    assert [event.what for event in heard] == ["delete_profile"]
+    assert [event.what for event in reported] == ["delete_profile"]
 
 
-async def test_whoever_waits_while_the_client_closes_is_told_so(tasks: TaskTracker) -> None:
+async def test_a_waiter_learns_that_the_client_was_closed(tasks: TaskTracker) -> None:
     call = tasks.call(forever(), what="delete_profile")
     waiter = asyncio.create_task(call.result())
     await asyncio.sleep(0)
@@ -139,7 +139,7 @@ def test_it_says_what_it_is() -> None:
     asyncio.run(main())
 
 
-# --- a call that nobody awaits
+# --- a call without waiters
 
 
 async def test_a_dropped_call_still_runs(tasks: TaskTracker) -> None:
@@ -153,32 +153,32 @@ async def test_a_dropped_call_still_runs(tasks: TaskTracker) -> None:
     assert ran.is_set()
 
 
-async def test_a_dropped_call_that_fails_is_counted_logged_and_told_to_the_hook(
-    tasks: TaskTracker, heard: list[BackgroundErrorEvent], caplog: pytest.LogCaptureFixture
+async def test_a_dropped_call_that_fails_is_counted_logged_and_given_to_the_hook(
+    tasks: TaskTracker, reported: list[BackgroundErrorEvent], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, "reflexio_async"):
         tasks.call(fail(), what="delete_profile")
         await passes()
     assert tasks.errors == 1
-    [event] = heard
+    [event] = reported
     assert event.what == "delete_profile"
     assert isinstance(event.error, Boom)
     assert caplog.messages == ["delete_profile failed in the background: Boom: the server said no"]
 
 
 async def test_a_call_dropped_after_it_failed_is_reported_too(
-    tasks: TaskTracker, heard: list[BackgroundErrorEvent]
+    tasks: TaskTracker, reported: list[BackgroundErrorEvent]
 ) -> None:
     call = tasks.call(fail(), what="delete_profile")
     await passes()
-    assert heard == []
+    assert reported == []
     del call
     await passes()
-    assert len(heard) == 1
+    assert len(reported) == 1
 
 
 async def test_a_failure_after_its_only_waiter_gave_up_is_reported(
-    tasks: TaskTracker, heard: list[BackgroundErrorEvent]
+    tasks: TaskTracker, reported: list[BackgroundErrorEvent]
 ) -> None:
     release = asyncio.Event()
 
@@ -192,15 +192,15 @@ async def test_a_failure_after_its_only_waiter_gave_up_is_reported(
     del call
     release.set()
     await passes()
-    assert len(heard) == 1
+    assert len(reported) == 1
 
 
 async def test_a_dropped_call_that_succeeds_is_not_reported(
-    tasks: TaskTracker, heard: list[BackgroundErrorEvent]
+    tasks: TaskTracker, reported: list[BackgroundErrorEvent]
 ) -> None:
     tasks.call(succeed(), what="delete_profile")
     await passes()
-    assert (tasks.errors, heard) == (0, [])
+    assert (tasks.errors, reported) == (0, [])
 
 
 async def test_without_a_hook_failures_are_counted_all_the_same() -> None:
@@ -261,12 +261,12 @@ async def test_closing_cancels_what_is_left_and_waits_for_it(tasks: TaskTracker)
 
 
 async def test_what_closing_cancelled_is_no_failure(
-    tasks: TaskTracker, heard: list[BackgroundErrorEvent]
+    tasks: TaskTracker, reported: list[BackgroundErrorEvent]
 ) -> None:
     tasks.call(forever(), what="delete_profile")
     await tasks.aclose()
     await passes()
-    assert (tasks.errors, heard) == (0, [])
+    assert (tasks.errors, reported) == (0, [])
 
 
 async def test_a_task_may_close_what_it_belongs_to(tasks: TaskTracker) -> None:

@@ -1,4 +1,4 @@
-"""Servers of three generations, told apart by their first answer."""
+"""Servers of three dialects, recognised by their first answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reflexio_async.sandbox import faults
 from tests.scene import RERUN, STATUS, scene
 
 
-async def test_a_synchronous_server_is_given_as_many_as_the_client_allows() -> None:
+async def test_a_synchronous_server_gets_as_many_starts_at_once_as_the_client_allows() -> None:
     async with scene(21, dialect="synchronous", rerun_seconds=10.0, client={"concurrency": 5}) as play:
         jobs = await asyncio.gather(
             *(play.client.rerun_profile_generation(user_id=user) for user in play.users)
@@ -68,7 +68,7 @@ async def test_an_uncorrelated_operation_is_recognised_by_its_start_and_its_para
         assert (play.starts(200), play.refused_for_being_busy()) == (5, 0)
 
 
-async def test_the_same_user_twice_within_a_second_is_told_apart_on_an_uncorrelated_server() -> None:
+async def test_the_same_user_twice_within_a_second_is_distinguished_on_an_uncorrelated_server() -> None:
     async with scene(1, dialect="uncorrelated") as play:
         for _ in range(3):
             assert (await (await play.client.rerun_profile_generation(user_id="user-0"))).success

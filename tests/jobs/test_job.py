@@ -1,4 +1,4 @@
-"""The handle: awaiting, watching, refreshing, resuming; timeouts and cancellation that disturb nobody."""
+"""The handle: awaiting, watching, refreshing, resuming; timeouts and cancellation disturb no other waiter."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def test_awaiting_again_and_from_many_tasks_costs_nothing() -> None:
         assert play.status_requests() == asked
 
 
-async def test_a_timeout_tells_the_state_and_the_token_and_the_job_goes_on() -> None:
+async def test_a_timeout_names_the_state_and_the_token_and_the_job_goes_on() -> None:
     async with scene(1, rerun_seconds=100.0) as play:
         job = await started(play)
         with pytest.raises(
@@ -138,7 +138,7 @@ async def test_the_shortest_requested_interval_wins_and_serves_everybody() -> No
         assert play.status_requests() - asked == 12
 
 
-async def test_polling_starts_eagerly_and_widens_to_the_interval() -> None:
+async def test_polling_starts_soon_and_slows_down_to_the_interval() -> None:
     async with scene(1, rerun_seconds=120.0) as play:
         await (await started(play))
         polls = [record.at for record in play.box.requests if record.path == STATUS][1:]
@@ -148,7 +148,7 @@ async def test_polling_starts_eagerly_and_widens_to_the_interval() -> None:
         assert gaps[-1] == pytest.approx(1.0)
 
 
-async def test_a_job_that_nobody_awaits_is_not_polled() -> None:
+async def test_a_job_without_waiters_is_not_polled() -> None:
     async with scene(1, rerun_seconds=60.0) as play:
         job = await started(play)
         asked = play.status_requests()
@@ -220,7 +220,7 @@ async def waits(job: Job[Any]) -> None:
     await job
 
 
-async def test_refresh_asks_once_and_tells_the_progress() -> None:
+async def test_refresh_asks_once_and_returns_the_progress() -> None:
     async with scene(4, rerun_seconds=10.0) as play:
         job = await play.client.rerun_profile_generation()
         await play.clock.sleep(25.0)
@@ -230,7 +230,7 @@ async def test_refresh_asks_once_and_tells_the_progress() -> None:
         assert play.status_requests() == asked + 1
 
 
-async def test_refreshing_a_queued_job_asks_nobody() -> None:
+async def test_refreshing_a_queued_job_sends_no_request() -> None:
     async with scene(1, rerun_seconds=10.0) as play:
         await started(play)
         queued = await started(play)
@@ -345,16 +345,16 @@ async def test_as_completed_yields_each_job_as_it_ends() -> None:
         assert ended == jobs
 
 
-async def test_as_completed_leaves_nothing_behind_when_it_is_left_early() -> None:
+async def test_as_completed_leaves_no_task_behind_when_it_is_left_early() -> None:
     async with scene(5, rerun_seconds=3.0) as play:
         jobs = [await started(play, user) for user in play.users]
         async for job in as_completed(jobs):
             assert job is jobs[0]
             break
-        gc.collect()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert not [task for task in asyncio.all_tasks() if "settled" in repr(task.get_coro())]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        waits = [task for task in asyncio.all_tasks() if "_as_completed" in repr(task.get_coro())]
+        assert waits == []
 
 
 async def test_gather_jobs_keeps_the_order() -> None:
@@ -382,7 +382,7 @@ async def test_gather_jobs_can_put_errors_in_the_places_of_results() -> None:
 
 
 @pytest.mark.parametrize("wait_for", [gather_jobs, as_completed])
-async def test_a_start_that_was_not_awaited_is_refused_where_a_job_was_meant(wait_for: Any) -> None:
+async def test_an_unawaited_start_is_refused_in_place_of_a_job(wait_for: Any) -> None:
     async with scene(1) as play:
         start = started(play)
         with pytest.raises(InvalidRequest, match="takes jobs, not coroutine; await each start first"):
@@ -390,23 +390,23 @@ async def test_a_start_that_was_not_awaited_is_refused_where_a_job_was_meant(wai
         start.close()
 
 
-async def test_a_failure_that_nobody_awaits_is_reported() -> None:
-    heard: list[BackgroundErrorEvent] = []
-    async with scene(1, client={"on_background_error": heard.append}) as play:
+async def test_a_failure_without_waiters_is_reported() -> None:
+    reported: list[BackgroundErrorEvent] = []
+    async with scene(1, client={"on_background_error": reported.append}) as play:
         await started(play, "nobody")
         await (await started(play))
         gc.collect()
-        assert [type(event.error) for event in heard] == [JobFailed]
+        assert [type(event.error) for event in reported] == [JobFailed]
         assert play.client._engine.tasks.errors == 1
 
 
 async def test_a_failure_that_was_awaited_is_not_reported_again() -> None:
-    heard: list[BackgroundErrorEvent] = []
-    async with scene(1, client={"on_background_error": heard.append}) as play:
+    reported: list[BackgroundErrorEvent] = []
+    async with scene(1, client={"on_background_error": reported.append}) as play:
         with pytest.raises(JobFailed):
             await (await started(play, "nobody"))
         gc.collect()
-        assert heard == []
+        assert reported == []
 
 
 async def test_learning_is_awaited_by_the_request_s_id() -> None:
@@ -452,7 +452,7 @@ async def test_a_learning_job_is_resumed_by_its_token() -> None:
         assert (await play.client.job(token)).status == "done"
 
 
-async def test_whoever_awaits_learning_hears_that_the_client_was_closed() -> None:
+async def test_a_waiter_for_learning_learns_that_the_client_was_closed() -> None:
     async with scene() as play:
         play.box.faults.add(faults.status(200, {"status": "pending"}), path=LEARNING, times=None)
         waiter = asyncio.ensure_future(play.client.learning("r").result())

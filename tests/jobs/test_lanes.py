@@ -118,7 +118,7 @@ async def test_a_foreign_operation_is_waited_out_before_a_start() -> None:
         assert 45.0 <= play.clock.now() < 47.0
 
 
-async def test_a_foreign_operation_that_slips_in_after_the_look_is_waited_out_too() -> None:
+async def test_a_foreign_operation_that_begins_between_the_poll_and_the_start_is_waited_out_as_well() -> None:
     async with scene(1) as play:
         play.box.faults.add(
             faults.refused("Another generation attempt is already in progress", field_name="msg"), path=RERUN
@@ -127,7 +127,7 @@ async def test_a_foreign_operation_that_slips_in_after_the_look_is_waited_out_to
         assert (result.success, play.starts()) == (True, 2)
 
 
-async def test_a_server_that_is_busy_whatever_its_status_says_is_not_hammered() -> None:
+async def test_starts_that_a_busy_server_refuses_are_sent_less_and_less_often() -> None:
     async with scene(1) as play:
         busy = faults.refused("Another generation attempt is already in progress", field_name="msg")
         play.box.faults.add(busy, path=RERUN, times=20)
@@ -137,7 +137,7 @@ async def test_a_server_that_is_busy_whatever_its_status_says_is_not_hammered() 
         assert play.clock.now() > 300.0
 
 
-async def test_an_outcome_that_a_foreign_operation_overwrote_is_lost_not_guessed() -> None:
+async def test_an_outcome_that_a_foreign_operation_overwrote_is_lost() -> None:
     async with scene(1, rerun_seconds=1.0) as play:
         job = await play.client.rerun_profile_generation(user_id="user-0")
         await play.clock.sleep(2.0)
@@ -154,10 +154,10 @@ async def test_a_status_asked_before_the_start_says_nothing_of_the_job() -> None
         token = first.token
         assert token is not None
         play.box.faults.add(faults.delay(0.5, after_effect=True), path=STATUS)
-        late = asyncio.ensure_future(play.client.job(token).refresh())
+        slow = asyncio.ensure_future(play.client.job(token).refresh())
         await play.box.arrived("GET", STATUS, play.status_requests() + 1)
         second = await play.client.rerun_profile_generation(user_id="user-1")
-        await late
+        await slow
         assert (await second).success
 
 
@@ -309,7 +309,7 @@ async def test_an_error_of_a_queued_start_surfaces_when_it_is_awaited_and_hurts_
         assert (await jobs[2]).success
 
 
-async def test_a_refusal_is_returned_when_the_client_was_told_not_to_raise_it() -> None:
+async def test_a_refusal_is_returned_with_raise_on_refusal_false() -> None:
     async with scene(1, client={"raise_on_refusal": False}) as play:
         play.box.faults.add(faults.refused("no such organisation", field_name="msg"), path=RERUN)
         answer = await (await play.client.rerun_profile_generation(user_id="user-0"))
@@ -357,7 +357,7 @@ async def test_on_a_server_of_unknown_dialect_a_start_without_an_answer_is_repor
         assert (ambiguous.value.outcome_unknown, play.starts()) == (True, 1)
 
 
-async def test_a_start_without_an_answer_is_lost_when_somebody_else_has_the_slot() -> None:
+async def test_a_start_without_an_answer_is_lost_when_another_operation_has_the_slot() -> None:
     async with scene(1) as play:
         await (await play.client.rerun_profile_generation(user_id="user-0"))
         play.box.faults.add(faults.lost_before(), path=RERUN)
@@ -366,10 +366,10 @@ async def test_a_start_without_an_answer_is_lost_when_somebody_else_has_the_slot
             await play.box.arrived("POST", RERUN, 2)
             play.box.start_foreign_operation(seconds=5.0, user_id="theirs")
 
-        thief = asyncio.ensure_future(take_the_slot())
+        intruder = asyncio.ensure_future(take_the_slot())
         with pytest.raises(JobLost, match="another operation has the slot"):
             await (await play.client.rerun_profile_generation(user_id="user-0"))
-        await thief
+        await intruder
 
 
 async def test_a_500_to_a_start_is_resolved_by_the_status() -> None:
@@ -457,16 +457,16 @@ async def test_a_manual_generation_that_outlived_its_answer_is_found_in_the_stat
 
 
 async def test_a_dropped_background_call_that_fails_is_counted_and_reported() -> None:
-    heard: list[str] = []
+    reported: list[str] = []
 
-    def hear(event: BackgroundErrorEvent) -> None:
-        heard.append(event.what)
+    def report(event: BackgroundErrorEvent) -> None:
+        reported.append(event.what)
 
-    async with scene(1, client={"on_background_error": hear}) as play:
+    async with scene(1, client={"on_background_error": report}) as play:
         play.box.faults.add(faults.refused("no", field_name="msg"), path="/api/manual_profile_generation")
         await play.client.manual_profile_generation(user_id="user-0")
         await play.clock.sleep(1.0)
-        assert heard == ["manual_profile_generation"]
+        assert reported == ["manual_profile_generation"]
 
 
 async def test_two_playbook_versions_share_one_lane() -> None:

@@ -144,7 +144,7 @@ async def test_a_failed_poll_is_repeated_after_a_growing_pause(clock: VirtualClo
     assert {transient for _, transient in source.failed} == {True}
 
 
-async def test_an_error_that_will_not_pass_is_told_as_such(clock: VirtualClock, poller: Poller) -> None:
+async def test_an_error_that_will_not_pass_is_handed_on_as_final(clock: VirtualClock, poller: Poller) -> None:
     source = Source(clock, error=failure(400))
     poller.schedule(source)
     await clock.sleep(10.0)
@@ -162,7 +162,7 @@ async def test_sources_of_one_rate_are_polled_no_more_often_than_it_allows(
     assert [source.times[0] for source in sources] == [0.0] * 3 + [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
 
 
-async def test_a_source_that_waits_for_its_turn_is_not_polled_once_nobody_waits(
+async def test_a_source_that_waits_for_its_turn_is_not_polled_once_its_waiters_have_left(
     clock: VirtualClock, poller: Poller
 ) -> None:
     rate = PollRate("route", per_second=1.0)

@@ -1,4 +1,4 @@
-"""What a wait may and may not do to other waits, to the job, and to memory."""
+"""Waiting for a job: closed clients, failures that are reported or not, and memory."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_a_job_awaited_after_its_client_was_closed_says_so_at_once() -> No
                 await wait
 
 
-async def test_a_watch_that_was_busy_while_its_client_closed_hears_of_it() -> None:
+async def test_a_watch_whose_client_was_closed_between_two_statuses_raises() -> None:
     async with scene(1, rerun_seconds=60.0) as play:
         job = await play.client.rerun_profile_generation(user_id=play.users[0])
         watch = job.watch()

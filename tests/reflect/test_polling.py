@@ -1,4 +1,4 @@
-"""How often the server is asked for traces: learned where that was asked for, and capped for all together."""
+"""How often traces are polled: adaptively where that is switched on, and limited for all together."""
 
 from __future__ import annotations
 
