@@ -88,7 +88,7 @@ async def _memory(server: Server, traces: int) -> Figure:
         return crowd
 
     name = f"{traces:,} traces wait: memory per trace besides its task"
-    figure = Figure(name, "B", target=at_most(512), exact=True)
+    figure = Figure(name, "B", target=at_most(2048), exact=True)
     figure.samples = await besides_tasks(gather, traces)
     return figure
 
@@ -97,7 +97,7 @@ async def _polls(server: Server, scale: Scale) -> Ratio:
     """As fast as they go, in turns with the same number of bare GETs, as many at once."""
     traces, seconds = scale.of(MANY, 50), 1.0 if not scale.quick else 0.2
     ratio = Ratio(
-        "a poll of a trace, CPU", "µs", target=at_most(1.15), scale=1e6, against="bare GET and decode"
+        "a poll of a trace, CPU", "µs", target=at_most(1.3), scale=1e6, against="bare GET and decode"
     )
     async with by_hand.session() as http:
         polls = 1000

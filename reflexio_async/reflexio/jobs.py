@@ -38,13 +38,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The server's own clean-up reports an operation older than 600 s as failed while it may still write.
+# The server reports an operation older than 600 s as failed, though it may still write results
+# (server-behaviour: Dead operations).
 _GAVE_UP = "Auto-recovered"
 
 
 PROFILES = Slot("profile_generation", poll_interval=1.0)
 PLAYBOOKS = Slot("playbook_generation", poll_interval=1.0)
 
+# In every refusal that means "another operation has the slot" (server-behaviour: Admission, Manual).
 _BUSY = "already in progress"
 
 
@@ -228,7 +230,7 @@ def regeneration_status(answer: RegenerateStatusResponse) -> JobStatus:
     )
 
 
-# learning_status is limited to 120 a minute for all requests together: 116 with the burst.
+# 120 a minute are allowed (server-behaviour: Rate limits): these are 116 with the burst.
 LEARNING = PolledKind(
     "learning",
     interval=2.0,

@@ -42,7 +42,7 @@ logger = logging.getLogger("reflexio_async")
 
 _LONGEST_SLEEP = 3600.0  # seconds
 _LONGEST_BUSY_PAUSE = 30.0  # seconds between starts that a busy slot refuses while its status says "free"
-_BETWEEN_EQUAL_STARTS = 1.1  # seconds; start times are whole seconds
+_BETWEEN_EQUAL_STARTS = 1.1  # seconds; start times are whole seconds (server-behaviour: Status)
 _VISIBLE_WITHIN = 2.0  # seconds after which the status shows an operation that has begun
 
 
@@ -92,7 +92,7 @@ class Lane:
             job.cancel_requested = True
             return
         await self.slot.poll()
-        # The server's cancel call takes no id: it stops the operation that has the slot now.
+        # The call takes no id: it stops the operation that has the slot now (server-behaviour: Cancel).
         if job in self.slot.running:
             await self.slot.cancel_running()
 
@@ -366,8 +366,8 @@ class Lane:
                 return
             if observed_at - sent_by < _VISIBLE_WITHIN:
                 continue
-            # The server claims the slot before it answers, so this start never arrived. But after a timeout
-            # the server may still begin it later.
+            # The server claims the slot before it answers (server-behaviour: Admission), so this start never
+            # arrived. But after a timeout the server may still begin it later.
             repeatable = self.dialect is Dialect.CORRELATED and not job.slot_kind.synchronous
             if repeatable and not isinstance(error, APITimeout) and job.attempts < self._max_attempts:
                 logger.info("%s: the server never began it; sending it again", self._name)

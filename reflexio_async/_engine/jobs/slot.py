@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.slot_job import SlotJob
 
 _FRESH = 1.0  # seconds for which a poll may be acted upon
-# A poll is due when these shares of earlier jobs had ended. The status route has no rate limit.
+# A poll is due when these shares of earlier jobs had ended. The status route has no rate limit
+# (server-behaviour: Rate limits).
 _QUANTILES = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
 
 
