@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from types import CodeType, FunctionType, UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -59,7 +59,9 @@ class Call:
 async def to_the_end(call: Awaitable[Any]) -> Any:
     """Await ``call`` and the handle that it may return."""
     response = await call
-    return await response if isinstance(response, BackgroundCall | Job) else response
+    if isinstance(response, BackgroundCall | Job):
+        return await cast("Awaitable[Any]", response)
+    return response
 
 
 def coroutine_functions(owner: type) -> dict[str, Callable[..., Any]]:

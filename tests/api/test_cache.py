@@ -1,4 +1,4 @@
-"""get_profiles and get_agent_playbooks are kept for ten minutes, and dropped when this client writes."""
+"""get_profiles and get_agent_playbooks are cached for ten minutes, or until this client writes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from reflexio_async import (
     APIConnectionError,
     APIStatusError,
     AsyncReflexioClient,
-    BackgroundCall,
     InvalidRequest,
 )
 from reflexio_async._engine import cache as cache_module
 from reflexio_async._engine.cache import Cache
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async.sandbox import VirtualClock, faults
+from tests.calls import calls, to_the_end
 from tests.scene import Scene, scene
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ async def test_the_second_time_costs_no_request() -> None:
         assert (asked(play), first == again) == (1, True)
 
 
-async def test_an_answer_is_the_callers_own() -> None:
+async def test_a_cached_response_is_the_caller_s_own() -> None:
     async with scene() as play:
         await play.client.add_user_profile([{"user_id": "u", "content": "likes tea"}])
         first = await play.client.get_profiles(user_id="u")
@@ -49,7 +49,7 @@ async def test_an_answer_is_the_callers_own() -> None:
         assert (profile.content, asked(play)) == ("likes tea", 1)
 
 
-async def test_after_ten_minutes_it_is_asked_again() -> None:
+async def test_after_ten_minutes_it_is_sent_again() -> None:
     async with scene() as play:
         await play.client.get_profiles(user_id="u")
         await play.clock.sleep(599.0)
@@ -60,7 +60,7 @@ async def test_after_ten_minutes_it_is_asked_again() -> None:
         assert asked(play) == 2
 
 
-async def test_another_request_is_another_answer() -> None:
+async def test_another_request_has_another_response() -> None:
     async with scene() as play:
         await play.client.get_profiles(user_id="u")
         await play.client.get_profiles(user_id="u", top_k=5)
@@ -69,7 +69,7 @@ async def test_another_request_is_another_answer() -> None:
         assert asked(play) == 4
 
 
-async def test_force_refresh_asks_and_keeps_the_new_answer() -> None:
+async def test_force_refresh_sends_the_request_and_caches_the_response() -> None:
     async with scene() as play:
         client: Any = play.client
         await client.get_profiles(user_id="u")
@@ -113,7 +113,7 @@ async def test_a_cancelled_caller_does_not_disturb_the_others() -> None:
         assert asked(play) == 1
 
 
-async def test_when_the_last_caller_leaves_nothing_is_kept_waiting() -> None:
+async def test_a_read_whose_last_caller_is_cancelled_is_sent_again() -> None:
     async with scene() as play:
         play.box.faults.add(faults.delay(5.0), path=PROFILES)
         alone = asyncio.ensure_future(play.client.get_profiles(user_id="u"))
@@ -125,7 +125,7 @@ async def test_when_the_last_caller_leaves_nothing_is_kept_waiting() -> None:
         assert asked(play) == 2
 
 
-async def test_an_error_is_everybodys_and_is_not_kept() -> None:
+async def test_an_error_reaches_every_caller_and_is_not_cached() -> None:
     async with scene() as play:
         play.box.faults.add(faults.status(404, {"detail": "gone"}), path=PROFILES)
         outcomes = await asyncio.gather(
@@ -136,7 +136,7 @@ async def test_an_error_is_everybodys_and_is_not_kept() -> None:
         assert asked(play) == 2
 
 
-async def test_a_refusal_is_not_kept() -> None:
+async def test_a_refusal_is_not_cached() -> None:
     async with scene(client={"raise_on_refusal": False}) as play:
         refusal: dict[str, Any] = {"success": False, "user_profiles": [], "msg": "no"}
         play.box.faults.add(faults.status(200, refusal), path=PROFILES)
@@ -168,8 +168,8 @@ async def test_views_share_it() -> None:
 
 
 WRITES: dict[str, tuple[Callable[[AsyncReflexioClient], Any], bool, bool]] = {
-    # call → (what it does, whether profiles are dropped, whether agent playbooks are)
-    "publish": (
+    # call: (how it is called, whether it drops cached profiles, whether it drops cached agent playbooks)
+    "publish_interaction": (
         lambda client: client.publish_interaction(
             user_id="u", session_id="s", interactions=[{"content": "x"}]
         ),
@@ -183,7 +183,7 @@ WRITES: dict[str, tuple[Callable[[AsyncReflexioClient], Any], bool, bool]] = {
         True,
         True,
     ),
-    "finalize": (lambda client: client.finalize_session("u", "s"), True, True),
+    "finalize_session": (lambda client: client.finalize_session("u", "s"), True, True),
     "delete_profile": (lambda client: client.delete_profile("u", "p"), True, False),
     "delete_profiles_by_ids": (lambda client: client.delete_profiles_by_ids(["p"]), True, False),
     "delete_all_profiles": (lambda client: client.delete_all_profiles(), True, False),
@@ -215,15 +215,21 @@ async def test_what_this_client_writes_drops_what_it_makes_stale(name: str) -> N
     async with scene() as play:
         await play.client.get_profiles(user_id="u")
         await play.client.get_agent_playbooks()
-        answer = await write(play.client)
-        if isinstance(answer, BackgroundCall):
-            await answer
+        await to_the_end(write(play.client))
         await play.client.get_profiles(user_id="u")
         await play.client.get_agent_playbooks()
         assert (asked(play) - 1, asked(play, PLAYBOOKS) - 1) == (int(profiles), int(playbooks))
 
 
-@pytest.mark.parametrize("name", ["update_agent_playbook", "update_agent_playbook_status"])
+UPDATES = ["update_agent_playbook", "update_agent_playbook_status"]
+
+
+def test_every_call_that_drops_cached_responses_is_among_them() -> None:
+    dropping = {name for name, call in calls(AsyncReflexioClient).items() if call.endpoint.invalidates}
+    assert {name.removesuffix("_async") for name in dropping} <= {*WRITES, *UPDATES}
+
+
+@pytest.mark.parametrize("name", UPDATES)
 async def test_an_update_drops_agent_playbooks(name: str) -> None:
     async with scene() as play:
         await play.client.add_agent_playbooks([{"agent_version": "v", "content": "x"}])
@@ -263,7 +269,7 @@ async def test_a_response_older_than_a_write_is_not_cached() -> None:
         await asyncio.gather(reading, later)
         assert asked(play) == 2  # the later one did not join the earlier one
         await play.client.get_profiles(user_id="u")
-        assert asked(play) == 2  # and it is the later one that was kept
+        assert asked(play) == 2  # and it is the later one that was cached
 
 
 async def test_a_handle_drops_it_before_and_after() -> None:

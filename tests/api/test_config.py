@@ -1,4 +1,4 @@
-"""The configuration: nested, checked, partial, and with its secrets kept."""
+"""The configuration: nested parts, checks, partial changes, masked secrets."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ async def test_nested_parts_are_read_assigned_and_sent() -> None:
         config.llm_config = {"generation_model_name": "gpt-5"}  # type: ignore[assignment]  # a mapping does
         assert config.llm_config.generation_model_name == "gpt-5"  # type: ignore[union-attr]
         config.retrieval_floor.pool_size = 5
-        answer = await play.client.set_config(config)
-        assert answer["message"] == answer["msg"]
+        response = await play.client.set_config(config)
+        assert response["message"] == response["msg"]
         again = await play.client.get_config()
         assert again.llm_config is not None
         assert (again.llm_config.generation_model_name, again.retrieval_floor.pool_size) == ("gpt-5", 5)
@@ -66,7 +66,7 @@ async def test_a_partial_mapping_keeps_the_present_storage() -> None:
         }
 
 
-async def test_storage_that_was_given_is_not_asked_for() -> None:
+async def test_storage_that_was_given_is_not_read_first() -> None:
     async with scene() as play:
         await play.client.set_config({"storage_config": {"type": "sqlite", "db_path": "/x"}})
         assert [record.path for record in play.box.requests] == [SET]
@@ -183,7 +183,7 @@ def test_secrets_go_to_the_server_in_clear() -> None:
     assert SECRET not in repr(ConfigBody(config.to_wire()))
 
 
-def test_a_secret_is_read_when_it_is_asked_for() -> None:
+def test_get_secret_value_reads_a_secret() -> None:
     answer = MyConfigResponse.model_validate({"success": True, "storage_config": POSTGRES})
     assert isinstance(answer.storage_config, StorageConfigPostgres)
     assert isinstance(answer.storage_config.db_url, SecretStr)

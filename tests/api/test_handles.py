@@ -33,7 +33,7 @@ DELETES: dict[str, tuple[tuple[Any, ...], Mapping[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", DELETES)
-async def test_every_way_to_say_it(name: str) -> None:
+async def test_it_is_called_by_position_or_by_name(name: str) -> None:
     by_position, fields = DELETES[name]
     async with scene() as play:
         delete: Any = getattr(play.client, name)
@@ -69,13 +69,13 @@ async def test_it_takes_ids_and_no_request(name: str) -> None:
         assert play.box.requests == []
 
 
-async def test_it_is_on_its_way_before_anybody_awaits_it() -> None:
+async def test_it_is_sent_before_its_handle_is_awaited() -> None:
     async with scene() as play:
         await play.client.delete_request("r")
         await play.box.arrived("DELETE", "/api/delete_request")
 
 
-async def test_leaving_waits_for_it() -> None:
+async def test_leaving_the_client_waits_for_it() -> None:
     async with scene() as play:
         play.box.faults.add(faults.delay(20.0), path="/api/delete_request")
         await play.client.delete_request("r")
@@ -84,19 +84,19 @@ async def test_leaving_waits_for_it() -> None:
         assert play.box.count("DELETE", "/api/delete_request", 200) == 1
 
 
-async def test_an_error_nobody_awaits_is_reported(caplog: pytest.LogCaptureFixture) -> None:
-    heard: list[str] = []
+async def test_an_error_of_a_handle_that_is_not_awaited_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    events: list[str] = []
 
-    def hear(event: BackgroundErrorEvent) -> None:
-        heard.append(event.what)
+    def note(event: BackgroundErrorEvent) -> None:
+        events.append(event.what)
 
-    async with scene(client={"on_background_error": hear}) as play:
+    async with scene(client={"on_background_error": note}) as play:
         play.box.faults.add(faults.status(404, {"detail": "gone"}), path="/api/delete_request")
         await play.client.delete_request("r")
         await play.box.arrived("DELETE", "/api/delete_request")
         await play.client._engine.tasks.calls_finished()
         await asyncio.sleep(0)
-    assert heard == ["delete_request"]
+    assert events == ["delete_request"]
     assert "delete_request failed in the background" in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""Durable aggregation and regeneration: jobs that the server finds again by their id."""
+"""Aggregation operations and regenerations: jobs that have a status route of their own."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_the_same_id_is_the_same_operation() -> None:
             await play.client.submit_playbook_aggregation(request_id="mine", agent_version="v2")
 
 
-async def test_a_lost_answer_is_asked_for_again() -> None:
+async def test_a_start_whose_response_is_lost_is_sent_again() -> None:
     async with scene() as play:
         await lessons(play)
         play.box.faults.add(faults.answer_lost(), path=AGGREGATION)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
 
 
-PATIENCE = 20.0  # seconds: without a model the real server's grading hangs now and then, for good
+WAIT = 20.0  # seconds: without a model the real server's grading hangs now and then, for good
 
 
 async def test_a_regeneration_is_a_job(client: AsyncReflexioClient, name: str) -> None:
@@ -24,7 +24,7 @@ async def test_a_regeneration_is_a_job(client: AsyncReflexioClient, name: str) -
     assert isinstance(job, Job)
     assert job.token is not None
     assert job.id is not None
-    done = await job.result(wait_timeout=PATIENCE)
+    done = await job.result(wait_timeout=WAIT)
     # Without a model nothing can be judged: every session is done, or named among the failures.
     assert done.status == "completed"
     assert done.total >= 1
@@ -40,7 +40,7 @@ async def test_a_regeneration_is_a_job(client: AsyncReflexioClient, name: str) -
 
 async def test_waiting_inside_the_call(client: AsyncReflexioClient) -> None:
     answer = await client.regenerate_evaluations(
-        from_ts=0, to_ts=1, wait_for_response=True, wait_timeout=PATIENCE
+        from_ts=0, to_ts=1, wait_for_response=True, wait_timeout=WAIT
     )
     assert (answer.total, answer.status) == (0, "completed")
 
@@ -51,7 +51,7 @@ async def test_an_unknown_regeneration(client: AsyncReflexioClient) -> None:
 
 
 async def test_grading_on_demand(client: AsyncReflexioClient, name: str) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT):
         answer = await client.grade_on_demand(session_id=name, agent_version="v1")
     assert (answer.session_id, answer.cached, answer.skipped_reason) == (name, False, "NO_REQUESTS")
 
@@ -59,7 +59,7 @@ async def test_grading_on_demand(client: AsyncReflexioClient, name: str) -> None
 @pytest.mark.real
 async def test_grading_needs_a_model(offline: AsyncReflexioClient, name: str) -> None:
     await publish(offline, name, session_id=name, agent_version="v1")
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT):
         with pytest.raises(ServerError) as refused:
             await offline.grade_on_demand(session_id=name, agent_version="v1")
     assert refused.value.status == 500

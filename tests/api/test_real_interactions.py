@@ -117,9 +117,7 @@ async def test_deleting_a_turn_a_request_and_several(client: AsyncReflexioClient
     assert await turns(client, name) == []
 
 
-async def test_a_handle_that_nobody_awaits_is_sent_all_the_same(
-    client: AsyncReflexioClient, name: str
-) -> None:
+async def test_a_handle_need_not_be_awaited(client: AsyncReflexioClient, name: str) -> None:
     await publish(client, name, request_id=name)
     await client.delete_request(name)
     async with asyncio.timeout(10):

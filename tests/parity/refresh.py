@@ -50,7 +50,7 @@ json.dump(spec, sys.stdout)
 
 
 def contract() -> dict[str, Any]:
-    """The contract of the installed server, without its prose."""
+    """The contract of the installed server, without titles and descriptions."""
     with RealServer(rate_limits=False) as server:
         done = subprocess.run(
             [server_python(), "-c", _PROGRAM],
@@ -60,11 +60,11 @@ def contract() -> dict[str, Any]:
             text=True,
         )
     spec = json.loads(done.stdout[done.stdout.index("{") :])
-    told = {"openapi": spec["openapi"], "info": {"title": "reflexio wire contract", "version": VERSION}}
-    told["paths"] = {path: _bare(spec["paths"][path]) for path in sorted(spec["paths"])}
+    document = {"openapi": spec["openapi"], "info": {"title": "reflexio wire contract", "version": VERSION}}
+    document["paths"] = {path: _bare(spec["paths"][path]) for path in sorted(spec["paths"])}
     schemas = spec["components"]["schemas"]
-    told["components"] = {"schemas": {name: _bare(schemas[name]) for name in sorted(schemas)}}
-    return told
+    document["components"] = {"schemas": {name: _bare(schemas[name]) for name in sorted(schemas)}}
+    return document
 
 
 def _bare(value: Any, *, named: bool = False) -> Any:
@@ -172,11 +172,11 @@ def main(arguments: list[str]) -> int:
     """Write both files; or with a version and a ``reflect_sdk/client.py`` what that client has."""
     if arguments:
         version, client = arguments
-        told = reflect_official(version, Path(client))
-        REFLECT_OFFICIAL.write_text(json.dumps(told, indent=1) + "\n")
+        methods = reflect_official(version, Path(client))
+        REFLECT_OFFICIAL.write_text(json.dumps(methods, indent=1) + "\n")
         return 0
-    for file, told in ((CONTRACT, contract()), (OFFICIAL, official())):
-        file.write_text(json.dumps(told, indent=1) + "\n")
+    for file, content in ((CONTRACT, contract()), (OFFICIAL, official())):
+        file.write_text(json.dumps(content, indent=1) + "\n")
         print(f"wrote {file.name}")  # noqa: T201  # its purpose
     return 0
 
