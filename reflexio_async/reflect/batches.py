@@ -27,7 +27,7 @@ _UNDER_WAY = 256  # each takes little here while the server works on it
 
 
 @dataclass(slots=True)
-class _Item:
+class _TraceItem:
     """One trace; ``sent`` is its id once the server has it, ``fault`` what is wrong with it."""
 
     key: int | str
@@ -112,7 +112,7 @@ class ReflectBatches(ReflectAPI):
         engine = view._engine  # noqa: SLF001  # a view of self
         path = CREATE_TRACE.path.format(project_id=quote(self._project_id, safe=""))
 
-        async def carry_out(item: _Item, attempt: Attempt[Any]) -> None:
+        async def carry_out(item: _TraceItem, attempt: Attempt[Any]) -> None:
             if item.request is None:
                 assert item.fault is not None  # noqa: S101  # one of the two is there
                 raise item.fault
@@ -143,7 +143,7 @@ class ReflectBatches(ReflectAPI):
         )
         return Batch(work, traces, engine.caller.clock, engine.tasks)
 
-    async def _sent(self, item: _Item, request: TraceCreate, attempt: Attempt[Any]) -> TraceJob:
+    async def _sent(self, item: _TraceItem, request: TraceCreate, attempt: Attempt[Any]) -> TraceJob:
         """The job of ``item``, sent now unless an earlier batch has sent it."""
         if item.sent is not None:
             return self._trace_job(item.sent, request.project_id, reviewed=request.review is not None)
@@ -168,18 +168,18 @@ class _Check:
         self._at_once = at_once
         self._positions = count()
 
-    def __call__(self, raw: Any) -> _Item:
-        if isinstance(raw, _Item):  # of a batch before this one
+    def __call__(self, raw: Any) -> _TraceItem:
+        if isinstance(raw, _TraceItem):  # of a batch before this one
             return raw
         position = next(self._positions)
         try:
             request = build_request(TraceCreate, raw)
-            return _Item(position if self._key is None else _named(self._key, request), request)
+            return _TraceItem(position if self._key is None else _named(self._key, request), request)
         except InvalidRequest as error:
             if self._at_once:
                 raise
             # A bare position could be what ``key`` calls another trace.
-            return _Item(position if self._key is None else f"#{position}", None, error)
+            return _TraceItem(position if self._key is None else f"#{position}", None, error)
 
 
 def _named(key: Callable[[TraceCreate], Any], request: TraceCreate) -> int | str:

@@ -25,7 +25,7 @@ from reflexio_async.reflect.models import BootstrapRequest, BootstrapResponse, B
 from reflexio_async.reflect.service import REFLECT, ReflectServer, check_project, reflect_server
 from reflexio_async.reflect.tracing import TracingAPI
 
-_BOOTSTRAP = Endpoint("POST", "/v1/bootstrap", BootstrapResponse, public=True)
+BOOTSTRAP = Endpoint("POST", "/v1/bootstrap", BootstrapResponse, public=True)
 
 
 class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
@@ -130,7 +130,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         request = build_request(BootstrapRequest, fields, "bootstrap")
         # The token is the client's key only so that errors redact it; this call sends no key.
         async with cls(base_url=base_url, api_key=bootstrap_token, timeout=timeout, clock=clock) as client:
-            return await client._send(_BOOTSTRAP, request)
+            return await client._send(BOOTSTRAP, request)
 
     def with_project(self, project_id: str) -> Self:
         """A view of another project that shares everything else."""

@@ -1,4 +1,4 @@
-"""What the engine's jobs ask of a Reflexio server."""
+"""The status source of the Reflexio service: the requests that the engine's jobs make."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reflexio_async.reflexio.api.interactions import GET_LEARNING_STATUS
 from reflexio_async.reflexio.api.operations import CANCEL_OPERATION, GET_OPERATION_STATUS
 from reflexio_async.reflexio.jobs import AGGREGATION, LEARNING, REGENERATION, operation
 from reflexio_async.reflexio.models.aggregation import ByOperation
-from reflexio_async.reflexio.models.evaluation import ByRegeneration
+from reflexio_async.reflexio.models.evaluation import ByRegeneration, CancelRegenerationRequest
 from reflexio_async.reflexio.models.interactions import ByRequest
 from reflexio_async.reflexio.models.operations import ByService, CancelOperationRequest
 
@@ -33,7 +33,7 @@ _TIMEOUT = 30.0  # seconds of one status request; the poller asks again anyway
 
 
 class ReflexioStatus:
-    """The status source of a Reflexio server. Each question is one try: polling is its own retry."""
+    """The status source of one Reflexio server. Every request is sent once: the next poll is its retry."""
 
     def __init__(self, caller: Caller, settings: Settings) -> None:
         self.url = settings.base_url
@@ -59,7 +59,7 @@ class ReflexioStatus:
         return None
 
     async def cancel(self, service: str) -> None:
-        """Ask for the running operation of ``service`` to stop, whoever started it."""
+        """Ask the server to stop the running operation of ``service``, no matter who started it."""
         request = CancelOperationRequest(service_name=service)
         await self._caller.send(CANCEL_OPERATION, encode(CANCEL_OPERATION, request), self._settings)
 
@@ -69,9 +69,9 @@ class ReflexioStatus:
         return cast("T", await self._ask(endpoint, request))
 
     async def stop(self, kind: PolledKind[Any], job_id: str) -> None:
-        """Ask for such a job to stop; only regenerations can be."""
+        """Ask the server to stop such a job. Only regenerations can be stopped."""
         assert kind is REGENERATION  # noqa: S101  # the only kind that is cancellable
-        request = ByRegeneration(job_id=job_id)
+        request = CancelRegenerationRequest(job_id=job_id)
         await self._caller.send(
             CANCEL_EVALUATION_REGENERATION, encode(CANCEL_EVALUATION_REGENERATION, request), self._settings
         )
@@ -81,7 +81,7 @@ class ReflexioStatus:
 
 
 def _status_request(kind: PolledKind[Any], job_id: str) -> tuple[Endpoint[Any], BaseModel]:
-    """What asks for the status of a job of ``kind``."""
+    """The endpoint and the request that read the status of a job of ``kind``."""
     if kind is LEARNING:
         return GET_LEARNING_STATUS, ByRequest(request_id=job_id)
     if kind is AGGREGATION:

@@ -16,7 +16,7 @@ from reflexio_async._engine.wire import (
     refusal_text,
 )
 from reflexio_async.reflexio.models.enums import OperationStatus, Status
-from reflexio_async.reflexio.models.identity import Token, WhoamiResponse
+from reflexio_async.reflexio.models.identity import LoginResponse, WhoamiResponse
 from reflexio_async.reflexio.models.interactions import PublishUserInteractionResponse
 from reflexio_async.reflexio.models.operations import (
     GetOperationStatusResponse,
@@ -141,7 +141,7 @@ def test_a_response_may_be_null_where_the_endpoint_says_so() -> None:
 
 
 def test_a_token_stays_out_of_its_repr() -> None:
-    token = decode(get(Token), REFLEXIO, response({"api_key": "SECRET", "token_type": "bearer"}))
+    token = decode(get(LoginResponse), REFLEXIO, response({"api_key": "SECRET", "token_type": "bearer"}))
     assert token.api_key == "SECRET"
     assert "SECRET" not in repr(token)
 

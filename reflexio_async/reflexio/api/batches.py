@@ -44,7 +44,7 @@ _PUBLISH_WIDTH = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
+class _Publish:
     """One publish.
 
     Args:
@@ -174,18 +174,18 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         engine = self._engine
         clock = engine.caller.clock
 
-        def check(raw: Any) -> _Item:
-            if isinstance(raw, _Item):  # from ``retry_failed`` of an earlier batch
+        def check(raw: Any) -> _Publish:
+            if isinstance(raw, _Publish):  # from ``retry_failed`` of an earlier batch
                 return replace(raw, again=True)
             request = build_request(PublishUserInteractionRequest, raw)
             if request.request_id is not None:
-                return _Item(request, made=False)
-            return _Item(request.model_copy(update={"request_id": uuid4().hex}), made=True)
+                return _Publish(request, made=False)
+            return _Publish(request.model_copy(update={"request_id": uuid4().hex}), made=True)
 
         # A refusal is a failure of its item, whatever the client's own option says.
         strict = self._with_settings(engine.settings.with_options(raise_on_refusal=True))
 
-        async def publish(item: _Item, attempt: Attempt[PublishUserInteractionResponse]) -> None:
+        async def publish(item: _Publish, attempt: Attempt[PublishUserInteractionResponse]) -> None:
             began = clock.now()
             try:
                 attempt.result = await strict._publish(  # noqa: SLF001  # a view of self

@@ -6,15 +6,15 @@ from reflexio_async._engine.engine import API
 from reflexio_async._engine.models import Empty
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.models.identity import (
+    LoginResponse,
     MarkNotifiedResponse,
     MyConfigResponse,
     ServerVersion,
     StallStateResponse,
-    Token,
     WhoamiResponse,
 )
 
-LOGIN = Endpoint("POST", "/token", Token, repeatable=True, public=True, form=True, per_minute=5)
+LOGIN = Endpoint("POST", "/token", LoginResponse, repeatable=True, public=True, form=True, per_minute=5)
 
 WHOAMI = Endpoint("GET", "/api/whoami", WhoamiResponse)
 HEALTH = Endpoint("GET", "/health", dict[str, str])

@@ -28,7 +28,7 @@ class LoginForm(RequestModel, title="login"):
     password: str = Field(repr=False)
 
 
-class Token(ResponseModel):
+class LoginResponse(ResponseModel):
     """The response of a login. ``api_key`` is the bearer token; it is not shown in reprs."""
 
     api_key: str = Field(repr=False)
