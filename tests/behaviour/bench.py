@@ -76,14 +76,14 @@ def _seconds(kind: str, name: str) -> float:
 
 
 class _Failing(frozenset[str]):
-    """Whoever's name says so."""
+    """Every user whose name contains "fails"."""
 
     def __contains__(self, name: object) -> bool:
         return "fails" in str(name)
 
 
 class _HeldUp:
-    """As long as the request's user, or words, say."""
+    """Takes as many seconds as the user id or the query says."""
 
     async def play(self, context: RequestContext, serve: Callable[[], Awaitable[Response]]) -> Response:
         body: dict[str, Any] = context.record.body

@@ -1,4 +1,4 @@
-"""Every behaviour is shown by the sandbox and by the real server alike."""
+"""Every behaviour test runs on the sandbox and on the real server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from reflexio_async.sandbox import Sandbox
 from tests.behaviour.bench import SHORT, Bench, sandbox_bench
-from tests.behaviour.differences import CHECKED, READ_ONLY, SANDBOX_ONLY, TOLD
+from tests.behaviour.differences import CHECKED, READ_ONLY, SANDBOX_ONLY, UNCHECKED
 from tests.behaviour.wire import Wire
 from tests.real_server import RealServer
 
@@ -131,7 +131,7 @@ async def bench(patched_url: str | None, session: aiohttp.ClientSession) -> Asyn
 
 @pytest.fixture
 def name() -> str:
-    """A name nobody else uses, fit for users, sessions, requests and sources."""
+    """A unique name, valid for users, sessions, requests and sources."""
     return f"n{uuid.uuid4().hex[:10]}"
 
 
@@ -149,8 +149,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     both = len(shown["sandbox"] & shown["real"])
     terminalreporter.section("behaviour of the sandbox and of the real server")
     terminalreporter.line(f"shown: {counts}; by both alike: {both}")
-    terminalreporter.line(f"differences kept: {len(CHECKED) + len(TOLD)}")
-    for about, reason in (*((each.about, each.reason) for each in CHECKED), *TOLD):
+    terminalreporter.line(f"differences kept: {len(CHECKED) + len(UNCHECKED)}")
+    for about, reason in (*((each.about, each.reason) for each in CHECKED), *UNCHECKED):
         terminalreporter.line(f"  {about} ({reason})")
     terminalreporter.line(f"shown by the sandbox alone: {len(SANDBOX_ONLY)}")
     for fact in SANDBOX_ONLY:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Said(NamedTuple):
+class Expected(NamedTuple):
     """A status, and part of the body (or of its text)."""
 
     status: int
@@ -27,13 +27,13 @@ class Difference:
     reason: str
     method: str
     path: str
-    real: Said
-    sandbox: Said
+    real: Expected
+    sandbox: Expected
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 _OPERATIONS = "/api/playbook_aggregation_operations"
-_UNAVAILABLE = Said(503, {"detail": "Durable aggregation is unavailable on this storage"})
+_UNAVAILABLE = Expected(503, {"detail": "Durable aggregation is unavailable on this storage"})
 
 CHECKED: Final = (
     Difference(
@@ -42,7 +42,7 @@ CHECKED: Final = (
         "POST",
         _OPERATIONS,
         _UNAVAILABLE,
-        Said(202, {"status": "queued", "attempts": 0, "error": None}),
+        Expected(202, {"status": "queued", "attempts": 0, "error": None}),
         {"request_id": "difference", "agent_version": "v"},
     ),
     Difference(
@@ -51,15 +51,15 @@ CHECKED: Final = (
         "GET",
         f"{_OPERATIONS}/nope",
         _UNAVAILABLE,
-        Said(404, {"detail": "Aggregation operation not found"}),
+        Expected(404, {"detail": "Aggregation operation not found"}),
     ),
     Difference(
         "reranking is offered, by words in common",
         "the offline server has no model to rerank with",
         "POST",
         "/api/rerank_user_profiles",
-        Said(503, {"detail": "Reranking is currently unavailable"}),
-        Said(200, {"success": True, "msg": "Reranked 0 profile(s); dropped 1 unknown id(s)"}),
+        Expected(503, {"detail": "Reranking is currently unavailable"}),
+        Expected(200, {"success": True, "msg": "Reranked 0 profile(s); dropped 1 unknown id(s)"}),
         {"user_id": "u", "query": "q", "profile_ids": ["nope"]},
     ),
     Difference(
@@ -67,8 +67,8 @@ CHECKED: Final = (
         "the offline server cannot reach it",
         "POST",
         "/api/braintrust/connect",
-        Said(200, {"success": False, "workspaces": []}),
-        Said(200, {"success": True}),
+        Expected(200, {"success": False, "workspaces": []}),
+        Expected(200, {"success": True}),
         {"api_key": "k"},
     ),
     Difference(
@@ -76,12 +76,12 @@ CHECKED: Final = (
         "the contract is in the repository",
         "GET",
         "/openapi.json",
-        Said(200, "openapi"),
-        Said(404, {"detail": "Not Found"}),
+        Expected(200, "openapi"),
+        Expected(404, {"detail": "Not Found"}),
     ),
 )
 
-TOLD: Final = (
+UNCHECKED: Final = (
     (
         "a session is graded on demand: it failed when its user complained",
         "without an LLM a real one crashes",
@@ -99,7 +99,7 @@ TOLD: Final = (
     ("a running aggregation is busy for its own length of time alone", "no background learning competes"),
     ("the sandbox does not freeze under load and loses no publish", "faults are scripted, not suffered"),
     (
-        "whoever was generated for when the server died can be generated for at once",
+        "a user who was worked on when the server died can be worked on at once",
         "the lease of 300 s is between the server's workers",
     ),
     ("retrieved learnings and shadows are never judged", "the offline server cannot either"),

@@ -1,4 +1,4 @@
-"""Rows that tests write themselves."""
+"""Helpers that write and read rows."""
 
 from __future__ import annotations
 

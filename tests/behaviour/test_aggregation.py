@@ -1,4 +1,4 @@
-"""Aggregation, its history, review, and where learnings come from."""
+"""Aggregation, its change log, reviews and provenance."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_without_a_configuration_nothing_is_aggregated(wire: Wire, name: s
         assert answer.json == {"success": True, "message": expected}
 
 
-async def test_users_playbooks_become_an_agents(wire: Wire, name: str) -> None:
+async def test_user_playbooks_become_an_agent_playbook(wire: Wire, name: str) -> None:
     await _learnt(wire, name)
     expected = "Processed 2 user playbooks, found 1 clusters, generated 1 agent playbooks"
     for _ in range(2):  # and again, in place of the first
@@ -86,7 +86,7 @@ async def test_a_bad_durable_aggregation_is_422(wire: Wire, body: dict[str, str]
     assert (await wire.post("/api/playbook_aggregation_operations", **body)).status == 422
 
 
-async def test_a_report_of_a_review_is_inline(wire: Wire, name: str) -> None:
+async def test_the_report_of_a_review_is_in_the_response(wire: Wire, name: str) -> None:
     await add_playbooks(wire, name, "without evidence")
     [row] = await user_playbooks(wire, user_id=name)
     key = row["user_playbook_id"]
@@ -114,7 +114,7 @@ async def test_a_report_of_a_review_is_inline(wire: Wire, name: str) -> None:
     }
 
 
-async def test_a_review_that_applies_answers_at_once(wire: Wire) -> None:
+async def test_a_review_that_applies_is_answered_at_once(wire: Wire) -> None:
     window = {"start_time": "2019-01-01T00:00:00Z", "end_time": "2019-01-02T00:00:00Z"}
     answer = (await wire.post("/api/review_user_playbooks", **window, report_only=False)).json
     assert answer["run_id"].startswith("playbook_review_")
@@ -149,7 +149,7 @@ async def test_the_provenance_of_nothing(wire: Wire, kind: str, key: str, msg: s
     }
 
 
-async def test_the_provenance_of_what_was_learnt(wire: Wire, name: str) -> None:
+async def test_the_provenance_of_learnt_rows(wire: Wire, name: str) -> None:
     await _learnt(wire, name)
     await wire.post("/api/manual_profile_generation", user_id=f"{name}-0")
     [profile] = await wire.profiles(f"{name}-0")
@@ -171,7 +171,7 @@ async def test_the_provenance_of_what_was_learnt(wire: Wire, name: str) -> None:
     assert [len(source["interactions"]) for source in sources] == [1, 1]
 
 
-async def test_the_provenance_of_what_was_written_by_hand(wire: Wire, name: str) -> None:
+async def test_the_provenance_of_rows_written_by_callers(wire: Wire, name: str) -> None:
     [profile] = await add_profiles(wire, name, "likes tea")
     found = await _provenance(wire, "profile", profile)
     assert (found["success"], found["msg"]) == (False, "Profile generation request was not found")

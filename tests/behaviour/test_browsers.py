@@ -1,4 +1,4 @@
-"""Who may ask without a key, and what browsers are told."""
+"""Access without a key, and CORS."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ _PREFLIGHT = {**_FOREIGN_PAGE, "Access-Control-Request-Method": "POST"}
         {"Origin": ""},
     ],
 )
-async def test_without_a_key_this_machine_is_served(wire: Wire, headers: Mapping[str, str]) -> None:
+async def test_without_a_key_requests_from_this_machine_are_accepted(
+    wire: Wire, headers: Mapping[str, str]
+) -> None:
     assert (await wire.send("GET", _WHOAMI, headers=headers)).status == 200
 
 
@@ -59,7 +61,7 @@ async def test_health_is_open_to_every_host_and_page(wire: Wire) -> None:
     assert (await wire.send("GET", "/health", headers=headers)).status == 200
 
 
-async def test_with_the_key_every_host_and_page_is_served(keyed: Wire) -> None:
+async def test_with_the_key_every_host_and_page_is_accepted(keyed: Wire) -> None:
     headers = {"Authorization": "Bearer key-1", "Host": "elsewhere.example", **_FOREIGN_PAGE}
     assert (await keyed.send("GET", _WHOAMI, headers=headers)).status == 200
 
@@ -80,11 +82,11 @@ async def test_any_page_may_read_any_answer(
     assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (status, "*")
 
 
-async def test_who_is_no_page_is_told_nothing_about_pages(wire: Wire) -> None:
+async def test_a_request_without_origin_gets_no_cors_headers(wire: Wire) -> None:
     assert "Access-Control-Allow-Origin" not in (await wire.get(_WHOAMI)).headers
 
 
-async def test_a_crash_is_not_for_pages_to_read(wire: Wire) -> None:
+async def test_a_crash_has_no_cors_headers(wire: Wire) -> None:
     body = {"user_id": "u", "start_time": "2026-01-01T00:00:00", "end_time": "2026-01-02T00:00:00Z"}
     answer = await wire.send("POST", "/api/get_interactions", json=body, headers=_PAGE)
     assert answer.status == 500
@@ -102,8 +104,8 @@ async def test_a_preflight_is_answered_before_all_else(
     answer = await wire.send("OPTIONS", path, headers=asked)
     assert (answer.status, answer.text) == (200, "OK")
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
-    told = ("Origin", "Methods", "Headers")
-    assert [answer.headers[f"Access-Control-Allow-{name}"] for name in told] == [
+    names = ("Origin", "Methods", "Headers")
+    assert [answer.headers[f"Access-Control-Allow-{name}"] for name in names] == [
         "*",
         "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, QUERY",
         "authorization, x-y",
@@ -111,13 +113,13 @@ async def test_a_preflight_is_answered_before_all_else(
     assert answer.headers["Access-Control-Max-Age"] == "600"
 
 
-async def test_a_preflight_that_names_no_headers_is_told_of_none(wire: Wire) -> None:
+async def test_a_preflight_without_headers_gets_no_allowed_headers(wire: Wire) -> None:
     answer = await wire.send("OPTIONS", _WHOAMI, headers=_PREFLIGHT)
     assert answer.status == 200
     assert "Access-Control-Allow-Headers" not in answer.headers
 
 
-async def test_a_preflight_for_a_method_of_fancy_is_400(wire: Wire) -> None:
+async def test_a_preflight_for_an_unknown_method_is_400(wire: Wire) -> None:
     headers = {**_PREFLIGHT, "Access-Control-Request-Method": "FANCY"}
     answer = await wire.send("OPTIONS", _WHOAMI, headers=headers)
     assert (answer.status, answer.text) == (400, "Disallowed CORS method")

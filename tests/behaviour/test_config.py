@@ -13,7 +13,7 @@ _SET = {"success": True, "msg": "Configuration set successfully"}
 _INVALID = "Invalid partial config (top-level shallow merge)"
 
 
-async def test_a_configuration_has_its_nulls_and_can_be_given_back(wire: Wire, config: Any) -> None:
+async def test_a_configuration_has_nulls_and_is_accepted_back(wire: Wire, config: Any) -> None:
     assert len(config) == 27
     assert config["storage_config"] == {"db_path": None}
     assert (config["llm_config"], config["window_size"], config["stride_size"]) == (None, 10, 8)
@@ -21,12 +21,12 @@ async def test_a_configuration_has_its_nulls_and_can_be_given_back(wire: Wire, c
     assert (await wire.get("/api/get_config")).json == config
 
 
-async def test_what_is_set_is_kept(wire: Wire, config: Any) -> None:
+async def test_a_configuration_that_was_set_is_returned(wire: Wire, config: Any) -> None:
     assert (await wire.post("/api/set_config", **{**config, "window_size": 12})).json == _SET
     assert (await wire.get("/api/get_config")).json == {**config, "window_size": 12}
 
 
-async def test_fields_are_taken_under_their_old_names(wire: Wire, config: Any) -> None:
+async def test_old_field_names_are_accepted(wire: Wire, config: Any) -> None:
     old = {"batch_size": 20, "batch_interval": 5}
     assert (await wire.post("/api/set_config", storage_config=None, **old)).json == _SET
     now = (await wire.get("/api/get_config")).json
@@ -37,7 +37,7 @@ async def test_fields_are_taken_under_their_old_names(wire: Wire, config: Any) -
     assert (await wire.get("/api/get_config")).json["window_size"] == 15
 
 
-async def test_parts_of_it_have_old_names_too(wire: Wire, config: Any) -> None:
+async def test_old_field_names_of_parts_are_accepted(wire: Wire, config: Any) -> None:
     aggregation = {"min_feedback_threshold": 3, "refresh_count": 4}
     extractor = {
         "feedback_definition_prompt": "How to greet",
@@ -61,7 +61,7 @@ async def test_null_is_the_default_where_nothing_is_optional(
     assert (await wire.get("/api/get_config")).json == config
 
 
-async def test_only_the_storage_must_be_given(wire: Wire, config: Any) -> None:
+async def test_only_the_storage_is_required(wire: Wire, config: Any) -> None:
     assert (await wire.post("/api/set_config", storage_config=None, window_size=20)).json == _SET
     assert (await wire.get("/api/get_config")).json["stride_size"] == config["stride_size"]
     answer = await wire.post("/api/set_config")
@@ -104,7 +104,7 @@ async def test_a_bad_configuration_is_422_and_not_echoed(
 
 
 @pytest.mark.usefixtures("config")
-async def test_a_part_is_changed(wire: Wire) -> None:
+async def test_an_update_changes_a_part(wire: Wire) -> None:
     assert (await wire.post("/api/update_config", shadow_mode_enabled=True)).json == _SET
     unchanged = {"success": True, "msg": "Configuration unchanged"}
     assert (await wire.post("/api/update_config", shadow_mode_enabled=True)).json == unchanged
@@ -112,7 +112,7 @@ async def test_a_part_is_changed(wire: Wire) -> None:
     assert (await wire.get("/api/get_config")).json["shadow_mode_enabled"] is True
 
 
-async def test_a_preset_chooses_windows_that_are_not_given(wire: Wire, config: Any) -> None:
+async def test_a_preset_sets_windows_that_are_not_given(wire: Wire, config: Any) -> None:
     bare = {key: config[key] for key in config if key not in {"window_size", "stride_size"}}
     assert (await wire.post("/api/set_config", **{**bare, "extraction_preset": "quick_chat"})).json == _SET
     shown = (await wire.get("/api/get_config")).json
@@ -120,7 +120,9 @@ async def test_a_preset_chooses_windows_that_are_not_given(wire: Wire, config: A
 
 
 @pytest.mark.parametrize("path", ["set_config", "update_config"])
-async def test_experiments_are_not_configured(wire: Wire, config: Any, path: str) -> None:
+async def test_experiments_cannot_be_changed_through_the_configuration(
+    wire: Wire, config: Any, path: str
+) -> None:
     record = {"experiment_id": "a", "holdout_percentage": 5, "started_at": 1}
     body = (
         {**config, "retrieval_experiment_history": [record]}
@@ -151,7 +153,7 @@ async def test_credentials_are_not_shown_unless_that_is_allowed(wire: Wire) -> N
     assert (await wire.get("/api/my_config")).json == {"success": False, "message": message}
 
 
-async def test_only_ones_own_cache_can_be_emptied(wire: Wire) -> None:
+async def test_another_organisations_cache_cannot_be_emptied(wire: Wire) -> None:
     own = (await wire.post("/api/admin/cache/invalidate", org_id="self-host-org")).json
     assert (set(own), own["org_id"]) == ({"invalidated", "org_id"}, "self-host-org")
     assert isinstance(own["invalidated"], bool)

@@ -38,7 +38,7 @@ async def test_a_search_within_its_deadline_is_answered(bench: Bench, name: str)
     assert (answer.status, answer.json["success"]) == (200, True)
 
 
-async def test_of_nine_searches_at_once_one_is_429(bench: Bench, name: str) -> None:
+async def test_the_ninth_search_at_once_is_429(bench: Bench, name: str) -> None:
     answers = await asyncio.gather(
         *(bench.wire.post("/api/search_profiles", user_id=name, query="waits2.6") for _ in range(9))
     )
@@ -58,9 +58,7 @@ async def _known(bench: Bench, request_id: str) -> bool:
     return (await bench.wire.get("/api/learning_status", request_id=request_id)).status == 200
 
 
-async def test_a_publish_past_its_deadline_is_504_or_without_room_503_and_is_not_stored(
-    bench: Bench, name: str
-) -> None:
+async def test_a_publish_past_its_deadline_is_504_or_503_and_is_not_stored(bench: Bench, name: str) -> None:
     slow = f"{name}-waits{bench.timings.publish + 1.5}"
     running = [asyncio.create_task(_publish(bench, slow, f"{name}-{number}")) for number in range(4)]
     await bench.sleep(0.3)
@@ -88,7 +86,7 @@ async def test_a_publish_past_its_deadline_is_504_or_without_room_503_and_is_not
     assert not any([await _known(bench, f"{name}-{which}") for which in "0123x"])
 
 
-async def test_a_fifth_publish_waits_for_room(bench: Bench, name: str) -> None:
+async def test_a_fifth_publish_waits(bench: Bench, name: str) -> None:
     seconds = bench.timings.publish / 3
     answers = await asyncio.gather(
         *(_publish(bench, f"{name}-waits{seconds}", f"{name}-{number}") for number in range(5))
@@ -122,7 +120,7 @@ async def test_a_second_aggregation_at_once_is_503(bench: Bench, name: str) -> N
     assert (await first).json["success"]
 
 
-async def test_an_aggregation_that_fails_says_why_with_200(bench: Bench, name: str) -> None:
+async def test_a_failed_aggregation_is_200_with_the_reason(bench: Bench, name: str) -> None:
     version = f"{name}-fails"
     answer = await bench.wire.post(_AGGREGATE, agent_version=version, playbook_name="p")
     expected = {"success": False, "message": f"scripted failure of {version}"}

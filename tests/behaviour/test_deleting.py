@@ -1,4 +1,4 @@
-"""Deleting: what goes, and what is reported."""
+"""Deleting: which rows are deleted, and what is counted."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _counted(count: int) -> dict[str, Any]:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_deleting_what_is_missing_succeeds(
+async def test_deleting_an_unknown_id_succeeds(
     wire: Wire, path: str, body: dict[str, Any], answer: dict[str, Any]
 ) -> None:
     assert (await wire.delete(f"/api/{path}", **body)).json == answer
@@ -71,7 +71,7 @@ async def test_a_delete_without_a_body_is_422(wire: Wire) -> None:
     assert (answer.status, answer.json) == (422, {"detail": [missing]})
 
 
-async def test_a_turn_goes_and_its_request_stays(wire: Wire, name: str) -> None:
+async def test_deleting_an_interaction_keeps_its_request(wire: Wire, name: str) -> None:
     await wire.publish(name, "one", "two", request_id=name)
     first, _ = await turns(wire, name)
     key = first["interaction_id"]
@@ -81,7 +81,7 @@ async def test_a_turn_goes_and_its_request_stays(wire: Wire, name: str) -> None:
     assert len(found["sessions"][0]["requests"][0]["interactions"]) == 1
 
 
-async def test_a_deleted_requests_id_is_free_again(wire: Wire, name: str) -> None:
+async def test_the_id_of_a_deleted_request_can_be_used_again(wire: Wire, name: str) -> None:
     await wire.publish(name, request_id=name)
     assert (await wire.delete("/api/delete_request", request_id=name)).json == _DONE
     assert await turns(wire, name) == []
@@ -90,7 +90,7 @@ async def test_a_deleted_requests_id_is_free_again(wire: Wire, name: str) -> Non
     assert (await wire.publish(name, request_id=name))["success"]
 
 
-async def test_a_session_goes_with_its_requests(wire: Wire, name: str) -> None:
+async def test_deleting_a_session_deletes_its_requests(wire: Wire, name: str) -> None:
     for index in range(2):
         await wire.publish(name, request_id=f"{name}-{index}")
     answer = await wire.delete("/api/delete_session", session_id=f"s-{name}")
@@ -130,7 +130,7 @@ async def test_user_playbooks_are_deleted(wire: Wire, name: str) -> None:
     assert [row["user_playbook_id"] for row in await user_playbooks(wire, user_id=name)] == [third]
 
 
-async def test_agent_playbooks_are_deleted_and_what_was_asked_for_is_counted(wire: Wire, name: str) -> None:
+async def test_agent_playbooks_are_deleted_and_the_given_ids_are_counted(wire: Wire, name: str) -> None:
     first, second, third = await add_agent_playbooks(wire, name, "a", "b", "c")
     assert (await wire.delete("/api/delete_agent_playbook", agent_playbook_id=first)).json == _DONE
     answer = await wire.delete("/api/delete_agent_playbooks_by_ids", agent_playbook_ids=[second, 987_654])
@@ -138,7 +138,7 @@ async def test_agent_playbooks_are_deleted_and_what_was_asked_for_is_counted(wir
     assert [row["agent_playbook_id"] for row in await agent_playbooks(wire, agent_version=name)] == [third]
 
 
-async def test_deleting_everything_reports_nothing(wire: Wire, name: str) -> None:
+async def test_deleting_everything_counts_zero(wire: Wire, name: str) -> None:
     """One test, for it is about the whole organisation."""
     everything = {"success": True, "deleted_count": 0, "message": "Deleted successfully"}
 
@@ -191,9 +191,9 @@ async def test_a_users_data_is_cleared_and_counted(wire: Wire, name: str) -> Non
         "message": f"Cleared 5 row(s) for user {name!r}",
     }
     assert await turns(wire, name) == []
-    assert len(await agent_playbooks(wire, agent_version=name)) == 1, "they belong to nobody"
+    assert len(await agent_playbooks(wire, agent_version=name)) == 1, "they belong to no user"
 
 
-async def test_clearing_nobody_is_422(wire: Wire) -> None:
+async def test_clearing_without_a_user_is_422(wire: Wire) -> None:
     answer = await wire.post("/api/clear_user_data", user_id=" ")
     assert (answer.status, answer.json["detail"][0]["type"]) == (422, "value_error")

@@ -1,4 +1,4 @@
-"""What is listed as different is different, and just so."""
+"""The listed differences exist."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("difference", CHECKED, ids=[difference.about for difference in CHECKED])
-async def test_a_difference_is_as_it_is_listed(wire: Wire, served_by: str, difference: Difference) -> None:
+async def test_a_listed_difference_exists(wire: Wire, served_by: str, difference: Difference) -> None:
     answer = await wire.send(difference.method, difference.path, json=dict(difference.body) or None)
-    said = difference.real if served_by == "real" else difference.sandbox
-    assert answer.status == said.status, answer.text
-    if isinstance(said.part, str):
-        assert said.part in answer.text
+    expected = difference.real if served_by == "real" else difference.sandbox
+    assert answer.status == expected.status, answer.text
+    if isinstance(expected.part, str):
+        assert expected.part in answer.text
     else:
-        assert said.part.items() <= answer.json.items()
+        assert expected.part.items() <= answer.json.items()

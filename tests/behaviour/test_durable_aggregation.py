@@ -1,4 +1,4 @@
-"""Aggregation that outlives its request: what is asked for twice, what conflicts, what is tried again."""
+"""Durable aggregation: repeated requests, conflicts and retries."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def _reached(bench: Bench, operation_id: str, *statuses: str) -> Any:
     return seen
 
 
-async def test_it_is_queued_run_and_succeeds(bench: Bench, name: str) -> None:
+async def test_an_operation_is_queued_runs_and_succeeds(bench: Bench, name: str) -> None:
     version = f"{name}-works{AGGREGATION}"
     await add_playbooks(bench.wire, version, "greet", "smile")
     queued = await _submitted(bench, name, version)
@@ -71,7 +71,7 @@ async def test_it_is_queued_run_and_succeeds(bench: Bench, name: str) -> None:
     assert ended["result"]["user_playbooks_processed"] == 2
 
 
-async def test_the_same_again_is_the_same_operation_as_it_stands(bench: Bench, name: str) -> None:
+async def test_the_same_request_gets_the_same_operation(bench: Bench, name: str) -> None:
     first = await _submitted(bench, name, name)
     ended = await _reached(bench, first["operation_id"], "succeeded")
     assert await _submitted(bench, name, name) == ended
@@ -102,7 +102,7 @@ async def test_a_version_has_one_operation_at_a_time(bench: Bench, name: str) ->
     await _reached(bench, again["operation_id"], "succeeded")
 
 
-async def test_what_fails_is_tried_five_times(bench: Bench, name: str) -> None:
+async def test_a_failing_operation_is_tried_five_times(bench: Bench, name: str) -> None:
     submitted = await _submitted(bench, name, f"{name}-fails")
     operation_id = submitted["operation_id"]
     retrying = await _reached(bench, operation_id, "retrying")

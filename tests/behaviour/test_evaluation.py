@@ -1,4 +1,4 @@
-"""Evaluation, as far as a server without an LLM goes; dashboards, stalls, pending tool calls."""
+"""Evaluation without an LLM, dashboards, stalls and pending tool calls."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_a_regeneration_is_followed_to_its_end(wire: Wire) -> None:
         "concurrency_limit": 10,
     }
     cancelled = await wire.send("DELETE", f"{_REGENERATE}/{started['job_id']}")
-    assert cancelled.json == {"status": "cancelled"}, "so it is said, even of a finished one"
+    assert cancelled.json == {"status": "cancelled"}, "the answer is the same for a finished one"
     assert (await wire.get(f"{_REGENERATE}/{started['job_id']}")).json["status"] == "completed"
 
 
@@ -53,7 +53,7 @@ async def test_an_unknown_regeneration_is_404(wire: Wire, method: str) -> None:
     assert (answer.status, answer.json) == (404, {"detail": "Unknown job_id"})
 
 
-async def test_a_backward_window_is_422(wire: Wire) -> None:
+async def test_a_regeneration_of_a_reversed_range_is_422(wire: Wire) -> None:
     answers = {
         _REGENERATE: "from_ts must be strictly before to_ts",
         "/api/get_evaluation_overview": "from_ts must be <= to_ts",
@@ -64,7 +64,7 @@ async def test_a_backward_window_is_422(wire: Wire) -> None:
         assert (answer.status, error["msg"]) == (422, f"Value error, {message}")
 
 
-async def test_grading_an_unknown_session_keeps_the_nulls(wire: Wire, name: str) -> None:
+async def test_grading_an_unknown_session_returns_nulls(wire: Wire, name: str) -> None:
     answer = await wire.post("/api/evaluations/grade_on_demand", session_id=name, agent_version="v")
     assert answer.json == {
         "session_id": name,
@@ -93,15 +93,15 @@ async def test_grading_an_unknown_session_keeps_the_nulls(wire: Wire, name: str)
     ],
     ids=["grades", "learnings"],
 )
-async def test_nothing_was_graded_long_ago(wire: Wire, path: str, answer: Any) -> None:
+async def test_results_of_a_range_without_grades_are_empty(wire: Wire, path: str, answer: Any) -> None:
     assert (await wire.post(f"/api/{path}", end_time="2001-01-01T00:00:00Z")).json == answer
 
 
-async def test_no_shadow_was_compared(wire: Wire) -> None:
+async def test_there_are_no_shadow_comparisons(wire: Wire) -> None:
     assert (await wire.get("/api/evaluations/shadow_comparisons/recent")).json == {"verdicts": []}
 
 
-async def test_the_overview_of_an_empty_time(wire: Wire) -> None:
+async def test_the_overview_of_a_range_without_grades(wire: Wire) -> None:
     body = {"from_ts": 1, "to_ts": 2, "source_sets": [{"label": "all", "sources": ["web", ""]}]}
     page = (await wire.post("/api/get_evaluation_overview", **body)).json
     tiles = {
@@ -160,7 +160,7 @@ async def test_the_overview_of_an_empty_time(wire: Wire) -> None:
     ],
     ids=["label", "overlap", "source"],
 )
-async def test_source_sets_are_distinct(wire: Wire, sets: list[Any], message: str) -> None:
+async def test_source_sets_must_be_distinct(wire: Wire, sets: list[Any], message: str) -> None:
     answer = await wire.post("/api/get_evaluation_overview", from_ts=1, to_ts=2, source_sets=sets)
     assert answer.status == 422
     assert message in answer.json["detail"][0]["msg"]
@@ -203,7 +203,7 @@ async def test_citations_are_counted(wire: Wire, name: str) -> None:
     assert {"last_applied_at", "last_interaction_id"} <= set(row)
 
 
-async def test_nothing_has_stalled(wire: Wire) -> None:
+async def test_the_stall_state_is_clean(wire: Wire) -> None:
     clean = {
         "stalled": False,
         "reason": None,
@@ -232,7 +232,7 @@ async def test_more_probes(wire: Wire, path: str) -> None:
     assert (answer.status, set(answer.json)) == (200, expected[path])
 
 
-async def test_nobody_was_asked_anything(wire: Wire) -> None:
+async def test_there_are_no_pending_tool_calls(wire: Wire) -> None:
     assert (await wire.get("/api/pending_tool_calls")).json == {"pending_tool_calls": []}
 
 
@@ -280,7 +280,7 @@ async def test_another_method_of_a_named_path_is_405(wire: Wire) -> None:
     assert set(answer.headers["Allow"].split(", ")) <= {"DELETE", "GET"}
 
 
-async def test_braintrust_is_connected_and_forgotten(wire: Wire) -> None:
+async def test_braintrust_is_connected_and_disconnected(wire: Wire) -> None:
     nothing = {"connected": False, "workspace_id": "", "workspace_name": "", "project_count": 0}
     await wire.send("DELETE", "/api/braintrust/connection")
     assert (await wire.get("/api/braintrust/status")).json == nothing

@@ -1,4 +1,4 @@
-"""Experiments: one at a time, and what they withhold."""
+"""Experiments: starting, stopping, and what they withhold."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def running(wire: Wire, name: str) -> AsyncIterator[str]:
     assert answer.json["active_experiment"] in answer.json["experiments"]
 
 
-async def test_one_experiment_at_a_time_under_a_name_of_its_own(wire: Wire, running: str) -> None:
+async def test_one_experiment_runs_at_a_time_under_an_unused_id(wire: Wire, running: str) -> None:
     listed = (await wire.get(_PATH)).json
     assert set(listed["active_experiment"]) == {"experiment_id", "holdout_percentage", "started_at"}
     second = await wire.post(_PATH, experiment_id=f"{running}-2", holdout_percentage=50)
@@ -67,13 +67,13 @@ async def test_an_unknown_experiment_has_no_results(wire: Wire) -> None:
 
 @pytest.mark.usefixtures("running")
 @pytest.mark.parametrize("path", ["search", "search_user_playbooks", "search_agent_playbooks"])
-async def test_while_one_runs_a_search_must_name_its_user(wire: Wire, path: str) -> None:
+async def test_a_search_without_a_user_is_422_while_an_experiment_runs(wire: Wire, path: str) -> None:
     answer = await wire.post(f"/api/{path}", query="q")
     expected = "user_id is required while a retrieval experiment is active"
     assert (answer.status, answer.json) == (422, {"detail": expected})
 
 
-async def test_some_users_find_nothing(wire: Wire, running: str) -> None:
+async def test_users_in_the_holdout_find_nothing(wire: Wire, running: str) -> None:
     arms: dict[str, Any] = {}
     for index in range(12):
         user = f"{running}-{index}"
@@ -114,7 +114,7 @@ async def test_some_users_find_nothing(wire: Wire, running: str) -> None:
     }
 
 
-async def test_half_an_attribution_is_422(wire: Wire, name: str) -> None:
+async def test_an_experiment_id_without_an_arm_is_422(wire: Wire, name: str) -> None:
     answer = await wire.publish(name, retrieval_experiment_id=name)
     expected = "retrieval_experiment_id and retrieval_experiment_arm must be provided together"
     assert answer["detail"][0]["msg"] == f"Value error, {expected}"

@@ -1,4 +1,4 @@
-"""What a generation reads of what was said: how much, in which order, and what it quotes."""
+"""Which interactions a generation reads, in which order, and what it quotes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONG_AGO = int(time.time()) - 86400
 
 
 async def _publish(wire: Wire, name: str, *requests: tuple[int, str]) -> None:
-    """A request for each second and the words said in it, a turn each."""
+    """Publish a request per second, with an interaction per word."""
     for number, (second, words) in enumerate(requests):
         turns = [
             {"role": "user", "content": word, "created_at": _LONG_AGO + second} for word in words.split()
@@ -34,9 +34,9 @@ async def _publish(wire: Wire, name: str, *requests: tuple[int, str]) -> None:
         ([(0, "a1 a2"), (1, "b1 b2 b3 b4 b5 b6 b7 b8 b9")], ("b1", "b9", 10)),
         ([(0, "a1 a2 a3 a4 a5 a6 a7 a8 a9 a10 a11 a12")], ("a3", "a12", 10)),
     ],
-    ids=["in order", "late", "in one second", "ten over two requests", "ten of one request"],
+    ids=["in order", "arrived later", "in one second", "ten over two requests", "ten of one request"],
 )
-async def test_a_rerun_reads_the_newest_ten_turns_and_quotes_the_first_of_the_latest_second(
+async def test_a_rerun_reads_the_newest_ten_interactions_and_quotes_the_first_of_the_latest_second(
     wire: Wire, name: str, requests: list[tuple[int, str]], learnt: tuple[str, str, int]
 ) -> None:
     quoted, evidence, read = learnt
@@ -54,7 +54,7 @@ async def test_a_rerun_reads_the_newest_ten_turns_and_quotes_the_first_of_the_la
 
 
 @pytest.mark.usefixtures("config")
-async def test_it_reads_as_many_turns_as_a_window_has_by_now(wire: Wire, name: str) -> None:
+async def test_a_rerun_reads_as_many_interactions_as_a_window_has(wire: Wire, name: str) -> None:
     await _publish(wire, name, (0, "a1 a2 a3 a4 a5"))
     await wire.post("/api/update_config", window_size=3, stride_size=2)
     await wire.post("/api/rerun_profile_generation", user_id=name)

@@ -84,7 +84,7 @@ async def test_a_rerun_that_matches_nothing_is_admitted_and_fails(wire: Wire, na
     }
 
 
-async def test_a_playbook_rerun_that_matches_nothing_fails_likewise(wire: Wire, name: str) -> None:
+async def test_a_playbook_rerun_that_matches_nothing_fails(wire: Wire, name: str) -> None:
     admitted = (await wire.post(_RERUN_PLAYBOOKS, agent_version=name)).json
     failed = await wire.ended("playbook_generation")
     assert failed["request_params"] == {
@@ -97,7 +97,7 @@ async def test_a_playbook_rerun_that_matches_nothing_fails_likewise(wire: Wire, 
     }
 
 
-async def test_a_source_and_times_choose_among_all_users(wire: Wire, name: str) -> None:
+async def test_source_and_times_select_users(wire: Wire, name: str) -> None:
     users = await _users(wire, name, 3)
     await wire.post(_RERUN, source=name, start_time="2020-01-01T00:00:00Z", user_id="")
     ended = await wire.ended()
@@ -109,7 +109,7 @@ async def test_a_source_and_times_choose_among_all_users(wire: Wire, name: str) 
     assert (await wire.ended())["status"] == "failed"
 
 
-async def test_a_playbook_rerun_chooses_by_agent_version(wire: Wire, name: str) -> None:
+async def test_a_playbook_rerun_selects_by_agent_version(wire: Wire, name: str) -> None:
     users = await _users(wire, name, 2, agent_version=name)
     admitted = (await wire.post(_RERUN_PLAYBOOKS, agent_version=name, user_id=users[0])).json
     ended = await wire.ended("playbook_generation")
@@ -122,7 +122,7 @@ async def test_a_playbook_rerun_chooses_by_agent_version(wire: Wire, name: str) 
     }
 
 
-async def test_profile_reruns_pile_up_and_playbook_reruns_replace(wire: Wire, name: str) -> None:
+async def test_profile_reruns_accumulate_and_playbook_reruns_replace(wire: Wire, name: str) -> None:
     await wire.publish(name, agent_version=name)
     for expected in (1, 2):
         await wire.post(_RERUN, user_id=name)
@@ -147,7 +147,9 @@ async def test_a_bad_rerun_is_422(wire: Wire, fields: dict[str, Any], place: lis
     assert (answer.status, error["type"], error["loc"]) == (422, kind, ["body", *place])
 
 
-async def test_a_manual_generation_answers_when_done_and_writes_current_rows(wire: Wire, name: str) -> None:
+async def test_a_manual_generation_is_answered_when_done_and_writes_current_rows(
+    wire: Wire, name: str
+) -> None:
     await wire.publish(name)
     for count in (1, 2):
         answer = (await wire.post("/api/manual_profile_generation", user_id=name)).json
@@ -174,7 +176,7 @@ async def test_rows_show_the_source_that_their_generation_was_asked_for(wire: Wi
     assert [row["source"] for row in await wire.profiles(name)] == ["web"]
 
 
-async def test_of_playbooks_the_status_counts_pending_ones_even_when_made_by_hand(
+async def test_the_status_of_a_manual_playbook_generation_counts_pending_playbooks(
     wire: Wire, name: str
 ) -> None:
     await wire.publish(name, source=name, agent_version=name)
@@ -200,7 +202,9 @@ async def test_a_manual_playbook_generation_runs_every_user_of_the_source(wire: 
     assert operation["request_params"] == {"agent_version": name, "source": name, "mode": "manual_regular"}
 
 
-async def test_a_manual_playbook_generation_of_nobody_leaves_the_slot_alone(wire: Wire, name: str) -> None:
+async def test_a_manual_playbook_generation_without_users_does_not_use_the_slot(
+    wire: Wire, name: str
+) -> None:
     answer = (await wire.post("/api/manual_playbook_generation", source=name)).json
     expected = "No interactions found to process"
     assert answer == {"success": True, "msg": expected, "playbooks_generated": 0}

@@ -1,4 +1,4 @@
-"""The protocol around the routes: refusals, sizes, identity, connections."""
+"""HTTP: refusals, sizes, identity and connections."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ async def test_a_server_without_logins_has_no_login_route(wire: Wire) -> None:
         ("OPTIONS", _WHOAMI, "GET"),
     ],
 )
-async def test_another_method_is_405_and_told_which(wire: Wire, method: str, path: str, allowed: str) -> None:
+async def test_another_method_is_405_with_the_allowed_ones(
+    wire: Wire, method: str, path: str, allowed: str
+) -> None:
     answer = await wire.send(method, path)
     assert (answer.status, answer.headers["Allow"]) == (405, allowed)
 
@@ -85,7 +87,7 @@ async def test_an_empty_user_agent_is_refused(wire: Wire) -> None:
     assert (answer.status, answer.json) == (403, {"detail": "Forbidden: Missing user agent"})
 
 
-async def test_health_asks_for_no_user_agent(wire: Wire) -> None:
+async def test_health_needs_no_user_agent(wire: Wire) -> None:
     assert (await wire.send("GET", "/health", headers={"User-Agent": "curl/8.5"})).status == 200
 
 
@@ -140,7 +142,7 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[str, bytes]:
     return head, await reader.readexactly(int(length))
 
 
-async def test_a_crash_is_500_in_plain_text_and_drops_the_connection_without_a_word(wire: Wire) -> None:
+async def test_a_crash_is_500_in_plain_text_and_closes_the_connection_unannounced(wire: Wire) -> None:
     body = b'{"start_time": "2020-01-01T00:00:00", "end_time": "2020-01-02T00:00:00Z"}'
     head = (
         "POST /api/rerun_profile_generation HTTP/1.1\r\nHost: localhost\r\nUser-Agent: tests\r\n"

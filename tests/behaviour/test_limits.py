@@ -1,4 +1,4 @@
-"""Keys and quotas, on a server that has both."""
+"""Rate limits on a server with a key."""
 
 from __future__ import annotations
 

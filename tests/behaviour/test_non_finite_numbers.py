@@ -12,7 +12,7 @@ from tests.behaviour.rows import add_profiles
 if TYPE_CHECKING:
     from tests.behaviour.wire import Answer, Wire
 
-_WORDS = ("NaN", "Infinity", "-Infinity")
+_CONSTANTS = ("NaN", "Infinity", "-Infinity")
 _NOT_FINITE = {"type": "finite_number", "msg": "Input should be a finite number"}
 
 
@@ -20,9 +20,9 @@ async def _post(wire: Wire, path: str, body: str) -> Answer:
     return await wire.send("POST", path, data=body, headers={"Content-Type": "application/json"})
 
 
-@pytest.mark.parametrize("word", _WORDS)
-async def test_a_non_finite_number_is_422_without_the_input(wire: Wire, word: str) -> None:
-    answer = await _post(wire, "/api/get_profiles", f'{{"user_id": "u", "top_k": {word}}}')
+@pytest.mark.parametrize("constant", _CONSTANTS)
+async def test_a_non_finite_number_is_422_without_the_input(wire: Wire, constant: str) -> None:
+    answer = await _post(wire, "/api/get_profiles", f'{{"user_id": "u", "top_k": {constant}}}')
     assert (answer.status, answer.json) == (422, {"detail": [{**_NOT_FINITE, "loc": ["body", "top_k"]}]})
 
 

@@ -150,7 +150,7 @@ async def test_an_agent_playbook_is_changed_and_approved(wire: Wire, name: str) 
 
 
 @pytest.mark.parametrize("path", ["update_agent_playbook", "update_agent_playbook_status"])
-async def test_changing_an_unknown_agent_playbook_lets_a_traceback_out(wire: Wire, path: str) -> None:
+async def test_changing_an_unknown_agent_playbook_returns_a_traceback(wire: Wire, path: str) -> None:
     answer = await wire.put(f"/api/{path}", agent_playbook_id=987_654, playbook_status="approved")
     assert answer.json["success"] is False
     assert answer.json["msg"].startswith(

@@ -1,4 +1,4 @@
-"""Profiles that callers write: reading, filtering, counting, changing, bringing back."""
+"""Profiles that callers write: reading, filtering, counting, changing, downgrading."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.behaviour.wire import Wire
 
 
-async def test_a_written_profile_is_shown_without_what_is_none(wire: Wire, name: str) -> None:
+async def test_a_written_profile_is_returned_without_nulls(wire: Wire, name: str) -> None:
     await add_profiles(wire, name, "likes tea", tags=["t"], custom_features={"cups": 3}, source="src")
     assert await wire.profiles(name) == [
         {
@@ -38,7 +38,7 @@ async def test_a_profile_with_a_known_id_is_overwritten(wire: Wire, name: str) -
     assert [row["content"] for row in await wire.profiles(name)] == ["second"]
 
 
-async def test_an_expired_profile_is_shown_to_nobody(wire: Wire, name: str) -> None:
+async def test_an_expired_profile_is_not_returned(wire: Wire, name: str) -> None:
     await add_profiles(wire, name, "old news", expiration_timestamp=1_700_000_001)
     await add_profiles(wire, name, "news")
     assert [row["content"] for row in await wire.profiles(name)] == ["news"]
@@ -80,7 +80,7 @@ async def _all(wire: Wire, **query: str) -> list[str]:
     return [row["content"] for row in answer.json["user_profiles"]]
 
 
-async def test_everybodys_profiles(wire: Wire, name: str) -> None:
+async def test_profiles_of_all_users(wire: Wire, name: str) -> None:
     await add_profiles(wire, name, "current", "another")
     await add_profiles(wire, name, "waiting", status="pending")
     await add_profiles(wire, name, "gone", status="archived")
@@ -146,7 +146,7 @@ async def test_the_storage_of_a_user(wire: Wire, name: str) -> None:
     }
 
 
-async def test_the_storage_of_nobody_is_a_crash(wire: Wire) -> None:
+async def test_storage_stats_without_a_user_are_a_crash(wire: Wire) -> None:
     answer = await wire.send("GET", "/api/storage_stats?user_id=", headers={"Connection": "close"})
     assert (answer.status, answer.text) == (500, "Internal Server Error")
 
@@ -159,10 +159,10 @@ async def test_a_profile_is_changed_in_part(wire: Wire, name: str) -> None:
     assert (profile["content"], profile["custom_features"]) == ("likes coffee", {"cups": 3})
     assert profile["last_modified_timestamp"] > 1_700_000_000
     found = await wire.post("/api/search_profiles", user_id=name, query="coffee")
-    assert len(found.json["user_profiles"]) == 1, "a search finds what it says now"
+    assert len(found.json["user_profiles"]) == 1, "a search finds the new text"
 
 
-async def test_changing_somebody_elses_profile_is_refused(wire: Wire, name: str) -> None:
+async def test_changing_another_users_profile_is_refused(wire: Wire, name: str) -> None:
     [key] = await add_profiles(wire, name, "likes tea")
     other = f"{name}-other"
     answer = await wire.put("/api/update_user_profile", user_id=other, profile_id=key, content="x")
@@ -170,7 +170,7 @@ async def test_changing_somebody_elses_profile_is_refused(wire: Wire, name: str)
     assert answer.json == {"success": False, "msg": expected}
 
 
-async def test_the_change_log_keeps_the_nulls(wire: Wire, name: str) -> None:
+async def test_the_change_log_has_nulls(wire: Wire, name: str) -> None:
     await add_profiles(wire, name, "a", "b")
     logs = (await wire.get("/api/profile_change_log")).json["profile_change_logs"]
     [log] = [log for log in logs if log["user_id"] == name]
@@ -180,9 +180,7 @@ async def test_the_change_log_keeps_the_nulls(wire: Wire, name: str) -> None:
     assert nulls == {"custom_features", "status", "extractor_names", "source_span"}
 
 
-async def test_the_change_log_says_when_profiles_were_added_not_when_they_say_they_changed(
-    wire: Wire, name: str
-) -> None:
+async def test_the_time_in_the_change_log_is_when_profiles_were_added(wire: Wire, name: str) -> None:
     await add_profiles(wire, name, "a", last_modified_timestamp=4_000_000_000)
     logs = (await wire.get("/api/profile_change_log")).json["profile_change_logs"]
     [log] = [log for log in logs if log["user_id"] == name]

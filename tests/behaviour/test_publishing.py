@@ -1,4 +1,4 @@
-"""Publishing: stored once, warned about, learnt from."""
+"""Publishing: storing once, warnings and learning."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ async def test_an_absent_request_id_is_made_up(wire: Wire, name: str) -> None:
     assert len({first, second}) == 2
 
 
-async def test_a_taken_request_id_is_refused_with_200_and_nothing_is_stored(wire: Wire, name: str) -> None:
+async def test_a_used_request_id_is_refused_with_200_and_nothing_is_stored(wire: Wire, name: str) -> None:
     await wire.publish(name, "first", request_id=name)
     again = await wire.publish(f"{name}-other", "second", request_id=name)
     assert again == {"success": False, "message": f"request_id '{name}' already exists", "warnings": []}
     assert (await wire.post("/api/get_requests", user_id=f"{name}-other")).json["sessions"] == []
 
 
-async def test_of_simultaneous_duplicates_one_is_stored(wire: Wire, name: str) -> None:
+async def test_only_one_of_simultaneous_duplicates_is_stored(wire: Wire, name: str) -> None:
     answers = await asyncio.gather(*(wire.publish(name, request_id=name) for _ in range(10)))
     assert sum(answer["success"] for answer in answers) == 1
 
@@ -109,7 +109,7 @@ async def test_the_digest_of_an_exposure_receipt_is_the_servers_own(wire: Wire, 
     assert digests == {None, sha256(b"abc").hexdigest()}
 
 
-async def test_empty_turns_are_dropped_with_a_warning(wire: Wire, name: str) -> None:
+async def test_empty_interactions_are_dropped_with_a_warning(wire: Wire, name: str) -> None:
     turns: list[dict[str, str]] = [{"content": "x"}, {"content": "  "}, {}]
     answer = await wire.publish(name, request_id=name, interaction_data_list=turns)
     expected = "skipped 2 empty interaction(s) that carried no content, at index(es) 1, 2"
@@ -165,7 +165,7 @@ async def test_a_bad_source_fails_both_of_its_alternatives(wire: Wire, name: str
     ],
     ids=["all empty", "contradiction", "unexplained action"],
 )
-async def test_a_senseless_whole_is_422_and_echoed_whole(
+async def test_an_inconsistent_publish_is_422_and_echoed(
     wire: Wire, name: str, fields: dict[str, Any], message: str
 ) -> None:
     given = _request(name, **fields)
@@ -186,12 +186,14 @@ async def test_a_senseless_whole_is_422_and_echoed_whole(
     ],
     ids=["list", "null", "text", "broken", "trailing", "nothing"],
 )
-async def test_what_is_no_json_object_is_422(wire: Wire, body: bytes, content_type: str, kind: str) -> None:
+async def test_a_body_that_is_no_json_object_is_422(
+    wire: Wire, body: bytes, content_type: str, kind: str
+) -> None:
     answer = await wire.send("POST", _PATH, data=body, headers={"Content-Type": content_type})
     assert (answer.status, answer.json["detail"][0]["type"]) == (422, kind)
 
 
-async def test_waiting_for_a_window_that_is_not_full_waits_for_nothing(wire: Wire, name: str) -> None:
+async def test_waiting_for_a_window_that_is_not_full_returns_at_once(wire: Wire, name: str) -> None:
     answer = await wire.send("POST", f"{_PATH}?wait_for_response=true", json=_request(name, request_id=name))
     assert answer.json["learning_reason"] == "waiting_for_window"
     status = await wire.get("/api/learning_status", request_id=name)
@@ -209,7 +211,7 @@ async def test_waiting_for_forced_learning_waits_until_it_is_done(wire: Wire, na
     assert "status" not in profile
 
 
-async def test_what_is_only_for_evaluation_is_done_at_once(wire: Wire, name: str) -> None:
+async def test_learning_from_an_evaluation_only_publish_is_done_at_once(wire: Wire, name: str) -> None:
     answer = await wire.publish(name, request_id=name, evaluation_only=True)
     assert (answer["learning_status"], answer["learning_reason"]) == ("done", "not_applicable")
 
@@ -232,7 +234,7 @@ async def test_learning_of_an_unknown_request_is_404(wire: Wire, name: str) -> N
     assert (answer.status, answer.json) == (404, {"detail": "request not found"})
 
 
-async def test_learning_of_no_request_is_422(wire: Wire) -> None:
+async def test_learning_status_without_a_request_id_is_422(wire: Wire) -> None:
     answer = await wire.get("/api/learning_status")
     expected = {"type": "missing", "loc": ["query", "request_id"], "msg": "Field required", "input": None}
     assert (answer.status, answer.json) == (422, {"detail": [expected]})

@@ -14,7 +14,7 @@ async def _requests(wire: Wire, **fields: Any) -> Any:
     return (await wire.post("/api/get_requests", **fields)).json
 
 
-async def test_a_request_is_found_by_its_id_with_its_turns_in_order(wire: Wire, name: str) -> None:
+async def test_a_request_is_found_by_its_id_with_its_interactions_in_order(wire: Wire, name: str) -> None:
     await wire.publish(name, "one", "two", request_id=name, source=name, agent_version="v9")
     found = await _requests(wire, request_id=name)
     [session] = found["sessions"]
@@ -66,7 +66,7 @@ async def test_pages_count_sessions(wire: Wire, name: str) -> None:
     first = await _requests(wire, user_id=name, top_k=1)
     second = await _requests(wire, user_id=name, top_k=1, offset=1)
     third = await _requests(wire, user_id=name, top_k=1, offset=2)
-    # A full page says that there is more, though it be the last.
+    # A full page says that there is more, even if it is the last.
     assert [page["has_more"] for page in (first, second, third)] == [True, True, False]
     assert [len(page["sessions"]) for page in (first, second, third)] == [1, 1, 0]
     assert len(first["sessions"][0]["requests"]) == 2
@@ -84,12 +84,12 @@ async def test_requests_are_found_by_session(wire: Wire, name: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "kind"), [({"top_k": 0}, "greater_than"), ({"offset": -1}, "greater_than_equal")]
 )
-async def test_a_page_that_cannot_be_is_422(wire: Wire, fields: dict[str, int], kind: str) -> None:
+async def test_an_invalid_page_is_422(wire: Wire, fields: dict[str, int], kind: str) -> None:
     answer = await wire.post("/api/get_requests", **fields)
     assert (answer.status, answer.json["detail"][0]["type"]) == (422, kind)
 
 
-async def test_sessions_come_by_their_latest_second_and_then_by_name(wire: Wire, name: str) -> None:
+async def test_sessions_are_sorted_by_their_latest_second_and_then_by_name(wire: Wire, name: str) -> None:
     for session in "abca":
         await wire.publish(name, session_id=f"{name}-{session}")
     sessions = (await _requests(wire, user_id=name))["sessions"]
@@ -132,12 +132,12 @@ async def test_the_status_filter_of_profiles(wire: Wire, name: str) -> None:
     assert await count(status_filter=["pending"]) == 2
     assert await count(status_filter=["pending", None]) == 3
     assert await count(status_filter=[]) == 3, "empty: every status"
-    assert await count(status_filter=["None"]) == 0, "the word None matches nothing"
+    assert await count(status_filter=["None"]) == 0, '"None" matches nothing'
     assert await count(status_filter=[], top_k=2) == 2
     assert await count(status_filter=[], top_k=None) == 3, "null: all"
 
 
-async def test_current_is_not_a_word_of_the_status_filter(wire: Wire, name: str) -> None:
+async def test_current_is_not_a_value_of_the_status_filter(wire: Wire, name: str) -> None:
     answer = await wire.post("/api/get_profiles", user_id=name, status_filter=["current"])
     [error] = answer.json["detail"]
     words = "'None', 'archived', 'pending', 'archive_in_progress', 'merged', 'superseded' or 'expired'"
@@ -159,7 +159,7 @@ async def test_a_profile_shows_where_it_comes_from(wire: Wire, name: str) -> Non
     assert (profile["source"], profile["tags"], profile["user_id"]) == ("", [], name)
 
 
-async def test_a_profile_quotes_the_start_and_the_first_turn_that_speaks_of_business(
+async def test_a_profile_quotes_the_start_and_the_first_interaction_with_a_highlighted_word(
     wire: Wire, name: str
 ) -> None:
     await wire.publish(name, "x" * 60, "hm", "our product is great", "their product is not")
@@ -200,9 +200,7 @@ async def test_a_playbook_shows_where_it_comes_from(wire: Wire, name: str) -> No
     assert (playbook["agent_version"], playbook["playbook_name"]) == (name, "playbook")
 
 
-async def test_upgrading_profiles_promotes_the_whole_organisation_whoever_is_named(
-    wire: Wire, name: str
-) -> None:
+async def test_upgrading_profiles_promotes_those_of_all_users(wire: Wire, name: str) -> None:
     await _one_current_two_pending(wire, name)
     body = {"user_id": f"{name}-other", "profile_ids": ["x"], "only_affected_users": True}
     answer = (await wire.post("/api/upgrade_all_profiles", **body)).json

@@ -77,7 +77,7 @@ async def _turns(wire: Wire, user_id: str, **fields: Any) -> list[str]:
     return [row["content"] for row in answer.json["interactions"]]
 
 
-async def test_turns_are_found_by_their_words(wire: Wire, name: str) -> None:
+async def test_interactions_are_found_by_their_words(wire: Wire, name: str) -> None:
     await wire.publish(name, "sushi is fine", "coffee", "tea", request_id=name)
     assert await _turns(wire, name, query="sushi") == ["sushi is fine"]
     assert await _turns(wire, name, query="coffee sushi", most_recent_k=1) == ["coffee"]
@@ -87,7 +87,7 @@ async def test_turns_are_found_by_their_words(wire: Wire, name: str) -> None:
     assert len(await _turns(wire, name, most_recent_k=2)) == 2, "unless the most recent are asked for"
 
 
-async def test_turns_are_read_newest_first(wire: Wire, name: str) -> None:
+async def test_interactions_are_read_newest_first(wire: Wire, name: str) -> None:
     await wire.publish(name, "a", "b", request_id=name)
     assert [turn["content"] for turn in await turns(wire, name)] == ["a", "b"], "of one second: in order"
     assert [turn["content"] for turn in await turns(wire, name, top_k=1)] == ["a"]
@@ -116,7 +116,7 @@ async def test_user_playbooks_are_found_in_every_status(wire: Wire, name: str) -
     assert set(await _user_playbooks(wire, name)) == {"never greet", "always greet"}, "no query: all"
 
 
-async def test_a_changed_playbook_is_found_by_what_it_said_first(wire: Wire, name: str) -> None:
+async def test_a_changed_playbook_is_found_by_its_first_text(wire: Wire, name: str) -> None:
     [user] = await add_playbooks(wire, name, "greet")
     [agent] = await add_agent_playbooks(wire, name, "greet")
     await wire.put("/api/update_user_playbook", user_playbook_id=user, content="sing")
@@ -173,7 +173,7 @@ async def test_everything_is_searched_at_once(wire: Wire, name: str) -> None:
     assert rejected["agent_playbooks"][0]["content"] == "greet none"
 
 
-async def test_with_a_session_a_search_goes_on_where_it_ended(wire: Wire, name: str) -> None:
+async def test_with_a_session_a_search_returns_the_next_results(wire: Wire, name: str) -> None:
     await add_profiles(wire, name, "greet one", "greet two", "greet three")
     found = [await _everything(wire, name, session_id=name, top_k=2) for _ in range(3)]
     pages = [{row["content"] for row in answer["profiles"]} for answer in found]
@@ -201,6 +201,6 @@ async def test_a_bad_search_of_everything_is_422(
     assert (answer.status, error["type"], error["loc"]) == (422, kind, ["body", *place])
 
 
-async def test_reranking_nothing_needs_no_reranker(wire: Wire) -> None:
+async def test_reranking_an_empty_list_succeeds(wire: Wire) -> None:
     answer = await wire.post("/api/rerank_user_profiles", user_id="u", query="q", profile_ids=[])
     assert answer.json == {"success": True, "user_profiles": [], "msg": "No profile_ids provided"}

@@ -1,4 +1,4 @@
-"""The end of sessions: hints and outcomes."""
+"""Sessions: finalizing them and their outcomes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def _outcome(wire: Wire, session_id: str, **fields: Any) -> Any:
     return (await wire.post("/api/session_outcome", **body)).json
 
 
-async def test_a_known_sessions_end_is_accepted(wire: Wire, name: str) -> None:
+async def test_the_end_of_a_known_session_is_accepted(wire: Wire, name: str) -> None:
     await wire.publish(name)
     answers = [
         (await wire.post("/api/finalize_session", user_id=user, session_id=f"s-{name}")).json
@@ -79,7 +79,7 @@ async def test_the_first_outcome_counts(wire: Wire, name: str) -> None:
     }
 
 
-async def test_outcomes_that_cannot_be(wire: Wire, name: str) -> None:
+async def test_an_impossible_outcome_is_not_recorded(wire: Wire, name: str) -> None:
     unknown = await _outcome(wire, f"{name}-nope")
     assert unknown == {
         "success": False,
@@ -91,8 +91,8 @@ async def test_outcomes_that_cannot_be(wire: Wire, name: str) -> None:
     early = await _outcome(wire, f"s-{name}", occurred_at=1)
     assert (early["reason"], early["user_id"]) == ("occurred_before_session", name)
     assert early["message"] == "Outcome occurred before the session began"
-    late = await _outcome(wire, f"s-{name}", occurred_at=int(time.time()) + _DAY + 60)
-    assert late == {
+    future = await _outcome(wire, f"s-{name}", occurred_at=int(time.time()) + _DAY + 60)
+    assert future == {
         "success": False,
         "recorded": False,
         "reason": "occurred_in_future",
@@ -143,7 +143,7 @@ async def test_an_outcome_outlives_its_session(wire: Wire, name: str) -> None:
     assert len(answer.json["session_outcomes"]) == 1
 
 
-async def test_a_backward_range_of_outcomes_is_422(wire: Wire) -> None:
+async def test_a_reversed_range_of_outcomes_is_422(wire: Wire) -> None:
     answer = await wire.post("/api/get_session_outcomes", start_time=2, end_time=1)
     [error] = answer.json["detail"]
     assert (answer.status, error["type"], error["loc"]) == (422, "value_error", ["body"])

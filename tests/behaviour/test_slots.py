@@ -1,4 +1,4 @@
-"""Long generations: users that fail, cancelling between users, and operations taken for dead."""
+"""Long generations: failing users, cancelling, and dead operations."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def _working_on(bench: Bench, user: str) -> Any:
     return await bench.wire.operation()
 
 
-async def test_a_busy_service_refuses_with_200_and_an_id_that_means_nothing(bench: Bench, name: str) -> None:
+async def test_a_busy_service_refuses_with_200_and_a_constant_id(bench: Bench, name: str) -> None:
     [slow] = await _users(bench, name, "works1")
     answers = await asyncio.gather(*(bench.wire.post(_RERUN, user_id=slow) for _ in range(5)))
     [admitted] = (answer.json for answer in answers if answer.json["success"])
@@ -50,7 +50,7 @@ async def test_a_busy_service_refuses_with_200_and_an_id_that_means_nothing(benc
 
 
 @pytest.mark.parametrize("service", ["profile_generation", "playbook_generation"])
-async def test_users_that_fail_make_it_fail_and_the_others_are_kept(
+async def test_a_failing_user_fails_the_operation_and_the_others_are_kept(
     bench: Bench, name: str, service: str
 ) -> None:
     first, bad, last, worse = await _users(bench, name, "a", "fails", "b", "fails")
@@ -76,7 +76,7 @@ async def test_while_it_runs_the_status_names_the_user(bench: Bench, name: str) 
     await bench.wire.ended()
 
 
-async def test_failures_are_no_progress_while_it_runs(bench: Bench, name: str) -> None:
+async def test_failed_users_do_not_count_as_progress(bench: Bench, name: str) -> None:
     bad, slow, _ = await _users(bench, name, "fails", "works1.5", "c")
     await bench.wire.post(_RERUN, source=name)
     running = await _working_on(bench, slow)
@@ -95,7 +95,7 @@ async def test_a_manual_generation_with_a_user_that_fails_is_incomplete(bench: B
     assert answer == {"success": False, "msg": expected, "playbooks_generated": 1}
 
 
-async def test_a_cancellation_waits_for_the_user_at_hand(bench: Bench, name: str) -> None:
+async def test_a_cancellation_takes_effect_after_the_current_user(bench: Bench, name: str) -> None:
     first, slow, _ = await _users(bench, name, "a", "works1.5", "c")
     await bench.wire.post(_RERUN, source=name)
     await _working_on(bench, slow)
@@ -141,7 +141,7 @@ async def test_a_service_runs_while_the_other_works(bench: Bench, name: str) -> 
     await bench.wire.ended()
 
 
-async def test_a_rerun_takes_over_what_has_run_too_long(bench: Bench, name: str) -> None:
+async def test_a_rerun_takes_over_a_dead_operation(bench: Bench, name: str) -> None:
     stale = bench.timings.stale
     slow, after = await _users(bench, name, f"works{stale + 1.5}", "b")
     await bench.wire.post(_RERUN, source=name)
@@ -161,9 +161,7 @@ async def test_a_rerun_takes_over_what_has_run_too_long(bench: Bench, name: str)
     assert len(await bench.wire.profiles(after, "pending")) == 1, "it stops at its next user"
 
 
-async def test_looking_at_what_has_run_too_long_declares_it_failed_until_it_ends_after_all(
-    bench: Bench, name: str
-) -> None:
+async def test_polling_a_dead_operation_marks_it_failed_until_it_ends(bench: Bench, name: str) -> None:
     stale = bench.timings.stale
     [slow] = await _users(bench, name, f"works{stale + 3}")
     await bench.wire.post(_RERUN, user_id=slow)
@@ -172,11 +170,11 @@ async def test_looking_at_what_has_run_too_long_declares_it_failed_until_it_ends
     await bench.sleep(3)
     dead = await bench.wire.operation()
     assert (dead["status"], dead["processed_users"]) == ("failed", 0)
-    said = re.fullmatch(
+    found = re.fullmatch(
         r"Auto-recovered: operation was stuck for (\d+)s \(threshold: (\d+)s\)", dead["error_message"]
     )
-    assert said is not None
-    assert int(said[1]) > int(said[2]) == stale
+    assert found is not None
+    assert int(found[1]) > int(found[2]) == stale
     cancelled = await bench.wire.post(_CANCEL)
     assert cancelled.json["cancelled_services"] == []
 
@@ -195,7 +193,7 @@ async def test_looking_at_what_has_run_too_long_declares_it_failed_until_it_ends
     assert ended["completed_at"] >= dead["completed_at"]
 
 
-async def test_a_manual_generation_takes_over_what_has_run_too_long(bench: Bench, name: str) -> None:
+async def test_a_manual_generation_takes_over_a_dead_operation(bench: Bench, name: str) -> None:
     stale = bench.timings.stale
     slow, after = await _users(bench, name, f"works{stale + 3}", "b")
     await bench.wire.post(_RERUN, user_id=slow)
@@ -205,29 +203,31 @@ async def test_a_manual_generation_takes_over_what_has_run_too_long(bench: Bench
     assert (await bench.wire.post(_MANUAL, user_id=after)).json["profiles_generated"] == 1
 
 
-async def test_a_manual_generation_past_its_deadline_is_504_and_goes_on(bench: Bench, name: str) -> None:
+async def test_a_manual_generation_past_its_deadline_is_504_and_continues(bench: Bench, name: str) -> None:
     [slow] = await _users(bench, name, f"works{bench.timings.request + 0.6}")
-    late = await bench.wire.post(_MANUAL, user_id=slow)
-    assert late.status == 504
-    assert late.json == {
+    timed_out = await bench.wire.post(_MANUAL, user_id=slow)
+    assert timed_out.status == 504
+    assert timed_out.json == {
         "detail": "Request timeout",
         "reason": "backstop_timeout",
-        "correlation_id": late.headers["x-correlation-id"],
+        "correlation_id": timed_out.headers["x-correlation-id"],
     }
     ended = await bench.wire.ended()
     assert (ended["status"], ended["request_params"]["mode"]) == ("completed", "manual_regular")
 
 
-async def test_asked_to_wait_a_manual_generation_has_a_longer_deadline(bench: Bench, name: str) -> None:
+async def test_a_manual_generation_with_wait_for_response_has_a_longer_deadline(
+    bench: Bench, name: str
+) -> None:
     [slow] = await _users(bench, name, f"works{bench.timings.request + 0.6}")
     answer = await bench.wire.send("POST", f"{_MANUAL}?wait_for_response=true", json={"user_id": slow})
     assert (answer.status, answer.json["profiles_generated"]) == (200, 1)
 
 
-async def test_asked_to_wait_it_has_a_deadline_all_the_same(bench: Bench, name: str) -> None:
+async def test_a_manual_generation_with_wait_for_response_has_a_deadline(bench: Bench, name: str) -> None:
     [slow] = await _users(bench, name, f"works{bench.timings.extended + 0.6}")
-    late = await bench.wire.send("POST", f"{_MANUAL}?wait_for_response=true", json={"user_id": slow})
-    assert (late.status, late.json["reason"]) == (504, "backstop_timeout")
+    timed_out = await bench.wire.send("POST", f"{_MANUAL}?wait_for_response=true", json={"user_id": slow})
+    assert (timed_out.status, timed_out.json["reason"]) == (504, "backstop_timeout")
 
     async def works_on() -> bool:
         return len(await bench.wire.profiles(slow)) == 1

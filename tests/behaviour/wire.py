@@ -1,4 +1,4 @@
-"""Bare HTTP for tests of a server: no client of ours in between."""
+"""Plain HTTP for tests of a server, without a client."""
 
 from __future__ import annotations
 

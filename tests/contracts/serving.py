@@ -1,4 +1,4 @@
-"""A sandbox with something in it, on a loop of its own thread, for a caller that blocks."""
+"""A sandbox with rows, on an event loop in a thread of its own, for blocking callers."""
 
 from __future__ import annotations
 

@@ -51,11 +51,11 @@ class Run:
         case.body = place.acceptable(self.operation, case.body)
         response = case.call(base_url=place.url, session=place.session)
         self.successes += response.status_code < 300
-        expected = [finding.words for finding in FINDINGS if finding.operation == self.operation]
+        expected = [finding.message for finding in FINDINGS if finding.operation == self.operation]
         try:
             case.validate_response(response, checks=CHECKS)
         except FailureGroup as group:
-            if not all(any(words in str(failure) for words in expected) for failure in group.exceptions):
+            if not all(any(message in str(failure) for message in expected) for failure in group.exceptions):
                 raise
 
 
@@ -97,8 +97,8 @@ def test_every_operation_of_the_contract_is_run(name: str) -> None:
     assert run == operations(DOCUMENTS[name])
 
 
-@pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: f"{finding.operation}: {finding.words}")
-def test_what_is_known_to_be_found_is_still_so(finding: Finding, loop: Loop) -> None:
+@pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: f"{finding.operation}: {finding.message}")
+def test_a_known_finding_is_still_found(finding: Finding, loop: Loop) -> None:
     method, _, path = finding.operation.partition(" ")
     with served(loop, "reflexio", finding.operation) as place:
         case = SCHEMAS["reflexio"][path][method].Case(
@@ -106,4 +106,4 @@ def test_what_is_known_to_be_found_is_still_so(finding: Finding, loop: Loop) -> 
         )
         with pytest.raises(FailureGroup) as group:
             case.call_and_validate(base_url=place.url, session=place.session, checks=CHECKS)
-    assert any(finding.words in str(failure) for failure in group.value.exceptions)
+    assert any(finding.message in str(failure) for failure in group.value.exceptions)

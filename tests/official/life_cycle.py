@@ -64,7 +64,7 @@ def _plain(value: object, key: str = "") -> Any:
     return _PROMPT.sub("", _UUID.sub("<id>", value)) if isinstance(value, str) else value
 
 
-def _said(text: str) -> dict[str, Any]:
+def _interaction(text: str) -> dict[str, Any]:
     # Each in a second of its own: what is learnt depends on which came together in one.
     return {"role": "user", "content": text, "created_at": next(_SECONDS)}
 
@@ -84,7 +84,7 @@ def _ended(client: Any, service: str, **wanted: Any) -> Any:
 
 def _acquaint(client: Any) -> None:
     say("whoami", client.whoami)
-    say("credentials are not for everybody", client.get_my_config)
+    say("credentials are not shown", client.get_my_config)
 
 
 def _configure(client: Any) -> None:
@@ -102,14 +102,18 @@ def _configure(client: Any) -> None:
 
 
 def _publish(client: Any) -> None:
-    say("publish", lambda: client.publish_interaction("ana", [_said("I like sushi")], session_id="s1"))
+    say("publish", lambda: client.publish_interaction("ana", [_interaction("I like sushi")], session_id="s1"))
     waiting = {"session_id": "s1", "wait_for_response": True}
-    say("publish and wait", lambda: client.publish_interaction("ana", [_said("I like tea")], **waiting))
+    say(
+        "publish and wait", lambda: client.publish_interaction("ana", [_interaction("I like tea")], **waiting)
+    )
     learning = say(
         "publish and wait for the learning",
-        lambda: client.publish_interaction("bob", [_said("I like soup")], force_extraction=True, **waiting),
+        lambda: client.publish_interaction(
+            "bob", [_interaction("I like soup")], force_extraction=True, **waiting
+        ),
     )
-    say("without a session", lambda: client.publish_interaction("ana", [_said("no")]).success)
+    say("without a session", lambda: client.publish_interaction("ana", [_interaction("no")]).success)
     known = {"request_id": getattr(learning, "request_id", None) or "nope"}
     say("learning status", lambda: client._make_request("GET", "/api/learning_status", params=known))
     unknown = {"request_id": "nope"}
@@ -130,9 +134,9 @@ def _rerun(client: Any) -> None:
     say("rerun of one user", lambda: client.rerun_profile_generation(user_id="ana", wait_for_response=True))
     pending = {"user_id": "ana", "status_filter": ["pending"], "force_refresh": True}
     say("what it found", lambda: client.get_profiles(**pending))
-    say("rerun of everybody", lambda: client.rerun_profile_generation({}, wait_for_response=True))
-    nobody = {"user_id": "nobody", "wait_for_response": True}
-    say("rerun of nobody", lambda: client.rerun_profile_generation(**nobody))
+    say("rerun of all users", lambda: client.rerun_profile_generation({}, wait_for_response=True))
+    unknown = {"user_id": "unknown", "wait_for_response": True}
+    say("rerun of an unknown user", lambda: client.rerun_profile_generation(**unknown))
     say("rerun, not waited for", lambda: client.rerun_profile_generation(user_id="bob"))
     say("and its end", lambda: _ended(client, "profile_generation", user_id="bob"))
     # Not waited for: this client asks for "feedback_generation", as January's servers called it, so that on
@@ -165,7 +169,9 @@ def _generate(client: Any) -> None:
 def _cancel(client: Any) -> None:
     say("nothing to cancel", lambda: client._make_request("POST", "/api/cancel_operation", json={}))
     for number in range(16):
-        client.publish_interaction(f"many-{number}", [_said("I like rice")], source="many", session_id="m")
+        client.publish_interaction(
+            f"many-{number}", [_interaction("I like rice")], source="many", session_id="m"
+        )
     started = client._make_request("POST", _RERUN_PROFILES, json={"source": "many"})
     say("something to cancel", lambda: client._make_request("POST", "/api/cancel_operation", json={}))
     say("started", lambda: started)
@@ -224,7 +230,7 @@ def _delete(client: Any) -> None:
     for all_of in ("profiles", "user_playbooks", "agent_playbooks", "playbooks", "interactions"):
         say(f"all {all_of}", getattr(client, f"delete_all_{all_of}"))
     say("nothing is left", lambda: client.get_all_interactions(limit=100))
-    say("nobody is known", lambda: client.get_all_profiles(limit=100))
+    say("no profile is left", lambda: client.get_all_profiles(limit=100))
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ async def on_the_sandbox(folder: Path) -> AsyncIterator[list[Any]]:
 
 @pytest.fixture
 def on_the_real_server(folder: Path) -> Iterator[list[Any]]:
-    # One of its own: the life cycle ends by deleting everybody's data.
+    # One of its own: the life cycle ends by deleting the data of all users.
     with RealServer(rate_limits=False) as server:
         yield _life_cycle(server.url, folder)
 
@@ -68,13 +68,13 @@ def _answers(steps: list[Any]) -> dict[str, Any]:
     return {step["step"]: step.get("answer") for step in steps}
 
 
-async def test_every_step_succeeds_but_those_that_are_to_fail(on_the_sandbox: list[Any]) -> None:
+async def test_every_step_has_the_expected_outcome(on_the_sandbox: list[Any]) -> None:
     failed = {step["step"]: step["status"] for step in on_the_sandbox if "error" in step}
     assert failed == _FAILING
     assert len(on_the_sandbox) > 70
 
 
-async def test_a_publish_that_waits_has_learnt_something(on_the_sandbox: list[Any]) -> None:
+async def test_a_waiting_publish_has_learnt_something(on_the_sandbox: list[Any]) -> None:
     answers = _answers(on_the_sandbox)
     learnt = answers["publish and wait for the learning"]
     assert (learnt["success"], learnt["profiles_added"], learnt["playbooks_added"]) == (True, 1, 1)
@@ -82,15 +82,17 @@ async def test_a_publish_that_waits_has_learnt_something(on_the_sandbox: list[An
     assert [profile["user_id"] for profile in answers["what bob is like"]["user_profiles"]] == ["bob"]
 
 
-async def test_reruns_that_wait_end(on_the_sandbox: list[Any]) -> None:
+async def test_waiting_reruns_end(on_the_sandbox: list[Any]) -> None:
     answers = _answers(on_the_sandbox)
-    assert (answers["rerun of one user"]["success"], answers["rerun of everybody"]["success"]) == (True, True)
-    assert answers["rerun of everybody"]["profiles_generated"] == 2
-    assert answers["rerun of nobody"]["msg"] == "No interactions found matching the specified filters"
+    assert (answers["rerun of one user"]["success"], answers["rerun of all users"]["success"]) == (True, True)
+    assert answers["rerun of all users"]["profiles_generated"] == 2
+    assert (
+        answers["rerun of an unknown user"]["msg"] == "No interactions found matching the specified filters"
+    )
     assert [profile["status"] for profile in answers["what it found"]["user_profiles"]] == ["pending"]
 
 
-async def test_what_is_started_can_be_cancelled(on_the_sandbox: list[Any]) -> None:
+async def test_operations_can_be_cancelled(on_the_sandbox: list[Any]) -> None:
     answers = _answers(on_the_sandbox)
     assert answers["something to cancel"]["cancelled_services"] == ["profile_generation"]
     assert answers["cancelled"] == "cancelled"
@@ -104,14 +106,14 @@ async def test_playbooks_are_aggregated_approved_and_found(on_the_sandbox: list[
     assert answers["search"]["profiles"]
 
 
-async def test_what_is_deleted_is_gone(on_the_sandbox: list[Any]) -> None:
+async def test_deleted_rows_are_not_returned(on_the_sandbox: list[Any]) -> None:
     answers = _answers(on_the_sandbox)
     assert answers["nothing is left"]["interactions"] == []
-    assert answers["nobody is known"]["user_profiles"] == []
+    assert answers["no profile is left"]["user_profiles"] == []
 
 
-async def test_it_is_told_the_same_by_the_sandbox_and_by_the_real_server(
+async def test_the_sandbox_and_the_real_server_answer_the_same(
     on_the_sandbox: list[Any], on_the_real_server: list[Any]
 ) -> None:
-    for told, truth in zip(on_the_sandbox, on_the_real_server, strict=True):
-        assert told == truth
+    for fake, real in zip(on_the_sandbox, on_the_real_server, strict=True):
+        assert fake == real

@@ -1,4 +1,4 @@
-"""Runs pytest in a process of its own, with our plugin and those that the test names, and no other."""
+"""Runs pytest in a process of its own, with our plugin and those that the test names."""
 
 from __future__ import annotations
 

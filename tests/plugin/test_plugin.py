@@ -69,7 +69,9 @@ ASYNCIO_MARK = "@pytest.mark.asyncio"
         "asyncio auto beside anyio",
     ],
 )
-def test_an_agent_is_tested_under(options: tuple[str, ...], mark: str, tmp_path: Path) -> None:
+def test_a_users_test_runs_with_the_fixtures_under(
+    options: tuple[str, ...], mark: str, tmp_path: Path
+) -> None:
     report = run_pytest(tmp_path, AN_AGENT.format(mark=mark), *options)
     assert set(report.outcomes.values()) == {"passed"}, report.output
     assert len(report.outcomes) == 2
@@ -130,9 +132,7 @@ async def test_it(reflexio_client, number):
 @pytest.mark.parametrize(
     ("options", "mark"), [(ANYIO, ANYIO_MARK), (ASYNCIO, ASYNCIO_MARK)], ids=["anyio", "asyncio"]
 )
-def test_a_failing_test_fails_alone_and_leaves_nothing_open(
-    options: tuple[str, ...], mark: str, tmp_path: Path
-) -> None:
+def test_a_failing_test_closes_its_fixtures(options: tuple[str, ...], mark: str, tmp_path: Path) -> None:
     source = f"""
 import gc
 import pytest
@@ -251,7 +251,7 @@ async def test_it(reflexio_clock, reflexio_client):
 @pytest.mark.parametrize(
     ("options", "mark"), [(ANYIO, "anyio"), (ASYNCIO, "asyncio")], ids=["anyio", "asyncio"]
 )
-def test_work_that_is_queued_on_a_clock_by_hand_is_done_at_the_end(
+def test_queued_work_is_done_at_the_end_on_a_clock_without_auto_advance(
     options: tuple[str, ...], mark: str, tmp_path: Path
 ) -> None:
     source = f"""
@@ -357,7 +357,7 @@ loader = SourceFileLoader("plugin", sys.argv[1])
 loader.exec_module(module_from_spec(spec_from_loader("plugin", loader)))
 print(sorted(name for name in sys.modules if name.partition(".")[0] in ("reflexio_async", "aiohttp")))
 """
-    from reflexio_async import pytest_plugin  # noqa: PLC0415  # as late as users do
+    from reflexio_async import pytest_plugin  # noqa: PLC0415  # here, for its path
 
     command = [sys.executable, "-c", code, str(pytest_plugin.__file__)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"

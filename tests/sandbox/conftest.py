@@ -1,4 +1,4 @@
-"""A sandbox on virtual time, spoken to without a client."""
+"""A sandbox on virtual time, used without a client."""
 
 from __future__ import annotations
 

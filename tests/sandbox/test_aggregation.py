@@ -1,4 +1,4 @@
-"""Durable aggregation, which the real server offers only with an extension of SQLite."""
+"""Durable aggregation. The real server has it only with an extension of SQLite."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_an_operation_is_queued_runs_and_succeeds(opened: Opens, clock: Vi
         assert playbook.agent_version == "v"
 
 
-async def test_the_same_request_is_answered_as_it_stands(opened: Opens, clock: VirtualClock) -> None:
+async def test_the_same_request_gets_the_operation_as_it_is(opened: Opens, clock: VirtualClock) -> None:
     async with opened() as (_, wire):
         first = (await _submit(wire)).json
         await clock.sleep(1)
@@ -62,7 +62,7 @@ async def test_the_same_request_is_answered_as_it_stands(opened: Opens, clock: V
         assert again.json["result"]["skipped"] == "not enough new playbooks (0 < 2)"
 
 
-async def test_conflicts_are_409_and_name_the_operation(opened: Opens) -> None:
+async def test_a_conflict_is_409_and_names_the_operation(opened: Opens) -> None:
     async with opened(aggregation_seconds=20.0) as (_, wire):
         first = (await _submit(wire)).json["operation_id"]
         other_version = await _submit(wire, agent_version="w")
@@ -93,7 +93,7 @@ async def test_a_failing_operation_is_retried_five_times(opened: Opens, clock: V
         assert blocking.json == {"success": False, "message": "scripted failure of v"}
 
 
-async def test_one_blocking_run_at_a_time(opened: Opens) -> None:
+async def test_a_second_blocking_run_is_503(opened: Opens) -> None:
     async with opened(aggregation_seconds=10.0) as (box, wire):
         await _learnt(box, wire)
         runs = [wire.post("/api/run_playbook_aggregation", agent_version="v") for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Virtual clocks beside each other, one after the other, and moved by hand."""
+"""Several virtual clocks, a clock on several loops, and clocks without auto-advance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def test_two_clocks_on_one_loop_both_move() -> None:
     assert (one.now(), two.now()) == (10, 3600)
 
 
-async def test_a_clock_that_never_rests_leaves_the_other_its_turns() -> None:
+async def test_a_clock_that_is_always_due_leaves_turns_to_the_other() -> None:
     restless, other = VirtualClock(), VirtualClock()
 
     async def ticking() -> None:
@@ -48,7 +48,7 @@ async def test_clocks_take_turns_in_the_same_order_every_time() -> None:
     assert [await woken() for _ in range(3)] == [expected] * 3
 
 
-async def test_a_hold_keeps_its_own_clock_only() -> None:
+async def test_a_hold_stops_only_its_own_clock() -> None:
     held, free = VirtualClock(), VirtualClock()
     sleeping = asyncio.create_task(held.sleep(1))
     with held.busy():
@@ -57,12 +57,12 @@ async def test_a_hold_keeps_its_own_clock_only() -> None:
     await sleeping
 
 
-async def test_a_hold_has_an_id_that_no_other_clock_gives() -> None:
+async def test_hold_ids_are_unique_across_clocks() -> None:
     with VirtualClock().busy() as one, VirtualClock().busy() as two:
         assert one[HOLD_HEADER] != two[HOLD_HEADER]
 
 
-async def test_two_sandboxes_on_clocks_of_their_own_serve_side_by_side() -> None:
+async def test_two_sandboxes_with_two_clocks_serve_at_the_same_time() -> None:
     one, two = VirtualClock(), VirtualClock()
     async with Sandbox(clock=one, rerun_seconds=5) as box, Sandbox(clock=two, rerun_seconds=7) as other:
         box.seed("u", "tea")
@@ -103,7 +103,7 @@ async def test_a_clock_is_refused_on_another_loop_while_its_own_runs() -> None:
         await asyncio.to_thread(lambda: asyncio.run(clock.sleep(1)))
 
 
-async def test_a_cancelled_advance_lets_no_more_time_pass() -> None:
+async def test_a_cancelled_advance_moves_time_no_further() -> None:
     clock = VirtualClock(auto_advance=False)
     sleeping = asyncio.create_task(clock.sleep(50))
     with clock.busy():
@@ -118,13 +118,13 @@ async def test_a_cancelled_advance_lets_no_more_time_pass() -> None:
     await sleeping
 
 
-async def test_of_two_advances_at_once_the_furthest_counts() -> None:
+async def test_of_two_advances_at_once_the_longer_counts() -> None:
     clock = VirtualClock(auto_advance=False)
     await asyncio.gather(clock.advance(10), clock.advance(100), clock.advance(20))
     assert clock.now() == 100
 
 
-async def test_a_cancelled_advance_leaves_another_its_way() -> None:
+async def test_a_cancelled_advance_does_not_stop_another() -> None:
     clock = VirtualClock(auto_advance=False)
     with clock.busy():
         near, far = asyncio.create_task(clock.advance(10)), asyncio.create_task(clock.advance(100))
@@ -137,14 +137,14 @@ async def test_a_cancelled_advance_leaves_another_its_way() -> None:
 
 
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, -math.inf, -1.0])
-async def test_an_advance_that_makes_no_sense_is_refused(seconds: float) -> None:
+async def test_an_advance_by_an_invalid_time_is_refused(seconds: float) -> None:
     clock = VirtualClock(auto_advance=False)
     with pytest.raises(ValueError, match="seconds must be a finite number, 0 or more, not"):
         await clock.advance(seconds)
     assert clock.now() == 0
 
 
-async def test_a_clock_moved_by_hand_runs_freely_when_told() -> None:
+async def test_a_manual_clock_runs_freely_after_run_freely() -> None:
     clock = VirtualClock(auto_advance=False)
     sleeping = asyncio.create_task(clock.sleep(3600))
     await clock.settle()
@@ -154,7 +154,7 @@ async def test_a_clock_moved_by_hand_runs_freely_when_told() -> None:
     assert clock.now() == 3600
 
 
-async def test_a_client_with_work_queued_can_be_left_once_the_clock_runs_freely() -> None:
+async def test_a_client_with_queued_work_closes_once_the_clock_runs_freely() -> None:
     clock = VirtualClock(auto_advance=False)
     async with Sandbox(clock=clock, rerun_seconds=100) as box:
         box.seed("a", "tea")

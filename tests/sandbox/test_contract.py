@@ -1,4 +1,4 @@
-"""Every route of both contracts is there, and no other."""
+"""The sandbox has every route of both contracts, and no other."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ def _contract(age: str) -> set[tuple[str, str]]:
     ],
     ids=["today", "january"],
 )
-def test_the_table_is_the_contract(age: str, table: Router[Any], more: set[tuple[str, str]]) -> None:
+def test_the_routes_are_those_of_the_contract(
+    age: str, table: Router[Any], more: set[tuple[str, str]]
+) -> None:
     assert {(route.method, route.path) for route in table.routes} == _contract(age) | more
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["today", "january"])
-async def test_no_route_crashes_on_nothing_or_on_nonsense(opened: Opens, *, legacy: bool) -> None:
-    """A 500 is a fact of the server in one place only: nobody's storage."""
+async def test_no_route_crashes_on_empty_or_invalid_bodies(opened: Opens, *, legacy: bool) -> None:
+    """Only storage_stats without a user is a crash of the server."""
     async with opened(legacy=legacy) as (_, wire):
         for method, path in sorted(_contract("january" if legacy else "today")):
             named = path.replace("{", "").replace("}", "")

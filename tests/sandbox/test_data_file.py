@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC240  # small local files of the test
-"""Which files a sandbox keeps its data in, and which it leaves alone."""
+"""Which files a sandbox uses for its data, and which it refuses."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ async def test_a_file_in_use_by_another_sandbox_is_refused(file: Path) -> None:
         await box.settled()
 
 
-async def test_a_file_that_is_no_database_is_refused_and_stays_as_it_is(file: Path) -> None:
+async def test_a_file_that_is_no_database_is_refused_and_not_changed(file: Path) -> None:
     file.write_text("dear diary, " * 100)
     with pytest.raises(ConfigurationError, match="not a SQLite file"):
         await Sandbox(data=file).start()
     assert file.read_text() == "dear diary, " * 100
 
 
-async def test_another_programs_database_is_refused_and_stays_as_it_is(file: Path) -> None:
+async def test_another_programs_database_is_refused_and_not_changed(file: Path) -> None:
     with closing(sqlite3.connect(file)) as database:
         database.execute("CREATE TABLE rows (mine TEXT)")
     before = file.read_bytes()
@@ -56,7 +56,7 @@ async def test_a_file_of_another_format_is_refused(file: Path) -> None:
         await Sandbox(data=file).start()
 
 
-async def test_a_row_that_makes_no_sense_is_named(file: Path) -> None:
+async def test_an_unreadable_row_is_named(file: Path) -> None:
     async with Sandbox(data=file) as box:
         box.seed("u")
     with closing(sqlite3.connect(file)) as database, database:
@@ -65,13 +65,13 @@ async def test_a_row_that_makes_no_sense_is_named(file: Path) -> None:
         await Sandbox(data=file).start()
 
 
-async def test_a_place_where_no_file_can_be_is_refused(tmp_path: Path) -> None:
+async def test_a_path_where_no_file_can_be_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "no" / "such.db"):
         with pytest.raises(ConfigurationError, match="cannot be"):
             await Sandbox(data=path).start()
 
 
-async def test_an_empty_file_is_as_good_as_none(file: Path) -> None:
+async def test_an_empty_file_is_used(file: Path) -> None:
     file.touch()
     async with Sandbox(data=file) as box:
         box.seed("u")
@@ -101,7 +101,7 @@ def no_umask() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_umask")
-async def test_the_file_and_the_files_beside_it_are_for_their_owner_alone(file: Path) -> None:
+async def test_only_the_owner_may_read_the_file_and_its_wal(file: Path) -> None:
     async with Sandbox(data=file) as box:
         box.seed("u")
         await box.settled()
@@ -110,7 +110,7 @@ async def test_the_file_and_the_files_beside_it_are_for_their_owner_alone(file: 
 
 
 @pytest.mark.usefixtures("no_umask")
-async def test_a_file_that_was_deleted_is_made_for_its_owner_alone_again(file: Path) -> None:
+async def test_only_the_owner_may_read_a_file_that_is_created_again(file: Path) -> None:
     async with Sandbox(data=file):
         pass
     file.unlink()
@@ -119,14 +119,14 @@ async def test_a_file_that_was_deleted_is_made_for_its_owner_alone_again(file: P
 
 
 @pytest.mark.usefixtures("no_umask")
-async def test_a_restart_without_data_leaves_the_file_to_its_owner_alone(file: Path) -> None:
+async def test_only_the_owner_may_read_the_file_after_a_restart_without_data(file: Path) -> None:
     async with Sandbox(data=file) as box:
         await box.restart(keep_data=False)
         assert mode_of(file) == "0o600"
 
 
 @pytest.mark.usefixtures("no_umask")
-async def test_an_empty_file_becomes_its_owners_alone(file: Path) -> None:
+async def test_only_the_owner_may_read_a_file_that_was_empty(file: Path) -> None:
     file.touch()
     async with Sandbox(data=file):
         assert mode_of(file) == "0o600"

@@ -1,4 +1,4 @@
-"""Grading, which the real server cannot do offline."""
+"""Grading. The real server cannot do it offline."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def _job(wire: Wire, job: Any) -> Any:
     return (await wire.get(f"{_REGENERATE}/{job['job_id']}")).json
 
 
-async def test_a_regeneration_grades_session_after_session(opened: Opens, clock: VirtualClock) -> None:
+async def test_a_regeneration_grades_one_session_after_the_other(opened: Opens, clock: VirtualClock) -> None:
     async with opened(evaluation_seconds=10.0, failing_users={"b"}) as (_, wire):
         for user, text in (("a", "thanks"), ("b", "hm"), ("c", "that is wrong")):
             await wire.publish(user, text)
@@ -43,7 +43,7 @@ async def test_a_regeneration_grades_session_after_session(opened: Opens, clock:
         assert {row["session_id"]: row["is_success"] for row in verdicts} == {"s-a": True, "s-c": False}
 
 
-async def test_a_cancelled_regeneration_ends_with_the_session_under_way(
+async def test_a_cancelled_regeneration_ends_after_the_current_session(
     opened: Opens, clock: VirtualClock
 ) -> None:
     async with opened(evaluation_seconds=10.0) as (_, wire):
@@ -68,7 +68,7 @@ async def test_a_finished_regeneration_is_forgotten_after_an_hour(opened: Opens,
         assert (await wire.get(f"{_REGENERATE}/{job['job_id']}")).status == 404
 
 
-async def test_a_grade_on_demand_is_remembered_for_a_day(opened: Opens, clock: VirtualClock) -> None:
+async def test_a_grade_on_demand_is_kept_for_a_day(opened: Opens, clock: VirtualClock) -> None:
     async with opened(failing_users={"b"}) as (_, wire):
         await wire.publish("a")
         await wire.publish("b")
@@ -99,7 +99,7 @@ async def test_the_overview_compares_sources(opened: Opens, clock: VirtualClock)
         assert stats["current_period"]["success_rate"] == 50.0
 
 
-async def test_an_experiment_shows_what_learnings_are_worth(opened: Opens, clock: VirtualClock) -> None:
+async def test_experiment_results_compare_the_arms(opened: Opens, clock: VirtualClock) -> None:
     async with opened() as (_, wire):
         await wire.post("/api/retrieval_experiments", experiment_id="x1", holdout_percentage=50)
         for user in "ab":  # a is held out, b is not

@@ -1,4 +1,4 @@
-"""Scripted misfortune does what it says, and no more often."""
+"""Scripted faults: what they do, which requests they strike and how often."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def _publish(wire: Wire, request_id: str) -> bool:
     return bool((await wire.publish("u", request_id=request_id))["success"])
 
 
-async def test_a_fault_strikes_as_often_as_it_is_told_and_not_too_early(opened: Opens) -> None:
+async def test_a_fault_strikes_times_requests_after_the_first(opened: Opens) -> None:
     async with opened() as (box, wire):
         fault = box.faults.add(faults.status(503), method="GET", path="/health", times=2, after=1)
         statuses = [(await wire.get("/health")).status for _ in range(5)]
@@ -39,7 +39,7 @@ async def test_a_fault_strikes_as_often_as_it_is_told_and_not_too_early(opened: 
         assert box.count("GET", "/health", 503) == 2
 
 
-async def test_a_fault_can_choose_its_requests_and_last_for_ever(opened: Opens) -> None:
+async def test_a_fault_may_select_requests_and_never_end(opened: Opens) -> None:
     async with opened() as (box, wire):
         box.faults.add(faults.refused(), times=None, where=lambda record: record.body["user_id"] == "u")
         refused = [await wire.publish("u") for _ in range(3)]
@@ -49,7 +49,7 @@ async def test_a_fault_can_choose_its_requests_and_last_for_ever(opened: Opens) 
         assert (await wire.publish("u"))["success"]
 
 
-async def test_a_delay_takes_virtual_time_though_the_client_holds_the_clock(
+async def test_a_delay_takes_virtual_time_while_the_client_holds_the_clock(
     opened: Opens, clock: VirtualClock
 ) -> None:
     async with opened() as (box, wire):
@@ -78,7 +78,7 @@ async def test_the_clients_own_virtual_timeout_ends_a_frozen_request(
         (faults.delay(1000), False),
         (faults.delay(1000, after_effect=True), True),
     ],
-    ids=["frozen after", "late before", "late after"],
+    ids=["frozen after", "delayed before", "delayed after"],
 )
 async def test_a_slow_answer_comes_before_or_after_the_effect(
     opened: Opens, clock: VirtualClock, action: Action, *, stored: bool
@@ -117,7 +117,7 @@ async def test_broken_json_is_an_answer_that_cannot_be_read(opened: Opens) -> No
             _ = answer.json
 
 
-async def test_the_kinds_of_refusal_look_like_the_servers(opened: Opens) -> None:
+async def test_refusals_look_like_the_servers(opened: Opens) -> None:
     async with opened() as (box, wire):
         for action in (
             faults.rate_limited(),
@@ -153,7 +153,7 @@ async def _pooled(box: Sandbox, action: Action | None) -> list[str]:
     return outcomes
 
 
-async def test_an_unannounced_drop_breaks_the_next_post_on_that_connection(opened: Opens) -> None:
+async def test_an_unannounced_disconnect_breaks_the_next_post_on_that_connection(opened: Opens) -> None:
     async with opened() as (box, _):
         assert await _pooled(box, None) == ["200", "200"]
         first, second = await _pooled(box, faults.dropped_after())
@@ -161,7 +161,7 @@ async def test_an_unannounced_drop_breaks_the_next_post_on_that_connection(opene
         assert second != "200"
 
 
-async def test_records_tell_connections_apart(opened: Opens) -> None:
+async def test_records_identify_connections(opened: Opens) -> None:
     async with opened() as (box, wire):
         await _pooled(box, None)
         assert len({record.connection for record in box.requests}) == 1
@@ -178,7 +178,7 @@ async def test_records_show_what_was_sent(opened: Opens, clock: VirtualClock) ->
     assert (record.body, record.user_agent, record.at, record.status) == ({"b": 2}, "tests", 7.0, 404)
 
 
-async def test_many_slow_requests_pass_the_same_time_together(opened: Opens, clock: VirtualClock) -> None:
+async def test_many_slow_requests_wait_at_the_same_time(opened: Opens, clock: VirtualClock) -> None:
     async with opened() as (box, wire):
         box.faults.add(faults.delay(60), times=None)
         await asyncio.gather(*(wire.get("/health") for _ in range(100)))
@@ -191,7 +191,7 @@ async def _struck(box: Sandbox, wire: Wire, requests: int, **when: Any) -> list[
     return [(await wire.get("/health")).status == 503 for _ in range(requests)]
 
 
-async def test_a_chance_strikes_some_requests_and_its_seed_says_which(opened: Opens) -> None:
+async def test_a_chance_strikes_some_requests_and_its_seed_decides_which(opened: Opens) -> None:
     async with opened() as (box, wire):
         first = await _struck(box, wire, 40, chance=0.5, seed=7)
         again = await _struck(box, wire, 40, chance=0.5, seed=7)
@@ -200,7 +200,7 @@ async def test_a_chance_strikes_some_requests_and_its_seed_says_which(opened: Op
     assert 10 <= sum(first) <= 30
 
 
-async def test_a_chance_of_nought_never_strikes_and_of_one_always_does(opened: Opens) -> None:
+async def test_a_chance_of_zero_never_strikes_and_of_one_always(opened: Opens) -> None:
     async with opened() as (box, wire):
         assert not any(await _struck(box, wire, 10, chance=0.0))
         assert all(await _struck(box, wire, 10, chance=1.0))
@@ -213,7 +213,7 @@ async def test_a_chance_that_is_no_probability_is_refused(opened: Opens, chance:
             box.faults.add(faults.freeze(), chance=chance)
 
 
-async def test_a_fault_can_befall_one_user_alone_by_body_or_query(opened: Opens) -> None:
+async def test_a_fault_may_strike_one_user_by_body_or_query(opened: Opens) -> None:
     async with opened() as (box, wire):
         box.faults.add(faults.status(503), times=None, user="ana")
         assert (await wire.send("POST", _PUBLISH, json={"user_id": "ana"})).status == 503
@@ -222,9 +222,7 @@ async def test_a_fault_can_befall_one_user_alone_by_body_or_query(opened: Opens)
         assert (await wire.get("/health")).status == 200
 
 
-async def test_a_slow_body_trickles_in_over_its_seconds_and_is_whole(
-    opened: Opens, clock: VirtualClock
-) -> None:
+async def test_a_slow_body_takes_its_seconds_and_is_whole(opened: Opens, clock: VirtualClock) -> None:
     async with opened() as (box, wire):
         box.faults.add(faults.slow_body(50))
         slow = await wire.get("/api/get_config")
@@ -234,7 +232,7 @@ async def test_a_slow_body_trickles_in_over_its_seconds_and_is_whole(
         assert (await wire.get("/api/get_config")).json == body
 
 
-async def test_a_wrong_type_is_all_that_is_wrong(opened: Opens) -> None:
+async def test_a_wrong_type_changes_nothing_else(opened: Opens) -> None:
     async with opened() as (box, wire):
         box.faults.add(faults.wrong_type("text/csv"))
         answer = await wire.get("/api/whoami")
@@ -242,7 +240,7 @@ async def test_a_wrong_type_is_all_that_is_wrong(opened: Opens) -> None:
         assert answer.json["success"]
 
 
-async def test_a_skewed_clock_shows_in_answers_but_things_take_as_long_as_ever(
+async def test_a_skewed_clock_changes_times_in_answers_but_no_durations(
     opened: Opens, clock: VirtualClock
 ) -> None:
     async with opened(rerun_seconds=30) as (box, wire):
@@ -258,9 +256,7 @@ async def test_a_skewed_clock_shows_in_answers_but_things_take_as_long_as_ever(
         assert status["completed_at"] - status["started_at"] == 30
 
 
-async def test_a_skew_can_be_scripted_and_dates_what_comes_after_it(
-    opened: Opens, clock: VirtualClock
-) -> None:
+async def test_a_scripted_skew_dates_later_rows(opened: Opens, clock: VirtualClock) -> None:
     async with opened() as (box, wire):
         box.faults.add(faults.skew(7200), path=_PUBLISH, after=1)
         await wire.publish("u", request_id="before")
@@ -269,14 +265,14 @@ async def test_a_skew_can_be_scripted_and_dates_what_comes_after_it(
         assert (before.created_at, after.created_at) == (int(clock.time()), int(clock.time()) + 7200)
 
 
-async def test_a_skewed_server_dates_its_answers_so(opened: Opens) -> None:
+async def test_a_skewed_server_sends_a_skewed_date_header(opened: Opens) -> None:
     async with opened() as (box, wire):
         box.skew(-86400 * 365)
         assert " 2025 " in (await wire.get("/api/whoami")).headers["Date"]
 
 
 @pytest.mark.parametrize("keep_data", [True, False])
-async def test_a_scripted_restart_loses_the_answer_and_perhaps_the_data(
+async def test_a_scripted_restart_loses_the_answer_and_optionally_the_data(
     opened: Opens, *, keep_data: bool
 ) -> None:
     async with opened() as (box, wire):
@@ -319,7 +315,7 @@ times = 2
 """
 
 
-async def test_a_script_in_toml_does_what_it_says(opened: Opens) -> None:
+async def test_a_script_in_toml_is_applied(opened: Opens) -> None:
     async with opened(faults=Faults.from_toml(_SCRIPT)) as (_, wire):
         first, second, third = [await wire.get("/health") for _ in range(3)]
         assert [first.status, second.status, third.status] == [200, 503, 503]
@@ -346,7 +342,7 @@ def test_an_empty_script_holds_no_faults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[[fault]", "not TOML"),
         ("[[faults]]\naction = 'freeze'", "faults: unknown at the top"),
@@ -398,13 +394,13 @@ def test_an_empty_script_holds_no_faults() -> None:
         ("[[fault]]\naction = 'wrong_type'\ncontent_type = \"a\\nb\"", "content_type: expected text such as"),
     ],
 )
-def test_a_mistake_in_a_script_is_named(text: str, said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+def test_a_mistake_in_a_script_is_named(text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         Faults.from_toml(text)
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: faults.delay(float("nan")), "delay: seconds: expected a number, 0 or more, not nan"),
         (lambda: faults.delay(-1), "delay: seconds: expected a number, 0 or more, not -1"),
@@ -424,8 +420,8 @@ def test_a_mistake_in_a_script_is_named(text: str, said: str) -> None:
         (lambda: faults.Fault(faults.html(), path="health"), "path: expected text that begins with"),
     ],
 )
-def test_a_mistake_in_python_is_named_at_once(make: Callable[[], object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_mistake_in_python_is_named_at_once(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         make()
 
 
@@ -448,7 +444,7 @@ async def test_an_action_that_was_not_called_is_refused(opened: Opens) -> None:
             add(faults.html(), where=3)
 
 
-async def test_a_method_may_be_in_small_letters(opened: Opens) -> None:
+async def test_a_method_may_be_lower_case(opened: Opens) -> None:
     script = Faults.from_toml("[[fault]]\naction = 'html'\nmethod = 'get'\ncode = 503")
     async with opened(faults=script) as (box, wire):
         box.faults.add(faults.html(502), method="get")
@@ -466,14 +462,14 @@ async def test_a_name_in_a_path_stands_for_one_segment(opened: Opens) -> None:
         assert [(await wire.get(each)).status == 503 for each in asked] == [True, True, False, False]
 
 
-async def test_the_rest_of_a_path_with_names_is_meant_as_it_stands(opened: Opens) -> None:
+async def test_the_rest_of_a_path_with_names_is_literal(opened: Opens) -> None:
     async with opened() as (box, wire):
         box.faults.add(faults.html(503), path="/a.c/{one}/{two}", times=None)
         asked = ("/a.c/1/2", "/abc/1/2", "/a.c/1")
         assert [(await wire.get(path)).status for path in asked] == [503, 404, 404]
 
 
-async def test_a_text_as_the_body_of_a_status_is_json(opened: Opens) -> None:
+async def test_a_text_body_of_a_status_is_sent_as_json(opened: Opens) -> None:
     async with opened() as (box, wire):
         box.faults.add(faults.status(503, 'too "busy"'))
         answer = await wire.get("/health")
@@ -481,7 +477,7 @@ async def test_a_text_as_the_body_of_a_status_is_json(opened: Opens) -> None:
 
 
 @pytest.mark.parametrize("name", ["Content-Type", "content-type"])
-async def test_a_status_may_have_another_content_type_and_just_one(opened: Opens, name: str) -> None:
+async def test_a_status_has_only_the_given_content_type(opened: Opens, name: str) -> None:
     async with opened() as (box, wire):
         box.faults.add(faults.status(503, headers={name: "text/html", "Retry-After": "4"}))
         headers: Any = (await wire.get("/health")).headers

@@ -1,4 +1,4 @@
-"""Requests that nobody sends by intention, and scripts that fail: always an answer, always noted."""
+"""Malformed requests, and fault scripts that raise: each gets an answer and a record."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_the_reflect_server_cannot_parse_a_body_nested_too_deep_either(ope
 
 
 @pytest.mark.parametrize("packed", [gzip.compress(b"{}"), b"\x1f\x8b broken"], ids=["whole", "broken"])
-async def test_a_packed_body_cannot_be_parsed(
+async def test_a_compressed_body_cannot_be_parsed(
     opened: Opens, packed: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened() as (box, wire):
@@ -61,14 +61,14 @@ async def test_a_packed_body_cannot_be_parsed(
     assert not caplog.records
 
 
-async def test_a_caller_that_waits_to_be_told_to_go_on_is_told(opened: Opens) -> None:
+async def test_a_request_with_expect_continue_gets_100(opened: Opens) -> None:
     async with opened() as (_, wire):
         body = {"user_id": "u"}
         answer = await wire.send("POST", "/api/get_profiles", json=body, expect100=True)
         assert answer.status == 200
 
 
-async def test_nobody_is_told_to_go_on_who_did_not_ask(opened: Opens) -> None:
+async def test_a_request_without_expect_continue_gets_no_100(opened: Opens) -> None:
     async with opened() as (box, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", int(box.url.rpartition(":")[2]))
         writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -115,7 +115,7 @@ async def test_a_crashed_answer_ends_the_connection(clock: VirtualClock) -> None
         assert len({record.connection for record in box.requests}) == 2
 
 
-async def test_a_fault_whose_question_fails_crashes_the_request_it_asks_about(
+async def test_a_fault_whose_condition_raises_crashes_the_request(
     opened: Opens, caplog: pytest.LogCaptureFixture
 ) -> None:
     def where(record: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Learning on virtual time: its length, what is deleted meanwhile, what it leaves alone."""
+"""Learning on virtual time: its duration, deletions meanwhile, and what is not learnt from."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_windows_of_a_user_are_worked_off_one_after_the_other(
         assert await _status(wire, "r") == ("done", "covered")
 
 
-async def test_a_publish_that_waits_is_answered_when_its_last_window_is_done(
+async def test_a_waiting_publish_is_answered_when_its_last_window_is_done(
     opened: Opens, clock: VirtualClock
 ) -> None:
     async with opened(learning_seconds=10) as (_, wire):
@@ -54,7 +54,7 @@ async def test_a_publish_that_waits_is_answered_when_its_last_window_is_done(
         assert (answer.json["learning_status"], answer.json["profiles_added"]) == ("done", 2)
 
 
-async def test_a_window_out_of_which_something_is_deleted_is_drawn_anew(
+async def test_a_window_with_a_deleted_interaction_is_opened_again(
     opened: Opens, clock: VirtualClock
 ) -> None:
     async with opened(learning_seconds=10) as (box, wire):
@@ -69,7 +69,7 @@ async def test_a_window_out_of_which_something_is_deleted_is_drawn_anew(
         assert (_quotes(box), len(profile.interaction_ids)) == (["b1"], 1)
 
 
-async def test_what_was_seeded_is_not_learnings_business(opened: Opens) -> None:
+async def test_seeded_requests_are_not_learnt_from(opened: Opens) -> None:
     async with opened() as (box, wire):
         box.seed("u", *"abcdefghi")
         await wire.publish("u", "j", request_id="r")
@@ -79,7 +79,7 @@ async def test_what_was_seeded_is_not_learnings_business(opened: Opens) -> None:
         assert await _status(wire, seeded) == ("not_tracked", "before_cutover")
 
 
-async def test_what_comes_during_a_stall_is_never_learnt_from_unless_asked_to(opened: Opens) -> None:
+async def test_a_publish_during_a_stall_is_never_learnt_from_unless_overridden(opened: Opens) -> None:
     async with opened() as (box, wire):
         box.stall("auth_error")
         during = await wire.publish("u", "a1", request_id="a", force_extraction=True)

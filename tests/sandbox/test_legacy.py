@@ -1,4 +1,4 @@
-"""A server of January: feedback and request groups, and nothing of today's."""
+"""A server of January: feedback and request groups, and none of today's routes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_requests_come_in_groups(opened: Opens) -> None:
         ("POST", "/api/cancel_operation"),
     ],
 )
-async def test_what_is_newer_is_404(opened: Opens, method: str, path: str) -> None:
+async def test_todays_routes_are_404(opened: Opens, method: str, path: str) -> None:
     async with opened(legacy=True) as (_, wire):
         assert (await wire.send(method, path)).status == 404
 
@@ -58,7 +58,7 @@ async def test_todays_server_has_no_feedback(opened: Opens) -> None:
         assert (await wire.post("/api/get_feedbacks")).status == 404
 
 
-async def test_a_rerun_answers_when_it_is_done(opened: Opens) -> None:
+async def test_a_rerun_is_answered_when_it_is_done(opened: Opens) -> None:
     async with opened(legacy=True, dialect="synchronous", rerun_seconds=5.0) as (_, wire):
         for user in "ab":
             await _publish(wire, user, agent_version="v")
@@ -85,7 +85,7 @@ async def test_a_rerun_answers_when_it_is_done(opened: Opens) -> None:
         assert (await wire.post("/api/get_feedbacks")).json["feedbacks"] == []
 
 
-async def test_a_rerun_is_followed_where_the_dialect_is_newer(opened: Opens) -> None:
+async def test_a_rerun_has_a_status_in_newer_dialects(opened: Opens) -> None:
     async with opened(legacy=True, dialect="uncorrelated", rerun_seconds=5.0) as (_, wire):
         await _publish(wire, "a", agent_version="v")
         started = (await wire.post("/api/rerun_feedback_generation", agent_version="v")).json
@@ -116,5 +116,5 @@ async def test_feedback_is_written_by_hand(opened: Opens) -> None:
         await wire.post("/api/add_feedbacks", feedbacks=[cooked])
         [shown] = (await wire.post("/api/get_feedbacks", feedback_status_filter="rejected")).json["feedbacks"]
         assert cooked.items() <= shown.items()
-        nobody = await wire.post("/api/downgrade_all_raw_feedbacks")
-        assert nobody.json["message"] == "No archived items found to restore"
+        refused = await wire.post("/api/downgrade_all_raw_feedbacks")
+        assert refused.json["message"] == "No archived items found to restore"

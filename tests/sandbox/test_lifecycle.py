@@ -1,4 +1,4 @@
-"""Starting, stopping, restarting: quickly and without a trace."""
+"""Starting, stopping and restarting."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.sandbox.conftest import Opens
 
 
-async def test_it_starts_in_a_blink() -> None:
+async def test_it_starts_quickly() -> None:
     async with aiohttp.ClientSession() as session:
         started = time.perf_counter()
         async with Sandbox() as box:
@@ -26,7 +26,7 @@ async def test_it_starts_in_a_blink() -> None:
 
 
 @pytest.mark.parametrize("clock", [None, VirtualClock(auto_advance=False)], ids=["real", "virtual"])
-async def test_it_closes_at_once_though_requests_and_generations_are_under_way(
+async def test_it_closes_at_once_while_requests_and_generations_run(
     clock: VirtualClock | None,
 ) -> None:
     before = asyncio.all_tasks()
@@ -76,7 +76,7 @@ async def test_a_restart_keeps_rows_and_leaves_a_running_operation_dead_in_its_s
         assert len(box.stored_requests) == 1
 
 
-async def test_a_restart_without_its_data_is_a_new_server_in_the_old_place(opened: Opens) -> None:
+async def test_a_restart_without_data_is_a_new_server_at_the_same_url(opened: Opens) -> None:
     async with opened(logins={"ana@example.com": "right"}, api_key="key-1") as (box, wire):
         url, key = box.url, {"Authorization": "Bearer key-1"}
         box.seed("a")
@@ -88,9 +88,7 @@ async def test_a_restart_without_its_data_is_a_new_server_in_the_old_place(opene
         assert (await wire.send("GET", "/api/whoami", headers=key)).status == 200
 
 
-async def test_a_restart_forgets_what_was_in_memory_and_goes_on_with_what_was_not(
-    opened: Opens, clock: VirtualClock
-) -> None:
+async def test_a_restart_forgets_memory_and_continues_stored_work(opened: Opens, clock: VirtualClock) -> None:
     async with opened(evaluation_seconds=10.0, aggregation_seconds=10.0) as (box, wire):
         box.seed("a")
         regeneration = (await wire.post("/api/evaluations/regenerate", from_ts=0, to_ts=2**33)).json

@@ -1,4 +1,4 @@
-"""What a sandbox can be made with, and what is refused before anything opens."""
+"""The options of a sandbox, and which values are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SECONDS = (
 
 @pytest.mark.parametrize("name", _SECONDS)
 @pytest.mark.parametrize("given", _NO_SECONDS)
-def test_what_is_no_time_is_refused(name: str, given: Any) -> None:
+def test_an_invalid_duration_is_refused(name: str, given: Any) -> None:
     with pytest.raises((ValueError, TypeError), match=f"{name} must be a .*number of seconds"):
         Sandbox(**{name: given})
 
@@ -47,7 +47,7 @@ def test_what_is_no_time_is_refused(name: str, given: Any) -> None:
         ({"keep_requests": 1.5}, "keep_requests must be a whole number, not 1.5"),
     ],
 )
-def test_an_option_that_makes_no_sense_is_refused_by_name(option: dict[str, Any], expected: str) -> None:
+def test_an_invalid_option_is_refused_by_name(option: dict[str, Any], expected: str) -> None:
     with pytest.raises((ValueError, TypeError), match=expected):
         Sandbox(**option)
 
@@ -58,31 +58,31 @@ def test_a_key_of_a_wrong_type_is_not_shown() -> None:
         Sandbox(api_key=key)
 
 
-async def test_a_sandbox_on_an_ipv6_address_tells_a_url_that_can_be_used(opened: Opens) -> None:
+async def test_the_url_of_an_ipv6_address_is_usable(opened: Opens) -> None:
     async with opened(host="::1") as (box, wire):
         assert box.url.startswith("http://[::1]:")
         assert (await wire.get("/health")).status == 200
 
 
-async def test_an_empty_key_is_as_good_as_none(opened: Opens) -> None:
+async def test_an_empty_key_means_no_key(opened: Opens) -> None:
     async with opened(api_key="") as (_, wire):
         assert (await wire.get("/api/whoami")).status == 200
 
 
-async def test_an_empty_key_opens_nothing_where_callers_must_log_in(opened: Opens) -> None:
+async def test_an_empty_key_is_refused_where_logins_are_needed(opened: Opens) -> None:
     async with opened(api_key="", logins={"ana@example.com": "right"}) as (_, wire):
         answer = await wire.send("GET", "/api/whoami", headers={"Authorization": "Bearer "})
         assert answer.status == 401
 
 
-async def test_all_requests_are_kept_unless_told_otherwise(opened: Opens) -> None:
+async def test_all_requests_are_kept_by_default(opened: Opens) -> None:
     async with opened() as (box, wire):
         for _ in range(20):
             await wire.get("/health")
         assert box.count("GET", "/health") == 20
 
 
-async def test_of_requests_to_keep_the_latest_are_kept(opened: Opens) -> None:
+async def test_the_latest_requests_are_kept(opened: Opens) -> None:
     async with opened(keep_requests=2) as (box, wire):
         for path in ("/health", "/health/live", "/health", "/"):
             await wire.get(path)
@@ -90,7 +90,7 @@ async def test_of_requests_to_keep_the_latest_are_kept(opened: Opens) -> None:
         assert box.count("GET", "/health", 200) == 1
 
 
-async def test_no_requests_are_kept_when_none_shall_be(opened: Opens) -> None:
+async def test_no_requests_are_kept_with_zero(opened: Opens) -> None:
     async with opened(keep_requests=0) as (box, wire):
         await wire.get("/health")
         assert box.requests == []
@@ -115,12 +115,12 @@ async def test_a_stopped_sandbox_may_be_started_again() -> None:
 
 @pytest.mark.parametrize("name", ["ingest_seconds", "review_seconds"])
 @pytest.mark.parametrize("given", _NO_SECONDS)
-def test_what_is_no_time_for_reflect_is_refused(name: str, given: Any) -> None:
+def test_an_invalid_duration_for_reflect_is_refused(name: str, given: Any) -> None:
     with pytest.raises((ValueError, TypeError), match=f"{name} must be a .*number of seconds"):
         ReflectSettings(**{name: given})
 
 
 @pytest.mark.parametrize(("name", "given"), [("alpha", 2), ("initial_q", "x"), ("max_attempts", 0)])
-def test_what_reflect_could_not_learn_by_is_refused(name: str, given: Any) -> None:
+def test_an_invalid_learning_rate_for_reflect_is_refused(name: str, given: Any) -> None:
     with pytest.raises(ValueError, match=name):
         ReflectSettings(**{name: given})

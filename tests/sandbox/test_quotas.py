@@ -1,4 +1,4 @@
-"""Quotas, keys and logins, by the clock."""
+"""Rate limits, keys and logins on virtual time."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def _whoami(wire: Wire, token: str) -> int:
     return (await wire.send("GET", "/api/whoami", headers={"Authorization": f"Bearer {token}"})).status
 
 
-async def test_a_login_gives_a_token_for_a_while(opened: Opens, clock: VirtualClock) -> None:
+async def test_a_token_from_a_login_expires(opened: Opens, clock: VirtualClock) -> None:
     async with opened(logins={"ana@example.com": "right"}, token_lifetime=3600.0) as (box, wire):
         assert (await wire.get("/api/whoami")).status == 401
         assert await _login(wire, "wrong") == (401, "Incorrect username or password")
@@ -73,7 +73,7 @@ async def test_a_login_looks_like_the_legacy_one(opened: Opens) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
-async def test_a_key_opens_beside_logins(opened: Opens, scheme: str) -> None:
+async def test_a_key_is_accepted_besides_logins(opened: Opens, scheme: str) -> None:
     async with opened(api_key="key-1", logins={"ana@example.com": "right"}) as (_, wire):
         answer = await wire.send("GET", "/api/whoami", headers={"Authorization": f"{scheme} key-1"})
         assert answer.status == 200

@@ -1,4 +1,4 @@
-"""What a sandbox is given beforehand, and what it does not take."""
+"""Seeding: which rows a sandbox takes, and which it refuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FILLED = "expected text that is not blank, not"
 
 
 @pytest.mark.parametrize(
-    ("seed", "said"),
+    ("seed", "message"),
     [
         (methodcaller("seed", ""), f"seed: user_id: {_FILLED} ''"),
         (methodcaller("seed", 5), f"seed: user_id: {_FILLED} 5"),
@@ -87,18 +87,18 @@ _FILLED = "expected text that is not blank, not"
         ),
     ],
 )
-async def test_what_makes_no_sense_is_refused_and_nothing_is_stored(
-    seed: Callable[[object], object], said: str
+async def test_an_invalid_seed_is_refused_and_nothing_is_stored(
+    seed: Callable[[object], object], message: str
 ) -> None:
     async with Sandbox() as box:
         before = box.snapshot()
-        with pytest.raises(ValueError) as refusal:  # noqa: PT011  # its words are compared below
-            seed(box.reflect if said.startswith("seed_memory") else box)
-        assert str(refusal.value).startswith(said)
+        with pytest.raises(ValueError) as refusal:  # noqa: PT011  # its message is compared below
+            seed(box.reflect if message.startswith("seed_memory") else box)
+        assert str(refusal.value).startswith(message)
         assert box.snapshot() == before
 
 
-async def test_what_makes_sense_is_stored() -> None:
+async def test_a_valid_seed_is_stored() -> None:
     async with Sandbox() as box:
         box.seed("ana", "I like tea", session_id="s", source="chat")
         box.seed_profile("ana", "likes tea", status="pending", tags=("drinks",))
@@ -125,7 +125,7 @@ async def test_what_makes_sense_is_stored() -> None:
     ],
     ids=["operations", "service", "seconds", "ask", "stall", "skew", "skew by nothing"],
 )
-async def test_what_a_server_is_made_to_do_is_checked_too(
+async def test_arguments_of_other_methods_are_checked_too(
     mistake: Callable[[Sandbox], object], named: str
 ) -> None:
     async with Sandbox() as box:

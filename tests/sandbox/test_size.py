@@ -1,4 +1,4 @@
-"""A sandbox holds as much as a load test needs."""
+"""A sandbox has room for the data of a load test."""
 
 from __future__ import annotations
 

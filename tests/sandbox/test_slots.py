@@ -1,4 +1,4 @@
-"""Generations on virtual time: long ones, dead ones, failing ones, and the older dialects."""
+"""Generations on virtual time: long, dead and failing ones, and the older dialects."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_work_takes_its_time_per_user(opened: Opens, clock: VirtualClock) 
     assert (ended["status"], ended["completed_at"] - ended["started_at"]) == ("completed", 30)
 
 
-async def test_hours_of_generations_take_a_moment(opened: Opens, clock: VirtualClock) -> None:
+async def test_hours_of_generations_take_little_real_time(opened: Opens, clock: VirtualClock) -> None:
     started = time.perf_counter()
     async with opened(rerun_seconds=60) as (box, wire):
         for index in range(100):
@@ -115,7 +115,7 @@ async def test_cancelling_is_noticed_before_the_next_user(opened: Opens, clock: 
     assert ended["progress_percentage"] == pytest.approx(66.67, abs=0.01)
 
 
-async def test_somebody_else_may_take_the_slot(opened: Opens, clock: VirtualClock) -> None:
+async def test_another_client_may_have_the_slot(opened: Opens, clock: VirtualClock) -> None:
     async with opened() as (box, wire):
         box.seed("a")
         foreign = box.start_foreign_operation("profile_generation", 30, user_id="theirs")
@@ -128,7 +128,7 @@ async def test_somebody_else_may_take_the_slot(opened: Opens, clock: VirtualCloc
 
 
 @pytest.mark.parametrize(("query", "seconds"), [("", 60), ("?wait_for_response=true", 600)])
-async def test_a_manual_generation_past_its_deadline_is_504_and_goes_on(
+async def test_a_manual_generation_past_its_deadline_is_504_and_continues(
     opened: Opens, clock: VirtualClock, query: str, seconds: float
 ) -> None:
     async with opened(rerun_seconds=seconds + 10) as (box, wire):
@@ -155,7 +155,7 @@ async def test_a_manual_generation_recovers_a_dead_slot(opened: Opens, clock: Vi
         )
 
 
-async def test_the_uncorrelated_dialect_has_ids_that_mean_nothing(opened: Opens) -> None:
+async def test_the_uncorrelated_dialect_has_constant_ids(opened: Opens) -> None:
     async with opened(dialect="uncorrelated") as (box, wire):
         box.seed("a")
         answer = (await wire.post(_RERUN, user_id="a")).json
@@ -165,7 +165,7 @@ async def test_the_uncorrelated_dialect_has_ids_that_mean_nothing(opened: Opens)
         assert (await wire.ended())["request_params"] == expected
 
 
-async def test_the_synchronous_dialect_answers_when_done_any_number_at_once(
+async def test_the_synchronous_dialect_runs_any_number_and_answers_when_done(
     opened: Opens, clock: VirtualClock
 ) -> None:
     async with opened(dialect="synchronous", rerun_seconds=30, failing_users={"c"}) as (box, wire):

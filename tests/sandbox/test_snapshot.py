@@ -1,4 +1,4 @@
-"""What is put into a sandbox past its routes, and what it shows of what it holds."""
+"""Snapshots of what a sandbox has stored, and seeded rows in its routes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.sandbox.conftest import Opens
 
 
-async def test_a_new_sandbox_holds_nothing(opened: Opens) -> None:
+async def test_a_new_sandbox_is_empty(opened: Opens) -> None:
     async with opened() as (box, _):
         shown = box.snapshot()
     assert shown.pop("configuration")["window_size"] == 10
@@ -19,7 +19,7 @@ async def test_a_new_sandbox_holds_nothing(opened: Opens) -> None:
     assert not any(shown.values())
 
 
-async def test_a_snapshot_is_plain_json_that_nothing_changes_afterwards(opened: Opens) -> None:
+async def test_a_snapshot_is_a_detached_copy_in_plain_json(opened: Opens) -> None:
     async with opened() as (box, wire):
         await wire.publish("ana", "I like tea", request_id="r")
         before = box.snapshot()

@@ -1,5 +1,5 @@
 # small local files of the test
-"""What a sandbox keeps in a file is there for the next one; what a server holds in memory is not."""
+"""What is in the data file after a restart, and what was only in memory."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def _live(box: Sandbox, wire: Wire) -> None:
     await box.settled()
 
 
-async def test_everything_that_is_stored_is_there_for_the_next_sandbox(opened: Opens) -> None:
+async def test_the_next_sandbox_has_everything_that_was_stored(opened: Opens) -> None:
     async with opened() as (box, wire):
         await _live(box, wire)
         before = box.snapshot()
@@ -96,9 +96,7 @@ async def test_everything_that_is_stored_is_there_for_the_next_sandbox(opened: O
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_whatever_is_done_in_whatever_order_is_there_for_the_next_sandbox(
-    opened: Opens, seed: int
-) -> None:
+async def test_the_next_sandbox_has_the_result_of_any_changes_in_any_order(opened: Opens, seed: int) -> None:
     draws = random.Random(seed)  # noqa: S311  # a script, not a secret
 
     async def something(box: Sandbox, wire: Wire) -> None:
@@ -157,7 +155,7 @@ async def test_an_answered_write_is_in_the_file_while_the_sandbox_still_runs(
     assert kept == [('"r"',)]
 
 
-async def test_no_id_is_given_twice_though_its_row_is_gone(opened: Opens) -> None:
+async def test_the_id_of_a_deleted_row_is_not_given_again(opened: Opens) -> None:
     async with opened() as (box, wire):
         await wire.publish("u", "one", "two", request_id="r")
         [first] = box.seed_playbook("u", "always greet")
@@ -190,7 +188,7 @@ async def test_an_operation_under_way_is_dead_in_its_slot_until_it_is_taken_over
     assert after["started_at"] - before["started_at"] >= 600
 
 
-async def test_turns_that_wait_for_a_window_still_count_towards_it(opened: Opens) -> None:
+async def test_interactions_that_wait_for_a_window_still_count_towards_it(opened: Opens) -> None:
     async with opened() as (_, wire):
         await wire.publish("u", *"abcdefghi", request_id="nine")
     async with opened() as (box, wire):
@@ -201,7 +199,7 @@ async def test_turns_that_wait_for_a_window_still_count_towards_it(opened: Opens
         assert len(box.stored_profiles) == 1
 
 
-async def test_turns_that_a_window_has_covered_are_not_learnt_from_again(opened: Opens) -> None:
+async def test_interactions_that_a_window_has_covered_are_not_learnt_from_again(opened: Opens) -> None:
     words = [f"a{number}" for number in range(1, 13)]
     async with opened() as (box, wire):
         await wire.publish("u", *words, request_id="twelve")
@@ -213,7 +211,9 @@ async def test_turns_that_a_window_has_covered_are_not_learnt_from_again(opened:
         assert [row.content for row in box.stored_profiles] == ["User mentioned: a10", "User mentioned: b1"]
 
 
-async def test_a_window_that_was_open_is_worked_off_after_all(opened: Opens, clock: VirtualClock) -> None:
+async def test_a_window_that_was_open_is_learnt_from_after_the_start(
+    opened: Opens, clock: VirtualClock
+) -> None:
     async with opened(learning_seconds=60) as (_, wire):
         await wire.publish("u", request_id="r", force_extraction=True)
     async with opened(learning_seconds=60) as (box, wire):
@@ -223,7 +223,7 @@ async def test_a_window_that_was_open_is_worked_off_after_all(opened: Opens, clo
         assert [row.request_id for row in box.stored_profiles] == ["r"]
 
 
-async def test_a_durable_aggregation_goes_on(opened: Opens, clock: VirtualClock) -> None:
+async def test_a_durable_aggregation_continues(opened: Opens, clock: VirtualClock) -> None:
     async with opened(aggregation_seconds=60) as (box, wire):
         box.seed_playbook("u", "greet", "smile")
         submitted = await wire.post(_SUBMIT, request_id="agg", agent_version="agent-v0")
@@ -234,7 +234,7 @@ async def test_a_durable_aggregation_goes_on(opened: Opens, clock: VirtualClock)
         assert (await wire.get(path)).json["status"] == "succeeded"
 
 
-async def test_what_a_server_holds_in_memory_is_forgotten(opened: Opens) -> None:
+async def test_what_is_in_memory_is_lost(opened: Opens) -> None:
     options = {"rate_limits": True, "evaluation_seconds": 10}
     search = {"user_id": "u", "query": "tea", "session_id": "s"}
     async with opened(**options) as (box, wire):
@@ -249,7 +249,7 @@ async def test_what_a_server_holds_in_memory_is_forgotten(opened: Opens) -> None
 
 
 class Reflecting(Wire):
-    """Speaks to the Reflect server with its master key, or another."""
+    """Sends requests to the Reflect server with its master key or another one."""
 
     async def ask(self, method: str, path: str, key: str = "", **kwargs: Any) -> Any:
         shown = {"Authorization": f"Bearer {key or 'rf_live_sandbox_master'}"}
@@ -264,7 +264,7 @@ class Reflecting(Wire):
         return trace_id
 
 
-async def test_what_reflect_stores_is_there_for_the_next_sandbox(opened: Opens, clock: VirtualClock) -> None:
+async def test_the_next_sandbox_has_what_reflect_stored(opened: Opens, clock: VirtualClock) -> None:
     async with opened() as (box, wire):
         reflect = Reflecting(box.reflect_url, wire.session, clock)
         for task, review in (("a", "pass"), ("b", "fail"), ("c", None)):
@@ -287,7 +287,7 @@ async def test_what_reflect_stores_is_there_for_the_next_sandbox(opened: Opens, 
     assert len(before["default"]["memories"]) == 1
 
 
-async def test_traces_that_wait_for_their_ingest_still_do(opened: Opens, clock: VirtualClock) -> None:
+async def test_traces_that_wait_for_ingest_still_wait(opened: Opens, clock: VirtualClock) -> None:
     slow = ReflectSettings(ingest_seconds=60, review_seconds=60)
     async with opened(reflect=slow) as (box, wire):
         reflect = Reflecting(box.reflect_url, wire.session, clock)
@@ -305,7 +305,7 @@ async def test_traces_that_wait_for_their_ingest_still_do(opened: Opens, clock: 
         assert len(box.reflect.memories("p")) == 2
 
 
-async def test_a_project_that_was_deleted_stays_so(opened: Opens, clock: VirtualClock) -> None:
+async def test_a_deleted_project_stays_deleted(opened: Opens, clock: VirtualClock) -> None:
     async with opened() as (box, wire):
         reflect = Reflecting(box.reflect_url, wire.session, clock)
         await reflect.trace("a", "pass")
@@ -318,7 +318,9 @@ async def test_a_project_that_was_deleted_stays_so(opened: Opens, clock: Virtual
         assert not box.reflect.memories("p")
 
 
-async def test_a_token_opens_the_next_sandbox_until_it_expires(opened: Opens, clock: VirtualClock) -> None:
+async def test_a_token_is_valid_for_the_next_sandbox_until_it_expires(
+    opened: Opens, clock: VirtualClock
+) -> None:
     options: dict[str, Any] = {"logins": {"ana": "pw"}, "token_lifetime": 100}
     async with opened(**options) as (_, wire):
         login = await wire.send("POST", "/token", data={"username": "ana", "password": "pw"})
@@ -350,14 +352,14 @@ async def test_a_scripted_restart_reads_the_file_again(opened: Opens) -> None:
         assert list(box.stored_requests) == ["r", "s"]
 
 
-async def test_seeding_waits_for_the_file_to_be_read(file: Path) -> None:
+async def test_seeding_before_the_first_start_is_refused(file: Path) -> None:
     box = Sandbox(data=file)
     box.seed("u")
     with pytest.raises(RuntimeError, match="seed once it has started"):
         await box.start()
 
 
-async def test_a_write_that_the_file_does_not_take_is_no_success_and_is_tried_again(
+async def test_a_write_that_the_file_refuses_is_no_success_and_is_tried_again(
     opened: Opens, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened() as (box, wire):

@@ -1,4 +1,4 @@
-"""Pending tool calls, of which the real server makes none offline; stalls, likewise."""
+"""Pending tool calls and stalls. The real server has neither offline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _CALLS = "/api/pending_tool_calls"
 
 
-async def test_a_question_waits_with_its_nulls(opened: Opens) -> None:
+async def test_a_pending_question_shows_its_nulls(opened: Opens) -> None:
     async with opened() as (box, wire):
         call_id = box.ask("which size?", user_id="u")
         call = (await wire.get(f"{_CALLS}/{call_id}")).json
@@ -66,7 +66,7 @@ async def test_a_question_expires_after_a_day(opened: Opens, clock: VirtualClock
         assert (await wire.get(path)).json["status"] == "expired"
 
 
-async def test_only_people_are_asked_twice(opened: Opens) -> None:
+async def test_only_questions_to_people_may_be_answered_again(opened: Opens) -> None:
     async with opened() as (box, wire):
         answer = await wire.post(f"{_CALLS}/{box.ask('?', tool_name='other')}/not_applicable")
         assert (answer.status, answer.json["detail"]) == (
@@ -99,8 +99,8 @@ async def test_answers_are_signed_once_there_are_secrets(opened: Opens, clock: V
         assert await _signed(wire, path, body, plain) == (401, "Missing HMAC signature")
         wrong = _headers(clock, body, "other")
         assert await _signed(wire, path, body, wrong) == (401, "Invalid HMAC signature")
-        late = {**good, "x-reflexio-timestamp": "soon"}
-        assert await _signed(wire, path, body, late) == (401, "Invalid HMAC timestamp")
+        unreadable = {**good, "x-reflexio-timestamp": "soon"}
+        assert await _signed(wire, path, body, unreadable) == (401, "Invalid HMAC timestamp")
         assert (await _signed(wire, path, body, good))[0] == 200
         await clock.sleep(301)
         assert await _signed(wire, path, body, good) == (401, "Expired HMAC timestamp")

@@ -1,4 +1,4 @@
-"""Rows that cannot be kept: told of for as long as they are there, and no other row is lost with them."""
+"""Rows that cannot be written are reported every time, and no other row is lost."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ UNWRITABLE: Any = object()
 
 
 def spoil(box: Sandbox) -> None:
-    """Let a row hold what JSON cannot say, as code of a test may."""
+    """Let a row hold an object that JSON cannot encode, as a test's code may."""
     box.seed_profile("u", "tea")
     box.stored_profiles[0].content = UNWRITABLE
 
 
 def mend(box: Sandbox) -> None:
-    """Let JSON say it again."""
+    """Make the row writable again."""
     box.stored_profiles[0].content = "coffee"
 
 
 async def left(box: Sandbox) -> None:
-    """Stop, which tells of the row once more."""
+    """Stop, which reports the row again."""
     with pytest.raises(NotStored):
         await box.stop()
 
 
-async def test_a_row_that_json_cannot_say_is_told_of_every_time(tmp_path: Path) -> None:
+async def test_an_unwritable_row_is_reported_every_time(tmp_path: Path) -> None:
     box = Sandbox(data=tmp_path / "sandbox.db")
     await box.start()
     spoil(box)
@@ -45,7 +45,7 @@ async def test_a_row_that_json_cannot_say_is_told_of_every_time(tmp_path: Path) 
     await left(box)
 
 
-async def test_the_rows_beside_one_that_json_cannot_say_are_kept(tmp_path: Path) -> None:
+async def test_the_rows_besides_an_unwritable_one_are_written(tmp_path: Path) -> None:
     box = Sandbox(data=tmp_path / "sandbox.db")
     await box.start()
     box.seed("before", "tea")
@@ -57,7 +57,7 @@ async def test_the_rows_beside_one_that_json_cannot_say_are_kept(tmp_path: Path)
         assert not again.stored_profiles
 
 
-async def test_requests_are_refused_while_a_row_cannot_be_kept(tmp_path: Path) -> None:
+async def test_requests_get_500_while_a_row_is_unwritable(tmp_path: Path) -> None:
     box = Sandbox(data=tmp_path / "sandbox.db")
     await box.start()
     async with aiohttp.ClientSession() as session:
@@ -69,7 +69,7 @@ async def test_requests_are_refused_while_a_row_cannot_be_kept(tmp_path: Path) -
     await box.stop()
 
 
-async def test_a_row_that_can_be_written_again_is_kept(tmp_path: Path) -> None:
+async def test_a_row_that_becomes_writable_is_written(tmp_path: Path) -> None:
     async with Sandbox(data=tmp_path / "sandbox.db") as box:
         spoil(box)
         with pytest.raises(NotStored):
@@ -81,7 +81,7 @@ async def test_a_row_that_can_be_written_again_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("passes", [1, 2, 3], ids=["before it begins", "at the first rows", "later"])
-async def test_a_write_that_is_cancelled_is_made_up_for(tmp_path: Path, passes: int) -> None:
+async def test_a_cancelled_write_is_repeated(tmp_path: Path, passes: int) -> None:
     async with Sandbox(data=tmp_path / "sandbox.db") as box:
         before = asyncio.all_tasks()
         box.seed_profile("u", *(f"tea {number}" for number in range(1200)))

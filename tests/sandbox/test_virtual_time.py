@@ -1,4 +1,4 @@
-"""Virtual time: it stands still while anything works and costs nothing when nothing does."""
+"""Virtual time stands still while anything works, and takes no real time otherwise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_an_hour_takes_no_time() -> None:
     assert time.perf_counter() - started < 0.5
 
 
-async def test_sleepers_wake_in_order_of_their_deadlines_and_equals_in_order_of_arrival() -> None:
+async def test_sleepers_wake_by_deadline_and_then_by_arrival() -> None:
     clock = VirtualClock()
     woken: list[tuple[str, float]] = []
 
@@ -158,7 +158,7 @@ async def test_timeout_of_none_never_fires() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1])
-async def test_timeout_that_is_over_fires_at_the_first_wait(seconds: float) -> None:
+async def test_an_expired_timeout_fires_at_the_first_wait(seconds: float) -> None:
     clock = VirtualClock()
     with pytest.raises(TimeoutError):
         async with clock.timeout(seconds):
@@ -175,7 +175,7 @@ async def test_a_block_that_ends_in_time_leaves_no_timer() -> None:
     assert clock.now() == 39
 
 
-async def test_of_nested_timeouts_the_shorter_fires_and_the_longer_lives_on() -> None:
+async def test_of_nested_timeouts_only_the_shorter_fires() -> None:
     clock = VirtualClock()
 
     async def inner() -> None:
@@ -207,7 +207,7 @@ async def test_cancelling_a_task_in_a_timeout_is_cancellation_not_a_timeout() ->
     assert clock.pending == 0
 
 
-async def test_a_cancelled_timer_does_not_run_and_time_does_not_visit_it() -> None:
+async def test_a_cancelled_timer_does_not_run_and_time_skips_it() -> None:
     clock = VirtualClock()
     ran: list[str] = []
     clock.call_at(1, lambda: ran.append("cancelled")).cancel()
@@ -216,7 +216,7 @@ async def test_a_cancelled_timer_does_not_run_and_time_does_not_visit_it() -> No
     assert ran == ["kept"]
 
 
-async def test_timers_cancelled_by_thousands_are_swept_out() -> None:
+async def test_thousands_of_cancelled_timers_are_removed() -> None:
     clock = VirtualClock()
     for _ in range(5000):
         clock.call_at(10, int).cancel()
@@ -259,7 +259,7 @@ async def test_a_failing_callback_is_reported_and_the_others_run() -> None:
     assert [type(error) for error in seen] == [ZeroDivisionError]
 
 
-async def test_by_hand_time_moves_only_as_far_as_it_is_told() -> None:
+async def test_without_auto_advance_only_advance_moves_time() -> None:
     clock = VirtualClock(auto_advance=False)
     reached: list[float] = []
 
@@ -278,7 +278,7 @@ async def test_by_hand_time_moves_only_as_far_as_it_is_told() -> None:
     task.cancel()
 
 
-async def test_a_box_on_virtual_time_is_advanced_with_all_that_falls_due() -> None:
+async def test_a_sandbox_on_virtual_time_is_advanced_with_all_that_is_due() -> None:
     async with Sandbox(clock=VirtualClock(auto_advance=False), rerun_seconds=10.0) as box:
         operation = box.start_foreign_operation(seconds=30.0)
         await box.advance(29)
@@ -287,7 +287,7 @@ async def test_a_box_on_virtual_time_is_advanced_with_all_that_falls_due() -> No
         assert operation.status == "completed"
 
 
-async def test_a_box_on_real_time_cannot_be_advanced() -> None:
+async def test_a_sandbox_on_real_time_cannot_be_advanced() -> None:
     with pytest.raises(RuntimeError, match="needs a sandbox on a VirtualClock"):
         await Sandbox().advance(1)
 

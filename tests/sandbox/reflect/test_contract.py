@@ -24,11 +24,11 @@ _NONSENSE: list[Any] = [
 ]
 
 
-def test_the_table_is_the_contract() -> None:
+def test_the_routes_are_those_of_the_contract() -> None:
     assert {(route.method, route.path) for route in ROUTER.routes} == CONTRACT
 
 
-async def test_no_route_crashes_on_nothing_or_on_nonsense(reflecting: Reflects) -> None:
+async def test_no_route_crashes_on_empty_or_invalid_bodies(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         for method, path in sorted(CONTRACT):
             named = path.replace("{", "").replace("}", "")
@@ -50,13 +50,13 @@ async def test_a_wrong_method_names_the_right_ones(reflecting: Reflects) -> None
         assert answer.headers["Allow"] == "GET, POST"
 
 
-async def test_a_slash_too_many_is_redirected(reflecting: Reflects) -> None:
+async def test_a_trailing_slash_is_redirected(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         answer = await wire.get(wire.at("/traces/"))
         assert (answer.status, answer.headers["Location"]) == (307, f"{wire.url}{wire.at('/traces')}")
 
 
-async def test_what_does_not_fit_is_echoed(reflecting: Reflects) -> None:
+async def test_an_invalid_value_is_echoed(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         answer = await wire.post(wire.at("/memory/query"), task="t", limit="ten")
         assert answer.status == 422
@@ -68,7 +68,7 @@ async def test_what_does_not_fit_is_echoed(reflecting: Reflects) -> None:
         )
 
 
-async def test_a_body_that_is_not_json_is_told_where_it_breaks(reflecting: Reflects) -> None:
+async def test_a_body_that_is_not_json_gets_the_position_of_the_error(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         headers = {"Content-Type": "application/json"}
         answer = await wire.send("POST", wire.at("/traces"), data='{"task": ', headers=headers)
@@ -76,7 +76,7 @@ async def test_a_body_that_is_not_json_is_told_where_it_breaks(reflecting: Refle
         assert (answer.status, problem["type"], problem["loc"]) == (422, "json_invalid", ["body", 9])
 
 
-async def test_no_body_is_a_missing_one(reflecting: Reflects) -> None:
+async def test_no_body_is_a_missing_body(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         headers = {"Content-Type": "application/json"}
         answer = await wire.send("POST", wire.at("/traces"), data=b"", headers=headers)

@@ -1,4 +1,4 @@
-"""The background: how long a trace takes, how often it is tried, what a restart does to it."""
+"""Ingest: how long it takes, how often it is tried, and what a restart does to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ async def test_a_trace_is_queued_at_once_and_not_found_until_it_is_stored(
         assert (await wire.trace(answer.json["trace_id"])).json["ingest_status"] == "completed"
 
 
-async def test_ingest_may_take_as_long_as_the_task_says(reflecting: Reflects, clock: VirtualClock) -> None:
+async def test_the_duration_of_ingest_may_depend_on_the_task(
+    reflecting: Reflects, clock: VirtualClock
+) -> None:
     async with reflecting(ingest_seconds=float) as wire:
         ids = [await wire.submitted(seconds) for seconds in ("10", "1")]
         await clock.sleep(2)
@@ -47,7 +49,7 @@ async def test_a_review_may_take_longer_than_the_trace(reflecting: Reflects, clo
         assert (done["ingest_status"], done["review_status"]) == ("completed", "reviewed")
 
 
-async def test_a_trace_deleted_before_its_review_is_worked_in_teaches_nothing(
+async def test_a_trace_deleted_before_its_review_creates_no_memory(
     reflecting: Reflects, clock: VirtualClock
 ) -> None:
     async with reflecting(review_seconds=2.0) as wire:
@@ -58,7 +60,7 @@ async def test_a_trace_deleted_before_its_review_is_worked_in_teaches_nothing(
         assert (wire.box.reflect.memories(), wire.box.reflect.queued) == ([], [])
 
 
-async def test_ingest_that_always_fails_is_given_up(reflecting: Reflects, clock: VirtualClock) -> None:
+async def test_ingest_that_always_fails_ends_as_failed(reflecting: Reflects, clock: VirtualClock) -> None:
     async with reflecting(
         ingest_seconds=1.0, failing_tasks={"2 + 2"}, max_attempts=2, ingest_error="no model"
     ) as wire:
@@ -67,12 +69,12 @@ async def test_ingest_that_always_fails_is_given_up(reflecting: Reflects, clock:
         assert (await wire.trace(trace_id)).status == 404
         await clock.sleep(1)
         failed = (await wire.trace(trace_id)).json
-        told = {name: failed[name] for name in ("ingest_status", "ingest_attempts", "last_ingest_error")}
-        assert told == {"ingest_status": "failed", "ingest_attempts": 2, "last_ingest_error": "no model"}
+        shown = {name: failed[name] for name in ("ingest_status", "ingest_attempts", "last_ingest_error")}
+        assert shown == {"ingest_status": "failed", "ingest_attempts": 2, "last_ingest_error": "no model"}
         assert (failed["review_status"], wire.box.reflect.memories()) == ("pending", [])
 
 
-async def test_ingest_that_fails_at_first_succeeds_in_the_end(reflecting: Reflects) -> None:
+async def test_ingest_that_fails_at_first_is_repeated(reflecting: Reflects) -> None:
     def fails(task: str, attempt: int) -> bool:
         return task == "2 + 2" and attempt < 3
 
@@ -88,7 +90,7 @@ async def test_a_failed_trace_cannot_be_reviewed(reflecting: Reflects) -> None:
         assert (await wire.review(failed["id"], **PASSED)).status == 409
 
 
-async def test_a_restart_goes_on_with_what_was_queued(reflecting: Reflects, clock: VirtualClock) -> None:
+async def test_a_restart_continues_the_queue(reflecting: Reflects, clock: VirtualClock) -> None:
     async with reflecting(ingest_seconds=5.0) as wire:
         memory = wire.box.reflect.seed_memory("2 + 2")
         trace_id = await wire.submitted(review=PASSED, retrieved_memory_ids=[memory.id])
@@ -101,7 +103,7 @@ async def test_a_restart_goes_on_with_what_was_queued(reflecting: Reflects, cloc
         assert memory.q_value == pytest.approx(0.65)
 
 
-async def test_a_restart_goes_on_with_a_review_under_way(reflecting: Reflects, clock: VirtualClock) -> None:
+async def test_a_restart_continues_a_review(reflecting: Reflects, clock: VirtualClock) -> None:
     async with reflecting(review_seconds=5.0) as wire:
         trace_id = await wire.submitted(review=PASSED)
         await clock.sleep(1)
@@ -111,7 +113,7 @@ async def test_a_restart_goes_on_with_a_review_under_way(reflecting: Reflects, c
         assert (trace["review_status"], trace["ingest_attempts"]) == ("reviewed", 1)
 
 
-async def test_a_restart_without_its_data_knows_nothing(reflecting: Reflects, clock: VirtualClock) -> None:
+async def test_a_restart_without_data_is_empty(reflecting: Reflects, clock: VirtualClock) -> None:
     async with reflecting(ingest_seconds=5.0) as wire:
         url, key = wire.url, await wire.new_key("trace:read")
         trace_id = await wire.submitted()
@@ -136,7 +138,7 @@ async def test_nothing_is_ingested_while_the_sandbox_is_stopped(
 
 
 @pytest.mark.parametrize("settings", [{"max_attempts": 0}, {"failing_tasks": "2 + 2"}])
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, object]) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, object]) -> None:
     [name] = settings
     with pytest.raises((ValueError, TypeError), match=name):
         ReflectSettings(**settings)  # type: ignore[arg-type]

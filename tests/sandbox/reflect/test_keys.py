@@ -1,4 +1,4 @@
-"""Who may come in: the master everywhere, a key where it belongs and for what it is."""
+"""Access: the master key everywhere, a project's key in its project within its scopes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def bootstrap(wire: ReflectWire, token: str | None = "sandbox-bootstrap", 
 
 
 @pytest.mark.parametrize("header", [None, "Bearer wrong", "Basic rf_live_sandbox_master", "Bearer"])
-async def test_who_shows_no_good_key_is_asked_for_one(reflecting: Reflects, header: str | None) -> None:
+async def test_a_request_without_a_valid_key_is_401(reflecting: Reflects, header: str | None) -> None:
     async with reflecting() as wire:
         headers = {} if header is None else {"Authorization": header}
         answer = await wire.keyless().send("GET", wire.at("/traces"), headers=headers)
@@ -34,7 +34,7 @@ async def test_a_refused_caller_creates_no_project(reflecting: Reflects) -> None
         assert not wire.box.reflect.projects
 
 
-async def test_the_key_is_looked_at_before_the_body(reflecting: Reflects) -> None:
+async def test_the_key_is_checked_before_the_body(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         assert (await wire.keyless().post(wire.at("/traces"))).status == 401
 
@@ -45,7 +45,7 @@ async def test_a_master_key_creates_a_project_on_first_use(reflecting: Reflects)
         assert (answer.status, answer.json, set(wire.box.reflect.projects)) == (200, [], {"brand-new"})
 
 
-async def test_a_master_key_of_your_own(reflecting: Reflects) -> None:
+async def test_the_master_key_is_a_setting(reflecting: Reflects) -> None:
     async with reflecting(master_key="mine") as wire:
         assert wire.box.reflect_key == "mine"
         assert (await wire.get(wire.at("/traces"))).status == 200
@@ -57,7 +57,7 @@ async def test_a_quoted_project_id_is_unquoted(reflecting: Reflects) -> None:
         assert set(wire.box.reflect.projects) == {"my project"}
 
 
-async def test_a_key_opens_its_own_project(reflecting: Reflects) -> None:
+async def test_a_key_is_accepted_for_its_project(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         key = await wire.new_key("memory:read")
         assert await wire.using(key).query() == []
@@ -91,9 +91,7 @@ async def test_a_key_is_forbidden_in_every_other_project(reflecting: Reflects, *
         ("keys:manage", "POST", "/api-keys/k/revoke"),
     ],
 )
-async def test_a_scope_opens_its_routes_and_its_absence_closes_them(
-    reflecting: Reflects, scope: str, method: str, path: str
-) -> None:
+async def test_a_route_needs_its_scope(reflecting: Reflects, scope: str, method: str, path: str) -> None:
     async with reflecting() as wire:
         with_it, without_it = await wire.new_key(scope), await wire.new_key("nothing:much")
         opened = await wire.using(with_it).send(method, wire.at(path), json={})
@@ -109,7 +107,7 @@ async def test_only_the_master_deletes_a_project(reflecting: Reflects) -> None:
         assert (await wire.delete(wire.at(""))).status == 200
 
 
-async def test_a_deleted_project_takes_all_it_had_along(reflecting: Reflects) -> None:
+async def test_deleting_a_project_deletes_everything_in_it(reflecting: Reflects) -> None:
     async with reflecting(ingest_seconds=5.0) as wire:
         key = await wire.new_key("trace:read")
         await wire.stored()
@@ -119,13 +117,13 @@ async def test_a_deleted_project_takes_all_it_had_along(reflecting: Reflects) ->
         assert (await wire.using(key).get(wire.at("/traces"))).status == 401
 
 
-async def test_a_project_that_is_not_there_cannot_be_deleted(reflecting: Reflects) -> None:
+async def test_an_unknown_project_cannot_be_deleted(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         assert (await wire.delete("/v1/projects/nowhere")).status == 404
         assert not wire.box.reflect.projects
 
 
-async def test_the_plaintext_of_a_key_is_shown_when_it_is_made_and_never_again(reflecting: Reflects) -> None:
+async def test_the_plaintext_of_a_key_is_only_in_the_response_that_creates_it(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         made = (await wire.post(wire.at("/api-keys"), label="ci", scopes=["memory:read"])).json
         listed = await wire.get(wire.at("/api-keys"))
@@ -152,7 +150,7 @@ async def test_a_use_of_a_key_is_dated(reflecting: Reflects, clock: VirtualClock
         assert used["last_used_at"] > used["created_at"]
 
 
-async def test_a_revoked_key_opens_nothing_and_is_still_listed(reflecting: Reflects) -> None:
+async def test_a_revoked_key_is_refused_and_still_listed(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         made = (await wire.post(wire.at("/api-keys"), label="ci", scopes=["memory:read"])).json
         path = wire.at(f"/api-keys/{made['key']['id']}/revoke")
@@ -178,7 +176,7 @@ async def test_a_key_of_another_project_is_not_found_there(reflecting: Reflects)
         assert answer.status == 404
 
 
-async def test_bootstrap_gives_a_key_that_does_everything_in_its_project(reflecting: Reflects) -> None:
+async def test_a_bootstrap_key_has_all_scopes(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         made = (await bootstrap(wire)).json
         assert (made["user_id"], made["project_id"]) == ("ana", "p1")
@@ -196,7 +194,7 @@ async def test_bootstrap_with_a_wrong_token_is_forbidden(reflecting: Reflects) -
         assert (await bootstrap(wire, "right")).status == 200
 
 
-async def test_bootstrap_tells_all_that_is_missing(reflecting: Reflects) -> None:
+async def test_bootstrap_reports_everything_that_is_missing(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         answer = await bootstrap(wire, None, user_id="")
         assert answer.status == 422
@@ -205,7 +203,7 @@ async def test_bootstrap_tells_all_that_is_missing(reflecting: Reflects) -> None
         assert (await bootstrap(wire, None)).status == 422
 
 
-async def test_bootstrap_of_somebody_elses_project_is_a_conflict(reflecting: Reflects) -> None:
+async def test_bootstrap_of_another_users_project_is_a_conflict(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         await bootstrap(wire)
         assert (await bootstrap(wire, user_id="bob")).status == 409

@@ -1,4 +1,4 @@
-"""The documented loop, told by its numbers: retrieve, solve, submit the verdict, retrieve again."""
+"""The documented loop with its numbers: retrieve, solve, submit the review, retrieve again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memories: how they come to be, how they are found, what they are worth."""
+"""Memories: how they are created, found and rewarded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.sandbox.reflect.conftest import Reflects
 
 
-async def test_a_pass_teaches_what_worked(reflecting: Reflects) -> None:
+async def test_a_passed_trace_creates_a_memory_of_what_worked(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         await wire.stored("2 + 2", review=PASSED)
         [memory] = await wire.query("2 + 2")
@@ -22,7 +22,7 @@ async def test_a_pass_teaches_what_worked(reflecting: Reflects) -> None:
         assert memory["guidance"] in memory["reflection"]
 
 
-async def test_a_fail_teaches_the_mistake_that_the_feedback_names(reflecting: Reflects) -> None:
+async def test_a_failed_trace_creates_a_memory_of_the_mistake(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         await wire.stored("2 + 2", review=FAILED)
         [memory] = await wire.query("2 + 2")
@@ -47,7 +47,7 @@ async def test_the_same_task_gives_the_same_lesson(reflecting: Reflects) -> None
         assert {**one, "id": ""} == {**other, "id": ""}
 
 
-async def test_an_unreviewed_trace_teaches_nothing(reflecting: Reflects) -> None:
+async def test_a_trace_without_a_review_creates_no_memory(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         await wire.stored()
         assert await wire.query() == []
@@ -67,7 +67,7 @@ async def test_similarity_is_the_cosine_between_the_words(
 
 
 @pytest.mark.parametrize(("blend", "score"), [(1.0, 1.0), (0.0, 0.2), (0.5, 0.6), (0.25, 0.4)])
-async def test_the_score_blends_similarity_with_worth(
+async def test_the_score_combines_similarity_and_q_value(
     reflecting: Reflects, blend: float, score: float
 ) -> None:
     async with reflecting() as wire:
@@ -85,7 +85,7 @@ async def test_lambda_decides_what_comes_first(reflecting: Reflects, blend: floa
         assert memories[0]["task"] == first
 
 
-async def test_without_diversity_the_scores_fall(reflecting: Reflects) -> None:
+async def test_without_diversity_matches_are_sorted_by_score(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         for number in range(20):
             wire.box.reflect.seed_memory(f"sort list {number}", q_value=number * 7 % 20 / 20)
@@ -95,7 +95,7 @@ async def test_without_diversity_the_scores_fall(reflecting: Reflects) -> None:
         assert all(one >= other for one, other in pairwise(scores))
 
 
-async def test_diversity_puts_something_else_before_a_repetition(reflecting: Reflects) -> None:
+async def test_diversity_prefers_another_memory_to_a_similar_one(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         for task, q_value in [("sort a list", 0.9), ("sort a list", 0.8), ("sort my mail", 0.8)]:
             wire.box.reflect.seed_memory(task, q_value=q_value)
@@ -105,7 +105,7 @@ async def test_diversity_puts_something_else_before_a_repetition(reflecting: Ref
         assert [memory["task"] for memory in mixed] == ["sort a list", "sort my mail", "sort a list"]
 
 
-async def test_diversity_looks_at_all_that_was_chosen(reflecting: Reflects) -> None:
+async def test_diversity_compares_with_all_chosen_memories(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         tasks = {"sort a list": 1.0, "walk my dog": 0.9, "sort the list": 0.8, "feed a cat": 0.5}
         for task, q_value in tasks.items():
@@ -137,14 +137,14 @@ async def test_ten_are_the_default_limit(reflecting: Reflects) -> None:
         assert len(await wire.query("task")) == 10
 
 
-async def test_what_is_less_similar_than_the_threshold_is_left_out(reflecting: Reflects) -> None:
+async def test_memories_below_the_threshold_are_left_out(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         wire.box.reflect.seed_memory("sort a list")
         assert len(await wire.query("sort a tree", similarity_threshold=0.66)) == 1
         assert await wire.query("sort a tree", similarity_threshold=0.67) == []
 
 
-async def test_the_default_threshold_leaves_out_what_has_no_word_in_common(reflecting: Reflects) -> None:
+async def test_the_default_threshold_leaves_out_memories_without_a_common_word(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         wire.box.reflect.seed_memory("sort a list")
         assert await wire.query("walk the dog") == []
@@ -160,7 +160,7 @@ async def test_the_default_threshold_is_a_setting(reflecting: Reflects) -> None:
     ("wanted", "found"),
     [({"team": "a"}, 2), ({"team": "a", "run": 1}, 1), ({"run": 3}, 0), ({"absent": None}, 0), ({}, 3)],
 )
-async def test_a_filter_wants_all_of_its_metadata(
+async def test_a_filter_needs_all_of_its_metadata(
     reflecting: Reflects, wanted: dict[str, Any], found: int
 ) -> None:
     async with reflecting() as wire:
@@ -182,13 +182,13 @@ async def test_a_filter_wants_all_of_its_metadata(
         {"similarity_threshold": 2},
     ],
 )
-async def test_a_query_that_makes_no_sense_is_refused(reflecting: Reflects, wrong: dict[str, Any]) -> None:
+async def test_an_invalid_query_is_refused(reflecting: Reflects, wrong: dict[str, Any]) -> None:
     async with reflecting() as wire:
         answer = await wire.post(wire.at("/memory/query"), **{"task": "t", **wrong})
         assert (answer.status, answer.json["detail"][0]["loc"]) == (422, ["body", *wrong])
 
 
-async def test_memories_are_found_in_their_own_project_alone(reflecting: Reflects) -> None:
+async def test_memories_are_found_only_in_their_project(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         wire.box.reflect.seed_memory("sort a list", project_id="other")
         assert await wire.query("sort a list") == []
@@ -206,7 +206,7 @@ async def test_memories_are_found_in_their_own_project_alone(reflecting: Reflect
     ids=["pass", "fail", "cautious pass", "bold fail", "pass that counts for nothing"],
 )
 @pytest.mark.parametrize("mode", ["inline", "deferred"])
-async def test_a_review_moves_what_was_retrieved_towards_its_verdict(
+async def test_a_review_moves_the_q_values_of_retrieved_memories(
     reflecting: Reflects, review: dict[str, Any], q_value: float, mode: str
 ) -> None:
     async with reflecting() as wire:
@@ -219,7 +219,7 @@ async def test_a_review_moves_what_was_retrieved_towards_its_verdict(
         assert found[memory.id] == pytest.approx(q_value)
 
 
-async def test_alpha_and_the_first_worth_are_settings(reflecting: Reflects) -> None:
+async def test_alpha_and_the_initial_q_value_are_settings(reflecting: Reflects) -> None:
     async with reflecting(alpha=0.5, initial_q=0.2) as wire:
         first = await wire.stored(review=PASSED)
         await wire.stored(retrieved_memory_ids=[first["created_memory_id"]], review=PASSED)
@@ -233,14 +233,14 @@ async def test_a_memory_retrieved_twice_is_rewarded_once(reflecting: Reflects) -
         assert memory.q_value == pytest.approx(0.65)
 
 
-async def test_ids_of_no_memory_and_of_another_projects_are_passed_over(reflecting: Reflects) -> None:
+async def test_unknown_memory_ids_and_those_of_other_projects_are_ignored(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         foreign = wire.box.reflect.seed_memory("2 + 2", project_id="other")
         trace = await wire.stored(retrieved_memory_ids=[foreign.id, "nowhere"], review=PASSED)
         assert (trace["review_status"], foreign.q_value) == ("reviewed", 0.5)
 
 
-async def test_an_authored_reflection_credits_what_was_retrieved(reflecting: Reflects) -> None:
+async def test_an_authored_reflection_rewards_retrieved_memories(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         memory = wire.box.reflect.seed_memory("2 + 2")
         reflection = {"summary": "s", "guidance": "g"}

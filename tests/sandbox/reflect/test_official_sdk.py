@@ -1,8 +1,8 @@
-"""The sandbox judged by a client that is not ours: ``reflect-sdk`` 0.3.0 from PyPI, unchanged.
+"""The sandbox with the official client: ``reflect-sdk`` 0.3.0 from PyPI, unchanged.
 
 Each snippet runs in a process of its own, where ``client`` is the official client at the sandbox, ``plain``
 and ``awaited`` call a method of it or its ``*_async`` twin, ``caught`` gives the error of a call, and
-``tell`` says what the test gets to see.
+``report`` gives a value to the test.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def caught(call, *args, **kwargs):
     except Exception as error:
         return [type(error).__name__, str(error)]
 
-def tell(value):
+def report(value):
     print(json.dumps(value, default=dataclasses.asdict))
 """
 
@@ -57,7 +57,7 @@ ways = pytest.mark.parametrize("way", ["plain", "awaited"])
 
 
 class RunsSDK(Protocol):
-    """Runs a snippet against a sandbox; gives what it told."""
+    """Runs a snippet against a sandbox; returns what it reported."""
 
     async def __call__(self, box: Sandbox, snippet: str) -> Any: ...
 
@@ -95,14 +95,14 @@ async def box() -> AsyncGenerator[Sandbox]:
 
 
 async def test_it_finds_the_server_healthy(sdk: RunsSDK, box: Sandbox) -> None:
-    assert await sdk(box, "tell(client.health())") == {"status": "ok"}
+    assert await sdk(box, "report(client.health())") == {"status": "ok"}
 
 
 @ways
 async def test_it_queries_memories(sdk: RunsSDK, box: Sandbox, way: str) -> None:
     seeded = box.reflect.seed_memory("sort a list", guidance="use sorted", q_value=0.9)
     box.reflect.seed_memory("walk the dog")
-    [memory] = await sdk(box, f"tell({way}('query_memories', 'sort a list', limit=5, lambda_=0.5))")
+    [memory] = await sdk(box, f"report({way}('query_memories', 'sort a list', limit=5, lambda_=0.5))")
     assert (memory["id"], memory["q_value"], memory["similarity"]) == (seeded.id, 0.9, 1.0)
     assert (memory["score"], memory["success"]) == (pytest.approx(0.95), True)
     assert "use sorted" in memory["reflection"]
@@ -112,7 +112,7 @@ async def test_it_queries_memories(sdk: RunsSDK, box: Sandbox, way: str) -> None
 async def test_it_augments_a_task(sdk: RunsSDK, box: Sandbox, way: str) -> None:
     box.reflect.seed_memory("sort a list", guidance="use sorted", success=True)
     box.reflect.seed_memory("sort a list", guidance="not bubble sort", success=False)
-    augmented = await sdk(box, f"tell({way}('augment_with_memories', 'sort a list'))")
+    augmented = await sdk(box, f"report({way}('augment_with_memories', 'sort a list'))")
     text = augmented["augmented_task"]
     assert text.index("Successful memories") < text.index("use sorted") < text.index("Failed memories")
     assert len(augmented["memories"]) == 2
@@ -124,7 +124,7 @@ async def test_it_submits_a_trace_without_waiting(
     sdk: RunsSDK, box: Sandbox, way: str, result: str | None
 ) -> None:
     sent = f"task='2 + 2', trajectory=TURNS, model='m', metadata={{'run': 1}}, review_result={result!r}"
-    submission = await sdk(box, f"tell({way}('create_trace', {sent}))")
+    submission = await sdk(box, f"report({way}('create_trace', {sent}))")
     assert submission["ingest_status"] == "queued"
     [trace] = [*box.reflect.queued, *box.reflect.traces()]
     assert (trace.id, trace.model, trace.metadata) == (submission["id"], "m", {"run": 1})
@@ -137,33 +137,33 @@ async def test_it_waits_for_the_memory_of_a_reviewed_trace(
     sdk: RunsSDK, box: Sandbox, way: str, result: str, *, success: bool
 ) -> None:
     sent = f"task='2 + 2', trajectory=TURNS, review_result={result!r}, poll_interval=0.01"
-    trace = await sdk(box, f"tell({way}('create_trace_and_wait', {sent}))")
+    trace = await sdk(box, f"report({way}('create_trace_and_wait', {sent}))")
     [memory] = box.reflect.memories()
     assert (trace["review_status"], trace["created_memory_id"]) == ("reviewed", memory.id)
     assert (trace["review"]["mode"], memory.success) == ("inline", success)
 
 
 async def test_it_waits_for_an_unreviewed_trace_to_be_stored(sdk: RunsSDK, box: Sandbox) -> None:
-    trace = await sdk(box, "tell(client.create_trace_and_wait(task='2 + 2', trajectory=json.dumps(TURNS)))")
+    trace = await sdk(box, "report(client.create_trace_and_wait(task='2 + 2', trajectory=json.dumps(TURNS)))")
     assert (trace["review_status"], trace["final_response"]) == ("pending", "4")
 
 
-async def test_its_patience_ends(sdk: RunsSDK) -> None:
+async def test_its_wait_times_out(sdk: RunsSDK) -> None:
     async with sandbox(ingest_seconds=60.0) as box:
         snippet = """
             waiting = dict(task="2 + 2", trajectory=TURNS, poll_interval=0.02, wait_timeout=0.1)
-            tell(caught(client.create_trace_and_wait, **waiting))
+            report(caught(client.create_trace_and_wait, **waiting))
         """
         name, _ = await sdk(box, snippet)
         assert name == "TimeoutError"
 
 
 @ways
-async def test_a_failed_ingest_raises_the_servers_words(sdk: RunsSDK, way: str) -> None:
+async def test_a_failed_ingest_raises_the_servers_message(sdk: RunsSDK, way: str) -> None:
     async with sandbox(failing_tasks={"2 + 2"}, ingest_error="no model") as box:
         sent = "task='2 + 2', trajectory=TURNS, review_result='pass'"
-        told = await sdk(box, f"tell(caught({way}, 'create_trace_and_wait', {sent}))")
-        assert told == ["RuntimeError", "no model"]
+        reported = await sdk(box, f"report(caught({way}, 'create_trace_and_wait', {sent}))")
+        assert reported == ["RuntimeError", "no model"]
 
 
 async def test_it_lists_reads_and_reviews_traces(sdk: RunsSDK, box: Sandbox) -> None:
@@ -171,7 +171,7 @@ async def test_it_lists_reads_and_reviews_traces(sdk: RunsSDK, box: Sandbox) -> 
         first = client.create_trace_and_wait(task="one", trajectory=TURNS, poll_interval=0.01)
         client.create_trace_and_wait(task="two", trajectory=TURNS, poll_interval=0.01)
         reviewed = client.review_trace(first.id, result="success", feedback_text="well done")
-        tell({
+        report({
             "all": [trace.task for trace in client.list_traces()],
             "pending": [trace.task for trace in client.list_traces(review_status="pending")],
             "same": client.get_trace(first.id) == reviewed,
@@ -180,9 +180,9 @@ async def test_it_lists_reads_and_reviews_traces(sdk: RunsSDK, box: Sandbox) -> 
             "unknown": caught(client.get_trace, "nowhere"),
         })
     """
-    told = await sdk(box, snippet)
-    review = told.pop("review")
-    assert told == {"all": ["two", "one"], "pending": ["two"], "same": True, "again": 409, "unknown": 404}
+    reported = await sdk(box, snippet)
+    review = reported.pop("review")
+    assert reported == {"all": ["two", "one"], "pending": ["two"], "same": True, "again": 409, "unknown": 404}
     assert (review["result"], review["mode"], review["feedback_text"]) == ("pass", "deferred", "well done")
 
 
@@ -194,16 +194,16 @@ async def test_it_manages_keys(sdk: RunsSDK, box: Sandbox) -> None:
         elsewhere = ReflectClient(base_url=URL, api_key=made.api_key, project_id="elsewhere")
         before.append(caught(elsewhere.query_memories, "t"))
         revoked = client.revoke_api_key(made.key.id)
-        tell({
+        report({
             "before": before,
             "after": caught(other.query_memories, "t"),
             "listed": client.list_api_keys() == [revoked],
             "key": revoked,
         })
     """
-    told = await sdk(box, snippet)
-    key = told.pop("key")
-    assert told == {"before": [[], 403, 403], "after": 401, "listed": True}
+    reported = await sdk(box, snippet)
+    key = reported.pop("key")
+    assert reported == {"before": [[], 403, 403], "after": 401, "listed": True}
     assert (key["label"], key["status"], key["environment"]) == ("ci", "revoked", "test")
 
 
@@ -215,7 +215,7 @@ async def test_it_bootstraps_a_project(sdk: RunsSDK, box: Sandbox) -> None:
         mine = ReflectClient(base_url=URL, api_key=info.api_key, project_id="my project")
         trace = mine.create_trace_and_wait(task="2 + 2", trajectory=TURNS, review_result="pass")
         [memory] = mine.query_memories("2 + 2")
-        tell([wrong, info.project_id, memory.id == trace.created_memory_id])
+        report([wrong, info.project_id, memory.id == trace.created_memory_id])
     """
     assert await sdk(box, snippet) == [403, "my project", True]
 
@@ -225,7 +225,7 @@ async def test_its_trace_context_submits_with_what_it_retrieved(sdk: RunsSDK, bo
     snippet = """
         with client.trace("2 + 2", blocking=True) as ctx:
             ctx.set_output(trajectory=TURNS, result="pass")
-        tell(ctx.memory_ids)
+        report(ctx.memory_ids)
     """
     assert await sdk(box, snippet) == [memory.id]
     assert memory.q_value == pytest.approx(0.65)
@@ -239,7 +239,7 @@ async def test_its_asynchronous_trace_context_submits_a_failure_on_an_exception(
             async with client.trace_async("2 + 2", blocking=True) as ctx:
                 ctx.set_output(trajectory=TURNS)
                 raise ValueError("the abacus broke")
-        tell(caught(lambda: run(agent())))
+        report(caught(lambda: run(agent())))
     """
     assert await sdk(box, snippet) == ["ValueError", "the abacus broke"]
     [memory] = box.reflect.memories()
@@ -256,19 +256,19 @@ async def test_its_decorator_submits_what_an_agent_returns(
         @reflect_trace(client, task=lambda question: question, blocking=True)
         {define} agent(ctx, question):
             return TraceResult(output="4", trajectory=TURNS, result="pass")
-        tell({call})
+        report({call})
     """
     assert await sdk(box, snippet) == "4"
     assert [trace.task for trace in box.reflect.traces()] == ["2 + 2"]
 
 
-async def test_its_decorator_is_told_that_plain_text_is_no_trajectory(sdk: RunsSDK, box: Sandbox) -> None:
+async def test_its_decorator_gets_an_error_for_a_plain_text_trajectory(sdk: RunsSDK, box: Sandbox) -> None:
     """It documents a JSON string of messages, and sends an agent's plain answer all the same."""
     snippet = """
         @reflect_trace(client, task="2 + 2")
         def agent(ctx):
             return "four"
-        tell(caught(agent))
+        report(caught(agent))
     """
     assert await sdk(box, snippet) == 422
 
@@ -291,7 +291,7 @@ async def test_its_evaluation_loop_learns(sdk: RunsSDK, box: Sandbox) -> None:
                 review_result="pass" if believed.id == {good.id!r} else "fail",
                 poll_interval=0.01,
             )
-        tell(seen)
+        report(seen)
     """
     assert await sdk(box, snippet) == [bad.id, good.id, good.id, good.id]
     assert bad.q_value == pytest.approx(0.42)

@@ -1,4 +1,4 @@
-"""Two servers in one sandbox: apart on the wire, together in its faults, records and clock."""
+"""The two servers of one sandbox share its faults, records and clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def test_the_servers_listen_on_ports_of_their_own(opened: Opens) -> None:
         assert (await reflect.get("/api/whoami")).status == 404
 
 
-async def test_a_record_tells_which_server_was_asked(opened: Opens) -> None:
+async def test_a_record_names_its_server(opened: Opens) -> None:
     async with opened() as (box, wire):
         await wire.get("/health")
         await ReflectWire(box, wire.session, wire.clock).get("/health")
@@ -41,7 +41,7 @@ async def test_faults_strike_both_servers(reflecting: Reflects) -> None:
         assert fault.hits == 1
 
 
-async def test_a_submission_whose_answer_is_lost_had_its_effect(reflecting: Reflects) -> None:
+async def test_a_submission_whose_answer_is_lost_is_stored(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         wire.box.faults.add(faults.answer_lost(), method="POST", path=wire.at("/traces"))
         with pytest.raises(aiohttp.ClientError):
@@ -49,7 +49,7 @@ async def test_a_submission_whose_answer_is_lost_had_its_effect(reflecting: Refl
         assert len(wire.box.reflect.queued) + len(wire.box.reflect.traces()) == 1
 
 
-async def test_requests_to_both_are_counted_and_awaited_alike(reflecting: Reflects) -> None:
+async def test_requests_to_both_servers_are_counted_and_awaited(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         submitting = asyncio.create_task(wire.submit())
         await wire.box.arrived("POST", wire.at("/traces"))
@@ -57,7 +57,7 @@ async def test_requests_to_both_are_counted_and_awaited_alike(reflecting: Reflec
         assert wire.box.count("POST", wire.at("/traces"), 200) == 1
 
 
-async def test_a_port_of_your_choice(clock: VirtualClock) -> None:
+async def test_the_port_is_an_option(clock: VirtualClock) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -76,7 +76,7 @@ async def test_a_port_that_is_taken_leaves_nothing_open(clock: VirtualClock) -> 
                 await session.get(other.url)
 
 
-async def test_what_is_seeded_can_be_found_and_looked_at(reflecting: Reflects) -> None:
+async def test_seeded_memories_are_found_and_readable(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         seeded = wire.box.reflect.seed_memory("sort a list", guidance="use sorted", q_value=0.9, success=None)
         [found] = await wire.query("sort a list")
@@ -84,7 +84,7 @@ async def test_what_is_seeded_can_be_found_and_looked_at(reflecting: Reflects) -
         assert wire.box.reflect.memories() == [seeded]
 
 
-async def test_what_is_stored_can_be_looked_at(reflecting: Reflects) -> None:
+async def test_stored_rows_are_readable(reflecting: Reflects) -> None:
     async with reflecting(ingest_seconds=1.0) as wire:
         stored = await wire.stored("one", review=PASSED)
         queued = await wire.submitted("two")
@@ -98,7 +98,7 @@ async def test_secrets_are_not_in_the_settings_repr() -> None:
     assert "secret" not in shown
 
 
-async def test_hundreds_of_traces_in_flight_all_end(reflecting: Reflects, clock: VirtualClock) -> None:
+async def test_hundreds_of_traces_at_once_all_end(reflecting: Reflects, clock: VirtualClock) -> None:
     async with reflecting(ingest_seconds=30.0) as wire:
         tasks = [f"task {number}" for number in range(300)]
         ids = await asyncio.gather(*(wire.submitted(task, review=PASSED) for task in tasks))

@@ -1,4 +1,4 @@
-"""The skill: one guide per project, made on demand of what is worth most."""
+"""The skill: one guide per project, made on request from the best memories."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def test_there_is_no_skill_until_one_is_made(reflecting: Reflects) -> None
         assert (await wire.get(wire.at("/skill"))).json == made.json
 
 
-async def test_a_skill_is_made_of_the_lessons_that_are_worth_most(reflecting: Reflects) -> None:
+async def test_a_skill_is_made_of_the_lessons_with_the_highest_q_values(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         for number in range(4):
             wire.box.reflect.seed_memory(f"t{number}", guidance=f"do {number}", q_value=number / 4)
@@ -29,7 +29,7 @@ async def test_a_skill_is_made_of_the_lessons_that_are_worth_most(reflecting: Re
         assert [text for text in lessons if text in skill["content"]] == ["do 2", "do 3", "not 0"]
 
 
-async def test_each_making_is_a_version(reflecting: Reflects, clock: VirtualClock) -> None:
+async def test_creating_a_skill_again_makes_a_new_version(reflecting: Reflects, clock: VirtualClock) -> None:
     async with reflecting() as wire:
         first = (await wire.post(wire.at("/skill/create"))).json
         await clock.sleep(1)
@@ -38,13 +38,13 @@ async def test_each_making_is_a_version(reflecting: Reflects, clock: VirtualCloc
         assert first["created_at"] == second["created_at"] < second["updated_at"]
 
 
-async def test_a_skill_is_its_projects_own(reflecting: Reflects) -> None:
+async def test_a_skill_belongs_to_its_project(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         await wire.post(wire.at("/skill/create"))
         assert (await wire.get("/v1/projects/other/skill")).status == 404
 
 
 @pytest.mark.parametrize("count", [-1, "many"])
-async def test_a_skill_of_no_sensible_count_is_refused(reflecting: Reflects, count: object) -> None:
+async def test_a_skill_of_an_invalid_count_is_refused(reflecting: Reflects, count: object) -> None:
     async with reflecting() as wire:
         assert (await wire.post(wire.at("/skill/create"), n_passed=count)).status == 422

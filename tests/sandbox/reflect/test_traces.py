@@ -1,4 +1,4 @@
-"""Traces: what is taken, what is shown, how they are reviewed and deleted."""
+"""Traces: submitting, reading, reviewing and deleting them."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ async def test_a_stored_trace_shows_what_was_sent(reflecting: Reflects) -> None:
 
 
 @pytest.mark.parametrize("extra", [{"name": "calculator"}, {"tool_calls": [{"id": "c1"}]}, {"content": None}])
-async def test_a_message_keeps_what_it_says_besides(reflecting: Reflects, extra: dict[str, Any]) -> None:
+async def test_a_message_keeps_unknown_fields(reflecting: Reflects, extra: dict[str, Any]) -> None:
     async with reflecting() as wire:
         trajectory = [{"role": "tool", **extra}]
         assert (await wire.stored(trajectory=trajectory))["trajectory"] == trajectory
 
 
-async def test_the_final_response_is_the_last_thing_the_assistant_said(reflecting: Reflects) -> None:
+async def test_the_final_response_is_the_last_message_of_the_assistant(reflecting: Reflects) -> None:
     async with reflecting() as wire:
-        said = [("assistant", "3"), ("assistant", "4"), ("assistant", None), ("tool", "5")]
-        turns = [{"role": role, "content": content} for role, content in said]
+        messages = [("assistant", "3"), ("assistant", "4"), ("assistant", None), ("tool", "5")]
+        turns = [{"role": role, "content": content} for role, content in messages]
         assert (await wire.stored(trajectory=turns))["final_response"] == "4"
 
 
@@ -82,7 +82,7 @@ async def test_a_verdict_is_pass_or_fail(reflecting: Reflects, result: str | Non
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, "a lot"])
-async def test_alpha_is_a_share(reflecting: Reflects, alpha: Any) -> None:
+async def test_alpha_is_from_0_to_1(reflecting: Reflects, alpha: Any) -> None:
     async with reflecting() as wire:
         assert (await wire.submit(review={"result": "pass", "alpha": alpha})).status == 422
 
@@ -135,7 +135,7 @@ async def test_a_trace_is_reviewed_once(reflecting: Reflects, review: Any) -> No
         assert (await wire.trace(trace_id)).json["review"]["result"] == "pass"
 
 
-async def test_a_trace_that_is_not_there_cannot_be_reviewed(reflecting: Reflects) -> None:
+async def test_an_unknown_trace_cannot_be_reviewed(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         answer = await wire.review("nowhere", **PASSED)
         assert (answer.status, answer.json) == (404, {"detail": "Trace not found"})
@@ -168,7 +168,7 @@ async def test_a_review_status_that_does_not_exist_is_refused(reflecting: Reflec
         assert (answer.status, answer.json["detail"][0]["loc"]) == (422, ["query", "review_status"])
 
 
-async def test_deleted_traces_are_gone_and_others_stay(reflecting: Reflects) -> None:
+async def test_only_the_named_traces_are_deleted(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         ids = [(await wire.stored())["id"] for _ in range(3)]
         answer = await wire.post(wire.at("/traces/delete"), trace_ids=[*ids[:2], "nowhere"])
@@ -176,7 +176,7 @@ async def test_deleted_traces_are_gone_and_others_stay(reflecting: Reflects) -> 
         assert [trace["id"] for trace in (await wire.get(wire.at("/traces"))).json] == ids[2:]
 
 
-async def test_what_a_deleted_trace_taught_stays(reflecting: Reflects) -> None:
+async def test_the_memory_of_a_deleted_trace_stays(reflecting: Reflects) -> None:
     async with reflecting() as wire:
         trace = await wire.stored(review=PASSED)
         await wire.post(wire.at("/traces/delete"), trace_ids=[trace["id"]])

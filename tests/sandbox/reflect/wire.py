@@ -1,4 +1,4 @@
-"""Bare HTTP to the Reflect server: no client of ours, and none of anybody's, in between."""
+"""Plain HTTP to the Reflect server, without a client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FAILED = {"result": "fail", "feedback_text": "forgot to carry"}
 
 
 class ReflectWire(Wire):
-    """Speaks with one key about one project, the master's and the default one at first."""
+    """Uses one key and one project: the master key and the default project at first."""
 
     def __init__(
         self,
