@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
-
-from pydantic import ValidationError
 
 from reflexio_async._engine.clock import Clock, clock_from
 from reflexio_async.sandbox.checks import check, check_all, check_seconds, check_type, check_whole
 from reflexio_async.sandbox.faults import Faults
 from reflexio_async.sandbox.process import ServerProcess
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
-from reflexio_async.sandbox.reflexio.schemas.interactions import (
-    InteractionDataSchema,
-    PublishUserInteractionRequestSchema,
+from reflexio_async.sandbox.reflexio.seeding import (
+    SEEDED,
+    seed_agent_playbooks,
+    seed_playbooks,
+    seed_profiles,
+    seed_request,
 )
 from reflexio_async.sandbox.reflexio.settings import Dialect, ReflexioSettings
 from reflexio_async.sandbox.reflexio.simulation.generation import GenerationTask
 from reflexio_async.sandbox.reflexio.store.learning_stall import LearningStall
-from reflexio_async.sandbox.reflexio.store.rows import (
-    StoredAgentPlaybook,
-    StoredProfile,
-    StoredUserPlaybook,
-)
 from reflexio_async.sandbox.snapshot import snapshot
 from reflexio_async.sandbox.virtual_clock import VirtualClock
 
@@ -37,9 +32,12 @@ if TYPE_CHECKING:
     from reflexio_async.sandbox.http.request_log import Record
     from reflexio_async.sandbox.reflect.state import ReflectState
     from reflexio_async.sandbox.reflexio.store.operation_slots import OperationSlot, StoredOperation
-    from reflexio_async.sandbox.reflexio.store.rows import StoredRequest
-
-_SEEDED = "seeded"
+    from reflexio_async.sandbox.reflexio.store.rows import (
+        StoredAgentPlaybook,
+        StoredProfile,
+        StoredRequest,
+        StoredUserPlaybook,
+    )
 
 
 class Sandbox:
@@ -320,7 +318,7 @@ class Sandbox:
         user_id: str,
         *texts: str,
         agent_version: str = "agent-v0",
-        session_id: str = _SEEDED,
+        session_id: str = SEEDED,
         source: str = "",
     ) -> None:
         """Store a publish of ``texts``. Nothing is learnt from it until a generation.
@@ -328,31 +326,14 @@ class Sandbox:
         Raises:
             ValueError: An argument is wrong. The message names it.
         """
-        texts = texts or ("I like sushi",)
-        check_all(
-            "seed",
-            user_id=(user_id, "text that is not blank"),
-            texts=(texts, "texts, at least one and none blank"),
-            agent_version=(agent_version, "stored text"),
-            session_id=(session_id, "text that is not blank"),
-            source=(source, "stored text"),
+        seed_request(
+            self._process.reflexio.store,
+            user_id,
+            texts or ("I like sushi",),
+            agent_version=agent_version,
+            session_id=session_id,
+            source=source,
         )
-        try:
-            publish = PublishUserInteractionRequestSchema(
-                user_id=user_id,
-                session_id=session_id,
-                interaction_data_list=[InteractionDataSchema(role="user", content=text) for text in texts],
-                agent_version=agent_version,
-                source=source,
-            )
-        except ValidationError as error:
-            # Only the route's schema limits lengths and the format of a source.
-            problem = error.errors()[-1]
-            field = problem["loc"][0]
-            name = "texts" if field == "content" else field
-            message = f"seed: {name}: {problem['msg']}, not {problem['input']!r:.200}"
-            raise ValueError(message) from None
-        self._process.reflexio.store.insert(publish)
 
     def seed_profile(
         self,
@@ -367,31 +348,8 @@ class Sandbox:
         Raises:
             ValueError: An argument is wrong. The message names it.
         """
-        check_all(
-            "seed_profile",
-            user_id=(user_id, "text that is not blank"),
-            contents=(contents, "texts, at least one and none blank"),
-            status=(status, "pending, archived or None"),
-            source=(source, "stored text"),
-            tags=(tags, "a list of texts"),
-        )
         store = self._process.reflexio.store
-        ids = [str(uuid.uuid4()) for _ in contents]
-        for profile_id, content in zip(ids, contents, strict=True):
-            row = StoredProfile(
-                profile_id=profile_id,
-                user_id=user_id,
-                content=content,
-                created_at=store.now,
-                last_modified=store.now,
-                request_id=_SEEDED,
-                status=status,
-                interaction_ids=[],
-                source=source,
-                tags=list(tags),
-            )
-            store.add_profile(row)
-        return ids
+        return seed_profiles(store, user_id, contents, status=status, source=source, tags=tags)
 
     def seed_playbook(
         self,
@@ -406,34 +364,14 @@ class Sandbox:
         Raises:
             ValueError: An argument is wrong. The message names it.
         """
-        check_all(
-            "seed_playbook",
-            user_id=(user_id, "text that is not blank"),
-            contents=(contents, "texts, at least one and none blank"),
-            agent_version=(agent_version, "stored text"),
-            trigger=(trigger, "text or None"),
-            status=(status, "pending, archived or None"),
+        return seed_playbooks(
+            self._process.reflexio.store,
+            user_id,
+            contents,
+            agent_version=agent_version,
+            trigger=trigger,
+            status=status,
         )
-        store = self._process.reflexio.store
-        rows = [
-            StoredUserPlaybook(
-                user_playbook_id=0,
-                user_id=user_id,
-                agent_version=agent_version,
-                request_id=_SEEDED,
-                created_at=store.now,
-                trigger=trigger,
-                source_span=None,
-                status=status,
-                interaction_ids=[],
-                content=content,
-                indexed=f"{trigger or ''} {content}",
-            )
-            for content in contents
-        ]
-        for row in rows:
-            store.add_playbook(row)
-        return [row.user_playbook_id for row in rows]
 
     def seed_agent_playbook(
         self,
@@ -447,27 +385,7 @@ class Sandbox:
         Raises:
             ValueError: An argument is wrong. The message names it.
         """
-        check_all(
-            "seed_agent_playbook",
-            contents=(contents, "texts, at least one and none blank"),
-            agent_version=(agent_version, "stored text"),
-            trigger=(trigger, "text or None"),
-            approval=(approval, "pending, approved or rejected"),
-        )
         store = self._process.reflexio.store
-        rows = [
-            StoredAgentPlaybook(
-                agent_playbook_id=0,
-                agent_version=agent_version,
-                created_at=store.now,
-                content=content,
-                name="playbook",
-                trigger=trigger,
-                approval=approval,
-                indexed=f"{trigger or ''} {content}",
-            )
-            for content in contents
-        ]
-        for row in rows:
-            store.add_agent_playbook(row)
-        return [row.agent_playbook_id for row in rows]
+        return seed_agent_playbooks(
+            store, contents, agent_version=agent_version, trigger=trigger, approval=approval
+        )

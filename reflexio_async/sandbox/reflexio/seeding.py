@@ -1,0 +1,174 @@
+"""Rows that tests store directly, without a request. Every function checks its arguments first."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from reflexio_async.sandbox.checks import check_all
+from reflexio_async.sandbox.reflexio.schemas.interactions import (
+    InteractionDataSchema,
+    PublishUserInteractionRequestSchema,
+)
+from reflexio_async.sandbox.reflexio.store.rows import (
+    StoredAgentPlaybook,
+    StoredProfile,
+    StoredUserPlaybook,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
+
+SEEDED = "seeded"
+"""The request id, and the default session id, of seeded rows."""
+
+
+def seed_request(
+    store: ReflexioStore,
+    user_id: str,
+    texts: Sequence[str],
+    *,
+    agent_version: str,
+    session_id: str,
+    source: str,
+) -> None:
+    """Store a publish. See ``Sandbox.seed``."""
+    check_all(
+        "seed",
+        user_id=(user_id, "text that is not blank"),
+        texts=(texts, "texts, at least one and none blank"),
+        agent_version=(agent_version, "stored text"),
+        session_id=(session_id, "text that is not blank"),
+        source=(source, "stored text"),
+    )
+    try:
+        publish = PublishUserInteractionRequestSchema(
+            user_id=user_id,
+            session_id=session_id,
+            interaction_data_list=[InteractionDataSchema(role="user", content=text) for text in texts],
+            agent_version=agent_version,
+            source=source,
+        )
+    except ValidationError as error:
+        # Only the route's schema limits lengths and the format of a source.
+        problem = error.errors()[-1]
+        field = problem["loc"][0]
+        name = "texts" if field == "content" else field
+        message = f"seed: {name}: {problem['msg']}, not {problem['input']!r:.200}"
+        raise ValueError(message) from None
+    store.insert(publish)
+
+
+def seed_profiles(
+    store: ReflexioStore,
+    user_id: str,
+    contents: Sequence[str],
+    *,
+    status: str | None,
+    source: str,
+    tags: Sequence[str],
+) -> list[str]:
+    """Store a profile per text. See ``Sandbox.seed_profile``."""
+    check_all(
+        "seed_profile",
+        user_id=(user_id, "text that is not blank"),
+        contents=(contents, "texts, at least one and none blank"),
+        status=(status, "pending, archived or None"),
+        source=(source, "stored text"),
+        tags=(tags, "a list of texts"),
+    )
+    rows = [
+        StoredProfile(
+            profile_id=str(uuid.uuid4()),
+            user_id=user_id,
+            content=content,
+            created_at=store.now,
+            last_modified=store.now,
+            request_id=SEEDED,
+            status=status,
+            interaction_ids=[],
+            source=source,
+            tags=list(tags),
+        )
+        for content in contents
+    ]
+    for row in rows:
+        store.add_profile(row)
+    return [row.profile_id for row in rows]
+
+
+def seed_playbooks(
+    store: ReflexioStore,
+    user_id: str,
+    contents: Sequence[str],
+    *,
+    agent_version: str,
+    trigger: str | None,
+    status: str | None,
+) -> list[int]:
+    """Store a user playbook per text. See ``Sandbox.seed_playbook``."""
+    check_all(
+        "seed_playbook",
+        user_id=(user_id, "text that is not blank"),
+        contents=(contents, "texts, at least one and none blank"),
+        agent_version=(agent_version, "stored text"),
+        trigger=(trigger, "text or None"),
+        status=(status, "pending, archived or None"),
+    )
+    rows = [
+        StoredUserPlaybook(
+            user_playbook_id=0,
+            user_id=user_id,
+            agent_version=agent_version,
+            request_id=SEEDED,
+            created_at=store.now,
+            trigger=trigger,
+            source_span=None,
+            status=status,
+            interaction_ids=[],
+            content=content,
+            indexed=f"{trigger or ''} {content}",
+        )
+        for content in contents
+    ]
+    for row in rows:
+        store.add_playbook(row)
+    return [row.user_playbook_id for row in rows]
+
+
+def seed_agent_playbooks(
+    store: ReflexioStore,
+    contents: Sequence[str],
+    *,
+    agent_version: str,
+    trigger: str | None,
+    approval: str,
+) -> list[int]:
+    """Store an agent playbook per text. See ``Sandbox.seed_agent_playbook``."""
+    check_all(
+        "seed_agent_playbook",
+        contents=(contents, "texts, at least one and none blank"),
+        agent_version=(agent_version, "stored text"),
+        trigger=(trigger, "text or None"),
+        approval=(approval, "pending, approved or rejected"),
+    )
+    rows = [
+        StoredAgentPlaybook(
+            agent_playbook_id=0,
+            agent_version=agent_version,
+            created_at=store.now,
+            content=content,
+            name="playbook",
+            trigger=trigger,
+            approval=approval,
+            indexed=f"{trigger or ''} {content}",
+        )
+        for content in contents
+    ]
+    for row in rows:
+        store.add_agent_playbook(row)
+    return [row.agent_playbook_id for row in rows]
