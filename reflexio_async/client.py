@@ -167,7 +167,7 @@ class AsyncReflexioClient(
                 ) from None
             return Secret(token.api_key)
 
-        self._engine.caller.credentials.accept(await sign_in(), sign_in if remember else None)
+        self._engine.caller.credentials.set_token(await sign_in(), sign_in if remember else None)
 
     def learning(self, request_id: str) -> Job[LearningStatusResponse]:
         """The learning that follows a publish, as a job; no I/O until it is awaited or refreshed.

@@ -1,4 +1,4 @@
-"""The bearer token, and getting a new one when it has expired."""
+"""The bearer token, and its renewal."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 
 
 class Credentials:
-    """One token, shared by every view of a client."""
+    """The token of one client. All views of the client share it."""
 
     def __init__(self, token: Secret) -> None:
         self._token = token
         self.header = _bearer(token)
-        """The value of ``Authorization``, or None when nobody has signed in."""
+        """The value of the ``Authorization`` header, or None without a token."""
         self._sign_in: Callable[[], Awaitable[Secret]] | None = None
         self._renewing = asyncio.Lock()
-        self._failures: int = 0
+        self._failures = 0
         self._last_failure: Exception | None = None
 
-    def accept(self, token: Secret, sign_in: Callable[[], Awaitable[Secret]] | None) -> None:
-        """Use ``token`` from now on, and ``sign_in`` to replace it once it is refused."""
+    def set_token(self, token: Secret, sign_in: Callable[[], Awaitable[Secret]] | None) -> None:
+        """Use ``token`` from now on. ``sign_in`` gets a new one when the server refuses it."""
         self._token, self.header, self._sign_in = token, _bearer(token), sign_in
 
     async def renew(self, refused: str | None) -> bool:
-        """Replace the token behind the header ``refused``; True when another one is now in use.
+        """Replace the token when ``refused`` is still its header. Return whether another token is now in use.
 
-        Calls refused together share one login, and its error if it fails.
+        Calls that are refused at the same time share one login, and its error if it fails.
         """
         failures_before = self._failures
         async with self._renewing:
@@ -49,8 +49,8 @@ class Credentials:
             self.header = _bearer(self._token)
             return True
 
-    def redacted(self, text: str) -> str:
-        """``text`` without the token, should a server have echoed it."""
+    def redact(self, text: str) -> str:
+        """Return ``text`` without the token. A server may repeat it in an error message."""
         return text.replace(self._token.reveal(), "***") if self._token else text
 
     def __repr__(self) -> str:

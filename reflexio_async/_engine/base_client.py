@@ -1,4 +1,4 @@
-"""The base of both clients: views over shared parts, and closing them together."""
+"""The base of both clients: views with other options, and closing."""
 
 from __future__ import annotations
 
@@ -20,37 +20,46 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("reflexio_async")
 
-_NAMED = 20  # starts and calls in a log record
+_MAX_NAMES = 20  # starts or calls in a log record
 
 
 @dataclass(frozen=True, slots=True)
 class DrainSummary:
-    """What closing a client left undone: names of starts that were not sent and of calls not answered."""
+    """What was not finished when a client was closed.
+
+    Attributes:
+        unsent_starts: The names of the starts that were not sent.
+        unfinished_calls: The names of the background calls that had no response.
+    """
 
     unsent_starts: tuple[str, ...] = ()
     unfinished_calls: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was left undone."""
+        """Whether everything was finished."""
         return not self.unsent_starts and not self.unfinished_calls
 
 
 class BaseClient(API):
-    """What both clients are: parts that their views share, until they are closed together."""
+    """A client. Its views share its connections, tasks and jobs, and are closed with it."""
 
     _pool: ConnectionPool
     _managers: list[JobManager]
 
     def _set_up(self, engine: Engine, pool: ConnectionPool) -> None:
-        # Pydantic looks for plugins on disk when the first model of a process is built: now, not in a call.
+        # Pydantic looks for plugins on disk when the first model of a process is built. Let that happen now,
+        # and not in a call, where it would block the event loop.
         TypeAdapter(int)
         self._engine = engine
         self._pool = pool
         self._managers = [engine.jobs]
 
     def with_options(self, **options: Unpack[ViewOptions]) -> Self:
-        """A view with other options. It shares connections, login, lanes and rate limits with this client.
+        """Return a view with other options. It shares connections, login, lanes and rate limits.
+
+        Args:
+            options: See ``ViewOptions``. Options that are not given stay as they are.
 
         Raises:
             ConfigurationError: There is no such option, or its value is unusable.
@@ -64,42 +73,46 @@ class BaseClient(API):
         return self._engine.settings.base_url
 
     async def aclose(self, *, drain: bool = True) -> DrainSummary:
-        """Close the client; views share its end.
+        """Close the client and all its views.
 
-        Unless ``drain`` is False, queued starts are sent and background calls finished first, within
-        ``drain_timeout`` seconds. What did not finish is logged, and named in the summary.
+        Args:
+            drain: Before closing, send the queued starts and finish the background calls, within
+                ``drain_timeout`` seconds.
+
+        Returns:
+            What was not finished. It is also logged.
         """
         tasks, managers = self._engine.tasks, self._managers
         try:
-            if drain and self._unfinished:
+            if drain and self._has_work:
                 await self._drain(self._engine.settings.drain_timeout)
         finally:
             unsent = [name for jobs in managers for name in jobs.abandon("the client was closed")]
             summary = DrainSummary(tuple(unsent), tuple(tasks.unfinished_calls))
             if not summary.complete:
                 logger.warning(
-                    "closed with work undone: starts not sent: %s; calls not answered: %s",
-                    _some_of(summary.unsent_starts),
-                    _some_of(summary.unfinished_calls),
+                    "closed with unfinished work: starts not sent: %s; calls without a response: %s",
+                    _first_of(summary.unsent_starts),
+                    _first_of(summary.unfinished_calls),
                 )
             await tasks.aclose()
             await self._pool.aclose()
         return summary
 
     @property
-    def _unfinished(self) -> bool:
+    def _has_work(self) -> bool:
         return bool(self._engine.tasks.unfinished_calls) or any(jobs.busy for jobs in self._managers)
 
     async def _drain(self, seconds: float) -> None:
         engine = self._engine
         try:
             async with engine.caller.clock.timeout(seconds):
-                while self._unfinished:
+                while self._has_work:
                     for jobs in self._managers:
                         await jobs.drained()
                     await engine.tasks.calls_finished()
         except TimeoutError:
-            pass  # the summary names what was left
+            pass  # the summary names what is left
 
     async def __aenter__(self) -> Self:
         return self
@@ -110,7 +123,7 @@ class BaseClient(API):
         await self.aclose(drain=kind is None)
 
 
-def _some_of(names: tuple[str, ...]) -> str:
-    """The first few by name, so that a large batch does not fill the log; the summary has them all."""
-    shown = ", ".join(names[:_NAMED]) or "none"
-    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
+def _first_of(names: tuple[str, ...]) -> str:
+    """The first names, as text. A large batch must not fill the log; the summary has all names."""
+    shown = ", ".join(names[:_MAX_NAMES]) or "none"
+    return shown if len(names) <= _MAX_NAMES else f"{shown} and {len(names) - _MAX_NAMES} more"

@@ -1,10 +1,10 @@
-"""Answers kept for a while: as bytes, so that what one caller does to its models no other sees."""
+"""A cache of responses. It holds bytes, so that every caller gets models of its own."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reflexio_async._engine.tasks import result_of
 
@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.tasks import TaskTracker
 
-_MOST_ENTRIES = 1024
-_MOST_BYTES = 64 * 1024 * 1024
+_MAX_ENTRIES = 1024
+_MAX_BYTES = 64 * 1024 * 1024
+
+EntryKey: TypeAlias = "tuple[str, Hashable]"
+"""The path of the request, and what else tells it from other requests."""
+PendingKey: TypeAlias = "tuple[EntryKey, Hashable]"
+"""The entry, and the options of the callers that may share a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,124 +30,137 @@ class _Entry:
     expires_at: float
 
 
-class _Flight:
-    """One request under way, and how many wait for it."""
+class _Pending:
+    """A request whose response has not arrived."""
 
-    __slots__ = ("shared", "task", "waiters")
+    __slots__ = ("task", "waiters")
 
     task: asyncio.Task[bytes]
 
-    def __init__(self, shared: tuple[str, Hashable, Hashable]) -> None:
-        self.shared = shared
+    def __init__(self) -> None:
         self.waiters = 0
 
 
 class Cache:
-    """The bodies of answers, by path and request.
+    """The bodies of responses, by path and request.
 
-    Callers that ask for the same at the same time share one request. ``ttl`` is in seconds.
+    Callers that ask for the same at the same time share one request. The oldest entries are dropped beyond
+    1024 entries or 64 MiB.
+
+    Args:
+        clock: The clock.
+        tasks: Where the requests run, so that they go on when one of their callers is cancelled.
+        ttl: Seconds until an entry expires.
     """
 
     def __init__(self, clock: Clock, tasks: TaskTracker, ttl: float) -> None:
         self.ttl = ttl
         self._clock = clock
         self._tasks = tasks
-        self._entries: OrderedDict[tuple[str, Hashable], _Entry] = OrderedDict()
+        self._entries: OrderedDict[EntryKey, _Entry] = OrderedDict()
         self._bytes = 0
-        self._flights: dict[tuple[str, Hashable, Hashable], _Flight] = {}
-        self._writes: dict[str, int] = {}  # how often each path was invalidated
+        self._pending: dict[PendingKey, _Pending] = {}
+        self._invalidations: dict[str, int] = {}
+        """How often each path was invalidated."""
 
     def __repr__(self) -> str:
-        return f"<Cache of {len(self._entries)} answers>"
+        return f"<Cache of {len(self._entries)} responses>"
 
     def invalidate(self, *paths: str) -> None:
-        """Drop the answers of ``paths``, those still under way included: something was written."""
+        """Drop the responses of ``paths``, because something was written.
+
+        Responses that have not arrived yet are not cached, and later callers do not share them.
+        """
         for path in paths:
-            self._writes[path] = self._writes.get(path, 0) + 1
-            for key in [key for key in self._entries if key[0] == path]:
-                self._drop(key)
-            for flight in [flight for flight in self._flights if flight[0] == path]:
-                del self._flights[flight]
+            self._invalidations[path] = self._invalidations.get(path, 0) + 1
+            for entry_key in [key for key in self._entries if key[0] == path]:
+                self._drop(entry_key)
+            for pending_key in [key for key in self._pending if key[0][0] == path]:
+                del self._pending[pending_key]
 
     async def fetch(
         self,
         path: str,
         key: Hashable,
-        manner: Hashable,
+        options: Hashable,
         load: Callable[[], Awaitable[tuple[bytes, bool]]],
         *,
         refresh: bool = False,
     ) -> bytes:
-        """The body kept for ``key``, else the one that ``load`` returns, with whether it may be kept.
+        """Return the cached body, or the one that ``load`` returns.
 
-        Only callers with the same ``manner`` (timeout, retries) share a request. ``refresh`` asks anew.
+        Args:
+            path: The path of the request.
+            key: What else tells it from other requests.
+            options: Only callers with equal options, such as the timeout, share a request.
+            load: Sends the request. It returns the body, and whether the body may be cached.
+            refresh: Send the request in any case.
         """
-        place = (path, key)
+        entry_key = (path, key)
         if not refresh:
-            entry = self._entries.get(place)
+            entry = self._entries.get(entry_key)
             if entry is not None:
                 if entry.expires_at > self._clock.now():
-                    self._entries.move_to_end(place)
+                    self._entries.move_to_end(entry_key)
                     return entry.body
-                self._drop(place)
-        shared = (path, key, manner)
-        flight = self._flights.get(shared)
-        if flight is None or refresh:
-            flight = self._start(shared, load)
-        return await self._join(flight)
+                self._drop(entry_key)
+        pending_key = (entry_key, options)
+        pending = self._pending.get(pending_key)
+        if pending is None or refresh:
+            pending = self._start(pending_key, load)
+        return await self._wait(pending_key, pending)
 
-    def _start(
-        self, shared: tuple[str, Hashable, Hashable], load: Callable[[], Awaitable[tuple[bytes, bool]]]
-    ) -> _Flight:
-        path, key, _ = shared
-        writes = self._writes.get(path, 0)
+    def _start(self, key: PendingKey, load: Callable[[], Awaitable[tuple[bytes, bool]]]) -> _Pending:
+        entry_key, _ = key
+        path, _ = entry_key
+        invalidations = self._invalidations.get(path, 0)
 
         async def run() -> bytes:
             try:
-                body, keep = await load()
-                if keep and self._writes.get(path, 0) == writes:
-                    self._keep((path, key), body)
+                body, may_be_cached = await load()
+                if may_be_cached and self._invalidations.get(path, 0) == invalidations:
+                    self._store(entry_key, body)
                 return body
             finally:
-                self._land(flight)
+                self._remove(key, pending)
 
-        flight = self._flights[shared] = _Flight(shared)
-        # Where tasks are eager it may run here and now, to its end.
-        flight.task = self._tasks.spawn(run(), name=f"GET {path}")
-        return flight
+        pending = self._pending[key] = _Pending()
+        # With an eager task factory the task may end inside this call.
+        pending.task = self._tasks.spawn(run(), name=f"GET {path}")
+        return pending
 
-    def _land(self, flight: _Flight) -> None:
-        if self._flights.get(flight.shared) is flight:
-            del self._flights[flight.shared]
-
-    async def _join(self, flight: _Flight) -> bytes:
-        flight.waiters += 1
-        task = flight.task
+    async def _wait(self, key: PendingKey, pending: _Pending) -> bytes:
+        pending.waiters += 1
+        task = pending.task
         try:
             return await result_of(task)
         finally:
-            flight.waiters -= 1
-            if not flight.waiters and not task.done():
-                self._land(flight)  # whoever comes now must not share its end
-                task.add_done_callback(_looked_at)
+            pending.waiters -= 1
+            if not pending.waiters and not task.done():
+                self._remove(key, pending)  # a later caller must not share a cancelled request
+                task.add_done_callback(_retrieve_exception)
                 task.cancel()
 
-    def _keep(self, place: tuple[str, Hashable], body: bytes) -> None:
-        self._drop(place)
-        if len(body) > _MOST_BYTES:
+    def _remove(self, key: PendingKey, pending: _Pending) -> None:
+        if self._pending.get(key) is pending:
+            del self._pending[key]
+
+    def _store(self, key: EntryKey, body: bytes) -> None:
+        self._drop(key)
+        if len(body) > _MAX_BYTES:
             return
-        self._entries[place] = _Entry(body, self._clock.now() + self.ttl)
+        self._entries[key] = _Entry(body, self._clock.now() + self.ttl)
         self._bytes += len(body)
-        while len(self._entries) > _MOST_ENTRIES or self._bytes > _MOST_BYTES:
+        while len(self._entries) > _MAX_ENTRIES or self._bytes > _MAX_BYTES:
             self._drop(next(iter(self._entries)))
 
-    def _drop(self, place: tuple[str, Hashable]) -> None:
-        entry = self._entries.pop(place, None)
+    def _drop(self, key: EntryKey) -> None:
+        entry = self._entries.pop(key, None)
         if entry is not None:
             self._bytes -= len(entry.body)
 
 
-def _looked_at(task: asyncio.Task[Any]) -> None:
-    """Nobody waits any more: how it ended concerns no one."""
+def _retrieve_exception(task: asyncio.Task[Any]) -> None:
+    """No caller is left, so the result is dropped. An exception not retrieved would be logged by asyncio."""
     if not task.cancelled():
         task.exception()

@@ -1,4 +1,4 @@
-"""The parts that one client is made of, and the base of every group of calls."""
+"""The parts of one client, and the base of every group of calls."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from reflexio_async._engine.wire import encode
 from reflexio_async.errors import InvalidRequest, RequestRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from pydantic import BaseModel
 
     from reflexio_async._engine.cache import Cache
@@ -38,47 +36,51 @@ class Engine:
     settings: Settings
 
     def with_settings(self, settings: Settings) -> Engine:
-        """The same parts under other settings."""
+        """The same parts with other settings."""
         return replace(self, settings=settings)
 
 
 class API:
-    """The base of every group of calls: the ways in which a call uses the engine."""
+    """The base of every group of calls. Its methods are the ways to make a call."""
 
     _engine: Engine
 
     def _with_settings(self, settings: Settings) -> Self:
-        """A view of the same parts under other settings."""
+        """A view of this client with other settings."""
         view = copy.copy(self)
         view._engine = self._engine.with_settings(settings)  # noqa: SLF001  # a copy of self
         return view
 
-    async def _send(self, endpoint: Endpoint[T], request: BaseModel, *, repeatable: bool | None = None) -> T:
-        """Send ``request`` and return the response; ``repeatable`` overrules the endpoint's."""
-        engine = self._engine
-        response = engine.caller.send(
-            endpoint, encode(endpoint, request), engine.settings, repeatable=repeatable
-        )
-        if endpoint.invalidates:
-            return await self._invalidating(endpoint, response)
-        return await response
+    async def _send(
+        self, endpoint: Endpoint[T], request: BaseModel, *, settings: Settings | None = None, **options: Any
+    ) -> T:
+        """Send ``request`` and return the response. Drop the cached responses that it makes stale.
 
-    async def _invalidating(self, endpoint: Endpoint[T], response: Awaitable[T]) -> T:
-        """Await ``response`` and drop the cached responses that its effect makes stale."""
-        cache = self._engine.cache
+        Args:
+            endpoint: The endpoint.
+            request: The request.
+            settings: Replaces the settings of this client.
+            options: Options of ``Caller.send``.
+        """
+        engine = self._engine
+        encoded = encode(endpoint, request)
         try:
-            value = await response
+            response = await engine.caller.send(endpoint, encoded, settings or engine.settings, **options)
         except RequestRefused:
             raise
         except BaseException:
-            cache.invalidate(*endpoint.invalidates)  # the call may have had its effect
+            self._invalidate(endpoint)  # the call may have had its effect
             raise
-        if getattr(value, "success", True) is not False:
-            cache.invalidate(*endpoint.invalidates)
-        return value
+        if getattr(response, "success", True) is not False:
+            self._invalidate(endpoint)
+        return response
+
+    def _invalidate(self, endpoint: Endpoint[Any]) -> None:
+        if endpoint.invalidates:
+            self._engine.cache.invalidate(*endpoint.invalidates)
 
     async def _cached(self, endpoint: Endpoint[T], request: BaseModel, *, refresh: bool) -> T:
-        """Return the cached response of the same request, or send it; ``refresh`` always sends it."""
+        """Return the cached response of an equal request, or send it. ``refresh``: send it in any case."""
         engine = self._engine
         cache = engine.cache
         if not cache.ttl:
@@ -93,7 +95,7 @@ class API:
         encoded = encode(endpoint, request)
         key = (encoded.target, encoded.body, engine.caller.credentials.header)
         body = await cache.fetch(endpoint.path, key, engine.settings, load, refresh=refresh)
-        # Every caller gets models of its own, so that what it changes in them stays its own.
+        # Every caller gets models of its own, so that no caller sees the changes of another.
         return sent[0] if sent else endpoint.read(body)
 
     async def _in_background(
@@ -102,7 +104,7 @@ class API:
         request: BaseModel,
         wait_for_response: bool = False,  # noqa: FBT001, FBT002
     ) -> T | BackgroundCall[T]:
-        """Send ``request`` in a task and return its handle; or wait here and return the response."""
+        """Send ``request`` in a task and return its handle. Or wait for the response and return it."""
         if not isinstance(wait_for_response, bool):
             message = (
                 f"{_name(endpoint)}: wait_for_response must be True or False, not {wait_for_response!r:.40}"
@@ -114,12 +116,12 @@ class API:
 
     def _send_in_background(self, endpoint: Endpoint[T], request: BaseModel) -> BackgroundCall[T]:
         """Send ``request`` in a task and return its handle."""
-        # From now on a read must not return what was cached before the call.
-        self._engine.cache.invalidate(*endpoint.invalidates)
+        # From now on, a read must not return what was cached before this call.
+        self._invalidate(endpoint)
         return self._engine.tasks.call(self._send(endpoint, request), what=_name(endpoint))
 
     async def _start(self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T]) -> Job[T]:
-        """Start a job through the lane of its service; raises the error of a start that was refused."""
+        """Start a job through the lane of its service. Raise the error of a start that was refused."""
         job = await self._submit(endpoint, request, kind)
         job.check_start()
         return job
@@ -127,9 +129,16 @@ class API:
     async def _submit(
         self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T], *, width: int = 1
     ) -> Job[T]:
-        """As ``_start``, but a refused start is the job's error; ``width`` starts may run at once."""
+        """Start a job as ``_start`` does, but leave the error of a refused start to the job.
+
+        Args:
+            endpoint: The endpoint that starts the job.
+            request: The request.
+            kind: The kind of the job.
+            width: How many jobs may run at once on a server whose start responds when the job is done.
+        """
         engine = self._engine
-        # The lane waits for the rate limit itself, so that it can look at the slot afterwards.
+        # No waiting for the rate limit in here: the lane waits for it, and then looks at the slot again.
         send = partial(engine.caller.send, endpoint, settings=engine.settings, limit_wait=0.0)
         record = await engine.jobs.start(
             kind,
@@ -143,7 +152,7 @@ class API:
         return Job(record)
 
     def _run_in_lane(self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T]) -> BackgroundCall[T]:
-        """Run a job whose start is answered when it is done, in a task, and return its handle."""
+        """Run a job in a task and return its handle. The start of the job responds when the job is done."""
         options = {name: getattr(request, name, None) for name in ("poll_interval", "wait_timeout")}
 
         async def run() -> T:
@@ -153,7 +162,7 @@ class API:
         return self._engine.tasks.call(run(), what=_name(endpoint))
 
     def _follow(self, kind: PolledKind[T], job_id: str) -> Job[T]:
-        """The job that the server knows by ``job_id``; no I/O."""
+        """The handle of the job that has the id ``job_id``. No I/O."""
         return Job(self._engine.jobs.follow(kind, job_id, self._engine.settings))
 
 

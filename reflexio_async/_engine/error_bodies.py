@@ -1,4 +1,7 @@
-"""The bodies of error answers. What a 422 echoes of the input is dropped on reading."""
+"""The bodies of error responses (server-behaviour: Refusals).
+
+A 422 response repeats the input. Reading it with these models drops that.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 
-class Fault(BaseModel):
+class FieldError(BaseModel):
     """One field that the server refused."""
 
     model_config = ConfigDict(defer_build=True)
@@ -20,8 +23,8 @@ class Fault(BaseModel):
         return f"{where}: {self.msg}" if where else self.msg
 
 
-class Detail(BaseModel):
-    """A reason in parts, as some routes give it."""
+class ErrorDetail(BaseModel):
+    """A reason as an object, as some calls give it."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -36,23 +39,23 @@ class Detail(BaseModel):
         return "; ".join(part for part in parts if part)
 
 
-class Problem(BaseModel):
-    """FastAPI's ``detail`` in its three shapes, or the rate limiter's ``error``."""
+class ErrorBody(BaseModel):
+    """The body of an error: FastAPI's ``detail`` in its three shapes, or ``error`` of the rate limiter."""
 
     model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
 
-    detail: list[Fault] | Detail | str | None = None
+    detail: list[FieldError] | ErrorDetail | str | None = None
     error: str | None = None
     message: str | None = None
 
     def __str__(self) -> str:
         detail = self.detail
-        said = "; ".join(map(str, detail)) if isinstance(detail, list) else str(detail or "")
-        return said or self.error or self.message or ""
+        text = "; ".join(map(str, detail)) if isinstance(detail, list) else str(detail or "")
+        return text or self.error or self.message or ""
 
 
-class Refusal(BaseModel):
-    """A refusal without the fields that the answer otherwise has."""
+class RefusalBody(BaseModel):
+    """The body of a refusal that lacks the other fields of the call's response."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True, defer_build=True)
 

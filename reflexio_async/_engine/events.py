@@ -1,4 +1,4 @@
-"""What a client tells the hooks it was given: small, without payloads or credentials."""
+"""The events that a client reports to the hooks of its user. They hold no payloads and no credentials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ logger = logging.getLogger("reflexio_async")
 
 @dataclass(frozen=True, slots=True)
 class RequestEvent:
-    """One HTTP exchange has ended; ``status`` is None when no answer came. Seconds."""
+    """One HTTP exchange has ended.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path, with ids filled in and without the query.
+        status: The status of the response; None when no response came.
+        seconds: The duration.
+        attempt: The number of the try, from 1.
+        error: The name of the error's class when no response came, else None.
+    """
 
     method: str
     path: str
@@ -25,7 +34,15 @@ class RequestEvent:
 
 @dataclass(frozen=True, slots=True)
 class RetryEvent:
-    """A call is about to be repeated after ``delay`` seconds."""
+    """A call will be tried again.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path, with ids filled in and without the query.
+        attempt: The number of the try that failed, from 1.
+        delay: Seconds until the next try.
+        reason: The name of the error's class.
+    """
 
     method: str
     path: str
@@ -36,7 +53,7 @@ class RetryEvent:
 
 @dataclass(frozen=True, slots=True)
 class BackgroundErrorEvent:
-    """Something nobody awaited has failed."""
+    """Work that no caller awaited has failed; ``what`` names it."""
 
     what: str
     error: BaseException
@@ -48,7 +65,7 @@ BackgroundErrorHook: TypeAlias = Callable[[BackgroundErrorEvent], None]
 
 
 def notify(name: str, hook: Callable[[E], None] | None, event: E) -> None:
-    """Call ``hook``, if there is one; its failure is logged under ``name``."""
+    """Call ``hook`` if there is one. An error of the hook is logged under ``name`` and not raised."""
     if hook is None:
         return
     try:

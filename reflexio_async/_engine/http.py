@@ -1,12 +1,13 @@
-"""Bytes over aiohttp; the only file of the client that imports it.
+"""One HTTP exchange over aiohttp. No other file of the client imports aiohttp.
 
-It takes aiohttp's connector, request and response, and goes without its ``ClientSession``: that would
-resend idempotent methods on a dead pooled connection by itself (our retry policy decides that), would not
-say whether bytes may have left already, and costs as much again as everything of ours (redirects, cookies,
-proxies, netrc: this API has none of them). What it leans on for that is public by name but documented only
-in part, so ``tests/test_aiohttp_pins.py`` holds it fast: ``ClientRequest`` and its ``send``,
-``BaseConnector.connect``, ``ResponseHandler.set_response_params``, ``force_close`` and ``close``, and
-``ClientResponse.start``.
+It uses aiohttp's connector, request and response, and not its ``ClientSession``. A session sends idempotent
+requests again when a pooled connection is dead, which our retry policy must decide. It does not say whether
+bytes may have left. And it costs as much time as all of our own code, for features that this API does not
+have: redirects, cookies, proxies, netrc.
+
+Some of the names used here are public but only partly documented: ``ClientRequest`` and its ``send``,
+``BaseConnector.connect``, ``ClientResponse.start``, and the methods ``set_response_params``, ``force_close``
+and ``close`` of ``ResponseHandler``. ``tests/test_aiohttp_pins.py`` tests each of them.
 """
 
 from __future__ import annotations
@@ -39,55 +40,61 @@ if TYPE_CHECKING:
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.wire import EncodedRequest
 
-# The server closes idle connections after 5 s; ours are retired before, so that none dies under a request.
+# Seconds. The server closes idle connections after 5 s (server-behaviour: Connections). We close them before
+# that, so that no request is sent on a connection that is being closed.
 _KEEPALIVE = 4.0
-_REMEMBERED_URLS = 128
+_CACHED_URLS = 128
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
 
-@lru_cache(_REMEMBERED_URLS)
-def _parsed(url: str) -> URL:
+@lru_cache(_CACHED_URLS)
+def _parse_url(url: str) -> URL:
     return URL(url, encoded=True)
 
 
 class ConnectionPool:
-    """Connections, made on the loop of the first call; transports may share it."""
+    """The connections of one client. It belongs to the event loop of the first call.
+
+    Several ``HttpClient`` objects may share it.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.headers = [(hdrs.USER_AGENT, settings.user_agent), (hdrs.ACCEPT, "application/json")]
-        """Sent with every request."""
-        self.turns = asyncio.Semaphore(settings.max_connections)
-        """Held by whoever uses a connection."""
+        """The headers of every request."""
+        self.capacity = asyncio.Semaphore(settings.max_connections)
+        """Acquired for the time that a connection is used."""
         self._connector: aiohttp.TCPConnector | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     def connector(self) -> aiohttp.TCPConnector:
-        """That of the running loop; raises ClientClosed, or ConfigurationError on another loop."""
-        connector = self._connector or self._open()
-        if self._loop is not asyncio.get_running_loop():
+        """Return the connector, which is made on first use.
+
+        Raises:
+            ClientClosed: The pool was closed.
+            ConfigurationError: Another event loop is running than in the first call.
+        """
+        if self._connector is None:
+            if self._closed:
+                raise ClientClosed(CLOSED)
+            self._loop = asyncio.get_running_loop()
+            # The connector has no limit of its own: ``capacity`` is the limit.
+            self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE)
+        elif self._loop is not asyncio.get_running_loop():
             message = "this client is used from two event loops; make one client per loop"
             raise ConfigurationError(message)
-        return connector
+        return self._connector
 
     async def aclose(self) -> None:
-        """Close every connection; later calls raise ClientClosed."""
+        """Close every connection. Later calls raise ClientClosed."""
         self._closed = True
         connector, self._connector = self._connector, None
         if connector is not None:
             await connector.close()
 
-    def _open(self) -> aiohttp.TCPConnector:
-        if self._closed:
-            raise ClientClosed(CLOSED)
-        self._loop = asyncio.get_running_loop()
-        # Its own limit is off: ``turns`` has been waited for before.
-        self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE)
-        return self._connector
-
 
 class HttpClient:
-    """Exchanges with one server, over a pool of connections."""
+    """Sends requests to one server."""
 
     def __init__(self, settings: Settings, clock: Clock, pool: ConnectionPool) -> None:
         self._base_url = settings.base_url
@@ -98,25 +105,33 @@ class HttpClient:
     async def send(
         self, request: EncodedRequest, *, authorization: str | None, timeout: float
     ) -> RawResponse:
-        """One exchange, sent once.
+        """Send ``request`` once and return the response, whatever its status is.
 
-        Raises APIConnectionError (``outcome_unknown`` once bytes may have left), APITimeout after
-        ``timeout`` seconds, and UnexpectedResponse for an answer that is too large.
+        Args:
+            request: The request.
+            authorization: The value of the ``Authorization`` header.
+            timeout: Seconds for everything: a free connection, connecting, the response.
+
+        Raises:
+            APIConnectionError: No complete response came. ``outcome_unknown`` is True when bytes may have
+                left.
+            APITimeout: The timeout is over. ``outcome_unknown`` as above.
+            UnexpectedResponse: The response is larger than ``max_response_bytes``.
         """
         pool = self._pool
         connector = pool.connector()
         sent = False  # whether bytes may have left
         failure: APIConnectionError
         try:
-            # A virtual clock must not stand still for a call that only waits for a free connection.
-            async with self._clock.timeout(timeout), pool.turns:
-                with self._clock.busy() as extra:
-                    message = self._message(request, authorization, extra)
-                    connection = await connector.connect(message, [], _NO_TIMEOUT)
+            # Not ``busy`` while waiting for a free connection: a virtual clock must go on meanwhile.
+            async with self._clock.timeout(timeout), pool.capacity:
+                with self._clock.busy() as extra_headers:
+                    prepared = self._prepare(request, authorization, extra_headers)
+                    connection = await connector.connect(prepared, [], _NO_TIMEOUT)
                     sent = True
-                    return await self._answer(request, message, connection)
+                    return await self._exchange(request, prepared, connection)
         except TimeoutError:
-            progress = "no answer" if sent else "no free connection"
+            progress = "no response" if sent else "no free connection"
             what = f"{progress} from {self._base_url} within {timeout:.3g} s"
             failure = APITimeout(f"{request.method} {request.path}: {what}", outcome_unknown=sent)
         except aiohttp.ClientConnectorError as error:
@@ -126,59 +141,61 @@ class HttpClient:
         except (aiohttp.ClientError, OSError) as error:
             what = f"the connection to {self._base_url} broke ({type(error).__name__})"
             failure = APIConnectionError(f"{request.method} {request.path}: {what}", outcome_unknown=sent)
-        # Raised out here, without a cause: aiohttp's errors may hold the request's headers, token included.
+        # Raised outside of the except blocks, so that it has no context: aiohttp's errors may hold the
+        # headers of the request, the token included.
         raise failure
 
-    def _message(
-        self, request: EncodedRequest, authorization: str | None, extra: Mapping[str, str] | None
+    def _prepare(
+        self, request: EncodedRequest, authorization: str | None, extra_headers: Mapping[str, str] | None
     ) -> ClientRequest:
         headers = [*self._pool.headers, *request.headers]
-        if extra:
-            headers += extra.items()
+        if extra_headers:
+            headers += extra_headers.items()
         if authorization is not None:
             headers.append((hdrs.AUTHORIZATION, authorization))
         if request.content_type is not None:
             headers.append((hdrs.CONTENT_TYPE, request.content_type))
         return ClientRequest(
             request.method,
-            _parsed(self._base_url + request.target),
+            _parse_url(self._base_url + request.target),
             headers=headers,
             data=request.body,
             loop=asyncio.get_running_loop(),
         )
 
-    async def _answer(
-        self, request: EncodedRequest, message: ClientRequest, connection: Connection
+    async def _exchange(
+        self, request: EncodedRequest, prepared: ClientRequest, connection: Connection
     ) -> RawResponse:
-        """Send ``message`` and read what comes back; the connection is in the pool again, or closed."""
-        protocol = cast("ResponseHandler", connection.protocol)  # None only once it is back in the pool
+        """Send the request and read the response. Then the connection is in the pool again, or closed."""
+        protocol = cast("ResponseHandler", connection.protocol)  # None only after its return to the pool
         transport = cast("asyncio.Transport", protocol.transport)
         protocol.set_response_params(read_until_eof=True)
         response: aiohttp.ClientResponse | None = None
         try:
-            response = await message.send(connection)
+            response = await prepared.send(connection)
             await response.start(connection)
             if response.status >= 500:
-                # The server drops the connection after a 500 without saying so: not into the pool with
-                # it, nor in there any longer when the whole answer has arrived with its head.
+                # The server closes the connection after a 500 without saying so (server-behaviour:
+                # Connections), so it must not stay in the pool. It is there already when the whole body
+                # came together with the headers.
                 protocol.force_close()
                 if response.content.is_eof():
                     protocol.close()
-            body = await self._body(response)
+            body = await self._read_body(response)
         except BaseException:
             if response is not None:
                 response.close()
             connection.close()
             raise
         finally:
-            # Answered, or given up, before all of it was sent: closing would wait for a server that need not
-            # ever read the rest, and the connection is of no use for anything else.
+            # The exchange ended before the whole request was sent. Closing would wait for a server that may
+            # never read the rest.
             if transport.get_write_buffer_size():
                 transport.abort()
-        # Redirects are not followed, so what was asked for is what answered.
+        # The URL of the request is the URL of the response, because redirects are not followed.
         return RawResponse(response.status, response.headers, body, self._base_url + request.target)
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
         headers = response.headers
         length = headers.get(hdrs.CONTENT_LENGTH, "")
         small = length.isdecimal() and int(length) <= self._max_bytes
@@ -189,7 +206,9 @@ class HttpClient:
         async for chunk in response.content.iter_any():
             size += len(chunk)
             if size > self._max_bytes:
-                message = f"{response.url} answered more than max_response_bytes={self._max_bytes}"
+                message = (
+                    f"the response of {response.url} is larger than max_response_bytes={self._max_bytes}"
+                )
                 raise UnexpectedResponse(message, url=str(response.url), status=response.status)
             chunks.append(chunk)
         return b"".join(chunks)

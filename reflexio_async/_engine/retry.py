@@ -1,4 +1,4 @@
-"""How long to wait before a call is repeated."""
+"""How long to wait before a call is tried again."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ if TYPE_CHECKING:
 
 
 def delays(policy: RetryPolicy) -> Iterator[float]:
-    """Seconds before the second try, the third, …: exponential with full jitter."""
+    """Seconds before the second try, before the third, and so on: exponential, with full jitter."""
     steps = backoff.expo(base=2, factor=policy.base_delay, max_value=policy.max_delay)
-    next(steps)  # backoff's generators are coroutines: the first value only starts them
+    next(steps)  # the first value of backoff's generators is None
     for _ in range(policy.max_attempts - 1):
         yield backoff.full_jitter(next(steps))
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """``Retry-After`` in seconds from ``now`` (epoch seconds), given as a number or as an HTTP date."""
+    """Seconds from ``now`` (epoch seconds) that the header ``Retry-After`` asks for.
+
+    The header holds a number of seconds or an HTTP date. Any other value, or no header, is None.
+    """
     text = headers.get("Retry-After", "").strip()
     if not text:
         return None

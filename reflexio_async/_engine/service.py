@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The words of one service, for errors and for reading its responses.
+    """What the engine must know about one service to read its responses and to write its errors.
 
     Args:
-        url_hint: What an error says when another server seems to have answered.
-        key_hint: What an error says when the credential is missing or wrong.
+        url_hint: The hint in an error when another server seems to have responded.
+        key_hint: The hint in an error when the credential is missing or wrong.
         refuses: Whether ``success: false`` in a 200 response means that the server refused the call.
-        nothing_stored: The text of refusals that a retry cures, since nothing was stored; empty: none.
-        busy: The text of 429 responses that mean "busy", not a rate limit; empty: none.
+        nothing_stored: The text of refusals after which nothing was stored, so that a call may be tried
+            again; empty: there are none.
+        busy: The text of 429 responses that mean "busy", not a rate limit; empty: there are none.
     """
 
     url_hint: str
@@ -24,5 +25,5 @@ class Service:
     busy: str = ""
 
     def is_busy(self, text: str) -> bool:
-        """Whether a 429 with this text says nothing about a rate limit."""
+        """Whether a 429 response with this text means "busy", not a rate limit."""
         return bool(self.busy) and self.busy in text

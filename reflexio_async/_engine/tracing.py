@@ -1,27 +1,27 @@
-"""OpenTelemetry spans, one per HTTP exchange (extra ``otel``)."""
+"""OpenTelemetry spans, one for each HTTP exchange. Needs the extra ``otel``."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
+from opentelemetry import trace
+
 from reflexio_async._version import __version__
 
 if TYPE_CHECKING:
-    from opentelemetry import trace
-
     from reflexio_async._engine.events import RequestEvent, RequestHook
 
 
 def request_spans(provider: trace.TracerProvider | None = None) -> RequestHook:
-    """A hook for ``AsyncReflexioClient(on_request=…)`` that turns every exchange into a client span.
+    """Return a hook for the option ``on_request`` that records every HTTP exchange as a client span.
 
-    Spans are children of what is current in the calling task. They name method, path, status, the try's
-    number and the error's type; never a header, a body or a query. ``provider`` is the global one
-    unless given.
+    The parent of a span is the current span of the calling task. Spans hold the method, the path, the
+    status, the number of the retry and the type of the error. They never hold headers, bodies or queries.
+
+    Args:
+        provider: The provider of the tracer. The default is the global one.
     """
-    from opentelemetry import trace  # noqa: PLC0415  # an optional dependency, needed here alone
-
     tracer = trace.get_tracer("reflexio_async", __version__, provider)
 
     def record(event: RequestEvent) -> None:

@@ -1,9 +1,11 @@
-"""Model → request, bytes → value or error. Pure: it never touches a socket, a clock or a log."""
+"""From a request model to bytes, and from bytes to a response model or an error.
+
+These are pure functions: they use no socket, no clock and no log.
+"""
 
 from __future__ import annotations
 
 import re
-import string
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from functools import cache, cached_property
@@ -13,6 +15,7 @@ from urllib.parse import quote, quote_plus, urlencode
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from reflexio_async._engine.error_bodies import ErrorBody, RefusalBody
 from reflexio_async._engine.models import Header, Query
 from reflexio_async._engine.retry import retry_after
 from reflexio_async._engine.validation import describe
@@ -33,8 +36,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
-_SHOWN = 500  # characters of a server's text that go into an error message
+_SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_-]+")  # needs no quoting in a path
+_MAX_TEXT = 500  # characters of a server's text in an error message
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,16 @@ class Endpoint(Generic[T_co]):
         method: The HTTP method.
         path: The path, with the names of request fields in braces.
         response: The type of a 2xx response's body.
-        repeatable: Sending it twice does no harm; None: only for GET.
+        repeatable: Whether sending it twice does no harm; None: only for GET.
         refusal: Whether ``success: false`` raises RequestRefused or is returned like any response.
         deadline: Seconds that the server may take. They raise the call's timeout.
-        per_minute: The contract's rate limit, a hint for planning.
+        per_minute: The rate limit in the server's contract, a hint for planning.
         query: Parameters sent with every call.
         public: It needs no credential.
         form: The body is a form, not JSON.
         invalidates: The paths whose cached responses this call makes stale.
-        successor: The call that replaces it on newer servers, named when the server does not have this one.
+        successor: The call that replaces it on newer servers. An error names it when the server does not
+            have this one.
     """
 
     method: str
@@ -82,12 +86,12 @@ class Endpoint(Generic[T_co]):
 
     @cached_property
     def read(self) -> Callable[[bytes], T_co]:
-        """Reads the body of a 2xx response; raises pydantic's ValidationError."""
+        """The function that reads the body of a 2xx response; it raises pydantic's ValidationError."""
         return TypeAdapter(self.response).validate_json
 
 
 class EncodedRequest(NamedTuple):
-    """One request, ready to be sent; ``path`` is literal and quoted, ``target`` has the query too."""
+    """One request, ready to be sent. ``path`` is quoted; ``target`` is the path with the query."""
 
     method: str
     path: str
@@ -98,7 +102,7 @@ class EncodedRequest(NamedTuple):
 
 
 class RawResponse(NamedTuple):
-    """One answer; ``headers`` finds names in any case."""
+    """One response as it came. The keys of ``headers`` are case-insensitive."""
 
     status: int
     headers: Mapping[str, str]
@@ -106,38 +110,44 @@ class RawResponse(NamedTuple):
     url: str
 
 
-class _Layout(NamedTuple):
-    """The fields of a request that do not travel in the body."""
+class _OutsideBody(NamedTuple):
+    """The fields of a request that are sent outside of its body."""
 
     path: tuple[str, ...]
-    query: tuple[tuple[str, str], ...]
-    """Field, and its quoted name on the wire; so in ``headers``."""
-    headers: tuple[tuple[str, str], ...]
-    elsewhere: set[str] | None
-    """All of them."""
+    query: dict[str, str]
+    """Field name → quoted name in the query string."""
+    headers: dict[str, str]
+    """Field name → name of the header."""
+
+    def names(self) -> set[str]:
+        return {*self.path, *self.query, *self.headers}
 
 
 @cache
-def _layout(request_type: type[BaseModel], path: str) -> _Layout:
-    fields = request_type.model_fields
-    in_path = tuple(name for _, name, _, _ in string.Formatter().parse(path) if name)
-    query: list[tuple[str, str]] = []
-    headers: list[tuple[str, str]] = []
-    for name, field in fields.items():
-        if name in in_path:
+def _outside_body(request_type: type[BaseModel], path: str) -> _OutsideBody:
+    places = _OutsideBody(tuple(re.findall(r"{(\w+)}", path)), {}, {})
+    for name, field in request_type.model_fields.items():
+        if name in places.path:
             continue
-        if any(mark is Query or isinstance(mark, Query) for mark in field.metadata):
-            query.append((name, quote_plus(field.serialization_alias or name)))
-        else:
-            headers.extend((name, mark.name) for mark in field.metadata if isinstance(mark, Header))
-    elsewhere = {*in_path, *(name for name, _ in query), *(name for name, _ in headers)}
-    return _Layout(in_path, tuple(query), tuple(headers), elsewhere or None)
+        for marker in field.metadata:
+            if isinstance(marker, Query):
+                places.query[name] = quote_plus(field.serialization_alias or name)
+            elif isinstance(marker, Header):
+                places.headers[name] = marker.name
+    return places
 
 
 def encode(endpoint: Endpoint[Any], request: BaseModel) -> EncodedRequest:
-    """The request on the wire. Fields that were not set are absent: null means something to this server."""
+    """Return ``request`` as it is sent.
+
+    Fields that were not set are left out, because the server gives null a meaning
+    (server-behaviour: Null and absent keys, Status filters).
+
+    Raises:
+        InvalidRequest: A field cannot be written as JSON, in a path or in a header.
+    """
     try:
-        return _encoded(endpoint, request)
+        return _encode(endpoint, request)
     except UnicodeEncodeError:
         message = f"{endpoint.method} {endpoint.path}: the request holds text that is not valid Unicode"
         raise InvalidRequest(message) from None
@@ -146,39 +156,45 @@ def encode(endpoint: Endpoint[Any], request: BaseModel) -> EncodedRequest:
         raise InvalidRequest(message) from None
 
 
-def _encoded(endpoint: Endpoint[Any], request: BaseModel) -> EncodedRequest:
+def _encode(endpoint: Endpoint[Any], request: BaseModel) -> EncodedRequest:
     method, path = endpoint.method, endpoint.path
-    layout = _layout(type(request), path)
-    if layout.path:
-        segments = {name: path_segment(name, str(getattr(request, name))) for name in layout.path}
-        path = path.format(**segments)
+    outside = _outside_body(type(request), path)
+    if outside.path:
+        path = path.format(**{name: path_segment(name, str(getattr(request, name))) for name in outside.path})
     query = [urlencode(endpoint.query)] if endpoint.query else []
-    headers: tuple[tuple[str, str], ...] = ()
-    if layout.query or layout.headers:
-        given = request.model_fields_set
-        for name, wire_name in layout.query:
-            if name in given and (value := getattr(request, name)) is not None:
-                query += [f"{wire_name}={text}" for text in _in_query(value)]
-        headers = tuple(
-            (wire_name, _in_header(name, str(value)))
-            for name, wire_name in layout.headers
-            if name in given and (value := getattr(request, name)) is not None
-        )
+    for name, parameter in outside.query.items():
+        if (value := _given(request, name)) is not None:
+            query += [f"{parameter}={text}" for text in _query_texts(value)]
+    headers = tuple(
+        (header, _header_text(name, str(value)))
+        for name, header in outside.headers.items()
+        if (value := _given(request, name)) is not None
+    )
     body: bytes | None = None
     content_type: str | None = None
     if endpoint.form:
         body = urlencode(request.model_dump(mode="json", by_alias=True)).encode()
         content_type = "application/x-www-form-urlencoded"
     elif method != "GET":
-        body = request.model_dump_json(by_alias=True, exclude_unset=True, exclude=layout.elsewhere).encode()
+        dumped = request.model_dump_json(by_alias=True, exclude_unset=True, exclude=outside.names())
+        body = dumped.encode()
         content_type = "application/json"
     target = f"{path}?{'&'.join(query)}" if query else path
     return EncodedRequest(method, path, target, body, content_type, headers)
 
 
+def _given(request: BaseModel, name: str) -> Any:
+    """The value of a field that was set, else None."""
+    return getattr(request, name) if name in request.model_fields_set else None
+
+
 def path_segment(name: str, value: str) -> str:
-    """``value`` as it stands in a path; ``name`` says whose it is where it cannot stand in one."""
-    if _PLAIN.fullmatch(value):
+    """Return ``value`` quoted for a path.
+
+    Raises:
+        InvalidRequest: It cannot be part of a path. The message names the field, ``name``.
+    """
+    if _SAFE_SEGMENT.fullmatch(value):
         return value
     if value in ("", ".", ".."):
         # Servers and proxies resolve dots even when they are percent-encoded.
@@ -187,50 +203,55 @@ def path_segment(name: str, value: str) -> str:
     return quote(value, safe="")
 
 
-def _in_header(name: str, value: str) -> str:
+def _header_text(name: str, value: str) -> str:
     if not value.isascii() or not value.isprintable():
-        message = f"{name} travels in a header: it must be one line of printable ASCII text"
+        message = f"{name} is sent in a header: it must be one line of printable ASCII text"
         raise InvalidRequest(message)
     return value
 
 
-def _in_query(value: Any) -> list[str]:
+def _query_texts(value: Any) -> list[str]:
+    """The quoted texts of one parameter. A list repeats the parameter."""
     if isinstance(value, bool):
         return ["true" if value else "false"]
     if isinstance(value, int):
         return [str(value)]
     if isinstance(value, list | tuple):
-        return [text for one in cast("list[Any]", value) for text in _in_query(one)]
+        return [text for item in cast("list[Any]", value) for text in _query_texts(item)]
     return [quote_plus(value.isoformat() if isinstance(value, datetime) else str(value))]
 
 
 def decode(
     endpoint: Endpoint[T], service: Service, response: RawResponse, redact: Callable[[str], str] = str
 ) -> T:
-    """The value of a 2xx response, or UnexpectedResponse, or RequestRefused if it is nothing else."""
+    """Return the value of a 2xx response. ``redact`` removes secrets from the server's text.
+
+    Raises:
+        RequestRefused: The body says ``success: false`` and lacks other fields of the response.
+        UnexpectedResponse: The body has another shape.
+    """
     try:
         return endpoint.read(response.body)
     except ValidationError as error:
-        refusal = _refusal_without_fields(endpoint, service, response, redact)
+        refusal = _incomplete_refusal(endpoint, service, response, redact)
         raise refusal or _unexpected_body(endpoint, service, response, error) from None
 
 
-def _refusal_without_fields(
+def _incomplete_refusal(
     endpoint: Endpoint[Any], service: Service, response: RawResponse, redact: Callable[[str], str]
 ) -> RequestRefused | None:
-    """Some routes refuse without the fields that their answer otherwise must have."""
-    from reflexio_async._engine.error_bodies import Refusal  # noqa: PLC0415  # rarely needed, slow to load
-
+    """The error for a refusal that lacks the other fields of the response, as some calls send it."""
     try:
-        return refusal_of(endpoint, service, Refusal.model_validate_json(response.body, strict=True), redact)
+        body = RefusalBody.model_validate_json(response.body, strict=True)
     except ValidationError:
         return None
+    return refusal_of(endpoint, service, body, redact)
 
 
 def refusal_of(
     endpoint: Endpoint[Any], service: Service, value: Any, redact: Callable[[str], str] = str
 ) -> RequestRefused | None:
-    """The error for a response that says ``success: false``."""
+    """Return the error for a response that says ``success: false``, or None for any other."""
     if not service.refuses or getattr(value, "success", True) is not False:
         return None
     text = redact(refusal_text(value))
@@ -239,9 +260,9 @@ def refusal_of(
 
 
 def refusal_text(value: Any) -> str:
-    """What a refusing answer says; of a traceback, which some routes return, only its last line."""
+    """The reason in a refusal. Some calls return a traceback; its last line is enough."""
     text = str(getattr(value, "msg", None) or getattr(value, "message", None) or "").strip()
-    return _clipped(text.splitlines()[-1] if text.startswith("Traceback") else text)
+    return _clip(text.splitlines()[-1] if text.startswith("Traceback") else text)
 
 
 def error_for(
@@ -253,22 +274,26 @@ def error_for(
     now: float,
     redact: Callable[[str], str] = str,
 ) -> APIStatusError | UnexpectedResponse:
-    """The typed error of an answer that is not a 2xx.
+    """Return the error for a response that is not a 2xx.
 
-    ``now`` is in epoch seconds; ``redact`` takes secrets out of what the server said.
+    Args:
+        endpoint: The endpoint.
+        service: The service, for its hints.
+        request: The request.
+        response: The response.
+        now: Epoch seconds, to read an HTTP date in ``Retry-After``.
+        redact: Removes secrets from the server's text.
     """
     status, call = response.status, f"{request.method} {request.path}"
     if not 400 <= status < 600:
         location = response.headers.get("Location")
-        what = f"a redirect to {redact(location)}" if location else "an answer this API never gives"
+        what = f"a redirect to {redact(location)}" if location else "a status that this API never sends"
         message = f"{call}: {response.url} answered {status}, {what}; {service.url_hint}"
         return UnexpectedResponse(message, url=response.url, status=status)
-    said, nothing_admitted = _what_it_said(response)
-    said = redact(said)
+    text, nothing_admitted = _server_text(response)
+    text = redact(text)
     message = (
-        f"{call} answered {status}"
-        + (f": {said}" if said else "")
-        + _next_step(response, said, endpoint, service)
+        f"{call} answered {status}" + (f": {text}" if text else "") + _hint(response, text, endpoint, service)
     )
     error_type: type[APIStatusError] = STATUS_ERRORS.get(
         status, ServerError if status >= 500 else APIStatusError
@@ -278,37 +303,36 @@ def error_for(
         status=status,
         method=request.method,
         path=request.path,
-        server_message=said,
+        server_message=text,
         headers=response.headers,
         retry_after=retry_after(response.headers, now),
         outcome_unknown=status >= 500 and not nothing_admitted,
     )
 
 
-def _what_it_said(response: RawResponse) -> tuple[str, bool]:
-    """The server's own words without echoed input, and whether a 503 says that nothing was admitted."""
-    from reflexio_async._engine.error_bodies import Problem  # noqa: PLC0415  # rarely needed, slow to load
-
+def _server_text(response: RawResponse) -> tuple[str, bool]:
+    """The server's text without the input that it repeats, and whether a 503 admitted nothing."""
     try:
-        said = str(Problem.model_validate_json(response.body))
+        text = str(ErrorBody.model_validate_json(response.body))
     except ValidationError:
-        kind = response.headers.get("Content-Type", "").split(";")[0].strip()
-        if kind == "text/plain":
-            return _clipped(response.body.decode(errors="replace").strip()), False
-        return f"({kind or 'no content type'})", False
-    return _clipped(said), response.status == 503 and bool(said)
+        content_type = response.headers.get("Content-Type", "").split(";")[0].strip()
+        if content_type == "text/plain":
+            return _clip(response.body.decode(errors="replace").strip()), False
+        return f"({content_type or 'no content type'})", False
+    return _clip(text), response.status == 503 and bool(text)
 
 
-def _next_step(response: RawResponse, said: str, endpoint: Endpoint[Any], service: Service) -> str:
+def _hint(response: RawResponse, text: str, endpoint: Endpoint[Any], service: Service) -> str:
+    """What the user should check, in parentheses; or nothing."""
     status = response.status
     if status == 401:
         return f" ({service.key_hint})"
-    if status == 403 and "user agent" in said.lower():
+    if status == 403 and "user agent" in text.lower():
         return " (choose another user_agent)"
-    if status == 404 and said == "Not Found" and endpoint.successor:
-        return f" (this server does not have this call; today's is {endpoint.successor})"
-    if status == 404 and (said == "Not Found" or said.startswith("(")):
-        # Nobody of this API said it: a server without this call, or another server altogether.
+    if status == 404 and text == "Not Found" and endpoint.successor:
+        return f" (this server does not have this call; newer servers have {endpoint.successor})"
+    if status == 404 and (text == "Not Found" or text.startswith("(")):
+        # This is not a 404 of a call: the server does not have the call, or it is another server.
         where = response.url.partition("?")[0]
         return f" (from {where}; does this server have {endpoint.path}? {service.url_hint})"
     return ""
@@ -318,14 +342,15 @@ def _unexpected_body(
     endpoint: Endpoint[Any], service: Service, response: RawResponse, error: ValidationError
 ) -> UnexpectedResponse:
     call = f"{endpoint.method} {endpoint.path}: {response.url} answered {response.status}"
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    if faults[0]["type"] == "json_invalid":
-        kind = response.headers.get("Content-Type") or "no content type"
-        message = f"{call} with {kind} that is not JSON ({len(response.body)} bytes); {service.url_hint}"
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    if problems[0]["type"] == "json_invalid":
+        content_type = response.headers.get("Content-Type") or "no content type"
+        size = len(response.body)
+        message = f"{call} with {content_type} that is not JSON ({size} bytes); {service.url_hint}"
     else:
         message = f"{call} with JSON of another shape; the response: {describe(error)}"
     return UnexpectedResponse(message, url=response.url, status=response.status)
 
 
-def _clipped(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+def _clip(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"

@@ -53,7 +53,7 @@ class ReflexioStatus:
         if not (response.msg or "").startswith("No operation found"):
             # Between claiming the slot and its first write the server cannot tell (server-behaviour: Status).
             caller = self._caller
-            refusal = refusal_of(GET_OPERATION_STATUS, caller.service, response, caller.credentials.redacted)
+            refusal = refusal_of(GET_OPERATION_STATUS, caller.service, response, caller.credentials.redact)
             if refusal is not None:
                 raise refusal
         return None

@@ -285,8 +285,8 @@ async def test_a_handle_drops_it_before_and_after() -> None:
 
 
 async def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "_MOST_ENTRIES", 2)
-    monkeypatch.setattr(cache_module, "_MOST_BYTES", 100)
+    monkeypatch.setattr(cache_module, "_MAX_ENTRIES", 2)
+    monkeypatch.setattr(cache_module, "_MAX_BYTES", 100)
     cache = Cache(VirtualClock(), TaskTracker(), 600.0)
 
     async def ask(key: str, size: int = 10) -> int:
@@ -304,7 +304,7 @@ async def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [await ask(key) for key in "cba"] == [1, 0, 1]  # a was not used for the longest time
     assert [await ask("big", 101), await ask("big", 101)] == [1, 1]
     assert [await ask("d", 95), await ask("a")] == [1, 1]
-    assert repr(cache) == "<Cache of 1 answers>"
+    assert repr(cache) == "<Cache of 1 responses>"
 
 
 async def test_a_read_that_was_given_up_can_be_asked_again_at_once() -> None:

@@ -83,7 +83,7 @@ async def test_an_answer_is_either_a_result_or_a_text(fields: dict[str, Any]) ->
 
 async def test_a_header_is_one_line() -> None:
     async with scene() as play:
-        with pytest.raises(InvalidRequest, match="signature travels in a header"):
+        with pytest.raises(InvalidRequest, match="signature is sent in a header"):
             await play.client.resolve_pending_tool_call("q", answer="a", signature="a\r\nX-Evil: 1")
         assert play.box.requests == []
 

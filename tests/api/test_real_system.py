@@ -161,7 +161,7 @@ FEEDBACK: dict[str, dict[str, Any]] = {
 async def test_what_only_january_servers_have_names_todays_call(
     client: AsyncReflexioClient, name: str
 ) -> None:
-    with pytest.raises(NotFound, match=r"does not have this call; today's is (\w+)\)$") as missing:
+    with pytest.raises(NotFound, match=r"does not have this call; newer servers have (\w+)\)$") as missing:
         await to_the_end(FEEDBACK_CALLS[name](client, FEEDBACK[name]))
     todays = str(missing.value).rstrip(")").rsplit(" ", 1)[1]
     assert todays in calls(AsyncReflexioClient)

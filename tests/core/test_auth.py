@@ -47,8 +47,8 @@ def test_the_token_is_not_in_the_repr(token: str) -> None:
 
 
 def test_an_echoed_token_can_be_taken_out_of_a_text() -> None:
-    assert Credentials(Secret("SECRET")).redacted("bad token SECRET!") == "bad token ***!"
-    assert Credentials(Secret("")).redacted("anything") == "anything"
+    assert Credentials(Secret("SECRET")).redact("bad token SECRET!") == "bad token ***!"
+    assert Credentials(Secret("")).redact("anything") == "anything"
 
 
 async def test_a_token_that_was_given_cannot_be_renewed() -> None:
@@ -59,34 +59,34 @@ async def test_a_token_that_was_given_cannot_be_renewed() -> None:
 
 async def test_a_login_renews_the_token() -> None:
     credentials, jobs = Credentials(Secret("")), Desk()
-    credentials.accept(Secret("old"), jobs.sign_in)
+    credentials.set_token(Secret("old"), jobs.sign_in)
     assert await credentials.renew("Bearer old")
     assert credentials.header == "Bearer new-1"
 
 
 async def test_a_login_that_is_not_remembered_is_not_repeated() -> None:
     credentials = Credentials(Secret(""))
-    credentials.accept(Secret("old"), None)
+    credentials.set_token(Secret("old"), None)
     assert not await credentials.renew("Bearer old")
 
 
 async def test_a_token_that_was_replaced_meanwhile_costs_no_login() -> None:
     credentials, jobs = Credentials(Secret("")), Desk()
-    credentials.accept(Secret("new"), jobs.sign_in)
+    credentials.set_token(Secret("new"), jobs.sign_in)
     assert await credentials.renew("Bearer old")
     assert jobs.logins == 0
 
 
 async def test_fifty_calls_refused_together_share_one_login() -> None:
     credentials, jobs = Credentials(Secret("")), Desk()
-    credentials.accept(Secret("old"), jobs.sign_in)
+    credentials.set_token(Secret("old"), jobs.sign_in)
     assert all(await asyncio.gather(*(credentials.renew("Bearer old") for _ in range(50))))
     assert jobs.logins == 1
 
 
 async def test_fifty_calls_refused_together_share_one_failed_login() -> None:
     credentials, jobs = Credentials(Secret("")), Desk(fails=True)
-    credentials.accept(Secret("old"), jobs.sign_in)
+    credentials.set_token(Secret("old"), jobs.sign_in)
     refused = (credentials.renew("Bearer old") for _ in range(50))
     errors = await asyncio.gather(*refused, return_exceptions=True)
     assert {type(error) for error in errors} == {AuthenticationError}
@@ -95,7 +95,7 @@ async def test_fifty_calls_refused_together_share_one_failed_login() -> None:
 
 async def test_a_login_that_failed_is_tried_again_for_a_later_call() -> None:
     credentials, jobs = Credentials(Secret("")), Desk(fails=True)
-    credentials.accept(Secret("old"), jobs.sign_in)
+    credentials.set_token(Secret("old"), jobs.sign_in)
     with pytest.raises(AuthenticationError):
         await credentials.renew("Bearer old")
     jobs.fails = False
@@ -105,7 +105,7 @@ async def test_a_login_that_failed_is_tried_again_for_a_later_call() -> None:
 
 async def test_a_caller_that_gives_up_does_not_keep_the_others_from_signing_in() -> None:
     credentials, jobs = Credentials(Secret("")), Desk()
-    credentials.accept(Secret("old"), jobs.sign_in)
+    credentials.set_token(Secret("old"), jobs.sign_in)
     jobs.open.clear()
     first, second = (asyncio.create_task(credentials.renew("Bearer old")) for _ in range(2))
     await asyncio.sleep(0)

@@ -255,4 +255,4 @@ def test_a_redirect_is_an_error_that_names_both_addresses() -> None:
 def test_other_statuses_are_answers_this_api_never_gives(status: int) -> None:
     caught = answered(status, b"")
     assert isinstance(caught, UnexpectedResponse)
-    assert f"{status}, an answer this API never gives" in str(caught)
+    assert f"{status}, a status that this API never sends" in str(caught)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from reflexio_async._engine.rate_limits import Limit, RateLimiter, RateLimiters, limit_in
+from reflexio_async._engine.rate_limits import Limit, RateLimiter, RateLimiters, parse_limit
 from reflexio_async.sandbox import VirtualClock
 
 BODY = b'{"error":"Rate limit exceeded: 5 per 1 minute"}'
@@ -48,13 +48,13 @@ class Server:
     async def call(self, rate_limiter: RateLimiter) -> float:
         """Call until it is admitted, as the pipeline does; when that was."""
         while True:
-            permit = rate_limiter.try_enter()
+            permit = rate_limiter.try_acquire()
             if permit is None:
-                permit = await rate_limiter.enter()
+                permit = await rate_limiter.acquire()
             await self.clock.sleep(self.latency)
             admitted = self.hit()
             await self.clock.sleep(self.latency)
-            rate_limiter.answered(permit, counted=admitted)
+            rate_limiter.release(permit, counted=admitted)
             if admitted:
                 self.answers[200] += 1
                 return self.clock.now()
@@ -64,14 +64,14 @@ class Server:
 
 def taught(rate_limiter: RateLimiter) -> None:
     """Let the gate see a refusal before any hit of ours."""
-    permit = rate_limiter.try_enter()
+    permit = rate_limiter.try_acquire()
     assert permit is not None
-    rate_limiter.answered(permit, counted=False)
+    rate_limiter.release(permit, counted=False)
     rate_limiter.refused(permit, {}, BODY)
 
 
 def enter(rate_limiter: RateLimiter) -> int:
-    permit = rate_limiter.try_enter()
+    permit = rate_limiter.try_acquire()
     assert permit is not None
     return permit
 
@@ -80,7 +80,7 @@ def enter(rate_limiter: RateLimiter) -> int:
 
 
 def test_a_gate_is_free_until_it_is_taught(rate_limiter: RateLimiter) -> None:
-    assert all(rate_limiter.try_enter() is not None for _ in range(1000))
+    assert all(rate_limiter.try_acquire() is not None for _ in range(1000))
     assert rate_limiter.limit is None
     assert rate_limiter.opens_in() == 0
 
@@ -88,8 +88,8 @@ def test_a_gate_is_free_until_it_is_taught(rate_limiter: RateLimiter) -> None:
 def test_every_path_has_a_gate_of_its_own(clock: VirtualClock) -> None:
     rate_limiters = RateLimiters(clock)
     taught(rate_limiters.rate_limiter("/a"))
-    assert rate_limiters.rate_limiter("/a").try_enter() is None
-    assert rate_limiters.rate_limiter("/b").try_enter() is not None
+    assert rate_limiters.rate_limiter("/a").try_acquire() is None
+    assert rate_limiters.rate_limiter("/b").try_acquire() is not None
     assert rate_limiters.rate_limiter("/a") is rate_limiters.rate_limiter("/a")
 
 
@@ -106,7 +106,7 @@ async def test_the_window_ends_one_period_after_our_own_first_hit(
     assert clock.now() == 50
     assert not server.hit()
     permit = enter(rate_limiter)
-    rate_limiter.answered(permit, counted=False)
+    rate_limiter.release(permit, counted=False)
     rate_limiter.refused(permit, {}, BODY)
     assert rate_limiter.limit == Limit(5, 60.0)
     assert rate_limiter.opens_in() == pytest.approx(10 + MARGIN)
@@ -171,11 +171,11 @@ async def test_a_refusal_of_an_older_window_teaches_nothing_new(
     clock: VirtualClock, rate_limiter: RateLimiter
 ) -> None:
     first, late = enter(rate_limiter), enter(rate_limiter)
-    rate_limiter.answered(first, counted=False)
+    rate_limiter.release(first, counted=False)
     rate_limiter.refused(first, {}, BODY)
     closed_for = rate_limiter.opens_in()
     await clock.sleep(5)
-    rate_limiter.answered(late, counted=False)
+    rate_limiter.release(late, counted=False)
     rate_limiter.refused(late, {}, BODY)
     assert rate_limiter.opens_in() == closed_for - 5
 
@@ -188,7 +188,7 @@ async def test_until_the_first_answer_of_a_window_its_end_is_not_known(
     tickets = [enter(rate_limiter) for _ in range(5)]
     assert math.isinf(rate_limiter.opens_in())
     await clock.sleep(7)
-    rate_limiter.answered(tickets[0], counted=True)
+    rate_limiter.release(tickets[0], counted=True)
     assert rate_limiter.opens_in() == 60 + MARGIN
 
 
@@ -196,8 +196,8 @@ async def test_a_call_whose_answer_is_lost_counts(clock: VirtualClock, rate_limi
     taught(rate_limiter)
     await clock.sleep(rate_limiter.opens_in())
     for _ in range(5):
-        rate_limiter.answered(enter(rate_limiter), counted=True)
-    assert rate_limiter.try_enter() is None
+        rate_limiter.release(enter(rate_limiter), counted=True)
+    assert rate_limiter.try_acquire() is None
 
 
 # --- what is not counted is given back
@@ -209,11 +209,11 @@ async def test_a_place_that_was_not_counted_is_given_back(
     taught(rate_limiter)
     await clock.sleep(rate_limiter.opens_in())
     tickets = [enter(rate_limiter) for _ in range(5)]
-    assert rate_limiter.try_enter() is None
-    rate_limiter.answered(tickets[0], counted=True)
-    rate_limiter.answered(tickets[1], counted=False)
-    assert rate_limiter.try_enter() is not None
-    assert rate_limiter.try_enter() is None
+    assert rate_limiter.try_acquire() is None
+    rate_limiter.release(tickets[0], counted=True)
+    rate_limiter.release(tickets[1], counted=False)
+    assert rate_limiter.try_acquire() is not None
+    assert rate_limiter.try_acquire() is None
 
 
 @pytest.mark.parametrize("end_known", [False, True])
@@ -224,11 +224,11 @@ async def test_a_place_given_back_goes_to_who_is_waiting(
     await clock.sleep(rate_limiter.opens_in())
     tickets = [enter(rate_limiter) for _ in range(5)]
     if end_known:
-        rate_limiter.answered(tickets[1], counted=True)
+        rate_limiter.release(tickets[1], counted=True)
     began = clock.now()
-    waiter = asyncio.create_task(rate_limiter.enter())
+    waiter = asyncio.create_task(rate_limiter.acquire())
     await asyncio.sleep(0)
-    rate_limiter.answered(tickets[0], counted=False)
+    rate_limiter.release(tickets[0], counted=False)
     await waiter
     assert clock.now() == began
 
@@ -239,7 +239,7 @@ async def test_a_window_of_nothing_but_uncounted_calls_stays_open(
     taught(rate_limiter)
     await clock.sleep(rate_limiter.opens_in())
     for _ in range(50):
-        rate_limiter.answered(enter(rate_limiter), counted=False)
+        rate_limiter.release(enter(rate_limiter), counted=False)
     assert rate_limiter.opens_in() == 0
 
 
@@ -257,13 +257,13 @@ async def test_a_window_of_nothing_but_uncounted_calls_stays_open(
     ids=["number", "date", "nonsense", "nothing"],
 )
 @pytest.mark.parametrize("body", [b'{"detail":"slow down"}', b"", b"<html>"], ids=repr)
-def test_without_a_limit_in_its_words_the_header_is_heeded_or_a_second_waited(
+def test_without_a_parse_limit_its_words_the_header_is_heeded_or_a_second_waited(
     rate_limiter: RateLimiter, headers: dict[str, str], seconds: float, body: bytes
 ) -> None:
     rate_limiter.refused(enter(rate_limiter), headers, body)
     assert rate_limiter.limit is None
     assert rate_limiter.opens_in() == seconds
-    assert rate_limiter.try_enter() is None
+    assert rate_limiter.try_acquire() is None
 
 
 @pytest.mark.parametrize("reset", ["20", "1795000020"], ids=["from now", "epoch"])
@@ -272,7 +272,7 @@ async def test_a_used_up_quota_in_the_headers_closes_until_its_reset(
 ) -> None:
     rate_limiter.observe({"X-RateLimit-Limit": "5", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset})
     assert rate_limiter.opens_in() == 20
-    await rate_limiter.enter()
+    await rate_limiter.acquire()
     assert clock.now() == 20
 
 
@@ -302,10 +302,10 @@ async def test_waiters_enter_in_the_order_they_came(clock: VirtualClock, rate_li
     entered: list[int] = []
 
     async def wait(number: int) -> None:
-        permit = await rate_limiter.enter()
+        permit = await rate_limiter.acquire()
         entered.append(number)
         await clock.sleep(0.1)
-        rate_limiter.answered(permit, counted=True)
+        rate_limiter.release(permit, counted=True)
 
     waiters: list[asyncio.Task[None]] = []
     for number in range(17):
@@ -317,23 +317,23 @@ async def test_waiters_enter_in_the_order_they_came(clock: VirtualClock, rate_li
 
 async def test_nobody_overtakes_who_is_waiting(clock: VirtualClock, rate_limiter: RateLimiter) -> None:
     taught(rate_limiter)
-    waiter = asyncio.create_task(rate_limiter.enter())
+    waiter = asyncio.create_task(rate_limiter.acquire())
     await asyncio.sleep(0)
     await clock.sleep(rate_limiter.opens_in() - 0.01)
-    assert rate_limiter.try_enter() is None
+    assert rate_limiter.try_acquire() is None
     await waiter
-    assert rate_limiter.try_enter() is not None
+    assert rate_limiter.try_acquire() is not None
 
 
 async def test_a_cancelled_waiter_holds_nobody_up(clock: VirtualClock, rate_limiter: RateLimiter) -> None:
     taught(rate_limiter)
-    waiters = [asyncio.create_task(rate_limiter.enter()) for _ in range(3)]
+    waiters = [asyncio.create_task(rate_limiter.acquire()) for _ in range(3)]
     await asyncio.sleep(0)
     for waiter in waiters[:2]:
         waiter.cancel()
     await waiters[2]
     assert clock.now() == pytest.approx(60 + MARGIN)
-    assert rate_limiter.try_enter() is not None
+    assert rate_limiter.try_acquire() is not None
 
 
 async def test_a_waiter_cancelled_while_the_end_is_unknown_holds_nobody_up(
@@ -342,11 +342,11 @@ async def test_a_waiter_cancelled_while_the_end_is_unknown_holds_nobody_up(
     taught(rate_limiter)
     await clock.sleep(rate_limiter.opens_in())
     tickets = [enter(rate_limiter) for _ in range(5)]
-    first, second = (asyncio.create_task(rate_limiter.enter()) for _ in range(2))
+    first, second = (asyncio.create_task(rate_limiter.acquire()) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
-    rate_limiter.answered(tickets[0], counted=True)
+    rate_limiter.release(tickets[0], counted=True)
     await second
 
 
@@ -356,9 +356,9 @@ async def test_a_timeout_while_waiting_leaves_the_gate_usable(
     taught(rate_limiter)
     with pytest.raises(TimeoutError):
         async with clock.timeout(5):
-            await rate_limiter.enter()
+            await rate_limiter.acquire()
     assert clock.now() == 5
-    await rate_limiter.enter()
+    await rate_limiter.acquire()
 
 
 # --- the words
@@ -383,7 +383,7 @@ async def test_a_timeout_while_waiting_leaves_the_gate_usable(
     ],
 )
 def test_a_limit_is_read_from_the_words(text: str, limit: Limit | None) -> None:
-    assert limit_in(f'{{"error":"{text}"}}'.encode()) == limit
+    assert parse_limit(f'{{"error":"{text}"}}'.encode()) == limit
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ def test_a_limit_is_read_from_the_words(text: str, limit: Limit | None) -> None:
     ids=repr,
 )
 def test_other_bodies_name_no_limit(body: bytes) -> None:
-    assert limit_in(body) is None
+    assert parse_limit(body) is None
 
 
 def test_a_limit_reads_well() -> None:
@@ -411,7 +411,7 @@ def test_a_limit_reads_well() -> None:
 async def test_paths_that_come_and_go_are_not_remembered_for_ever() -> None:
     rate_limiters = RateLimiters(VirtualClock())
     learned = rate_limiters.rate_limiter("/limited")
-    learned.refused(learned.try_enter() or 0, {}, b'{"error": "Rate limit exceeded: 5 per 1 minute"}')
+    learned.refused(learned.try_acquire() or 0, {}, b'{"error": "Rate limit exceeded: 5 per 1 minute"}')
     for number in range(3000):
         rate_limiters.rate_limiter(f"/api/pending_tool_calls/{number}")
     assert len(rate_limiters._limiters) <= 1024

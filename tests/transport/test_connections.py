@@ -202,7 +202,7 @@ async def test_no_answer_in_time_leaves_the_outcome_unknown(clock: VirtualClock)
         AsyncReflexioClient(url_endpoint=box.url, clock=clock, timeout=10) as client,
     ):
         box.faults.add(faults.freeze(), times=None)
-        with pytest.raises(APITimeout, match=r"no answer from .* within 10 s") as caught:
+        with pytest.raises(APITimeout, match=r"no response from .* within 10 s") as caught:
             await client.whoami()
         assert clock.now() == 10
         assert len(box.requests) == 1

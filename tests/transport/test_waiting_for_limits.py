@@ -57,6 +57,6 @@ async def test_a_call_cancelled_around_the_moment_the_limit_opens_keeps_no_permi
             await call
         await moving
         free = 0
-        while rate_limiter.try_enter() is not None:
+        while rate_limiter.try_acquire() is not None:
             free += 1
         assert free == 5 - (len(tries) - 1)

@@ -282,7 +282,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
     def _unless_refused(self, endpoint: Endpoint[Any], response: Any) -> Any:
         """``response``; raises RequestRefused when it says that nothing was promoted."""
         caller = self._engine.caller
-        refusal = refusal_of(endpoint, caller.service, response, caller.credentials.redacted)
+        refusal = refusal_of(endpoint, caller.service, response, caller.credentials.redact)
         if refusal is not None:
             raise refusal
         return response

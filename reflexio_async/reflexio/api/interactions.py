@@ -9,7 +9,7 @@ from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.models import Empty, build_request, given
 from reflexio_async._engine.tasks import BackgroundCall
-from reflexio_async._engine.wire import Endpoint, encode, refusal_text
+from reflexio_async._engine.wire import Endpoint, refusal_text
 from reflexio_async.errors import NotFound, ReflexioError, RequestRefused
 from reflexio_async.reflexio.api.identity import GET_VERSION
 from reflexio_async.reflexio.cached_paths import EVERYTHING
@@ -163,16 +163,15 @@ class InteractionsAPI(API):
         if request.request_id is None:
             request = request.model_copy(update={"request_id": uuid4().hex})
             id_is_ours = True
-        engine = self._engine
-        response = engine.caller.send(
-            PUBLISH_INTERACTION,
-            encode(PUBLISH_INTERACTION, request),
-            engine.settings.with_options(raise_on_refusal=True),
-            repeatable=self._server.insert_once or self._inserts_once,
-            **options,
-        )
+        settings = self._engine.settings
         try:
-            receipt = await self._invalidating(PUBLISH_INTERACTION, response)
+            receipt = await self._send(
+                PUBLISH_INTERACTION,
+                request,
+                settings=settings.with_options(raise_on_refusal=True),
+                repeatable=self._server.insert_once or self._inserts_once,
+                **options,
+            )
         except RequestRefused as refusal:
             refusal.repeated = refusal.repeated or sent_before
             already = refusal.repeated and _ALREADY_STORED in refusal_text(refusal.response)
@@ -186,7 +185,7 @@ class InteractionsAPI(API):
                     message="Stored by an earlier try of this call, whose response was lost",
                     request_id=request.request_id,
                 )
-            if engine.settings.raise_on_refusal:
+            if settings.raise_on_refusal:
                 raise
             return cast("PublishUserInteractionResponse", refusal.response)
         if receipt.request_id is not None:
@@ -196,10 +195,9 @@ class InteractionsAPI(API):
     async def _inserts_once(self, seconds: float) -> bool:
         """Whether this server stores a ``request_id`` only once: the servers that have a version do."""
         if self._server.insert_once is None:
-            engine = self._engine
-            settings = engine.settings.with_options(timeout=seconds)
+            settings = self._engine.settings.with_options(timeout=seconds)
             try:
-                await engine.caller.send(GET_VERSION, encode(GET_VERSION, Empty()), settings)
+                await self._send(GET_VERSION, Empty(), settings=settings)
             except NotFound:
                 self._server.insert_once = False
             else:
