@@ -1,4 +1,4 @@
-"""What every model shares: strict requests, tolerant responses."""
+"""The base classes and field types of the models: strict requests, tolerant responses."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from reflexio_async.errors import InvalidRequest
 M = TypeVar("M", bound=BaseModel)
 
 empty_list: Callable[[], list[Any]] = list
-"""For defaults: ``list[int]`` as a factory takes six times as long, thousands of times in a large answer."""
+"""The default of list fields. (``list[int]`` is six times slower, which a large response would feel.)"""
 empty_dict: Callable[[], dict[str, Any]] = dict
-"""As ``empty_list``."""
+"""The default of dict fields."""
 
 
 def _seconds(value: Any) -> float:
@@ -45,18 +45,18 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 
 
 class Query:
-    """Marks a request field that travels in the query string."""
+    """Marks a request field that is sent in the query string."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """Marks a request field that travels as the header ``name``."""
+    """Marks a request field that is sent as the header ``name``."""
 
     name: str
 
 
 class RequestPart(BaseModel):
-    """A part of a request. Unknown fields are refused, so that a misspelt option is never ignored."""
+    """A part of a request. Unknown fields are errors, so that a misspelt field is never ignored."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -64,12 +64,12 @@ class RequestPart(BaseModel):
         validate_by_alias=True,
         hide_input_in_errors=True,
         defer_build=True,
-        str_min_length=0,  # no limit, but pydantic then looks into the text: lone surrogates are no Unicode
+        str_min_length=0,  # no limit, but with it pydantic refuses texts that are not valid Unicode
     )
 
 
 class RequestModel(RequestPart):
-    """A request. Making one of unusable values raises InvalidRequest, under the class's title."""
+    """A request. Unusable values raise InvalidRequest, whose message begins with the title of the class."""
 
     def __init__(self, /, **fields: Any) -> None:
         try:
@@ -79,16 +79,16 @@ class RequestModel(RequestPart):
 
 
 def invalid(name: str, faults: str) -> InvalidRequest:
-    """The error of a request: what is wrong with which field, after the name of the call."""
+    """The error of a request: the name of the call, then what is wrong with which field."""
     return InvalidRequest(f"{name}: {faults}" if name else faults, faults=faults)
 
 
 def build_request(request_type: type[M], given: Mapping[str, Any] | M, name: str = "") -> M:
-    """``given`` as a ``request_type``.
+    """Return ``given`` as a ``request_type``.
 
     Raises:
         InvalidRequest: ``given`` is something else, or some of its fields are unusable. The message begins
-            with ``name`` and names every field at fault.
+            with ``name`` and names every wrong field.
     """
     if isinstance(given, request_type):
         return given
@@ -128,13 +128,13 @@ class Polling(Waiting):
 
 
 class ResponseModel(BaseModel):
-    """A response. Fields that this release does not know stay reachable through ``model_extra``."""
+    """A response. Fields that this release does not know are in ``model_extra``."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True, defer_build=True)
 
 
 class TimeRange(RequestModel):
-    """What requests with a ``start_time`` and an ``end_time`` share."""
+    """A request with a ``start_time`` and an ``end_time``: the end must be after the start."""
 
     @model_validator(mode="after")
     def _ends_after_its_start(self) -> Self:
@@ -146,16 +146,16 @@ class TimeRange(RequestModel):
 
 
 class Empty(RequestModel):
-    """The request of a call that takes nothing."""
+    """The request of a call without arguments."""
 
 
 def epoch_now() -> int:
-    """The default of times that the server fills in when they are absent."""
+    """Epoch seconds now: the default of times that the server would set to its own now."""
     return int(time.time())
 
 
-def given(fields: Mapping[str, Any] | None = None, /, **more: Any) -> dict[str, Any]:
-    """Those fields that are not None: what a caller left out is left out of the request."""
+def drop_none(fields: Mapping[str, Any] | None = None, /, **more: Any) -> dict[str, Any]:
+    """Return the fields that are not None. What a caller left out is left out of the request."""
     return {name: value for name, value in {**(fields or {}), **more}.items() if value is not None}
 
 
@@ -175,7 +175,7 @@ def _not_blank(value: str) -> str:
 
 
 def check_plain_json(value: Any) -> None:
-    """Raises ValueError for what JSON cannot say or the encoder cannot write: NaN, objects, surrogates."""
+    """Raise ValueError for values that have no JSON: NaN, infinity, other objects, lone surrogates."""
     try:
         json.dumps(value, allow_nan=False)
         to_json(value)
@@ -191,22 +191,24 @@ def _plain_json(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 UtcDatetime = Annotated[datetime, AfterValidator(_aware_utc)]
-"""Leaves as aware UTC, naive meaning UTC: the server answers 500 when naive and aware meet."""
+"""Sent as aware UTC; a naive time means UTC. The server fails when both kinds meet in one request
+(server-behaviour: Refusals)."""
 
 NotBlank = Annotated[str, AfterValidator(_not_blank)]
-"""The server strips ids, and takes an empty ``user_id`` for "all users"."""
+"""Text that is not blank. The server strips ids, and an empty ``user_id`` means all users to it
+(server-behaviour: Admission, Fields of a publish)."""
 
 JsonObject = Annotated[Mapping[str, Any], AfterValidator(_plain_json)]
-"""Checked here: a NaN would become null on the way, and other objects have no JSON."""
+"""A JSON object. It is checked before sending, because pydantic writes NaN as null."""
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._:-]{0,127})?$")]
-"""Where interactions came from: lower case, digits and ``. _ : -``, at most 128 characters."""
+"""Where interactions came from: lower case letters, digits and ``. _ : -``, at most 128 characters."""
 
 AtLeastOne = Annotated[int, Field(gt=0)]
 
 
 REVEAL = {"reveal": True}
-"""The serialisation context in which secrets are written in clear: on their way to the server."""
+"""The serialisation context in which secrets are written in clear, for a request to the server."""
 
 
 def _written(secret: SecretStr, info: SerializationInfo) -> str:
@@ -214,7 +216,7 @@ def _written(secret: SecretStr, info: SerializationInfo) -> str:
 
 
 Secret = Annotated[SecretStr, PlainSerializer(_written, when_used="json")]
-"""A credential: masked in reprs, dumps and logs; ``get_secret_value()`` reads it."""
+"""A credential. It is masked in reprs, dumps and logs; ``get_secret_value()`` returns it."""
 
 SecretText = Annotated[str, Field(min_length=1, repr=False)]
-"""A credential on its way to the server; stays out of reprs."""
+"""A credential in a request. It is not in reprs."""

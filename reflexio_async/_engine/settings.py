@@ -1,4 +1,4 @@
-"""What a client is set to, checked once and frozen."""
+"""The options of a client, checked once and frozen."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 DEFAULT_USER_AGENT = f"reflexio-async/{__version__}"
 
-_LONGEST = 1e12  # seconds; also what makes NaN, infinity and absurd integers one case
+_MAX_NUMBER = 1e12  # one comparison with it excludes NaN, infinity and absurdly large integers
 
-# The server answers 403 to a User-Agent that contains one of these, wherever it stands in it.
+# The server refuses a User-Agent that contains one of these (server-behaviour: User agents).
 _REFUSED_IN_USER_AGENT = ("bot", "crawler", "spider", "scraper", "curl", "wget")
 
 
 class Secret:
-    """A text that never shows itself; ``reveal()`` is the only way to it."""
+    """A text that its ``repr`` does not show. ``reveal()`` returns it."""
 
     __slots__ = ("_text",)
 
@@ -35,7 +35,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself."""
+        """Return the text."""
         return self._text
 
     def __bool__(self) -> bool:
@@ -47,10 +47,17 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how patiently a call that may be repeated is repeated.
+    """How often a call is tried, and how long it waits between two tries.
 
-    ``max_attempts`` counts the first try; waits grow exponentially from ``base_delay`` to ``max_delay``
-    seconds with full jitter, and never beyond the call's own timeout.
+    The wait is random, between 0 and a limit that doubles with every try. It never exceeds the call's timeout.
+
+    Args:
+        max_attempts: The number of tries, the first one included.
+        base_delay: The first limit of the wait, in seconds.
+        max_delay: The last limit of the wait, in seconds.
+
+    Raises:
+        ConfigurationError: One of the values is unusable.
     """
 
     max_attempts: int = 5
@@ -81,9 +88,12 @@ class _SharedOptions(TypedDict, total=False):
 
 
 class ViewOptions(_SharedOptions, total=False):
-    """The options that a view of a client may have for itself; see ``ClientOptions``.
+    """The options that a view of a client may have for itself.
 
-    ``timeout``: seconds one call may take, retries and waiting for the rate limit included.
+    Args:
+        timeout: Seconds that one call may take, retries and waiting for the rate limit included.
+
+    The others are described at ``ClientOptions``.
     """
 
     timeout: float
@@ -93,23 +103,26 @@ class ClientOptions(_SharedOptions, total=False):
     """The options of both clients.
 
     Args:
-        poll_interval: Seconds between status requests; None: each kind of job has its own.
-        wait_timeout: Seconds to wait for a job after its admission; None: each kind has its own.
-        retry: How calls that may be repeated are repeated.
+        poll_interval: Seconds between status requests. The default depends on the kind of job.
+        wait_timeout: Seconds to wait for a job after its admission. The default depends on the kind of job.
+        retry: How calls that may be repeated are repeated. The default is ``RetryPolicy()``.
         raise_on_refusal: Raise RequestRefused for HTTP 200 with ``success: false`` (True, the default), or
-            return such a response.
+            return such a response (False).
         on_request: Called after every HTTP exchange with a RequestEvent.
         on_retry: Called before every retry with a RetryEvent.
         on_background_error: Called with a BackgroundErrorEvent when something fails that no caller awaits.
-        max_connections: The size of the connection pool, 100.
-        cache_ttl: Seconds that responses of get_profiles and get_agent_playbooks are cached, 600; 0: never.
-        drain_timeout: Seconds that leaving the ``async with`` block may take, 30.
-        concurrency: How many jobs run at once on a server that answers a start when the job is done, 16.
-        max_response_bytes: Larger responses are refused, 256 MiB.
-        user_agent: Must not look like a crawler's; the server refuses those.
-        polls_per_second: The most status requests a second for all traces that are awaited, 200.
-        adaptive_polling: Learn how long jobs take whose status is asked for one by one (traces, learning,
-            aggregations, regenerations), and ask when an answer is likely. Off by default.
+        max_connections: The size of the connection pool. The default is 100.
+        cache_ttl: Seconds that responses of get_profiles and get_agent_playbooks are cached. The default is
+            600; 0 switches the cache off.
+        drain_timeout: Seconds that leaving the ``async with`` block may take. The default is 30.
+        concurrency: How many jobs run at once on a server that responds to a start when the job is done. The
+            default is 16.
+        max_response_bytes: Larger responses are errors. The default is 256 MiB.
+        user_agent: The ``User-Agent`` header. The server refuses those of crawlers.
+        polls_per_second: The maximum of status requests per second for all awaited traces. The default is
+            200.
+        adaptive_polling: Learn how long jobs take that have a status of their own (traces, learning,
+            aggregations, regenerations), and poll when a job is likely to be done. Off by default.
         clock: The clock to use. Tests pass a VirtualClock.
     """
 
@@ -126,7 +139,7 @@ class ClientOptions(_SharedOptions, total=False):
 
 
 def check_names(options: Mapping[str, Any], known: frozenset[str]) -> None:
-    """Raises ConfigurationError for the first of ``options`` whose name is not ``known``."""
+    """Raise ConfigurationError for the first of ``options`` whose name is not ``known``."""
     for name in options:
         if name not in known:
             close = get_close_matches(name, known, n=1)
@@ -180,19 +193,19 @@ class Settings:
                 message = f"{name} must be callable, not {type(getattr(self, name)).__name__}"
                 raise ConfigurationError(message)
             if inspect.iscoroutinefunction(getattr(self, name)):
-                message = f"{name} must be an ordinary function; nobody would await a coroutine"
+                message = f"{name} must be an ordinary function; a coroutine function would never be awaited"
                 raise ConfigurationError(message)
 
     def with_options(self, **changes: Any) -> Self:
-        """A copy with other values; raises ConfigurationError for an unusable one."""
+        """Return a copy with other values. Raise ConfigurationError for an unusable one."""
         return replace(self, **changes)
 
 
 def first_url(*candidates: tuple[str, str]) -> str:
-    """The first of ``candidates`` (name and value) that is not blank, without a trailing slash.
+    """Return the first URL of ``candidates`` (name, value) that is not blank, without a trailing slash.
 
     Raises:
-        ConfigurationError: It is no usable URL; the message names it.
+        ConfigurationError: It is no usable URL. The message has its name.
     """
     for name, value in candidates:
         if not isinstance(value, str):
@@ -204,10 +217,10 @@ def first_url(*candidates: tuple[str, str]) -> str:
 
 
 def secret_key(name: str, given: str, in_environment: str, *, url_name: str) -> Secret:
-    """The key ``given``, else the one ``in_environment``, else none.
+    """Return the key ``given``, else the one ``in_environment``, else an empty secret.
 
     Raises:
-        ConfigurationError: It is no key; ``url_name`` is the option that a URL belongs to.
+        ConfigurationError: It is no key. If it is a URL, the message names the option for it, ``url_name``.
     """
     if not isinstance(given, str):
         message = f"{name} must be text, not {type(given).__name__}"
@@ -223,7 +236,7 @@ def secret_key(name: str, given: str, in_environment: str, *, url_name: str) -> 
 
 
 def check_url(name: str, value: str) -> str:
-    """``value`` without its trailing slash, or a ConfigurationError that says what is wrong with it."""
+    """Return ``value`` without a trailing slash. Raise ConfigurationError when it is no usable URL."""
     shown = re.sub(r"[?#].*", "?***", re.sub(r"//.*@", "//***@", value))
     try:
         parts = urlsplit(value)
@@ -245,13 +258,13 @@ def check_url(name: str, value: str) -> str:
 
 
 def check_user_agent(value: str) -> str:
-    """``value``, or a ConfigurationError when the server would refuse it."""
+    """Return ``value``. Raise ConfigurationError when the server would refuse it."""
     if not isinstance(value, str) or not value.strip() or not value.isascii() or not value.isprintable():
         message = "user_agent must be one line of printable ASCII text"
         raise ConfigurationError(message)
     for word in _REFUSED_IN_USER_AGENT:
         if word in value.lower():
-            message = f"user_agent {value!r} contains {word!r}, which the server answers with 403"
+            message = f"user_agent {value!r} contains {word!r}, and the server refuses that with 403"
             raise ConfigurationError(message)
     return value
 
@@ -263,9 +276,12 @@ def positive_seconds(
     zero: bool = False,
     error: type[ConfigurationError | InvalidRequest] = InvalidRequest,
 ) -> float:
-    """``value`` as a finite, positive (or zero) number of seconds, or an error that names it."""
+    """Return ``value`` as a float. Raise ``error`` unless it is a finite number of seconds above zero.
+
+    ``zero``: zero is allowed too.
+    """
     expected = "zero or more" if zero else "more than zero"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LONGEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MAX_NUMBER:
         message = f"{name} must be a finite number of seconds, not {value!r:.40}"
         raise error(message)
     if value < 0 or (value == 0 and not zero):
@@ -275,8 +291,8 @@ def positive_seconds(
 
 
 def positive_number(name: str, value: float) -> float:
-    """``value`` as a finite number of more than zero, or a ConfigurationError that names it."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST:
+    """Return ``value`` as a float. Raise ConfigurationError unless it is a finite number above zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MAX_NUMBER:
         message = f"{name} must be a finite number of more than zero, not {value!r:.40}"
         raise ConfigurationError(message)
     return float(value)
@@ -285,7 +301,7 @@ def positive_number(name: str, value: float) -> float:
 def positive_count(
     name: str, value: int, *, error: type[ConfigurationError | InvalidRequest] = InvalidRequest
 ) -> int:
-    """``value`` as a whole number of at least one, or an error that names it."""
+    """Return ``value``. Raise ``error`` unless it is a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         message = f"{name} must be a whole number of at least 1, not {value!r}"
         raise error(message)

@@ -5,7 +5,7 @@ from typing import Any, Literal, overload
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
-from reflexio_async._engine.models import Empty, given
+from reflexio_async._engine.models import Empty, drop_none
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.cached_paths import AGENT_PLAYBOOKS
@@ -139,7 +139,7 @@ class AgentPlaybooksAPI(API):
             "rationale": rationale,
             "playbook_status": playbook_status,
         }
-        request = UpdateAgentPlaybookRequest(agent_playbook_id=agent_playbook_id, **given(changes))
+        request = UpdateAgentPlaybookRequest(agent_playbook_id=agent_playbook_id, **drop_none(changes))
         return await self._send(UPDATE_AGENT_PLAYBOOK, request)
 
     async def update_agent_playbook_status(

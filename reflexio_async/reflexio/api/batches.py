@@ -14,8 +14,7 @@ from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.job import check_waiting
 from reflexio_async._engine.jobs.kinds import SlotKind
 from reflexio_async._engine.jobs.status import JobState
-from reflexio_async._engine.models import RequestModel, build_request
-from reflexio_async._engine.models import given as those_given
+from reflexio_async._engine.models import RequestModel, build_request, drop_none
 from reflexio_async._engine.wire import Endpoint, refusal_of
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI
@@ -230,7 +229,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
     ) -> Batch[str, T]:
         poll_interval, wait_timeout = waiting
         check_waiting(poll_interval, wait_timeout)
-        fields = those_given(common)
+        fields = drop_none(common)
         common_request = build_request(model, fields)
         # A refused start is no completed outcome, whatever the client's own option says.
         settings = self._engine.settings.with_options(raise_on_refusal=True)

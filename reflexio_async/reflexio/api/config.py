@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reflexio_async._engine.engine import API
-from reflexio_async._engine.models import Empty, build_request, given
+from reflexio_async._engine.models import Empty, build_request, drop_none
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.models.config import Config, ConfigBody, SetConfigResponse
@@ -33,7 +33,7 @@ class ConfigAPI(API):
         Args:
             org_id: The organisation; None: the caller's.
         """
-        request = AdminInvalidateCacheRequest(**given(org_id=org_id))
+        request = AdminInvalidateCacheRequest(**drop_none(org_id=org_id))
         return await self._send(INVALIDATE_CACHE, request)
 
     async def set_config(self, config: Config | Mapping[str, Any]) -> dict[str, Any]:

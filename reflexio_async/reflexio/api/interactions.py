@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
-from reflexio_async._engine.models import Empty, build_request, given
+from reflexio_async._engine.models import Empty, build_request, drop_none
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.wire import Endpoint, refusal_text
 from reflexio_async.errors import NotFound, ReflexioError, RequestRefused
@@ -123,7 +123,7 @@ class InteractionsAPI(API):
             user_id=user_id,
             interactions=interactions,
             agent_version=agent_version,
-            **given(
+            **drop_none(
                 session_id=session_id,
                 source=source or None,
                 wait_for_response=wait_for_response or None,
@@ -329,7 +329,7 @@ class InteractionsAPI(API):
             "end_time": end_time,
             "top_k": page_size,
         }
-        return self._sessions(build_request(GetRequestsRequest, given(fields), "iter_requests"))
+        return self._sessions(build_request(GetRequestsRequest, drop_none(fields), "iter_requests"))
 
     async def _sessions(self, request: GetRequestsRequest) -> AsyncIterator[SessionView]:
         offset, more = 0, True

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reflexio_async._engine.engine import API
-from reflexio_async._engine.models import given
+from reflexio_async._engine.models import drop_none
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.models.literals import AnyPendingToolCallStatus
 from reflexio_async.reflexio.models.pending_tool_calls import (
@@ -51,7 +51,7 @@ class PendingToolCallsAPI(API):
             status: Only questions of this status; None: of every status.
             limit: The most questions to return, 1 to 500.
         """
-        request = PendingToolCalls(**given({"status": status, "limit": limit}))
+        request = PendingToolCalls(**drop_none({"status": status, "limit": limit}))
         return await self._send(LIST_PENDING_TOOL_CALLS, request)
 
     async def get_pending_tool_call(self, pending_tool_call_id: str) -> PendingToolCallResponse:
@@ -90,7 +90,7 @@ class PendingToolCallsAPI(API):
             "signature": signature,
             "timestamp": timestamp,
         }
-        request = ResolvePendingToolCallRequest(**given(fields))
+        request = ResolvePendingToolCallRequest(**drop_none(fields))
         return await self._send(RESOLVE_PENDING_TOOL_CALL, request)
 
     async def update_pending_tool_call_answer(
@@ -114,7 +114,7 @@ class PendingToolCallsAPI(API):
             "signature": signature,
             "timestamp": timestamp,
         }
-        request = UpdatePendingToolCallAnswerRequest(**given(fields))
+        request = UpdatePendingToolCallAnswerRequest(**drop_none(fields))
         return await self._send(UPDATE_PENDING_TOOL_CALL_ANSWER, request)
 
     async def mark_pending_tool_call_not_applicable(
@@ -132,7 +132,7 @@ class PendingToolCallsAPI(API):
             "signature": signature,
             "timestamp": timestamp,
         }
-        request = MarkPendingToolCallNotApplicableRequest(**given(fields))
+        request = MarkPendingToolCallNotApplicableRequest(**drop_none(fields))
         return await self._send(MARK_PENDING_TOOL_CALL_NOT_APPLICABLE, request)
 
     async def cancel_pending_tool_call(self, pending_tool_call_id: str) -> PendingToolCallResponse:

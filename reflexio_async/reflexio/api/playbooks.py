@@ -6,7 +6,7 @@ from typing import Any, Literal, overload
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.jobs.job import Job
-from reflexio_async._engine.models import Empty, given
+from reflexio_async._engine.models import Empty, drop_none
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.cached_paths import EVERYTHING
@@ -186,7 +186,7 @@ class PlaybooksAPI(API):
             "trigger": trigger,
             "rationale": rationale,
         }
-        request = UpdateUserPlaybookRequest(user_playbook_id=user_playbook_id, **given(changes))
+        request = UpdateUserPlaybookRequest(user_playbook_id=user_playbook_id, **drop_none(changes))
         return await self._send(UPDATE_USER_PLAYBOOK, request)
 
     @takes(ReviewUserPlaybooksRequest)

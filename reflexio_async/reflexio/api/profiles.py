@@ -7,7 +7,7 @@ from uuid import uuid4
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.jobs.job import Job
-from reflexio_async._engine.models import Empty, epoch_now, given
+from reflexio_async._engine.models import Empty, drop_none, epoch_now
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.warn import warn_caller
 from reflexio_async._engine.wire import Endpoint
@@ -185,7 +185,7 @@ class ProfilesAPI(API):
         """
         request = AllProfiles(
             limit=limit,
-            **given(
+            **drop_none(
                 status_filter=status_filter,
                 user_id=user_id,
                 profile_id=profile_id,
@@ -245,7 +245,7 @@ class ProfilesAPI(API):
             wait_for_response: Wait in the call and return the response.
         """
         fields = {"user_id": user_id, "profile_id": profile_id or None, "search_query": search_query or None}
-        request = DeleteUserProfileRequest(**given(fields))
+        request = DeleteUserProfileRequest(**drop_none(fields))
         return await self._in_background(DELETE_PROFILE, request, wait_for_response)
 
     async def delete_profiles_by_ids(self, profile_ids: Sequence[str]) -> BulkDeleteResponse:
