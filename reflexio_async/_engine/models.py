@@ -107,13 +107,15 @@ def build_request(request_type: type[M], given: Mapping[str, Any] | M, name: str
 class Starting(RequestModel):
     """The option of a call that returns a handle."""
 
-    wait_for_response: Literal[False] = Field(default=False, exclude=True)
+    wait_for_response: Literal[False] = Field(
+        default=False, exclude=True, description="Wait for the result, and return it in place of the handle."
+    )
 
 
 class Waiting(RequestModel):
     """The option of a call that waits inside and returns the response."""
 
-    wait_for_response: Literal[True] = Field(exclude=True)
+    wait_for_response: Literal[True] = Field(exclude=True, description="Wait for the result, and return it.")
 
 
 class Polling(Waiting):

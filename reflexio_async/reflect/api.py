@@ -93,6 +93,7 @@ class ReflectAPI(API):
         return await self._query(request)
 
     query_memories_async = query_memories
+    """The same call as ``query_memories``: the official client has both names."""
 
     async def augment_with_memories(
         self,
@@ -119,6 +120,7 @@ class ReflectAPI(API):
         return AugmentedTask(augment(task, memories), memories)
 
     augment_with_memories_async = augment_with_memories
+    """The same call as ``augment_with_memories``: the official client has both names."""
 
     @takes(TraceCreate)
     async def create_trace(self, request: TraceCreate) -> TraceJob:
@@ -130,6 +132,7 @@ class ReflectAPI(API):
         return await self._submit_trace(request)
 
     create_trace_async = create_trace
+    """The same call as ``create_trace``: the official client has both names."""
 
     @takes(TraceCreateAndWait)
     async def create_trace_and_wait(self, request: TraceCreateAndWait) -> Trace:
@@ -141,6 +144,7 @@ class ReflectAPI(API):
         return await job.result(poll_interval=request.poll_interval, wait_timeout=request.wait_timeout)
 
     create_trace_and_wait_async = create_trace_and_wait
+    """The same call as ``create_trace_and_wait``: the official client has both names."""
 
     @takes(AuthoredMemory)
     async def create_memory(self, request: AuthoredMemory) -> TraceJob:
@@ -151,6 +155,7 @@ class ReflectAPI(API):
         return await self._submit_trace(request.as_trace())
 
     create_memory_async = create_memory
+    """The same call as ``create_memory``: the official client has both names."""
 
     @takes(ListTraces)
     async def list_traces(self, request: ListTraces) -> list[Trace]:
@@ -162,6 +167,7 @@ class ReflectAPI(API):
         return await self._send(GET_TRACE, self._in_project(ByTrace(trace_id=trace_id)))
 
     get_trace_async = get_trace
+    """The same call as ``get_trace``: the official client has both names."""
 
     async def review_trace(
         self, trace_id: str, *, result: str, feedback_text: str | None = None, alpha: float | None = None
@@ -178,7 +184,7 @@ class ReflectAPI(API):
         return await self._send(REVIEW_TRACE, self._in_project(request))
 
     async def delete_traces(self, trace_ids: Sequence[str]) -> DeleteTracesResponse:
-        """Delete traces by id."""
+        """Delete traces by their ids."""
         return await self._send(DELETE_TRACES, self._in_project(DeleteTraces(trace_ids=trace_ids)))
 
     async def get_skill(self) -> Skill | None:
@@ -189,6 +195,7 @@ class ReflectAPI(API):
             return None
 
     get_skill_async = get_skill
+    """The same call as ``get_skill``: the official client has both names."""
 
     @takes(SkillCreate)
     async def create_skill(self, request: SkillCreate) -> Skill:

@@ -164,6 +164,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         return await job.result(poll_interval=poll_interval, wait_timeout=wait_timeout)
 
     wait_for_trace_async = wait_for_trace
+    """The same call as ``wait_for_trace``: the official client has both names."""
 
     def job(self, token: str) -> TraceJob:
         """The trace that ``token`` (the text of ``job.token``) stands for, from this or another process.

@@ -277,3 +277,4 @@ class TracingAPI(ReflectAPI):
         )
 
     trace_async = trace
+    """The same call as ``trace``: the official client has both names."""

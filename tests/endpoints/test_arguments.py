@@ -1,32 +1,40 @@
-"""Every call takes keywords, or one request: a model or a mapping, by position or by name."""
+"""How calls are given their arguments.
+
+Calls with a request take its fields as keywords, or one request: a model or a mapping.
+Calls with documented positional arguments are plain functions.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import warnings
 from collections import UserDict
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reflexio_async import InvalidRequest, NotFound, ServerQuirkWarning
+from reflexio_async import AsyncReflexioClient, InvalidRequest, NotFound, ServerQuirkWarning
 from reflexio_async.reflexio.models.interactions import (
     ByRequest,
     InteractionData,
-    PublishUserInteractionRequest,
 )
-from reflexio_async.reflexio.models.operations import RerunProfileGenerationRequest
+from reflexio_async.reflexio.models.operations import (
+    RerunProfileGenerationRequest,
+    RerunProfileGenerationStart,
+)
 from reflexio_async.reflexio.models.profiles import GetUserProfilesRequest
 
 if TYPE_CHECKING:
-    from reflexio_async import AsyncReflexioClient
-    from reflexio_async.sandbox import Sandbox
+    from collections.abc import Callable
+
+    from reflexio_async.sandbox import Sandbox, VirtualClock
 
 # Arguments that the checkers would refuse are passed through here.
 Loose = Any
 
 
-# --- the ways to say it
+# --- keywords, or one request
 
 
 async def test_keywords(box: Sandbox, client: AsyncReflexioClient) -> None:
@@ -53,40 +61,20 @@ async def test_any_mapping(box: Sandbox, client: AsyncReflexioClient) -> None:
 
 
 async def test_the_callers_dict_is_not_changed(client: AsyncReflexioClient) -> None:
-    request = {"user_id": "u", "session_id": "s", "interactions": [{"content": "x"}]}
-    before = dict(request)
-    await client.publish_interaction(request)
+    request = {"query": "q", "conversation_history": [{"role": "user", "content": "x"}]}
+    before = deepcopy(request)
+    await client.search(request)
     assert request == before
 
 
-async def test_turns_may_be_dicts_and_models(box: Sandbox, client: AsyncReflexioClient) -> None:
-    turns = [{"role": "user", "content": "a"}, {"role": "agent", "content": "b"}]
-    await client.publish_interaction(user_id="u", session_id="s", interactions=turns)
-    await client.publish_interaction(user_id="u", session_id="s", interactions=[InteractionData(content="c")])
-    await client.publish_interaction(
-        PublishUserInteractionRequest(user_id="u", session_id="s", interactions=[{"content": "d"}])
-    )
-    assert [
-        [turn["content"] for turn in record.body["interaction_data_list"]] for record in box.requests
-    ] == [
-        ["a", "b"],
-        ["c"],
-        ["d"],
-    ]
-
-
-async def test_an_id_by_position_or_by_name(client: AsyncReflexioClient) -> None:
-    receipt = await client.publish_interaction(user_id="u", session_id="s", interactions=[{"content": "x"}])
-    assert receipt.request_id is not None
-    by_position = await client.get_learning_status(receipt.request_id)
-    assert by_position == await client.get_learning_status(request_id=receipt.request_id)
-    assert by_position == await client.get_learning_status({"request_id": receipt.request_id})
-    assert by_position == await client.get_learning_status(ByRequest(request_id=receipt.request_id))
-
-
-async def test_calls_without_arguments(client: AsyncReflexioClient) -> None:
-    assert (await client.whoami()).success
-    assert await client.health() == {"status": "healthy"}
+async def test_a_cached_call_takes_force_refresh_after_the_request(box: Sandbox, clock: VirtualClock) -> None:
+    async with AsyncReflexioClient(url_endpoint=box.url, clock=clock, cache_ttl=60) as client:
+        await client.get_profiles(user_id="u")
+        await client.get_profiles({"user_id": "u"})
+        assert len(box.requests) == 1
+        await client.get_profiles({"user_id": "u"}, True)  # noqa: FBT003  # as the official client has it
+        await client.get_profiles({"user_id": "u"}, force_refresh=True)
+        assert len(box.requests) == 3
 
 
 async def test_a_job_takes_one_request_too(box: Sandbox, client: AsyncReflexioClient) -> None:
@@ -95,7 +83,83 @@ async def test_a_job_takes_one_request_too(box: Sandbox, client: AsyncReflexioCl
     assert [record.body for record in box.requests if record.method == "POST"] == [{"user_id": "u"}] * 2
 
 
-# --- the ways not to
+# --- plain functions
+
+
+async def test_turns_may_be_dicts_and_models(box: Sandbox, client: AsyncReflexioClient) -> None:
+    turns = [{"role": "user", "content": "a"}, {"role": "agent", "content": "b"}]
+    await client.publish_interaction(user_id="u", session_id="s", interactions=turns)
+    await client.publish_interaction(user_id="u", session_id="s", interactions=[InteractionData(content="c")])
+    await client.publish_interaction("u", [InteractionData(content="d"), {"content": "e"}], session_id="s")
+    assert [
+        [turn["content"] for turn in record.body["interaction_data_list"]] for record in box.requests
+    ] == [
+        ["a", "b"],
+        ["c"],
+        ["d", "e"],
+    ]
+
+
+async def test_publish_interaction_has_the_official_clients_order(
+    box: Sandbox, client: AsyncReflexioClient
+) -> None:
+    await client.publish_interaction("u", [{"content": "x"}], "web", "agent-v7", "s", False, True)  # noqa: FBT003
+    [record] = box.requests
+    assert record.body | {"request_id": "…"} == {
+        "user_id": "u",
+        "interaction_data_list": [{"content": "x"}],
+        "source": "web",
+        "agent_version": "agent-v7",
+        "session_id": "s",
+        "skip_aggregation": True,
+        "request_id": "…",
+    }
+
+
+async def test_publish_interaction_sends_the_official_clients_agent_version(
+    box: Sandbox, client: AsyncReflexioClient
+) -> None:
+    await client.publish_interaction("u", [{"content": "x"}], session_id="s")
+    assert box.requests[-1].body["agent_version"] == "agent-v0"
+
+
+async def test_an_id_by_position_or_by_name(client: AsyncReflexioClient) -> None:
+    receipt = await client.publish_interaction(user_id="u", session_id="s", interactions=[{"content": "x"}])
+    assert receipt.request_id is not None
+    by_position = await client.get_learning_status(receipt.request_id)
+    assert by_position == await client.get_learning_status(request_id=receipt.request_id)
+
+
+async def test_calls_without_arguments(client: AsyncReflexioClient) -> None:
+    assert (await client.whoami()).success
+    assert await client.health() == {"status": "healthy"}
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [((), {}), (("r", "s"), {}), (("r",), {"request_id": "s"}), (("r",), {"nope": "s"})],
+    ids=["missing", "two", "twice", "unknown"],
+)
+async def test_arguments_that_do_not_fit_a_plain_function_are_pythons_type_error(
+    box: Sandbox, client: Loose, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    with pytest.raises(TypeError, match=r"get_learning_status\(\)"):
+        client.get_learning_status(*args, **kwargs)
+    assert box.requests == []
+
+
+@pytest.mark.parametrize(
+    "request_id", ["", 3, {"request_id": "r"}, ByRequest(request_id="r")], ids=lambda value: f"{value!r:.9}"
+)
+async def test_a_wrong_value_of_a_plain_function_is_refused_by_its_name(
+    box: Sandbox, client: Loose, request_id: Any
+) -> None:
+    with pytest.raises(InvalidRequest, match=r"^get_learning_status: request_id: "):
+        await client.get_learning_status(request_id)
+    assert box.requests == []
+
+
+# --- what is refused
 
 
 async def test_a_request_and_keywords_are_one_too_many(box: Sandbox, client: Loose) -> None:
@@ -103,7 +167,9 @@ async def test_a_request_and_keywords_are_one_too_many(box: Sandbox, client: Loo
         client.get_profiles({"user_id": "u"}, top_k=3),
         client.get_profiles(GetUserProfilesRequest(user_id="u"), user_id="u"),
         client.get_profiles(request={"user_id": "u"}, top_k=3),
-        client.get_profiles({"user_id": "u"}, {"user_id": "u"}),
+        client.get_profiles({"user_id": "u"}, request={"user_id": "u"}),
+        client.get_profiles({"user_id": "u"}, True, {"user_id": "u"}),  # noqa: FBT003
+        client.get_requests({"user_id": "u"}, {"user_id": "u"}),
         client.rerun_profile_generation({"user_id": "u"}, source="web"),
     ):
         with pytest.raises(InvalidRequest, match="either a request or keywords, not both"):
@@ -128,9 +194,12 @@ async def test_a_missing_keyword_is_named(client: Loose) -> None:
 
 async def test_something_by_position_that_is_no_request_says_what_is_expected(client: Loose) -> None:
     with pytest.raises(
-        InvalidRequest, match="get_profiles takes keywords, or one request: a GetUserProfilesRequest"
+        InvalidRequest,
+        match=r"^get_profiles: takes keywords, or one request: a GetUserProfilesRequest or a mapping$",
     ):
         await client.get_profiles("u")
+    with pytest.raises(InvalidRequest, match=r"one request: a RerunProfileGenerationRequest or a mapping$"):
+        await client.rerun_profile_generation("u")
 
 
 async def test_a_model_of_another_call_is_refused(client: Loose) -> None:
@@ -143,16 +212,10 @@ async def test_a_request_that_is_none_is_refused(client: Loose) -> None:
         await client.get_profiles(request=None)
 
 
-@pytest.mark.parametrize(
-    ("args", "kwargs"),
-    [((), {}), (("r", "s"), {}), (("r",), {"request": "s"}), ((), {"nope": "r"}), (("",), {}), ((3,), {})],
-    ids=["nothing", "two", "both", "unknown", "empty", "number"],
-)
-async def test_a_call_with_a_positional_id_says_what_is_wrong_by_its_own_name(
-    client: Loose, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
-    with pytest.raises(InvalidRequest, match="get_learning_status"):
-        await client.get_learning_status(*args, **kwargs)
+async def test_a_mapping_whose_names_are_no_text_is_refused(box: Sandbox, client: Loose) -> None:
+    with pytest.raises(InvalidRequest, match=r"^get_profiles: 1: there is no such field"):
+        await client.get_profiles({"user_id": "u", 1: 2})
+    assert box.requests == []
 
 
 @pytest.mark.parametrize("user_id", ["", " ", 3, ["u"], {"id": "u"}], ids=repr)
@@ -165,9 +228,9 @@ async def test_a_user_id_that_would_mean_all_users_or_nobody_is_refused(
 
 
 async def test_a_bad_request_is_refused_before_the_call_waits_for_anything(client: Loose) -> None:
-    call = client.get_profiles(user_id="")
-    with pytest.raises(InvalidRequest):
-        call.send(None)
+    for call in (client.get_profiles(user_id=""), client.get_learning_status("")):
+        with pytest.raises(InvalidRequest):
+            call.send(None)
 
 
 # --- warnings point at the caller
@@ -181,7 +244,31 @@ async def test_a_deprecated_parameter_of_a_job_warns_where_it_is_used(client: As
     assert caught[0].filename == __file__
 
 
-async def test_a_deprecated_parameter_of_a_plain_call_warns_where_it_is_used(
+@pytest.mark.parametrize(
+    "request_type", [dict[str, Any], RerunProfileGenerationRequest, RerunProfileGenerationStart]
+)
+async def test_a_deprecated_parameter_in_a_request_warns_once(
+    client: AsyncReflexioClient, request_type: Callable[..., Any]
+) -> None:
+    with pytest.warns(DeprecationWarning, match="is deprecated") as caught:
+        job = await client.rerun_profile_generation(request_type(user_id="u", extractor_names=["x"]))
+    [warning] = caught
+    assert str(warning.message) == "rerun_profile_generation: extractor_names is deprecated by the server"
+    assert warning.filename == __file__
+    await job
+
+
+async def test_a_deprecated_name_warns_where_it_is_used(box: Sandbox, client: AsyncReflexioClient) -> None:
+    for view in (client, client.for_session("s")):
+        with pytest.warns(
+            DeprecationWarning, match="search_profiles is deprecated: use search_user_profiles"
+        ) as caught:
+            await view.search_profiles(user_id="u", query="q")
+        assert [warning.filename for warning in caught] == [__file__]
+    assert [record.path for record in box.requests] == ["/api/search_profiles"] * 2
+
+
+async def test_a_deprecated_parameter_of_a_call_without_a_handle_warns_where_it_is_used(
     client: AsyncReflexioClient,
 ) -> None:
     with pytest.warns(DeprecationWarning, match="playbook_name is deprecated") as caught:

@@ -1,43 +1,47 @@
-"""What an editor's console and ``help()`` show of a call."""
+"""What ``help()``, an editor's console and documentation tools show of the calls."""
 
 from __future__ import annotations
 
-import inspect
 import pydoc
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
+import griffe
 import pytest
-from reflexio_async._engine.routing.route import BoundRow, Route, Row
 
+import reflexio_async
 from reflexio_async import AsyncReflexioClient
-from reflexio_async._engine.wire import Endpoint
-
-CLIENT = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1")
-ROWS: dict[str, Row[..., Any, Any]] = {
-    name: row
-    for name in dir(AsyncReflexioClient)  # some are loaded when they are looked at
-    if isinstance(row := getattr(AsyncReflexioClient, name), Row)
-}
-every_row = pytest.mark.parametrize("name", ROWS)
+from tests.endpoints.calls import CALLS, CLIENT, NO_CALLS, Call, every_call, every_class
 
 
-def shown(call: object) -> str:
-    return pydoc.plain(pydoc.render_doc(call))
+def shown(thing: object) -> str:
+    return pydoc.plain(pydoc.render_doc(thing))
 
 
-def test_a_call_shows_its_keywords_its_meaning_its_fields_and_its_limit() -> None:
+# --- help of Python
+
+
+@every_class
+def test_help_of_a_class_lists_every_call_with_its_arguments(owner: type) -> None:
+    text = shown(owner)
+    for call in (call for call in CALLS if call.owner is owner):
+        name = call.function.__name__
+        alias = "" if name == call.name else f"{call.name} = "
+        assert f"async {alias}{name}(" in text, call
+        assert call.function.__doc__.splitlines()[0] in text, call
+
+
+def test_help_of_a_call_says_its_arguments_its_meaning_and_its_errors() -> None:
     text = shown(CLIENT.publish_interaction)
     for part in (
         "publish_interaction(",
         "user_id: str",
         "session_id: str",
         "wait_for_response: bool = False",
-        "Store turns of a conversation",
-        "POST /api/publish_interaction",
-        "60 a minute",
-        "request_id: Insert-once key",
+        "Store interactions: turns of a conversation",
+        "request_id: Your own id of this publish",
         "InvalidRequest",
     ):
         assert part in text
@@ -55,68 +59,71 @@ def test_it_does_so_in_a_fresh_process_before_any_call() -> None:
 
 def test_a_job_shows_how_to_wait() -> None:
     text = shown(CLIENT.rerun_profile_generation)
-    for part in ("wait_for_response", "poll_interval", "wait_timeout", "as a Job", "5 a minute"):
+    for part in (
+        "as a Job",
+        "wait_for_response: Wait for the result, and return it in place of the handle.",
+        "poll_interval: Seconds between status requests.",
+        "wait_timeout: Seconds to wait, queueing included.",
+    ):
         assert part in text
 
 
-def test_a_slow_call_shows_how_long_it_may_take() -> None:
-    assert "630 s" in shown(CLIENT.manual_profile_generation)
+def test_what_a_field_of_the_request_means_is_said() -> None:
+    assert "top_k: None: all of them." in shown(CLIENT.get_profiles)
 
 
 def test_a_positional_id_is_shown() -> None:
     assert "get_learning_status(request_id: str)" in shown(CLIENT.get_learning_status)
 
 
-@pytest.mark.parametrize(
-    ("name", "repeated"), [("whoami", True), ("get_profiles", True), ("upgrade_profiles", False)]
-)
-def test_it_says_whether_it_may_be_sent_twice(name: str, *, repeated: bool) -> None:
-    assert ("it is not repeated" not in shown(getattr(CLIENT, name))) is repeated
+@every_call
+def test_help_of_a_call_begins_with_its_name_and_its_docstring(call: Call) -> None:
+    signature, text = shown(call.bound).splitlines()[2:4]
+    assert f"{call.function.__name__}(" in signature
+    assert text.strip() == call.function.__doc__.splitlines()[0]
 
 
-def test_a_publish_is_not_said_to_be_sent_once_only() -> None:
-    assert "it is not repeated" not in shown(CLIENT.publish_interaction)
+# --- griffe, which reads the source alone
+
+PATHS = {
+    "AsyncReflexioClient": "client.AsyncReflexioClient",
+    "AsyncReflectClient": "reflect.client.AsyncReflectClient",
+    "LegacyAPI": "legacy.api.LegacyAPI",
+    "SessionScopedClient": "reflexio.api.session_scoped.SessionScopedClient",
+}
 
 
-@every_row
-def test_every_call_is_documented(name: str) -> None:
-    call = getattr(CLIENT, name)
-    signature, meaning, *_ = call.__doc__.split("\n\n")
-    assert signature.startswith(f"{name}(")
-    assert "**data" not in signature
-    assert len(meaning) > 20
+@pytest.fixture(scope="module")
+def documented() -> Any:
+    """The package as griffe sees it."""
+    place = Path(reflexio_async.__file__).parents[1]
+    return griffe.load("reflexio_async", search_paths=[place], resolve_aliases=True, allow_inspection=False)
 
 
-@every_row
-def test_every_call_has_a_name_and_a_signature(name: str) -> None:
-    call = getattr(CLIENT, name)
-    assert call.__name__ == name
-    assert "Annotated" not in str(inspect.signature(call))
-    endpoint = ROWS[name].endpoint
-    assert f"{name}: {endpoint.method} {endpoint.path}" in repr(call)
+@every_class
+def test_griffe_finds_every_public_name_with_a_text(documented: Any, owner: type) -> None:
+    members = documented[PATHS[owner.__name__]].all_members
+    public = [name for name in dir(owner) if not name.startswith("_")]
+    assert [name for name in public if name not in members or not members[name].docstring] == []
 
 
-@every_row
-def test_on_the_class_a_row_is_the_declaration(name: str) -> None:
-    assert getattr(AsyncReflexioClient, name) is ROWS[name]
+@every_class
+def test_griffe_takes_every_call_for_a_coroutine_function(documented: Any, owner: type) -> None:
+    members = documented[PATHS[owner.__name__]].all_members
+    for call in (call for call in CALLS if call.owner is owner):
+        member = members[call.name]
+        if call.name == call.function.__name__:
+            assert member.is_function, call
+            assert "async" in member.labels, call
+        else:
+            assert member.is_attribute, call
+            assert str(member.value) == call.function.__name__, call
 
 
-def test_on_a_client_it_is_a_call_of_that_client() -> None:
-    assert isinstance(CLIENT.whoami, BoundRow)
-
-
-def test_a_row_whose_request_is_made_by_a_function_must_name_the_model() -> None:
-    def by_id(thing_id: str) -> Any:
-        return thing_id
-
-    with pytest.raises(TypeError, match="needs model="):
-        Route("GET", "/things", by_id, dict[str, str])
-
-
-def test_reads_are_repeatable_and_writes_are_not_unless_said() -> None:
-    by_method = {name: row.endpoint for name, row in ROWS.items()}
-    assert by_method["whoami"].repeatable
-    assert by_method["get_profiles"].repeatable
-    assert not by_method["upgrade_profiles"].repeatable
-    assert not by_method["rerun_profile_generation"].repeatable
-    assert not Endpoint("POST", "/x").repeatable
+def test_the_clients_132_names_are_all_documented(documented: Any) -> None:
+    members = documented["AsyncReflexioClient"].all_members
+    public = [member for name, member in members.items() if not name.startswith("_")]
+    assert len(public) == 132
+    assert all(member.docstring and member.docstring.value for member in public)
+    calls = [call for call in CALLS if call.owner is AsyncReflexioClient]
+    assert len(calls) + len(NO_CALLS[AsyncReflexioClient]) == 132

@@ -1,52 +1,49 @@
-"""A call that is forgotten or stuck is named by Python as the user named it."""
+"""A call has its own name, and Python names it so when it is forgotten or stuck."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
+import pickle
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reflexio_async.reflect.client import AsyncReflectClient
+from tests.endpoints.calls import Call, every_call
 
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
 
 
-def _forget(call: Any, *args: Any, **kwargs: Any) -> None:
-    call(*args, **kwargs)
-    gc.collect()
+@every_call
+def test_a_call_is_named_as_it_is_written(call: Call) -> None:
+    function = call.function
+    written = call.name.removesuffix("_async")
+    assert function.__name__ == written
+    assert function.__qualname__.endswith(f".{written}")
+    found: Any = sys.modules[function.__module__]
+    for part in function.__qualname__.split("."):
+        found = getattr(found, part)
+    assert found == function
 
 
-@pytest.mark.parametrize(
-    ("call", "arguments"),
-    [
-        ("whoami", {}),
-        ("get_profiles", {"user_id": "u"}),
-        ("publish_interaction", {"user_id": "u", "interactions": []}),
-        ("rerun_profile_generation", {"user_id": "u"}),
-    ],
-)
-async def test_a_call_that_nobody_awaits(
-    client: AsyncReflexioClient, call: str, arguments: dict[str, Any]
-) -> None:
-    with pytest.warns(RuntimeWarning, match=rf"'\w+API\.{call}' was never awaited"):
-        _forget(getattr(client, call), **arguments)
+@every_call
+def test_a_call_is_pickled_by_its_name(call: Call) -> None:
+    assert pickle.loads(pickle.dumps(call.function)) == call.function  # noqa: S301  # our own bytes
 
 
-async def test_a_call_of_a_session(client: AsyncReflexioClient) -> None:
-    with pytest.warns(RuntimeWarning, match=r"'\w+\.search' was never awaited"):
-        _forget(client.for_session("s").search, query="q")
+@every_call
+def test_a_forgotten_await_is_named_after_the_call(call: Call) -> None:
+    with pytest.warns(RuntimeWarning, match=rf"'\w+\.{call.function.__name__}' was never awaited"):
+        call.bound(**call.required(None))
 
 
-async def test_a_call_of_reflect() -> None:
-    client = AsyncReflectClient(base_url="http://127.0.0.1:1")
-    with pytest.warns(RuntimeWarning, match=r"'\w+\.create_trace' was never awaited"):
-        _forget(client.create_trace, task="t")
+@every_call
+def test_a_call_on_a_client_is_shown_as_a_method(call: Call) -> None:
+    assert repr(call.bound).startswith(f"<bound method {call.function.__qualname__} of ")
 
 
-async def test_a_task_that_makes_a_call(client: AsyncReflexioClient) -> None:
+async def test_a_task_that_makes_a_call_is_named_after_it(client: AsyncReflexioClient) -> None:
     task = asyncio.create_task(client.whoami())
     assert "API.whoami()" in repr(task)
     await task

@@ -12,8 +12,11 @@ import pytest
 from reflexio_async import BackgroundCall, InvalidRequest, Job, JobTimeout
 from reflexio_async.reflexio.models.operations import (
     ManualProfileGenerationResponse,
+    RerunProfileGenerationRequest,
     RerunProfileGenerationResponse,
+    RerunProfileGenerationWait,
 )
+from reflexio_async.reflexio.models.profiles import DeleteUserProfileResponse
 from reflexio_async.sandbox import faults
 
 if TYPE_CHECKING:
@@ -36,6 +39,40 @@ async def test_waiting_inside_the_call_gives_the_response(client: AsyncReflexioC
 
 async def test_not_waiting_can_be_said_too(client: AsyncReflexioClient) -> None:
     assert isinstance(await client.rerun_profile_generation(user_id="u", wait_for_response=False), Job)
+
+
+async def test_waiting_can_be_said_beside_a_request(box: Sandbox, client: AsyncReflexioClient) -> None:
+    for call in (
+        client.rerun_profile_generation({"user_id": "u"}, wait_for_response=True, wait_timeout=60),
+        client.rerun_profile_generation(RerunProfileGenerationRequest(user_id="u"), wait_for_response=True),
+        client.rerun_profile_generation({"user_id": "u"}, True),  # noqa: FBT003  # as the official client has it
+    ):
+        assert isinstance(await call, RerunProfileGenerationResponse)
+    assert [record.body for record in box.requests if record.method == "POST"] == [{"user_id": "u"}] * 3
+
+
+async def test_waiting_can_be_said_in_a_request(box: Sandbox, client: AsyncReflexioClient) -> None:
+    for request in (
+        {"user_id": "u", "wait_for_response": True, "wait_timeout": 60},
+        RerunProfileGenerationWait(user_id="u", wait_for_response=True, wait_timeout=60),
+    ):
+        assert isinstance(await client.rerun_profile_generation(request), RerunProfileGenerationResponse)
+    assert [record.body for record in box.requests if record.method == "POST"] == [{"user_id": "u"}] * 2
+
+
+async def test_what_is_said_beside_a_request_counts_more_than_what_is_in_it(
+    client: AsyncReflexioClient,
+) -> None:
+    request = {"user_id": "u", "wait_for_response": True}
+    assert isinstance(await client.rerun_profile_generation(request, wait_for_response=False), Job)
+
+
+async def test_a_plain_function_waits_too(client: AsyncReflexioClient) -> None:
+    call = await client.delete_profile("u", "p")
+    assert isinstance(call, BackgroundCall)
+    assert isinstance(await call, DeleteUserProfileResponse)
+    waited = await client.delete_profile("u", "p", wait_for_response=True)
+    assert isinstance(waited, DeleteUserProfileResponse)
 
 
 async def test_a_manual_generation_is_a_background_call(client: AsyncReflexioClient) -> None:
@@ -112,14 +149,15 @@ async def test_options_of_waiting_without_waiting_are_refused(
 
 
 @pytest.mark.parametrize("value", [1, "yes", None], ids=repr)
-async def test_wait_for_response_is_true_or_false(client: Loose, value: Any) -> None:
-    with pytest.raises(InvalidRequest, match="wait_for_response must be True or False"):
-        await client.rerun_profile_generation(user_id="u", wait_for_response=value)
-
-
-async def test_options_of_waiting_do_not_belong_in_the_request(client: Loose) -> None:
-    with pytest.raises(InvalidRequest, match="wait_for_response"):
-        await client.rerun_profile_generation({"user_id": "u", "wait_for_response": True})
+async def test_wait_for_response_is_true_or_false(box: Sandbox, client: Loose, value: Any) -> None:
+    for call in (
+        client.rerun_profile_generation(user_id="u", wait_for_response=value),
+        client.rerun_profile_generation({"user_id": "u"}, wait_for_response=value),
+        client.delete_profile("u", "p", wait_for_response=value),
+    ):
+        with pytest.raises(InvalidRequest, match="wait_for_response must be True or False"):
+            await call
+    assert box.requests == []
 
 
 async def test_a_failed_background_call_raises_when_it_is_awaited(

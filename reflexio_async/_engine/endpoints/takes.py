@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from inspect import Parameter, Signature
+from inspect import Parameter, Signature, cleandoc
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints, overload
 
 from pydantic import BaseModel
@@ -144,17 +144,22 @@ class _RequestReader:
 
 
 def _describe(call: Any, fields: Mapping[str, FieldInfo]) -> None:
-    """Give ``call`` the signature and annotations of the fields. Builds no schema."""
+    """Give ``call`` the signature, the annotations and the descriptions of the fields. Builds no schema."""
     returns = call.__annotations__["return"]
     call.__annotations__ = {name: field.annotation for name, field in fields.items()}
     annotations = get_type_hints(call)  # without what Annotated adds
     if "wait_for_response" in fields:
         annotations["wait_for_response"] = bool
     parameters = [Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)]
+    descriptions: list[str] = []
     for name in sorted(fields, key=_OPTIONS.__contains__):
         field = fields[name]
+        if field.description:
+            descriptions.append(f"    {name}: {field.description}")
         default = Parameter.empty if field.is_required() else ... if field.default_factory else field.default
         kind = Parameter.KEYWORD_ONLY
         parameters.append(Parameter(name, kind, default=default, annotation=annotations[name]))
     call.__annotations__ = annotations | {"return": returns}
     call.__signature__ = Signature(parameters, return_annotation=returns)
+    if descriptions:
+        call.__doc__ = "\n".join([cleandoc(call.__doc__), "", "Args:", *descriptions])

@@ -140,6 +140,7 @@ class InteractionsAPI(API):
         return await self._publish(request)
 
     publish_interaction_async = publish_interaction
+    """The same call as ``publish_interaction``: the official client has both names."""
 
     async def _publish(
         self,

@@ -23,3 +23,4 @@ class SearchAPI(API):
         return await self._send(SEARCH, request, repeatable=request.session_id is None)
 
     search_async = search
+    """The same call as ``search``: the official client has both names."""

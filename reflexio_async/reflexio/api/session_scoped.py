@@ -105,12 +105,14 @@ class SessionScopedClient:
         )
 
     publish_interaction_async = publish_interaction
+    """The same call as ``publish_interaction``: the official client has both names."""
 
     async def finalize_session(self, user_id: str, session_id: str | None = None) -> FinalizeSessionResponse:
         """Say that this session is over."""
         return await self._client.finalize_session(user_id, self._own("finalize_session", session_id))
 
     finalize_session_async = finalize_session
+    """The same call as ``finalize_session``: the official client has both names."""
 
     @takes(ScopedSetSessionOutcomeRequest)
     async def mark_session_outcome(
@@ -138,6 +140,7 @@ class SessionScopedClient:
         return await self._client.search(self._scoped("search", request))
 
     search_async = search
+    """The same call as ``search``: the official client has both names."""
 
     @takes(SearchUserProfileRequest)
     async def search_user_profiles(self, request: SearchUserProfileRequest) -> SearchProfilesViewResponse:

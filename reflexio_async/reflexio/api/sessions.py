@@ -52,6 +52,7 @@ class SessionsAPI(API):
         return await self._send(FINALIZE_SESSION, request)
 
     finalize_session_async = finalize_session
+    """The same call as ``finalize_session``: the official client has both names."""
 
     @takes(SetSessionOutcomeRequest)
     async def mark_session_outcome(self, request: SetSessionOutcomeRequest) -> SetSessionOutcomeResponse:
