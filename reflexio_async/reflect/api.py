@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
-from reflexio_async._engine.models import Empty
+from reflexio_async._engine.models import Empty, build_request
 from reflexio_async._engine.wire import Endpoint, encode
 from reflexio_async.errors import NotFound
 from reflexio_async.reflect.jobs import GET_TRACE, PROJECT, TraceJob, TraceKinds, job_id_of
@@ -109,14 +109,15 @@ class ReflectAPI(API):
 
         Without any memory the prompt is the task itself. The arguments are those of ``query_memories``.
         """
-        memories = await self.query_memories(
-            task,
-            limit=limit,
-            lambda_=lambda_,
-            metadata_filter=metadata_filter,
-            similarity_threshold=similarity_threshold,
-            mmr_lambda=mmr_lambda,
-        )
+        fields = {
+            "task": task,
+            "limit": limit,
+            "lambda_": lambda_,
+            "metadata_filter": metadata_filter,
+            "similarity_threshold": similarity_threshold,
+            "mmr_lambda": mmr_lambda,
+        }
+        memories = await self._query(build_request(MemoryQuery, fields, "augment_with_memories"))
         return AugmentedTask(augment(task, memories), memories)
 
     augment_with_memories_async = augment_with_memories

@@ -263,7 +263,7 @@ PLAIN_CALLS = {
 @pytest.mark.parametrize("name", PLAIN_CALLS)
 async def test_an_error_of_a_plain_call_names_the_call_and_every_argument(name: str) -> None:
     call = PLAIN_CALLS[name]
-    own_name = "query_memories" if "augment" in name else call.name.removesuffix("_async")
+    own_name = call.name.removesuffix("_async")
     parameters = inspect.signature(call.function).parameters
     arguments = {field: object() for field in call.request.model_fields if field in parameters}
     client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1")

@@ -56,8 +56,8 @@ def structured_tool(call: Any) -> Any:
 
 
 def langchain_tool(call: Any) -> Any:
-    made: Any = tool(call)
-    return made
+    decorate: Any = tool
+    return decorate(call)
 
 
 # --- a search, carried out by each framework

@@ -24,6 +24,7 @@ from reflexio_async.reflexio.models.operations import (
     RerunProfileGenerationStart,
 )
 from reflexio_async.reflexio.models.profiles import GetUserProfilesRequest
+from tests.endpoints.calls import CALLS, Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,6 +158,20 @@ async def test_a_wrong_value_of_a_plain_function_is_refused_by_its_name(
     with pytest.raises(InvalidRequest, match=r"^get_learning_status: request_id: "):
         await client.get_learning_status(request_id)
     assert box.requests == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        call
+        for call in CALLS
+        if call.parameters and not call.takes_a_request and call.name not in {"aclose", "update_config"}
+    ],
+    ids=str,
+)
+async def test_wrong_values_of_a_plain_function_are_refused_before_any_io(call: Call) -> None:
+    with pytest.raises(InvalidRequest, match=rf"^{call.function.__name__}: "):
+        await call.bound(**{name: object() for name in call.parameters})
 
 
 # --- what is refused

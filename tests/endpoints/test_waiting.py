@@ -18,6 +18,7 @@ from reflexio_async.reflexio.models.operations import (
 )
 from reflexio_async.reflexio.models.profiles import DeleteUserProfileResponse
 from reflexio_async.sandbox import faults
+from tests.endpoints.calls import CALLS, Call
 
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
@@ -158,6 +159,24 @@ async def test_wait_for_response_is_true_or_false(box: Sandbox, client: Loose, v
         with pytest.raises(InvalidRequest, match="wait_for_response must be True or False"):
             await call
     assert box.requests == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        call
+        for call in CALLS
+        if not call.takes_a_request
+        and "wait_for_response" in call.parameters
+        and "publish" not in call.name  # whose wait_for_response is a field of the request
+    ],
+    ids=str,
+)
+async def test_wait_for_response_of_a_plain_function_is_true_or_false(call: Call) -> None:
+    values = {int: 1, str: "x"}
+    required = {name: values[call.parameters[name].annotation] for name in call.required(None)}
+    with pytest.raises(InvalidRequest, match=r"^\w+: wait_for_response must be True or False, not 'yes'$"):
+        await call.bound(**required, wait_for_response="yes")
 
 
 async def test_a_failed_background_call_raises_when_it_is_awaited(

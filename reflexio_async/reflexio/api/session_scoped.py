@@ -205,10 +205,8 @@ class SessionScopedClient:
 
         Returns a BackgroundCall, or with ``wait_for_response`` the response.
         """
-        own = self._own("delete_session", session_id)
-        if wait_for_response:
-            return await self._client.delete_session(own, wait_for_response=True)
-        return await self._client.delete_session(own)
+        wait: Any = wait_for_response  # no overload takes a bool
+        return await self._client.delete_session(self._own("delete_session", session_id), wait)
 
     def _scoped(self, name: str, request: RequestModel) -> dict[str, Any]:
         """The fields of ``request`` with this session's id; InvalidRequest when it names another session."""
@@ -217,7 +215,9 @@ class SessionScopedClient:
 
     def _own(self, name: str, session_id: str | None) -> str:
         """This session's id; InvalidRequest when ``session_id`` is another one."""
-        if session_id is not None and session_id.strip() != self._session_id:
+        if session_id is None:
+            return self._session_id
+        if not isinstance(session_id, str) or session_id.strip() != self._session_id:
             raise self._another(name, "session_id")
         return self._session_id
 
