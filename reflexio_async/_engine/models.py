@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -199,6 +199,13 @@ UtcDatetime = Annotated[datetime, AfterValidator(_aware_utc)]
 NotBlank = Annotated[str, AfterValidator(_not_blank)]
 """Text that is not blank. The server strips ids, and an empty ``user_id`` means all users to it
 (server-behaviour: Admission, Fields of a publish)."""
+
+if TYPE_CHECKING:
+    OrMapping: TypeAlias = M | Mapping[str, Any]
+else:
+    # Pydantic makes the model of a mapping by itself; only checkers must be told that it may be given.
+    OrMapping = Annotated[M, "or a mapping"]
+"""``OrMapping[Model]``: a part of a request, given as the model or as a mapping of its fields."""
 
 JsonObject = Annotated[Mapping[str, Any], AfterValidator(_plain_json)]
 """A JSON object. It is checked before sending, because pydantic writes NaN as null."""

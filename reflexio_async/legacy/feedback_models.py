@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from reflexio_async._engine.models import (
     AtLeastOne,
     NotBlank,
+    OrMapping,
     Polling,
     RequestModel,
     RequestPart,
@@ -63,7 +63,7 @@ class RawFeedback(RequestPart):
 class AddFeedbackRequest(RequestModel):
     """Lessons to store as they are."""
 
-    feedbacks: Sequence[Annotated[Feedback | Mapping[str, Any], BeforeValidator(Feedback.model_validate)]]
+    feedbacks: Sequence[OrMapping[Feedback]]
 
 
 class AddFeedbackResponse(ResponseModel):
@@ -77,9 +77,7 @@ class AddFeedbackResponse(ResponseModel):
 class AddRawFeedbackRequest(RequestModel):
     """Lessons to store as they are."""
 
-    raw_feedbacks: Sequence[
-        Annotated[RawFeedback | Mapping[str, Any], BeforeValidator(RawFeedback.model_validate)]
-    ]
+    raw_feedbacks: Sequence[OrMapping[RawFeedback]]
 
 
 class AddRawFeedbackResponse(ResponseModel):

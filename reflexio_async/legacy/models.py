@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, Field
 
 from reflexio_async._engine.models import (
     NotBlank,
+    OrMapping,
     Query,
     RequestModel,
     RequestPart,
@@ -39,9 +40,7 @@ class PublishUserInteractionRequest(RequestModel):
 
     user_id: NotBlank
     interactions: Annotated[
-        Sequence[
-            Annotated[InteractionData | Mapping[str, Any], BeforeValidator(InteractionData.model_validate)]
-        ],
+        Sequence[OrMapping[InteractionData]],
         Field(min_length=1),
     ] = Field(
         validation_alias=AliasChoices("interactions", "interaction_data_list"),

@@ -1,11 +1,11 @@
 """Agent playbooks: lessons for the agent, aggregated from the lessons of many users."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, overload
+from collections.abc import Sequence
+from typing import Literal, overload
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
-from reflexio_async._engine.models import Empty, drop_none
+from reflexio_async._engine.models import Empty, OrMapping, drop_none
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.cached_paths import AGENT_PLAYBOOKS
@@ -102,7 +102,7 @@ class AgentPlaybooksAPI(API):
         return await self._cached(GET_AGENT_PLAYBOOKS, request, refresh=request.force_refresh)
 
     async def add_agent_playbooks(
-        self, agent_playbooks: Sequence[AgentPlaybook | Mapping[str, Any]]
+        self, agent_playbooks: Sequence[OrMapping[AgentPlaybook]]
     ) -> AddAgentPlaybookResponse:
         """Store lessons for the agent as they are, without aggregation.
 

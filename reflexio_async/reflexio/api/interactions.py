@@ -1,13 +1,13 @@
 """Interactions: publishing them, reading them, deleting them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, Literal, cast, overload
 from uuid import uuid4
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
-from reflexio_async._engine.models import Empty, build_request, drop_none
+from reflexio_async._engine.models import Empty, OrMapping, build_request, drop_none
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.wire import Endpoint, refusal_text
 from reflexio_async.errors import NotFound, ReflexioError, RequestRefused
@@ -78,7 +78,7 @@ class InteractionsAPI(API):
     async def publish_interaction(
         self,
         user_id: str,
-        interactions: Sequence[InteractionData | Mapping[str, Any]],
+        interactions: Sequence[OrMapping[InteractionData]],
         source: str = "",
         agent_version: str = DEFAULT_AGENT_VERSION,
         session_id: str | None = None,

@@ -1,12 +1,12 @@
 """User playbooks: lessons for the agent, each learned from one user."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, overload
+from collections.abc import Sequence
+from typing import Literal, overload
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.jobs.job import Job
-from reflexio_async._engine.models import Empty, drop_none
+from reflexio_async._engine.models import Empty, OrMapping, drop_none
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.cached_paths import EVERYTHING
@@ -149,7 +149,7 @@ class PlaybooksAPI(API):
         return await self._send(SEARCH_USER_PLAYBOOKS, request, repeatable=request.session_id is None)
 
     async def add_user_playbook(
-        self, user_playbooks: Sequence[UserPlaybook | Mapping[str, Any]]
+        self, user_playbooks: Sequence[OrMapping[UserPlaybook]]
     ) -> AddUserPlaybookResponse:
         """Store lessons of users as they are, without learning.
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.jobs.job import Job
-from reflexio_async._engine.models import Empty, drop_none, epoch_now
+from reflexio_async._engine.models import Empty, OrMapping, drop_none, epoch_now
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.warn import warn_caller
 from reflexio_async._engine.wire import Endpoint
@@ -202,7 +202,7 @@ class ProfilesAPI(API):
         return await self._send(GET_ALL_PROFILES, request)
 
     async def add_user_profile(
-        self, user_profiles: Sequence[UserProfile | Mapping[str, Any]]
+        self, user_profiles: Sequence[OrMapping[UserProfile]]
     ) -> AddUserProfileResponse:
         """Store profiles as they are, without learning. An existing ``profile_id`` is overwritten.
 

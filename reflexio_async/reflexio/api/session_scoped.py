@@ -1,10 +1,10 @@
 """``client.for_session(id)``: the calls that concern one session, with the session filled in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from reflexio_async._engine.endpoints.takes import takes
-from reflexio_async._engine.models import RequestModel
+from reflexio_async._engine.models import OrMapping, RequestModel
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.models.agent_playbooks import (
@@ -71,7 +71,7 @@ class SessionScopedClient:
     async def publish_interaction(
         self,
         user_id: str,
-        interactions: Sequence[InteractionData | Mapping[str, Any]],
+        interactions: Sequence[OrMapping[InteractionData]],
         source: str = "",
         agent_version: str = DEFAULT_AGENT_VERSION,
         session_id: str | None = None,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, StrictBool
+from pydantic import Field, StrictBool
 
 from reflexio_async._engine.models import (
     AtLeastOne,
+    OrMapping,
     RequestModel,
     RequestPart,
     ResponseModel,
@@ -30,9 +31,7 @@ class AgentPlaybook(RequestPart):
     agent_version: str
     content: str
     agent_playbook_id: int = 0
-    blocking_issue: (
-        Annotated[BlockingIssue | Mapping[str, Any], BeforeValidator(BlockingIssue.model_validate)] | None
-    ) = None
+    blocking_issue: OrMapping[BlockingIssue] | None = None
     created_at: int = Field(default_factory=epoch_now, description="Epoch seconds.")
     embedding: Sequence[float] = ()
     expanded_terms: str | None = None
@@ -51,7 +50,7 @@ class AddAgentPlaybookRequest(RequestModel, title="add_agent_playbooks"):
     """Lessons to store as they are."""
 
     agent_playbooks: Annotated[
-        Sequence[Annotated[AgentPlaybook | Mapping[str, Any], BeforeValidator(AgentPlaybook.model_validate)]],
+        Sequence[OrMapping[AgentPlaybook]],
         Field(min_length=1),
     ]
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from reflexio_async._engine.models import (
     AtLeastOne,
     NotBlank,
+    OrMapping,
     Polling,
     Query,
     RequestModel,
@@ -200,12 +201,7 @@ class GetEvaluationOverviewRequest(RequestModel):
     to_ts: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
     bucket: Literal["day", "week"] = "week"
     include_shadow: bool = True
-    source_sets: Sequence[
-        Annotated[
-            EvaluationSourceSetRequest | Mapping[str, Any],
-            BeforeValidator(EvaluationSourceSetRequest.model_validate),
-        ]
-    ] = ()
+    source_sets: Sequence[OrMapping[EvaluationSourceSetRequest]] = ()
 
     @model_validator(mode="after")
     def _ends_after_its_start(self) -> Self:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from reflexio_async._engine.models import (
     AtLeastOne,
     JsonObject,
     NotBlank,
+    OrMapping,
     Query,
     RequestModel,
     RequestPart,
@@ -77,19 +78,15 @@ class InteractionData(RequestPart):
     interacted_image_url: Annotated[str, Field(max_length=2048)] = ""
     image_encoding: Annotated[str, Field(max_length=15_000_000)] = ""
     tools_used: Annotated[
-        Sequence[Annotated[ToolUsed | Mapping[str, Any], BeforeValidator(ToolUsed.model_validate)]],
+        Sequence[OrMapping[ToolUsed]],
         Field(max_length=1000),
     ] = ()
     citations: Annotated[
-        Sequence[Annotated[Citation | Mapping[str, Any], BeforeValidator(Citation.model_validate)]],
+        Sequence[OrMapping[Citation]],
         Field(max_length=1000),
     ] = ()
     retrieved_learnings: Annotated[
-        Sequence[
-            Annotated[
-                RetrievedLearning | Mapping[str, Any], BeforeValidator(RetrievedLearning.model_validate)
-            ]
-        ],
+        Sequence[OrMapping[RetrievedLearning]],
         Field(max_length=1000),
     ] = ()
 
@@ -107,9 +104,7 @@ class PublishUserInteractionRequest(RequestModel, title="publish_interaction"):
     user_id: NotBlank
     session_id: NotBlank
     interactions: Annotated[
-        Sequence[
-            Annotated[InteractionData | Mapping[str, Any], BeforeValidator(InteractionData.model_validate)]
-        ],
+        Sequence[OrMapping[InteractionData]],
         Field(min_length=1, max_length=1000),
     ] = Field(
         validation_alias=AliasChoices("interactions", "interaction_data_list"),

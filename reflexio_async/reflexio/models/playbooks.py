@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Self
+from collections.abc import Sequence
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from reflexio_async._engine.models import (
     AtLeastOne,
+    OrMapping,
     RequestModel,
     RequestPart,
     ResponseModel,
@@ -99,9 +100,7 @@ class UserPlaybook(RequestPart):
 
     agent_version: str
     request_id: str
-    blocking_issue: (
-        Annotated[BlockingIssue | Mapping[str, Any], BeforeValidator(BlockingIssue.model_validate)] | None
-    ) = None
+    blocking_issue: OrMapping[BlockingIssue] | None = None
     content: str = ""
     created_at: int = Field(default_factory=epoch_now, description="Epoch seconds.")
     embedding: Sequence[float] = ()
@@ -135,7 +134,7 @@ class AddUserPlaybookRequest(RequestModel, title="add_user_playbook"):
     """Lessons to store as they are."""
 
     user_playbooks: Annotated[
-        Sequence[Annotated[UserPlaybook | Mapping[str, Any], BeforeValidator(UserPlaybook.model_validate)]],
+        Sequence[OrMapping[UserPlaybook]],
         Field(max_length=1000, min_length=1),
     ]
 

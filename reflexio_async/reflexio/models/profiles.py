@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool
+from pydantic import Field, StrictBool
 
 from reflexio_async._engine.models import (
     AtLeastOne,
     JsonObject,
     NotBlank,
+    OrMapping,
     Query,
     RequestModel,
     RequestPart,
@@ -168,7 +169,7 @@ class AddUserProfileRequest(RequestModel, title="add_user_profile"):
     """Profiles to store as they are."""
 
     user_profiles: Annotated[
-        Sequence[Annotated[UserProfile | Mapping[str, Any], BeforeValidator(UserProfile.model_validate)]],
+        Sequence[OrMapping[UserProfile]],
         Field(min_length=1),
     ]
 

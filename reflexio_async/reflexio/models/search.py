@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from reflexio_async._engine.models import (
     AtLeastOne,
+    OrMapping,
     RequestModel,
     RequestPart,
     ResponseModel,
@@ -38,12 +39,7 @@ class UnifiedSearchRequest(RequestModel):
     query: str
     agent_playbook_status_filter: Sequence[AnyPlaybookStatus] | None = None
     agent_version: str | None = None
-    conversation_history: (
-        Sequence[
-            Annotated[ConversationTurn | Mapping[str, Any], BeforeValidator(ConversationTurn.model_validate)]
-        ]
-        | None
-    ) = None
+    conversation_history: Sequence[OrMapping[ConversationTurn]] | None = None
     enable_agent_answer: bool | None = False
     enable_reformulation: bool | None = False
     entity_types: Sequence[EntityType] | None = None
