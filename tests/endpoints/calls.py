@@ -24,6 +24,7 @@ NO_CALLS: dict[type, set[str]] = {
     AsyncReflexioClient: {
         "base_url",
         "for_session",
+        "job",
         "iter_requests",  # an async iterator
         "learning",
         "legacy",
@@ -31,14 +32,13 @@ NO_CALLS: dict[type, set[str]] = {
         "reflect",
         "rerun_playbooks_many",
         "rerun_profiles_many",
-        "resume_job",
         "with_options",
     },
     AsyncReflectClient: {
         "base_url",
         "create_traces_many",  # a Batch
+        "job",
         "jobs",
-        "resume_job",
         "sharing",
         "trace",  # an async context manager
         "trace_async",

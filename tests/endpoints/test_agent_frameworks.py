@@ -107,7 +107,7 @@ async def test_a_described_field_is_described_to_the_model(client: AsyncReflexio
         function_tool(client.get_profiles).params_json_schema,
         Tool(client.get_profiles).function_schema.json_schema,
     ):
-        assert schema["properties"]["force_refresh"]["description"] == "Ask the server, not the cache."
+        assert schema["properties"]["force_refresh"]["description"] == "Ignore the cached response."
 
 
 # --- every call
