@@ -85,7 +85,7 @@ class LegacyAPI(API):
     ) -> BackgroundCall[DeleteRequestResponse]: ...
     @overload
     async def delete_request(
-        self, request_id: str, *, wait_for_response: Literal[True]
+        self, request_id: str, wait_for_response: Literal[True]
     ) -> DeleteRequestResponse: ...
     async def delete_request(
         self, request_id: str, wait_for_response: bool = False

@@ -232,7 +232,7 @@ class FeedbackAPI(API):
     ) -> BackgroundCall[DeleteFeedbackResponse]: ...
     @overload
     async def delete_feedback(
-        self, feedback_id: int, *, wait_for_response: Literal[True]
+        self, feedback_id: int, wait_for_response: Literal[True]
     ) -> DeleteFeedbackResponse: ...
     async def delete_feedback(
         self, feedback_id: int, wait_for_response: bool = False
@@ -250,7 +250,7 @@ class FeedbackAPI(API):
     ) -> BackgroundCall[DeleteRawFeedbackResponse]: ...
     @overload
     async def delete_raw_feedback(
-        self, raw_feedback_id: int, *, wait_for_response: Literal[True]
+        self, raw_feedback_id: int, wait_for_response: Literal[True]
     ) -> DeleteRawFeedbackResponse: ...
     async def delete_raw_feedback(
         self, raw_feedback_id: int, wait_for_response: bool = False
@@ -268,7 +268,7 @@ class FeedbackAPI(API):
     ) -> BackgroundCall[DeleteRequestGroupResponse]: ...
     @overload
     async def delete_request_group(
-        self, request_group: str, *, wait_for_response: Literal[True]
+        self, request_group: str, wait_for_response: Literal[True]
     ) -> DeleteRequestGroupResponse: ...
     async def delete_request_group(
         self, request_group: str, wait_for_response: bool = False

@@ -9,7 +9,11 @@ line that stopped being an error fails the run.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, assert_type
+
+from anyio import create_task_group
+from starlette.background import BackgroundTask, BackgroundTasks
 
 from reflexio_async import (
     AsyncReflexioClient,
@@ -24,6 +28,10 @@ from reflexio_async import (
     as_completed,
     gather_jobs,
 )
+from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async.legacy.feedback_models import GetFeedbacksResponse
+from reflexio_async.legacy.models import GetRequestsResponse
+from reflexio_async.reflexio.api.session_scoped import SessionScopedClient
 from reflexio_async.reflexio.models.enums import LearningStatus
 from reflexio_async.reflexio.models.identity import WhoamiResponse
 from reflexio_async.reflexio.models.interactions import (
@@ -35,6 +43,7 @@ from reflexio_async.reflexio.models.interactions import (
     PublishUserInteractionResponse,
 )
 from reflexio_async.reflexio.models.operations import (
+    BulkDeleteResponse,
     CancelOperationResponse,
     GetOperationStatusResponse,
     ManualPlaybookGenerationResponse,
@@ -48,13 +57,17 @@ from reflexio_async.reflexio.models.playbooks import (
     UpgradeUserPlaybooksResponse,
 )
 from reflexio_async.reflexio.models.profiles import (
+    DeleteUserProfileResponse,
     GetProfilesViewResponse,
     GetUserProfilesRequest,
+    SearchProfilesViewResponse,
+    SearchUserProfileRequest,
     UpgradeProfilesResponse,
 )
+from reflexio_async.reflexio.models.sessions import DeleteSessionResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
 
 async def plain_calls(c: AsyncReflexioClient) -> None:
@@ -79,7 +92,8 @@ async def plain_calls(c: AsyncReflexioClient) -> None:
     await c.get_profiles(user_id=3)  # type: ignore[call-overload]
     await c.get_profiles(user_id="u", usr="v")  # type: ignore[call-overload]
     await c.get_profiles("u")  # type: ignore[call-overload]
-    await c.whoami(user_id="u")  # type: ignore[call-overload]
+    await c.whoami(user_id="u")  # type: ignore[call-arg]
+    _: int = await c.get_profiles(user_id="u")  # type: ignore[assignment]
 
 
 async def one_request(c: AsyncReflexioClient, given: Mapping[str, Any]) -> None:
@@ -89,7 +103,13 @@ async def one_request(c: AsyncReflexioClient, given: Mapping[str, Any]) -> None:
     assert_type(await c.get_profiles(GetUserProfilesRequest(user_id="u")), GetProfilesViewResponse)
     assert_type(await c.get_profiles(request=GetUserProfilesRequest(user_id="u")), GetProfilesViewResponse)
 
+    assert_type(await c.get_profiles({"user_id": "u"}, True), GetProfilesViewResponse)
+    assert_type(await c.get_profiles({"user_id": "u"}, force_refresh=True), GetProfilesViewResponse)
+    assert_type(await c.get_profiles(user_id="u", force_refresh=True), GetProfilesViewResponse)
+    assert_type(await c.search_profiles({"user_id": "u"}), SearchProfilesViewResponse)
+
     await c.get_profiles(ByRequest(request_id="r"))  # type: ignore[call-overload]
+    await c.search_profiles({"user_id": "u"}, True)  # type: ignore[call-overload]
     await c.get_profiles({"user_id": "u"}, top_k=3)  # type: ignore[call-overload]
 
 
@@ -106,18 +126,26 @@ async def publishing(c: AsyncReflexioClient) -> None:
         await c.publish_interaction(user_id="u", session_id="s", interactions=typed),
         PublishUserInteractionResponse,
     )
+    assert_type(
+        await c.publish_interaction("u", [*typed, *messages], "web", "agent-v1", "s", True),
+        PublishUserInteractionResponse,
+    )
+    assert_type(await c.publish_interaction_async("u", typed, session_id="s"), PublishUserInteractionResponse)
     PublishUserInteractionRequest(user_id="u", session_id="s", interactions=messages)
 
     await c.publish_interaction(user_id="u", session_id="s", interactions=[3])  # type: ignore[list-item]
-    await c.publish_interaction(user_id="u", interactions=messages)  # type: ignore[call-overload]
+    await c.publish_interaction(user_id="u", session_id="s")  # type: ignore[call-arg]
+    await c.publish_interaction("u", 3)  # type: ignore[arg-type]
+    await c.publish_interaction({"user_id": "u", "interactions": messages})  # type: ignore[call-arg, arg-type]
 
 
 async def positional_ids(c: AsyncReflexioClient) -> None:
     assert_type(await c.get_learning_status("r"), LearningStatus | str)
     assert_type(await c.get_learning_status(request_id="r"), LearningStatus | str)
 
-    await c.get_learning_status()  # type: ignore[call-overload]
-    await c.get_learning_status(3)  # type: ignore[call-overload]
+    await c.get_learning_status()  # type: ignore[call-arg]
+    await c.get_learning_status(3)  # type: ignore[arg-type]
+    await c.get_learning_status({"request_id": "r"})  # type: ignore[arg-type]
 
 
 async def jobs(c: AsyncReflexioClient) -> None:
@@ -137,7 +165,7 @@ async def jobs(c: AsyncReflexioClient) -> None:
         await c.rerun_profile_generation(RerunProfileGenerationRequest(user_id="u")),
         Job[RerunProfileGenerationResponse],
     )
-    assert_type(
+    assert_type(  # with pydantic's mypy plugin at its defaults: the response
         await c.rerun_profile_generation(user_id="u", wait_for_response=False),
         Job[RerunProfileGenerationResponse],
     )
@@ -165,7 +193,15 @@ async def waiting_inside_the_call(c: AsyncReflexioClient) -> None:
         RerunProfileGenerationResponse,
     )
 
+    assert_type(await c.rerun_profile_generation({"user_id": "u"}, True), RerunProfileGenerationResponse)
+    assert_type(
+        await c.rerun_profile_generation({"user_id": "u"}, False), Job[RerunProfileGenerationResponse]
+    )
+
     await c.rerun_profile_generation(nope=3, wait_for_response=True)  # type: ignore[call-overload]
+    await c.rerun_profile_generation(wait_for_response="yes")  # type: ignore[call-overload]
+    await c.rerun_profile_generation({"user_id": "u"}, poll_interval=1)  # type: ignore[call-overload]
+    await c.rerun_profile_generation(wait_for_response=True, wait_timeout="1")  # type: ignore[call-overload]
 
 
 async def slow_calls(c: AsyncReflexioClient) -> None:
@@ -174,6 +210,65 @@ async def slow_calls(c: AsyncReflexioClient) -> None:
     assert_type(await call, ManualProfileGenerationResponse)
     assert_type(call.done(), bool)
     assert_type(await c.manual_playbook_generation(wait_for_response=True), ManualPlaybookGenerationResponse)
+    assert_type(
+        await c.manual_profile_generation({"user_id": "u"}, wait_for_response=True),
+        ManualProfileGenerationResponse,
+    )
+
+
+async def deleting(c: AsyncReflexioClient) -> None:
+    assert_type(await c.delete_profile("u", "p"), BackgroundCall[DeleteUserProfileResponse])
+    assert_type(
+        await c.delete_profile(user_id="u", search_query="q"), BackgroundCall[DeleteUserProfileResponse]
+    )
+    assert_type(await c.delete_profile("u", "p", wait_for_response=True), DeleteUserProfileResponse)
+    assert_type(await (await c.delete_profile("u", "p")), DeleteUserProfileResponse)
+    assert_type(await c.delete_session("s"), BackgroundCall[DeleteSessionResponse])
+    assert_type(await c.delete_session("s", True), DeleteSessionResponse)
+    assert_type(await c.delete_profiles_by_ids(["p"]), BulkDeleteResponse)
+
+    await c.delete_profile()  # type: ignore[call-overload]
+    await c.delete_profile("u", wait_for_response="yes")  # type: ignore[call-overload]
+    await c.delete_profile("u", wait_for_response=True, poll_interval=1)  # type: ignore[call-overload]
+    await c.delete_profiles_by_ids(3)  # type: ignore[arg-type]
+
+
+async def sessions(c: AsyncReflexioClient) -> None:
+    session = c.for_session("s")
+    assert_type(session, SessionScopedClient)
+    assert_type(await session.search_user_profiles(user_id="u"), SearchProfilesViewResponse)
+    assert_type(await session.search_user_profiles({"user_id": "u"}), SearchProfilesViewResponse)
+    assert_type(await session.publish_interaction("u", [{"content": "x"}]), PublishUserInteractionResponse)
+    assert_type(await session.delete_session(), BackgroundCall[DeleteSessionResponse])
+    assert_type(await session.delete_session(wait_for_response=True), DeleteSessionResponse)
+
+    await session.search_user_profiles(query="q")  # type: ignore[call-overload]
+
+
+async def legacy_calls(c: AsyncReflexioClient) -> None:
+    assert_type(await c.legacy.get_requests(), GetRequestsResponse)
+    assert_type(await c.legacy.rerun_profile_generation(user_id="u"), Job[RerunProfileGenerationResponse])
+    assert_type(await c.get_feedbacks({"limit": 1}), GetFeedbacksResponse)
+
+    await c.legacy.get_requests(nope=1)  # type: ignore[call-overload]
+
+
+async def passed_on(c: AsyncReflexioClient) -> None:
+    """To frameworks, as functions."""
+    BackgroundTask(c.publish_interaction, "u", [{"content": "x"}], session_id="s")
+    BackgroundTasks().add_task(c.search_user_profiles, user_id="u")
+    BackgroundTasks().add_task(c.rerun_profile_generation, user_id="u", wait_for_response=True)
+    assert_type(c.search_user_profiles.__name__, str)
+    async with create_task_group() as group:
+        group.start_soon(c.get_learning_status, "r")
+        group.start_soon(c.search_user_profiles, {"user_id": "u"})
+    later = partial(c.search_user_profiles, user_id="u")
+    assert_type(await later(), SearchProfilesViewResponse)
+    function: Callable[..., Coroutine[Any, Any, SearchProfilesViewResponse]] = (
+        AsyncReflexioClient.search_user_profiles
+    )
+    await function(c, user_id="u")
+    assert_type(await AsyncReflexioClient.search_user_profiles(c, user_id="u"), SearchProfilesViewResponse)
 
 
 async def many_jobs(
@@ -198,7 +293,9 @@ async def batches(c: AsyncReflexioClient) -> None:
 
 
 class Mine(AsyncReflexioClient):
-    pass
+    @takes(SearchUserProfileRequest)
+    async def search_user_profiles(self, request: SearchUserProfileRequest) -> SearchProfilesViewResponse:
+        return await super().search_user_profiles(request)
 
 
 async def clients(c: Mine) -> None:

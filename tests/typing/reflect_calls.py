@@ -25,22 +25,19 @@ from reflexio_async.reflect.models import (
     CreatedApiKey,
     DeleteTracesResponse,
     Memory,
-    MemoryQuery,
     Skill,
     Trace,
     TraceCreate,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
 
-async def memories(c: AsyncReflectClient, given: Mapping[str, Any]) -> None:
+async def memories(c: AsyncReflectClient) -> None:
     assert_type(await c.query_memories("t"), list[Memory])
     assert_type(await c.query_memories(task="t", limit=3, lambda_=0.5, mmr_lambda=1), list[Memory])
     assert_type(await c.query_memories("t", metadata_filter={"a": 1}, similarity_threshold=0.2), list[Memory])
-    assert_type(await c.query_memories(MemoryQuery(task="t", lambda_=0.3)), list[Memory])
-    assert_type(await c.query_memories(given), list[Memory])
     assert_type(await c.query_memories_async("t"), list[Memory])
     assert_type(await c.augment_with_memories("t", limit=1), AugmentedTask)
     assert_type(
@@ -48,9 +45,11 @@ async def memories(c: AsyncReflectClient, given: Mapping[str, Any]) -> None:
         TraceJob,
     )
 
-    await c.query_memories()  # type: ignore[call-overload]
-    await c.query_memories("t", 3)  # type: ignore[call-overload]
-    await c.query_memories("t", limit="3")  # type: ignore[call-overload]
+    await c.query_memories()  # type: ignore[call-arg]
+    await c.query_memories("t", 3)  # type: ignore[call-arg]
+    await c.query_memories("t", limit="3")  # type: ignore[arg-type]
+    await c.query_memories({"task": "t"})  # type: ignore[arg-type]
+    await c.query_memories("t", project_id="p")  # type: ignore[call-arg]
     await c.create_memory(task="t", summary="s", guidance="g")  # type: ignore[call-overload]
 
 
@@ -66,6 +65,7 @@ async def traces(c: AsyncReflectClient, *, wait: bool) -> None:
     assert_type(await c.create_trace({"task": "t", "trajectory": []}), TraceJob)
     assert_type(await c.create_trace_async(task="t", trajectory="[]", metadata={"a": [1]}), TraceJob)
     assert_type(await c.create_trace_and_wait(task="t", trajectory=messages, poll_interval=1), Trace)
+    assert_type(await c.create_trace_and_wait({"task": "t", "trajectory": []}), Trace)
     assert_type(await c.wait_for_trace("id", require_reviewed=wait, wait_timeout=5.0), Trace)
     assert_type(await c.list_traces(), list[Trace])
     assert_type(await c.list_traces(review_status="pending"), list[Trace])
@@ -80,7 +80,9 @@ async def traces(c: AsyncReflectClient, *, wait: bool) -> None:
     await c.create_trace(task="t", trajectory=[], reviev_result="pass")  # type: ignore[call-overload]
     await c.create_trace(task="t", trajectory=[], poll_interval=1)  # type: ignore[call-overload]
     await c.list_traces(review_status="done")  # type: ignore[call-overload]
-    await c.get_trace()  # type: ignore[call-overload]
+    await c.get_trace()  # type: ignore[call-arg]
+    await c.get_trace(3)  # type: ignore[arg-type]
+    await c.review_trace("id")  # type: ignore[call-arg]
 
 
 async def the_rest(c: AsyncReflectClient) -> None:

@@ -29,4 +29,4 @@ async def members_and_their_texts(client: AsyncReflexioClient) -> None:
 async def other_words_are_errors(client: AsyncReflexioClient) -> None:
     await client.search(query="sushi", search_mode="fuzzy")  # type: ignore[call-overload]
     await client.get_profiles(user_id="u", status_filter=["gone"])  # type: ignore[list-item]
-    await client.update_agent_playbook_status(7, playbook_status="fine")  # type: ignore[call-overload]
+    await client.update_agent_playbook_status(7, playbook_status="fine")  # type: ignore[arg-type]

@@ -157,7 +157,7 @@ class AgentPlaybooksAPI(API):
     ) -> BackgroundCall[DeleteAgentPlaybookResponse]: ...
     @overload
     async def delete_agent_playbook(
-        self, agent_playbook_id: int, *, wait_for_response: Literal[True]
+        self, agent_playbook_id: int, wait_for_response: Literal[True]
     ) -> DeleteAgentPlaybookResponse: ...
     async def delete_agent_playbook(
         self, agent_playbook_id: int, wait_for_response: bool = False

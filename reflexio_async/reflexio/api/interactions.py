@@ -257,7 +257,7 @@ class InteractionsAPI(API):
     ) -> BackgroundCall[DeleteUserInteractionResponse]: ...
     @overload
     async def delete_interaction(
-        self, user_id: str, interaction_id: int, *, wait_for_response: Literal[True]
+        self, user_id: str, interaction_id: int, wait_for_response: Literal[True]
     ) -> DeleteUserInteractionResponse: ...
     async def delete_interaction(
         self, user_id: str, interaction_id: int, wait_for_response: bool = False
@@ -275,7 +275,7 @@ class InteractionsAPI(API):
     ) -> BackgroundCall[DeleteRequestResponse]: ...
     @overload
     async def delete_request(
-        self, request_id: str, *, wait_for_response: Literal[True]
+        self, request_id: str, wait_for_response: Literal[True]
     ) -> DeleteRequestResponse: ...
     async def delete_request(
         self, request_id: str, wait_for_response: bool = False

@@ -204,7 +204,7 @@ class PlaybooksAPI(API):
     ) -> BackgroundCall[DeleteUserPlaybookResponse]: ...
     @overload
     async def delete_user_playbook(
-        self, user_playbook_id: int, *, wait_for_response: Literal[True]
+        self, user_playbook_id: int, wait_for_response: Literal[True]
     ) -> DeleteUserPlaybookResponse: ...
     async def delete_user_playbook(
         self, user_playbook_id: int, wait_for_response: bool = False

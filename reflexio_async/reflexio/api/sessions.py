@@ -74,7 +74,7 @@ class SessionsAPI(API):
     ) -> BackgroundCall[DeleteSessionResponse]: ...
     @overload
     async def delete_session(
-        self, session_id: str, *, wait_for_response: Literal[True]
+        self, session_id: str, wait_for_response: Literal[True]
     ) -> DeleteSessionResponse: ...
     async def delete_session(
         self, session_id: str, wait_for_response: bool = False
