@@ -10,9 +10,9 @@ QUICK = (
     "api",
     "batch",
     "core",
+    "endpoints",
     "jobs",
     "reflect",
-    "endpoints",
     "transport",
     "test_docs.py",
     "test_errors.py",
@@ -22,7 +22,13 @@ QUICK = (
 )
 """Folders and files. What is marked ``real`` or ``slow`` in them is left out."""
 
-NOT_QUICK = ("reflect/test_langchain.py", "reflect/test_openai_agents.py", "reflect/test_pydantic_ai.py")
+NOT_QUICK = (
+    "endpoints/test_agent_frameworks.py",
+    "endpoints/test_web_frameworks.py",
+    "reflect/test_langchain.py",
+    "reflect/test_openai_agents.py",
+    "reflect/test_pydantic_ai.py",
+)
 """Files in these folders that import large frameworks."""
 
 

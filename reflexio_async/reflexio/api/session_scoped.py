@@ -205,8 +205,11 @@ class SessionScopedClient:
 
         Returns a BackgroundCall, or with ``wait_for_response`` the response.
         """
-        wait: Any = wait_for_response  # no overload takes a bool
-        return await self._client.delete_session(self._own("delete_session", session_id), wait)
+        own = self._own("delete_session", session_id)
+        delete: Any = self._client.delete_session  # no overload takes a bool
+        result: DeleteSessionResponse | BackgroundCall[DeleteSessionResponse]
+        result = await delete(own, wait_for_response)
+        return result
 
     def _scoped(self, name: str, request: RequestModel) -> dict[str, Any]:
         """The fields of ``request`` with this session's id; InvalidRequest when it names another session."""
