@@ -32,15 +32,15 @@ class Clock(Protocol):
         """Seconds since the epoch."""
         ...
 
-    def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
+    def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
         """Run ``callback`` on the loop once ``now()`` reaches ``when``."""
         ...
 
-    async def sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float, /) -> None:
         """Wait. Zero or less only lets other tasks run."""
         ...
 
-    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+    def timeout(self, seconds: float | None, /) -> AbstractAsyncContextManager[object]:
         """Raise ``TimeoutError`` from the block once ``seconds`` have passed (None: never)."""
         ...
 
@@ -64,30 +64,21 @@ def clock_from(given: Clock | None) -> Clock:
 
 
 class SystemClock:
-    """The real time: ``time.monotonic`` and asyncio's own timers."""
+    """The real time: the standard library's own functions."""
 
     __slots__ = ()
 
-    def now(self) -> float:
-        """Monotonic seconds."""
-        return time.monotonic()
-
-    def time(self) -> float:
-        """Seconds since the epoch."""
-        return time.time()
+    now = staticmethod(time.monotonic)
+    """Monotonic seconds."""
+    time = staticmethod(time.time)
+    """Seconds since the epoch."""
+    sleep = staticmethod(asyncio.sleep)
+    """Wait so many seconds."""
+    timeout = staticmethod(asyncio.timeout)
+    """Raise ``TimeoutError`` from the block once so many seconds have passed."""
+    busy = staticmethod(nullcontext)
+    """Do nothing: real time does not stand still."""
 
     def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
         """``loop.call_later``, on the scale of ``now()``."""
         return asyncio.get_running_loop().call_later(when - time.monotonic(), callback)
-
-    async def sleep(self, seconds: float) -> None:
-        """``asyncio.sleep``."""
-        await asyncio.sleep(seconds)
-
-    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
-        """``asyncio.timeout``."""
-        return asyncio.timeout(seconds)
-
-    def busy(self) -> AbstractContextManager[None]:
-        """Do nothing: real time does not stand still."""
-        return nullcontext()

@@ -144,7 +144,7 @@ class API:
             kind,
             engine.settings,
             request=encode(endpoint, request),
-            params=kind.params(request.model_dump(mode="json", include=set(kind.echoed))),
+            params={name: getattr(request, name) for name in kind.echoed},
             send=send,
             limiter=engine.caller.rate_limiter(endpoint.path),
             width=width,

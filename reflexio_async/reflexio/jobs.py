@@ -90,8 +90,8 @@ def slot_kind(
         """What the start would have answered, had it waited for the operation."""
         info: OperationStatusInfo = operation.raw
         fields: dict[str, Any] = {count_field: info.stats.get("total_generated")}
-        if info.operation_id is not None:
-            fields["operation_id"] = info.operation_id
+        if operation.id is not None:
+            fields["operation_id"] = operation.id
         return response(success=True, msg=message, **fields)
 
     return SlotKind(

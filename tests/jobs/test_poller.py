@@ -38,7 +38,7 @@ class Source:
     def subscribed(self) -> bool:
         return len(self.times) < self.wanted
 
-    def pause(self) -> float | None:
+    def pause(self, _: float, /) -> float | None:
         return self.interval if self.subscribed else None
 
     async def poll(self) -> None:

@@ -117,10 +117,6 @@ class SlotKind(JobKind, Generic[T]):
     result: Callable[[Operation], T]
     synchronous: bool = False
 
-    def params(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The part of a request that the server repeats in its status; None for an absent parameter."""
-        return {name: request.get(name) for name in self.echoed}
-
     def matches(self, params: Mapping[str, Any], operation: Operation) -> bool:
         """Whether ``operation`` is of this kind and has ``params``; an absent parameter equals None."""
         shown = operation.params

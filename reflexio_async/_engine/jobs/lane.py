@@ -52,7 +52,6 @@ class Lane:
     def __init__(
         self, slot: Slot, source: SlotStatusSource, poller: Poller, *, outage: float, max_attempts: int
     ) -> None:
-        self.slot = SlotStatus(slot, source, poller, self, outage=outage, max_attempts=max_attempts)
         self.poller = poller
         self.dialect: Dialect | None = None
         """How the server answers starts; None until it has answered one."""
@@ -61,6 +60,9 @@ class Lane:
         self._tasks = poller.tasks
         self._max_attempts = max_attempts
         self._queue: deque[SlotJob[Any]] = deque()
+        self.slot = SlotStatus(
+            slot, source, poller, self, queue=self._queue, outage=outage, max_attempts=max_attempts
+        )
         self._starting: set[SlotJob[Any]] = set()
         self._unresolved: set[SlotJob[Any]] = set()  # of those starting: the answer was lost
         self._callers: dict[
@@ -79,7 +81,7 @@ class Lane:
         ahead = len(self._queue) + len(self._starting)
         if self.dialect is not Dialect.SYNCHRONOUS:
             ahead += len(self.slot.running)
-        may_start = ahead < self._width(job) and job.opens_in <= 0
+        may_start = ahead < self._width(job) and self._opens_in(job) <= 0
         self._enqueue(job)
         if may_start:
             await self._answered(job)
@@ -121,11 +123,6 @@ class Lane:
         return names
 
     # For the slot's status
-
-    @property
-    def starts_wait(self) -> bool:
-        """Whether starts are queued for the slot."""
-        return bool(self._queue)
 
     def status_observed(self) -> None:
         """A poll was answered."""
@@ -175,7 +172,7 @@ class Lane:
 
     def _enqueue(self, job: SlotJob[Any]) -> None:
         self._queue.append(job)
-        if not self.slot.may_recover:
+        if self.slot.failures and not self.slot.may_recover:
             self.slot.failures = 0  # for a new start the server is asked again, at once
         self._wake_worker()
 
@@ -252,10 +249,14 @@ class Lane:
             return 1
         return job.start.width
 
+    def _opens_in(self, job: SlotJob[Any]) -> float:
+        """Seconds until the rate limit allows the start of ``job``."""
+        return 0.0 if job.start is None else job.start.limiter.opens_in()
+
     def _pause_before(self, job: SlotJob[Any]) -> float:
         """Seconds for which ``job`` must not be started yet."""
         now = self._clock.now()
-        pause = max(min(job.opens_in, _LONGEST_SLEEP), self._busy_until - now)
+        pause = max(min(self._opens_in(job), _LONGEST_SLEEP), self._busy_until - now)
         latest = self.slot.latest
         if (
             self.dialect is Dialect.UNCORRELATED
@@ -301,7 +302,7 @@ class Lane:
                 raise error.__cause__ from None  # what its attempts met before the limit closed
             # Nothing was admitted. The limit is known now, so the lane waits until it opens.
             self._return_to_queue(job)
-            if job.opens_in <= 0:
+            if self._opens_in(job) <= 0:
                 self._release_caller(job)
                 await self._clock.sleep(error.retry_after or self.slot.interval)
         except RequestRefused as refusal:

@@ -80,7 +80,7 @@ class JobManager:
             kind: The kind of job.
             settings: The settings of the client, or of one of its views.
             request: The encoded request of the start.
-            params: What the server will repeat of it in its status: ``kind.params``.
+            params: The parameters ``kind.echoed``, which the server will repeat in its status.
             send: Sends ``request``, and raises RateLimited instead of waiting for the rate limit.
             limiter: The rate limit of the start.
             width: How many starts may run at once on a server of the synchronous dialect; at least the

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from reflexio_async._engine.jobs.estimator import DurationEstimator
-from reflexio_async._engine.jobs.poller import FIRST_POLL_AFTER, growing_pause
+from reflexio_async._engine.jobs.poller import FIRST_POLL_AFTER
 from reflexio_async._engine.jobs.record import JobRecord, without_traceback
 from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
 from reflexio_async._engine.jobs.tokens import Token
@@ -126,18 +126,18 @@ class PolledJob(JobRecord[T]):
         """Whether anybody waits for it."""
         return self.has_waiters
 
-    def pause(self) -> float | None:
+    def pause(self, growing: float) -> float | None:
         """The shortest interval of all waiters; None when nobody waits."""
-        pauses = [waiter.interval or self._default_pause(waiter) for waiter in self.waiters()]
+        pauses = [waiter.interval or self._default_pause(waiter, growing) for waiter in self.waiters()]
         return min(pauses, default=None)
 
-    def _default_pause(self, waiter: Waiter) -> float:
+    def _default_pause(self, waiter: Waiter, growing: float) -> float:
         if self._group.durations is not None:
             age = self._group.durations.next_poll_age(self.polled_at - self.created_at)
             # A poll after the waiter's deadline would be of no use to it.
             if age is not None and (waiter.deadline is None or self.created_at + age < waiter.deadline):
                 return max(self.created_at + age - self.polled_at, FIRST_POLL_AFTER)
-        return min(growing_pause(self.polls), self._group.kind.interval)
+        return min(growing, self._group.kind.interval)
 
     async def poll(self) -> None:
         """Ask for the status once and learn from the answer."""
@@ -161,16 +161,17 @@ class PolledJob(JobRecord[T]):
     def _observe(self, answer: T) -> None:
         kind = self._group.kind
         status = kind.read(answer)
-        if status.state is JobState.FAILED:
-            message = f"{kind.name} {self.job_id}: {status.error}"
-            self.finish(status, error=JobFailed(message, status=status, token=self.token_text))
-        elif status.state is JobState.CANCELLED:
-            message = f"{kind.name} {self.job_id} was cancelled at the server"
-            self.finish(status, error=JobCancelled(message, status=status, token=self.token_text))
-        elif status.done:
-            self.finish(status, result=answer)
-        else:
-            self.update(status)
+        match status.state:
+            case JobState.RUNNING:
+                self.update(status)
+            case JobState.COMPLETED:
+                self.finish(status, result=answer)
+            case JobState.FAILED:
+                message = f"{kind.name} {self.job_id}: {status.error}"
+                self.finish(status, error=JobFailed(message, status=status, token=self.token_text))
+            case _:
+                message = f"{kind.name} {self.job_id} was cancelled at the server"
+                self.finish(status, error=JobCancelled(message, status=status, token=self.token_text))
 
     def poll_failed(self, error: Exception, *, transient: bool) -> None:
         """Keep the error for messages; end with it unless it may pass."""

@@ -29,11 +29,6 @@ _CATCH_UP = 0.1  # seconds: polls that were delayed for so long are made up for
 _STALE_ENTRIES = 64  # that the heap may hold besides one for every scheduled source and one more
 
 
-def growing_pause(polls: int) -> float:
-    """Seconds until the next poll, after ``polls`` polls: short at first, then longer and longer."""
-    return FIRST_POLL_AFTER * _GROWTH ** min(polls, _MAX_STEPS)
-
-
 class Pollable(Protocol):
     """What the poller polls: a slot, or one job with a status route of its own.
 
@@ -64,8 +59,11 @@ class Pollable(Protocol):
         """Whether anybody waits for its status."""
         ...
 
-    def pause(self) -> float | None:
-        """Seconds from ``polled_at`` to the next poll; None when nobody waits."""
+    def pause(self, growing: float, /) -> float | None:
+        """Seconds from ``polled_at`` to the next poll; None when nobody waits.
+
+        ``growing`` is the pause for waiters who ask for no interval: short at first, then longer and longer.
+        """
         ...
 
     async def poll(self) -> None:
@@ -111,7 +109,7 @@ class Poller:
         """Set when ``source`` is polled next, from its ``pause()``."""
         if source.polling or self.closed:
             return
-        pause = source.pause()
+        pause = source.pause(FIRST_POLL_AFTER * _GROWTH ** min(source.polls, _MAX_STEPS))
         if pause is None:
             self.remove(source)
             return

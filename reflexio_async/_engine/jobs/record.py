@@ -130,7 +130,7 @@ class JobRecord(ABC, Generic[T]):
     @property
     def done(self) -> bool:
         """Whether it has ended, as far as is known here."""
-        return self.status.done
+        return self.ended_at is not None
 
     @property
     def has_waiters(self) -> bool:
@@ -169,11 +169,7 @@ class JobRecord(ABC, Generic[T]):
         try:
             await waiter.future
         finally:
-            del self._waiters[waiter]
-            if waiter.timer is not None:
-                waiter.timer.cancel()
-            if self.admitted_at is not None:
-                self.unsubscribe(waiter.interval)
+            self._remove(waiter)
 
     def outcome(self, timeout: float | None = None) -> T:
         """Return the result or raise the error; a job that has not ended raises JobTimeout.
@@ -216,7 +212,8 @@ class JobRecord(ABC, Generic[T]):
         self.status, self.result = status, result
         self.error = None if error is None else without_traceback(error)
         self.ended_at = self.now()
-        for waiter in self._waiters:
+        for waiter in self.waiters():
+            self._remove(waiter)
             waiter.wake()
 
     # Waiters
@@ -234,6 +231,16 @@ class JobRecord(ABC, Generic[T]):
         if waiter.timer is None and not waiter.for_change:
             self._start_timer(waiter)  # default timeouts count from admission
         self.subscribe(waiter.interval)
+
+    def _remove(self, waiter: Waiter) -> None:
+        """``waiter`` waits no longer: it was woken or cancelled."""
+        if waiter not in self._waiters:
+            return
+        del self._waiters[waiter]
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+        if self.admitted_at is not None:
+            self.unsubscribe(waiter.interval)
 
     def _start_timer(self, waiter: Waiter) -> None:
         waiter.deadline = self.now() + (waiter.timeout or self._default_timeout)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from reflexio_async._engine.jobs.estimator import DurationEstimator
 from reflexio_async._engine.jobs.kinds import UNLIMITED
-from reflexio_async._engine.jobs.poller import FIRST_POLL_AFTER, growing_pause
+from reflexio_async._engine.jobs.poller import FIRST_POLL_AFTER
 from reflexio_async._engine.jobs.record import without_traceback
 from reflexio_async._engine.jobs.status import QUEUED, JobState, JobStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from reflexio_async._engine.jobs.kinds import Operation, Slot
     from reflexio_async._engine.jobs.poller import Poller
     from reflexio_async._engine.jobs.slot_job import SlotJob
@@ -43,11 +45,6 @@ class SlotStatusSource(Protocol):
 
 class SlotObserver(Protocol):
     """The lane in front of a slot, to the slot's status."""
-
-    @property
-    def starts_wait(self) -> bool:
-        """Whether starts are queued for the slot."""
-        ...
 
     def status_observed(self) -> None:
         """A poll was answered."""
@@ -81,6 +78,7 @@ class SlotStatus:
         poller: Poller,
         observer: SlotObserver,
         *,
+        queue: Collection[SlotJob[Any]],
         outage: float,
         max_attempts: int,
     ) -> None:
@@ -91,6 +89,7 @@ class SlotStatus:
         self._poller = poller
         self._clock = poller.clock
         self._observer = observer
+        self._queue = queue
         self._outage = outage
         self._max_attempts = max_attempts
         self._polling_lock = asyncio.Lock()
@@ -131,20 +130,18 @@ class SlotStatus:
         """Whether anybody waits for the status."""
         return bool(self._subscriptions)
 
-    def pause(self) -> float | None:
+    def pause(self, growing: float) -> float | None:
         """The shortest interval of all waiters; None when nobody waits."""
         if not self._subscriptions:
             return None
-        default = min(self._default_pause(), self.interval)
-        return min(default if interval is None else interval for interval in self._subscriptions)
-
-    def _default_pause(self) -> float:
-        """Seconds to the next poll: growing, or up to the likely end of the job that starts wait for."""
-        if self._observer.starts_wait and self.running:
+        default = growing
+        if self._queue and self.running:
+            # Starts wait for the end of a job: poll when it is likely.
             age = self._durations.next_poll_age(self.polled_at - self.started_at)
             if age is not None:
-                return max(self.started_at + age - self.polled_at, FIRST_POLL_AFTER)
-        return growing_pause(self.polls)
+                default = max(self.started_at + age - self.polled_at, FIRST_POLL_AFTER)
+        default = min(default, self.interval)
+        return min([default if interval is None else interval for interval in self._subscriptions])
 
     def poll_now(self) -> None:
         """Poll at once, unless the last poll failed."""
@@ -231,9 +228,10 @@ class SlotStatus:
         job.enter_slot(operation_id)
         self.running[job] = None
         self.started_at = self._not_ended_at = self._clock.now()
-        self.forget()
+        self.observed_at = None
         self.polled_at, self.polls = self._clock.now(), 0
-        self._poller.schedule(self)
+        if self.subscribed:
+            self._poller.schedule(self)
 
     def adopt(self, job: SlotJob[Any], operation_id: str, not_before: int | None) -> None:
         """Go on with a job that was admitted earlier, here or in another process."""
@@ -254,4 +252,6 @@ class SlotStatus:
     @property
     def taken(self) -> bool:
         """Whether an operation runs in the slot, ours or another's, as far as is known."""
-        return bool(self.running) or (self.latest is not None and not self.latest.status.done)
+        return bool(self.running) or (
+            self.latest is not None and self.latest.status.state is JobState.RUNNING
+        )

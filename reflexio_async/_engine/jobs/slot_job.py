@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from reflexio_async._engine.jobs.record import JobRecord
 from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
@@ -66,6 +66,7 @@ class SlotJob(JobRecord[T]):
         "not_before",
         "params",
         "seen",
+        "slot_kind",
         "start",
     )
 
@@ -80,6 +81,7 @@ class SlotJob(JobRecord[T]):
     ) -> None:
         super().__init__(kind, lane.poller, settings)
         self._lane = lane
+        self.slot_kind = kind
         self.params = params
         self.start = start
         self.attempts: int = 0
@@ -87,16 +89,6 @@ class SlotJob(JobRecord[T]):
         self.not_before: int | None = None
         self.seen = False
         self.cancel_requested = False
-
-    @property
-    def slot_kind(self) -> SlotKind[T]:
-        """Its kind."""
-        return cast("SlotKind[T]", self.kind)
-
-    @property
-    def opens_in(self) -> float:
-        """Seconds until the rate limit allows its start."""
-        return 0.0 if self.start is None else self.start.limiter.opens_in()
 
     @property
     def token(self) -> Token | None:
@@ -176,11 +168,10 @@ class SlotJob(JobRecord[T]):
             return
         self.seen = True
         self.last_probe_error = None
-        if not status.done:
-            self.update(status)
-            return
         name = f"{self.kind.name} {self.id}"
         match status.state:
+            case JobState.RUNNING:
+                self.update(status)
             case JobState.COMPLETED:
                 self.finish(status, result=self.slot_kind.result(operation))
             case JobState.FAILED:
