@@ -139,14 +139,17 @@ class API:
         """
         engine = self._engine
         # No waiting for the rate limit in here: the lane waits for it, and then looks at the slot again.
-        send = partial(engine.caller.send, endpoint, settings=engine.settings, limit_wait=0.0)
+        limiter = engine.caller.rate_limiter(endpoint.path)
+        send = partial(
+            engine.caller.send, endpoint, settings=engine.settings, limit_wait=0.0, rate_limiter=limiter
+        )
         record = await engine.jobs.start(
             kind,
             engine.settings,
             request=encode(endpoint, request),
             params={name: getattr(request, name) for name in kind.echoed},
             send=send,
-            limiter=engine.caller.rate_limiter(endpoint.path),
+            limiter=limiter,
             width=width,
         )
         return Job(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from reflexio_async._engine.settings import RetryPolicy
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.call import Caller
     from reflexio_async._engine.jobs.kinds import Operation, PolledKind
     from reflexio_async._engine.settings import Settings
-    from reflexio_async._engine.wire import Endpoint
+    from reflexio_async._engine.wire import EncodedRequest, Endpoint
 
 T = TypeVar("T")
 
@@ -43,10 +44,17 @@ class ReflexioStatus:
             timeout=min(settings.timeout, _TIMEOUT),
             raise_on_refusal=True,
         )
+        self._operation_limiter = caller.rate_limiter(GET_OPERATION_STATUS.path)
 
     async def operation(self, service: str) -> Operation | None:
         """The latest operation of ``service``, or None when it never ran."""
-        response = await self._ask(GET_OPERATION_STATUS, ByService(service_name=service))
+        response = await self._caller.send(
+            GET_OPERATION_STATUS,
+            _operation_request(service),
+            self._settings,
+            limit_wait=0,
+            rate_limiter=self._operation_limiter,
+        )
         info = response.operation_status
         if info is not None:
             return operation(info)
@@ -78,6 +86,11 @@ class ReflexioStatus:
 
     async def _ask(self, endpoint: Endpoint[T], request: BaseModel) -> T:
         return await self._caller.send(endpoint, encode(endpoint, request), self._settings, limit_wait=0)
+
+
+@cache  # it is sent once a second
+def _operation_request(service: str) -> EncodedRequest:
+    return encode(GET_OPERATION_STATUS, ByService(service_name=service))
 
 
 def _status_request(kind: PolledKind[Any], job_id: str) -> tuple[Endpoint[Any], BaseModel]:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from reflexio_async._engine.jobs.estimator import DurationEstimator
+from reflexio_async._engine.jobs.poller import DurationEstimator
 
 
 def learned(ages: list[float]) -> DurationEstimator:

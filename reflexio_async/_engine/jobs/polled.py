@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from reflexio_async._engine.jobs.estimator import DurationEstimator
-from reflexio_async._engine.jobs.poller import FIRST_POLL_AFTER
+from reflexio_async._engine.jobs.poller import FIRST_POLL_AFTER, DurationEstimator
 from reflexio_async._engine.jobs.record import JobRecord, without_traceback
 from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
 from reflexio_async._engine.jobs.tokens import Token

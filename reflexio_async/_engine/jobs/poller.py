@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from reflexio_async.errors import APIConnectionError, RateLimited, RequestRefused, ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from reflexio_async._engine.clock import Clock, Timer
     from reflexio_async._engine.jobs.kinds import PollRate
@@ -26,6 +27,8 @@ _TRANSIENT = (APIConnectionError, ServerError, RateLimited, RequestRefused)
 
 _SHORTEST_WAIT = 0.02  # seconds that a worker waits for the rate, so that it does not wake for every poll
 _CATCH_UP = 0.1  # seconds: polls that were delayed for so long are made up for
+_REMEMBERED = 64  # durations of jobs
+_ENOUGH = 8  # durations before anything is estimated
 _STALE_ENTRIES = 64  # that the heap may hold besides one for every scheduled source and one more
 
 
@@ -242,3 +245,28 @@ class _Workers:
             return False
         self._tokens -= 1.0
         return True
+
+
+class DurationEstimator:
+    """Estimates when to poll a job, from the durations of earlier jobs (in seconds).
+
+    ``quantiles``: one poll is due when this share of the earlier jobs had ended, for each of them.
+    """
+
+    def __init__(self, quantiles: Sequence[float]) -> None:
+        self._quantiles = quantiles
+        self._durations: deque[float] = deque(maxlen=_REMEMBERED)
+        self._poll_ages: list[float] = []
+
+    def add(self, *, at_least: float, at_most: float) -> None:
+        """Learn from a job that still ran at the age ``at_least`` and had ended at the age ``at_most``."""
+        # The middle, not ``at_most``: that is when it was polled, so the estimate would learn from itself.
+        self._durations.append((at_least + at_most) / 2)
+        if len(self._durations) >= _ENOUGH:
+            durations = sorted(self._durations)
+            self._poll_ages = [durations[int(share * len(durations))] for share in self._quantiles]
+
+    def next_poll_age(self, age: float) -> float | None:
+        """The age at which to poll a job that still ran at ``age``; None: there is no estimate."""
+        position = bisect_right(self._poll_ages, age)
+        return self._poll_ages[position] if position < len(self._poll_ages) else None

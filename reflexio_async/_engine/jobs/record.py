@@ -213,8 +213,8 @@ class JobRecord(ABC, Generic[T]):
         self.error = None if error is None else without_traceback(error)
         self.ended_at = self.now()
         for waiter in self.waiters():
-            self._remove(waiter)
             waiter.wake()
+            self._remove(waiter)
 
     # Waiters
 

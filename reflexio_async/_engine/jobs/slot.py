@@ -7,9 +7,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from reflexio_async._engine.jobs.estimator import DurationEstimator
 from reflexio_async._engine.jobs.kinds import UNLIMITED
-from reflexio_async._engine.jobs.poller import FIRST_POLL_AFTER
+from reflexio_async._engine.jobs.poller import FIRST_POLL_AFTER, DurationEstimator
 from reflexio_async._engine.jobs.record import without_traceback
 from reflexio_async._engine.jobs.status import QUEUED, JobState, JobStatus
 
@@ -230,7 +229,7 @@ class SlotStatus:
         self.started_at = self._not_ended_at = self._clock.now()
         self.observed_at = None
         self.polled_at, self.polls = self._clock.now(), 0
-        if self.subscribed:
+        if self._subscriptions:
             self._poller.schedule(self)
 
     def adopt(self, job: SlotJob[Any], operation_id: str, not_before: int | None) -> None:

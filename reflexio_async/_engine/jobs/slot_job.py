@@ -49,6 +49,7 @@ class SlotJob(JobRecord[T]):
     """A job that occupies a slot while it runs.
 
     Attributes:
+        slot_kind: Its kind.
         params: What the server's status repeats of its request.
         start: Its start; None for a job that was resumed from a token.
         attempts: How often the start was sent.
