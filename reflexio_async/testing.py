@@ -1,10 +1,12 @@
 """What tests need, in one import: a local server, a virtual clock and scripted faults.
 
-from reflexio_async.testing import Sandbox, VirtualClock, faults
+    from reflexio_async.testing import Sandbox, VirtualClock, faults
 
-async with Sandbox(clock=VirtualClock()) as box:
-box.faults.add(faults.delay(30), path="/api/get_operation_status")
-...
+    async with Sandbox(clock=VirtualClock()) as box:
+        box.faults.add(faults.delay(30), path="/api/get_operation_status")
+        ...
+
+``faults`` is the module with the functions that make an action. ``Faults.from_toml`` reads a script.
 """
 
 from __future__ import annotations
@@ -12,12 +14,16 @@ from __future__ import annotations
 from reflexio_async._engine.clock import Clock, SystemClock
 from reflexio_async.sandbox import Record, ReflectSettings, Sandbox, VirtualClock, faults
 from reflexio_async.sandbox.faults import Action, Fault, Faults
+from reflexio_async.sandbox.reflexio.settings import Dialect
+from reflexio_async.sandbox.storage.data_file import NotStored
 
 __all__ = [
     "Action",
     "Clock",
+    "Dialect",
     "Fault",
     "Faults",
+    "NotStored",
     "Record",
     "ReflectSettings",
     "Sandbox",

@@ -227,6 +227,8 @@ class _LoopWatcher:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        # asyncio has no public way to see whether callbacks are ready. Without this attribute the watcher
+        # waits for more passes instead.
         self._ready: Any = getattr(loop, "_ready", None)
         self._passes = _BLIND_PASSES if self._ready is None else _QUIET_PASSES
         self._quiet = 0

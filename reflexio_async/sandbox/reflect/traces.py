@@ -31,13 +31,7 @@ class StoredReview:
 
     def view(self) -> dict[str, Any]:
         """As the server returns it."""
-        return {
-            "id": self.id,
-            "trace_id": self.trace_id,
-            "result": self.result,
-            "feedback_text": self.feedback_text,
-            "mode": self.mode,
-        }
+        return asdict(self)
 
 
 @dataclass(slots=True)
