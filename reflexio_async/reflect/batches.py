@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
 from reflexio_async._engine.batch.batch import Batch
-from reflexio_async._engine.batch.progress import BatchProgress
 from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.job import check_waiting
 from reflexio_async._engine.models import build_request
@@ -20,6 +19,7 @@ from reflexio_async.reflect.models import TraceCreate
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 
+    from reflexio_async._engine.batch.progress import BatchProgress
     from reflexio_async.reflect.jobs import TraceJob
     from reflexio_async.reflect.models import Trace
 

@@ -70,8 +70,8 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
     ) -> Self:
         """A client on another client's connections and tasks, which closes it."""
         client = cls.__new__(cls)
-        client._assemble(settings, server, pool, clock, tasks)
-        client._shares = True
+        client._assemble(settings, server, pool, clock, tasks)  # noqa: SLF001  # made here
+        client._shares = True  # noqa: SLF001  # as above
         return client
 
     def _assemble(
@@ -135,7 +135,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
     def with_project(self, project_id: str) -> Self:
         """A view of another project that shares everything else."""
         view = copy.copy(self)
-        view._project_id = check_project(project_id)
+        view._project_id = check_project(project_id)  # noqa: SLF001  # a copy of self
         return view
 
     async def wait_for_trace(

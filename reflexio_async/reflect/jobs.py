@@ -80,7 +80,6 @@ class TraceKinds(NamedTuple):
 
 def trace_kinds(per_second: float) -> TraceKinds:
     """Both kinds; together they make at most ``per_second`` status requests a second."""
-
     rate = PollRate("traces", per_second=per_second, concurrency=min(_AT_ONCE, math.ceil(per_second)))
 
     def kind(name: str, read: Callable[[Trace], JobStatus]) -> PolledKind[Trace]:
