@@ -29,7 +29,7 @@ EVERYTHING = "3.11"
 """The version of Python that runs every check and every test."""
 
 OTHERS = ("3.12", "3.13")
-"""The versions that run the quick tests and the tests on the real server."""
+"""The versions that run the quick tests, those with frameworks, and those on the real server."""
 
 DEBIAN_PACKAGES: tuple[str, ...] = ()
 """What tests need from the system, such as ``postgresql``: installed by apt-get where it is missing."""
@@ -92,8 +92,9 @@ def chains(work: Path) -> list[list[Step]]:
             [
                 _environment(work, version, extra="test"),
                 Step(
-                    f"Python {version}: quick tests and real server",
-                    f"{work}/{version}/bin/pytest -m 'quick or real' -o cache_dir={work}/{version}/cache",
+                    f"Python {version}: quick tests, frameworks, real server",
+                    f"{work}/{version}/bin/pytest -m 'quick or frameworks or real' "
+                    f"-o cache_dir={work}/{version}/cache",
                     minutes=25,
                 ),
             ]

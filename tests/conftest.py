@@ -12,7 +12,7 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from pydantic import TypeAdapter
 
 from tests.environments import NoPython
-from tests.quick import TESTS, is_quick
+from tests.quick import TESTS, imports_frameworks, is_quick
 from tests.real_server import RealServer, StartServer, server_python
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the quick tests, and those that are tried again.
+    """Mark the quick tests, those that import large frameworks, and those that are tried again.
 
     A test that failed on the real server is tried again on a process started anew, because the server freezes
     for good now and then (server-behaviour: Concurrency), and regenerations without a model hang
@@ -60,6 +60,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("real") is not None:
             item.add_marker(pytest.mark.flaky(reruns=2))
+        elif imports_frameworks(item.path):
+            item.add_marker(pytest.mark.frameworks)
         elif item.get_closest_marker("slow") is None and is_quick(item.path):
             item.add_marker(pytest.mark.quick)
 

@@ -1,4 +1,4 @@
-"""Which tests ``pytest -m quick`` runs: those to run while editing."""
+"""Which tests ``pytest -m quick`` runs: those to run while editing. And which ``-m frameworks`` runs."""
 
 from __future__ import annotations
 
@@ -22,17 +22,22 @@ QUICK = (
 )
 """Folders and files. What is marked ``real`` or ``slow`` in them is left out."""
 
-NOT_QUICK = (
+FRAMEWORKS = (
     "endpoints/test_agent_frameworks.py",
     "endpoints/test_web_frameworks.py",
     "reflect/test_langchain.py",
     "reflect/test_openai_agents.py",
     "reflect/test_pydantic_ai.py",
 )
-"""Files in these folders that import large frameworks."""
+"""Files in these folders that import large frameworks, which takes seconds: they are not quick."""
+
+
+def imports_frameworks(path: Path) -> bool:
+    """Whether this file is one of ``FRAMEWORKS``."""
+    return path.relative_to(TESTS).as_posix() in FRAMEWORKS
 
 
 def is_quick(path: Path) -> bool:
     """Whether this file or folder, or what is in it, belongs to the quick tests."""
     parts = path.relative_to(TESTS).as_posix()
-    return f"{parts}/".startswith(tuple(f"{place}/" for place in QUICK)) and parts not in NOT_QUICK
+    return f"{parts}/".startswith(tuple(f"{place}/" for place in QUICK)) and parts not in FRAMEWORKS

@@ -6,11 +6,11 @@ import os
 import subprocess
 import sys
 
-from tests.quick import NOT_QUICK, QUICK, TESTS, is_quick
+from tests.quick import FRAMEWORKS, QUICK, TESTS, imports_frameworks, is_quick
 
 
 def test_every_place_exists() -> None:
-    assert [place for place in (*QUICK, *NOT_QUICK) if not (TESTS / place).exists()] == []
+    assert [place for place in (*QUICK, *FRAMEWORKS) if not (TESTS / place).exists()] == []
 
 
 def test_a_file_belongs_to_its_folder() -> None:
@@ -18,7 +18,9 @@ def test_a_file_belongs_to_its_folder() -> None:
     assert is_quick(TESTS / "core/test_retry.py")
     assert not is_quick(TESTS / "core_of_something_else/test_retry.py")
     assert not is_quick(TESTS / "sandbox/test_state.py")
-    assert not is_quick(TESTS / NOT_QUICK[0])
+    assert not is_quick(TESTS / FRAMEWORKS[0])
+    assert imports_frameworks(TESTS / FRAMEWORKS[0])
+    assert not imports_frameworks(TESTS / "core/test_retry.py")
 
 
 def test_quick_tests_are_collected_without_real_and_slow_ones_and_without_other_files() -> None:
