@@ -1,4 +1,4 @@
-"""``AsyncReflexioClient``: the parts, assembled."""
+"""``AsyncReflexioClient``: all calls of a Reflexio server, and the parts that they need."""
 
 from __future__ import annotations
 
@@ -72,22 +72,25 @@ class AsyncReflexioClient(
 ):
     """The asyncio client of a Reflexio server.
 
-    Use it as ``async with AsyncReflexioClient(…) as client``. Leaving the block sends queued starts and
-    finishes background calls within ``drain_timeout``; jobs already admitted run on at the server.
-    Leaving it by an exception starts nothing more.
+    Use it as ``async with AsyncReflexioClient(…) as client``. When the block ends, the client sends the queued
+    starts and finishes the background calls, within ``drain_timeout`` seconds. When an exception ends the
+    block, the client starts nothing more. Jobs that run at the server go on in both cases.
 
     Args:
-        api_key: Bearer token; else ``REFLEXIO_API_KEY``; else none (or ``await client.login(…)``).
-        url_endpoint: The server; else ``REFLEXIO_API_URL``, ``REFLEXIO_URL``, then the hosted service.
-        timeout: Seconds one call may take, retries and waiting for the rate limit included.
-        reflect_url: The server of ``client.reflect``; else ``REFLECT_API_URL``, then
-            ``http://localhost:8000``.
-        reflect_api_key: Its bearer token; else ``REFLECT_API_KEY``; else none.
-        project_id: Its project; else ``REFLECT_PROJECT_ID``, then ``default``.
+        api_key: The bearer token. Without it, ``REFLEXIO_API_KEY`` is used. Without both, calls are sent
+            without a token, until ``await client.login(…)``.
+        url_endpoint: The address of the server. Without it, ``REFLEXIO_API_URL`` or ``REFLEXIO_URL`` is used.
+            The default is the hosted service.
+        timeout: Seconds that one call may take, retries and waiting for the rate limit included.
+        reflect_url: The address of the server of ``client.reflect``. Without it, ``REFLECT_API_URL`` is used.
+            The default is ``http://localhost:8000``.
+        reflect_api_key: The bearer token for that server. Without it, ``REFLECT_API_KEY`` is used.
+        project_id: The project at that server. Without it, ``REFLECT_PROJECT_ID`` is used. The default is
+            ``default``.
         options: The options that both clients have: see ``ClientOptions``.
 
     Raises:
-        ConfigurationError: Something above is unusable; the message names it.
+        ConfigurationError: One of the arguments is unusable. The message names it.
     """
 
     def __init__(
@@ -117,20 +120,20 @@ class AsyncReflexioClient(
         self._server = ServerKnowledge()
         self._reflect_server = reflect_server(reflect_url, reflect_api_key, project_id, prefix="reflect_")
         self._shared_reflect: list[AsyncReflectClient] = []
-        """The one Reflect client of all views, once one of them asked for it."""
+        """Empty, or the Reflect client. It is a list because all views of this client share it."""
         self._reflect: AsyncReflectClient | None = None
-        """This view's view of it."""
+        """The view of the Reflect client that has the options of this view."""
 
     def _with_settings(self, settings: Settings) -> Self:
         view = super()._with_settings(settings)
-        view._reflect = None  # noqa: SLF001  # its view has other settings
+        view._reflect = None  # noqa: SLF001  # a view with other options
         return view
 
     @property
     def reflect(self) -> AsyncReflectClient:
-        """The client of a Reflect server: shares connections, clock and options, and closes with this one."""
+        """The client of a Reflect server. It shares connections, clock and options, and closes with this one."""
         if self._reflect is None:
-            from reflexio_async.reflect.client import AsyncReflectClient  # noqa: PLC0415  # loads its models
+            from reflexio_async.reflect.client import AsyncReflectClient  # noqa: PLC0415  # loads the models of Reflect
 
             engine, server = self._engine, self._reflect_server
             settings = replace(engine.settings, base_url=server.base_url)
@@ -146,14 +149,17 @@ class AsyncReflexioClient(
         return self._reflect
 
     async def login(self, email: str, password: str, *, remember: bool = True) -> None:
-        """Sign in and use the bearer token for every later call.
+        """Sign in, and use the bearer token for every later call.
 
-        With ``remember`` the credentials are kept in memory, to sign in again once when the token is
-        refused; calls refused together share that one login.
+        Args:
+            email: The address of the account.
+            password: Its password.
+            remember: Hold both in memory, to sign in again when the server refuses the token. Calls that
+                are refused at the same time share one login.
 
         Raises:
-            AuthenticationError: The server does not know this pair.
-            NotFound: This server has no login; pass ``api_key`` instead.
+            AuthenticationError: The server does not accept this address and password.
+            NotFound: This server has no login. Pass ``api_key`` instead.
         """
         form = LoginForm(email=email, password=password)
 
@@ -170,18 +176,27 @@ class AsyncReflexioClient(
         self._engine.caller.credentials.set_token(await sign_in(), sign_in if remember else None)
 
     def learning(self, request_id: str) -> Job[LearningStatusResponse]:
-        """The learning that follows a publish, as a job; no I/O until it is awaited or refreshed.
+        """Return the learning that follows a publish, as a job. No I/O until it is awaited or refreshed.
 
-        ``not_tracked`` counts as completed: nothing will be learnt, and nothing is left to wait for.
+        The status ``not_tracked`` counts as completed, because the server will learn nothing.
+
+        Args:
+            request_id: The ``request_id`` in the response of the publish.
+
+        Raises:
+            InvalidRequest: ``request_id`` is not text, or empty.
         """
         request = build_request(ByRequest, {"request_id": request_id}, "learning")
         return self._follow(LEARNING, request.request_id)
 
     def for_session(self, session_id: str) -> SessionScopedClient:
-        """A view whose calls are of one session: publish, search, outcome, requests, and the others.
+        """Return a view for one session. Its calls need no ``session_id``.
+
+        Args:
+            session_id: The session.
 
         Raises:
-            InvalidRequest: ``session_id`` is empty or not text.
+            InvalidRequest: ``session_id`` is not text, or empty.
         """
         if not isinstance(session_id, str) or not session_id.strip():
             message = f"for_session: session_id must be text, not {session_id!r:.40}"
@@ -190,18 +205,21 @@ class AsyncReflexioClient(
 
     @property
     def legacy(self) -> LegacyAPI:
-        """The six calls whose paths January 2026 servers answer in another shape."""
+        """The six calls that have another response on servers of January 2026."""
         from reflexio_async.legacy.api import LegacyAPI  # noqa: PLC0415  # rarely needed
 
         return LegacyAPI(self._engine)
 
     def job(self, token: str) -> Job[Any]:
-        """The job that ``token`` (the text of ``job.token``) stands for, from this or another process.
+        """Return the job of ``token``. No I/O.
+
+        Args:
+            token: The text of ``job.token``. The job may have been started in another process.
 
         Raises:
-            InvalidRequest: It is no token, of a newer release, or of another server.
+            InvalidRequest: It is no token, or it comes from a newer release or from another server.
         """
-        from reflexio_async.reflect.jobs import REVIEWED, STORED  # noqa: PLC0415  # loads Reflect's models
+        from reflexio_async.reflect.jobs import REVIEWED, STORED  # noqa: PLC0415  # loads the models of Reflect
 
         if Token.from_text(token).kind in (STORED, REVIEWED):
             return self.reflect.job(token)

@@ -1,13 +1,13 @@
 """Every error this package raises, in one tree.
 
     ReflexioError
-    ├── ConfigurationError              the client itself is set up wrongly (also ValueError)
-    ├── InvalidRequest                  refused here, before any I/O (also ValueError)
-    ├── ClientClosed                    a call on a client that was closed
-    ├── Withdrawn                       stopped by the caller before anything was sent
-    ├── APIConnectionError              no answer: ``outcome_unknown`` says whether it may have had an effect
-    │   └── APITimeout                  no answer in time (also TimeoutError)
-    ├── APIStatusError                  an answer with an error status
+    ├── ConfigurationError              the client has unusable options (also ValueError)
+    ├── InvalidRequest                  an argument is unusable; nothing was sent (also ValueError)
+    ├── ClientClosed                    the client was closed
+    ├── Withdrawn                       the caller stopped the call before anything was sent
+    ├── APIConnectionError              no complete response; see ``outcome_unknown``
+    │   └── APITimeout                  no response in time (also TimeoutError)
+    ├── APIStatusError                  a response with an error status
     │   ├── BadRequest                  400
     │   ├── AuthenticationError         401
     │   ├── PermissionDenied            403
@@ -17,16 +17,16 @@
     │   ├── UnprocessableRequest        422
     │   ├── RateLimited                 429
     │   └── ServerError                 5xx
-    ├── UnexpectedResponse              an answer that is not what the API promises
+    ├── UnexpectedResponse              a response that is not what the API promises
     ├── RequestRefused                  HTTP 200 with ``success: false``
-    ├── JobError                        the outcome of a job
-    │   ├── JobFailed                   the server reports failure (also RuntimeError)
-    │   ├── JobTimeout                  we stopped waiting; the server goes on (also TimeoutError)
+    ├── JobError                        a job has no result
+    │   ├── JobFailed                   the server reports a failure (also RuntimeError)
+    │   ├── JobTimeout                  the wait ended; the job goes on (also TimeoutError)
     │   ├── JobCancelled                cancelled before or while it ran
-    │   └── JobLost                     the outcome can no longer be learned
-    └── BatchInterrupted                the caller's own iterable of keys failed half-way
+    │   └── JobLost                     the outcome is unknown for good
+    └── BatchInterrupted                the caller's iterable of keys raised an error
 
-Messages name the next step. They never hold credentials or echo a payload.
+Messages name the next step. They never hold credentials or the contents of a request.
 """
 
 from __future__ import annotations
@@ -41,31 +41,32 @@ if TYPE_CHECKING:
 
 
 class ReflexioError(Exception):
-    """Base of every error raised by this package."""
+    """The base of every error of this package."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Process pools and task queues pickle what their workers raise; some attributes are keyword-only.
+        # Process pools and task queues pickle errors. The default does not work with keyword-only arguments.
         state = dict(vars(self))
         if "headers" in state:
             state["headers"] = dict(state["headers"])
-        return _restored, (type(self), self.args, state)
+        return _restore, (type(self), self.args, state)
 
 
-def _restored(kind: type[ReflexioError], args: tuple[Any, ...], state: dict[str, Any]) -> ReflexioError:
+def _restore(kind: type[ReflexioError], args: tuple[Any, ...], state: dict[str, Any]) -> ReflexioError:
     error = kind.__new__(kind, *args)
-    error.args = args  # OSError, below TimeoutError, leaves that to its __init__
+    error.args = args  # OSError, a base of TimeoutError, sets them in __init__ only
     vars(error).update(state)
     return error
 
 
 class ConfigurationError(ReflexioError, ValueError):
-    """The client is set up wrongly: a URL, an option or an environment variable."""
+    """An option of the client is unusable: a URL, another argument or an environment variable."""
 
 
 class InvalidRequest(ReflexioError, ValueError):
-    """An argument was refused before any I/O; the message names the field and what was expected.
+    """An argument is unusable, and nothing was sent. The message names the field and what was expected.
 
-    ``faults`` is the message without the name of the call.
+    Attributes:
+        faults: The message without the name of the call.
     """
 
     def __init__(self, message: str, *, faults: str = "") -> None:
@@ -74,21 +75,23 @@ class InvalidRequest(ReflexioError, ValueError):
 
 
 class ClientClosed(ReflexioError):
-    """The client was closed; make a new one."""
+    """The client was closed. Make a new one."""
 
 
 class Withdrawn(ReflexioError):
-    """The caller stopped it before anything was sent."""
+    """The caller stopped the call before anything was sent."""
 
 
 CLOSED = "this client is closed; make a new one"
 
 
 class APIConnectionError(ReflexioError):
-    """The server gave no complete answer.
+    """There was no complete response.
 
-    ``outcome_unknown`` is True when bytes may have reached the server, so that the call may have had
-    its effect; False means that nothing was sent. ``attempts`` counts the tries that were made.
+    Attributes:
+        outcome_unknown: True when bytes may have reached the server, so that the call may have had its
+            effect. False when nothing was sent.
+        attempts: The number of tries.
     """
 
     def __init__(self, message: str, *, outcome_unknown: bool = False, attempts: int = 1) -> None:
@@ -98,16 +101,22 @@ class APIConnectionError(ReflexioError):
 
 
 class APITimeout(APIConnectionError, TimeoutError):
-    """No answer within the call's timeout."""
+    """There was no response within the timeout of the call."""
 
 
 class APIStatusError(ReflexioError):
-    """The server answered with an error status.
+    """The response has an error status.
 
-    Attributes: ``status``, ``method``, ``path``, ``server_message`` (the server's own words, without
-    echoed input), ``correlation_id`` (quote it to the server's operator), ``headers``,
-    ``retry_after`` in seconds (None when the server named no time), ``attempts`` and
-    ``outcome_unknown`` (a 5xx may come after the effect).
+    Attributes:
+        status: The HTTP status.
+        method: The HTTP method.
+        path: The path of the request.
+        server_message: The text of the server, without the input that it repeats.
+        headers: The headers of the response.
+        correlation_id: The id of this exchange in the server's log, or None.
+        retry_after: Seconds after which the server allows another try; None when it named no time.
+        outcome_unknown: Whether the call may have had its effect, as with most 5xx.
+        attempts: The number of tries.
     """
 
     def __init__(
@@ -144,15 +153,15 @@ class AuthenticationError(APIStatusError):
 
 
 class PermissionDenied(APIStatusError):
-    """403: the credential is known but this is not allowed, or the server dislikes the User-Agent."""
+    """403: the credential does not allow this call, or the server refuses the User-Agent."""
 
 
 class NotFound(APIStatusError):
-    """404: no such thing, or no such route on this server."""
+    """404: there is no such object, or no such call on this server."""
 
 
 class Conflict(APIStatusError):
-    """409: the current state forbids it."""
+    """409: the call does not fit the current state of the server."""
 
 
 class PayloadTooLarge(APIStatusError):
@@ -160,11 +169,11 @@ class PayloadTooLarge(APIStatusError):
 
 
 class UnprocessableRequest(APIStatusError):
-    """422: the server refused a field; the message names it, the echoed input is dropped."""
+    """422: the server refused a field. The message names the field and not its value."""
 
 
 class RateLimited(APIStatusError):
-    """429, or a known limit that opens again only after this call's timeout."""
+    """429. Or nothing was sent, because the limit is known to open only after this call's timeout."""
 
 
 class ServerError(APIStatusError):
@@ -172,9 +181,12 @@ class ServerError(APIStatusError):
 
 
 class UnexpectedResponse(ReflexioError):
-    """An answer that the API does not promise: a redirect, not JSON, another shape, or too large.
+    """A response that the API does not promise: a redirect, not JSON, another shape, or too large.
 
-    ``outcome_unknown`` is True for a 2xx: the call may well have had its effect.
+    Attributes:
+        url: The URL of the request.
+        status: The HTTP status.
+        outcome_unknown: True for a 2xx, since the call may have had its effect.
     """
 
     def __init__(self, message: str, *, url: str, status: int) -> None:
@@ -185,9 +197,12 @@ class UnexpectedResponse(ReflexioError):
 
 
 class RequestRefused(ReflexioError):
-    """HTTP 200 with ``success: false``; ``response`` is the decoded answer.
+    """HTTP 200 with ``success: false``.
 
-    ``repeated`` says that an earlier try of the same call may have had its effect.
+    Attributes:
+        response: The decoded response.
+        attempts: The number of tries.
+        repeated: Whether an earlier try of this call may have had its effect.
     """
 
     def __init__(self, message: str, *, response: Any, attempts: int = 1, repeated: bool = False) -> None:
@@ -198,10 +213,11 @@ class RequestRefused(ReflexioError):
 
 
 class JobError(ReflexioError):
-    """A job did not end in a result.
+    """A job has no result.
 
-    ``status`` is the last one seen; ``token`` (None before admission) lets
-    ``client.job(token)`` go on, here or in another process.
+    Attributes:
+        status: The last status.
+        token: The text for ``client.job(token)``, in this process or another; None before admission.
     """
 
     def __init__(self, message: str, *, status: JobStatus, token: str | None = None) -> None:
@@ -211,7 +227,11 @@ class JobError(ReflexioError):
 
 
 class JobFailed(JobError, RuntimeError):
-    """The server reports failure; ``failed_users`` maps user id to the server's reason."""
+    """The server reports a failure.
+
+    Attributes:
+        failed_users: User id → the server's reason.
+    """
 
     def __init__(
         self,
@@ -226,7 +246,11 @@ class JobFailed(JobError, RuntimeError):
 
 
 class JobTimeout(JobError, TimeoutError):
-    """This wait ran out; the job goes on at the server. ``last_probe_error`` is what polling met last."""
+    """The wait ended before the job. The job goes on at the server.
+
+    Attributes:
+        last_probe_error: The error of the last status request, or None when it had no error.
+    """
 
     def __init__(
         self,
@@ -241,15 +265,19 @@ class JobTimeout(JobError, TimeoutError):
 
 
 class JobCancelled(JobError):
-    """The job was cancelled: withdrawn before its start was sent, or stopped by the server."""
+    """The job was cancelled before its start was sent, or the server stopped it."""
 
 
 class JobLost(JobError):
-    """The outcome is unknown and can no longer be learned; it is never guessed."""
+    """The outcome is unknown and cannot be found out any more."""
 
 
 class BatchInterrupted(ReflexioError):
-    """The iterable of keys raised; what had been pulled was finished and is in ``report``."""
+    """The caller's iterable of keys raised an error. The keys that it gave before were finished.
+
+    Attributes:
+        report: The report of those keys.
+    """
 
     def __init__(self, message: str, *, report: BatchReport[Any, Any]) -> None:
         super().__init__(message)
