@@ -72,9 +72,9 @@ class AsyncReflexioClient(
 ):
     """The asyncio client of a Reflexio server.
 
-    Use it as ``async with AsyncReflexioClient(…) as client``. When the block ends, the client sends the queued
-    starts and finishes the background calls, within ``drain_timeout`` seconds. When an exception ends the
-    block, the client starts nothing more. Jobs that run at the server go on in both cases.
+    Use it as ``async with AsyncReflexioClient(…) as client``. When the block ends, the client sends the
+    queued starts and finishes the background calls, within ``drain_timeout`` seconds. When an exception ends
+    the block, the client starts nothing more. Jobs that run at the server go on in both cases.
 
     Args:
         api_key: The bearer token. Without it, ``REFLEXIO_API_KEY`` is used. Without both, calls are sent
@@ -131,7 +131,10 @@ class AsyncReflexioClient(
 
     @property
     def reflect(self) -> AsyncReflectClient:
-        """The client of a Reflect server. It shares connections, clock and options, and closes with this one."""
+        """The client of a Reflect server. It has this client's connections, clock and options.
+
+        It is closed with this client.
+        """
         if self._reflect is None:
             from reflexio_async.reflect.client import AsyncReflectClient  # noqa: PLC0415  # loads the models of Reflect
 

@@ -49,7 +49,7 @@ class Secret:
 class RetryPolicy:
     """How often a call is tried, and how long it waits between two tries.
 
-    The wait is random, between 0 and a limit that doubles with every try. It never exceeds the call's timeout.
+    The wait is random, between 0 and a limit that doubles with every try. It ends before the call's timeout.
 
     Args:
         max_attempts: The number of tries, the first one included.
