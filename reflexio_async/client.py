@@ -47,7 +47,7 @@ from reflexio_async.reflexio.status import ReflexioStatus
 
 if TYPE_CHECKING:
     from reflexio_async.legacy.api import LegacyAPI
-    from reflexio_async.reflect.client import AsyncReflectClient
+    from reflexio_async.reflect.client import AsyncReflectClient, SharedReflectClient
 
 _SLOT_KINDS = {**SLOT_KINDS, FEEDBACK_RERUN.name: FEEDBACK_RERUN}
 
@@ -119,7 +119,7 @@ class AsyncReflexioClient(
         self._set_up(Engine(caller, jobs, tasks, cache, settings), pool)
         self._server = ServerKnowledge()
         self._reflect_server = reflect_server(reflect_url, reflect_api_key, project_id, prefix="reflect_")
-        self._shared_reflect: list[AsyncReflectClient] = []
+        self._shared_reflect: list[SharedReflectClient] = []
         """Empty, or the Reflect client. It is a list because all views of this client share it."""
         self._reflect: AsyncReflectClient | None = None
         """The view of the Reflect client that has the options of this view."""
@@ -136,14 +136,12 @@ class AsyncReflexioClient(
         It is closed with this client.
         """
         if self._reflect is None:
-            from reflexio_async.reflect.client import AsyncReflectClient  # noqa: PLC0415  # loads the models of Reflect
+            from reflexio_async.reflect.client import SharedReflectClient  # noqa: PLC0415  # loads the models of Reflect
 
             engine, server = self._engine, self._reflect_server
             settings = replace(engine.settings, base_url=server.base_url)
             if not self._shared_reflect:
-                made = AsyncReflectClient.sharing(
-                    settings, server, self._pool, engine.caller.clock, engine.tasks
-                )
+                made = SharedReflectClient(settings, server, self._pool, engine.caller.clock, engine.tasks)
                 self._shared_reflect.append(made)
                 self._managers.append(made.jobs)
                 if engine.tasks.closed:

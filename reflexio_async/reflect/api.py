@@ -1,4 +1,4 @@
-"""The calls of a Reflect server."""
+"""The calls of a Reflect server, each one HTTP exchange or two."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.models import Empty, build_request
-from reflexio_async._engine.wire import Endpoint, encode
+from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import NotFound
 from reflexio_async.reflect.jobs import GET_TRACE, PROJECT, TraceJob, TraceKinds, job_id_of
 from reflexio_async.reflect.models import (
@@ -53,13 +53,13 @@ DELETE_PROJECT = Endpoint("DELETE", PROJECT, DeleteProjectResponse, repeatable=T
 
 
 class ReflectAPI(API):
-    """Traces, the memories made of them, skills, and the project's keys."""
+    """Traces, memories, skills and API keys of one project."""
 
     _project_id: str
     _kinds: TraceKinds
 
     async def health(self) -> dict[str, str]:
-        """What the server says of its health; asked without a key."""
+        """Return the health of the server. This call needs no key."""
         return await self._send(HEALTH, Empty())
 
     async def query_memories(
@@ -72,15 +72,15 @@ class ReflectAPI(API):
         similarity_threshold: float | None = None,
         mmr_lambda: float = 0.7,
     ) -> list[Memory]:
-        """The memories that may help with ``task``, best first.
+        """Find the memories that may help with ``task``, best first.
 
         Args:
             task: What the agent is about to do.
-            limit: The most memories to return.
-            lambda_: 1 ranks by similarity alone, 0 by what a memory has been worth (its q-value).
-            metadata_filter: Only memories whose metadata has all of these.
-            similarity_threshold: The least similarity; None: the server's own.
-            mmr_lambda: 1 allows near-duplicates, 0 is all for diversity.
+            limit: The maximum number of memories.
+            lambda_: 1 ranks by similarity alone, 0 by q-value alone (how useful a memory has been).
+            metadata_filter: Only memories whose metadata has all these entries.
+            similarity_threshold: The minimum similarity. None: the server's default.
+            mmr_lambda: 1 allows near-duplicates, 0 prefers memories that differ.
         """
         request = MemoryQuery(
             task=task,
@@ -105,9 +105,9 @@ class ReflectAPI(API):
         similarity_threshold: float | None = None,
         mmr_lambda: float = 0.7,
     ) -> AugmentedTask:
-        """``task`` as a prompt, with the memories that may help written below it; and those memories.
+        """Find memories as ``query_memories`` does, and write them into a prompt below ``task``.
 
-        Without any memory the prompt is the task itself. The arguments are those of ``query_memories``.
+        The arguments are those of ``query_memories``. If no memory is found, the prompt is the task.
         """
         fields = {
             "task": task,
@@ -125,9 +125,9 @@ class ReflectAPI(API):
 
     @takes(TraceCreate)
     async def create_trace(self, request: TraceCreate) -> TraceJob:
-        """Send one run of an agent; returns a TraceJob at once, while the server takes it in.
+        """Send one run of an agent, and return its TraceJob. The server stores the trace afterwards.
 
-        With ``review_result`` the server reflects on the run and makes a memory of it. Awaiting the job
+        With ``review_result``, the server then reviews the run and makes a memory of it. Awaiting the job
         waits for that, or without a review until the trace is stored.
         """
         return await self._submit_trace(request)
@@ -137,9 +137,11 @@ class ReflectAPI(API):
 
     @takes(TraceCreateAndWait)
     async def create_trace_and_wait(self, request: TraceCreateAndWait) -> Trace:
-        """``create_trace``, waiting inside the call: returns the Trace.
+        """Send one run of an agent as ``create_trace`` does, wait for its job, and return the Trace.
 
-        Raises JobFailed with the server's reason, or JobTimeout, whose ``token`` resumes the wait.
+        Raises:
+            JobFailed: The server could not store the trace. The message has its reason.
+            JobTimeout: The wait ended before the job. ``client.job(error.token)`` returns the job.
         """
         job = await self._submit_trace(request)
         return await job.result(poll_interval=request.poll_interval, wait_timeout=request.wait_timeout)
@@ -149,9 +151,9 @@ class ReflectAPI(API):
 
     @takes(AuthoredMemory)
     async def create_memory(self, request: AuthoredMemory) -> TraceJob:
-        """Store a lesson that you have written, in place of one that the server would make of a run.
+        """Store a lesson that the caller has written, and return its TraceJob.
 
-        Returns a TraceJob; its Trace names the memory in ``created_memory_id``.
+        The ``created_memory_id`` of the job's Trace names the new memory.
         """
         return await self._submit_trace(request.as_trace())
 
@@ -160,11 +162,15 @@ class ReflectAPI(API):
 
     @takes(ListTraces)
     async def list_traces(self, request: ListTraces) -> list[Trace]:
-        """The project's traces, all or by ``review_status``: pending or reviewed."""
+        """Return the traces of the project: all, or those with ``review_status`` pending or reviewed."""
         return await self._send(LIST_TRACES, self._in_project(request))
 
     async def get_trace(self, trace_id: str) -> Trace:
-        """One trace; raises NotFound until it is stored."""
+        """Return one trace.
+
+        Raises:
+            NotFound: There is no such trace, or it is not stored yet.
+        """
         return await self._send(GET_TRACE, self._in_project(ByTrace(trace_id=trace_id)))
 
     get_trace_async = get_trace
@@ -173,13 +179,14 @@ class ReflectAPI(API):
     async def review_trace(
         self, trace_id: str, *, result: str, feedback_text: str | None = None, alpha: float | None = None
     ) -> Trace:
-        """Judge a trace that was sent without a review; ``wait_for_trace`` waits for what it becomes.
+        """Review a trace that was sent without a review. ``wait_for_trace`` waits for its memory.
 
         Args:
             trace_id: The trace.
-            result: pass (or success), or fail (or failure).
+            result: ``pass`` (or ``success``), or ``fail`` (or ``failure``).
             feedback_text: What went wrong.
-            alpha: The step by which memories earn or lose, 0 to 1; None: the server's.
+            alpha: How far the review moves the q-values of the used memories, 0 to 1. None: the server's
+                default.
         """
         request = ReviewCreate(trace_id=trace_id, result=result, feedback_text=feedback_text, alpha=alpha)
         return await self._send(REVIEW_TRACE, self._in_project(request))
@@ -189,7 +196,7 @@ class ReflectAPI(API):
         return await self._send(DELETE_TRACES, self._in_project(DeleteTraces(trace_ids=trace_ids)))
 
     async def get_skill(self) -> Skill | None:
-        """What the project's runs have taught, as one text; None while there is none."""
+        """Return what was learned from the runs of the project, as one text. None while there is none."""
         try:
             return await self._send(GET_SKILL, self._in_project(NoFields()))
         except NotFound:
@@ -200,37 +207,35 @@ class ReflectAPI(API):
 
     @takes(SkillCreate)
     async def create_skill(self, request: SkillCreate) -> Skill:
-        """Let the server make the project's skill anew, of so many passed and failed traces."""
+        """Make the skill of the project again, from a number of passed and failed traces."""
         return await self._send(CREATE_SKILL, self._in_project(request))
 
     async def list_api_keys(self) -> list[ApiKeyInfo]:
-        """The project's keys, without their secrets."""
+        """Return the API keys of the project, without their secrets."""
         return await self._send(LIST_API_KEYS, self._in_project(NoFields()))
 
     @takes(ApiKeyCreate)
     async def create_api_key(self, request: ApiKeyCreate) -> CreatedApiKey:
-        """A new key; the response is the only one that holds its secret."""
+        """Make an API key. No later response will hold its secret."""
         return await self._send(CREATE_API_KEY, self._in_project(request))
 
     async def revoke_api_key(self, key_id: str) -> ApiKeyInfo:
-        """Make a key worthless."""
+        """Revoke an API key: the server refuses it from now on."""
         return await self._send(REVOKE_API_KEY, self._in_project(ByKey(key_id=key_id)))
 
     async def delete_project(self) -> DeleteProjectResponse:
-        """Delete the client's project and everything in it."""
+        """Delete the project of this client and everything in it."""
         return await self._send(DELETE_PROJECT, self._in_project(NoFields()))
 
     async def _query(self, request: MemoryQuery) -> list[Memory]:
-        """The memories that ``request`` finds; the server says null for none."""
+        """Return the memories that ``request`` finds."""
+        # The response is null when the server finds none.
         return await self._send(QUERY_MEMORIES, self._in_project(request)) or []
 
     async def _submit_trace(self, request: TraceCreate, **options: Any) -> TraceJob:
-        """Send a trace once; ``options`` are those of ``Caller.send``."""
-        engine = self._engine
+        """Send a trace and return its job. ``options``: those of ``Caller.send``."""
         request = self._in_project(request)
-        submission = await engine.caller.send(
-            CREATE_TRACE, encode(CREATE_TRACE, request), engine.settings, **options
-        )
+        submission = await self._send(CREATE_TRACE, request, **options)
         reviewed = request.review is not None
         ingest = submission.ingest_status
         return self._trace_job(submission.trace_id, request.project_id, reviewed=reviewed, ingest=ingest)
@@ -243,14 +248,14 @@ class ReflectAPI(API):
         reviewed: bool,
         ingest: str = IngestStatus.QUEUED,
     ) -> TraceJob:
-        """The job of a trace that was sent before; no I/O."""
+        """The job of a trace that was sent before. No I/O."""
         engine = self._engine
         kind = self._kinds.reviewed if reviewed else self._kinds.stored
         job_id = job_id_of(project_id or self._project_id, trace_id)
         return TraceJob(engine.jobs.follow(kind, job_id, engine.settings), ingest)
 
     def _in_project(self, request: R) -> R:
-        """``request`` with the client's project, unless it names another."""
+        """Return ``request`` with the project of this client, unless it names a project."""
         if request.project_id is not None:
             return request
         return request.model_copy(update={"project_id": self._project_id})

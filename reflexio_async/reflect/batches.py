@@ -1,4 +1,4 @@
-"""Many traces at once, as a batch."""
+"""A batch of traces: ``create_traces_many``."""
 
 from __future__ import annotations
 
@@ -23,21 +23,23 @@ if TYPE_CHECKING:
     from reflexio_async.reflect.jobs import TraceJob
     from reflexio_async.reflect.models import Trace
 
-_UNDER_WAY = 256  # each takes little here while the server works on it
+_MAX_CONCURRENT = 256
 
 
 @dataclass(slots=True)
 class _TraceItem:
-    """One trace; ``sent`` is its id once the server has it, ``fault`` what is wrong with it."""
+    """One trace of a batch."""
 
     key: int | str
     request: TraceCreate | None
-    fault: InvalidRequest | None = None
-    sent: str | None = None
+    error: InvalidRequest | None = None
+    """What is wrong with the trace. Then there is no request."""
+    trace_id: str | None = None
+    """The id of the trace, when it was sent."""
 
 
 class ReflectBatches(ReflectAPI):
-    """Sending many traces."""
+    """The call that sends many traces."""
 
     @overload
     def create_traces_many(
@@ -75,33 +77,35 @@ class ReflectBatches(ReflectAPI):
         on_progress: Callable[[BatchProgress], None] | None = None,
         fail_fast: bool = False,
     ) -> Batch[int | str, Any]:
-        """Send many traces; one failure never stops the others.
+        """Send many traces. A failure does not stop the others.
 
-        A trace whose sending was never answered may have arrived: its outcome is ``lost``, and it is
-        sent again only by ``report.retry_failed("lost")``. One that the server has is never sent again:
-        retrying it goes on waiting, unless the server gave it up.
+        When the response to a trace is lost, the outcome of the trace is ``lost``, since the server may
+        have it. Only ``report.retry_failed("lost")`` sends it again. A trace that the server has is not
+        sent again: a retry goes on waiting for it, unless the server could not store it.
 
         Args:
-            traces: Keywords of ``create_trace``, as mappings or ``TraceCreate``. A collection is checked
-                whole here; an iterator, sync or async, is pulled and checked as capacity frees, so that any
-                number streams in flat memory.
-            concurrency: How many are under way at once, from sending to the end; None: 256.
-            wait: Wait for each as ``create_trace_and_wait`` does, so that outcomes hold the Trace; False:
-                outcomes hold the TraceJob.
-            key: Returns the text or whole number that names a trace in its outcome; None: its position,
-                from 0. Where it fails it counts as a fault of that trace, which is then called ``#`` and
-                its position.
-            poll_interval: Seconds between status requests; None: the client's, else soon, then 0.25.
-            wait_timeout: Seconds each trace may take once it was sent; None: the client's, else 60.
+            traces: The arguments of ``create_trace``, as mappings or ``TraceCreate``. All items of a
+                collection are checked at once. Items of an iterator, sync or async, are taken and checked
+                one after another, as capacity becomes free, so that the memory used does not grow with
+                their number.
+            concurrency: How many traces are worked on at the same time, from sending to the end. None:
+                256.
+            wait: Wait for each trace as ``create_trace_and_wait`` does; the results are Traces. False: the
+                results are TraceJobs.
+            key: A function that returns the key of a trace in the report, text or a whole number. None: the
+                position, from 0. If the function raises, that trace fails with the key ``#`` and its
+                position.
+            poll_interval: Seconds between status requests. None: the client's, or 0.25.
+            wait_timeout: Seconds to wait for each trace, from its sending. None: the client's, or 60.
             on_progress: Called after every step with a BatchProgress.
-            fail_fast: Send nothing more after the first that does not complete.
+            fail_fast: Send nothing more after the first trace that does not complete.
 
         Raises:
-            InvalidRequest: A trace is unusable, two have one key, or an option is unusable.
+            InvalidRequest: A trace or an option is unusable, or two traces have the same key.
         """
         check_waiting(poll_interval, wait_timeout)
         if key is not None and not callable(key):
-            message = f"key must be a function from a trace to its name, not {type(key).__name__}"
+            message = f"key must be a function that returns the key of a trace, not {type(key).__name__}"
             raise InvalidRequest(message)
         settings = self._engine.settings
         if poll_interval is not None:
@@ -114,28 +118,28 @@ class ReflectBatches(ReflectAPI):
 
         async def carry_out(item: _TraceItem, attempt: Attempt[Any]) -> None:
             if item.request is None:
-                assert item.fault is not None  # noqa: S101  # one of the two is there
-                raise item.fault
+                assert item.error is not None  # noqa: S101  # an item has a request or an error
+                raise item.error
             began = engine.caller.clock.now()
             try:
-                job = await view._sent(item, item.request, attempt)  # noqa: SLF001  # as above
+                job = await view._trace_job_of(item, item.request, attempt)  # noqa: SLF001  # as above
                 if not wait:
                     attempt.result = job
                     return
                 attempt.job = job
                 attempt.result = await job.result()
             except JobFailed:
-                item.sent = None  # the server gave it up: trying again means sending it again
+                item.trace_id = None  # the server could not store it, so a retry sends it again
                 raise
             finally:
                 attempt.seconds_running = engine.caller.clock.now() - began
 
         work: Work[int | str, Any] = Work(
             name="traces",
-            check=_Check(key, at_once=isinstance(traces, Collection)),
+            check=_item_maker(key, raises=isinstance(traces, Collection)),
             key=lambda item: item.key,
             carry_out=carry_out,
-            width=_UNDER_WAY if concurrency is None else concurrency,
+            width=_MAX_CONCURRENT if concurrency is None else concurrency,
             per_minute=None,
             limit=engine.caller.rate_limiter(path),
             fail_fast=fail_fast,
@@ -143,46 +147,46 @@ class ReflectBatches(ReflectAPI):
         )
         return Batch(work, traces, engine.caller.clock, engine.tasks)
 
-    async def _sent(self, item: _TraceItem, request: TraceCreate, attempt: Attempt[Any]) -> TraceJob:
-        """The job of ``item``, sent now unless an earlier batch has sent it."""
-        if item.sent is not None:
-            return self._trace_job(item.sent, request.project_id, reviewed=request.review is not None)
+    async def _trace_job_of(self, item: _TraceItem, request: TraceCreate, attempt: Attempt[Any]) -> TraceJob:
+        """Return the job of ``item``. Send the trace, unless an earlier batch has sent it."""
+        if item.trace_id is not None:
+            return self._trace_job(item.trace_id, request.project_id, reviewed=request.review is not None)
         job = await self._submit_trace(
             request,
             limit_wait=float("inf"),
             withdrawn=attempt.stopped,
             on_attempt=attempt.count,
         )
-        item.sent = job.id
+        item.trace_id = job.id
         return job
 
 
-class _Check:
-    """Makes items of the traces that the caller gave, in their order.
+def _item_maker(
+    key: Callable[[TraceCreate], int | str] | None, *, raises: bool
+) -> Callable[[Any], _TraceItem]:
+    """Return a function that makes the items of a batch from the caller's traces, in their order.
 
-    ``at_once``: a fault raises InvalidRequest; else it becomes the outcome of that trace.
+    ``raises``: an unusable trace raises InvalidRequest. Otherwise it becomes an item with that error.
     """
+    positions = count()
 
-    def __init__(self, key: Callable[[TraceCreate], int | str] | None, *, at_once: bool) -> None:
-        self._key = key
-        self._at_once = at_once
-        self._positions = count()
-
-    def __call__(self, raw: Any) -> _TraceItem:
-        if isinstance(raw, _TraceItem):  # of a batch before this one
-            return raw
-        position = next(self._positions)
+    def make_item(given: Any) -> _TraceItem:
+        if isinstance(given, _TraceItem):  # a retry of an earlier batch
+            return given
+        position = next(positions)
         try:
-            request = build_request(TraceCreate, raw)
-            return _TraceItem(position if self._key is None else _named(self._key, request), request)
+            request = build_request(TraceCreate, given)
+            return _TraceItem(position if key is None else _key_of(request, key), request)
         except InvalidRequest as error:
-            if self._at_once:
+            if raises:
                 raise
-            # A bare position could be what ``key`` calls another trace.
-            return _TraceItem(position if self._key is None else f"#{position}", None, error)
+            # "#" because ``key`` may return a bare position for another trace.
+            return _TraceItem(position if key is None else f"#{position}", None, error)
+
+    return make_item
 
 
-def _named(key: Callable[[TraceCreate], Any], request: TraceCreate) -> int | str:
+def _key_of(request: TraceCreate, key: Callable[[TraceCreate], Any]) -> int | str:
     try:
         name = key(request)
     except Exception as error:

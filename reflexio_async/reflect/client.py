@@ -1,4 +1,4 @@
-"""``AsyncReflectClient``: the calls of a Reflect server, assembled."""
+"""``AsyncReflectClient``: all calls of a Reflect server, and the parts that they need."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflect.batches import ReflectBatches
-from reflexio_async.reflect.jobs import TraceJob, TraceStatus, trace_id_of, trace_kinds
+from reflexio_async.reflect.jobs import TraceJob, TraceStatus, split_job_id, trace_kinds
 from reflexio_async.reflect.models import BootstrapRequest, BootstrapResponse, ByTrace, Trace
 from reflexio_async.reflect.service import REFLECT, ReflectServer, check_project, reflect_server
 from reflexio_async.reflect.tracing import TracingAPI
@@ -29,21 +29,23 @@ BOOTSTRAP = Endpoint("POST", "/v1/bootstrap", BootstrapResponse, public=True)
 
 
 class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
-    """The asyncio client of a Reflect server: what an agent did becomes what it knows next time.
+    """The asyncio client of a Reflect server, which makes memories of what agents did.
 
-    Use it as ``async with AsyncReflectClient(…) as client``, or as ``client.reflect`` of an
-    ``AsyncReflexioClient``, whose connections it then shares and with which it closes.
+    Use it as ``async with AsyncReflectClient(…) as client``. Or use ``client.reflect`` of an
+    ``AsyncReflexioClient``: it shares the connections of that client and is closed with it.
 
     Args:
-        base_url: The server; else ``REFLECT_API_URL``, then ``http://localhost:8000``.
-        api_key: Bearer token; else ``REFLECT_API_KEY``; else none.
-        project_id: The project that every call is in; else ``REFLECT_PROJECT_ID``, then ``default``. A
-            master key creates it when it does not exist.
-        timeout: Seconds one call may take, retries and waiting for the rate limit included.
+        base_url: The address of the server. Without it, ``REFLECT_API_URL`` is used. The default is
+            ``http://localhost:8000``.
+        api_key: The bearer token. Without it, ``REFLECT_API_KEY`` is used. Without both, calls are sent
+            without a token.
+        project_id: The project of every call. Without it, ``REFLECT_PROJECT_ID`` is used. The default is
+            ``default``. With a master key, the server makes a project that does not exist.
+        timeout: Seconds that one call may take, retries and waiting for the rate limit included.
         options: The options that both clients have: see ``ClientOptions``.
 
     Raises:
-        ConfigurationError: Something above is unusable; the message names it.
+        ConfigurationError: One of the arguments is unusable. The message names it.
     """
 
     def __init__(
@@ -58,21 +60,8 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         check_names(options, ClientOptions.__optional_keys__)
         server = reflect_server(base_url, api_key, project_id)
         settings = Settings(base_url=server.base_url, timeout=timeout, **options)
-        clock = clock_from(settings.clock)
-        self._assemble(
-            settings, server, ConnectionPool(settings), clock, TaskTracker(settings.on_background_error)
-        )
-        self._shares = False
-
-    @classmethod
-    def sharing(
-        cls, settings: Settings, server: ReflectServer, pool: ConnectionPool, clock: Clock, tasks: TaskTracker
-    ) -> Self:
-        """A client on another client's connections and tasks, which closes it."""
-        client = cls.__new__(cls)
-        client._assemble(settings, server, pool, clock, tasks)  # noqa: SLF001  # made here
-        client._shares = True  # noqa: SLF001  # as above
-        return client
+        tasks = TaskTracker(settings.on_background_error)
+        self._assemble(settings, server, ConnectionPool(settings), clock_from(settings.clock), tasks)
 
     def _assemble(
         self,
@@ -90,15 +79,6 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         jobs = JobManager(status, clock, tasks, settings, polled_kinds=self._kinds.by_name())
         self._set_up(Engine(caller, jobs, tasks, Cache(clock, tasks, 0.0), settings), pool)
 
-    @property
-    def jobs(self) -> JobManager:
-        """Its jobs: for the client that it shares connections with, not part of the API."""
-        return self._engine.jobs
-
-    def with_settings(self, settings: Settings) -> Self:
-        """A view under ``settings``: for the client that it shares connections with, not part of the API."""
-        return self._with_settings(settings)
-
     @classmethod
     async def bootstrap(
         cls,
@@ -112,13 +92,23 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         timeout: float = 60.0,
         clock: Clock | None = None,
     ) -> BootstrapResponse:
-        """The first user, project and key of a new server; ``api_key`` is told this once.
+        """Make the first user, project and API key of a new server. No later response has the key.
 
-        ``bootstrap_token`` is the one that the server was started with; ``base_url`` is found as a
-        client's is. It is not sent twice: after a lost answer ``outcome_unknown`` is True.
+        The call is not repeated. If its response is lost, the error has ``outcome_unknown``.
+
+        Args:
+            bootstrap_token: The token that the server was started with.
+            user_id: The id of the new user.
+            project_id: The id of the new project.
+            base_url: The address of the server. Without it, ``REFLECT_API_URL`` is used. The default is
+                ``http://localhost:8000``.
+            key_label: The name of the new API key.
+            environment: The environment of the new API key.
+            timeout: Seconds that the call may take.
+            clock: The clock to use. Tests pass a VirtualClock.
 
         Raises:
-            PermissionDenied: The token is wrong (some servers say AuthenticationError).
+            PermissionDenied: The token is wrong. (Some servers: AuthenticationError.)
         """
         fields: dict[str, Any] = {
             "bootstrap_token": bootstrap_token,
@@ -128,12 +118,16 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
             "environment": environment,
         }
         request = build_request(BootstrapRequest, fields, "bootstrap")
-        # The token is the client's key only so that errors redact it; this call sends no key.
+        # This call sends no key. The token is passed as one, so that no error shows it.
         async with cls(base_url=base_url, api_key=bootstrap_token, timeout=timeout, clock=clock) as client:
             return await client._send(BOOTSTRAP, request)
 
     def with_project(self, project_id: str) -> Self:
-        """A view of another project that shares everything else."""
+        """Return a view of another project. It shares everything else with this client.
+
+        Raises:
+            ConfigurationError: ``project_id`` is unusable.
+        """
         view = copy.copy(self)
         view._project_id = check_project(project_id)  # noqa: SLF001  # a copy of self
         return view
@@ -146,18 +140,18 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         poll_interval: float | None = None,
         wait_timeout: float | None = None,
     ) -> Trace:
-        """The trace once it is stored, or with ``require_reviewed`` once it is reviewed.
+        """Wait until a trace is stored, or reviewed, and return it.
 
         Args:
-            trace_id: The trace. One that the server does not know counts as not stored yet.
-            require_reviewed: Wait for its review, and the memory that it becomes.
-            poll_interval: Seconds between status requests; None: the client's, else soon, then 0.25.
-            wait_timeout: Seconds this may take; None: the client's, else 60.
+            trace_id: The trace. If the server does not know it, it is not stored yet.
+            require_reviewed: Wait until it is reviewed, and a memory is made of it.
+            poll_interval: Seconds between status requests. None: the client's, or 0.25.
+            wait_timeout: Seconds to wait. None: the client's, or 60.
 
         Raises:
-            JobFailed: The server gave up taking it in; the message has its reason.
-            JobTimeout: The wait ran out; ``token`` resumes it.
-            NotFound: It was there, and was deleted.
+            JobFailed: The server could not store the trace. The message has its reason.
+            JobTimeout: The wait ended before the job. ``client.job(error.token)`` returns the job.
+            NotFound: The trace was deleted during the wait.
         """
         request = build_request(ByTrace, {"trace_id": trace_id}, "wait_for_trace")
         job = self._trace_job(request.trace_id, reviewed=require_reviewed)
@@ -167,24 +161,47 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
     """The same call as ``wait_for_trace``: the official client has both names."""
 
     def job(self, token: str) -> TraceJob:
-        """The trace that ``token`` (the text of ``job.token``) stands for, from this or another process.
+        """Return the job of ``token``. No I/O.
+
+        Args:
+            token: The text of ``job.token``. The trace may have been sent by another process.
 
         Raises:
-            InvalidRequest: It is no token, of a newer release, or of another server.
+            InvalidRequest: It is no token, or it comes from a newer release or from another server.
         """
         record = self._engine.jobs.resume(token, self._engine.settings)
-        if not trace_id_of(record.id or ""):
+        _, trace_id = split_job_id(record.id or "")
+        if not trace_id:
             message = "token: it names no trace"
             raise InvalidRequest(message)
         return TraceJob(record)
 
-    async def aclose(self, *, drain: bool = True) -> DrainSummary:
-        """Close the client; views share its end. ``client.reflect`` is closed by its client, not by this.
-
-        Unless ``drain`` is False, calls under way in the background are finished first, within
-        ``drain_timeout`` seconds. What did not finish is logged, and named in the summary.
-        """
-        return DrainSummary() if self._shares else await super().aclose(drain=drain)
-
     def __repr__(self) -> str:
         return f"AsyncReflectClient({self._engine.settings.base_url!r}, project_id={self._project_id!r})"
+
+
+class SharedReflectClient(AsyncReflectClient):
+    """``client.reflect`` of an AsyncReflexioClient: it uses the connections and tasks of that client."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        server: ReflectServer,
+        pool: ConnectionPool,
+        clock: Clock,
+        tasks: TaskTracker,
+    ) -> None:
+        self._assemble(settings, server, pool, clock, tasks)
+
+    @property
+    def jobs(self) -> JobManager:
+        """Its jobs, which the AsyncReflexioClient finishes when it is closed."""
+        return self._engine.jobs
+
+    def with_settings(self, settings: Settings) -> Self:
+        """Return a view with other settings."""
+        return self._with_settings(settings)
+
+    async def aclose(self, *, drain: bool = True) -> DrainSummary:  # noqa: ARG002  # as every client has it
+        """Do nothing. The AsyncReflexioClient closes this client."""
+        return DrainSummary()

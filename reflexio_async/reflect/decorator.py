@@ -1,4 +1,4 @@
-"""``@reflect_trace``: every call of a coroutine function is a run of an agent."""
+"""``@reflect_trace``: does for every call of a coroutine function what ``client.trace`` does for a block."""
 
 from __future__ import annotations
 
@@ -31,31 +31,34 @@ P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
 Plain = TypeVar("Plain", bound="str | None")
-"""What may be returned in place of a TraceResult."""
+"""What a function may return instead of a TraceResult."""
 
 logger = logging.getLogger("reflexio_async")
 
 
 @dataclass(frozen=True, slots=True)
 class TraceResult(Generic[T]):
-    """What a decorated function returns to say all about its run; its caller gets ``output``."""
+    """What a decorated function returns when it sets everything about its trace.
+
+    Attributes:
+        output: What the caller of the function gets. Text is also the final response of the trace.
+        trajectory: Messages with role and content, or a JSON string of them.
+        result: ``pass`` (or ``success``), or ``fail`` (or ``failure``). None: reviewed later.
+        feedback_text: What went wrong.
+        model: The agent's language model.
+        metadata: Any JSON object, stored with the trace.
+    """
 
     output: T
-    """The caller's; when it is text, the trace's final response too."""
     trajectory: TrajectoryInput
-    """Messages with role and content, or a JSON string of them."""
     result: str | None = None
-    """``pass`` (or ``success``), or ``fail`` (or ``failure``); None: judged later."""
     feedback_text: str | None = None
-    """What went wrong."""
     model: str | None = None
-    """The agent's language model."""
     metadata: Mapping[str, Any] | None = None
-    """Whatever is to be kept with the trace."""
 
 
-class _Traced(Protocol):
-    """Decorates functions of their caller's arguments."""
+class _Decorator(Protocol):
+    """A decorator for functions that take the arguments of their caller."""
 
     @overload
     def __call__(
@@ -75,8 +78,8 @@ class _Traced(Protocol):
     ) -> Callable[P, Coroutine[Any, Any, R]]: ...
 
 
-class _TracedWithContext(Protocol):
-    """Decorates functions of a context and their caller's arguments."""
+class _ContextDecorator(Protocol):
+    """A decorator for functions that take a context, and then the arguments of their caller."""
 
     @overload
     def __call__(
@@ -109,7 +112,7 @@ def reflect_trace(
     blocking: bool = False,
     auto_fail_on_exception: bool = True,
     inject_context: Literal[True] = True,
-) -> _TracedWithContext: ...
+) -> _ContextDecorator: ...
 @overload
 def reflect_trace(
     client: AsyncReflectClient,
@@ -123,7 +126,7 @@ def reflect_trace(
     blocking: bool = False,
     auto_fail_on_exception: bool = True,
     inject_context: Literal[False],
-) -> _Traced: ...
+) -> _Decorator: ...
 def reflect_trace(
     client: AsyncReflectClient,
     *,
@@ -137,32 +140,35 @@ def reflect_trace(
     auto_fail_on_exception: bool = True,
     inject_context: bool = True,
 ) -> Any:
-    """Make every call of a coroutine function a run of an agent, as ``client.trace`` does for a block.
+    """Trace every call of a coroutine function, as ``client.trace`` does for a block.
 
-    The function gets the run's ``TraceContext`` as its first argument, before its caller's. What it returns
-    decides what is sent: a ``TraceResult`` all it says, and the caller gets its ``output``; text a trace of
-    two messages, the task and that text; anything else nothing, unless the function called
-    ``ctx.set_output`` itself, which text does not replace either.
+    The function gets the ``TraceContext`` as its first argument, before the arguments of its caller. What it
+    returns decides what is sent:
+
+    * A ``TraceResult`` holds everything. The caller gets its ``output``.
+    * Text is sent as a trace of two messages, the task and the text, unless the function called
+      ``ctx.set_output``.
+    * For anything else nothing is sent, unless the function called ``ctx.set_output``.
 
     Args:
-        client: Sends the traces.
-        task: What the agent is asked to do: a text, a function of the caller's arguments that returns it,
-            or None, when the first argument is the text.
-        limit: As for ``client.trace``; so are all below but the last.
+        client: The client that sends the traces.
+        task: What the agent is asked to do: a text, or a function that gets the arguments of the call and
+            returns the text. None: the first argument of the call is the text.
+        limit: See ``client.trace``.
         lambda_: See ``client.trace``.
         metadata_filter: See ``client.trace``.
         similarity_threshold: See ``client.trace``.
         mmr_lambda: See ``client.trace``.
-        blocking: See ``client.trace``; the call then returns when the trace is stored or reviewed.
-        auto_fail_on_exception: See ``client.trace``; a function that raises before ``ctx.set_output`` has
-            nothing to send.
-        inject_context: False: the function takes its caller's arguments only. A method is decorated so,
-            with a ``task`` that takes its ``self`` too.
+        blocking: See ``client.trace``. The call returns when the trace is stored or reviewed.
+        auto_fail_on_exception: See ``client.trace``. Nothing is sent when the function raises before it
+            called ``ctx.set_output``.
+        inject_context: Pass the context to the function. Methods need False, and a ``task`` function, which
+            gets ``self`` too.
 
     Raises:
-        TypeError: What is decorated is no coroutine function, has no argument to be the task, or is a
-            method and ``inject_context`` or ``task`` was left out.
-        InvalidRequest: An option is unusable; or, when called, the task is no text.
+        TypeError: The decorated object is no coroutine function, it has no argument that could be the task,
+            or it is a method and ``inject_context=False`` or ``task`` is missing.
+        InvalidRequest: An option is unusable. In a call: the task is not text.
     """
     options: dict[str, Any] = {
         "limit": limit,
@@ -173,7 +179,7 @@ def reflect_trace(
         "blocking": blocking,
         "auto_fail_on_exception": auto_fail_on_exception,
     }
-    # Checked here, without I/O, rather than at the first call.
+    # This checks the options now, without I/O, and not in the first call.
     client.trace("…" if task is None or callable(task) else task, **options)
 
     def decorate(function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
@@ -184,14 +190,15 @@ def reflect_trace(
             )
             raise TypeError(message)
         if inject_context or task is None:
-            _must_not_be_a_method(function, name, inject_context=inject_context)
-        task_of = _task_of(task, function, name, skipped=int(inject_context))
+            _refuse_method(function, name, inject_context=inject_context)
+        task_of = _task_function(task, function, name, skipped=int(inject_context))
 
         @functools.wraps(function)
         async def traced(*args: Any, **kwargs: Any) -> Any:
             async with client.trace(task_of(*args, **kwargs), **options) as ctx:
-                given = (ctx, *args) if inject_context else args
-                return _output(ctx, await function(*given, **kwargs), name)
+                if inject_context:
+                    args = (ctx, *args)
+                return _set_output(ctx, await function(*args, **kwargs), name)
 
         if inject_context:
             _hide_context(traced, function)
@@ -200,8 +207,8 @@ def reflect_trace(
     return decorate
 
 
-def _must_not_be_a_method(function: Callable[..., Any], name: str, *, inject_context: bool) -> None:
-    """Called on an object, it would get the context as its ``self``, or its ``self`` as the task."""
+def _refuse_method(function: Callable[..., Any], name: str, *, inject_context: bool) -> None:
+    """Raise TypeError for a method. It would get the context as ``self``, or its ``self`` as the task."""
     first = next(iter(inspect.signature(function).parameters), "")
     if first not in ("self", "cls"):
         return
@@ -211,16 +218,19 @@ def _must_not_be_a_method(function: Callable[..., Any], name: str, *, inject_con
     raise TypeError(message)
 
 
-def _task_of(
+def _task_function(
     task: str | Callable[..., str] | None, function: Callable[..., Any], name: str, *, skipped: int
 ) -> Callable[..., str]:
-    """What gives the task of a call; ``skipped`` parameters are not the caller's."""
+    """Return a function from the arguments of a call to its task.
+
+    ``skipped``: the number of parameters of ``function`` that the caller does not give.
+    """
     if isinstance(task, str):
         return lambda *_args, **_kwargs: task
     if task is not None:
         return task
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = [one for one in inspect.signature(function).parameters.values() if one.kind in kinds]
+    parameters = [each for each in inspect.signature(function).parameters.values() if each.kind in kinds]
     if len(parameters) <= skipped:
         message = f"@reflect_trace: {name} takes no argument that could be the task; pass task="
         raise TypeError(message)
@@ -236,9 +246,10 @@ def _task_of(
     return first_argument
 
 
-def _output(ctx: TraceContext, returned: Any, name: str) -> Any:
-    told: Any = TraceResult  # or a checker would narrow Any to a result of unknowns
-    if isinstance(returned, told):
+def _set_output(ctx: TraceContext, returned: Any, name: str) -> Any:
+    """Set the output of the context from what the function returned. Return what its caller gets."""
+    result_type: Any = TraceResult  # with the class itself, pyright would narrow Any to TraceResult[Unknown]
+    if isinstance(returned, result_type):
         ctx.set_output(
             trajectory=returned.trajectory,
             final_response=returned.output if isinstance(returned.output, str) else None,
@@ -259,7 +270,7 @@ def _output(ctx: TraceContext, returned: Any, name: str) -> Any:
 
 
 def _hide_context(traced: Callable[..., Any], function: Callable[..., Any]) -> None:
-    """Callers give no context: frameworks that read signatures must not ask for one."""
+    """Remove the context from the signature, which frameworks read to call the function."""
     signature = inspect.signature(function)
-    left = list(signature.parameters.values())[1:]
-    traced.__signature__ = signature.replace(parameters=left)  # type: ignore[attr-defined]
+    parameters = list(signature.parameters.values())[1:]
+    traced.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

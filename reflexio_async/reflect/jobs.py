@@ -1,21 +1,21 @@
-"""Traces as jobs: their kinds, their handle, and the status source that the engine asks."""
+"""Traces as jobs: the handle, the two kinds of job, and the status source for the engine."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.jobs.kinds import PolledKind, PollRate
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.settings import RetryPolicy
-from reflexio_async._engine.wire import EncodedRequest, Endpoint, path_segment
+from reflexio_async._engine.wire import Endpoint, encode
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.reflect.models import IngestStatus, ReviewStatus, Trace
+from reflexio_async.reflect.models import ByTrace, IngestStatus, ReviewStatus, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Mapping
 
     from reflexio_async._engine.call import Caller
     from reflexio_async._engine.jobs.record import JobRecord
@@ -29,15 +29,15 @@ GET_TRACE = Endpoint("GET", PROJECT + "/traces/{trace_id}", Trace)
 STORED = "trace"
 REVIEWED = "reviewed_trace"
 
-_TIMEOUT = 30.0  # seconds of one status request; the poller asks again anyway
-_AT_ONCE = 32  # requests: 200 a second need so many where a response takes 0.16 s
+_TIMEOUT = 30.0  # seconds of one status request
+_MAX_CONCURRENT_POLLS = 32  # enough for 200 requests a second with responses in 0.16 s
 
 
 class TraceJob(Job[Trace]):
-    """A trace that was sent: ``await`` it for the Trace, or drop it and the server goes on.
+    """The handle of a trace that was sent. ``await`` it for the Trace; the server needs no waiting.
 
-    Sent without a review it is done when the trace is stored. With a review it is done when the trace is
-    reviewed, and ``created_memory_id`` of the Trace names the memory that it became.
+    A trace without a review is done when it is stored. A trace with a review is done when it is reviewed.
+    Then ``created_memory_id`` of the Trace names the memory that the server made of it.
     """
 
     __slots__ = ("_submitted",)
@@ -48,23 +48,25 @@ class TraceJob(Job[Trace]):
 
     @property
     def id(self) -> str:
-        """The trace's id."""
-        return trace_id_of(self._record.id or "")
+        """The id of the trace."""
+        _, trace_id = split_job_id(self._record.id or "")
+        return trace_id
 
     @property
     def ingest_status(self) -> str:
-        """How far the server was at the last status: queued, processing, completed or failed."""
+        """The last known status of storing the trace: queued, processing, completed or failed."""
         return self._record.status.message or self._submitted
 
 
 def job_id_of(project_id: str, trace_id: str) -> str:
-    """The id of a trace in tokens and messages: trace ids are unique within a project only."""
+    """The id of a trace in tokens and messages. Trace ids are unique within a project only."""
     return f"{quote(project_id, safe='')}/{trace_id}"
 
 
-def trace_id_of(job_id: str) -> str:
-    """The trace's own id in ``job_id``."""
-    return job_id.partition("/")[2]
+def split_job_id(job_id: str) -> tuple[str, str]:
+    """The project and the trace id in a ``job_id``."""
+    project, _, trace_id = job_id.partition("/")
+    return unquote(project), trace_id
 
 
 class TraceKinds(NamedTuple):
@@ -74,23 +76,23 @@ class TraceKinds(NamedTuple):
     reviewed: PolledKind[Trace]
 
     def by_name(self) -> Mapping[str, PolledKind[Any]]:
-        """Both, by name."""
+        """Both kinds, by name."""
         return {kind.name: kind for kind in self}
 
 
 def trace_kinds(per_second: float) -> TraceKinds:
-    """Both kinds; together they make at most ``per_second`` status requests a second."""
-    rate = PollRate("traces", per_second=per_second, concurrency=min(_AT_ONCE, math.ceil(per_second)))
+    """Make both kinds. Together they send at most ``per_second`` status requests a second."""
+    concurrency = min(_MAX_CONCURRENT_POLLS, math.ceil(per_second))
+    rate = PollRate("traces", per_second=per_second, concurrency=concurrency)
 
     def kind(name: str, read: Callable[[Trace], JobStatus]) -> PolledKind[Trace]:
-        return PolledKind(name, interval=0.25, timeout=60.0, read=read, rate=rate, appears_late=True)
+        return PolledKind(name, interval=0.25, timeout=60.0, read=read, rate=rate, unknown_at_first=True)
 
     return TraceKinds(kind(STORED, _stored), kind(REVIEWED, _reviewed))
 
 
 def _stored(trace: Trace) -> JobStatus:
-    # A trace that the server returns is stored.
-    return _status(trace, done=True)
+    return _status(trace, done=True)  # the server returns only traces that are stored
 
 
 def _reviewed(trace: Trace) -> JobStatus:
@@ -106,7 +108,7 @@ def _status(trace: Trace, *, done: bool) -> JobStatus:
 
 
 class TraceStatus:
-    """The status source of a Reflect server. Each question is one try: polling is its own retry."""
+    """The status source of a Reflect server. A status request is not retried, since polling repeats it."""
 
     def __init__(self, caller: Caller, settings: Settings) -> None:
         self.url = settings.base_url
@@ -114,23 +116,23 @@ class TraceStatus:
         self._settings = settings.with_options(
             retry=RetryPolicy(max_attempts=1), timeout=min(settings.timeout, _TIMEOUT)
         )
-        # One for the paths of all traces: they share a rate limit, if there is any.
+        # One for all traces: if the server has a rate limit, it counts the requests for all of them.
         self._rate_limiter = caller.rate_limiter(GET_TRACE.path)
 
-    def status(self, kind: PolledKind[T], job_id: str) -> Coroutine[Any, Any, T]:  # noqa: ARG002  # both kinds read a Trace
-        """The trace."""
-        project, _, trace_id = job_id.partition("/")
-        path = f"/v1/projects/{project}/traces/{path_segment('trace_id', trace_id)}"
-        trace = self._caller.send(
+    async def status(self, kind: PolledKind[T], job_id: str) -> T:  # noqa: ARG002  # both kinds read a Trace
+        """Return the trace."""
+        project_id, trace_id = split_job_id(job_id)
+        request = ByTrace(project_id=project_id, trace_id=trace_id)
+        trace = await self._caller.send(
             GET_TRACE,
-            EncodedRequest("GET", path, path, None, None),
+            encode(GET_TRACE, request),
             self._settings,
             limit_wait=0,
             rate_limiter=self._rate_limiter,
         )
-        return cast("Coroutine[Any, Any, T]", trace)
+        return cast("T", trace)
 
     async def stop(self, kind: PolledKind[Any], job_id: str) -> None:
-        """Reflect cannot stop taking a trace in."""
+        """Raise InvalidRequest, because a Reflect server cannot stop storing a trace."""
         message = f"{kind.name} {job_id} cannot be cancelled"
         raise InvalidRequest(message)

@@ -1,4 +1,4 @@
-"""The Reflect service's requests and responses."""
+"""The requests and responses of the Reflect service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pydantic import (
     AfterValidator,
     AliasChoices,
     BeforeValidator,
-    ConfigDict,
     Field,
     WithJsonSchema,
     model_validator,
@@ -59,7 +58,7 @@ __all__ = [
 
 
 class IngestStatus(StrEnum):
-    """How far the server is with a trace."""
+    """The status of storing a trace."""
 
     QUEUED = "queued"
     PROCESSING = "processing"
@@ -68,14 +67,30 @@ class IngestStatus(StrEnum):
 
 
 class ReviewStatus(StrEnum):
-    """Whether a trace has been judged."""
+    """Whether a trace has been reviewed."""
 
     PENDING = "pending"
     REVIEWED = "reviewed"
 
 
 class Memory(ResponseModel):
-    """A lesson from a run, and how much it has been worth."""
+    """A lesson from a run of an agent.
+
+    Attributes:
+        id: The id of the memory.
+        task: The task of that run.
+        reflection: The lesson as one text. The fields below hold its parts.
+        q_value: How useful the memory has been, 0 to 1. Reviews of runs that used it change this.
+        similarity: How similar its task is to the task of the query, at most 1.
+        score: The value that the server ranks by.
+        success: Whether that run passed its review; None: not known.
+        summary: The lesson in one line.
+        key_mistake: What went wrong.
+        correct_action: What should have been done.
+        applicable_tools: The tools that the lesson is about.
+        guidance: What a later run should do.
+        tools_used: The tools that the run used.
+    """
 
     id: str
     task: str
@@ -94,14 +109,19 @@ class Memory(ResponseModel):
 
 @dataclass(slots=True)
 class AugmentedTask:
-    """A task with the memories that go with it: the prompt, and what it was made of."""
+    """A prompt with memories.
+
+    Attributes:
+        augmented_task: The prompt: the task, and the memories below it.
+        memories: The memories.
+    """
 
     augmented_task: str
     memories: list[Memory]
 
 
 class Review(ResponseModel):
-    """How a trace was judged."""
+    """The review of a trace."""
 
     id: str
     trace_id: str
@@ -111,7 +131,7 @@ class Review(ResponseModel):
 
 
 class Trace(ResponseModel):
-    """One run of an agent as the server keeps it."""
+    """One run of an agent, as the server has stored it."""
 
     id: str
     task: str
@@ -129,29 +149,27 @@ class Trace(ResponseModel):
 
 
 class TraceSubmission(ResponseModel):
-    """The answer to a trace that was sent: it is taken in later."""
-
-    model_config = ConfigDict(cache_strings="keys")  # no two ids are alike
+    """The response to a new trace. The server stores the trace after this response."""
 
     trace_id: str = Field(validation_alias=AliasChoices("trace_id", "id"))
     ingest_status: IngestStatus | str = Field(union_mode="left_to_right")
 
     @property
     def id(self) -> str:
-        """The trace's id."""
+        """The id of the trace, as ``trace_id``."""
         return self.trace_id
 
 
 class Skill(ResponseModel):
-    """What the project's runs have taught, in the server's own fields: see ``model_extra``."""
+    """What was learned from the runs of a project. Its fields are the server's: see ``model_extra``."""
 
 
 class DeleteTracesResponse(ResponseModel):
-    """What was deleted, in the server's own fields: see ``model_extra``."""
+    """What was deleted. Its fields are the server's: see ``model_extra``."""
 
 
 class DeleteProjectResponse(ResponseModel):
-    """What was deleted, in the server's own fields: see ``model_extra``."""
+    """What was deleted. Its fields are the server's: see ``model_extra``."""
 
 
 class ApiKeyInfo(ResponseModel):
@@ -170,14 +188,14 @@ class ApiKeyInfo(ResponseModel):
 
 
 class CreatedApiKey(ResponseModel):
-    """A new key; ``api_key`` is told this once and stays out of reprs."""
+    """A new API key. No other response has ``api_key``; it is not in reprs."""
 
     api_key: str = Field(repr=False)
     key: ApiKeyInfo
 
 
 class BootstrapResponse(ResponseModel):
-    """The first key; ``api_key`` is told this once and stays out of reprs."""
+    """The first user, project and key. No other response has ``api_key``; it is not in reprs."""
 
     user_id: str
     project_id: str
@@ -190,49 +208,48 @@ _VERDICTS = {"pass": "pass", "success": "pass", "fail": "fail", "failure": "fail
 
 
 def verdict(result: str) -> str:
-    """``pass`` or ``fail``; ``success`` and ``failure`` mean the same, in any case."""
-    word = _VERDICTS.get(result.strip().lower())
-    if word is None:
+    """Return ``pass`` or ``fail``. ``success`` and ``failure`` mean the same. Case does not matter."""
+    known = _VERDICTS.get(result.strip().lower())
+    if known is None:
         message = "must be 'pass' or 'fail' ('success' and 'failure' mean the same)"
         raise ValueError(message)
-    return word
+    return known
 
 
-def _none_given(value: Any) -> Any:
+def _none_as_empty(value: Any) -> Any:
     return () if value is None else value
 
 
 Verdict = Annotated[str, AfterValidator(verdict), WithJsonSchema({"enum": ["pass", "fail"]})]
 StepSize = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=1)]
-Ids = Annotated[Sequence[NotBlank], BeforeValidator(_none_given)]
+Ids = Annotated[Sequence[NotBlank], BeforeValidator(_none_as_empty)]
 
 
-class NoneLeftOut(RequestPart):
-    """Fields that are None are not sent."""
+class OmitsNone(RequestPart):
+    """A part of a request. Its fields that are None are not sent."""
 
     @model_validator(mode="after")
-    def _none_is_left_out(self) -> Self:
-        given = self.model_fields_set
-        for name in [name for name in given if getattr(self, name) is None]:
-            given.discard(name)
+    def _omit_none(self) -> Self:
+        fields = self.model_fields_set
+        fields -= {name for name in fields if getattr(self, name) is None}
         return self
 
 
-class ReflectRequest(NoneLeftOut, RequestModel):
-    """The base of every request."""
+class ReflectRequest(OmitsNone, RequestModel):
+    """The base of every request to a Reflect server."""
 
 
 class InProject(ReflectRequest):
-    """A request within a project."""
+    """A request that belongs to a project."""
 
     project_id: NotBlank | None = Field(
-        default=None, exclude=True, description="Another project than the client's."
+        default=None, exclude=True, description="The project. None: the project of the client."
     )
 
 
 class MemoryQuery(InProject, title="query_memories"):
-    """Which memories to find."""
+    """The memories to find."""
 
     task: NotBlank = Field(description="What the agent is about to do.")
     limit: Annotated[int, Field(ge=1)] = 10
@@ -240,19 +257,21 @@ class MemoryQuery(InProject, title="query_memories"):
         default=0.5,
         validation_alias=AliasChoices("lambda_", "lambda"),
         serialization_alias="lambda",
-        description="1 ranks by similarity alone, 0 by what the memory has been worth (its q-value).",
+        description="1 ranks by similarity alone, 0 by q-value alone.",
     )
     metadata_filter: JsonObject | None = Field(
-        default=None, description="Only memories whose metadata has all of these."
+        default=None, description="Only memories whose metadata has all these entries."
     )
     similarity_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
-        default=None, description="The least similarity; None: the server's own."
+        default=None, description="The minimum similarity. None: the server's default."
     )
-    mmr_lambda: Weight = Field(default=0.7, description="1 allows near-duplicates, 0 is all for diversity.")
+    mmr_lambda: Weight = Field(
+        default=0.7, description="1 allows near-duplicates, 0 prefers memories that differ."
+    )
 
 
 class AuthoredReflection(RequestPart):
-    """A lesson that the caller has written, in place of one that the server would make."""
+    """A lesson that the caller has written. Without it, the server writes one."""
 
     summary: NotBlank
     guidance: NotBlank
@@ -261,8 +280,8 @@ class AuthoredReflection(RequestPart):
     applicable_tools: Sequence[str] = ()
 
 
-class InlineReview(NoneLeftOut):
-    """The judgement sent along with a trace."""
+class InlineReview(OmitsNone):
+    """The review that is sent together with a trace."""
 
     result: Verdict
     feedback_text: str | None = None
@@ -271,36 +290,40 @@ class InlineReview(NoneLeftOut):
 
 
 class TraceCreate(InProject):
-    """One run of an agent: what it was asked, what was said, and whether it was right."""
+    """One run of an agent: the task, the messages, and perhaps a review."""
 
-    task: NotBlank = Field(description="What the agent was asked to do; memories are found by it.")
+    task: NotBlank = Field(description="What the agent was asked to do. Memories are found by it.")
     trajectory: Trajectory = Field(description="Messages with role and content, or a JSON string of them.")
     final_response: str | None = Field(
-        default=None, description="The agent's answer; None: its last message in the trajectory."
+        default=None, description="The agent's answer. None: its last message in the trajectory."
     )
     retrieved_memory_ids: Ids = Field(
-        default=(), description="The memories that were used: they earn or lose by the review."
+        default=(), description="The memories that the run used. The review changes their q-values."
     )
     model: str | None = Field(default=None, description="The agent's language model.")
     metadata: JsonObject | None = None
-    reference_context: str | None = Field(default=None, description="What the reflection may look at.")
+    reference_context: str | None = Field(
+        default=None, description="More context for the server's reflection."
+    )
     review: InlineReview | None = Field(
-        default=None, description="The judgement whole, in place of the three fields below."
+        default=None, description="The review. Or give the three fields below."
     )
     review_result: Verdict | None = Field(
-        default=None, exclude=True, description="pass (or success), or fail (or failure); None: judged later."
+        default=None,
+        exclude=True,
+        description="pass (or success), or fail (or failure). None: reviewed later.",
     )
     feedback_text: str | None = Field(
-        default=None, exclude=True, description="What went wrong; ignored without review_result."
+        default=None, exclude=True, description="What went wrong. Ignored without review_result."
     )
     alpha: StepSize | None = Field(
         default=None,
         exclude=True,
-        description="The step by which memories earn or lose; None: the server's. Needs review_result.",
+        description="How far the review moves q-values, 0 to 1. None: the server's default.",
     )
 
     @model_validator(mode="after")
-    def _judged(self) -> Self:
+    def _make_review(self) -> Self:
         if self.review_result is None:
             return self
         if self.review is not None:
@@ -313,20 +336,22 @@ class TraceCreate(InProject):
 
 
 class TraceCreateAndWait(TraceCreate):
-    """``TraceCreate``, and how to wait for what becomes of it."""
+    """``TraceCreate``, and how to wait for the job."""
 
     poll_interval: Seconds | None = Field(
-        default=None, exclude=True, description="Seconds; None: the client's, else soon and then 0.25."
+        default=None,
+        exclude=True,
+        description="Seconds between status requests. None: the client's, or 0.25.",
     )
     wait_timeout: Seconds | None = Field(
-        default=None, exclude=True, description="Seconds; None: the client's, else 60."
+        default=None, exclude=True, description="Seconds to wait. None: the client's, or 60."
     )
 
 
 class AuthoredMemory(InProject):
-    """A lesson that the caller has written: a trace without a run."""
+    """A lesson that the caller has written. It is sent as a trace without messages."""
 
-    task: NotBlank = Field(description="What the agent was asked to do; the memory is found by it.")
+    task: NotBlank = Field(description="What an agent is asked to do. The memory is found by it.")
     summary: NotBlank = Field(description="The lesson in one line.")
     guidance: NotBlank = Field(description="What a later run should do.")
     result: Verdict = Field(description="pass (or success), or fail (or failure).")
@@ -334,11 +359,11 @@ class AuthoredMemory(InProject):
     correct_action: str = Field(default="", description="What should have been done instead.")
     applicable_tools: Sequence[str] = ()
     retrieved_memory_ids: Ids = Field(
-        default=(), description="The memories that were used: they earn or lose by the result."
+        default=(), description="The memories that were used. The result changes their q-values."
     )
 
     def as_trace(self) -> TraceCreate:
-        """What is sent."""
+        """Return the trace to send."""
         reflection = AuthoredReflection(
             summary=self.summary,
             guidance=self.guidance,
@@ -356,11 +381,11 @@ class AuthoredMemory(InProject):
 
 
 class NoFields(InProject):
-    """A request that only names the project."""
+    """A request without fields but the project."""
 
 
 class ListTraces(InProject):
-    """Which traces to list."""
+    """The traces to list."""
 
     review_status: Annotated[Literal["pending", "reviewed"] | None, Query()] = Field(
         default=None, description="None: all."
@@ -374,29 +399,31 @@ class ByTrace(InProject, title="get_trace"):
 
 
 class ReviewCreate(InProject, title="review_trace"):
-    """A judgement that comes after the trace."""
+    """A review of a trace that was sent before."""
 
     trace_id: NotBlank
     result: Verdict = Field(description="pass (or success), or fail (or failure).")
     feedback_text: str | None = Field(default=None, description="What went wrong.")
-    alpha: StepSize | None = Field(default=None, description="The step size; None: the server's.")
+    alpha: StepSize | None = Field(
+        default=None, description="How far it moves q-values, 0 to 1. None: the server's default."
+    )
 
 
 class DeleteTraces(InProject, title="delete_traces"):
-    """Which traces to delete."""
+    """The traces to delete."""
 
     trace_ids: Sequence[NotBlank]
 
 
 class SkillCreate(InProject):
-    """Of how many traces the skill is made; None: the server's choice."""
+    """The number of traces to make the skill from. None: the server's choice."""
 
     n_passed: Annotated[int, Field(ge=0)] | None = None
     n_failed: Annotated[int, Field(ge=0)] | None = None
 
 
 class ApiKeyCreate(InProject):
-    """A new key."""
+    """A new API key."""
 
     label: NotBlank
     scopes: Sequence[NotBlank]

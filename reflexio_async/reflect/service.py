@@ -1,4 +1,4 @@
-"""The Reflect service: what the engine must know of it, and which server and project a client talks to."""
+"""The Reflect service: what the engine must know about it, and the address, key and project of a client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reflexio_async.errors import ConfigurationError
 REFLECT = Service(
     url_hint="is the base URL (base_url, REFLECT_API_URL) the API host itself?",
     key_hint="pass api_key, or set REFLECT_API_KEY",
-    refuses=False,  # ``success`` is how a run of the agent went
+    refuses=False,  # ``success`` in its responses is about a run of an agent
 )
 DEFAULT_URL = "http://localhost:8000"
 DEFAULT_PROJECT = "default"
@@ -20,7 +20,7 @@ DEFAULT_PROJECT = "default"
 
 @dataclass(frozen=True, slots=True)
 class ReflectServer:
-    """Which Reflect server and project, and with which key."""
+    """The address, the key and the project of a client."""
 
     base_url: str
     api_key: Secret
@@ -28,9 +28,16 @@ class ReflectServer:
 
 
 def reflect_server(base_url: str, api_key: str, project_id: str | None, *, prefix: str = "") -> ReflectServer:
-    """The arguments, else ``REFLECT_API_URL``, ``REFLECT_API_KEY`` and ``REFLECT_PROJECT_ID``.
+    """Check the arguments. The environment replaces those that are empty.
 
-    ``prefix`` is what the names of the first two arguments begin with where the caller gave them.
+    Args:
+        base_url: The address; else ``REFLECT_API_URL``, else ``http://localhost:8000``.
+        api_key: The bearer token; else ``REFLECT_API_KEY``, else none.
+        project_id: The project; else ``REFLECT_PROJECT_ID``, else ``default``.
+        prefix: The prefix of the caller's names of the first two arguments, for error messages.
+
+    Raises:
+        ConfigurationError: One of them is unusable.
     """
     url_name, key_name = f"{prefix}url" if prefix else "base_url", f"{prefix}api_key"
     url = first_url(
@@ -45,7 +52,7 @@ def reflect_server(base_url: str, api_key: str, project_id: str | None, *, prefi
 
 
 def check_project(project_id: str) -> str:
-    """``project_id`` if it can stand in a path, or a ConfigurationError."""
+    """Return ``project_id``. Raise ConfigurationError when it cannot be part of a path."""
     if not isinstance(project_id, str) or not project_id.strip() or project_id in (".", ".."):
         message = f"project_id must be the id of a project, not {project_id!r:.40}"
         raise ConfigurationError(message)

@@ -1,4 +1,7 @@
-"""``client.trace(…)``: one run of an agent, from the memories it is given to the trace it leaves."""
+"""``client.trace(…)``: one run of an agent, from the memories it gets to the trace that is sent.
+
+``decorator.py`` does the same for every call of a function.
+"""
 
 from __future__ import annotations
 
@@ -34,16 +37,18 @@ class _Phase(Enum):
 class TraceContext:
     """One run of an agent. ``async with client.trace("task") as ctx`` makes it.
 
-    Entering asks for the memories that may help; leaving sends what ``set_output`` was given, together
-    with the ids of those memories, so that they earn or lose by the review. It may be entered and left
-    in different tasks, but only once.
+    On entering, it finds the memories that may help. On leaving, it sends the output that was given to
+    ``set_output``, with the ids of those memories, so that a review changes their q-values.
+
+    It may be entered in one task and left in another, but only once.
     """
 
     def __init__(
         self,
         query: MemoryQuery,
-        review: Mapping[str, Any],
         *,
+        reference_context: str | None,
+        alpha: float | None,
         search: Callable[[MemoryQuery], Awaitable[list[Memory]]],
         submit: Callable[[TraceCreate], Awaitable[TraceJob]],
         report: Callable[[str, BaseException], None],
@@ -51,11 +56,11 @@ class TraceContext:
         auto_fail_on_exception: bool,
     ) -> None:
         self._query = query
+        self._reference_context = reference_context
+        self._alpha = alpha
         self._search = search
         self._submit = submit
         self._report = report
-        self._review = review
-        """What every trace of this run says besides its output: ``reference_context`` and ``alpha``."""
         self._blocking = blocking
         self._auto_fail = auto_fail_on_exception
         self._phase = _Phase.NEW
@@ -72,28 +77,28 @@ class TraceContext:
     @property
     def memories(self) -> list[Memory]:
         """The memories that may help, best first."""
-        self._must_have_been_entered("memories")
+        self._check_entered("memories")
         return self._memories
 
     @property
     def augmented_task(self) -> str:
-        """The task as a prompt, with the memories written below it; without any, the task itself."""
-        self._must_have_been_entered("augmented_task")
+        """A prompt: the task, and the memories below it. Without memories, the task."""
+        self._check_entered("augmented_task")
         return self._augmented_task
 
     @property
     def has_output(self) -> bool:
-        """Whether there is something to send on leaving."""
+        """Whether ``set_output`` was called."""
         return self._output is not None
 
     @property
     def job(self) -> TraceJob | None:
-        """The trace that was sent on leaving, to be awaited or dropped; None before, or when none was."""
+        """The job of the trace that was sent on leaving. None before that, or when no trace was sent."""
         return self._job
 
     @property
     def trace_id(self) -> str | None:
-        """The id of the trace that was sent on leaving; None before, or when none was."""
+        """The id of the trace that was sent on leaving. None before that, or when no trace was sent."""
         return None if self._job is None else self._job.id
 
     def set_output(
@@ -108,31 +113,29 @@ class TraceContext:
         task: str | None = None,
         alpha: float | None = None,
     ) -> None:
-        """What the run came to; sent on leaving. Given again, it replaces what was given before.
+        """Set what is sent on leaving. A second call replaces the first.
 
         Args:
-            trajectory: Messages with role and content, or a JSON string of them; what is appended to the
-                list afterwards is not sent.
-            final_response: The agent's answer; None: its last message in the trajectory.
-            result: ``pass`` (or ``success``), or ``fail`` (or ``failure``); None: judged later.
-            feedback_text: What went wrong; without a result it is sent only if an exception makes one.
+            trajectory: Messages with role and content, or a JSON string of them. They are copied now.
+            final_response: The agent's answer. None: its last message in the trajectory.
+            result: ``pass`` (or ``success``), or ``fail`` (or ``failure``). None: reviewed later.
+            feedback_text: What went wrong. Without ``result`` it is only sent when an exception ends the
+                run.
             model: The agent's language model.
-            metadata: Whatever is to be kept with the trace.
-            task: What the agent turned out to be asked; None: the task that the memories were found by.
-            alpha: The step by which memories earn or lose, 0 to 1; None: the one given to ``trace``, else
-                the server's.
+            metadata: Any JSON object, stored with the trace.
+            task: What the agent was asked to do. None: the task that was given to ``trace``.
+            alpha: How far the review moves the q-values of the memories, 0 to 1. None: the value that was
+                given to ``trace``, or the server's default.
 
         Raises:
-            InvalidRequest: Something above is unusable (nothing was sent), or the block was left already.
+            InvalidRequest: One of the arguments is unusable, or the block is not entered.
         """
         if self._phase is not _Phase.INSIDE:
             message = f"set_output: call it inside the async with block, which is {self._phase.value}"
             raise InvalidRequest(message)
-        review = {
-            "result": result,
-            "feedback_text": feedback_text,
-            "alpha": self._review["alpha"] if alpha is None else alpha,
-        }
+        if alpha is None:
+            alpha = self._alpha
+        review = {"feedback_text": feedback_text, "alpha": alpha}
         fields: dict[str, Any] = {
             "task": self._query.task if task is None else task,
             "trajectory": trajectory,
@@ -140,12 +143,12 @@ class TraceContext:
             "retrieved_memory_ids": [memory.id for memory in self._memories],
             "model": model,
             "metadata": metadata,
-            "reference_context": self._review["reference_context"],
+            "reference_context": self._reference_context,
         }
         if result is None:
-            fields |= {"feedback_text": feedback_text, "alpha": review["alpha"]}
+            fields |= review
         else:
-            fields["review"] = build_request(InlineReview, review, "set_output")
+            fields["review"] = build_request(InlineReview, {"result": result, **review}, "set_output")
         self._output = build_request(TraceCreate, fields, "set_output")
 
     async def __aenter__(self) -> Self:
@@ -171,25 +174,25 @@ class TraceContext:
         elif error is None:
             await self._send(self._output)
         elif isinstance(error, Exception) and self._auto_fail:
-            await self._send_failed(self._output, error)
+            await self._send_as_failed(self._output, error)
         else:
-            logger.info("left by %s: the trace is not sent", type(error).__name__)
+            logger.info("the run ended with %s: the trace is not sent", type(error).__name__)
 
     async def _send(self, output: TraceCreate) -> None:
         self._job = await self._submit(output)
         if self._blocking:
             await self._job.result()
 
-    async def _send_failed(self, output: TraceCreate, error: Exception) -> None:
-        """Send the run as a failed one; what goes wrong here must not hide what went wrong there."""
+    async def _send_as_failed(self, output: TraceCreate, error: Exception) -> None:
+        """Send the run as failed by ``error``. A failure to send must not hide that error."""
         try:
-            await self._send(_failed(output, error))
-        except Exception as failure:  # noqa: BLE001  # reported, and noted on the caller's own
+            await self._send(_with_failed_review(output, error))
+        except Exception as failure:  # noqa: BLE001  # it is reported, and added to ``error`` as a note
             self._report("the trace of a run that raised", failure)
-            with contextlib.suppress(Exception):  # a frozen exception takes no notes
+            with contextlib.suppress(Exception):  # some exceptions are frozen
                 error.add_note(f"Besides, the trace of this run failed: {type(failure).__name__}: {failure}")
 
-    def _must_have_been_entered(self, name: str) -> None:
+    def _check_entered(self, name: str) -> None:
         if self._phase in (_Phase.NEW, _Phase.ENTERING):
             message = f"{name}: there are none before `async with` has entered this trace"
             raise InvalidRequest(message)
@@ -198,20 +201,19 @@ class TraceContext:
         return f"<TraceContext {self._phase.value}, trace_id={self.trace_id!r}>"
 
 
-def _failed(output: TraceCreate, error: Exception) -> TraceCreate:
-    given = output.review or output  # each has the feedback and the step size
-    # Without a text the type is all that is known. UTF-8 has no lone surrogates.
-    text = given.feedback_text or str(error) or type(error).__name__
+def _with_failed_review(output: TraceCreate, error: Exception) -> TraceCreate:
+    given = output.review or output  # both have feedback_text and alpha
+    feedback = given.feedback_text or str(error) or type(error).__name__
     fields = {
         "result": "fail",
-        "feedback_text": text.encode("utf-8", "replace").decode(),
+        "feedback_text": feedback.encode("utf-8", "replace").decode(),  # without lone surrogates
         "alpha": given.alpha,
     }
     return output.model_copy(update={"review": build_request(InlineReview, fields, "review")})
 
 
 class TracingAPI(ReflectAPI):
-    """Runs of an agent, from memories to trace."""
+    """The call that makes a TraceContext."""
 
     def trace(
         self,
@@ -227,33 +229,33 @@ class TracingAPI(ReflectAPI):
         reference_context: str | None = None,
         alpha: float | None = None,
     ) -> TraceContext:
-        """One run of an agent: ``async with client.trace("task") as ctx``.
+        """Trace one run of an agent: ``async with client.trace("task") as ctx``.
 
-        Entering asks for the memories that may help (``ctx.memories``, ``ctx.augmented_task``); when that
-        fails, the error is raised and the block does not run. Leaving sends what ``ctx.set_output`` was
-        given, with the ids of those memories; without an output nothing is sent.
+        On entering, the memories that may help are found: ``ctx.memories``, ``ctx.augmented_task``. If that
+        fails, the error is raised and the block does not run. On leaving, the output of ``ctx.set_output``
+        is sent. Without an output nothing is sent.
 
-        An exception inside is always raised again. If an output was set, the run is sent as failed first,
-        with the exception's text as feedback unless other feedback was given; a failure of that is logged,
-        told to ``on_background_error`` and noted on the exception. Cancellation, ``KeyboardInterrupt`` and
-        ``SystemExit`` send nothing.
+        An exception in the block is always raised again. If an output was set, the trace is sent first, as
+        failed. Its feedback is the text of the exception, unless ``set_output`` was given another. If sending
+        fails, that error is logged, reported to ``on_background_error`` and added to the exception as a note.
+        After a cancellation, ``KeyboardInterrupt`` or ``SystemExit`` nothing is sent.
 
         Args:
             task: What the agent is about to do.
-            limit: The most memories to ask for.
-            lambda_: 1 ranks them by similarity alone, 0 by what they have been worth.
-            metadata_filter: Only memories whose metadata has all of these.
-            similarity_threshold: The least similarity; None: the server's own.
-            mmr_lambda: 1 allows near-duplicates, 0 is all for diversity.
-            blocking: Leaving waits until the trace is stored, or reviewed if a result was given.
-            auto_fail_on_exception: False: a run that raised is not sent.
-            reference_context: What the server's reflection may look at besides the trajectory.
-            alpha: The step by which memories earn or lose by the review; None: the server's.
+            limit: The maximum number of memories.
+            lambda_: 1 ranks by similarity alone, 0 by q-value alone (how useful a memory has been).
+            metadata_filter: Only memories whose metadata has all these entries.
+            similarity_threshold: The minimum similarity. None: the server's default.
+            mmr_lambda: 1 allows near-duplicates, 0 prefers memories that differ.
+            blocking: On leaving, wait until the trace is stored, or reviewed if a result was given.
+            auto_fail_on_exception: Send a run that raised an exception as failed. False: do not send it.
+            reference_context: More context for the server's reflection on the run.
+            alpha: How far the review moves the q-values of the memories, 0 to 1. None: the server's default.
 
         Raises:
-            InvalidRequest: An argument is unusable; at once, before any I/O.
-            JobFailed: On leaving with ``blocking``: the server gave up on the trace.
-            JobTimeout: On leaving with ``blocking``: the wait ran out; ``ctx.job`` goes on.
+            InvalidRequest: One of the arguments is unusable.
+            JobFailed: On leaving with ``blocking``: the server could not store the trace.
+            JobTimeout: On leaving with ``blocking``: the wait ended before the job.
         """
         query = {
             "task": task,
@@ -264,11 +266,13 @@ class TracingAPI(ReflectAPI):
             "mmr_lambda": mmr_lambda,
         }
         checked_query = build_request(MemoryQuery, query, "trace")
-        review = {"reference_context": reference_context, "alpha": alpha}
-        build_request(TraceCreate, {"task": task, "trajectory": (), **review}, "trace")
+        # Checked now, so that the run does not end with an error.
+        output = {"task": task, "trajectory": (), "reference_context": reference_context, "alpha": alpha}
+        build_request(TraceCreate, output, "trace")
         return TraceContext(
             checked_query,
-            review,
+            reference_context=reference_context,
+            alpha=alpha,
             search=self._query,
             submit=self._submit_trace,
             report=self._engine.tasks.report,

@@ -237,6 +237,6 @@ async def test_a_bootstrap_without_its_parts() -> None:
 
 def test_a_message_given_as_text_stays_as_it_was_given() -> None:
     text = json.dumps([{"role": "user", "content": "ü"}], indent=1)
-    from reflexio_async.reflect.trajectory import trajectory  # noqa: PLC0415
+    from reflexio_async.reflect.trajectory import check_trajectory  # noqa: PLC0415
 
-    assert trajectory(text) is text
+    assert check_trajectory(text) is text

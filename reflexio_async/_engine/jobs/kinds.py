@@ -153,12 +153,12 @@ class PolledKind(JobKind, Generic[T]):
         interval: Seconds between status requests, where no waiter asks for another interval.
         read: Makes a JobStatus of the route's answer. The answer is the result of a completed job.
         rate: How often the route may be asked.
-        appears_late: A 404 means "not yet", until the job has been seen once.
+        unknown_at_first: A 404 means "not yet", until the job has been seen once.
         cancellable: The server can be asked to stop such a job.
     """
 
     interval: float
     read: Callable[[T], JobStatus]
     rate: PollRate = UNLIMITED
-    appears_late: bool = False
+    unknown_at_first: bool = False
     cancellable: bool = False

@@ -144,7 +144,7 @@ class PolledJob(JobRecord[T]):
         try:
             answer = await group.source.status(group.kind, self.job_id)
         except NotFound:
-            if not group.kind.appears_late or self.status is not RUNNING:
+            if not group.kind.unknown_at_first or self.status is not RUNNING:
                 raise
             self.last_probe_error = _NOT_SEEN_YET
         else:
