@@ -166,7 +166,7 @@ class ReflectAPI(API):
         return await self._send(LIST_TRACES, self._in_project(request))
 
     async def get_trace(self, trace_id: str) -> Trace:
-        """Return one trace.
+        """Return one trace of the project.
 
         Raises:
             NotFound: There is no such trace, or it is not stored yet.

@@ -14,7 +14,7 @@ from reflexio_async.reflexio.api.session_scoped import SessionScopedClient
 CLIENT = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1", reflect_url="http://127.0.0.1:1")
 CLIENTS: dict[type, Any] = {
     AsyncReflexioClient: CLIENT,
-    AsyncReflectClient: CLIENT.reflect,
+    AsyncReflectClient: AsyncReflectClient(base_url="http://127.0.0.1:1"),
     LegacyAPI: CLIENT.legacy,
     SessionScopedClient: CLIENT.for_session("s"),
 }
@@ -38,13 +38,11 @@ NO_CALLS: dict[type, set[str]] = {
         "base_url",
         "create_traces_many",  # a Batch
         "job",
-        "jobs",
         "sharing",
         "trace",  # an async context manager
         "trace_async",
         "with_options",
         "with_project",
-        "with_settings",
     },
     LegacyAPI: set(),
     SessionScopedClient: {"client", "session_id"},
