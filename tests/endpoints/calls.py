@@ -38,7 +38,6 @@ NO_CALLS: dict[type, set[str]] = {
         "base_url",
         "create_traces_many",  # a Batch
         "job",
-        "sharing",
         "trace",  # an async context manager
         "trace_async",
         "with_options",
