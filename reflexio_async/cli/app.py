@@ -8,7 +8,7 @@ import reflexio_async
 from reflexio_async.cli import output
 from reflexio_async.cli.demo import run_demo
 from reflexio_async.cli.inputs import check_keys, check_text, read_text, read_users
-from reflexio_async.cli.jobs import SERVICES, Cancel, Status, Wait
+from reflexio_async.cli.jobs import SERVICES, Cancel, ShowStatus, Wait
 from reflexio_async.cli.options import ApiKey, PollInterval, Url, Verbose, WaitTimeout
 from reflexio_async.cli.publish import Publish, Whoami
 from reflexio_async.cli.rerun import Rerun
@@ -298,7 +298,7 @@ def status(
     _verbose: Verbose = False,
 ) -> None:
     """Show what each service runs, or ran last."""
-    run(Status([service] if service else SERVICES, url, api_key).run)
+    run(ShowStatus([service] if service else SERVICES, url, api_key).run)
 
 
 @jobs.command()

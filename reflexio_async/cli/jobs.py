@@ -23,7 +23,7 @@ SERVICES = ("profile_generation", "playbook_generation")
 
 
 @dataclass(frozen=True)
-class Status:
+class ShowStatus:
     """Print the latest operation of each service. The fields are the command's options."""
 
     services: Sequence[str]

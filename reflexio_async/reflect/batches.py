@@ -141,7 +141,7 @@ class ReflectBatches(ReflectAPI):
             carry_out=carry_out,
             width=_MAX_CONCURRENT if concurrency is None else concurrency,
             per_minute=None,
-            limit=engine.caller.rate_limiter(path),
+            rate_limiter=engine.caller.rate_limiter(path),
             fail_fast=fail_fast,
             on_progress=on_progress,
         )

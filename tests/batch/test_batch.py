@@ -463,11 +463,15 @@ def test_the_states_of_outcomes_are_words() -> None:
     assert [state.value for state in OutcomeState] == words
 
 
-async def test_a_batch_that_is_neither_awaited_nor_entered_warns() -> None:
+async def test_a_batch_that_is_neither_awaited_nor_entered_logs_an_error_that_says_how_to_run_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with scene(1) as play:
         play.client.rerun_profiles_many(play.users)
-        with pytest.warns(RuntimeWarning, match="a batch of user_ids was never awaited or entered"):
-            gc.collect()  # it holds itself, through its report
+        gc.collect()  # it holds itself, through its report
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert record.getMessage().startswith("A batch of user_ids was dropped, and nothing was sent. Await it")
+    assert "add_task(batch.run)" in record.getMessage()
 
 
 async def test_a_batch_whose_plan_was_read_may_be_dropped() -> None:

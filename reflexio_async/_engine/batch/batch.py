@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import logging
 import math
-import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -94,14 +93,14 @@ class Batch(Generic[K, T]):
         eta = None
         if total is not None and total > done:
             # Once a limit is known it decides: the speed so far was that of the first window only.
-            eta = self._work.limit.seconds_for(total - done)
+            eta = self._work.rate_limiter.seconds_for(total - done)
             if eta is None and done:
                 eta = (total - done) * seconds / done
         counts = {state.value: count for state, count in self._counts.items()}
-        opens_in = self._work.limit.opens_in()
+        opens_in = self._work.rate_limiter.opens_in()
         waiting = None
         if 0 < opens_in < math.inf:
-            waiting = f"the limit of {self._work.limit.limit} opens in {opens_in:.0f} s"
+            waiting = f"the limit of {self._work.rate_limiter.limit} opens in {opens_in:.0f} s"
         return BatchProgress(total, done, len(self._attempts), counts, seconds, eta, waiting)
 
     @property
@@ -122,8 +121,11 @@ class Batch(Generic[K, T]):
     def __del__(self) -> None:
         # As for a coroutine that was never awaited. A caller who read the plan may have decided against it.
         if getattr(self, "_began", 0.0) is None and not self._used:
-            message = f"a batch of {self._work.name} was never awaited or entered, so nothing was sent"
-            warnings.warn(message, RuntimeWarning, stacklevel=2, source=self)
+            logger.error(
+                "A batch of %s was dropped, and nothing was sent. Await it, stream it with `async with`, "
+                "or give its coroutine function `run` to a background task: add_task(batch.run)",
+                self._work.name,
+            )
 
     def __await__(self) -> Generator[Any, Any, BatchReport[K, T]]:
         return self.run().__await__()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from reflexio_async._engine.batch.progress import BatchProgress
     from reflexio_async._engine.jobs.job import Job
+    from reflexio_async._engine.rate_limits import RateLimiter
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -35,23 +36,6 @@ class Attempt(Generic[T]):
         self.attempts += 1
 
 
-class Limit(Protocol):
-    """What a batch needs to know of its rate limit."""
-
-    @property
-    def limit(self) -> object | None:
-        """The limit in words, such as "5 per 60 s"; None while it is not known."""
-        ...
-
-    def opens_in(self) -> float:
-        """Seconds until the next request may be sent."""
-        ...
-
-    def seconds_for(self, hits: int) -> float | None:
-        """Seconds until ``hits`` more requests can have been sent; None while no limit is known."""
-        ...
-
-
 @dataclass(frozen=True)
 class Work(Generic[K, T]):
     """What a batch does.
@@ -63,7 +47,7 @@ class Work(Generic[K, T]):
         carry_out: Does the work for one item, and writes its result into the Attempt.
         width: How many items are worked on at once.
         per_minute: The contract's rate limit, for the plan.
-        limit: The rate limit as learned, for the progress.
+        rate_limiter: The rate limit as learned, for the progress.
         fail_fast: Start nothing more after the first item that does not complete.
         on_progress: Called after every step.
         finish: Called once when every item has completed; its result is the report's ``upgrade``.
@@ -75,7 +59,7 @@ class Work(Generic[K, T]):
     carry_out: Callable[[Any, Attempt[T]], Awaitable[None]]
     width: int
     per_minute: int | None
-    limit: Limit
+    rate_limiter: RateLimiter
     fail_fast: bool = False
     on_progress: Callable[[BatchProgress], None] | None = None
     finish: Callable[[], Awaitable[Any]] | None = None

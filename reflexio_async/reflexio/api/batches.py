@@ -205,7 +205,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             carry_out=publish,
             width=_PUBLISH_WIDTH if concurrency is None else concurrency,
             per_minute=PUBLISH_INTERACTION.per_minute,
-            limit=engine.caller.rate_limiter(PUBLISH_INTERACTION.path),
+            rate_limiter=engine.caller.rate_limiter(PUBLISH_INTERACTION.path),
             fail_fast=fail_fast,
             on_progress=on_progress,
         )
@@ -271,7 +271,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             carry_out=rerun,
             width=width,
             per_minute=endpoint.per_minute,
-            limit=self._engine.caller.rate_limiter(endpoint.path),
+            rate_limiter=self._engine.caller.rate_limiter(endpoint.path),
             fail_fast=fail_fast,
             on_progress=on_progress,
             finish=finish,
