@@ -1,20 +1,21 @@
-"""Trajectories from what agent frameworks hand out: messages with a role and content, for ``create_trace``.
+"""Converters from the messages of agent frameworks to trajectories for ``create_trace``.
 
-The frameworks are not imported: their objects are read by attribute (or key, where they were dumped to
-mappings), so that any release with the same attributes will do.
+The frameworks are not imported. Their objects are read by attribute, and mappings by key, so that every
+release with the same names can be read.
 
-What a conversion keeps:
+A trajectory holds:
 
-* Text, as it was. Images, audio, video and files become a short placeholder such as ``[image: image/png]``:
-  neither bytes nor URLs, which may carry a signature.
-* Tool calls, on assistant messages, as ``tool_calls`` in OpenAI's chat shape with arguments as JSON text; the
-  answers as ``tool`` messages with ``tool_call_id``. An answer that is not a success says so in ``status``.
-* Reasoning that can be read, in ``reasoning_content`` of the assistant message it led to.
-* Anything else that names its own type (a hosted tool's call, a compaction, a type of a later release), as a
-  readable message or line, ``[type] {…}``.
+* Text, unchanged. Images, audio, video and files become a placeholder such as ``[image: image/png]``, without
+  bytes and without URLs, which may hold a signature.
+* Tool calls, as ``tool_calls`` of assistant messages in the form of OpenAI's chat API, with arguments as JSON
+  text. Their results, as ``tool`` messages with ``tool_call_id``. A result that is not a success has a
+  ``status``.
+* Reasoning that is not encrypted, as ``reasoning_content`` of the assistant message that it led to.
+* Anything else that has a type (such as a call of a hosted tool, or a type of a later release), as a message
+  or a line ``[type] {…}``.
 
-What is no message at all raises InvalidRequest, naming its position and type. Usage, ids of messages,
-encrypted reasoning and tool artifacts that no model was shown are left out.
+An item that is no message raises InvalidRequest with its position and type. Token usage, message ids,
+encrypted reasoning, and tool artifacts that are not sent to the model are left out.
 """
 
 from __future__ import annotations

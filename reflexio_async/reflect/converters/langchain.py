@@ -1,4 +1,4 @@
-"""LangChain and LangGraph: messages, and states that hold them."""
+"""Converts the messages of LangChain and LangGraph."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _CALLS = (
 
 
 def from_langchain(messages: Any) -> Messages:
-    """The messages of a LangChain or LangGraph agent, Deep Agents included.
+    """Convert the messages of a LangChain or LangGraph agent, Deep Agents included.
 
     Args:
-        messages: A list of LangChain messages, or a state that holds one under ``messages``: what
-            ``graph.ainvoke`` or ``graph.get_state`` returned. Messages may be dumped ones
-            (``messages_to_dict``, ``model_dump``) or ``role``/``content`` mappings too.
+        messages: A list of LangChain messages, or a state with such a list under ``messages``, which
+            ``graph.ainvoke`` and ``graph.get_state`` return. The messages may also be mappings: with
+            ``role`` and ``content``, or from ``messages_to_dict`` or ``model_dump``.
 
     Raises:
-        InvalidRequest: There is no such list, or an item in it is no message.
+        InvalidRequest: There is no such list, or one of its items is no message.
     """
     found = messages if is_list(messages) else get(_state(messages), "messages")
     if not is_list(found):
@@ -53,24 +53,24 @@ def from_langchain(messages: Any) -> Messages:
             f"not {type(messages).__name__}{keys}"
         )
         raise InvalidRequest(message)
-    talk = Conversation()
+    conversation = Conversation()
     for position, item in enumerate(items(found)):
-        held = get(item, "data")  # as messages_to_dict writes it
-        source = held if is_mapping(held) else item
+        data = get(item, "data")  # in a message from messages_to_dict
+        source = data if is_mapping(data) else item
         role = _role(item, source)
         if not role.strip() or role == "remove":
             raise not_a_message(_NAME, f"messages[{position}]", item, "a message")
-        _message(talk, role, source)
-    return talk.messages()
+        _message(conversation, role, source)
+    return conversation.messages()
 
 
 def _state(given: Any) -> Any:
-    """The state itself, or the one in LangGraph's GraphOutput (``value``) or StateSnapshot (``values``)."""
-    return next((held for name in ("value", "values") if is_mapping(held := get(given, name))), given)
+    """Return the state in a GraphOutput (``value``) or StateSnapshot (``values``), else ``given``."""
+    return next((state for name in ("value", "values") if is_mapping(state := get(given, name))), given)
 
 
 def _role(item: object, source: object) -> str:
-    if isinstance(role := get(source, "role"), str):  # ChatMessage's own, or a mapping's
+    if isinstance(role := get(source, "role"), str):  # a ChatMessage, or a mapping
         return _ROLES.get(role, role)
     if not has(source, "content"):
         return ""
@@ -78,67 +78,69 @@ def _role(item: object, source: object) -> str:
     return _ROLES.get(kind, kind)
 
 
-def _message(talk: Conversation, role: str, message: object) -> None:
+def _message(conversation: Conversation, role: str, message: object) -> None:
     name = get(message, "name") or None
     content = get(message, "content")
     if role == "tool":
         status = get(message, "status")
-        shown = None if status == "success" else status
-        talk.answer(get(message, "tool_call_id"), text_of(content), name=name, status=shown)
+        failure = None if status == "success" else status
+        conversation.add_tool_result(
+            get(message, "tool_call_id"), text_of(content), name=name, status=failure
+        )
     elif role == "assistant":
-        talk.end_turn()
-        _assistant(talk, message, content)
+        conversation.end_turn()
+        _assistant(conversation, message, content)
         if name:
-            talk.turn["name"] = name
-        talk.end_turn()
+            conversation.turn["name"] = name
+        conversation.end_turn()
     else:
-        talk.add(role, text_of(content), name=name)
+        conversation.add_message(role, text_of(content), name=name)
 
 
-def _assistant(talk: Conversation, message: object, content: object) -> None:
-    talk.begin_turn()
+def _assistant(conversation: Conversation, message: object, content: object) -> None:
+    conversation.begin_turn()
     extra = get(message, "additional_kwargs")
     reasoning = get(extra, "reasoning_content") or get(message, "reasoning_content")
-    talk.think(text_of(reasoning))
+    conversation.add_reasoning(text_of(reasoning))
     calls = items(get(message, "tool_calls"))
     faulty = items(get(message, "invalid_tool_calls"))
-    # Providers keep the calls in the content too.
-    told = {json_text(_id(call)) for call in (*calls, *faulty)}
+    # Some providers repeat the calls in the content.
+    known = {json_text(_id(call)) for call in (*calls, *faulty)}
     for part in items(content) if is_list(content) else [content]:
         if kind_of(part) not in _CALLS:
-            _said(talk, part)
-        elif json_text(_id(part)) not in told:
+            _content_part(conversation, part)
+        elif json_text(_id(part)) not in known:
             calls.append(part)
     if isinstance(refusal := get(extra, "refusal"), str) and refusal:
-        talk.show(refusal)
+        conversation.add_line(refusal)
     if not calls and (legacy := get(extra, "function_call")):
         calls.append(legacy)
     for call in (*calls, *faulty):
-        _call(talk, call)
+        _call(conversation, call)
     for call in faulty:
         reason = text_of(get(call, "error")) or "not JSON"
-        talk.show(f"[invalid arguments for {text_of(get(call, 'name'))}: {reason}]")
+        conversation.add_line(f"[invalid arguments for {text_of(get(call, 'name'))}: {reason}]")
 
 
-def _said(talk: Conversation, part: Any) -> None:
-    """A part of the content that is no call."""
+def _content_part(conversation: Conversation, part: Any) -> None:
+    """Add a part of the content that is no tool call."""
     kind = kind_of(part)
     if kind in _REASONING:
-        talk.think(reasoning_text(part))
+        conversation.add_reasoning(reasoning_text(part))
     elif kind == "text" or isinstance(part, str):
-        talk.say(part_text(part))
-    elif part is not None and (shown := part_text(part)):
-        talk.show(shown)
+        conversation.add_text(part_text(part))
+    elif part is not None and (text := part_text(part)):
+        conversation.add_line(text)
 
 
 def _id(call: object) -> Any:
     return get(call, "call_id") or get(call, "id")
 
 
-def _call(talk: Conversation, call: object) -> None:
-    """In LangChain's shape (``name``, ``args``), OpenAI's (``function``) or Anthropic's (``input``)."""
+def _call(conversation: Conversation, call: object) -> None:
+    """Add a call as LangChain (``args``), OpenAI (``function``) or Anthropic (``input``) writes it."""
     function: Any = get(call, "function") or call
     arguments = next(
         (given for name in ("args", "arguments", "input") if (given := get(function, name)) is not None), None
     )
-    talk.call(get(function, "name"), arguments, _id(call))
+    conversation.add_tool_call(get(function, "name"), arguments, _id(call))

@@ -1,4 +1,4 @@
-"""Pydantic AI: results, and the requests and responses they consist of."""
+"""Converts runs of Pydantic AI, which consist of requests and responses."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from reflexio_async.reflect.converters.reading import (
     items,
     json_text,
     kind_of,
-    media,
+    media_placeholder,
+    other_fields,
     part_text,
     text_of,
-    without,
 )
 
 _NAME = "from_pydantic_ai"
@@ -23,97 +23,103 @@ _RETURNS = ("tool-return", "builtin-tool-return")
 
 
 def from_pydantic_ai(result_or_messages: object) -> Messages:
-    """The messages of a Pydantic AI run.
+    """Convert the messages of a Pydantic AI run.
 
     Args:
-        result_or_messages: A run's result, a run under way, or a list of its messages, such as
-            ``result.new_messages()`` (without the history that was passed in) or what
-            ``capture_run_messages`` caught of a run that failed.
+        result_or_messages: The result of a run, a run that has not ended, or a list of messages, such as
+            ``result.new_messages()`` (without earlier history) or those of ``capture_run_messages``.
 
     Returns:
         The messages, in order. Instructions are a system message where they begin and where they change.
-        Structured output is a tool call or JSON text here: pass ``final_response`` as you want it read.
+        Structured output is a tool call or JSON text. Pass ``final_response`` to ``create_trace`` to send
+        it in another form.
 
     Raises:
-        InvalidRequest: It is neither, or an item of the list is no message.
+        InvalidRequest: It is none of these, or an item of the list is no message.
     """
     whole = getattr(result_or_messages, "all_messages", None)
     given = whole() if callable(whole) else result_or_messages
     if not is_list(given):
         raise not_a_message(_NAME, "the argument", result_or_messages, "a run's result or a list of messages")
-    talk = Conversation()
+    conversation = Conversation()
     instructions = None
     for position, message in enumerate(items(given)):
         parts, kind = get(message, "parts"), kind_of(message)
         if not is_list(parts) or kind not in ("request", "response"):
             raise not_a_message(_NAME, f"messages[{position}]", message, "a ModelRequest or a ModelResponse")
         if kind == "response":
-            talk.end_turn()
-            talk.begin_turn()
+            conversation.end_turn()
+            conversation.begin_turn()
             for part in items(parts):
-                _said(talk, part)
-            talk.end_turn()
+                _response_part(conversation, part)
+            conversation.end_turn()
             continue
-        if (told := get(message, "instructions")) and told != instructions:
-            instructions = told
-            talk.add("system", text_of(told))
+        if (current := get(message, "instructions")) and current != instructions:
+            instructions = current
+            conversation.add_message("system", text_of(current))
         for part in items(parts):
-            _told(talk, part)
-    return talk.messages()
+            _request_part(conversation, part)
+    return conversation.messages()
 
 
-def _said(talk: Conversation, part: Any) -> None:
-    """A part of a response."""
+def _response_part(conversation: Conversation, part: Any) -> None:
+    """Add a part of a response."""
     kind = kind_of(part)
     content = get(part, "content")
     if kind == "thinking":
-        talk.think(text_of(content))
+        conversation.add_reasoning(text_of(content))
     elif kind in _CALLS:
-        talk.call(get(part, "tool_name"), get(part, "args"), get(part, "tool_call_id"))
+        conversation.add_tool_call(get(part, "tool_name"), get(part, "args"), get(part, "tool_call_id"))
     elif kind in _RETURNS:
-        _returned(talk, part)
+        _tool_return(conversation, part)
     elif kind == "text":
-        talk.say(text_of(content))
+        conversation.add_text(text_of(content))
     elif kind == "speech":
-        talk.say(_speech(part))
+        conversation.add_text(_speech(part))
     elif kind == "file":
-        talk.show(media(content) or "[file]")
+        conversation.add_line(media_placeholder(content) or "[file]")
     else:
-        talk.show(f"[{kind or type(part).__name__}] {json_text(without(part, 'id', 'timestamp'))}")
+        conversation.add_line(
+            f"[{kind or type(part).__name__}] {json_text(other_fields(part, 'id', 'timestamp'))}"
+        )
 
 
-def _told(talk: Conversation, part: Any) -> None:
-    """A part of a request."""
+def _request_part(conversation: Conversation, part: Any) -> None:
+    """Add a part of a request."""
     kind = kind_of(part)
     content = get(part, "content")
     if kind == "user-prompt":
-        talk.add("user", text_of(content))
+        conversation.add_message("user", text_of(content))
     elif kind == "system-prompt":
-        talk.add("system", text_of(content))
+        conversation.add_message("system", text_of(content))
     elif kind in _RETURNS:
-        _returned(talk, part)
+        _tool_return(conversation, part)
     elif kind == "retry-prompt" and get(part, "tool_name"):
-        talk.answer(get(part, "tool_call_id"), _value(content), name=get(part, "tool_name"), status="retried")
+        conversation.add_tool_result(
+            get(part, "tool_call_id"), _value(content), name=get(part, "tool_name"), status="retried"
+        )
     elif kind in ("retry-prompt", "retry-feedback"):
-        # The framework's own words, in the voice the model hears them in.
-        talk.add("user", _value(content), name="validation")
+        # The framework wrote this text, and sent it to the model as a message of the user.
+        conversation.add_message("user", _value(content), name="validation")
     elif kind == "speech":
-        talk.add("user", _speech(part))
-    elif kind != "instruction-baseline":  # of which no model is told
-        talk.note(kind or type(part).__name__, without(part, "id", "timestamp"))
+        conversation.add_message("user", _speech(part))
+    elif kind != "instruction-baseline":  # which is not sent to a model
+        conversation.add_event(kind or type(part).__name__, other_fields(part, "id", "timestamp"))
 
 
-def _returned(talk: Conversation, part: Any) -> None:
+def _tool_return(conversation: Conversation, part: Any) -> None:
     outcome = get(part, "outcome")
     status = None if outcome == "success" else outcome
     content = _value(get(part, "content"))
-    talk.answer(get(part, "tool_call_id"), content, name=get(part, "tool_name"), status=status)
+    conversation.add_tool_result(
+        get(part, "tool_call_id"), content, name=get(part, "tool_name"), status=status
+    )
 
 
 def _value(content: object) -> str:
     if content is None or isinstance(content, str):
         return content or ""
-    return media(content) or json_text(content)
+    return media_placeholder(content) or json_text(content)
 
 
 def _speech(part: object) -> str:

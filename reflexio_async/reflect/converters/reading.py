@@ -1,4 +1,4 @@
-"""Reading objects whose classes are not imported: attributes, content parts, JSON."""
+"""Reads objects whose classes are not imported: their attributes, content parts and JSON values."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-# Deeper values come from objects that refer to each other; no tool answers like that.
-_DEEPEST = 40
-_MOST_BITS = 10_000  # Python refuses to write much longer numbers in decimal
+# Deeper values come from objects that refer to each other.
+_MAX_DEPTH = 40
+_MAX_BITS = 10_000  # Python refuses to write much longer numbers as decimal text
 
 _MEDIA = {
     "audio": "audio",
@@ -34,26 +34,27 @@ _MEDIA = {
     "video": "video",
     "video-url": "video",
 }
-_SILENT = ("cache-point",)  # marks a place, says nothing
+_DETAILS = ("filename", "file_name", "media_type", "mime_type", "title")
+_EMPTY = ("cache-point",)  # parts without text
 
 
 def get(item: object, name: str) -> Any:
-    """An attribute, or the value under a key; None where there is neither."""
+    """Return an attribute, or the value of a key; None if there is neither."""
     if isinstance(item, Mapping):
         return cast("Mapping[str, Any]", item).get(name)
     try:
         return getattr(item, name, None)
-    except ValueError:  # a property that cannot tell, such as the media type of a bare URL
+    except ValueError:  # raised by some properties, such as the media type of a URL without a suffix
         return None
 
 
 def has(item: object, name: str) -> bool:
-    """Whether there is such an attribute or key, whatever it holds."""
+    """Whether there is such an attribute or key, with any value."""
     return name in item if isinstance(item, Mapping) else hasattr(item, name)
 
 
 def kind_of(item: object) -> str:
-    """What an item calls itself; "" when it does not."""
+    """Return the item's own name of its type, or an empty text."""
     for name in ("part_kind", "type", "kind"):
         if isinstance(kind := get(item, name), str):
             return kind
@@ -61,99 +62,98 @@ def kind_of(item: object) -> str:
 
 
 def is_mapping(value: object) -> bool:
-    """Whether it is read by key; as a function, so that no checker narrows it to keys unknown."""
+    """Whether ``value`` is a mapping. As a function, so that type checkers do not ask for its types."""
     return isinstance(value, Mapping)
 
 
 def is_list(value: object) -> bool:
-    """Whether it is a collection of items rather than one; a pydantic model, though iterable, is one."""
+    """Whether ``value`` is a collection of items. Text, bytes and pydantic models are not."""
     return isinstance(value, (Sequence, AbstractSet)) and not isinstance(value, (str, bytes, bytearray))
 
 
 def items(value: object) -> list[Any]:
-    """The items of a list; none of anything else."""
+    """Return the items of a list; no items for anything else."""
     return list(cast("Iterable[Any]", value)) if is_list(value) else []
 
 
-def without(item: object, *names: str) -> dict[str, Any]:
-    """What an item says besides these names, and besides what is empty or encrypted."""
-    whole = plain(item)
-    said = cast("dict[str, Any]", whole) if isinstance(whole, dict) else {"value": whole}
+def other_fields(item: object, *names: str) -> dict[str, Any]:
+    """Return the fields of an item as JSON values, without ``names`` and without empty or encrypted ones."""
+    value = json_value(item)
+    fields_of_item = cast("dict[str, Any]", value) if isinstance(value, dict) else {"value": value}
     left_out = {"encrypted_content", "type", "kind", "part_kind", *names}
     return {
-        name: value for name, value in said.items() if name not in left_out and value not in (None, [], {})
+        name: field
+        for name, field in fields_of_item.items()
+        if name not in left_out and field not in (None, [], {})
     }
 
 
-def plain(value: object, depth: int = 0) -> Any:
-    """The value as JSON can hold it; media as placeholders, strangers as their text."""
+def json_value(value: object, depth: int = 0) -> Any:
+    """Return ``value`` as JSON allows it: media as placeholders, objects of unknown types as their text."""
     if value is None:
         return value
     if isinstance(value, int):
-        return value if value.bit_length() <= _MOST_BITS else hex(value)
+        return value if value.bit_length() <= _MAX_BITS else hex(value)
     if isinstance(value, str):
-        # A lone surrogate, as file names have them, is no UTF-8.
+        # Lone surrogates, which file names may have, are not valid Unicode.
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, (bytes, bytearray)):
         return f"[{len(value)} bytes]"
-    return "[…]" if depth > _DEEPEST else _plain_whole(value, depth + 1)
+    return "[…]" if depth > _MAX_DEPTH else _json_container(value, depth + 1)
 
 
-def _plain_whole(value: object, depth: int) -> Any:
-    if (placeholder := media(value)) is not None:
-        return plain(placeholder)
+def _json_container(value: object, depth: int) -> Any:
+    if (placeholder := media_placeholder(value)) is not None:
+        return json_value(placeholder)
     if isinstance(value, Mapping):
         pairs = cast("Iterable[tuple[Any, Any]]", value.items())
-        return {str(plain(key, depth)): plain(held, depth) for key, held in pairs}
+        return {str(json_value(key, depth)): json_value(held, depth) for key, held in pairs}
     if is_list(value):
-        return [plain(held, depth) for held in items(value)]
+        return [json_value(held, depth) for held in items(value)]
     if isinstance(value, BaseModel):
-        return plain(value.model_dump(warnings=False), depth)
+        return json_value(value.model_dump(warnings=False), depth)
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name, None), depth) for field in fields(value)}
-    return plain(str(value))
+        return {field.name: json_value(getattr(value, field.name, None), depth) for field in fields(value)}
+    return json_value(str(value))
 
 
 def json_text(value: object) -> str:
-    """The value as JSON text."""
-    return json.dumps(plain(value), ensure_ascii=False)
+    """Return ``value`` as JSON text."""
+    return json.dumps(json_value(value), ensure_ascii=False)
 
 
-def media(part: object) -> str | None:
-    """A placeholder for what is no text, such as ``[image: image/png]``; None for anything else."""
+def media_placeholder(part: object) -> str | None:
+    """Return a placeholder for media, such as ``[image: image/png]``; None for anything else."""
     kind = _MEDIA.get(kind_of(part))
     if kind is None or get(part, "text"):
         return None
-    inner = get(part, "file")  # where OpenAI's chat shape nests it
-    named = (get(holder, name) for holder in (part, inner) for name in _NAMES)
-    detail = next((name for name in named if isinstance(name, str) and name), "")
+    inner = get(part, "file")  # as OpenAI's chat API nests it
+    details = (get(source, name) for source in (part, inner) for name in _DETAILS)
+    detail = next((text for text in details if isinstance(text, str) and text), "")
     if kind == "file" and detail.split("/")[0] in ("image", "audio", "video"):
         kind = detail.split("/")[0]
     return f"[{kind}: {detail:.80}]" if detail else f"[{kind}]"
 
 
-_NAMES = ("filename", "file_name", "media_type", "mime_type", "title")
-
-
 def part_text(part: object) -> str:
-    """One content part as text."""
+    """Return one content part as text."""
     if isinstance(part, str):
         return part
-    if (placeholder := media(part)) is not None:
+    if (placeholder := media_placeholder(part)) is not None:
         return placeholder
     kind = kind_of(part)
-    if kind in _SILENT:
+    if kind in _EMPTY:
         return ""
     for name in ("text", "content", "refusal"):
         if isinstance(text := get(part, name), str):
             return text
-    return f"[{kind}] {json_text(without(part))}" if kind else json_text(part)
+    return f"[{kind}] {json_text(other_fields(part))}" if kind else json_text(part)
 
 
 def text_of(content: object) -> str:
-    """Content as text: as it is, each part on a line of its own, or the value as JSON."""
+    """Return content as text: text as it is, parts on lines of their own, other values as JSON."""
     if content is None:
         return ""
     if is_list(content):
@@ -162,12 +162,12 @@ def text_of(content: object) -> str:
 
 
 def reasoning_text(part: object) -> str:
-    """What can be read of a reasoning part, in any provider's shape; "" when all of it is encrypted."""
+    """Return the readable text of a reasoning part of any provider; "" when all of it is encrypted."""
     for name in ("reasoning", "thinking", "reasoning_content", "text", "content", "summary"):
-        said = get(part, name)
-        if isinstance(said, Mapping):
-            said = get(cast("object", said), "text")
-        text = text_of(said) if isinstance(said, str) or is_list(said) else ""
+        content = get(part, name)
+        if isinstance(content, Mapping):
+            content = get(cast("object", content), "text")
+        text = text_of(content) if isinstance(content, str) or is_list(content) else ""
         if text:
             return text
     return ""
