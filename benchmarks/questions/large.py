@@ -8,9 +8,10 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter
+
 from benchmarks import answers, peers, static_server
 from benchmarks.report import Ratio, Result, Target, at_least
-from reflexio_async._engine import wire
 from reflexio_async.reflexio.models.profiles import GetProfilesViewResponse
 
 if TYPE_CHECKING:
@@ -77,13 +78,13 @@ def _against(what: str, target: Target | None = None) -> Ratio:
 def _by_hand(number: int) -> Ratio:
     ratio = Ratio("json.loads and Model(**data), our models", "ms", scale=1e3, faster=True, against="usual")
     body = answers.profiles(ROWS)
-    answer = wire.model(GetProfilesViewResponse)
+    read = TypeAdapter(GetProfilesViewResponse).validate_json
 
     def usual() -> int:
         return len(GetProfilesViewResponse(**json.loads(body)).user_profiles)
 
     def ours() -> int:
-        return len(answer.decode(body).user_profiles)
+        return len(read(body).user_profiles)
 
     for _ in range(number):
         our_seconds, their_seconds = _seconds(ours), _seconds(usual)

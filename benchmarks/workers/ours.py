@@ -7,15 +7,14 @@ from typing import Any
 
 from benchmarks.workers import protocol
 from reflexio_async import AsyncReflexioClient
-from reflexio_async._engine import wire
 from reflexio_async.reflexio.models.profiles import GetProfilesViewResponse
 
 
 def main(how: str, url: str, in_flight: str) -> None:
     if how == "decode":
         body = sys.stdin.readline().encode()
-        answer = wire.model(GetProfilesViewResponse)
-        protocol.answer(lambda calls: sum(len(answer.decode(body).user_profiles) for _ in range(calls)))
+        read = GetProfilesViewResponse.model_validate_json
+        protocol.answer(lambda calls: sum(len(read(body).user_profiles) for _ in range(calls)))
         return
     # Made on the loop, at the first call; closed by the end of the process, like the peers' own.
     clients: list[Any] = []
