@@ -1,7 +1,5 @@
 """The base classes and field types of the models: strict requests, tolerant responses."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Mapping

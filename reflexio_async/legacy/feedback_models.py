@@ -1,7 +1,5 @@
 """Feedback: what playbooks were called in January 2026."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from pydantic import Field

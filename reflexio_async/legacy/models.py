@@ -1,7 +1,5 @@
 """Requests and responses of the calls of ``client.legacy``: request groups instead of sessions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """The requests and responses of the Reflect service."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum

@@ -180,7 +180,7 @@ def test_secrets_go_to_the_server_in_clear() -> None:
         {"storage_config": POSTGRES, "api_key_config": {"xai": {"api_key": SECRET}}}
     )
     assert config.to_wire() == {"storage_config": POSTGRES, "api_key_config": {"xai": {"api_key": SECRET}}}
-    assert SECRET not in repr(ConfigBody(config.to_wire()))
+    assert SECRET not in repr(ConfigBody(**config.to_wire()))
 
 
 def test_get_secret_value_reads_a_secret() -> None:

@@ -51,7 +51,7 @@ class ConfigAPI(API):
         body = _checked(config).to_wire()
         if "storage_config" not in body:
             body["storage_config"] = (await self.get_config()).to_wire().get("storage_config")
-        response = (await self._send(SET_CONFIG, ConfigBody(body))).model_dump()
+        response = (await self._send(SET_CONFIG, ConfigBody(**body))).model_dump()
         return {**response, "message": response.get("msg")}
 
     async def update_config(self, partial: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class ConfigAPI(API):
         if not isinstance(partial, dict):
             message = f"update_config takes a dict of the keys to change, not {type(partial).__name__}"
             raise TypeError(message)
-        return (await self._send(UPDATE_CONFIG, ConfigBody(dict(partial)))).model_dump()
+        return (await self._send(UPDATE_CONFIG, ConfigBody(**partial))).model_dump()
 
 
 def _checked(config: Config | Mapping[str, Any]) -> Config:

@@ -1,7 +1,5 @@
 """Agent playbooks: lessons for the agent, aggregated from the lessons of many users."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated
 

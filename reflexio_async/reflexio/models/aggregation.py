@@ -1,7 +1,5 @@
 """Aggregation: from the lessons of many users to lessons for the agent."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Braintrust, a service for evaluations: connecting it and fetching its scores."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated
 

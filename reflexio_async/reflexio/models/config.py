@@ -1,10 +1,8 @@
 """The configuration of an organisation."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
-from pydantic import Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from reflexio_async._engine.models import AtLeastOne, ResponseModel, Secret, empty_dict, empty_list
 from reflexio_async.reflexio.models.config_storage import APIKeyConfig, ConfigPart, StorageConfig
@@ -225,8 +223,10 @@ class SetConfigResponse(ResponseModel):
     msg: str | None = None
 
 
-class ConfigBody(RootModel[dict[str, Any]]):
-    """A configuration as it is sent, with secrets in clear."""
+class ConfigBody(BaseModel):
+    """A configuration as it is sent, with secrets in clear. Its keys are extra fields."""
+
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     def __repr_args__(self) -> Any:
         """Show nothing: it may hold secrets."""

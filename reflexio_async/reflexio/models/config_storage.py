@@ -1,7 +1,5 @@
 """The parts of the configuration that hold credentials: storage and API keys. Credentials are masked."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeAlias
 

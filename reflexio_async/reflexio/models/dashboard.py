@@ -1,7 +1,5 @@
 """Dashboard: the numbers of an organisation over time."""
 
-from __future__ import annotations
-
 from reflexio_async._engine.models import AtLeastOne, RequestModel, ResponseModel
 
 

@@ -1,7 +1,5 @@
 """Evaluation: how sessions went, and whether the learnings that were retrieved for them helped."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self

@@ -1,7 +1,5 @@
 """Retrieval experiments: a share of the users gets no learnings, so that both groups can be compared."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

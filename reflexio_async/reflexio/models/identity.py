@@ -1,7 +1,5 @@
 """Identity: the organisation behind the credential, and the health and version of the server."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Interactions: publishing them, reading them, deleting them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -91,7 +89,7 @@ class InteractionData(RequestPart):
     ] = ()
 
     @model_validator(mode="after")
-    def _action_is_described(self) -> InteractionData:
+    def _action_is_described(self) -> Self:
         if self.user_action is not UserActionType.NONE and not self.user_action_description.strip():
             message = "user_action needs a user_action_description"
             raise ValueError(message)

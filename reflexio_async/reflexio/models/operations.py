@@ -1,7 +1,5 @@
 """Generation as a background operation: starting it, reading its status, cancelling it."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The evaluation overview: how sessions went over a span of time."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from reflexio_async._engine.models import ResponseModel, empty_list

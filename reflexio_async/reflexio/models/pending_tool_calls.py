@@ -1,7 +1,5 @@
 """Pending tool calls: questions that the agent has asked and that wait for an answer."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, cast

@@ -1,7 +1,5 @@
 """User playbooks: lessons for the agent, each learned from one user."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Self
 

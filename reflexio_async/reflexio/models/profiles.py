@@ -1,7 +1,5 @@
 """Profiles: facts about users."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal

@@ -1,7 +1,5 @@
 """Provenance: where a learning came from."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

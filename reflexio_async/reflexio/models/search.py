@@ -1,7 +1,5 @@
 """Search in profiles and playbooks at once."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 

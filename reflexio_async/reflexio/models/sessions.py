@@ -1,7 +1,5 @@
 """Sessions: saying that one is over, recording how it ended, deleting one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
