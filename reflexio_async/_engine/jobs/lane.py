@@ -65,9 +65,8 @@ class Lane:
         )
         self._starting: set[SlotJob[Any]] = set()
         self._unresolved: set[SlotJob[Any]] = set()  # of those starting: the answer was lost
-        self._callers: dict[
-            SlotJob[Any], asyncio.Future[None]
-        ] = {}  # that wait for the answer to their start
+        # Resolved when the caller of a start gets its handle: the start was answered, or has to wait.
+        self._callers: dict[SlotJob[Any], asyncio.Future[None]] = {}
         self._worker: asyncio.Task[None] | None = None
         self._start_tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()  # the queue, a start or the slot's status
@@ -82,9 +81,21 @@ class Lane:
         if self.dialect is not Dialect.SYNCHRONOUS:
             ahead += len(self.slot.running)
         may_start = ahead < self._width(job) and self._opens_in(job) <= 0
+        if not may_start:
+            self._enqueue(job)
+            return
+        answered = self._callers[job] = asyncio.get_running_loop().create_future()
         self._enqueue(job)
-        if may_start:
-            await self._answered(job)
+        try:
+            await answered
+        except asyncio.CancelledError:
+            # The caller got no handle, so nobody could withdraw the start later. Once sent, it goes on.
+            job.outcome_read = self._withdraw(
+                job, "the call that started it was cancelled before anything was sent"
+            )
+            raise
+        finally:
+            self._callers.pop(job, None)
 
     async def cancel(self, job: SlotJob[Any]) -> None:
         """Withdraw a queued start, or ask the server to stop the operation if it is still this job's."""
@@ -143,20 +154,6 @@ class Lane:
         self._changed.set()
 
     # Callers of starts
-
-    async def _answered(self, job: SlotJob[Any]) -> None:
-        """Wait until the start of ``job`` was answered, or has to wait."""
-        answered = self._callers[job] = asyncio.get_running_loop().create_future()
-        try:
-            await answered
-        except asyncio.CancelledError:
-            # The caller got no handle, so nobody could withdraw the start later. Once sent, it goes on.
-            job.outcome_read = self._withdraw(
-                job, "the call that started it was cancelled before anything was sent"
-            )
-            raise
-        finally:
-            self._callers.pop(job, None)
 
     def _release_caller(self, job: SlotJob[Any]) -> None:
         """Let the caller that started ``job`` have its handle."""
