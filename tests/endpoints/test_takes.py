@@ -247,6 +247,15 @@ def test_a_docstring_says_what_the_fields_mean() -> None:
     assert Calls.search.__doc__ == "Search.\n\nIn everything.\n\nArgs:\n    top_k: How many."
 
 
+def test_calls_without_docstrings_have_none() -> None:
+    program = (
+        "from reflexio_async import AsyncReflexioClient, AsyncReflectClient\n"
+        "print(AsyncReflexioClient.get_profiles.__doc__, AsyncReflectClient.create_trace.__doc__)"
+    )
+    done = subprocess.run([sys.executable, "-OO", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "None None"
+
+
 def test_annotations_may_be_texts() -> None:
     module: dict[str, Any] = {"Learn": Learn, "takes": takes, "__name__": __name__}
     source = (

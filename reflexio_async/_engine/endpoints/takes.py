@@ -164,5 +164,5 @@ def _describe(call: Any, fields: Mapping[str, FieldInfo]) -> None:
         parameters.append(Parameter(name, kind, default=default, annotation=annotations[name]))
     call.__annotations__ = annotations | {"return": returns}
     call.__signature__ = Signature(parameters, return_annotation=returns)
-    if descriptions:
+    if descriptions and call.__doc__:  # Python -OO leaves docstrings out
         call.__doc__ = "\n".join([cleandoc(call.__doc__), "", "Args:", *descriptions])
