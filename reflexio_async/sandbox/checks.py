@@ -8,11 +8,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, cast
 
 _LARGEST_SKEW: Final = 1e10
 """Seconds by which a wall clock may be off: some three centuries. Its time must remain a valid date."""

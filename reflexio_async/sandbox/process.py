@@ -5,28 +5,24 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
+from reflexio_async._engine.clock import Clock
+from reflexio_async.sandbox.faults import Faults
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.request_log import RequestLog
-from reflexio_async.sandbox.http.responses import internal_error
+from reflexio_async.sandbox.http.responses import Response, internal_error
 from reflexio_async.sandbox.http.server import HttpServer
 from reflexio_async.sandbox.reflect.dispatch import dispatch as dispatch_reflect
+from reflexio_async.sandbox.reflect.settings import ReflectSettings
 from reflexio_async.sandbox.reflect.state import ReflectState
 from reflexio_async.sandbox.reflexio.dispatch import dispatch as dispatch_reflexio
+from reflexio_async.sandbox.reflexio.settings import ReflexioSettings
 from reflexio_async.sandbox.reflexio.state import ReflexioState
 from reflexio_async.sandbox.server_clock import ServerClock
 from reflexio_async.sandbox.storage.data_file import DataFile, NotStored
 from reflexio_async.sandbox.storage.tables import ChangeTracker
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.faults import Faults
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.http.responses import Response
-    from reflexio_async.sandbox.reflect.settings import ReflectSettings
-    from reflexio_async.sandbox.reflexio.settings import ReflexioSettings
 
 
 class ServerProcess:

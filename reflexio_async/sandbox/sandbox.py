@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from reflexio_async._engine.clock import Clock, clock_from
 from reflexio_async.sandbox.checks import check, check_all, check_seconds, check_type, check_whole
 from reflexio_async.sandbox.faults import Faults
+from reflexio_async.sandbox.http.request_log import Record
 from reflexio_async.sandbox.process import ServerProcess
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
+from reflexio_async.sandbox.reflect.state import ReflectState
 from reflexio_async.sandbox.reflexio.seeding import (
     SEEDED,
     seed_agent_playbooks,
@@ -22,22 +26,15 @@ from reflexio_async.sandbox.reflexio.seeding import (
 from reflexio_async.sandbox.reflexio.settings import Dialect, ReflexioSettings
 from reflexio_async.sandbox.reflexio.simulation.generation import GenerationTask
 from reflexio_async.sandbox.reflexio.store.learning_stall import LearningStall
+from reflexio_async.sandbox.reflexio.store.operation_slots import OperationSlot, StoredOperation
+from reflexio_async.sandbox.reflexio.store.rows import (
+    StoredAgentPlaybook,
+    StoredProfile,
+    StoredRequest,
+    StoredUserPlaybook,
+)
 from reflexio_async.sandbox.snapshot import snapshot
 from reflexio_async.sandbox.virtual_clock import VirtualClock
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Collection, Mapping, Sequence
-
-    from reflexio_async.sandbox.http.request_log import Record
-    from reflexio_async.sandbox.reflect.state import ReflectState
-    from reflexio_async.sandbox.reflexio.store.operation_slots import OperationSlot, StoredOperation
-    from reflexio_async.sandbox.reflexio.store.rows import (
-        StoredAgentPlaybook,
-        StoredProfile,
-        StoredRequest,
-        StoredUserPlaybook,
-    )
 
 
 class Sandbox:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractAsyncContextManager, AbstractContextManager
-
-    from reflexio_async._engine.clock import Clock, Timer
+from reflexio_async._engine.clock import Clock, Timer
 
 
 class ServerClock:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.reflect.project import Project
-    from reflexio_async.sandbox.reflect.state import ReflectState
-    from reflexio_async.sandbox.reflexio.state import ReflexioState
+from reflexio_async.sandbox.reflect.project import Project
+from reflexio_async.sandbox.reflect.state import ReflectState
+from reflexio_async.sandbox.reflexio.state import ReflexioState
 
 
 def snapshot(reflexio: ReflexioState, reflect: ReflectState) -> dict[str, Any]:

@@ -7,13 +7,11 @@ import contextvars
 import heapq
 import itertools
 import math
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from types import TracebackType
+from typing import Any, Final
 from weakref import WeakValueDictionary
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
-    from types import TracebackType
 
 HOLD_HEADER: Final = "X-Sandbox-Hold"
 """Names the client's hold, for a sandbox on the same clock."""

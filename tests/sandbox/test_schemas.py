@@ -18,7 +18,7 @@ import pytest
 
 from reflexio_async.sandbox.reflect import schemas as reflect_schemas
 from reflexio_async.sandbox.reflexio import schemas as reflexio_schemas
-from reflexio_async.sandbox.reflexio.legacy import schemas as legacy_schemas
+from reflexio_async.sandbox.reflexio.schemas import legacy as legacy_schemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,10 +98,9 @@ def _components(contract: str) -> dict[str, Any]:
 
 def _all_schemas() -> Iterator[tuple[str, type[Any]]]:
     for module in pkgutil.iter_modules(reflexio_schemas.__path__, f"{reflexio_schemas.__name__}."):
+        contract = "reflexio-legacy" if module.name == legacy_schemas.__name__ else "reflexio"
         for schema in _schemas_of(import_module(module.name)):
-            yield "reflexio", schema
-    for schema in _schemas_of(legacy_schemas):
-        yield "reflexio-legacy", schema
+            yield contract, schema
     for schema in _schemas_of(reflect_schemas):
         yield "reflect", schema
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from reflexio_async.sandbox.faults.config import action
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Disconnect, Response
 from reflexio_async.sandbox.http.responses import internal_error as crash
 from reflexio_async.sandbox.reflexio.overload import Overload
 from reflexio_async.sandbox.reflexio.overload import no_capacity as no_capacity_response
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from reflexio_async.sandbox.http.context import RequestContext
 
 
 class Action(Protocol):

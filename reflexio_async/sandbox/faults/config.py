@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeGuard, TypeVar, cast
+from typing import Any, Final, NoReturn, ParamSpec, TypeGuard, TypeVar, cast
 
 from reflexio_async.errors import ConfigurationError
 from reflexio_async.sandbox.checks import check, problem_of, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from inspect import isfunction
 from random import Random
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from reflexio_async.sandbox.checks import PATH_PARAMETER, check
+from reflexio_async.sandbox.faults.actions import Action
 from reflexio_async.sandbox.faults.config import CONDITIONS, read
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from reflexio_async.sandbox.faults.actions import Action
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.http.request_log import Record
-    from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.context import RequestContext
+from reflexio_async.sandbox.http.request_log import Record
+from reflexio_async.sandbox.http.responses import Response
 
 
 @dataclass(slots=True)

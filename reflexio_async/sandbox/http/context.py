@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from collections import deque
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from reflexio_async._engine.clock import Clock, Timer
+from reflexio_async.sandbox.http.request_log import Record
 from reflexio_async.sandbox.virtual_clock import VirtualClock
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import AbstractContextManager
-
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.http.concurrency import ConcurrencyLimit
-    from reflexio_async.sandbox.http.request_log import Record
 
 
 class SandboxClosing(Exception):
@@ -35,11 +31,60 @@ class ServerControl(Protocol):
 
 
 @dataclass(slots=True)
+class ConcurrencyLimit:
+    """At most ``capacity`` requests run at once. Others wait in the order of their arrival."""
+
+    capacity: int
+    running: int = 0
+    _queue: deque[asyncio.Future[None]] = field(default_factory=deque[asyncio.Future[None]])
+    _releases: list[Timer] = field(default_factory=list[Timer])
+
+    def try_acquire(self) -> bool:
+        """Take a place if one is free."""
+        if self.running >= self.capacity:
+            return False
+        self.running += 1
+        return True
+
+    async def acquire(self, context: RequestContext, timeout: float) -> bool:
+        """Take a place within ``timeout`` seconds. False when none became free."""
+        if self.try_acquire():
+            return True
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await context.wait(timeout, turn)
+        finally:
+            if not turn.done():
+                self._queue.remove(turn)
+        return turn.done()
+
+    def release(self) -> None:
+        """Give the place to the request that has waited longest."""
+        if self._queue:
+            self._queue.popleft().set_result(None)
+        else:
+            self.running -= 1
+
+    def release_after(self, seconds: float, clock: Clock) -> None:
+        """Release in ``seconds``: work continues after its request was answered with a timeout."""
+        if seconds > 0:
+            self._releases.append(clock.call_at(clock.now() + seconds, self.release))
+        else:
+            self.release()
+
+    def close(self) -> None:
+        """Cancel the releases that are still to come."""
+        for timer in self._releases:
+            timer.cancel()
+
+
+@dataclass(slots=True)
 class PendingWaits:
     """The waits of all requests at one server. Closing the server ends them."""
 
     clock: Clock
-    concurrency_limits: dict[str, ConcurrencyLimit] = field(default_factory=dict[str, "ConcurrencyLimit"])
+    concurrency_limits: dict[str, ConcurrencyLimit] = field(default_factory=dict[str, ConcurrencyLimit])
     """By kind of request."""
     closed: bool = False
     _futures: set[asyncio.Future[None]] = field(default_factory=set[asyncio.Future[None]])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any, Literal, cast
 
 Service = Literal["reflexio", "reflect"]
 """One of the sandbox's two servers."""

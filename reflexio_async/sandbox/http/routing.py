@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,9 +19,6 @@ from reflexio_async.sandbox.http.responses import (
     error_response,
     internal_error,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _logger = logging.getLogger(__name__)
 

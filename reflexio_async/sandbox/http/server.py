@@ -7,23 +7,18 @@ import json
 import logging
 import math
 import secrets
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from aiohttp import ClientConnectionError, web
 
-from reflexio_async.sandbox.http.context import PendingWaits, RequestContext, SandboxClosing
-from reflexio_async.sandbox.http.request_log import Record
+from reflexio_async._engine.clock import Clock
+from reflexio_async.sandbox.http.context import PendingWaits, RequestContext, SandboxClosing, ServerControl
+from reflexio_async.sandbox.http.request_log import Record, RequestLog, Service
 from reflexio_async.sandbox.http.responses import Disconnect, Response, internal_error
 from reflexio_async.sandbox.virtual_clock import HOLD_HEADER
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.http.context import ServerControl
-    from reflexio_async.sandbox.http.request_log import RequestLog, Service
 
 MAX_BODY: Final = 10 * 1024 * 1024
 """Bytes. Of a longer body only so much is kept that it is known to be too large."""

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from reflexio_async.sandbox.storage.tables import Row, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reflexio_async.sandbox.storage.tables import ChangeTracker
+from reflexio_async.sandbox.storage.tables import ChangeTracker, Row, Table
 
 MEMORY_READ: Final = "memory:read"
 """Query memories, read the skill."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import RequestRejected, error_response
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.reflect.api_keys import StoredApiKey
-    from reflexio_async.sandbox.reflect.state import ReflectState
+from reflexio_async.sandbox.reflect.api_keys import StoredApiKey
+from reflexio_async.sandbox.reflect.state import ReflectState
 
 
 def authorize(state: ReflectState, context: RequestContext, scopes: Collection[str]) -> None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from reflexio_async.sandbox.http.responses import error_response
+from reflexio_async.sandbox.http.context import RequestContext
+from reflexio_async.sandbox.http.responses import Response, error_response
 from reflexio_async.sandbox.http.routing import respond
 from reflexio_async.sandbox.http.server import MAX_BODY
 from reflexio_async.sandbox.reflect.authorization import authorize
 from reflexio_async.sandbox.reflect.handlers import ROUTER
-
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.http.responses import Response
-    from reflexio_async.sandbox.reflect.state import ReflectState
+from reflexio_async.sandbox.reflect.state import ReflectState
 
 
 async def dispatch(state: ReflectState, context: RequestContext) -> Response:

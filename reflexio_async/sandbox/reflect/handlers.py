@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import (
     RequestRejected,
     Response,
@@ -20,12 +21,9 @@ from reflexio_async.sandbox.reflect.api_keys import (
     TRACE_READ,
     TRACE_WRITE,
 )
+from reflexio_async.sandbox.reflect.project import Project
 from reflexio_async.sandbox.reflect.state import ReflectState
 from reflexio_async.sandbox.reflect.traces import StoredTrace
-
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.reflect.project import Project
 
 _DEFAULT_LESSONS: Final = 5
 _MASTER_ONLY: Final = ()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from reflexio_async._engine.clock import Clock, Timer
-    from reflexio_async.sandbox.reflect.project import Project
-    from reflexio_async.sandbox.reflect.settings import ReflectSettings
-    from reflexio_async.sandbox.reflect.traces import StoredTrace
+from reflexio_async._engine.clock import Clock, Timer
+from reflexio_async.sandbox.reflect.project import Project
+from reflexio_async.sandbox.reflect.settings import ReflectSettings
+from reflexio_async.sandbox.reflect.traces import StoredTrace
 
 
 @dataclass(slots=True)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reflexio_async.sandbox.reflect.schemas import MemoryQuerySchema
 from reflexio_async.sandbox.reflect.similarity import Vector, cosine, rounded, vector
-from reflexio_async.sandbox.storage.tables import Row
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from reflexio_async.sandbox.reflect.schemas import MemoryQuerySchema
-    from reflexio_async.sandbox.storage.tables import Table
+from reflexio_async.sandbox.storage.tables import Row, Table
 
 _POOL_PER_RESULT: Final = 4
 _LEAST_POOL: Final = 50

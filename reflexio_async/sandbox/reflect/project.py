@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from reflexio_async.sandbox.reflect.memories import Lesson, MemoryStore, StoredMemory
+from reflexio_async.sandbox.reflect.schemas import InlineReviewSchema, ReviewCreateSchema
+from reflexio_async.sandbox.reflect.settings import ReflectSettings
 from reflexio_async.sandbox.reflect.traces import StoredReview, StoredTrace
-from reflexio_async.sandbox.storage.tables import Row, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reflexio_async.sandbox.reflect.schemas import InlineReviewSchema, ReviewCreateSchema
-    from reflexio_async.sandbox.reflect.settings import ReflectSettings
-    from reflexio_async.sandbox.storage.tables import ChangeTracker
+from reflexio_async.sandbox.storage.tables import ChangeTracker, Row, Table
 
 
 @dataclass(slots=True)

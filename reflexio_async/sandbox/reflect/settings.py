@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reflexio_async.sandbox.checks import check_collection, check_seconds, check_whole
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
 
 MASTER_KEY: Final = "rf_live_sandbox_master"
 BOOTSTRAP_TOKEN: Final = "sandbox-bootstrap"  # noqa: S105  (valid in a sandbox alone)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from reflexio_async._engine.clock import Clock
 from reflexio_async.sandbox.checks import check_all
 from reflexio_async.sandbox.reflect.api_keys import ApiKeyStore
 from reflexio_async.sandbox.reflect.ingest import TraceIngest
 from reflexio_async.sandbox.reflect.memories import Lesson, StoredMemory
 from reflexio_async.sandbox.reflect.project import Project
+from reflexio_async.sandbox.reflect.settings import ReflectSettings
+from reflexio_async.sandbox.reflect.traces import StoredTrace
 from reflexio_async.sandbox.storage.tables import ChangeTracker, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.reflect.settings import ReflectSettings
-    from reflexio_async.sandbox.reflect.traces import StoredTrace
 
 
 class ReflectState:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 from reflexio_async.sandbox.reflect.memories import Lesson
-from reflexio_async.sandbox.reflect.schemas import InlineReviewSchema
+from reflexio_async.sandbox.reflect.schemas import InlineReviewSchema, ReviewCreateSchema, TraceCreateSchema
 from reflexio_async.sandbox.storage.tables import Row
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from reflexio_async.sandbox.reflect.schemas import ReviewCreateSchema, TraceCreateSchema
 
 _QUOTED = 200
 """How many characters of an answer a generated lesson quotes."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-from reflexio_async.sandbox.http.responses import error_response
+from reflexio_async.sandbox.http.context import RequestContext
+from reflexio_async.sandbox.http.responses import Response, error_response
 from reflexio_async.sandbox.http.server import MAX_BODY
-
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.http.responses import Response
-    from reflexio_async.sandbox.reflexio.state import ReflexioState
+from reflexio_async.sandbox.reflexio.state import ReflexioState
 
 _HEALTH_PATHS: Final = ("/health", "/health/live", "/health/ready", "/healthz")
 _PUBLIC_PATHS: Final = frozenset({"/", *_HEALTH_PATHS, "/healthz/eval", "/meta/version"})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import RequestContext
+from reflexio_async.sandbox.http.context import RequestContext
 
 PUBLISH_PATH: Final = "/api/publish_interaction"
 SEARCH_PATH: Final = "/api/search"

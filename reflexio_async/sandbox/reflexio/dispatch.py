@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import respond
 from reflexio_async.sandbox.reflexio.authorization import refusal
 from reflexio_async.sandbox.reflexio.legacy.routes import LEGACY_ROUTER
 from reflexio_async.sandbox.reflexio.routes import ROUTER
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.reflexio.state import ReflexioState
+from reflexio_async.sandbox.reflexio.state import ReflexioState
 
 _CORS_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY")
 

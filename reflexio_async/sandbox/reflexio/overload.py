@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
-from reflexio_async.sandbox.http.concurrency import ConcurrencyLimit
+from reflexio_async.sandbox.http.context import ConcurrencyLimit, RequestContext
 from reflexio_async.sandbox.http.responses import Response, error_response, timeout_response
 from reflexio_async.sandbox.reflexio.deadlines import PUBLISH_PATH, SEARCH_PATH, deadline_of
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from reflexio_async.sandbox.http.context import RequestContext
 
 _SEARCH_PATHS: Final = frozenset(
     {

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from reflexio_async._engine.clock import Clock
+from reflexio_async._engine.clock import Clock
 
 WINDOW: Final = 60.0
 """Seconds a window stays open."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 
@@ -17,11 +17,7 @@ from reflexio_async.sandbox.reflexio.store.rows import (
     StoredProfile,
     StoredUserPlaybook,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
+from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
 
 SEEDED = "seeded"
 """The request id, and the default session id, of seeded rows."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reflexio_async._engine.clock import Clock
 from reflexio_async.sandbox.reflexio.rate_limits import FixedWindowLimiter
+from reflexio_async.sandbox.reflexio.settings import ReflexioSettings
 from reflexio_async.sandbox.reflexio.simulation.aggregation import AggregationOperation, Aggregator
 from reflexio_async.sandbox.reflexio.simulation.generation import GenerationWorker
 from reflexio_async.sandbox.reflexio.simulation.grading import Grader
@@ -24,14 +27,7 @@ from reflexio_async.sandbox.reflexio.store.pending_tool_calls import PendingTool
 from reflexio_async.sandbox.reflexio.store.session_outcomes import SessionOutcomeStore, StoredSessionOutcome
 from reflexio_async.sandbox.reflexio.store.shown_results import ShownResults
 from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
-from reflexio_async.sandbox.storage.tables import DocumentRow, Row, Table, by_name
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.reflexio.settings import ReflexioSettings
-    from reflexio_async.sandbox.storage.tables import ChangeTracker
+from reflexio_async.sandbox.storage.tables import ChangeTracker, DocumentRow, Row, Table, by_name
 
 _BRAINTRUST: Final = "braintrust"
 

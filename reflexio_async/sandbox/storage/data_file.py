@@ -6,17 +6,14 @@ import asyncio
 import logging
 import os
 import sqlite3
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
+from reflexio_async._engine.clock import Clock
 from reflexio_async.errors import ConfigurationError, ReflexioError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.storage.tables import ChangeTracker, RowChange, RowKey
+from reflexio_async.sandbox.storage.tables import ChangeTracker, RowChange, RowKey
 
 APPLICATION: Final = 0x52465842
 """SQLite's ``application_id`` of a sandbox's file."""

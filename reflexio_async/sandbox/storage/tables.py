@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar, cast
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _AnyKey = str | int | tuple[str, str]
 RowKey = tuple[str, _AnyKey]

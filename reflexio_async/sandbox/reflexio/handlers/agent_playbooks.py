@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import EmptySchema, Router
 from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
@@ -18,9 +19,6 @@ from reflexio_async.sandbox.reflexio.handlers.search import (
 from reflexio_async.sandbox.reflexio.schemas import agent_playbooks as schemas
 from reflexio_async.sandbox.reflexio.state import ReflexioState
 from reflexio_async.sandbox.reflexio.store.rows import TOMBSTONES, matches_or_default, tags_match
-
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import RequestContext
 
 _DEFAULT_LIMIT = 100
 _DEFAULT_TOP_K = 10

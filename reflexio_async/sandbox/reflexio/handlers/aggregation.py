@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response, error_response, timeout_response
 from reflexio_async.sandbox.http.routing import EmptySchema, Router
 from reflexio_async.sandbox.reflexio.deadlines import deadline_of
 from reflexio_async.sandbox.reflexio.schemas import aggregation as schemas
 from reflexio_async.sandbox.reflexio.state import ReflexioState
-
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import RequestContext
 
 _WAIT: Final = 1.0
 """Seconds for which a second run waits for the end of the first."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import EmptySchema, Router
 from reflexio_async.sandbox.reflexio.schemas import braintrust as schemas
 from reflexio_async.sandbox.reflexio.state import ReflexioState
-
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import RequestContext
 
 _WORKSPACE: Final = {
     "workspace_id": "sandbox-workspace",

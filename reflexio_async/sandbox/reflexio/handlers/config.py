@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response, error_response, without_payload
 from reflexio_async.sandbox.http.routing import EmptySchema, Router
 from reflexio_async.sandbox.reflexio.schemas.config import AdminInvalidateCacheRequestSchema, AnyObjectSchema
 from reflexio_async.sandbox.reflexio.state import ReflexioState
 from reflexio_async.sandbox.reflexio.store.configuration import ORGANISATION, ExperimentFieldsLocked
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from reflexio_async.sandbox.http.context import RequestContext
 
 _HINT: Final = (
     "Nested objects (e.g. user_playbook_extractor_config) are replaced wholesale, not deep-merged. To mutate "

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas.dashboard import GetDashboardStatsRequestSchema
 from reflexio_async.sandbox.reflexio.state import ReflexioState
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from reflexio_async.sandbox.http.context import RequestContext
 
 _DAY: Final = 24 * 3600
 _DEFAULT_DAYS = 30

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import (
     Response,
     error_response,
@@ -15,9 +16,6 @@ from reflexio_async.sandbox.reflexio.deadlines import deadline_of
 from reflexio_async.sandbox.reflexio.handlers.evaluation_overview import overview
 from reflexio_async.sandbox.reflexio.schemas import evaluation as schemas
 from reflexio_async.sandbox.reflexio.state import ReflexioState
-
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import RequestContext
 
 _DEFAULT_LIMIT = 100
 _JOB_PATH: Final = "/api/evaluations/regenerate/{job_id}"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reflexio_async.sandbox.reflexio.schemas.evaluation import GetEvaluationOverviewRequestSchema
-    from reflexio_async.sandbox.reflexio.simulation.grading import SessionGrade
-    from reflexio_async.sandbox.reflexio.state import ReflexioState
+from reflexio_async.sandbox.reflexio.schemas.evaluation import GetEvaluationOverviewRequestSchema
+from reflexio_async.sandbox.reflexio.simulation.grading import SessionGrade
+from reflexio_async.sandbox.reflexio.state import ReflexioState
 
 _LABELS: Final = ("0", "1", "2", "3", "4", "5+")
 _DAY: Final = 24 * 3600

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import parse_qs
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response, ValidationFailed, error_response
 from reflexio_async.sandbox.http.routing import EmptySchema, Router
 from reflexio_async.sandbox.reflexio.state import ReflexioState
 from reflexio_async.sandbox.reflexio.store.configuration import ORGANISATION
-
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import RequestContext
 
 routes: Final = Router[ReflexioState]()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
-from reflexio_async.sandbox.http.concurrency import ConcurrencyLimit
+from reflexio_async.sandbox.http.context import ConcurrencyLimit, RequestContext
 from reflexio_async.sandbox.http.responses import Response, error_response
 from reflexio_async.sandbox.http.routing import EmptySchema, Router
 from reflexio_async.sandbox.reflexio import deadlines
@@ -15,12 +16,7 @@ from reflexio_async.sandbox.reflexio.simulation.ranking import ranked
 from reflexio_async.sandbox.reflexio.state import ReflexioState
 from reflexio_async.sandbox.reflexio.store.configuration import arm_of
 from reflexio_async.sandbox.reflexio.store.learning_stall import LearningStall
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.reflexio.store.rows import StoredInteraction, StoredRequest
+from reflexio_async.sandbox.reflexio.store.rows import StoredInteraction, StoredRequest
 
 _DEFAULT_SESSIONS = 30
 _DEFAULT_TOP_K = 10

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response, timeout_response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.deadlines import deadline_of
 from reflexio_async.sandbox.reflexio.schemas import operations as schemas
+from reflexio_async.sandbox.reflexio.schemas.common import TimeRangeSchema
+from reflexio_async.sandbox.reflexio.schemas.legacy import LegacyRerunProfileGenerationRequestSchema
 from reflexio_async.sandbox.reflexio.simulation.generation import NO_MATCH, GenerationTask
 from reflexio_async.sandbox.reflexio.state import ReflexioState
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.reflexio.legacy.schemas import LegacyRerunProfileGenerationRequestSchema
-    from reflexio_async.sandbox.reflexio.schemas.common import TimeRangeSchema
-    from reflexio_async.sandbox.reflexio.store.operation_slots import StoredOperation
-    from reflexio_async.sandbox.reflexio.store.rows import StoredRequest
+from reflexio_async.sandbox.reflexio.store.operation_slots import StoredOperation
+from reflexio_async.sandbox.reflexio.store.rows import StoredRequest
 
 _BUSY: Final = "Another generation attempt is already in progress"
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import RequestRejected, Response, error_response
 from reflexio_async.sandbox.http.routing import EmptySchema, Router
 from reflexio_async.sandbox.reflexio.schemas import pending_tool_calls as schemas
 from reflexio_async.sandbox.reflexio.state import ReflexioState
-from reflexio_async.sandbox.reflexio.store.pending_tool_calls import NOT_APPLICABLE
-
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.reflexio.store.pending_tool_calls import PendingToolCall
+from reflexio_async.sandbox.reflexio.store.pending_tool_calls import NOT_APPLICABLE, PendingToolCall
 
 _SIGNATURE_TOLERANCE: Final = 300
 """Seconds by which the time of a signature may differ from the server's."""

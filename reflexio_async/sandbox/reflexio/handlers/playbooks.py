@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import EmptySchema, Router
 from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
@@ -20,11 +21,12 @@ from reflexio_async.sandbox.reflexio.handlers.search import (
 from reflexio_async.sandbox.reflexio.schemas import playbooks as schemas
 from reflexio_async.sandbox.reflexio.simulation import promotion
 from reflexio_async.sandbox.reflexio.state import ReflexioState
-from reflexio_async.sandbox.reflexio.store.rows import TOMBSTONES, matches_or_default, tags_match
-
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.reflexio.store.rows import StoredUserPlaybook
+from reflexio_async.sandbox.reflexio.store.rows import (
+    TOMBSTONES,
+    StoredUserPlaybook,
+    matches_or_default,
+    tags_match,
+)
 
 _DEFAULT_LIMIT = 100
 _DEFAULT_TOP_K = 10

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response, internal_error
 from reflexio_async.sandbox.http.routing import EmptySchema, Router
 from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
@@ -21,13 +23,7 @@ from reflexio_async.sandbox.reflexio.schemas import profiles as schemas
 from reflexio_async.sandbox.reflexio.schemas.common import StatusSchema
 from reflexio_async.sandbox.reflexio.simulation import promotion
 from reflexio_async.sandbox.reflexio.state import ReflexioState
-from reflexio_async.sandbox.reflexio.store.rows import status_matches, tags_match
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.reflexio.store.rows import StoredProfile
+from reflexio_async.sandbox.reflexio.store.rows import StoredProfile, status_matches, tags_match
 
 _SOON = 7 * 24 * 3600
 _DEFAULT_TOP_K = 10

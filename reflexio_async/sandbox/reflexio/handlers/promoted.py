@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from reflexio_async.sandbox.http.responses import Response
-
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.reflexio.simulation.promotion import PromotionCounts
+from reflexio_async.sandbox.reflexio.simulation.promotion import PromotionCounts
 
 
 def upgraded(kind: str, counts: PromotionCounts) -> Response:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas.provenance import GetLearningProvenanceRequestSchema
 from reflexio_async.sandbox.reflexio.state import ReflexioState
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.reflexio.store.rows import (
-        StoredAgentPlaybook,
-        StoredProfile,
-        StoredUserPlaybook,
-    )
+from reflexio_async.sandbox.reflexio.store.rows import (
+    StoredAgentPlaybook,
+    StoredProfile,
+    StoredUserPlaybook,
+)
 
 _NO_WINDOW = "No interactions found for reconstructed window"
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeVar
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import RequestRejected, Response, error_response
 from reflexio_async.sandbox.http.routing import Router
+from reflexio_async.sandbox.reflexio.schemas.agent_playbooks import SearchAgentPlaybookRequestSchema
+from reflexio_async.sandbox.reflexio.schemas.playbooks import SearchUserPlaybookRequestSchema
 from reflexio_async.sandbox.reflexio.schemas.search import UnifiedSearchRequestSchema
 from reflexio_async.sandbox.reflexio.simulation.ranking import ranked
 from reflexio_async.sandbox.reflexio.state import ReflexioState
@@ -13,18 +17,11 @@ from reflexio_async.sandbox.reflexio.store.configuration import arm_of
 from reflexio_async.sandbox.reflexio.store.rows import (
     TOMBSTONES,
     StoredAgentPlaybook,
+    StoredInteraction,
     StoredProfile,
     StoredUserPlaybook,
     tags_match,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.reflexio.schemas.agent_playbooks import SearchAgentPlaybookRequestSchema
-    from reflexio_async.sandbox.reflexio.schemas.playbooks import SearchUserPlaybookRequestSchema
-    from reflexio_async.sandbox.reflexio.store.rows import StoredInteraction
 
 _DEFAULT_TOP_K = 5
 _WITHHELD: Final = "Retrieval withheld by experiment assignment"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas import sessions as schemas
 from reflexio_async.sandbox.reflexio.state import ReflexioState
-
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.reflexio.store.session_outcomes import StoredSessionOutcome
+from reflexio_async.sandbox.reflexio.store.session_outcomes import StoredSessionOutcome
 
 CLOCK_TOLERANCE: Final = 24 * 3600
 """Seconds by which a caller's clock may be ahead."""

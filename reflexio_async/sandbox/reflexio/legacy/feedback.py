@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers import operations
 from reflexio_async.sandbox.reflexio.handlers.deleted import deleted
 from reflexio_async.sandbox.reflexio.handlers.promoted import downgraded, upgraded
 from reflexio_async.sandbox.reflexio.handlers.search import best_matches
-from reflexio_async.sandbox.reflexio.legacy import schemas
+from reflexio_async.sandbox.reflexio.schemas import legacy as schemas
+from reflexio_async.sandbox.reflexio.schemas.legacy import LegacyStatusSchema
 from reflexio_async.sandbox.reflexio.simulation import promotion
 from reflexio_async.sandbox.reflexio.simulation.generation import GenerationTask
 from reflexio_async.sandbox.reflexio.state import ReflexioState
-from reflexio_async.sandbox.reflexio.store.rows import TOMBSTONES, StoredAgentPlaybook, StoredUserPlaybook
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.reflexio.legacy.schemas import LegacyStatusSchema
-    from reflexio_async.sandbox.reflexio.store.rows import Status, StoredRequest
+from reflexio_async.sandbox.reflexio.store.rows import (
+    TOMBSTONES,
+    Status,
+    StoredAgentPlaybook,
+    StoredRequest,
+    StoredUserPlaybook,
+)
 
 _DEFAULT_LIMIT, _DEFAULT_TOP_K = 100, 10
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers.deleted import deleted
 from reflexio_async.sandbox.reflexio.handlers.operations import rerun_profiles
 from reflexio_async.sandbox.reflexio.handlers.profiles import STATUS_NAMES, newest_first
-from reflexio_async.sandbox.reflexio.legacy import schemas
+from reflexio_async.sandbox.reflexio.schemas import legacy as schemas
 from reflexio_async.sandbox.reflexio.schemas.interactions import (
     InteractionDataSchema,
     PublishUserInteractionRequestSchema,
 )
 from reflexio_async.sandbox.reflexio.state import ReflexioState
-from reflexio_async.sandbox.reflexio.store.rows import status_matches
-
-if TYPE_CHECKING:
-    from reflexio_async.sandbox.http.context import RequestContext
-    from reflexio_async.sandbox.reflexio.store.rows import StoredInteraction, StoredProfile, StoredRequest
+from reflexio_async.sandbox.reflexio.store.rows import (
+    StoredInteraction,
+    StoredProfile,
+    StoredRequest,
+    status_matches,
+)
 
 _INTERACTION_FIELDS = {
     *("role", "content", "user_action", "user_action_description", "interacted_image_url"),

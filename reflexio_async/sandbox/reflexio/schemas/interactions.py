@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -16,9 +17,6 @@ from reflexio_async.sandbox.reflexio.schemas.common import (
     Source,
     TimeRangeSchema,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class UserActionTypeSchema(Enum):

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reflexio_async._engine.clock import Clock
+from reflexio_async.sandbox.reflexio.schemas.config import PlaybookAggregatorConfigSchema
+from reflexio_async.sandbox.reflexio.store.configuration import Configuration
 from reflexio_async.sandbox.reflexio.store.rows import StoredAgentPlaybook
-from reflexio_async.sandbox.storage.tables import DocumentRow, Row
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.reflexio.schemas.config import PlaybookAggregatorConfigSchema
-    from reflexio_async.sandbox.reflexio.store.configuration import Configuration
-    from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
-    from reflexio_async.sandbox.storage.tables import Table
+from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
+from reflexio_async.sandbox.storage.tables import DocumentRow, Row, Table
 
 FIRST_RETRY: Final = 60.0
 """Seconds until a failed attempt is repeated. Each further wait is twice as long."""

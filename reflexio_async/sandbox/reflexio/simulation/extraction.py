@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
-from reflexio_async.sandbox.reflexio.store.rows import StoredProfile, StoredUserPlaybook
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from reflexio_async.sandbox.reflexio.store.rows import Status, StoredInteraction
-    from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
+from reflexio_async.sandbox.reflexio.store.rows import (
+    Status,
+    StoredInteraction,
+    StoredProfile,
+    StoredUserPlaybook,
+)
+from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
 
 _MONTH: Final = 30 * 24 * 3600
 _SAMPLE: Final = 50

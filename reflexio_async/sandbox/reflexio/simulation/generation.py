@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from reflexio_async._engine.clock import Clock
+from reflexio_async.sandbox.reflexio.schemas.config import LearningKind
 from reflexio_async.sandbox.reflexio.simulation.extraction import (
     RowOrigin,
     learn_playbook,
     learn_profile,
     newest,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
-
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.reflexio.schemas.config import LearningKind
-    from reflexio_async.sandbox.reflexio.store.configuration import Configuration
-    from reflexio_async.sandbox.reflexio.store.operation_slots import OperationSlot, StoredOperation
-    from reflexio_async.sandbox.reflexio.store.rows import Status, StoredRequest
-    from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
+from reflexio_async.sandbox.reflexio.store.configuration import Configuration
+from reflexio_async.sandbox.reflexio.store.operation_slots import OperationSlot, StoredOperation
+from reflexio_async.sandbox.reflexio.store.rows import Status, StoredRequest
+from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
 
 NO_MATCH = "No interactions found matching the specified filters"
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from reflexio_async.sandbox.storage.tables import Row, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.reflexio.store.rows import StoredRequest
-    from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
-    from reflexio_async.sandbox.storage.tables import ChangeTracker
+from reflexio_async._engine.clock import Clock
+from reflexio_async.sandbox.reflexio.store.rows import StoredRequest
+from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
+from reflexio_async.sandbox.storage.tables import ChangeTracker, Row, Table
 
 KEPT_ON_DEMAND: Final = 24 * 3600
 """Seconds for which a grade on demand is kept and returned again."""

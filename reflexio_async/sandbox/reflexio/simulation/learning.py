@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from reflexio_async.sandbox.reflexio.schemas.config import LEARNING_KINDS
+from reflexio_async._engine.clock import Clock
+from reflexio_async.sandbox.reflexio.schemas.config import LEARNING_KINDS, LearningKind
 from reflexio_async.sandbox.reflexio.simulation.extraction import RowOrigin, learn_playbook, learn_profile
-from reflexio_async.sandbox.reflexio.simulation.learning_windows import next_window
-from reflexio_async.sandbox.storage.tables import Row
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.reflexio.schemas.config import LearningKind
-    from reflexio_async.sandbox.reflexio.simulation.learning_windows import LearningWindow
-    from reflexio_async.sandbox.reflexio.store.configuration import Configuration
-    from reflexio_async.sandbox.reflexio.store.rows import StoredRequest
-    from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
-    from reflexio_async.sandbox.storage.tables import Table
+from reflexio_async.sandbox.reflexio.simulation.learning_windows import LearningWindow, next_window
+from reflexio_async.sandbox.reflexio.store.configuration import Configuration
+from reflexio_async.sandbox.reflexio.store.rows import StoredRequest
+from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
+from reflexio_async.sandbox.storage.tables import Row, Table
 
 
 @dataclass(frozen=True, slots=True)

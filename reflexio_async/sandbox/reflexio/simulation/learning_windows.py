@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from reflexio_async.sandbox.reflexio.schemas.config import LearningKind
-    from reflexio_async.sandbox.reflexio.store.rows import StoredInteraction, StoredRequest
+from reflexio_async.sandbox.reflexio.schemas.config import LearningKind
+from reflexio_async.sandbox.reflexio.store.rows import StoredInteraction, StoredRequest
 
 
 class LearningWindow(NamedTuple):

@@ -5,15 +5,12 @@ See server-behaviour: Upgrade and downgrade.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from reflexio_async.sandbox.reflexio.store.rows import StoredProfile, StoredUserPlaybook
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
+from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
 
 _Row = TypeVar("_Row", StoredProfile, StoredUserPlaybook)
 

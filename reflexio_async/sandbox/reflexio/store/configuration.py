@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from reflexio_async._engine.clock import Clock
 from reflexio_async.sandbox.reflexio.schemas.config import (
     ConfigSchema,
     RetrievalExperimentConfigSchema,
     RetrievalExperimentRecordSchema,
 )
 from reflexio_async.sandbox.reflexio.schemas.config_storage import StorageConfigSQLiteSchema
-from reflexio_async.sandbox.storage.tables import Row
-
-if TYPE_CHECKING:
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.storage.tables import Table
+from reflexio_async.sandbox.storage.tables import Row, Table
 
 ORGANISATION = "self-host-org"
 _EXPERIMENT_FIELDS = ("retrieval_experiment_config", "retrieval_experiment_history")

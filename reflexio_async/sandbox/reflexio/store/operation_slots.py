@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reflexio_async._engine.clock import Clock
 from reflexio_async.sandbox.reflexio.store.rows import without_nulls
-from reflexio_async.sandbox.storage.tables import Row
-
-if TYPE_CHECKING:
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.storage.tables import Table
+from reflexio_async.sandbox.storage.tables import Row, Table
 
 STALE_AFTER: Final = 600
 """Seconds after its start an operation counts as dead (server-behaviour: Dead operations)."""

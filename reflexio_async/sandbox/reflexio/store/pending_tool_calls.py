@@ -7,14 +7,11 @@ import json
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from reflexio_async._engine.clock import Clock
 from reflexio_async.sandbox.reflexio.store.configuration import ORGANISATION
-from reflexio_async.sandbox.storage.tables import Row
-
-if TYPE_CHECKING:
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.storage.tables import Table
+from reflexio_async.sandbox.storage.tables import Row, Table
 
 NOT_APPLICABLE: dict[str, Any] = {
     "answer": "User does not have information about this question.",

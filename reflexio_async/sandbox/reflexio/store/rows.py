@@ -5,18 +5,15 @@ See server-behaviour: Null and absent keys.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from reflexio_async.sandbox.reflexio.schemas.common import StatusSchema
+from reflexio_async.sandbox.reflexio.schemas.config import LearningKind
 from reflexio_async.sandbox.reflexio.schemas.interactions import InteractionDataSchema
 from reflexio_async.sandbox.reflexio.schemas.profiles import NEVER_EXPIRES
 from reflexio_async.sandbox.storage.tables import Row
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from reflexio_async.sandbox.reflexio.schemas.common import StatusSchema
-    from reflexio_async.sandbox.reflexio.schemas.config import LearningKind
 
 Status = str | None
 """The state of a row. None is current. The sandbox itself sets pending, archived and superseded."""
@@ -86,12 +83,10 @@ class StoredRequest(Row):
     retrieval_experiment_arm: str | None = None
     interactions: list[StoredInteraction] = field(default_factory=list[StoredInteraction])
     tracked: bool = False
-    windows: dict[LearningKind, tuple[int, int]] = field(
-        default_factory=dict["LearningKind", tuple[int, int]]
-    )
+    windows: dict[LearningKind, tuple[int, int]] = field(default_factory=dict[LearningKind, tuple[int, int]])
     forced: bool = False
     finished: bool = False
-    learnt: dict[LearningKind, int] = field(default_factory=dict["LearningKind", int])
+    learnt: dict[LearningKind, int] = field(default_factory=dict[LearningKind, int])
 
     @property
     def end(self) -> int:

@@ -5,18 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reflexio_async.sandbox.reflexio.schemas.sessions import SetSessionOutcomeRequestSchema
-from reflexio_async.sandbox.reflexio.store.rows import without_nulls
-from reflexio_async.sandbox.storage.tables import Row
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reflexio_async.sandbox.reflexio.store.rows import StoredRequest
-    from reflexio_async.sandbox.storage.tables import Table
+from reflexio_async.sandbox.reflexio.store.rows import StoredRequest, without_nulls
+from reflexio_async.sandbox.storage.tables import Row, Table
 
 _CONTRACT = hashlib.sha256(b"reflexio_async.sandbox outcome contract").hexdigest()
 

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
+from reflexio_async._engine.clock import Clock
+from reflexio_async.sandbox.reflexio.schemas.agent_playbooks import AgentPlaybookSchema
+from reflexio_async.sandbox.reflexio.schemas.interactions import PublishUserInteractionRequestSchema
+from reflexio_async.sandbox.reflexio.schemas.legacy import (
+    LegacyFeedbackSchema,
+    LegacyRawFeedbackSchema,
+)
+from reflexio_async.sandbox.reflexio.schemas.playbooks import UserPlaybookSchema
+from reflexio_async.sandbox.reflexio.schemas.profiles import UserProfileSchema
 from reflexio_async.sandbox.reflexio.store.rows import (
     StoredAgentPlaybook,
     StoredInteraction,
@@ -13,26 +23,9 @@ from reflexio_async.sandbox.reflexio.store.rows import (
     StoredRequest,
     StoredUserPlaybook,
 )
-from reflexio_async.sandbox.storage.tables import IdCounter, Table, by_name
+from reflexio_async.sandbox.storage.tables import ChangeTracker, IdCounter, Table, by_name
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from reflexio_async._engine.clock import Clock
-    from reflexio_async.sandbox.reflexio.legacy.schemas import (
-        LegacyFeedbackSchema,
-        LegacyRawFeedbackSchema,
-    )
-    from reflexio_async.sandbox.reflexio.schemas.agent_playbooks import AgentPlaybookSchema
-    from reflexio_async.sandbox.reflexio.schemas.interactions import PublishUserInteractionRequestSchema
-    from reflexio_async.sandbox.reflexio.schemas.playbooks import UserPlaybookSchema
-    from reflexio_async.sandbox.reflexio.schemas.profiles import UserProfileSchema
-    from reflexio_async.sandbox.storage.tables import ChangeTracker
-
-    _PlaybookSchema = (
-        AgentPlaybookSchema | UserPlaybookSchema | LegacyFeedbackSchema | LegacyRawFeedbackSchema
-    )
-
+_PlaybookSchema = AgentPlaybookSchema | UserPlaybookSchema | LegacyFeedbackSchema | LegacyRawFeedbackSchema
 _Row = TypeVar("_Row")
 
 
