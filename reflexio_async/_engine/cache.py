@@ -19,7 +19,7 @@ _MAX_ENTRIES = 1024
 _MAX_BYTES = 64 * 1024 * 1024
 
 EntryKey: TypeAlias = "tuple[str, Hashable]"
-"""The path of the request, and what else tells it from other requests."""
+"""The path of the request, and what distinguishes it from other requests to that path."""
 PendingKey: TypeAlias = "tuple[EntryKey, Hashable]"
 """The entry, and the options of the callers that may share a request."""
 
@@ -91,7 +91,7 @@ class Cache:
 
         Args:
             path: The path of the request.
-            key: What else tells it from other requests.
+            key: What distinguishes it from other requests to that path.
             options: Only callers with equal options, such as the timeout, share a request.
             load: Sends the request. It returns the body, and whether the body may be cached.
             refresh: Send the request in any case.

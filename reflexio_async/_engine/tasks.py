@@ -33,22 +33,22 @@ class BackgroundCall(Generic[T]):
         self._result_read = False
 
     def done(self) -> bool:
-        """Whether it was answered or has failed."""
+        """Whether its response has arrived or it has failed."""
         return self._task.done()
 
     def __await__(self) -> Generator[Any, Any, T]:
         return self.result().__await__()
 
     async def result(self) -> T:
-        """Wait for the answer. Cancelling this wait does not cancel the call."""
+        """Wait for the response. Cancelling this wait does not cancel the call."""
         try:
-            answer = await result_of(self._task)
+            response = await result_of(self._task)
         except Exception:
             self._result_read = True
             raise
         # Not in a ``finally``: when this wait is cancelled, a failure must still be reported.
         self._result_read = True
-        return answer
+        return response
 
     async def wait_in_call(self, request: object) -> T:  # noqa: ARG002  # a job takes its options from it
         """The response, for a call with ``wait_for_response=True``; cancelling the call cancels the work."""
