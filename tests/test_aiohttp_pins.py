@@ -18,14 +18,14 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import BaseConnector
 from yarl import URL
 
-from tests.transport.servers import HANG_UP, answer, raw_server, sequence
+from tests.transport.servers import HANG_UP, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from aiohttp.connector import Connection
 
-OK = answer({})
+OK = reply_with({})
 LARGE = {"x": "y" * 2_000_000}  # does not arrive together with its head
 
 
@@ -109,7 +109,7 @@ async def test_a_connection_returns_to_the_pool_when_its_answer_has_been_read(
     *, content: dict[str, str], chunked: bool
 ) -> None:
     async with (
-        raw_server(sequence(then=answer(content, chunked=chunked))) as server,
+        raw_server(sequence(then=reply_with(content, chunked=chunked))) as server,
         aiohttp.TCPConnector() as connector,
     ):
         for _ in range(3):
@@ -120,7 +120,7 @@ async def test_a_connection_returns_to_the_pool_when_its_answer_has_been_read(
 
 async def test_a_small_answer_ends_with_its_head_and_a_large_one_does_not() -> None:
     async with (
-        raw_server(sequence(OK, then=answer(LARGE))) as server,
+        raw_server(sequence(OK, then=reply_with(LARGE))) as server,
         aiohttp.TCPConnector() as connector,
     ):
         ended: list[bool] = []
@@ -133,7 +133,7 @@ async def test_a_small_answer_ends_with_its_head_and_a_large_one_does_not() -> N
 
 
 async def test_force_close_keeps_a_connection_out_of_the_pool_and_its_answer_readable() -> None:
-    async with raw_server(sequence(then=answer(LARGE))) as server, aiohttp.TCPConnector() as connector:
+    async with raw_server(sequence(then=reply_with(LARGE))) as server, aiohttp.TCPConnector() as connector:
         for _ in range(3):
             async with exchange(connector, server.url) as (connection, message):
                 protocol = connection.protocol
@@ -160,7 +160,7 @@ async def test_close_takes_a_connection_out_of_the_pool_again_and_leaves_its_ans
 
 
 async def test_aiohttp_by_itself_pools_a_connection_that_carried_a_500() -> None:
-    crash = answer(b"Internal Server Error", 500, kind="text/plain")
+    crash = reply_with(b"Internal Server Error", 500, kind="text/plain")
     async with raw_server(sequence(crash, then=OK)) as server:
         async with aiohttp.ClientSession() as session:
             for _ in range(2):

@@ -27,7 +27,7 @@ from reflexio_async import (
 )
 from reflexio_async.reflexio.models.identity import LoginForm
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
-from tests.transport.servers import Bytes, answer, raw_server, sequence
+from tests.transport.servers import RawReply, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,7 +163,7 @@ async def test_input_that_is_refused_here(witness: Witness) -> None:
 async def test_connections_that_break(witness: Witness, clock: VirtualClock) -> None:
     for raw in (b"", b"HTTP/1.1 two hundred\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"):
         async with (
-            raw_server(sequence(then=Bytes(raw, close=True))) as server,
+            raw_server(sequence(then=RawReply(raw, close=True))) as server,
             AsyncReflexioClient(TOKEN, server.url, clock=clock, retry=RetryPolicy(max_attempts=1)) as client,
         ):
             await failing(witness, APIConnectionError, client.whoami())
@@ -190,14 +190,14 @@ async def test_a_call_that_is_cancelled(witness: Witness) -> None:
 @pytest.mark.parametrize("echoed", [TOKEN, f"Bearer {TOKEN}", f"{{'Authorization': 'Bearer {TOKEN}'}}"])
 async def test_a_server_that_echoes_the_token(witness: Witness, clock: VirtualClock, echoed: str) -> None:
     text = f"not allowed for {echoed}"
-    replies: list[tuple[Bytes, type[ReflexioError]]] = [
-        (answer({"detail": text}, 403), PermissionDenied),
-        (answer({"detail": {"message": text}}, 403), PermissionDenied),
-        (answer({"detail": [{"loc": ["header"], "msg": text}]}, 422), UnprocessableRequest),
-        (answer(text.encode(), 500, kind="text/plain"), ServerError),
-        (answer(b"", 307, headers={"Location": f"http://elsewhere/?{TOKEN}"}), UnexpectedResponse),
-        (answer(text.encode()), UnexpectedResponse),
-        (answer({"success": text}), UnexpectedResponse),
+    replies: list[tuple[RawReply, type[ReflexioError]]] = [
+        (reply_with({"detail": text}, 403), PermissionDenied),
+        (reply_with({"detail": {"message": text}}, 403), PermissionDenied),
+        (reply_with({"detail": [{"loc": ["header"], "msg": text}]}, 422), UnprocessableRequest),
+        (reply_with(text.encode(), 500, kind="text/plain"), ServerError),
+        (reply_with(b"", 307, headers={"Location": f"http://elsewhere/?{TOKEN}"}), UnexpectedResponse),
+        (reply_with(text.encode()), UnexpectedResponse),
+        (reply_with({"success": text}), UnexpectedResponse),
     ]
     for reply, kind in replies:
         async with (
@@ -208,10 +208,10 @@ async def test_a_server_that_echoes_the_token(witness: Witness, clock: VirtualCl
 
 
 async def test_a_refusal_that_echoes_the_token(witness: Witness, clock: VirtualClock) -> None:
-    """The message; the answer itself is the caller's to look at."""
+    """The message; the response itself is the caller's to look at."""
     refusal: Any = {"success": False, "user_profiles": [], "msg": f"not allowed for {TOKEN}"}
     async with (
-        raw_server(sequence(then=answer(refusal))) as server,
+        raw_server(sequence(then=reply_with(refusal))) as server,
         AsyncReflexioClient(TOKEN, server.url, clock=clock) as client,
     ):
         with pytest.raises(RequestRefused) as caught:

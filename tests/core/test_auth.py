@@ -1,4 +1,4 @@
-"""The bearer token, and getting a new one."""
+"""The bearer token and its renewal."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from reflexio_async._engine.auth import Credentials
 from reflexio_async._engine.settings import Secret
 
 
-class Desk:
-    """Signs in, slowly, and counts."""
+class Login:
+    """A login that counts its calls and waits for ``open``."""
 
     def __init__(self, *, fails: bool = False) -> None:
         self.logins = 0
@@ -31,7 +31,7 @@ class Desk:
         return Secret(f"new-{number}")
 
 
-def test_nobody_signed_in_sends_no_header() -> None:
+def test_without_a_token_there_is_no_header() -> None:
     assert Credentials(Secret("")).header is None
 
 
@@ -46,20 +46,20 @@ def test_the_token_is_not_in_the_repr(token: str) -> None:
     assert ("signed in" in repr(credentials)) is bool(token)
 
 
-def test_an_echoed_token_can_be_taken_out_of_a_text() -> None:
+def test_a_token_is_redacted_in_a_text() -> None:
     assert Credentials(Secret("SECRET")).redact("bad token SECRET!") == "bad token ***!"
     assert Credentials(Secret("")).redact("anything") == "anything"
 
 
-async def test_a_token_that_was_given_cannot_be_renewed() -> None:
+async def test_a_token_without_a_login_is_not_renewed() -> None:
     credentials = Credentials(Secret("old"))
     assert not await credentials.renew("Bearer old")
     assert credentials.header == "Bearer old"
 
 
 async def test_a_login_renews_the_token() -> None:
-    credentials, jobs = Credentials(Secret("")), Desk()
-    credentials.set_token(Secret("old"), jobs.sign_in)
+    credentials, login = Credentials(Secret("")), Login()
+    credentials.set_token(Secret("old"), login.sign_in)
     assert await credentials.renew("Bearer old")
     assert credentials.header == "Bearer new-1"
 
@@ -70,47 +70,47 @@ async def test_a_login_that_is_not_remembered_is_not_repeated() -> None:
     assert not await credentials.renew("Bearer old")
 
 
-async def test_a_token_that_was_replaced_meanwhile_costs_no_login() -> None:
-    credentials, jobs = Credentials(Secret("")), Desk()
-    credentials.set_token(Secret("new"), jobs.sign_in)
+async def test_a_token_that_was_replaced_before_needs_no_login() -> None:
+    credentials, login = Credentials(Secret("")), Login()
+    credentials.set_token(Secret("new"), login.sign_in)
     assert await credentials.renew("Bearer old")
-    assert jobs.logins == 0
+    assert login.logins == 0
 
 
-async def test_fifty_calls_refused_together_share_one_login() -> None:
-    credentials, jobs = Credentials(Secret("")), Desk()
-    credentials.set_token(Secret("old"), jobs.sign_in)
+async def test_fifty_calls_refused_at_the_same_time_share_one_login() -> None:
+    credentials, login = Credentials(Secret("")), Login()
+    credentials.set_token(Secret("old"), login.sign_in)
     assert all(await asyncio.gather(*(credentials.renew("Bearer old") for _ in range(50))))
-    assert jobs.logins == 1
+    assert login.logins == 1
 
 
-async def test_fifty_calls_refused_together_share_one_failed_login() -> None:
-    credentials, jobs = Credentials(Secret("")), Desk(fails=True)
-    credentials.set_token(Secret("old"), jobs.sign_in)
+async def test_fifty_calls_refused_at_the_same_time_share_one_failed_login() -> None:
+    credentials, login = Credentials(Secret("")), Login(fails=True)
+    credentials.set_token(Secret("old"), login.sign_in)
     refused = (credentials.renew("Bearer old") for _ in range(50))
     errors = await asyncio.gather(*refused, return_exceptions=True)
     assert {type(error) for error in errors} == {AuthenticationError}
-    assert jobs.logins == 1
+    assert login.logins == 1
 
 
-async def test_a_login_that_failed_is_tried_again_for_a_later_call() -> None:
-    credentials, jobs = Credentials(Secret("")), Desk(fails=True)
-    credentials.set_token(Secret("old"), jobs.sign_in)
+async def test_after_a_failed_login_a_later_call_signs_in_again() -> None:
+    credentials, login = Credentials(Secret("")), Login(fails=True)
+    credentials.set_token(Secret("old"), login.sign_in)
     with pytest.raises(AuthenticationError):
         await credentials.renew("Bearer old")
-    jobs.fails = False
+    login.fails = False
     assert await credentials.renew("Bearer old")
-    assert jobs.logins == 2
+    assert login.logins == 2
 
 
-async def test_a_caller_that_gives_up_does_not_keep_the_others_from_signing_in() -> None:
-    credentials, jobs = Credentials(Secret("")), Desk()
-    credentials.set_token(Secret("old"), jobs.sign_in)
-    jobs.open.clear()
+async def test_after_a_caller_is_cancelled_the_next_one_signs_in() -> None:
+    credentials, login = Credentials(Secret("")), Login()
+    credentials.set_token(Secret("old"), login.sign_in)
+    login.open.clear()
     first, second = (asyncio.create_task(credentials.renew("Bearer old")) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
-    jobs.open.set()
+    login.open.set()
     assert await asyncio.wait_for(second, 1)
     assert credentials.header in ("Bearer new-1", "Bearer new-2")

@@ -1,4 +1,4 @@
-"""The real time."""
+"""The SystemClock."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 from reflexio_async import Clock, SystemClock
 
 
-def test_it_is_a_clock() -> None:
+def test_a_system_clock_is_a_clock() -> None:
     clock: Clock = SystemClock()
     assert abs(clock.time() - time.time()) < 1
     assert clock.now() <= clock.now()
 
 
-async def test_a_callback_runs_when_its_time_has_come() -> None:
+async def test_a_callback_runs_at_its_time() -> None:
     clock, ran = SystemClock(), asyncio.Event()
     due = clock.now() + 0.02
     clock.call_at(due, ran.set)
@@ -33,13 +33,13 @@ async def test_a_cancelled_callback_does_not_run() -> None:
     timer.cancel()
 
 
-async def test_a_callback_that_is_overdue_runs_at_once() -> None:
+async def test_an_overdue_callback_runs_at_once() -> None:
     clock, ran = SystemClock(), asyncio.Event()
     clock.call_at(clock.now() - 10, ran.set)
     await asyncio.wait_for(ran.wait(), 1)
 
 
-async def test_sleeping_zero_seconds_lets_others_run() -> None:
+async def test_sleeping_zero_seconds_lets_other_tasks_run() -> None:
     ran: list[str] = []
     asyncio.get_running_loop().call_soon(ran.append, "other")
     await SystemClock().sleep(0)
@@ -53,11 +53,11 @@ async def test_a_timeout_ends_its_block() -> None:
             await clock.sleep(5)
 
 
-async def test_no_timeout_is_for_ever() -> None:
+async def test_a_timeout_of_none_never_ends_its_block() -> None:
     async with SystemClock().timeout(None):
         await asyncio.sleep(0.01)
 
 
-async def test_there_is_nothing_to_tell_a_server_about_holds() -> None:
+async def test_busy_has_no_headers_for_a_server() -> None:
     with SystemClock().busy() as headers:
         assert headers is None

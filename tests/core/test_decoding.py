@@ -1,4 +1,4 @@
-"""Bytes → value, with bytes alone."""
+"""Decoding responses: from bytes to a value or an error."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def response(body: Any, *, status: int = 200, kind: str = "application/json") ->
 
 def profile(**more: Any) -> ProfileView:
     body = {"success": True, "user_profiles": [PROFILE | more]}
-    [row] = decode(get(GetProfilesViewResponse), REFLEXIO, response(body)).user_profiles
-    return row
+    [decoded] = decode(get(GetProfilesViewResponse), REFLEXIO, response(body)).user_profiles
+    return decoded
 
 
 def unexpected(body: Any, *, kind: str = "application/json") -> UnexpectedResponse:
@@ -58,36 +58,36 @@ def unexpected(body: Any, *, kind: str = "application/json") -> UnexpectedRespon
     return caught.value
 
 
-def test_unknown_fields_stay_reachable() -> None:
-    row = profile(mood="hungry")
-    assert row.model_extra == {"mood": "hungry"}
-    assert row.mood == "hungry"  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+def test_unknown_fields_are_in_model_extra() -> None:
+    decoded = profile(mood="hungry")
+    assert decoded.model_extra == {"mood": "hungry"}
+    assert decoded.mood == "hungry"  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 
-def test_unknown_fields_stay_reachable_in_every_row_of_every_answer() -> None:
+def test_unknown_fields_are_in_model_extra_of_every_item() -> None:
     endpoint = get(GetProfilesViewResponse)
-    answers: list[list[dict[str, Any]]] = [[{}, {}], [{"mood": "hungry"}, {}], [{}, {"mood": "full"}]]
-    for extras in answers:
-        rows = [PROFILE | extra for extra in extras]
-        read = endpoint.read(response({"success": True, "user_profiles": rows}).body).user_profiles
-        assert [row.model_extra for row in read] == extras
+    bodies: list[list[dict[str, Any]]] = [[{}, {}], [{"mood": "hungry"}, {}], [{}, {"mood": "full"}]]
+    for extras in bodies:
+        profiles = [PROFILE | extra for extra in extras]
+        read = endpoint.read(response({"success": True, "user_profiles": profiles}).body).user_profiles
+        assert [profile.model_extra for profile in read] == extras
 
 
-def test_a_decoded_row_equals_one_that_was_made() -> None:
+def test_a_decoded_model_equals_a_validated_one() -> None:
     assert profile() == ProfileView.model_validate(PROFILE)
     assert profile(mood="hungry") == ProfileView.model_validate(PROFILE | {"mood": "hungry"})
     assert profile(mood="hungry") != profile()
 
 
-def test_a_note_may_be_left_on_a_decoded_row() -> None:
-    row, other = profile(), profile()
-    row.mood = "hungry"  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
-    row.content = "likes tofu"
-    assert (row.model_extra, row.content) == ({"mood": "hungry"}, "likes tofu")
+def test_attributes_of_a_decoded_model_can_be_set() -> None:
+    decoded, other = profile(), profile()
+    decoded.mood = "hungry"  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    decoded.content = "likes tofu"
+    assert (decoded.model_extra, decoded.content) == ({"mood": "hungry"}, "likes tofu")
     assert other.model_extra == {}
 
 
-def test_a_body_that_is_wrong_is_wrong_with_and_without_unknown_fields() -> None:
+def test_a_wrong_body_is_an_error_with_and_without_unknown_fields() -> None:
     endpoint = get(GetProfilesViewResponse)
     for more in ({}, {"mood": "hungry"}):
         body = response({"success": True, "user_profiles": [PROFILE | {"user_id": 7} | more]})
@@ -96,13 +96,13 @@ def test_a_body_that_is_wrong_is_wrong_with_and_without_unknown_fields() -> None
                 decode(endpoint, REFLEXIO, body)
 
 
-def test_a_known_word_is_an_enum_member() -> None:
+def test_a_known_status_is_an_enum_member() -> None:
     assert profile(status="pending").status is Status.PENDING
 
 
-def test_an_unknown_word_is_kept_as_text() -> None:
-    row = profile(status="hibernating", profile_time_to_live="one_decade")
-    assert (row.status, row.profile_time_to_live) == ("hibernating", "one_decade")
+def test_an_unknown_status_is_text() -> None:
+    decoded = profile(status="hibernating", profile_time_to_live="one_decade")
+    assert (decoded.status, decoded.profile_time_to_live) == ("hibernating", "one_decade")
 
 
 def test_current_is_none_whether_absent_or_null() -> None:
@@ -110,20 +110,20 @@ def test_current_is_none_whether_absent_or_null() -> None:
     assert profile(status=None).status is None
 
 
-def test_an_operation_of_an_unknown_state_is_kept() -> None:
-    def state(word: str) -> object:
-        slot = {"service_name": "s", "status": word, "started_at": 1}
-        answer = decode(
+def test_an_unknown_status_of_an_operation_is_text() -> None:
+    def decoded_status(text: str) -> object:
+        slot = {"service_name": "s", "status": text, "started_at": 1}
+        decoded = decode(
             get(GetOperationStatusResponse), REFLEXIO, response({"success": True, "operation_status": slot})
         )
-        assert answer.operation_status is not None
-        return answer.operation_status.status
+        assert decoded.operation_status is not None
+        return decoded.operation_status.status
 
-    assert state("in_progress") is OperationStatus.IN_PROGRESS
-    assert state("paused") == "paused"
+    assert decoded_status("in_progress") is OperationStatus.IN_PROGRESS
+    assert decoded_status("paused") == "paused"
 
 
-def test_lists_that_are_absent_are_empty_and_nobody_elses() -> None:
+def test_an_absent_list_is_a_new_empty_list() -> None:
     first, second = profile(), profile()
     first.tags.append("x")
     assert second.tags == []
@@ -134,19 +134,19 @@ def test_a_response_may_be_a_list_or_a_mapping() -> None:
     assert decode(get(dict[str, str]), REFLEXIO, response({"status": "healthy"})) == {"status": "healthy"}
 
 
-def test_a_response_may_be_null_where_the_endpoint_says_so() -> None:
+def test_a_response_may_be_null_with_or_none() -> None:
     assert decode(get(list[int]).or_none(), REFLEXIO, response(None)) is None
     with pytest.raises(UnexpectedResponse):
         decode(get(list[int]), REFLEXIO, response(None))
 
 
-def test_a_token_stays_out_of_its_repr() -> None:
+def test_a_token_is_not_in_its_repr() -> None:
     token = decode(get(LoginResponse), REFLEXIO, response({"api_key": "SECRET", "token_type": "bearer"}))
     assert token.api_key == "SECRET"
     assert "SECRET" not in repr(token)
 
 
-# --- what the API does not promise
+# --- bodies that the API does not promise
 
 
 def test_a_web_page_with_status_200_names_the_url_its_type_and_what_to_check() -> None:
@@ -157,11 +157,11 @@ def test_a_web_page_with_status_200_names_the_url_its_type_and_what_to_check() -
 
 
 @pytest.mark.parametrize("body", [b"", b'{"success": tr', b"\xff\xfe", b"NaN}"], ids=repr)
-def test_what_cannot_be_read_is_not_json(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_an_error(body: bytes) -> None:
     assert "not JSON" in str(unexpected(body))
 
 
-def test_an_answer_without_a_content_type_says_so() -> None:
+def test_the_error_says_that_there_is_no_content_type() -> None:
     bare = RawResponse(200, {}, b"hello", URL)
     with pytest.raises(UnexpectedResponse, match="no content type"):
         decode(get(WhoamiResponse), REFLEXIO, bare)
@@ -191,17 +191,17 @@ def refused(text: dict[str, Any]) -> RequestRefused:
     return refusal
 
 
-def test_a_refusal_says_what_the_server_said_in_msg() -> None:
+def test_a_refusal_has_the_text_of_msg() -> None:
     text = "Another generation attempt is already in progress"
     assert str(refused({"msg": text})) == f"GET /api/things was refused: {text}"
 
 
-def test_a_refusal_says_what_the_server_said_in_message() -> None:
+def test_a_refusal_has_the_text_of_message() -> None:
     value = PublishUserInteractionResponse(success=False, message="request_id 'r' already exists")
     assert str(refusal_of(GET, REFLEXIO, value)).endswith("was refused: request_id 'r' already exists")
 
 
-def test_of_a_traceback_only_the_last_line_is_shown() -> None:
+def test_only_the_last_line_of_a_traceback_is_shown() -> None:
     trace = 'Traceback (most recent call last):\n  File "/srv/db.py", line 1, in f\nOSError: disk full\n'
     assert str(refused({"msg": trace})) == "GET /api/things was refused: OSError: disk full"
 
@@ -211,12 +211,12 @@ def test_a_refusal_without_a_reason_says_so(text: dict[str, Any]) -> None:
     assert str(refused(text)).endswith("the server gave no reason")
 
 
-def test_a_long_reason_is_cut() -> None:
+def test_a_long_reason_is_clipped() -> None:
     assert len(refusal_text(RerunProfileGenerationResponse(success=False, msg="x" * 10_000))) < 1000
 
 
 @pytest.mark.parametrize(
     "value", [{"status": "healthy"}, [1], WhoamiResponse(success=True, org_id="o")], ids=repr
 )
-def test_what_does_not_say_false_is_no_refusal(value: Any) -> None:
+def test_a_response_without_success_false_is_no_refusal(value: Any) -> None:
     assert refusal_of(GET, REFLEXIO, value) is None

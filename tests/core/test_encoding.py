@@ -1,4 +1,4 @@
-"""Model → request, with bytes alone."""
+"""Encoding requests: from a model to a path, a query, headers and a body."""
 
 from __future__ import annotations
 
@@ -57,25 +57,25 @@ def a_publish(**more: Any) -> PublishUserInteractionRequest:
 # --- the body
 
 
-def test_what_was_not_set_is_absent_because_null_means_something_to_the_server() -> None:
+def test_fields_that_were_not_set_are_absent() -> None:
     assert sent(GetUserProfilesRequest(user_id="u")) == {"user_id": "u"}
 
 
-def test_what_was_set_to_none_leaves_as_null() -> None:
+def test_a_field_set_to_none_is_null() -> None:
     assert sent(GetUserProfilesRequest(user_id="u", top_k=None)) == {"user_id": "u", "top_k": None}
 
 
-def test_what_was_set_to_its_default_leaves_too() -> None:
+def test_a_field_set_to_its_default_is_sent() -> None:
     assert sent(GetUserProfilesRequest(user_id="u", top_k=30))["top_k"] == 30
 
 
-def test_turns_hold_only_what_was_set() -> None:
+def test_fields_of_a_turn_that_were_not_set_are_absent() -> None:
     request = a_publish(interactions=[InteractionData(content="a"), {"role": "user", "content": "b"}])
     assert sent(request)["interaction_data_list"] == [{"content": "a"}, {"role": "user", "content": "b"}]
 
 
 @pytest.mark.parametrize("name", ["interactions", "interaction_data_list"])
-def test_a_renamed_field_is_accepted_by_both_names_and_leaves_by_the_servers(name: str) -> None:
+def test_a_renamed_field_is_accepted_by_both_names_and_sent_by_the_servers(name: str) -> None:
     fields = {"user_id": "u", "session_id": "s", name: [{"content": "a"}]}
     request = build_request(PublishUserInteractionRequest, fields)
     assert sent(request) == {"user_id": "u", "session_id": "s", "interaction_data_list": [{"content": "a"}]}
@@ -101,12 +101,12 @@ def test_an_empty_status_filter_stays_empty() -> None:
         pytest.param(1735787045, id="epoch"),
     ],
 )
-def test_times_leave_as_aware_utc(given: object) -> None:
+def test_times_are_sent_as_aware_utc(given: object) -> None:
     request = build_request(RerunProfileGenerationRequest, {"start_time": given})
     assert sent(request) == {"start_time": "2025-01-02T03:04:05Z"}
 
 
-def test_the_options_of_a_wait_stay_here() -> None:
+def test_the_options_of_a_wait_are_not_sent() -> None:
     request = RerunProfileGenerationWait(user_id="u", wait_for_response=True, poll_interval=1, wait_timeout=2)
     assert sent(request) == {"user_id": "u"}
 
@@ -126,7 +126,7 @@ def test_a_get_has_no_body() -> None:
     assert (encoded.body, encoded.content_type) == (None, None)
 
 
-def test_a_delete_has_one() -> None:
+def test_a_delete_has_a_body() -> None:
     assert sent(GetUserProfilesRequest(user_id="u"), endpoint("DELETE", "/api/things")) == {"user_id": "u"}
 
 
@@ -150,7 +150,7 @@ def test_a_form_is_url_encoded() -> None:
     ],
     ids=["lone surrogate", "lone surrogate in a turn", "an object", "not a number"],
 )
-def test_what_json_cannot_say_is_an_invalid_request(fields: dict[str, Any]) -> None:
+def test_a_value_without_json_is_an_invalid_request(fields: dict[str, Any]) -> None:
     good = {"user_id": "u", "session_id": "s", "interactions": [{"content": "x"}]}
     with pytest.raises(InvalidRequest):
         encode(POST, build_request(PublishUserInteractionRequest, good | fields))
@@ -161,14 +161,14 @@ def test_what_json_cannot_say_is_an_invalid_request(fields: dict[str, Any]) -> N
     [endpoint("GET", "/x"), endpoint("GET", "/x/{request_id}")],
     ids=["query", "path"],
 )
-def test_what_a_url_cannot_say_is_an_invalid_request(endpoint: Endpoint[dict[str, str]]) -> None:
+def test_a_value_that_no_url_can_hold_is_an_invalid_request(endpoint: Endpoint[dict[str, str]]) -> None:
     request = ByRequest(request_id="a")
     request.request_id = "a\ud800"  # set later, it is not looked at before
     with pytest.raises(InvalidRequest, match="not valid Unicode"):
         encode(endpoint, request)
 
 
-def test_what_a_form_cannot_say_is_an_invalid_request() -> None:
+def test_a_value_that_no_form_can_hold_is_an_invalid_request() -> None:
     request = GetUserProfilesRequest(user_id="a")
     request.user_id = "a\ud800"
     with pytest.raises(InvalidRequest, match="not valid Unicode"):
@@ -182,7 +182,9 @@ def test_what_a_form_cannot_say_is_an_invalid_request() -> None:
         ({"interactions": [{"content": "a\ud800"}]}, r"interactions\.0\.content: must be valid Unicode"),
     ],
 )
-def test_text_that_is_not_unicode_is_refused_by_its_name(fields: dict[str, Any], named: str) -> None:
+def test_text_that_is_not_unicode_is_refused_with_the_name_of_its_field(
+    fields: dict[str, Any], named: str
+) -> None:
     good = {"user_id": "u", "session_id": "s", "interactions": [{"content": "x"}]}
     with pytest.raises(InvalidRequest, match=named):
         build_request(PublishUserInteractionRequest, good | fields)
@@ -219,7 +221,7 @@ def test_a_time_outside_of_the_calendar_is_an_invalid_request(moment: datetime) 
         ("a\nb", "a%0Ab"),
     ],
 )
-def test_an_id_cannot_leave_its_place_in_the_path(job_id: str, quoted: str) -> None:
+def test_an_id_is_quoted_in_the_path(job_id: str, quoted: str) -> None:
     encoded = encode(endpoint("DELETE", "/api/jobs/{job_id}/stop"), ByJob(job_id=job_id))
     assert encoded.path == encoded.target == f"/api/jobs/{quoted}/stop"
 
@@ -230,30 +232,30 @@ def test_an_id_that_would_name_another_path_is_refused(job_id: str) -> None:
         encode(endpoint("GET", "/api/jobs/{job_id}"), ByJob(job_id=job_id))
 
 
-def test_what_is_in_the_path_is_not_in_the_body() -> None:
+def test_fields_in_the_path_are_not_in_the_body() -> None:
     assert sent(ByJob(job_id="j"), endpoint("POST", "/api/jobs/{job_id}")) == {}
 
 
 # --- the query
 
 
-def test_marked_fields_travel_in_the_query_and_the_rest_in_the_body() -> None:
+def test_marked_fields_are_sent_in_the_query_and_the_others_in_the_body() -> None:
     encoded = encode(POST, Filters(limit=5, deep=True, note="n"))
     assert encoded.path == "/api/things"
     assert encoded.target == "/api/things?limit=5&deep=true"
     assert encoded.body == b'{"note":"n"}'
 
 
-def test_booleans_are_lower_case_words() -> None:
+def test_booleans_are_lower_case_in_the_query() -> None:
     assert encode(POST, Filters(deep=False)).target == "/api/things?deep=false"
 
 
-def test_what_was_not_set_or_is_none_is_not_in_the_query() -> None:
+def test_fields_that_are_not_set_or_none_are_not_in_the_query() -> None:
     assert encode(POST, Filters()).target == "/api/things"
     assert encode(POST, Filters(limit=None)).target == "/api/things"
 
 
-def test_a_renamed_query_field_leaves_by_the_servers_name() -> None:
+def test_a_renamed_query_field_is_sent_by_the_servers_name() -> None:
     assert encode(POST, Filters(kind="x")).target == "/api/things?kindName=x"
 
 
@@ -261,12 +263,12 @@ def test_query_values_are_quoted() -> None:
     assert encode(POST, Filters(kind="a&b=c d/ü")).target == "/api/things?kindName=a%26b%3Dc+d%2F%C3%BC"
 
 
-def test_a_route_may_always_send_a_query() -> None:
+def test_an_endpoint_may_always_send_a_query() -> None:
     with_query = endpoint("POST", "/api/things", query=(("wait_for_response", "true"),))
     assert encode(with_query, Filters(limit=1)).target == "/api/things?wait_for_response=true&limit=1"
 
 
-def test_a_publish_waits_by_its_query() -> None:
+def test_a_publish_sends_wait_for_response_in_the_query() -> None:
     encoded = encode(POST, a_publish(wait_for_response=True))
     assert encoded.target == "/api/things?wait_for_response=true"
     assert b"wait_for_response" not in (encoded.body or b"")
@@ -275,7 +277,7 @@ def test_a_publish_waits_by_its_query() -> None:
 # --- the arguments
 
 
-def test_a_model_is_taken_as_it_is() -> None:
+def test_a_model_is_not_copied() -> None:
     request = GetUserProfilesRequest(user_id="u")
     assert build_request(GetUserProfilesRequest, request) is request
 
@@ -285,14 +287,14 @@ def test_a_mapping_becomes_a_model() -> None:
 
 
 @pytest.mark.parametrize("given", ["u", ["u"], None, 3, Empty()], ids=repr)
-def test_anything_else_is_refused_by_its_type(given: Any) -> None:
+def test_a_value_of_another_type_is_refused_with_the_name_of_its_type(given: Any) -> None:
     with pytest.raises(
         InvalidRequest, match=f"GetUserProfilesRequest or a mapping, not {type(given).__name__}"
     ):
         build_request(GetUserProfilesRequest, given)
 
 
-def test_every_field_at_fault_is_named_with_what_was_expected() -> None:
+def test_every_wrong_field_is_named_with_what_was_expected() -> None:
     with pytest.raises(InvalidRequest) as caught:
         build_request(GetUserProfilesRequest, {"top_k": 0, "user": "u", "start_time": "soon"})
     message = str(caught.value)
@@ -300,7 +302,7 @@ def test_every_field_at_fault_is_named_with_what_was_expected() -> None:
         assert field in message
 
 
-def test_a_fault_in_a_turn_is_named_by_its_place() -> None:
+def test_a_wrong_field_of_a_turn_is_named_by_its_position() -> None:
     turns = [{"content": "fine"}, {"content": "fine", "contnet": "typo"}]
     with pytest.raises(InvalidRequest, match=r"interactions\.1\.contnet: there is no such field$"):
         build_request(
@@ -319,7 +321,7 @@ def test_a_fault_in_a_turn_is_named_by_its_place() -> None:
     ],
     ids=["wrong type", "text for a list", "in a turn", "unknown word", "pattern"],
 )
-def test_what_was_given_is_never_repeated(fields: dict[str, Any]) -> None:
+def test_errors_never_repeat_the_values(fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest) as caught:
         build_request(PublishUserInteractionRequest, {"session_id": "s", **fields})
     assert "MARKER" not in str(caught.value)
@@ -352,7 +354,9 @@ def test_what_was_given_is_never_repeated(fields: dict[str, Any]) -> None:
         "no id",
     ],
 )
-def test_a_publish_that_the_server_would_refuse_is_refused_here(fields: dict[str, Any], named: str) -> None:
+def test_a_publish_that_the_server_would_refuse_is_an_invalid_request(
+    fields: dict[str, Any], named: str
+) -> None:
     good = {"user_id": "u", "session_id": "s", "interactions": [{"content": "x"}]}
     with pytest.raises(InvalidRequest) as caught:
         build_request(PublishUserInteractionRequest, good | fields)

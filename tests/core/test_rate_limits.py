@@ -1,4 +1,4 @@
-"""Rate limits, learned on virtual time from a server that counts as the real one does."""
+"""Rate limits, learned in virtual time from a server that counts as the real one does."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def rate_limiter(clock: VirtualClock) -> RateLimiter:
 
 @dataclass
 class Server:
-    """Five a minute, in fixed windows that the first hit opens; a hit counts before it is answered."""
+    """Allows five hits a minute, in fixed windows. A hit counts before its response is sent."""
 
     clock: VirtualClock
     hits: int = 5
     period: float = 60.0
     latency: float = 0.05
-    answers: Counter[int] = field(default_factory=Counter[int])
+    statuses: Counter[int] = field(default_factory=Counter[int])
     _opened: float = -math.inf
     _used: int = 0
 
@@ -46,7 +46,7 @@ class Server:
         return admitted
 
     async def call(self, rate_limiter: RateLimiter) -> float:
-        """Call until it is admitted, as the pipeline does; when that was."""
+        """Repeat a call until it is admitted, as ``Caller`` does. Return the time."""
         while True:
             permit = rate_limiter.try_acquire()
             if permit is None:
@@ -56,14 +56,14 @@ class Server:
             await self.clock.sleep(self.latency)
             rate_limiter.release(permit, counted=admitted)
             if admitted:
-                self.answers[200] += 1
+                self.statuses[200] += 1
                 return self.clock.now()
-            self.answers[429] += 1
+            self.statuses[429] += 1
             rate_limiter.refused(permit, {}, BODY)
 
 
-def taught(rate_limiter: RateLimiter) -> None:
-    """Let the gate see a refusal before any hit of ours."""
+def learn_limit(rate_limiter: RateLimiter) -> None:
+    """Let the rate limiter learn the limit from a refusal, before any hit of ours."""
     permit = rate_limiter.try_acquire()
     assert permit is not None
     rate_limiter.release(permit, counted=False)
@@ -79,21 +79,21 @@ def enter(rate_limiter: RateLimiter) -> int:
 # --- before anything is known
 
 
-def test_a_gate_is_free_until_it_is_taught(rate_limiter: RateLimiter) -> None:
+def test_every_request_passes_until_a_limit_is_known(rate_limiter: RateLimiter) -> None:
     assert all(rate_limiter.try_acquire() is not None for _ in range(1000))
     assert rate_limiter.limit is None
     assert rate_limiter.opens_in() == 0
 
 
-def test_every_path_has_a_gate_of_its_own(clock: VirtualClock) -> None:
+def test_every_path_has_a_rate_limiter_of_its_own(clock: VirtualClock) -> None:
     rate_limiters = RateLimiters(clock)
-    taught(rate_limiters.rate_limiter("/a"))
+    learn_limit(rate_limiters.rate_limiter("/a"))
     assert rate_limiters.rate_limiter("/a").try_acquire() is None
     assert rate_limiters.rate_limiter("/b").try_acquire() is not None
     assert rate_limiters.rate_limiter("/a") is rate_limiters.rate_limiter("/a")
 
 
-# --- what a refusal teaches
+# --- what is learned from a refusal
 
 
 async def test_the_window_ends_one_period_after_our_own_first_hit(
@@ -112,49 +112,49 @@ async def test_the_window_ends_one_period_after_our_own_first_hit(
     assert rate_limiter.opens_in() == pytest.approx(10 + MARGIN)
 
 
-async def test_twelve_at_once_cost_seven_refusals_in_all_and_are_paced_then(
+async def test_of_twelve_calls_at_once_seven_are_refused_once_and_then_wait(
     clock: VirtualClock, rate_limiter: RateLimiter
 ) -> None:
     server = Server(clock)
     ended = sorted(await asyncio.gather(*(server.call(rate_limiter) for _ in range(12))))
-    assert server.answers == {200: 12, 429: 7}
+    assert server.statuses == {200: 12, 429: 7}
     assert ended[4] < 1
     assert 60 < ended[5] <= ended[9] < 61
     assert 120 < ended[10] <= ended[11] < 122
 
 
-async def test_calls_one_after_another_cost_one_refusal(
+async def test_calls_one_after_another_are_refused_once(
     clock: VirtualClock, rate_limiter: RateLimiter
 ) -> None:
     server = Server(clock)
     for _ in range(23):
         await server.call(rate_limiter)
-    assert server.answers == {200: 23, 429: 1}
+    assert server.statuses == {200: 23, 429: 1}
     assert clock.now() < 4 * 61
 
 
-async def test_a_hundred_at_once_never_stray_once_the_limit_is_known(
+async def test_once_the_limit_is_known_none_of_a_hundred_calls_is_refused(
     clock: VirtualClock, rate_limiter: RateLimiter
 ) -> None:
     server = Server(clock)
     await server.call(rate_limiter)
-    taught(rate_limiter)
+    learn_limit(rate_limiter)
     await asyncio.gather(*(server.call(rate_limiter) for _ in range(100)))
-    assert server.answers == {200: 101}
+    assert server.statuses == {200: 101}
     assert clock.now() < 21 * 61
 
 
-async def test_slow_answers_do_not_make_a_window_start_too_early(
+async def test_with_slow_responses_no_window_begins_too_early(
     clock: VirtualClock, rate_limiter: RateLimiter
 ) -> None:
     server = Server(clock, latency=4.0)
-    taught(rate_limiter)
+    learn_limit(rate_limiter)
     await asyncio.gather(*(server.call(rate_limiter) for _ in range(25)))
-    assert server.answers[429] == 0
+    assert server.statuses[429] == 0
 
 
 @pytest.mark.parametrize("foreign", [1, 3, 5])
-async def test_hits_of_others_are_waited_out(
+async def test_windows_used_by_other_clients_are_waited_out(
     clock: VirtualClock, rate_limiter: RateLimiter, foreign: int
 ) -> None:
     server = Server(clock)
@@ -162,88 +162,88 @@ async def test_hits_of_others_are_waited_out(
         server.hit(foreign)
         await asyncio.gather(*(server.call(rate_limiter) for _ in range(5)))
         await clock.sleep(120)
-    assert server.answers[200] == 20
-    assert server.answers[429] <= 4 * 5
+    assert server.statuses[200] == 20
+    assert server.statuses[429] <= 4 * 5
     assert clock.now() < 4 * (120 + 2 * 61)
 
 
-async def test_a_refusal_of_an_older_window_teaches_nothing_new(
+async def test_a_refusal_of_an_older_window_changes_nothing(
     clock: VirtualClock, rate_limiter: RateLimiter
 ) -> None:
-    first, late = enter(rate_limiter), enter(rate_limiter)
+    first, second = enter(rate_limiter), enter(rate_limiter)
     rate_limiter.release(first, counted=False)
     rate_limiter.refused(first, {}, BODY)
     closed_for = rate_limiter.opens_in()
     await clock.sleep(5)
-    rate_limiter.release(late, counted=False)
-    rate_limiter.refused(late, {}, BODY)
+    rate_limiter.release(second, counted=False)
+    rate_limiter.refused(second, {}, BODY)
     assert rate_limiter.opens_in() == closed_for - 5
 
 
-async def test_until_the_first_answer_of_a_window_its_end_is_not_known(
+async def test_the_end_of_a_window_is_unknown_until_its_first_response(
     clock: VirtualClock, rate_limiter: RateLimiter
 ) -> None:
-    taught(rate_limiter)
+    learn_limit(rate_limiter)
     await clock.sleep(rate_limiter.opens_in())
-    tickets = [enter(rate_limiter) for _ in range(5)]
+    permits = [enter(rate_limiter) for _ in range(5)]
     assert math.isinf(rate_limiter.opens_in())
     await clock.sleep(7)
-    rate_limiter.release(tickets[0], counted=True)
+    rate_limiter.release(permits[0], counted=True)
     assert rate_limiter.opens_in() == 60 + MARGIN
 
 
-async def test_a_call_whose_answer_is_lost_counts(clock: VirtualClock, rate_limiter: RateLimiter) -> None:
-    taught(rate_limiter)
+async def test_a_call_without_a_response_counts(clock: VirtualClock, rate_limiter: RateLimiter) -> None:
+    learn_limit(rate_limiter)
     await clock.sleep(rate_limiter.opens_in())
     for _ in range(5):
         rate_limiter.release(enter(rate_limiter), counted=True)
     assert rate_limiter.try_acquire() is None
 
 
-# --- what is not counted is given back
+# --- hits that the server did not count
 
 
-async def test_a_place_that_was_not_counted_is_given_back(
+async def test_a_hit_that_was_not_counted_can_be_used_again(
     clock: VirtualClock, rate_limiter: RateLimiter
 ) -> None:
-    taught(rate_limiter)
+    learn_limit(rate_limiter)
     await clock.sleep(rate_limiter.opens_in())
-    tickets = [enter(rate_limiter) for _ in range(5)]
+    permits = [enter(rate_limiter) for _ in range(5)]
     assert rate_limiter.try_acquire() is None
-    rate_limiter.release(tickets[0], counted=True)
-    rate_limiter.release(tickets[1], counted=False)
+    rate_limiter.release(permits[0], counted=True)
+    rate_limiter.release(permits[1], counted=False)
     assert rate_limiter.try_acquire() is not None
     assert rate_limiter.try_acquire() is None
 
 
 @pytest.mark.parametrize("end_known", [False, True])
-async def test_a_place_given_back_goes_to_who_is_waiting(
+async def test_a_hit_that_was_not_counted_goes_to_the_first_waiter(
     clock: VirtualClock, rate_limiter: RateLimiter, *, end_known: bool
 ) -> None:
-    taught(rate_limiter)
+    learn_limit(rate_limiter)
     await clock.sleep(rate_limiter.opens_in())
-    tickets = [enter(rate_limiter) for _ in range(5)]
+    permits = [enter(rate_limiter) for _ in range(5)]
     if end_known:
-        rate_limiter.release(tickets[1], counted=True)
+        rate_limiter.release(permits[1], counted=True)
     began = clock.now()
     waiter = asyncio.create_task(rate_limiter.acquire())
     await asyncio.sleep(0)
-    rate_limiter.release(tickets[0], counted=False)
+    rate_limiter.release(permits[0], counted=False)
     await waiter
     assert clock.now() == began
 
 
-async def test_a_window_of_nothing_but_uncounted_calls_stays_open(
+async def test_a_window_without_counted_hits_stays_open(
     clock: VirtualClock, rate_limiter: RateLimiter
 ) -> None:
-    taught(rate_limiter)
+    learn_limit(rate_limiter)
     await clock.sleep(rate_limiter.opens_in())
     for _ in range(50):
         rate_limiter.release(enter(rate_limiter), counted=False)
     assert rate_limiter.opens_in() == 0
 
 
-# --- other ways to say it
+# --- limits in headers
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ async def test_a_window_of_nothing_but_uncounted_calls_stays_open(
     ids=["number", "date", "nonsense", "nothing"],
 )
 @pytest.mark.parametrize("body", [b'{"detail":"slow down"}', b"", b"<html>"], ids=repr)
-def test_without_a_parse_limit_its_words_the_header_is_heeded_or_a_second_waited(
+def test_a_429_without_a_limit_closes_for_its_retry_after_or_a_second(
     rate_limiter: RateLimiter, headers: dict[str, str], seconds: float, body: bytes
 ) -> None:
     rate_limiter.refused(enter(rate_limiter), headers, body)
@@ -267,7 +267,7 @@ def test_without_a_parse_limit_its_words_the_header_is_heeded_or_a_second_waited
 
 
 @pytest.mark.parametrize("reset", ["20", "1795000020"], ids=["from now", "epoch"])
-async def test_a_used_up_quota_in_the_headers_closes_until_its_reset(
+async def test_a_remaining_of_zero_in_the_headers_closes_until_the_reset(
     clock: VirtualClock, rate_limiter: RateLimiter, reset: str
 ) -> None:
     rate_limiter.observe({"X-RateLimit-Limit": "5", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset})
@@ -297,8 +297,8 @@ def test_other_headers_close_nothing(rate_limiter: RateLimiter, headers: dict[st
 # --- waiting
 
 
-async def test_waiters_enter_in_the_order_they_came(clock: VirtualClock, rate_limiter: RateLimiter) -> None:
-    taught(rate_limiter)
+async def test_waiters_get_permits_in_their_order(clock: VirtualClock, rate_limiter: RateLimiter) -> None:
+    learn_limit(rate_limiter)
     entered: list[int] = []
 
     async def wait(number: int) -> None:
@@ -315,8 +315,10 @@ async def test_waiters_enter_in_the_order_they_came(clock: VirtualClock, rate_li
     assert entered == list(range(17))
 
 
-async def test_nobody_overtakes_who_is_waiting(clock: VirtualClock, rate_limiter: RateLimiter) -> None:
-    taught(rate_limiter)
+async def test_a_new_caller_does_not_overtake_a_waiter(
+    clock: VirtualClock, rate_limiter: RateLimiter
+) -> None:
+    learn_limit(rate_limiter)
     waiter = asyncio.create_task(rate_limiter.acquire())
     await asyncio.sleep(0)
     await clock.sleep(rate_limiter.opens_in() - 0.01)
@@ -325,8 +327,10 @@ async def test_nobody_overtakes_who_is_waiting(clock: VirtualClock, rate_limiter
     assert rate_limiter.try_acquire() is not None
 
 
-async def test_a_cancelled_waiter_holds_nobody_up(clock: VirtualClock, rate_limiter: RateLimiter) -> None:
-    taught(rate_limiter)
+async def test_a_cancelled_waiter_does_not_delay_the_others(
+    clock: VirtualClock, rate_limiter: RateLimiter
+) -> None:
+    learn_limit(rate_limiter)
     waiters = [asyncio.create_task(rate_limiter.acquire()) for _ in range(3)]
     await asyncio.sleep(0)
     for waiter in waiters[:2]:
@@ -336,24 +340,24 @@ async def test_a_cancelled_waiter_holds_nobody_up(clock: VirtualClock, rate_limi
     assert rate_limiter.try_acquire() is not None
 
 
-async def test_a_waiter_cancelled_while_the_end_is_unknown_holds_nobody_up(
+async def test_a_waiter_cancelled_before_the_end_is_known_does_not_delay_the_others(
     clock: VirtualClock, rate_limiter: RateLimiter
 ) -> None:
-    taught(rate_limiter)
+    learn_limit(rate_limiter)
     await clock.sleep(rate_limiter.opens_in())
-    tickets = [enter(rate_limiter) for _ in range(5)]
+    permits = [enter(rate_limiter) for _ in range(5)]
     first, second = (asyncio.create_task(rate_limiter.acquire()) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
-    rate_limiter.release(tickets[0], counted=True)
+    rate_limiter.release(permits[0], counted=True)
     await second
 
 
-async def test_a_timeout_while_waiting_leaves_the_gate_usable(
+async def test_after_a_timeout_of_a_waiter_permits_are_still_given(
     clock: VirtualClock, rate_limiter: RateLimiter
 ) -> None:
-    taught(rate_limiter)
+    learn_limit(rate_limiter)
     with pytest.raises(TimeoutError):
         async with clock.timeout(5):
             await rate_limiter.acquire()
@@ -361,7 +365,7 @@ async def test_a_timeout_while_waiting_leaves_the_gate_usable(
     await rate_limiter.acquire()
 
 
-# --- the words
+# --- the text of a limit
 
 
 @pytest.mark.parametrize(
@@ -382,7 +386,7 @@ async def test_a_timeout_while_waiting_leaves_the_gate_usable(
         ("", None),
     ],
 )
-def test_a_limit_is_read_from_the_words(text: str, limit: Limit | None) -> None:
+def test_a_limit_is_read_from_the_text(text: str, limit: Limit | None) -> None:
     assert parse_limit(f'{{"error":"{text}"}}'.encode()) == limit
 
 
@@ -404,11 +408,11 @@ def test_other_bodies_name_no_limit(body: bytes) -> None:
     assert parse_limit(body) is None
 
 
-def test_a_limit_reads_well() -> None:
+def test_a_limit_as_text() -> None:
     assert str(Limit(5, 60.0)) == "5 per 60 s"
 
 
-async def test_paths_that_come_and_go_are_not_remembered_for_ever() -> None:
+async def test_rate_limiters_that_learned_nothing_are_forgotten() -> None:
     rate_limiters = RateLimiters(VirtualClock())
     learned = rate_limiters.rate_limiter("/limited")
     learned.refused(learned.try_acquire() or 0, {}, b'{"error": "Rate limit exceeded: 5 per 1 minute"}')

@@ -12,7 +12,7 @@ from reflexio_async._engine.retry import delays, retry_after
 NOW = 1_795_000_000.0  # Wed, 18 Nov 2026 11:06:40 GMT
 
 
-def test_there_is_one_delay_less_than_tries() -> None:
+def test_there_is_one_delay_fewer_than_tries() -> None:
     assert len(list(delays(RetryPolicy(max_attempts=5)))) == 4
 
 
@@ -20,7 +20,7 @@ def test_one_try_has_no_delay() -> None:
     assert list(delays(RetryPolicy(max_attempts=1))) == []
 
 
-def test_delays_are_jittered_below_a_bound_that_doubles_up_to_the_longest() -> None:
+def test_delays_are_random_below_a_bound_that_doubles_up_to_max_delay() -> None:
     policy = RetryPolicy(max_attempts=8, base_delay=0.5, max_delay=10.0)
     bounds = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0)
     for _ in range(200):
@@ -28,19 +28,19 @@ def test_delays_are_jittered_below_a_bound_that_doubles_up_to_the_longest() -> N
             assert 0 <= delay <= bound
 
 
-def test_jitter_is_full_so_that_many_clients_spread() -> None:
+def test_delays_are_random_from_zero_to_the_bound() -> None:
     policy = RetryPolicy(max_attempts=2, base_delay=1.0)
     drawn = sorted(next(delays(policy)) for _ in range(300))
     assert drawn[0] < 0.2
     assert drawn[-1] > 0.8
 
 
-def test_every_call_starts_from_the_shortest() -> None:
+def test_the_first_delay_of_every_call_is_below_base_delay() -> None:
     policy = RetryPolicy(base_delay=0.01)
     assert all(next(delays(policy)) <= 0.01 for _ in range(100))
 
 
-def test_delays_are_made_as_they_are_asked_for() -> None:
+def test_delays_are_made_one_by_one() -> None:
     assert len(list(itertools.islice(delays(RetryPolicy(max_attempts=10**9)), 3))) == 3
 
 
@@ -60,5 +60,5 @@ def test_retry_after_is_seconds_from_now(text: str, seconds: float | None) -> No
     assert retry_after({"Retry-After": text}, NOW) == seconds
 
 
-def test_no_header_names_no_time() -> None:
+def test_without_the_header_there_is_no_time() -> None:
     assert retry_after({}, NOW) is None

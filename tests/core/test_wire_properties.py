@@ -1,4 +1,4 @@
-"""Whatever a valid request holds arrives as it was meant."""
+"""Properties of encoding: every valid request arrives as it was given."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ names = texts.filter(lambda text: bool(text.strip()))
 sources = st.from_regex(r"([a-z0-9][a-z0-9._:-]{0,20})?", fullmatch=True)
 zones: list[tzinfo | None] = [None, UTC, *(timezone(timedelta(hours=hours)) for hours in (-12, -7, 2, 12))]
 naive_times = st.datetimes(
-    min_value=datetime(1970, 1, 2),  # noqa: DTZ001  # the zone is drawn beside it
+    min_value=datetime(1970, 1, 2),  # noqa: DTZ001  # the zone is drawn separately
     max_value=datetime(2100, 1, 1),  # noqa: DTZ001
 )
 times = st.tuples(naive_times, st.sampled_from(zones)).map(lambda drawn: drawn[0].replace(tzinfo=drawn[1]))
@@ -114,7 +114,7 @@ thorough = settings(derandomize=True, deadline=None, max_examples=60)
 @every_model
 @given(data=st.data())
 @thorough
-def test_a_request_reads_back_from_its_own_bytes(model: type[BaseModel], data: st.DataObject) -> None:
+def test_a_request_can_be_read_back_from_its_body(model: type[BaseModel], data: st.DataObject) -> None:
     request = build_request(model, data.draw(REQUESTS[model]))
     body = encode(POST, request).body
     assert body is not None
@@ -126,7 +126,7 @@ def test_a_request_reads_back_from_its_own_bytes(model: type[BaseModel], data: s
 @every_model
 @given(data=st.data())
 @thorough
-def test_what_is_sent_is_what_was_given_and_no_more(model: type[BaseModel], data: st.DataObject) -> None:
+def test_the_body_holds_the_given_fields_and_no_others(model: type[BaseModel], data: st.DataObject) -> None:
     given_fields = data.draw(REQUESTS[model])
     body = encode(POST, build_request(model, given_fields)).body
     assert body is not None
@@ -145,7 +145,7 @@ def test_what_is_sent_is_what_was_given_and_no_more(model: type[BaseModel], data
 
 @given(names)
 @thorough
-def test_a_query_value_reads_back(request_id: str) -> None:
+def test_a_query_value_can_be_read_back(request_id: str) -> None:
     encoded = encode(LEARNING, ByRequest(request_id=request_id))
     assert parse_qsl(urlsplit(encoded.target).query, keep_blank_values=True) == [("request_id", request_id)]
 

@@ -17,13 +17,13 @@ from reflexio_async import (
 )
 from reflexio_async.reflect.models import IngestStatus, ReviewStatus, TraceCreate
 from tests.reflect.scene import MESSAGES, scene
-from tests.transport.servers import Arrived, answer, raw_server, sequence
+from tests.transport.servers import ReceivedRequest, raw_server, reply_with, sequence
 
 
-async def sent_by(call: str, *args: Any, reply: Any = None, **kwargs: Any) -> Arrived:
+async def sent_by(call: str, *args: Any, reply: Any = None, **kwargs: Any) -> ReceivedRequest:
     """What a call puts on the wire."""
     async with (
-        raw_server(sequence(then=answer(reply if reply is not None else []))) as server,
+        raw_server(sequence(then=reply_with(reply if reply is not None else []))) as server,
         AsyncReflectClient(base_url=server.url, api_key="k", project_id="p") as client,
     ):
         await getattr(client, call)(*args, **kwargs)
@@ -192,7 +192,7 @@ async def test_traces_are_deleted() -> None:
 async def test_the_success_of_a_run_is_no_verdict_on_the_call(call: str) -> None:
     reply = {"id": "t", "task": "x", "review_status": "reviewed", "success": False}
     async with (
-        raw_server(sequence(then=answer(reply))) as server,
+        raw_server(sequence(then=reply_with(reply))) as server,
         AsyncReflectClient(base_url=server.url) as client,
     ):
         trace = await getattr(client, call)("t")
@@ -256,7 +256,7 @@ async def test_a_query_says_its_defaults_but_not_what_is_left_to_the_server() ->
 
 async def test_no_memories_may_be_null() -> None:
     async with (
-        raw_server(sequence(then=answer(b"null"))) as server,
+        raw_server(sequence(then=reply_with(b"null"))) as server,
         AsyncReflectClient(base_url=server.url) as client,
     ):
         assert await client.query_memories("t") == []
@@ -353,7 +353,7 @@ async def test_a_server_is_bootstrapped_without_a_client() -> None:
 async def test_bootstrapping_shows_its_token_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REFLECT_API_KEY", "rf_other")
     reply = {"user_id": "u", "project_id": "p", "api_key": "rf_new"}
-    async with raw_server(sequence(then=answer(reply))) as server:
+    async with raw_server(sequence(then=reply_with(reply))) as server:
         await AsyncReflectClient.bootstrap(
             base_url=server.url, bootstrap_token="tok", user_id="u", project_id="p", key_label="first"
         )

@@ -24,7 +24,7 @@ from reflexio_async import (
 )
 from reflexio_async.sandbox import faults
 from tests.reflect.scene import MESSAGES, TRACES, scene
-from tests.transport.servers import answer, raw_server, sequence
+from tests.transport.servers import raw_server, reply_with, sequence
 
 SHOWN: dict[str, Any] = {"id": "t1", "task": "t", "review_status": "pending", "ingest_status": "processing"}
 
@@ -145,7 +145,7 @@ async def test_what_polling_met_is_told_when_the_wait_runs_out() -> None:
 
 
 async def test_a_trace_of_another_shape_ends_the_wait() -> None:
-    replies = [answer({"trace_id": "t1", "ingest_status": "queued"}), answer({"id": "t1"})]
+    replies = [reply_with({"trace_id": "t1", "ingest_status": "queued"}), reply_with({"id": "t1"})]
     async with (
         raw_server(sequence(*replies)) as server,
         AsyncReflectClient(base_url=server.url) as client,
@@ -243,7 +243,7 @@ async def test_a_trace_is_refreshed_without_waiting() -> None:
 
 
 async def test_a_token_finds_the_trace_from_another_client_of_another_project() -> None:
-    replies = [answer({"trace_id": "t/1", "ingest_status": "queued"}), answer(SHOWN | {"id": "t/1"})]
+    replies = [reply_with({"trace_id": "t/1", "ingest_status": "queued"}), reply_with(SHOWN | {"id": "t/1"})]
     async with raw_server(sequence(*replies)) as server:
         async with AsyncReflectClient(base_url=server.url, project_id="a b/c") as first:
             job = await first.create_trace(task="t", trajectory=[])

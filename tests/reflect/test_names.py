@@ -1,4 +1,4 @@
-"""Names of calls, projects in paths, strangers who answer, and help."""
+"""Names of calls, and projects in paths."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from reflexio_async import AsyncReflectClient, AuthenticationError, PermissionDenied, UnexpectedResponse
 from tests.reflect.scene import scene
-from tests.transport.servers import answer, raw_server, sequence
+from tests.transport.servers import raw_server, reply_with, sequence
 
 MEMORY = {"id": "m1", "task": "t", "reflection": "r"}
 
@@ -29,13 +29,7 @@ MEMORY = {"id": "m1", "task": "t", "reflection": "r"}
     ],
 )
 def test_the_documented_async_names_mean_the_same(name: str) -> None:
-    plain, twin = (vars_of(one) for one in (name, f"{name}_async"))
-    assert plain == twin
-
-
-def vars_of(name: str) -> Any:
-    row = getattr(AsyncReflectClient, name)
-    return (row.endpoint, row.model, row.answer) if hasattr(row, "endpoint") else row
+    assert getattr(AsyncReflectClient, name) is getattr(AsyncReflectClient, f"{name}_async")
 
 
 async def test_every_call_is_in_the_client_s_project() -> None:
@@ -61,7 +55,7 @@ async def test_a_view_of_another_project_shares_the_rest() -> None:
 )
 async def test_a_project_is_quoted_into_the_path(project: str, quoted: str) -> None:
     async with (
-        raw_server(sequence(then=answer([]))) as server,
+        raw_server(sequence(then=reply_with([]))) as server,
         AsyncReflectClient(base_url=f"{server.url}/base", project_id=project) as client,
     ):
         await client.list_traces(review_status="reviewed")
@@ -89,7 +83,7 @@ async def test_a_wrong_key_says_where_the_right_one_goes() -> None:
 
 
 async def test_a_web_page_says_what_to_check() -> None:
-    page = answer(b"<html>", kind="text/html")
+    page = reply_with(b"<html>", kind="text/html")
     async with (
         raw_server(sequence(then=page)) as server,
         AsyncReflectClient(base_url=server.url) as client,
@@ -102,7 +96,7 @@ async def test_a_web_page_says_what_to_check() -> None:
 async def test_answers_may_say_more_than_is_known() -> None:
     trace = {"id": "t", "task": "t", "review_status": "appealed", "ingest_status": "resting", "new": 1}
     async with (
-        raw_server(sequence(answer(trace), answer([MEMORY | {"age": 3}]))) as server,
+        raw_server(sequence(reply_with(trace), reply_with([MEMORY | {"age": 3}]))) as server,
         AsyncReflectClient(base_url=server.url) as client,
     ):
         read = await client.get_trace("t")

@@ -23,7 +23,7 @@ from reflexio_async.reflect.models import BootstrapRequest
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
 from tests.test_secrets import PAYLOAD, TOKEN, Witness, failing
-from tests.transport.servers import Bytes, answer, raw_server, sequence
+from tests.transport.servers import RawReply, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,13 +93,13 @@ async def test_input_that_is_refused_here(witness: Witness) -> None:
 async def test_a_server_that_echoes_what_it_was_shown(witness: Witness, echoed: str) -> None:
     text = f"not allowed for {echoed}"
     echo = [{"type": "t", "loc": ["body", "x"], "msg": "Bad", "input": PAYLOAD}]
-    replies: list[tuple[Bytes, type[ReflexioError]]] = [
-        (answer({"detail": text}, 401), AuthenticationError),
-        (answer({"detail": text}, 403), PermissionDenied),
-        (answer({"detail": echo}, 422), UnprocessableRequest),
-        (answer(text.encode(), 500, kind="text/plain"), ServerError),
-        (answer(text.encode()), UnexpectedResponse),
-        (Bytes(b"", close=True), APIConnectionError),
+    replies: list[tuple[RawReply, type[ReflexioError]]] = [
+        (reply_with({"detail": text}, 401), AuthenticationError),
+        (reply_with({"detail": text}, 403), PermissionDenied),
+        (reply_with({"detail": echo}, 422), UnprocessableRequest),
+        (reply_with(text.encode(), 500, kind="text/plain"), ServerError),
+        (reply_with(text.encode()), UnexpectedResponse),
+        (RawReply(b"", close=True), APIConnectionError),
     ]
     for reply, kind in replies:
         async with raw_server(sequence(then=reply)) as server:

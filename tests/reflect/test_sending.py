@@ -18,7 +18,7 @@ from reflexio_async import (
 from reflexio_async.reflect.api import ReflectAPI
 from reflexio_async.sandbox import faults
 from tests.reflect.scene import TRACES, scene
-from tests.transport.servers import HANG_UP, answer, closed_port, crash, raw_server, sequence
+from tests.transport.servers import HANG_UP, closed_port, crash, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ async def test_what_changes_something_is_sent_once(name: str, reply: Any) -> Non
 @pytest.mark.parametrize("reply", [HANG_UP, crash()], ids=["no answer", "500"])
 async def test_what_can_be_repeated_is(name: str, reply: Any) -> None:
     async with (
-        raw_server(sequence(reply, reply, then=answer(REPLIES[name]))) as server,
+        raw_server(sequence(reply, reply, then=reply_with(REPLIES[name]))) as server,
         AsyncReflectClient(base_url=server.url, retry=QUICK) as client,
     ):
         await REPEATED[name](client)

@@ -1,4 +1,4 @@
-"""Clients against real sockets; delays between tries on virtual time."""
+"""Tests with real sockets. The delays between tries pass in virtual time."""
 
 from __future__ import annotations
 

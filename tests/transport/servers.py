@@ -1,4 +1,4 @@
-"""A server of bytes, for what no well-behaved server does."""
+"""A server that sends any bytes, for responses that no correct server sends."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ TURNS = [{"role": "user", "content": "I like sushi"}]
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """A request that arrived whole."""
+class ReceivedRequest:
+    """A request that the server has read."""
 
     method: str
     target: str
@@ -33,20 +33,20 @@ class Arrived:
 
 
 @dataclass(frozen=True)
-class Bytes:
-    """What goes out: ``close`` drops the connection afterwards, without having said so."""
+class RawReply:
+    """The bytes of a response. ``close``: close the connection afterwards, without announcing it."""
 
     raw: bytes
     close: bool = False
 
 
-Script: TypeAlias = "Callable[[Arrived], Bytes | None]"
-"""What to answer; None never answers."""
+Script: TypeAlias = "Callable[[ReceivedRequest], RawReply | None]"
+"""Returns the response to a request; None: no response."""
 
-HANG_UP = Bytes(b"", close=True)
+HANG_UP = RawReply(b"", close=True)
 
 
-def answer(
+def reply_with(
     body: Any,
     status: int = 200,
     *,
@@ -54,10 +54,10 @@ def answer(
     headers: Mapping[str, str] | None = None,
     close: bool = False,
     chunked: bool = False,
-) -> Bytes:
-    """A whole HTTP answer."""
+) -> RawReply:
+    """Make a whole HTTP response."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"HTTP/1.1 {status} Words", f"Content-Type: {kind}"]
+    lines = [f"HTTP/1.1 {status} Reason", f"Content-Type: {kind}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     if chunked:
         lines.append("Transfer-Encoding: chunked")
@@ -65,48 +65,48 @@ def answer(
         content = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])
     else:
         lines.append(f"Content-Length: {len(content)}")
-    return Bytes("\r\n".join([*lines, "", ""]).encode() + content, close)
+    return RawReply("\r\n".join([*lines, "", ""]).encode() + content, close)
 
 
-def crash() -> Bytes:
-    """As uvicorn does: 500 in plain text, then the connection is gone without a word."""
-    return answer(b"Internal Server Error", 500, kind="text/plain; charset=utf-8", close=True)
+def crash() -> RawReply:
+    """Make a 500 as uvicorn sends it (server-behaviour: Connections): text, then the connection is closed."""
+    return reply_with(b"Internal Server Error", 500, kind="text/plain; charset=utf-8", close=True)
 
 
 @dataclass
 class RawServer:
-    """Where it listens and what has arrived."""
+    """The address of the server, and what has arrived."""
 
     url: str
-    arrived: list[Arrived] = field(default_factory=list[Arrived])
+    arrived: list[ReceivedRequest] = field(default_factory=list[ReceivedRequest])
     connections: int = 0
     open: int = 0
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _arrival: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def until_arrived(self, count: int = 1) -> None:
-        """Wait until so many requests have arrived."""
+        """Wait until ``count`` requests have arrived."""
         while len(self.arrived) < count:
-            self._news.clear()
-            await self._news.wait()
+            self._arrival.clear()
+            await self._arrival.wait()
 
     @property
     def counts(self) -> Counter[str]:
-        """How many requests of each method and target."""
+        """The number of requests by method and target."""
         return Counter(f"{request.method} {request.target}" for request in self.arrived)
 
 
-async def _read(reader: asyncio.StreamReader, connection: int) -> Arrived:
+async def _read(reader: asyncio.StreamReader, connection: int) -> ReceivedRequest:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *rest = head.strip().split("\r\n")
     method, target, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Arrived(method, target, headers, body, connection)
+    return ReceivedRequest(method, target, headers, body, connection)
 
 
 @asynccontextmanager
 async def raw_server(script: Script) -> AsyncGenerator[RawServer]:
-    """Serve ``script`` on a free port."""
+    """A server on a free port that responds as ``script`` says."""
     sessions: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -117,7 +117,7 @@ async def raw_server(script: Script) -> AsyncGenerator[RawServer]:
             while True:
                 request = await _read(reader, connection)
                 server.arrived.append(request)
-                server._news.set()
+                server._arrival.set()
                 reply = script(request)
                 if reply is None:
                     await asyncio.get_running_loop().create_future()
@@ -152,14 +152,14 @@ async def raw_server(script: Script) -> AsyncGenerator[RawServer]:
         await listener.wait_closed()
 
 
-def sequence(*replies: Bytes | None, then: Bytes | None = None) -> Script:
-    """These answers in turn, whatever is asked, then the last one for ever."""
+def sequence(*replies: RawReply | None, then: RawReply | None = None) -> Script:
+    """Send ``replies`` in turn, to any requests, and then ``then`` to all others."""
     left = list(replies)
     return lambda _: left.pop(0) if left else then
 
 
 def closed_port() -> int:
-    """A port on which nobody listens."""
+    """Return a port on which no server listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Sockets: what breaks, what may have reached the server, and what is kept open."""
+"""Connections: when they fail, whether bytes may have left, and when they are used again."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.transport.servers import (
     HANG_UP,
     TURNS,
     WHOAMI,
-    Arrived,
-    Bytes,
-    answer,
+    RawReply,
+    ReceivedRequest,
     closed_port,
     crash,
     raw_server,
+    reply_with,
     sequence,
 )
 
@@ -36,7 +36,7 @@ ONCE = RetryPolicy(max_attempts=1)
 
 
 def _ignore(_loop: asyncio.AbstractEventLoop, _context: dict[str, Any]) -> None:
-    """What goes wrong on the server's side of a test."""
+    """Ignore errors of the server in a test."""
 
 
 PATH = "/api/get_profiles"
@@ -45,7 +45,7 @@ PATH = "/api/get_profiles"
 # --- nothing was sent
 
 
-async def test_a_refused_connection_has_sent_nothing(clock: VirtualClock) -> None:
+async def test_after_a_refused_connection_the_outcome_is_known(clock: VirtualClock) -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     async with AsyncReflexioClient(url_endpoint=url, clock=clock) as client:
         with pytest.raises(APIConnectionError) as caught:
@@ -56,7 +56,7 @@ async def test_a_refused_connection_has_sent_nothing(clock: VirtualClock) -> Non
     assert url in str(caught.value)
 
 
-async def test_an_unknown_host_has_been_sent_nothing(clock: VirtualClock) -> None:
+async def test_with_an_unknown_host_the_outcome_is_known(clock: VirtualClock) -> None:
     async with AsyncReflexioClient(url_endpoint="http://no-such-host.invalid", clock=clock) as client:
         with pytest.raises(
             APIConnectionError, match=r"cannot connect to http://no-such-host\.invalid"
@@ -65,7 +65,7 @@ async def test_an_unknown_host_has_been_sent_nothing(clock: VirtualClock) -> Non
     assert not caught.value.outcome_unknown
 
 
-async def test_any_call_is_repeated_when_nothing_was_sent(clock: VirtualClock) -> None:
+async def test_any_call_is_retried_when_nothing_was_sent(clock: VirtualClock) -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     async with AsyncReflexioClient(url_endpoint=url, clock=clock) as client:
         with pytest.raises(APIConnectionError) as caught:
@@ -75,7 +75,7 @@ async def test_any_call_is_repeated_when_nothing_was_sent(clock: VirtualClock) -
 
 async def test_a_certificate_that_is_not_trusted_is_a_connection_error(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(  # noqa: ASYNC221  # once, before anything runs
+    subprocess.run(  # noqa: ASYNC221  # before anything else runs
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
             *("-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)),
@@ -87,7 +87,7 @@ async def test_a_certificate_that_is_not_trusted_is_a_connection_error(tmp_path:
     context.load_cert_chain(certificate, key)
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, ssl=context)
-    loop.set_exception_handler(_ignore)  # the handshake fails on the server's side too
+    loop.set_exception_handler(_ignore)  # the handshake fails at the server too
     port = listener.sockets[0].getsockname()[1]
     try:
         async with AsyncReflexioClient(url_endpoint=f"https://127.0.0.1:{port}", retry=ONCE) as client:
@@ -100,7 +100,7 @@ async def test_a_certificate_that_is_not_trusted_is_a_connection_error(tmp_path:
     assert not caught.value.outcome_unknown
 
 
-async def test_waiting_for_a_free_connection_in_vain_has_sent_nothing() -> None:
+async def test_after_waiting_in_vain_for_a_free_connection_the_outcome_is_known() -> None:
     async with raw_server(sequence()) as server:
         async with AsyncReflexioClient(url_endpoint=server.url, max_connections=1, timeout=0.1) as client:
             first = asyncio.create_task(client.with_options(timeout=5).whoami())
@@ -127,7 +127,7 @@ async def test_virtual_time_passes_while_calls_queue_for_a_connection(clock: Vir
 # --- bytes may have reached the server
 
 
-async def test_an_answer_that_is_lost_leaves_the_outcome_unknown(clock: VirtualClock) -> None:
+async def test_a_lost_response_leaves_the_outcome_unknown(clock: VirtualClock) -> None:
     async with (
         raw_server(sequence(then=HANG_UP)) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
@@ -138,16 +138,16 @@ async def test_an_answer_that_is_lost_leaves_the_outcome_unknown(clock: VirtualC
     assert len(server.arrived) == caught.value.attempts == 1
 
 
-async def test_a_repeatable_call_is_sent_again(clock: VirtualClock) -> None:
+async def test_a_repeatable_call_is_retried(clock: VirtualClock) -> None:
     async with (
-        raw_server(sequence(HANG_UP, HANG_UP, then=answer(WHOAMI))) as server,
+        raw_server(sequence(HANG_UP, HANG_UP, then=reply_with(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         assert (await client.whoami()).org_id == "org"
     assert server.counts == {"GET /api/whoami": 3}
 
 
-async def test_every_try_is_counted_once_and_none_is_hidden(clock: VirtualClock) -> None:
+async def test_attempts_is_the_number_of_requests_sent(clock: VirtualClock) -> None:
     async with (
         raw_server(sequence(then=HANG_UP)) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
@@ -157,8 +157,8 @@ async def test_every_try_is_counted_once_and_none_is_hidden(clock: VirtualClock)
     assert len(server.arrived) == caught.value.attempts == 5
 
 
-async def test_once_unknown_the_outcome_stays_unknown(clock: VirtualClock) -> None:
-    """A later try that could not even connect says nothing of what the first one did."""
+async def test_an_unknown_outcome_stays_unknown_after_later_tries(clock: VirtualClock) -> None:
+    """A later try that cannot connect does not exclude an effect of the first try."""
     box = Sandbox(clock=clock)
     await box.start()
     box.faults.add(faults.answer_lost())
@@ -185,9 +185,9 @@ async def test_once_unknown_the_outcome_stays_unknown(clock: VirtualClock) -> No
     ],
     ids=["short body", "short chunk", "half a head", "no status", "not HTTP", "not gzip", "no length"],
 )
-async def test_half_an_answer_leaves_the_outcome_unknown(clock: VirtualClock, raw: bytes) -> None:
+async def test_an_incomplete_response_leaves_the_outcome_unknown(clock: VirtualClock, raw: bytes) -> None:
     async with (
-        raw_server(sequence(then=Bytes(raw, close=True))) as server,
+        raw_server(sequence(then=RawReply(raw, close=True))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         with pytest.raises(APIConnectionError, match="broke") as caught:
@@ -196,7 +196,7 @@ async def test_half_an_answer_leaves_the_outcome_unknown(clock: VirtualClock, ra
     assert len(server.arrived) == 1
 
 
-async def test_no_answer_in_time_leaves_the_outcome_unknown(clock: VirtualClock) -> None:
+async def test_no_response_in_time_leaves_the_outcome_unknown(clock: VirtualClock) -> None:
     async with (
         Sandbox(clock=clock) as box,
         AsyncReflexioClient(url_endpoint=box.url, clock=clock, timeout=10) as client,
@@ -210,8 +210,8 @@ async def test_no_answer_in_time_leaves_the_outcome_unknown(clock: VirtualClock)
     assert isinstance(caught.value, TimeoutError)
 
 
-async def test_a_body_that_stops_halfway_runs_into_the_timeout() -> None:
-    half = Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+async def test_a_body_that_stops_halfway_ends_in_the_timeout() -> None:
+    half = RawReply(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
     async with (
         raw_server(sequence(then=half)) as server,
         AsyncReflexioClient(url_endpoint=server.url, timeout=0.1) as client,
@@ -221,15 +221,17 @@ async def test_a_body_that_stops_halfway_runs_into_the_timeout() -> None:
     assert caught.value.outcome_unknown
 
 
-@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # aiohttp would copy it in pieces
-async def test_what_was_not_sent_in_time_is_dropped_with_its_connection() -> None:
-    size = 9_000_000  # more than sockets take in
+@pytest.mark.filterwarnings(
+    "ignore:Sending a large body:ResourceWarning"
+)  # aiohttp warns about one large piece
+async def test_the_rest_of_a_request_is_not_sent_after_the_timeout() -> None:
+    size = 9_000_000  # more than the buffers of the sockets hold
     may_read, arrived = asyncio.Event(), asyncio.get_running_loop().create_future()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await may_read.wait()
         count = 0
-        with suppress(ConnectionError):  # the client hung up
+        with suppress(ConnectionError):  # the client closed the connection
             while chunk := await reader.read(size):
                 count += len(chunk)
         writer.transport.abort()
@@ -248,7 +250,7 @@ async def test_what_was_not_sent_in_time_is_dropped_with_its_connection() -> Non
 
 
 async def test_a_call_that_is_cancelled_closes_its_connection() -> None:
-    async with raw_server(sequence(None, then=answer(WHOAMI))) as server:
+    async with raw_server(sequence(None, then=reply_with(WHOAMI))) as server:
         async with AsyncReflexioClient(url_endpoint=server.url) as client:
             call = asyncio.create_task(client.whoami())
             await server.until_arrived()
@@ -259,12 +261,12 @@ async def test_a_call_that_is_cancelled_closes_its_connection() -> None:
         assert [request.connection for request in server.arrived] == [1, 2]
 
 
-# --- connections that are kept
+# --- connections that are used again
 
 
 async def test_one_connection_serves_one_call_after_another(clock: VirtualClock) -> None:
     async with (
-        raw_server(sequence(then=answer(WHOAMI))) as server,
+        raw_server(sequence(then=reply_with(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         for _ in range(10):
@@ -272,18 +274,18 @@ async def test_one_connection_serves_one_call_after_another(clock: VirtualClock)
     assert (server.connections, len(server.arrived)) == (1, 10)
 
 
-async def test_there_are_never_more_than_allowed(clock: VirtualClock) -> None:
+async def test_there_are_at_most_max_connections(clock: VirtualClock) -> None:
     async with (
-        raw_server(sequence(then=answer(WHOAMI))) as server,
+        raw_server(sequence(then=reply_with(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock, max_connections=3) as client,
     ):
         await asyncio.gather(*(client.whoami() for _ in range(30)))
     assert (server.connections, len(server.arrived)) == (3, 30)
 
 
-async def test_idle_connections_are_retired_before_the_server_closes_them(clock: VirtualClock) -> None:
+async def test_idle_connections_are_closed_before_the_server_closes_them(clock: VirtualClock) -> None:
     async with (
-        raw_server(sequence(then=answer(WHOAMI))) as server,
+        raw_server(sequence(then=reply_with(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         await client.whoami()
@@ -291,11 +293,11 @@ async def test_idle_connections_are_retired_before_the_server_closes_them(clock:
 
 
 @pytest.mark.parametrize("after", [0, 50, 99])
-async def test_a_connection_that_dies_idle_costs_a_repeatable_call_nothing(
+async def test_a_repeatable_call_survives_a_connection_that_died_while_idle(
     clock: VirtualClock, after: int
 ) -> None:
-    def script(_: Arrived) -> Bytes:
-        return answer(WHOAMI, close=len(server.arrived) == after + 1)
+    def script(_: ReceivedRequest) -> RawReply:
+        return reply_with(WHOAMI, close=len(server.arrived) == after + 1)
 
     async with (
         raw_server(script) as server,
@@ -307,13 +309,13 @@ async def test_a_connection_that_dies_idle_costs_a_repeatable_call_nothing(
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_500_that_silently_drops_the_connection_never_breaks_the_next_post(*, chunked: bool) -> None:
-    """A hundred times, each followed at once by a POST that must not be sent twice."""
+async def test_a_post_after_a_500_that_closed_the_connection_works(*, chunked: bool) -> None:
+    """Each 500 is followed at once by a POST that must not be sent twice."""
 
-    def script(request: Arrived) -> Bytes:
+    def script(request: ReceivedRequest) -> RawReply:
         if request.target == "/api/upgrade_all_user_playbooks":
-            return answer(b"Internal Server Error", 500, kind="text/plain", close=True, chunked=chunked)
-        return answer({"success": True})
+            return reply_with(b"Internal Server Error", 500, kind="text/plain", close=True, chunked=chunked)
+        return reply_with({"success": True})
 
     async with (
         raw_server(script) as server,
@@ -329,7 +331,7 @@ async def test_a_500_that_silently_drops_the_connection_never_breaks_the_next_po
     }
 
 
-async def test_a_500_never_breaks_the_posts_beside_it(clock: VirtualClock) -> None:
+async def test_posts_at_the_same_time_as_a_500_work(clock: VirtualClock) -> None:
     async with (
         Sandbox(clock=clock) as box,
         AsyncReflexioClient(url_endpoint=box.url, clock=clock, retry=ONCE, max_connections=5) as client,
@@ -345,18 +347,18 @@ async def test_a_500_never_breaks_the_posts_beside_it(clock: VirtualClock) -> No
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 async def test_no_connection_that_carried_a_5xx_is_used_again(clock: VirtualClock, status: int) -> None:
-    """Even one that the server would have kept."""
+    """This holds even when the server leaves the connection open."""
     async with (
-        raw_server(sequence(answer({"detail": "no"}, status), then=answer(WHOAMI))) as server,
+        raw_server(sequence(reply_with({"detail": "no"}, status), then=reply_with(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         await client.whoami()
     assert [request.connection for request in server.arrived] == [1, 2]
 
 
-async def test_a_4xx_keeps_its_connection(clock: VirtualClock) -> None:
+async def test_a_connection_that_carried_a_4xx_is_used_again(clock: VirtualClock) -> None:
     async with (
-        raw_server(sequence(answer({"detail": "no"}, 404), then=answer(WHOAMI))) as server,
+        raw_server(sequence(reply_with({"detail": "no"}, 404), then=reply_with(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         with pytest.raises(Exception, match="404"):
@@ -366,10 +368,10 @@ async def test_a_4xx_keeps_its_connection(clock: VirtualClock) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "POST"])
-async def test_nothing_is_sent_again_behind_our_back(method: str) -> None:
-    """On a pooled connection that dies under a request, aiohttp would repeat GET, PUT and DELETE itself."""
+async def test_aiohttp_sends_nothing_twice(method: str) -> None:
+    """When a pooled connection dies, aiohttp's session would send GET, PUT and DELETE again."""
     async with (
-        raw_server(sequence(answer(WHOAMI), HANG_UP, then=answer(WHOAMI))) as server,
+        raw_server(sequence(reply_with(WHOAMI), HANG_UP, then=reply_with(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, retry=ONCE) as client,
     ):
         await client.whoami()
@@ -382,7 +384,7 @@ async def test_nothing_is_sent_again_behind_our_back(method: str) -> None:
 
 async def test_crash_after_crash_is_retried_on_fresh_connections(clock: VirtualClock) -> None:
     async with (
-        raw_server(sequence(crash(), crash(), then=answer(WHOAMI))) as server,
+        raw_server(sequence(crash(), crash(), then=reply_with(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         await client.whoami()
@@ -390,7 +392,7 @@ async def test_crash_after_crash_is_retried_on_fresh_connections(clock: VirtualC
 
 
 async def test_leaving_closes_every_connection() -> None:
-    async with raw_server(sequence(then=answer(WHOAMI))) as server:
+    async with raw_server(sequence(then=reply_with(WHOAMI))) as server:
         async with AsyncReflexioClient(url_endpoint=server.url) as client:
             await asyncio.gather(*(client.whoami() for _ in range(5)))
             assert server.open == server.connections >= 1

@@ -1,4 +1,4 @@
-"""One client, its views, its loop and its end."""
+"""Making, using and closing a client, its views and its event loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reflexio_async import (
     RetryPolicy,
 )
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
-from tests.transport.servers import TURNS, WHOAMI, answer, raw_server, sequence
+from tests.transport.servers import TURNS, WHOAMI, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ def test_making_a_client_needs_no_loop_and_does_no_io() -> None:
     assert repr(client) == "AsyncReflexioClient('http://127.0.0.1:1')"
 
 
-async def test_a_client_that_was_never_used_closes_clean() -> None:
+async def test_a_client_that_was_never_used_can_be_closed() -> None:
     async with AsyncReflexioClient(url_endpoint="http://127.0.0.1:1"):
         pass
 
@@ -57,13 +57,15 @@ CALLS: dict[str, Callable[[AsyncReflexioClient], Awaitable[Any]]] = {
 
 @pytest.mark.parametrize("used", [False, True], ids=["unused", "used"])
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_closed_client_says_so(clock: VirtualClock, name: str, *, used: bool) -> None:
+async def test_calls_of_a_closed_client_raise_client_closed(
+    clock: VirtualClock, name: str, *, used: bool
+) -> None:
     async with Sandbox(clock=clock) as box:
         async with AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client:
             if used:
                 await client.whoami()
         with pytest.raises(ClientClosed, match="make a new one"):
-            async with asyncio.timeout(1):  # none of them may wait for what will never come
+            async with asyncio.timeout(1):  # no call may wait forever
                 await CALLS[name](client)
         assert len(box.requests) == used
 
@@ -75,17 +77,17 @@ async def test_a_view_of_a_closed_client_is_closed(clock: VirtualClock) -> None:
         await view.whoami()
 
 
-def test_a_client_used_from_two_loops_says_so() -> None:
+def test_a_client_used_from_two_loops_is_a_configuration_error() -> None:
     async def main() -> None:
         async with Sandbox() as box:
             client = AsyncReflexioClient(url_endpoint=box.url)
             await client.whoami()
 
-            def elsewhere() -> None:
+            def use_in_another_loop() -> None:
                 with pytest.raises(ConfigurationError, match="two event loops; make one client per loop"):
                     asyncio.run(client.whoami())  # pyright: ignore[reportArgumentType]
 
-            await asyncio.to_thread(elsewhere)
+            await asyncio.to_thread(use_in_another_loop)
             assert (await client.whoami()).success
             await client.aclose()
 
@@ -97,7 +99,7 @@ def test_a_client_used_from_two_loops_says_so() -> None:
 
 async def test_a_view_shares_the_connections(clock: VirtualClock) -> None:
     async with (
-        raw_server(sequence(then=answer(WHOAMI))) as server,
+        raw_server(sequence(then=reply_with(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         for timeout in (10, 20, 30):
@@ -106,8 +108,8 @@ async def test_a_view_shares_the_connections(clock: VirtualClock) -> None:
     assert server.connections == 1
 
 
-async def test_a_view_has_settings_of_its_own(clock: VirtualClock) -> None:
-    heard: list[RequestEvent] = []
+async def test_a_view_has_its_own_settings(clock: VirtualClock) -> None:
+    events: list[RequestEvent] = []
     async with Sandbox(clock=clock) as box, AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client:
         view = client.with_options(
             timeout=7,
@@ -115,18 +117,18 @@ async def test_a_view_has_settings_of_its_own(clock: VirtualClock) -> None:
             wait_timeout=9,
             retry=RetryPolicy(max_attempts=1),
             raise_on_refusal=False,
-            on_request=heard.append,
+            on_request=events.append,
         )
         await client.whoami()
-        assert heard == []
+        assert events == []
         await view.whoami()
-        assert len(heard) == 1
+        assert len(events) == 1
         settings = view._engine.settings
         assert (settings.timeout, settings.poll_interval, settings.wait_timeout) == (7, 0.5, 9)
         assert client._engine.settings.timeout == 300
 
 
-async def test_a_view_of_a_view_keeps_what_it_does_not_change(clock: VirtualClock) -> None:
+async def test_a_view_of_a_view_has_the_options_of_both(clock: VirtualClock) -> None:
     client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1", clock=clock)
     view = client.with_options(timeout=7, poll_interval=2).with_options(timeout=8)
     assert (view._engine.settings.timeout, view._engine.settings.poll_interval) == (8, 2)
@@ -137,7 +139,7 @@ async def test_an_option_can_be_set_back_to_none(clock: VirtualClock) -> None:
     assert client.with_options(poll_interval=None)._engine.settings.poll_interval is None
 
 
-async def test_a_view_is_of_the_clients_own_class(clock: VirtualClock) -> None:
+async def test_a_view_has_the_class_of_the_client(clock: VirtualClock) -> None:
     class Mine(AsyncReflexioClient):
         async def mine(self) -> str:
             return (await self.whoami()).org_id
@@ -151,7 +153,7 @@ async def test_a_view_is_of_the_clients_own_class(clock: VirtualClock) -> None:
     [{"timeout": 0}, {"timeout": -1}, {"poll_interval": 0}, {"wait_timeout": float("nan")}],
     ids=repr,
 )
-async def test_a_view_is_checked_like_a_client(clock: VirtualClock, options: dict[str, Any]) -> None:
+async def test_the_options_of_a_view_are_checked(clock: VirtualClock, options: dict[str, Any]) -> None:
     client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1", clock=clock)
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         client.with_options(**options)
@@ -166,10 +168,10 @@ async def test_refusals_are_raised_or_returned_by_view(clock: VirtualClock) -> N
             await client.get_profiles(user_id="u")
 
 
-# --- leaving
+# --- closing
 
 
-async def test_leaving_in_the_middle_of_calls_leaves_nothing_behind(clock: VirtualClock) -> None:
+async def test_closing_during_calls_leaves_no_task(clock: VirtualClock) -> None:
     before = asyncio.all_tasks()
     async with Sandbox(clock=clock) as box:
         box.faults.add(faults.freeze(), times=None)
@@ -183,7 +185,7 @@ async def test_leaving_in_the_middle_of_calls_leaves_nothing_behind(clock: Virtu
     assert asyncio.all_tasks() == before
 
 
-async def test_an_exception_in_the_block_is_the_one_that_leaves_it(clock: VirtualClock) -> None:
+async def test_an_exception_in_the_block_is_raised(clock: VirtualClock) -> None:
     async with Sandbox(clock=clock) as box:
         with pytest.raises(ZeroDivisionError):  # noqa: PT012  # the block is what is tested
             async with AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client:
@@ -191,7 +193,7 @@ async def test_an_exception_in_the_block_is_the_one_that_leaves_it(clock: Virtua
                 raise ZeroDivisionError
 
 
-async def test_two_clients_do_not_know_each_other(clock: VirtualClock) -> None:
+async def test_two_clients_share_no_token(clock: VirtualClock) -> None:
     async with (
         Sandbox(clock=clock, api_key="t") as box,
         AsyncReflexioClient("t", box.url, clock=clock) as first,

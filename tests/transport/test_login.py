@@ -1,4 +1,4 @@
-"""Signing in, and signing in again when the token has expired."""
+"""Login, and login again when the token has expired."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ async def test_without_a_login_calls_are_refused(client: AsyncReflexioClient) ->
         await client.whoami()
 
 
-async def test_after_a_login_every_call_is_let_in(box: Sandbox, client: AsyncReflexioClient) -> None:
+async def test_after_a_login_calls_are_accepted(box: Sandbox, client: AsyncReflexioClient) -> None:
     await client.login(*ANA)
     await client.whoami()
     await client.publish_interaction(user_id="u", session_id="s", interactions=TURNS)
     assert box.count("POST", "/token") == 1
 
 
-async def test_the_login_itself_shows_no_older_token(box: Sandbox, clock: VirtualClock) -> None:
+async def test_the_login_itself_sends_no_token(box: Sandbox, clock: VirtualClock) -> None:
     async with AsyncReflexioClient("stale", box.url, clock=clock) as client:
         await client.login(*ANA)
         await client.whoami()
     assert "Authorization" not in box.requests[0].headers
 
 
-async def test_health_is_answered_without_a_login(client: AsyncReflexioClient) -> None:
+async def test_health_needs_no_login(client: AsyncReflexioClient) -> None:
     assert await client.health() == {"status": "healthy"}
 
 
@@ -58,21 +58,21 @@ async def test_a_wrong_password_is_an_authentication_error(box: Sandbox, client:
     assert len(box.requests) == 1
 
 
-async def test_a_wrong_password_leaves_the_old_token_in_use(client: AsyncReflexioClient) -> None:
+async def test_after_a_wrong_password_the_old_token_is_still_used(client: AsyncReflexioClient) -> None:
     await client.login(*ANA)
     with pytest.raises(AuthenticationError):
         await client.login("ana@example.com", "wrong")
     assert (await client.whoami()).success
 
 
-async def test_a_server_without_logins_says_what_to_do_instead(clock: VirtualClock) -> None:
+async def test_the_error_of_a_server_without_logins_says_what_to_do(clock: VirtualClock) -> None:
     async with Sandbox(clock=clock) as box, AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client:
         with pytest.raises(NotFound, match=r"has no login \(POST /token\); pass api_key instead") as caught:
             await client.login(*ANA)
         assert box.url in str(caught.value)
 
 
-async def test_an_expired_token_costs_one_login_and_the_call_is_answered(
+async def test_after_an_expired_token_the_client_signs_in_and_repeats_the_call(
     box: Sandbox, client: AsyncReflexioClient, clock: VirtualClock
 ) -> None:
     await client.login(*ANA)
@@ -86,17 +86,17 @@ async def test_an_expired_token_costs_one_login_and_the_call_is_answered(
     ]
 
 
-async def test_fifty_calls_refused_together_share_one_login(
+async def test_fifty_calls_refused_at_the_same_time_share_one_login(
     box: Sandbox, client: AsyncReflexioClient
 ) -> None:
     await client.login(*ANA)
     box.revoke_tokens()
-    answers = await asyncio.gather(*(client.whoami() for _ in range(50)))
-    assert all(answer.success for answer in answers)
+    responses = await asyncio.gather(*(client.whoami() for _ in range(50)))
+    assert all(response.success for response in responses)
     assert box.count("POST", "/token") == 2
 
 
-async def test_fifty_calls_refused_together_share_one_failed_login(
+async def test_fifty_calls_refused_at_the_same_time_share_one_failed_login(
     box: Sandbox, client: AsyncReflexioClient
 ) -> None:
     await client.login(*ANA)
@@ -104,12 +104,14 @@ async def test_fifty_calls_refused_together_share_one_failed_login(
     box.faults.add(
         faults.status(401, {"detail": "Incorrect username or password"}), path="/token", times=None
     )
-    answers = await asyncio.gather(*(client.whoami() for _ in range(50)), return_exceptions=True)
-    assert all(isinstance(answer, AuthenticationError) for answer in answers)
+    responses = await asyncio.gather(*(client.whoami() for _ in range(50)), return_exceptions=True)
+    assert all(isinstance(response, AuthenticationError) for response in responses)
     assert box.count("POST", "/token") == 2
 
 
-async def test_a_second_refusal_is_final(box: Sandbox, client: AsyncReflexioClient) -> None:
+async def test_a_call_refused_after_the_new_login_is_an_error(
+    box: Sandbox, client: AsyncReflexioClient
+) -> None:
     await client.login(*ANA)
     box.faults.add(faults.status(401), path="/api/whoami", times=None)
     with pytest.raises(AuthenticationError):
@@ -156,7 +158,7 @@ async def test_signing_in_again_takes_no_longer_than_the_calls_timeout(
     assert clock.now() == pytest.approx(5)
 
 
-async def test_a_call_after_signing_in_again_has_only_the_time_that_is_left(
+async def test_after_signing_in_again_a_call_has_the_rest_of_its_timeout(
     box: Sandbox, client: AsyncReflexioClient, clock: VirtualClock
 ) -> None:
     await client.login(*ANA)
@@ -169,7 +171,7 @@ async def test_a_call_after_signing_in_again_has_only_the_time_that_is_left(
 
 
 @pytest.mark.parametrize("pair", [("", "x"), ("x", "")], ids=["no email", "no password"])
-async def test_a_login_with_something_missing_is_refused_by_the_server(
+async def test_the_server_refuses_a_login_without_email_or_password(
     client: AsyncReflexioClient, pair: tuple[str, str]
 ) -> None:
     with pytest.raises(Exception, match=r"POST /token answered (401|422)"):

@@ -1,4 +1,4 @@
-"""A publish is stored once, or the caller learns that it is not known."""
+"""A publish is stored once, or its error says that the outcome is unknown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reflexio_async import (
 )
 from reflexio_async.reflexio.models.interactions import PublishUserInteractionRequest
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
-from tests.transport.servers import HANG_UP, TURNS, Arrived, Bytes, answer, raw_server
+from tests.transport.servers import HANG_UP, TURNS, RawReply, ReceivedRequest, raw_server, reply_with
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,7 +56,7 @@ async def test_a_request_id_is_made_when_none_is_given(box: Sandbox, client: Asy
     assert list(box.stored_requests) == [first.request_id, second.request_id]
 
 
-async def test_the_callers_own_id_is_kept(box: Sandbox, client: AsyncReflexioClient) -> None:
+async def test_the_callers_own_id_is_used(box: Sandbox, client: AsyncReflexioClient) -> None:
     assert (await publish(client, request_id="mine")).request_id == "mine"
     assert list(box.stored_requests) == ["mine"]
 
@@ -68,9 +68,9 @@ async def test_the_callers_model_is_not_changed(client: AsyncReflexioClient) -> 
     assert "request_id" not in request.model_fields_set
 
 
-MISHAPS = [
-    pytest.param(faults.answer_lost(), id="answer lost after the effect"),
-    pytest.param(faults.cut_off(), id="answer cut off after the effect"),
+FAULTS = [
+    pytest.param(faults.answer_lost(), id="response lost after the effect"),
+    pytest.param(faults.cut_off(), id="response cut off after the effect"),
     pytest.param(faults.internal_error(after_effect=True), id="crash after the effect"),
     pytest.param(faults.lost_before(), id="connection lost before the effect"),
     pytest.param(faults.internal_error(), id="crash before the effect"),
@@ -83,8 +83,8 @@ MISHAPS = [
 
 @pytest.mark.parametrize("times", [1, 2, 3])
 @pytest.mark.parametrize("known", [False, True], ids=["first call", "later call"])
-@pytest.mark.parametrize("action", MISHAPS)
-async def test_whatever_happens_it_is_stored_once_and_reported_stored(
+@pytest.mark.parametrize("action", FAULTS)
+async def test_after_any_fault_a_publish_is_stored_once_and_reported_as_stored(
     box: Sandbox, client: AsyncReflexioClient, action: Action, times: int, *, known: bool
 ) -> None:
     if known:
@@ -97,8 +97,8 @@ async def test_whatever_happens_it_is_stored_once_and_reported_stored(
     assert receipt.request_id in box.stored_requests
 
 
-@pytest.mark.parametrize("action", MISHAPS)
-async def test_so_is_one_with_the_callers_own_id(
+@pytest.mark.parametrize("action", FAULTS)
+async def test_after_any_fault_a_publish_with_the_callers_own_id_is_stored_once(
     box: Sandbox, client: AsyncReflexioClient, action: Action
 ) -> None:
     box.faults.add(action, path=PATH)
@@ -107,12 +107,12 @@ async def test_so_is_one_with_the_callers_own_id(
     assert list(box.stored_requests) == ["mine"]
 
 
-async def test_a_lost_response_is_said_to_be_one(box: Sandbox, client: AsyncReflexioClient) -> None:
+async def test_the_message_says_that_a_response_was_lost(box: Sandbox, client: AsyncReflexioClient) -> None:
     box.faults.add(faults.answer_lost(), path=PATH)
     assert "response was lost" in (await publish(client)).message
 
 
-async def test_fifty_at_once_with_lost_answers_are_stored_once_each(
+async def test_fifty_publishes_with_lost_responses_are_stored_once_each(
     box: Sandbox, client: AsyncReflexioClient
 ) -> None:
     box.faults.add(faults.answer_lost(), path=PATH, times=25)
@@ -120,10 +120,10 @@ async def test_fifty_at_once_with_lost_answers_are_stored_once_each(
     assert len({receipt.request_id for receipt in receipts}) == len(box.stored_requests) == 50
 
 
-# --- an id that was taken before
+# --- an id that is already stored
 
 
-async def test_an_id_that_exists_is_a_refusal(box: Sandbox, client: AsyncReflexioClient) -> None:
+async def test_a_new_publish_with_a_stored_id_is_refused(box: Sandbox, client: AsyncReflexioClient) -> None:
     await publish(client, request_id="mine")
     with pytest.raises(RequestRefused, match="'mine' already exists"):
         await publish(client, "something else", request_id="mine")
@@ -138,7 +138,7 @@ async def test_an_id_that_exists_is_a_refusal(box: Sandbox, client: AsyncReflexi
         pytest.param(faults.rate_limited(60), id="rate limit"),
     ],
 )
-async def test_a_try_that_stored_nothing_does_not_make_an_older_id_ours(
+async def test_after_a_try_that_stored_nothing_a_stored_id_is_still_refused(
     box: Sandbox, client: AsyncReflexioClient, action: Action
 ) -> None:
     await publish(client, "first", request_id="mine")
@@ -150,14 +150,14 @@ async def test_a_try_that_stored_nothing_does_not_make_an_older_id_ours(
 @pytest.mark.parametrize(
     "older",
     [
-        {"user_id": "somebody else"},
+        {"user_id": "other"},
         {"session_id": "another"},
         {"interactions": [{"content": "a"}, {"content": "b"}]},
         {"interactions": [{"content": "something else"}]},
     ],
-    ids=["user", "session", "more turns", "other words"],
+    ids=["user", "session", "more turns", "other text"],
 )
-async def test_after_a_lost_answer_what_is_stored_under_the_callers_id_is_compared(
+async def test_after_a_lost_response_other_contents_under_the_callers_id_are_a_refusal(
     box: Sandbox, client: AsyncReflexioClient, older: dict[str, Any]
 ) -> None:
     await publish(client, **older, request_id="mine")
@@ -166,23 +166,23 @@ async def test_after_a_lost_answer_what_is_stored_under_the_callers_id_is_compar
         await publish(client, request_id="mine")
 
 
-async def test_a_refusal_is_returned_when_asked_for(client: AsyncReflexioClient) -> None:
+async def test_without_raise_on_refusal_a_refusal_is_returned(client: AsyncReflexioClient) -> None:
     await publish(client, request_id="mine")
     receipt = await publish(client.with_options(raise_on_refusal=False), request_id="mine")
     assert not receipt.success
 
 
-async def test_without_refusals_raised_a_lost_answer_is_still_resolved(
+async def test_without_raise_on_refusal_a_lost_response_is_still_resolved(
     box: Sandbox, client: AsyncReflexioClient
 ) -> None:
     box.faults.add(faults.answer_lost(), path=PATH)
     assert (await publish(client.with_options(raise_on_refusal=False))).success
 
 
-# --- when it cannot be known
+# --- when the outcome is unknown
 
 
-async def test_a_server_that_dies_with_the_answer_leaves_the_outcome_unknown(
+async def test_a_server_that_stops_before_its_response_leaves_the_outcome_unknown(
     box: Sandbox, client: AsyncReflexioClient
 ) -> None:
     box.faults.add(faults.answer_lost(), path=PATH)
@@ -196,7 +196,7 @@ async def test_a_server_that_dies_with_the_answer_leaves_the_outcome_unknown(
     assert len(box.stored_requests) == 1
 
 
-async def test_a_server_that_dies_later_leaves_it_unknown_too(
+async def test_a_server_that_stops_after_an_earlier_publish_leaves_the_outcome_unknown(
     box: Sandbox, client: AsyncReflexioClient
 ) -> None:
     await publish(client)
@@ -210,7 +210,7 @@ async def test_a_server_that_dies_later_leaves_it_unknown_too(
     assert caught.value.outcome_unknown
 
 
-async def test_a_server_that_only_fails_to_tell_its_version_leaves_it_unknown_too(
+async def test_a_server_that_refuses_to_name_its_version_leaves_the_outcome_unknown(
     box: Sandbox, client: AsyncReflexioClient
 ) -> None:
     box.faults.add(faults.answer_lost(), path=PATH)
@@ -220,7 +220,7 @@ async def test_a_server_that_only_fails_to_tell_its_version_leaves_it_unknown_to
     assert caught.value.outcome_unknown
 
 
-async def test_a_frozen_server_costs_no_more_than_the_timeout(
+async def test_a_publish_to_a_frozen_server_ends_at_the_timeout(
     box: Sandbox, client: AsyncReflexioClient, clock: VirtualClock
 ) -> None:
     box.faults.add(faults.freeze(after_effect=True), path=PATH, times=None)
@@ -231,7 +231,7 @@ async def test_a_frozen_server_costs_no_more_than_the_timeout(
     assert box.count("POST", PATH) == 1
 
 
-async def test_all_that_is_done_about_a_lost_answer_takes_no_longer_than_the_timeout(
+async def test_everything_after_a_lost_response_ends_at_the_timeout(
     box: Sandbox, client: AsyncReflexioClient, clock: VirtualClock
 ) -> None:
     box.faults.add(faults.answer_lost(), path=PATH)
@@ -243,7 +243,7 @@ async def test_all_that_is_done_about_a_lost_answer_takes_no_longer_than_the_tim
     assert caught.value.outcome_unknown
 
 
-async def test_the_retry_policy_bounds_the_tries(box: Sandbox, client: AsyncReflexioClient) -> None:
+async def test_the_retry_policy_limits_the_tries(box: Sandbox, client: AsyncReflexioClient) -> None:
     await publish(client)
     box.faults.add(faults.internal_error(), path=PATH, times=None)
     with pytest.raises(ServerError):
@@ -251,21 +251,21 @@ async def test_the_retry_policy_bounds_the_tries(box: Sandbox, client: AsyncRefl
     assert box.count("POST", PATH) == 1 + 3
 
 
-# --- January's servers know no request id
+# --- servers of January 2026, which have no request id
 
 
-def legacy(*outcomes: Bytes) -> Any:
+def legacy(*outcomes: RawReply) -> Any:
     left = list(outcomes)
 
-    def script(request: Arrived) -> Bytes:
+    def script(request: ReceivedRequest) -> RawReply:
         if request.target == PATH:
-            return left.pop(0) if left else answer({"success": True, "message": "stored"})
-        return answer({"detail": "Not Found"}, 404)
+            return left.pop(0) if left else reply_with({"success": True, "message": "stored"})
+        return reply_with({"detail": "Not Found"}, 404)
 
     return script
 
 
-async def test_a_legacy_server_is_published_to(clock: VirtualClock) -> None:
+async def test_a_publish_to_a_legacy_server_works(clock: VirtualClock) -> None:
     async with (
         raw_server(legacy()) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
@@ -275,15 +275,13 @@ async def test_a_legacy_server_is_published_to(clock: VirtualClock) -> None:
 
 
 @pytest.mark.parametrize(
-    "mishap",
-    [HANG_UP, answer(b"Internal Server Error", 500, kind="text/plain", close=True)],
+    "fault",
+    [HANG_UP, reply_with(b"Internal Server Error", 500, kind="text/plain", close=True)],
     ids=["lost", "500"],
 )
-async def test_nothing_is_sent_again_to_a_server_that_knows_no_ids(
-    clock: VirtualClock, mishap: Bytes
-) -> None:
+async def test_a_publish_to_a_legacy_server_is_not_sent_twice(clock: VirtualClock, fault: RawReply) -> None:
     async with (
-        raw_server(legacy(mishap)) as server,
+        raw_server(legacy(fault)) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         with pytest.raises(ReflexioError) as caught:
@@ -293,7 +291,7 @@ async def test_nothing_is_sent_again_to_a_server_that_knows_no_ids(
     assert server.counts[f"POST {PATH}"] == 1
 
 
-async def test_a_legacy_server_is_asked_what_it_is_once(clock: VirtualClock) -> None:
+async def test_a_legacy_server_is_asked_for_its_version_once(clock: VirtualClock) -> None:
     async with (
         raw_server(legacy(HANG_UP, HANG_UP)) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
@@ -304,7 +302,7 @@ async def test_a_legacy_server_is_asked_what_it_is_once(clock: VirtualClock) -> 
     assert server.counts == {f"POST {PATH}": 2, "GET /meta/version": 1}
 
 
-# --- before any I/O
+# --- unusable arguments
 
 
 @pytest.mark.parametrize(
@@ -317,7 +315,7 @@ async def test_a_legacy_server_is_asked_what_it_is_once(clock: VirtualClock) -> 
     ],
     ids=["no turns", "too many turns", "no user", "text for turns"],
 )
-async def test_bad_input_is_refused_before_any_io(
+async def test_unusable_arguments_are_refused_before_any_io(
     box: Sandbox, client: AsyncReflexioClient, fields: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidRequest):

@@ -1,4 +1,4 @@
-"""What is sent again, how often, and how patiently."""
+"""Which calls are retried, how often, and after which delays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from reflexio_async import (
     ServerError,
 )
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
-from tests.transport.servers import HANG_UP, WHOAMI, answer, crash, raw_server, sequence
+from tests.transport.servers import HANG_UP, WHOAMI, crash, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,32 +43,34 @@ async def client(box: Sandbox, clock: VirtualClock) -> AsyncIterator[AsyncReflex
         yield client
 
 
-SAYS_NOTHING_HAPPENED = [
+NOTHING_ADMITTED = [
     pytest.param(faults.rate_limited(), id="429 of the quota"),
     pytest.param(faults.crowded(), id="429 of concurrency"),
     pytest.param(faults.no_capacity(), id="503 without capacity"),
     pytest.param(faults.status(503, {"detail": "Search capacity exhausted"}), id="503 with a reason"),
 ]
-LEAVES_IT_OPEN = [
+OUTCOME_UNKNOWN = [
     pytest.param(faults.internal_error(), id="500"),
     pytest.param(faults.html(502), id="502"),
     pytest.param(faults.html(503), id="503 without a reason"),
     pytest.param(faults.status(504), id="504"),
-    pytest.param(faults.answer_lost(), id="answer lost"),
+    pytest.param(faults.answer_lost(), id="response lost"),
     pytest.param(faults.cut_off(), id="cut off"),
 ]
 FINAL = [pytest.param(faults.status(code), id=str(code)) for code in (400, 401, 403, 404, 405, 409, 413, 422)]
 
 
-@pytest.mark.parametrize("action", [*SAYS_NOTHING_HAPPENED, *LEAVES_IT_OPEN])
-async def test_a_repeatable_call_survives(box: Sandbox, client: AsyncReflexioClient, action: Action) -> None:
+@pytest.mark.parametrize("action", [*NOTHING_ADMITTED, *OUTCOME_UNKNOWN])
+async def test_a_repeatable_call_is_retried(
+    box: Sandbox, client: AsyncReflexioClient, action: Action
+) -> None:
     box.faults.add(action, times=2)
     assert (await client.whoami()).success
     assert box.count("GET", "/api/whoami") == 3
 
 
-@pytest.mark.parametrize("action", SAYS_NOTHING_HAPPENED)
-async def test_any_call_survives_when_the_server_says_that_nothing_happened(
+@pytest.mark.parametrize("action", NOTHING_ADMITTED)
+async def test_any_call_is_retried_when_the_server_admitted_nothing(
     box: Sandbox, client: AsyncReflexioClient, action: Action
 ) -> None:
     box.faults.add(action, times=2)
@@ -76,8 +78,8 @@ async def test_any_call_survives_when_the_server_says_that_nothing_happened(
     assert box.count("POST", "/api/upgrade_all_profiles") == 3
 
 
-@pytest.mark.parametrize("action", LEAVES_IT_OPEN)
-async def test_other_calls_are_not_sent_again_when_it_is_open_what_happened(
+@pytest.mark.parametrize("action", OUTCOME_UNKNOWN)
+async def test_other_calls_are_not_retried_when_the_outcome_is_unknown(
     box: Sandbox, client: AsyncReflexioClient, action: Action
 ) -> None:
     box.faults.add(action, times=None)
@@ -89,7 +91,9 @@ async def test_other_calls_are_not_sent_again_when_it_is_open_what_happened(
 
 
 @pytest.mark.parametrize("action", FINAL)
-async def test_other_errors_are_final(box: Sandbox, client: AsyncReflexioClient, action: Action) -> None:
+async def test_after_other_errors_no_call_is_retried(
+    box: Sandbox, client: AsyncReflexioClient, action: Action
+) -> None:
     box.faults.add(action, times=None)
     with pytest.raises(APIStatusError) as caught:
         await client.whoami()
@@ -97,21 +101,23 @@ async def test_other_errors_are_final(box: Sandbox, client: AsyncReflexioClient,
     assert len(box.requests) == caught.value.attempts == 1
 
 
-async def test_tries_are_counted_in_the_error(box: Sandbox, client: AsyncReflexioClient) -> None:
+async def test_the_error_has_the_number_of_tries(box: Sandbox, client: AsyncReflexioClient) -> None:
     box.faults.add(faults.internal_error(), times=None)
     with pytest.raises(ServerError) as caught:
         await client.whoami()
     assert len(box.requests) == caught.value.attempts == 5
 
 
-async def test_one_try_is_one_try(box: Sandbox, client: AsyncReflexioClient) -> None:
+async def test_with_max_attempts_of_one_there_is_one_try(box: Sandbox, client: AsyncReflexioClient) -> None:
     box.faults.add(faults.internal_error(), times=None)
     with pytest.raises(ServerError) as caught:
         await client.with_options(retry=RetryPolicy(max_attempts=1)).whoami()
     assert len(box.requests) == caught.value.attempts == 1
 
 
-async def test_a_5xx_after_an_open_outcome_leaves_it_open(box: Sandbox, client: AsyncReflexioClient) -> None:
+async def test_a_later_5xx_leaves_an_unknown_outcome_unknown(
+    box: Sandbox, client: AsyncReflexioClient
+) -> None:
     box.faults.add(faults.answer_lost())
     box.faults.add(faults.no_capacity(), times=None)
     with pytest.raises(ServerError) as caught:
@@ -119,10 +125,10 @@ async def test_a_5xx_after_an_open_outcome_leaves_it_open(box: Sandbox, client: 
     assert caught.value.outcome_unknown
 
 
-# --- how patiently
+# --- delays
 
 
-async def test_tries_are_spaced_by_growing_delays(
+async def test_the_delays_between_tries_grow(
     box: Sandbox, client: AsyncReflexioClient, clock: VirtualClock
 ) -> None:
     box.faults.add(faults.internal_error(), times=None)
@@ -147,7 +153,7 @@ async def test_retry_after_is_honoured(
     assert second.at - first.at <= 10
 
 
-async def test_a_crowded_route_is_tried_again_when_the_server_says(
+async def test_a_busy_call_is_retried_after_its_retry_after(
     box: Sandbox, client: AsyncReflexioClient
 ) -> None:
     box.faults.add(faults.crowded(retry_after=3))
@@ -156,7 +162,7 @@ async def test_a_crowded_route_is_tried_again_when_the_server_says(
     assert 3 <= second.at - first.at < 4
 
 
-async def test_crowding_on_one_call_does_not_hold_up_others(
+async def test_a_busy_call_does_not_delay_others(
     box: Sandbox, client: AsyncReflexioClient, clock: VirtualClock
 ) -> None:
     box.faults.add(faults.crowded(retry_after=30))
@@ -168,7 +174,7 @@ async def test_crowding_on_one_call_does_not_hold_up_others(
     assert clock.now() >= 30
 
 
-async def test_a_retry_after_beyond_the_calls_time_is_not_waited_for(
+async def test_a_retry_after_beyond_the_timeout_is_an_error_at_once(
     box: Sandbox, client: AsyncReflexioClient, clock: VirtualClock
 ) -> None:
     box.faults.add(faults.status(503, {"detail": "busy"}, headers={"Retry-After": "60"}), times=None)
@@ -178,7 +184,7 @@ async def test_a_retry_after_beyond_the_calls_time_is_not_waited_for(
     assert clock.now() == 0
 
 
-async def test_all_tries_together_take_no_longer_than_the_timeout(
+async def test_all_tries_together_end_at_the_timeout(
     box: Sandbox, client: AsyncReflexioClient, clock: VirtualClock
 ) -> None:
     box.faults.add(faults.internal_error(), times=3)
@@ -188,13 +194,15 @@ async def test_all_tries_together_take_no_longer_than_the_timeout(
     assert clock.now() == pytest.approx(10)
 
 
-async def test_a_slow_route_gets_the_time_it_needs(box: Sandbox, client: AsyncReflexioClient) -> None:
+async def test_the_deadline_of_an_endpoint_raises_the_timeout(
+    box: Sandbox, client: AsyncReflexioClient
+) -> None:
     box.seed("u")
     box.faults.add(faults.delay(400), path="/api/manual_profile_generation")
-    answered = await client.with_options(timeout=5).manual_profile_generation(
+    response = await client.with_options(timeout=5).manual_profile_generation(
         user_id="u", wait_for_response=True
     )
-    assert answered.success
+    assert response.success
 
 
 # --- rate limits
@@ -211,7 +219,7 @@ async def test_a_known_limit_is_waited_for(clock: VirtualClock) -> None:
         assert 120 < clock.now() < 122
 
 
-async def test_calls_one_after_another_cost_one_refusal(clock: VirtualClock) -> None:
+async def test_calls_one_after_another_are_refused_once(clock: VirtualClock) -> None:
     async with (
         Sandbox(clock=clock, rate_limits=True) as box,
         AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client,
@@ -221,7 +229,7 @@ async def test_calls_one_after_another_cost_one_refusal(clock: VirtualClock) -> 
         assert box.count("POST", "/api/cancel_operation", 429) == 1
 
 
-async def test_a_limit_that_opens_too_late_is_an_error_that_says_when(clock: VirtualClock) -> None:
+async def test_a_limit_that_opens_after_the_timeout_is_an_error_that_says_when(clock: VirtualClock) -> None:
     async with (
         Sandbox(clock=clock, rate_limits=True) as box,
         AsyncReflexioClient(url_endpoint=box.url, clock=clock, timeout=20) as client,
@@ -255,7 +263,7 @@ async def test_422s_do_not_use_up_a_limit(clock: VirtualClock) -> None:
         assert clock.now() == used
 
 
-async def test_a_limit_on_one_path_holds_up_no_other(clock: VirtualClock) -> None:
+async def test_a_limit_on_one_path_does_not_delay_others(clock: VirtualClock) -> None:
     async with (
         Sandbox(clock=clock, rate_limits=True) as box,
         AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client,
@@ -268,7 +276,7 @@ async def test_a_limit_on_one_path_holds_up_no_other(clock: VirtualClock) -> Non
         await asyncio.gather(*waiting)
 
 
-async def test_a_view_shares_what_was_learned(clock: VirtualClock) -> None:
+async def test_a_view_shares_the_learned_limits(clock: VirtualClock) -> None:
     async with (
         Sandbox(clock=clock, rate_limits=True) as box,
         AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client,
@@ -281,10 +289,10 @@ async def test_a_view_shares_what_was_learned(clock: VirtualClock) -> None:
         assert box.count("POST", "/api/cancel_operation", 429) == 1
 
 
-async def test_a_quota_in_the_headers_is_heeded(clock: VirtualClock) -> None:
-    used_up = answer(WHOAMI, headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "12"})
+async def test_a_limit_in_the_headers_is_obeyed(clock: VirtualClock) -> None:
+    used_up = reply_with(WHOAMI, headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "12"})
     async with (
-        raw_server(sequence(used_up, then=answer(WHOAMI))) as server,
+        raw_server(sequence(used_up, then=reply_with(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         await client.whoami()
@@ -292,10 +300,10 @@ async def test_a_quota_in_the_headers_is_heeded(clock: VirtualClock) -> None:
     assert clock.now() == 12
 
 
-async def test_429s_without_an_end_give_up_after_the_last_try(clock: VirtualClock) -> None:
-    crowded = answer({"detail": "search concurrency limit reached"}, 429)
+async def test_429s_without_a_limit_are_an_error_after_the_last_try(clock: VirtualClock) -> None:
+    busy = reply_with({"detail": "search concurrency limit reached"}, 429)
     async with (
-        raw_server(sequence(then=crowded)) as server,
+        raw_server(sequence(then=busy)) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         with pytest.raises(RateLimited) as caught:
@@ -303,7 +311,7 @@ async def test_429s_without_an_end_give_up_after_the_last_try(clock: VirtualCloc
     assert len(server.arrived) == caught.value.attempts == 5
 
 
-# --- who is told
+# --- logs and hooks
 
 
 async def test_every_retry_is_logged_without_payloads(
@@ -319,32 +327,32 @@ async def test_every_retry_is_logged_without_payloads(
     assert "MARKER" not in caplog.text
 
 
-async def test_a_hook_hears_of_every_retry(box: Sandbox, client: AsyncReflexioClient) -> None:
-    heard: list[RetryEvent] = []
+async def test_on_retry_is_called_for_every_retry(box: Sandbox, client: AsyncReflexioClient) -> None:
+    events: list[RetryEvent] = []
     box.faults.add(faults.internal_error(), times=2)
-    await client.with_options(on_retry=heard.append).whoami()
-    assert [(e.method, e.path, e.attempt, e.reason) for e in heard] == [
+    await client.with_options(on_retry=events.append).whoami()
+    assert [(e.method, e.path, e.attempt, e.reason) for e in events] == [
         ("GET", "/api/whoami", 1, "ServerError"),
         ("GET", "/api/whoami", 2, "ServerError"),
     ]
-    assert all(event.delay >= 0 for event in heard)
+    assert all(event.delay >= 0 for event in events)
 
 
-async def test_a_hook_hears_of_every_exchange(box: Sandbox, client: AsyncReflexioClient) -> None:
-    heard: list[RequestEvent] = []
+async def test_on_request_is_called_for_every_exchange(box: Sandbox, client: AsyncReflexioClient) -> None:
+    events: list[RequestEvent] = []
     box.faults.add(faults.internal_error())
     box.faults.add(faults.answer_lost())
     box.faults.add(faults.delay(3))
-    await client.with_options(on_request=heard.append).whoami()
-    assert [(event.status, event.attempt, event.error) for event in heard] == [
+    await client.with_options(on_request=events.append).whoami()
+    assert [(event.status, event.attempt, event.error) for event in events] == [
         (500, 1, None),
         (None, 2, "APIConnectionError"),
         (200, 3, None),
     ]
-    assert heard[2].seconds == pytest.approx(3)
+    assert events[2].seconds == pytest.approx(3)
 
 
-async def test_hooks_that_fail_break_no_call(
+async def test_an_error_of_a_hook_does_not_break_the_call(
     box: Sandbox, client: AsyncReflexioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     def hook(event: Any) -> None:
@@ -368,19 +376,24 @@ async def test_a_call_cancelled_between_two_tries_ends_at_once(
     assert len(box.requests) == 1
 
 
-async def test_a_mixture_of_mishaps_is_survived(clock: VirtualClock) -> None:
-    mishaps = (crash(), HANG_UP, answer({"detail": "busy"}, 503), answer({"error": "5 per 1 second"}, 429))
+async def test_a_call_survives_several_kinds_of_faults(clock: VirtualClock) -> None:
+    faulty = (
+        crash(),
+        HANG_UP,
+        reply_with({"detail": "busy"}, 503),
+        reply_with({"error": "5 per 1 second"}, 429),
+    )
     async with (
-        raw_server(sequence(*mishaps, then=answer(WHOAMI))) as server,
+        raw_server(sequence(*faulty, then=reply_with(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         assert (await client.whoami()).org_id == "org"
     assert len(server.arrived) == 5
 
 
-async def test_a_bad_request_after_a_crash_is_final(clock: VirtualClock) -> None:
+async def test_after_a_bad_request_a_crashed_call_is_not_retried(clock: VirtualClock) -> None:
     async with (
-        raw_server(sequence(crash(), answer({"detail": "no"}, 400))) as server,
+        raw_server(sequence(crash(), reply_with({"detail": "no"}, 400))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         with pytest.raises(BadRequest) as caught:

@@ -1,4 +1,4 @@
-"""What a call that is cancelled while it waits for a rate limit leaves behind."""
+"""Cancelling a call that waits for a rate limit."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from reflexio_async._engine.models import Empty
 from reflexio_async._engine.wire import encode
 from reflexio_async.reflexio.api.identity import WHOAMI as WHOAMI_ENDPOINT
 from reflexio_async.sandbox import VirtualClock
-from tests.transport.servers import WHOAMI, answer, raw_server, sequence
+from tests.transport.servers import WHOAMI, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
     from reflexio_async._engine.events import RequestEvent
 
-REFUSAL = answer({"error": "Rate limit exceeded: 5 per 1 minute"}, 429)
+RATE_LIMITED = reply_with({"error": "Rate limit exceeded: 5 per 1 minute"}, 429)
 
 
 @pytest.mark.parametrize("turns", range(12))
-async def test_a_call_cancelled_around_the_moment_the_limit_opens_keeps_no_permit(turns: int) -> None:
-    """So many ``turns`` of the loop after that moment: it has a permit already, or is on its way."""
+async def test_a_call_cancelled_when_the_limit_opens_gives_its_permit_back(turns: int) -> None:
+    """It is cancelled ``turns`` turns of the loop after that moment: before or after it gets a permit."""
     tries: list[RequestEvent] = []
     clock = VirtualClock(auto_advance=False)
     async with (
-        raw_server(sequence(REFUSAL, then=answer(WHOAMI))) as server,
+        raw_server(sequence(RATE_LIMITED, then=reply_with(WHOAMI))) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock, on_request=tries.append) as client,
     ):
         caller, settings = client._engine.caller, client._engine.settings

@@ -1,4 +1,4 @@
-"""Every status and every shape of error body, as the right error with the right words."""
+"""Error responses: the class, the message and the attributes of the error for each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ URL = "https://example.test/api/things/7?deep=true"
 NOW = 1_795_000_000.0
 
 
-def answered(
+def error_of(
     status: int, body: Any = None, *, kind: str = "application/json", headers: dict[str, str] | None = None
 ) -> Exception:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -38,7 +38,7 @@ def answered(
 
 
 def error(status: int, body: Any = None, **more: Any) -> APIStatusError:
-    error = answered(status, body, **more)
+    error = error_of(status, body, **more)
     assert isinstance(error, APIStatusError)
     return error
 
@@ -64,11 +64,11 @@ def error(status: int, body: Any = None, **more: Any) -> APIStatusError:
         (599, ServerError),
     ],
 )
-def test_every_status_has_its_class(status: int, expected: type[APIStatusError]) -> None:
+def test_every_status_has_its_error_class(status: int, expected: type[APIStatusError]) -> None:
     assert type(error(status, {"detail": "no"})) is expected
 
 
-def test_an_error_tells_method_path_status_and_the_servers_words() -> None:
+def test_an_error_has_method_path_status_and_the_servers_text() -> None:
     caught = error(409, {"detail": "A regenerate is already running for this org"})
     assert (caught.method, caught.path, caught.status) == ("POST", "/api/things/7", 409)
     assert caught.server_message == "A regenerate is already running for this org"
@@ -92,7 +92,7 @@ def test_detail_may_be_a_text() -> None:
     assert error(413, {"detail": "Request body too large"}).server_message == "Request body too large"
 
 
-def test_detail_may_be_a_list_of_faults() -> None:
+def test_detail_may_be_a_list_of_field_errors() -> None:
     faults = [
         {"type": "missing", "loc": ["body", "user_id"], "msg": "Field required", "input": {"x": 1}},
         {"type": "too_long", "loc": ["body", "turns", 3, "content"], "msg": "Too long", "ctx": {"max": 1}},
@@ -102,14 +102,14 @@ def test_detail_may_be_a_list_of_faults() -> None:
     )
 
 
-def test_what_a_422_echoes_of_the_input_is_dropped() -> None:
+def test_the_input_that_a_422_repeats_is_dropped() -> None:
     fault = {"type": "t", "loc": ["body"], "msg": "Bad", "input": "MARKER", "ctx": {"given": "MARKER"}}
     caught = error(422, {"detail": [fault], "body": "MARKER"})
     assert "MARKER" not in f"{caught} {caught!r} {caught.server_message} {vars(caught)}"
 
 
 @pytest.mark.parametrize(
-    ("status", "detail", "said"),
+    ("status", "detail", "text"),
     [
         (
             409,
@@ -125,11 +125,11 @@ def test_what_a_422_echoes_of_the_input_is_dropped() -> None:
         (504, {"reason": "admission_timeout", "request_id": "r"}, "admission_timeout"),
     ],
 )
-def test_detail_may_be_an_object(status: int, detail: dict[str, Any], said: str) -> None:
-    assert error(status, {"detail": detail}).server_message == said
+def test_detail_may_be_an_object(status: int, detail: dict[str, Any], text: str) -> None:
+    assert error(status, {"detail": detail}).server_message == text
 
 
-def test_the_rate_limiter_says_error() -> None:
+def test_the_text_of_the_rate_limiter_is_in_error() -> None:
     body = {"error": "Rate limit exceeded: 5 per 1 minute"}
     assert error(429, body).server_message == "Rate limit exceeded: 5 per 1 minute"
 
@@ -139,7 +139,7 @@ def test_a_500_is_plain_text() -> None:
     assert caught.server_message == "Internal Server Error"
 
 
-def test_a_web_page_is_named_not_shown() -> None:
+def test_of_a_web_page_only_the_content_type_is_shown() -> None:
     caught = error(502, b"<html><body>Bad gateway</body></html>", kind="text/html; charset=utf-8")
     assert caught.server_message == "(text/html)"
 
@@ -148,15 +148,15 @@ def test_a_web_page_is_named_not_shown() -> None:
     "body", [b"", b"{", b"[1, 2]", b"3", b'"x"', b"\xff\xfe", b"{}", b'{"detail": 3}'], ids=repr
 )
 @pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
-def test_no_body_is_too_strange(status: int, body: bytes) -> None:
+def test_any_body_makes_an_error_of_its_status(status: int, body: bytes) -> None:
     assert error(status, body).status == status
 
 
-def test_a_very_long_text_is_cut() -> None:
+def test_a_very_long_text_is_clipped() -> None:
     assert len(str(error(500, b"x" * 1_000_000, kind="text/plain"))) < 1000
 
 
-# --- what to do next
+# --- hints
 
 
 def test_a_401_says_how_to_sign_in() -> None:
@@ -170,14 +170,14 @@ def test_a_refused_user_agent_says_what_to_change() -> None:
     assert "user_agent" not in str(error(403, {"detail": "Forbidden: foreign org_id"}))
 
 
-def test_an_unknown_route_asks_about_the_server_and_the_base_url() -> None:
+def test_an_unknown_path_asks_about_the_server_and_the_base_url() -> None:
     message = str(error(404, {"detail": "Not Found"}))
     assert "does this server have /api/things/{thing_id}?" in message
     assert "base URL" in message
     assert "base URL" not in str(error(404, {"detail": "Unknown job_id"}))
 
 
-# --- may it have had an effect?
+# --- outcome_unknown
 
 
 @pytest.mark.parametrize(
@@ -197,13 +197,13 @@ def test_an_unknown_route_asks_about_the_server_and_the_base_url() -> None:
         (504, {"detail": {"reason": "admission_timeout"}}, True),
     ],
 )
-def test_only_a_5xx_leaves_the_outcome_unknown_unless_a_503_says_why(
+def test_a_5xx_leaves_the_outcome_unknown_but_for_a_503_with_a_reason(
     status: int, body: Any, *, unknown: bool
 ) -> None:
     assert error(status, body).outcome_unknown is unknown
 
 
-# --- when to come back
+# --- retry_after
 
 
 @pytest.mark.parametrize(
@@ -224,14 +224,14 @@ def test_retry_after_is_a_number_or_a_date(text: str, seconds: float | None) -> 
     assert error(429, {"detail": "no"}, headers={"Retry-After": text}).retry_after == seconds
 
 
-def test_without_a_retry_after_no_time_is_named() -> None:
+def test_without_the_header_retry_after_is_none() -> None:
     assert error(503, {"detail": "no"}).retry_after is None
 
 
 # --- secrets
 
 
-def test_what_must_not_be_seen_is_taken_out_of_the_servers_words() -> None:
+def test_secrets_are_redacted_in_the_servers_text() -> None:
     response = RawResponse(403, {"Content-Type": "text/plain"}, b"bad token TOKEN", URL)
     caught = error_for(
         ENDPOINT, REFLEXIO, REQUEST, response, now=NOW, redact=lambda text: text.replace("TOKEN", "***")
@@ -240,11 +240,11 @@ def test_what_must_not_be_seen_is_taken_out_of_the_servers_words() -> None:
     assert "TOKEN" not in repr(vars(caught))
 
 
-# --- redirects and other answers this API never gives
+# --- redirects, and statuses that this API never sends
 
 
 def test_a_redirect_is_an_error_that_names_both_addresses() -> None:
-    caught = answered(307, b"", headers={"Location": "https://elsewhere.test/"})
+    caught = error_of(307, b"", headers={"Location": "https://elsewhere.test/"})
     assert isinstance(caught, UnexpectedResponse)
     assert (caught.status, caught.url) == (307, URL)
     for part in (URL, "307", "redirect to https://elsewhere.test/", "REFLEXIO_API_URL"):
@@ -252,7 +252,7 @@ def test_a_redirect_is_an_error_that_names_both_addresses() -> None:
 
 
 @pytest.mark.parametrize("status", [101, 304, 600, 999])
-def test_other_statuses_are_answers_this_api_never_gives(status: int) -> None:
-    caught = answered(status, b"")
+def test_other_statuses_are_unexpected_responses(status: int) -> None:
+    caught = error_of(status, b"")
     assert isinstance(caught, UnexpectedResponse)
     assert f"{status}, a status that this API never sends" in str(caught)
