@@ -32,9 +32,7 @@ def _contract(age: str) -> set[tuple[str, str]]:
     ],
     ids=["today", "january"],
 )
-def test_the_routes_are_those_of_the_contract(
-    age: str, table: Router[Any], more: set[tuple[str, str]]
-) -> None:
+def test_the_routes_are_those_of_the_contract(age: str, table: Router, more: set[tuple[str, str]]) -> None:
     assert {(route.method, route.path) for route in table.routes} == _contract(age) | more
 
 

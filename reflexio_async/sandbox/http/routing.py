@@ -6,8 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,118 +21,106 @@ from reflexio_async.sandbox.http.responses import (
 
 _logger = logging.getLogger(__name__)
 
-StateT = TypeVar("StateT")
+Handler = Callable[..., Awaitable[Response]]
+Decorator = Callable[[Handler], Handler]
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
-Handler = Callable[[StateT, RequestContext, SchemaT], Awaitable[Response]]
-Decorator = Callable[[Handler[StateT, SchemaT]], Handler[StateT, SchemaT]]
+Scopes = tuple[str, ...] | None
 
 
-class EmptySchema(BaseModel):
-    """No input, or input that the route ignores."""
-
-
-@dataclass(frozen=True, slots=True)
-class Route(Generic[StateT]):
+class Route:
     """One method of one path.
 
-    Attributes:
+    A handler gets what its parameters name: ``state``, ``context``, and its validated input as ``body``
+    (JSON) or ``query``, whose annotation is the schema. An underscore before a name changes nothing.
+
+    Args:
         method: The HTTP method, in capitals.
         path: The path, with ``{names}`` for parameters.
-        parse: Makes the handler's last argument from the request, or raises ValidationFailed.
         handler: Answers the request.
         per_minute: The rate limit, in requests per minute and client. None for no limit.
         scopes: Scopes of which a key needs one. Empty: only the master key. None: no key is needed.
     """
 
-    method: str
-    path: str
-    parse: Callable[[RequestContext], Any]
-    handler: Handler[StateT, Any]
-    per_minute: int | None = None
-    scopes: tuple[str, ...] | None = None
+    def __init__(
+        self, method: str, path: str, handler: Handler, per_minute: int | None = None, scopes: Scopes = None
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.per_minute = per_minute
+        self.scopes = scopes
+        self._handler = handler
+        hints = get_type_hints(handler)
+        del hints["return"]
+        self._parameters = {name.lstrip("_"): (name, annotation) for name, annotation in hints.items()}
+
+    def parse(self, context: RequestContext) -> Any:
+        """The validated input. None when the handler takes none. Raises ValidationFailed."""
+        if "query" in self._parameters:
+            return _validated(self._parameters["query"][1], dict(context.record.query), "query")
+        if "body" in self._parameters:
+            return parse_body(self._parameters["body"][1], context)
+        return None
+
+    def handle(self, state: Any, context: RequestContext, given: Any) -> Awaitable[Response]:
+        """The response to a request with this input."""
+        values = {"state": state, "context": context, "query": given, "body": given}
+        return self._handler(**{name: values[kind] for kind, (name, _) in self._parameters.items()})
 
 
-class Router(Generic[StateT]):
+class Router:
     """Routes by path and method. Handlers are added with decorators.
 
     Args:
         parts: Routers whose routes this one takes over.
     """
 
-    def __init__(self, *parts: Router[StateT]) -> None:
-        self._paths: dict[str, dict[str, Route[StateT]]] = {}
+    def __init__(self, *parts: Router) -> None:
+        self._paths: dict[str, dict[str, Route]] = {}
         self._patterns: dict[str, re.Pattern[str]] = {}
         for part in parts:
             for route in part.routes:
-                self.add(route)
+                self._add(route)
 
     @property
-    def routes(self) -> Iterator[Route[StateT]]:
+    def routes(self) -> Iterator[Route]:
         """All routes."""
         return (route for methods in self._paths.values() for route in methods.values())
 
-    def add(self, route: Route[StateT]) -> None:
-        """Add a route that no decorator fits."""
-        self._paths.setdefault(route.path, {})[route.method] = route
-        if "{" in route.path:
-            self._patterns[route.path] = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path))
+    def get(self, path: str, *, per_minute: int | None = None, scopes: Scopes = None) -> Decorator:
+        """Add a GET handler."""
+        return self._decorator("GET", path, per_minute, scopes)
 
-    def get(
-        self,
-        path: str,
-        query: type[SchemaT],
-        *,
-        per_minute: int | None = None,
-        scopes: tuple[str, ...] | None = None,
-    ) -> Decorator[StateT, SchemaT]:
-        """Add a GET handler. ``query`` is the schema of the query string."""
-        return self._decorator("GET", path, query_parser(query), per_minute, scopes)
+    def post(self, path: str, *, per_minute: int | None = None, scopes: Scopes = None) -> Decorator:
+        """Add a POST handler."""
+        return self._decorator("POST", path, per_minute, scopes)
 
-    def post(
-        self,
-        path: str,
-        body: type[SchemaT],
-        *,
-        per_minute: int | None = None,
-        scopes: tuple[str, ...] | None = None,
-    ) -> Decorator[StateT, SchemaT]:
-        """Add a POST handler. ``body`` is the schema of the JSON body."""
-        return self._decorator("POST", path, body_parser(body), per_minute, scopes)
+    def put(self, path: str) -> Decorator:
+        """Add a PUT handler."""
+        return self._decorator("PUT", path)
 
-    def put(self, path: str, body: type[SchemaT]) -> Decorator[StateT, SchemaT]:
-        """Add a PUT handler. ``body`` is the schema of the JSON body."""
-        return self._decorator("PUT", path, body_parser(body))
+    def patch(self, path: str) -> Decorator:
+        """Add a PATCH handler."""
+        return self._decorator("PATCH", path)
 
-    def patch(self, path: str, body: type[SchemaT]) -> Decorator[StateT, SchemaT]:
-        """Add a PATCH handler. ``body`` is the schema of the JSON body."""
-        return self._decorator("PATCH", path, body_parser(body))
-
-    def delete(
-        self,
-        path: str,
-        body: type[SchemaT],
-        *,
-        per_minute: int | None = None,
-        scopes: tuple[str, ...] | None = None,
-    ) -> Decorator[StateT, SchemaT]:
-        """Add a DELETE handler. ``body`` is the schema of the JSON body."""
-        return self._decorator("DELETE", path, body_parser(body), per_minute, scopes)
+    def delete(self, path: str, *, per_minute: int | None = None, scopes: Scopes = None) -> Decorator:
+        """Add a DELETE handler."""
+        return self._decorator("DELETE", path, per_minute, scopes)
 
     def _decorator(
-        self,
-        method: str,
-        path: str,
-        parse: Callable[[RequestContext], SchemaT],
-        per_minute: int | None = None,
-        scopes: tuple[str, ...] | None = None,
-    ) -> Decorator[StateT, SchemaT]:
-        def decorate(handler: Handler[StateT, SchemaT]) -> Handler[StateT, SchemaT]:
-            self.add(Route(method, path, parse, handler, per_minute, scopes))
+        self, method: str, path: str, per_minute: int | None = None, scopes: Scopes = None
+    ) -> Decorator:
+        def decorate(handler: Handler) -> Handler:
+            self._add(Route(method, path, handler, per_minute, scopes))
             return handler
 
         return decorate
 
-    def match(self, context: RequestContext) -> Route[StateT]:
+    def _add(self, route: Route) -> None:
+        self._paths.setdefault(route.path, {})[route.method] = route
+        if "{" in route.path:
+            self._patterns[route.path] = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path))
+
+    def match(self, context: RequestContext) -> Route:
         """The route of a request; sets the context's ``path_parameters``.
 
         Raises:
@@ -152,7 +139,7 @@ class Router(Generic[StateT]):
             raise RequestRejected(error_response(405, "Method Not Allowed", allow))
         return route
 
-    def _find(self, path: str) -> tuple[Mapping[str, Route[StateT]], Mapping[str, str]] | None:
+    def _find(self, path: str) -> tuple[Mapping[str, Route], Mapping[str, str]] | None:
         if path in self._paths and path not in self._patterns:
             return self._paths[path], {}
         for template, pattern in self._patterns.items():
@@ -177,16 +164,9 @@ async def respond(context: RequestContext, work: Awaitable[Response]) -> Respons
         return internal_error()
 
 
-def query_parser(schema: type[SchemaT]) -> Callable[[RequestContext], SchemaT]:
-    """Validates the query string."""
-    return lambda context: _validated(schema, dict(context.record.query), "query")
-
-
-def body_parser(schema: type[SchemaT]) -> Callable[[RequestContext], SchemaT]:
-    """Validates the JSON body. With EmptySchema it ignores the body."""
-    if issubclass(schema, EmptySchema):
-        return lambda _: schema()
-    return lambda context: _validated(schema, _json_body(context), "body")
+def parse_body(schema: type[SchemaT], context: RequestContext) -> SchemaT:
+    """The JSON body of a request. Raises ValidationFailed."""
+    return _validated(schema, _json_body(context), "body")
 
 
 def _validated(schema: type[SchemaT], given: Any, place: str) -> SchemaT:

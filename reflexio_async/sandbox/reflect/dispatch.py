@@ -22,4 +22,4 @@ async def _handle(state: ReflectState, context: RequestContext) -> Response:
         return error_response(413, "Request body too large")
     if route.scopes is not None:
         authorize(state, context, route.scopes)
-    return await route.handler(state, context, route.parse(context))
+    return await route.handle(state, context, route.parse(context))

@@ -11,7 +11,7 @@ from reflexio_async.sandbox.http.responses import (
     ValidationFailed,
     error_response,
 )
-from reflexio_async.sandbox.http.routing import EmptySchema, Route, Router, body_parser
+from reflexio_async.sandbox.http.routing import Router, parse_body
 from reflexio_async.sandbox.reflect import schemas
 from reflexio_async.sandbox.reflect.api_keys import (
     ALL_SCOPES,
@@ -33,19 +33,19 @@ _PROJECT: Final = "/v1/projects/{project_id}"
 _TRACES: Final = f"{_PROJECT}/traces"
 _KEYS: Final = f"{_PROJECT}/api-keys"
 
-ROUTER: Final = Router[ReflectState]()
+ROUTER: Final = Router()
 
 
-@ROUTER.get("/health", EmptySchema)
-async def health(_state: ReflectState, _context: RequestContext, _query: EmptySchema) -> Response:
+@ROUTER.get("/health")
+async def health() -> Response:
     """Whether the server runs."""
     return Response({"status": "ok"})
 
 
-async def bootstrap(
-    state: ReflectState, context: RequestContext, body: schemas.BootstrapRequestSchema
-) -> Response:
+@ROUTER.post("/v1/bootstrap")
+async def bootstrap(state: ReflectState, context: RequestContext) -> Response:
     """Create a project for a user and a key with all scopes. The same user may do so again."""
+    body = _bootstrap_body(context)
     if context.record.headers["X-Bootstrap-Token"] != state.settings.bootstrap_token:
         return error_response(403, "Invalid bootstrap token")
     existing = state.projects.get(body.project_id)
@@ -57,14 +57,14 @@ async def bootstrap(
     return Response({"user_id": body.user_id, "project_id": body.project_id, "api_key": key.secret})
 
 
-def _parse_bootstrap(context: RequestContext) -> schemas.BootstrapRequestSchema:
+def _bootstrap_body(context: RequestContext) -> schemas.BootstrapRequestSchema:
     """The body. The header that is required is reported together with problems of the body."""
     problems: list[Any] = []
     if "X-Bootstrap-Token" not in context.record.headers:
         location = ["header", "x-bootstrap-token"]
         problems.append({"type": "missing", "loc": location, "msg": "Field required", "input": None})
     try:
-        body = body_parser(schemas.BootstrapRequestSchema)(context)
+        body = parse_body(schemas.BootstrapRequestSchema, context)
     except ValidationFailed as invalid:
         raise ValidationFailed([*problems, *invalid.errors]) from invalid
     if problems:
@@ -72,18 +72,15 @@ def _parse_bootstrap(context: RequestContext) -> schemas.BootstrapRequestSchema:
     return body
 
 
-ROUTER.add(Route("POST", "/v1/bootstrap", _parse_bootstrap, bootstrap))
-
-
-@ROUTER.delete(_PROJECT, EmptySchema, scopes=_MASTER_ONLY)
-async def delete_project(state: ReflectState, context: RequestContext, _body: EmptySchema) -> Response:
+@ROUTER.delete(_PROJECT, scopes=_MASTER_ONLY)
+async def delete_project(state: ReflectState, context: RequestContext) -> Response:
     """Delete a project with everything in it."""
     project = _project(state, context)
     state.delete_project(project)
     return Response({"project_id": project.id, "deleted": True})
 
 
-@ROUTER.post(f"{_PROJECT}/memory/query", schemas.MemoryQuerySchema, scopes=(MEMORY_READ,))
+@ROUTER.post(f"{_PROJECT}/memory/query", scopes=(MEMORY_READ,))
 async def query_memories(
     state: ReflectState, context: RequestContext, body: schemas.MemoryQuerySchema
 ) -> Response:
@@ -92,14 +89,14 @@ async def query_memories(
     return Response([match.view() for match in found])
 
 
-@ROUTER.get(f"{_PROJECT}/skill", EmptySchema, scopes=(MEMORY_READ,))
-async def get_skill(state: ReflectState, context: RequestContext, _query: EmptySchema) -> Response:
+@ROUTER.get(f"{_PROJECT}/skill", scopes=(MEMORY_READ,))
+async def get_skill(state: ReflectState, context: RequestContext) -> Response:
     """The latest version of the skill."""
     skill = _project(state, context).skill
     return error_response(404, "Skill not found") if skill is None else Response(skill)
 
 
-@ROUTER.post(f"{_PROJECT}/skill/create", schemas.SkillCreateSchema, scopes=(MEMORY_WRITE,))
+@ROUTER.post(f"{_PROJECT}/skill/create", scopes=(MEMORY_WRITE,))
 async def create_skill(
     state: ReflectState, context: RequestContext, body: schemas.SkillCreateSchema
 ) -> Response:
@@ -109,7 +106,7 @@ async def create_skill(
     return Response(_project(state, context).make_skill(n_passed, n_failed, state.timestamp()))
 
 
-@ROUTER.post(_TRACES, schemas.TraceCreateSchema, scopes=(TRACE_WRITE,))
+@ROUTER.post(_TRACES, scopes=(TRACE_WRITE,))
 async def submit_trace(
     state: ReflectState, context: RequestContext, body: schemas.TraceCreateSchema
 ) -> Response:
@@ -124,7 +121,7 @@ async def submit_trace(
     return Response({"trace_id": trace.id, "ingest_status": trace.ingest_status})
 
 
-@ROUTER.get(_TRACES, schemas.TracesQuerySchema, scopes=_TRACE_READERS)
+@ROUTER.get(_TRACES, scopes=_TRACE_READERS)
 async def list_traces(
     state: ReflectState, context: RequestContext, query: schemas.TracesQuerySchema
 ) -> Response:
@@ -135,7 +132,7 @@ async def list_traces(
 
 
 # Before the routes with {trace_id}, which match this path too.
-@ROUTER.post(f"{_TRACES}/delete", schemas.DeleteTracesSchema, scopes=(TRACE_WRITE,))
+@ROUTER.post(f"{_TRACES}/delete", scopes=(TRACE_WRITE,))
 async def delete_traces(
     state: ReflectState, context: RequestContext, body: schemas.DeleteTracesSchema
 ) -> Response:
@@ -145,13 +142,13 @@ async def delete_traces(
     return Response({"deleted": len(deleted), "trace_ids": deleted})
 
 
-@ROUTER.get(f"{_TRACES}/{{trace_id}}", EmptySchema, scopes=_TRACE_READERS)
-async def get_trace(state: ReflectState, context: RequestContext, _query: EmptySchema) -> Response:
+@ROUTER.get(f"{_TRACES}/{{trace_id}}", scopes=_TRACE_READERS)
+async def get_trace(state: ReflectState, context: RequestContext) -> Response:
     """A stored trace."""
     return Response(_trace(state, context).view())
 
 
-@ROUTER.post(f"{_TRACES}/{{trace_id}}/review", schemas.ReviewCreateSchema, scopes=(TRACE_WRITE,))
+@ROUTER.post(f"{_TRACES}/{{trace_id}}/review", scopes=(TRACE_WRITE,))
 async def review_trace(
     state: ReflectState, context: RequestContext, body: schemas.ReviewCreateSchema
 ) -> Response:
@@ -165,13 +162,13 @@ async def review_trace(
     return Response(trace.view())
 
 
-@ROUTER.get(_KEYS, EmptySchema, scopes=(KEYS_MANAGE,))
-async def list_keys(state: ReflectState, context: RequestContext, _query: EmptySchema) -> Response:
+@ROUTER.get(_KEYS, scopes=(KEYS_MANAGE,))
+async def list_keys(state: ReflectState, context: RequestContext) -> Response:
     """The project's keys, revoked ones included."""
     return Response([key.view() for key in state.keys.of_project(_project(state, context).id)])
 
 
-@ROUTER.post(_KEYS, schemas.ApiKeyCreateSchema, scopes=(KEYS_MANAGE,))
+@ROUTER.post(_KEYS, scopes=(KEYS_MANAGE,))
 async def create_key(
     state: ReflectState, context: RequestContext, body: schemas.ApiKeyCreateSchema
 ) -> Response:
@@ -181,7 +178,7 @@ async def create_key(
     return Response({"api_key": key.secret, "key": key.view()})
 
 
-@ROUTER.post(f"{_KEYS}/{{key_id}}/revoke", schemas.ApiKeyRevokeSchema, scopes=(KEYS_MANAGE,))
+@ROUTER.post(f"{_KEYS}/{{key_id}}/revoke", scopes=(KEYS_MANAGE,))
 async def revoke_key(
     state: ReflectState, context: RequestContext, _body: schemas.ApiKeyRevokeSchema
 ) -> Response:

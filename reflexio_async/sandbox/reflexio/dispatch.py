@@ -54,8 +54,8 @@ async def _refused_or_handled(state: ReflexioState, context: RequestContext) -> 
 
 async def _handle(state: ReflexioState, context: RequestContext) -> Response:
     route = (LEGACY_ROUTER if state.settings.legacy else ROUTER).match(context)
-    body = route.parse(context)
+    given = route.parse(context)
     limit = route.per_minute if state.settings.rate_limits else None
     if limit is not None and not state.rate_limiter.admits(context.client, context.record.path, limit):
         return Response({"error": f"Rate limit exceeded: {limit} per 1 minute"}, 429)
-    return await route.handler(state, context, body)
+    return await route.handle(state, context, given)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
-from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
 from reflexio_async.sandbox.reflexio.handlers.search import (
     agent_playbooks_matching,
@@ -24,13 +23,11 @@ _DEFAULT_LIMIT = 100
 _DEFAULT_TOP_K = 10
 _DAY = 24 * 3600
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post("/api/get_agent_playbooks", schemas.GetAgentPlaybooksRequestSchema, per_minute=120)
-async def get_agent_playbooks(
-    state: ReflexioState, _context: RequestContext, body: schemas.GetAgentPlaybooksRequestSchema
-) -> Response:
+@routes.post("/api/get_agent_playbooks", per_minute=120)
+async def get_agent_playbooks(state: ReflexioState, body: schemas.GetAgentPlaybooksRequestSchema) -> Response:
     """Newest first. Without a filter, those that nothing has replaced."""
     rows = [
         row.view()
@@ -47,9 +44,9 @@ async def get_agent_playbooks(
     return Response({"success": True, "agent_playbooks": rows, "msg": f"Found {len(rows)} agent playbook(s)"})
 
 
-@routes.post("/api/search_agent_playbooks", schemas.SearchAgentPlaybookRequestSchema, per_minute=120)
+@routes.post("/api/search_agent_playbooks", per_minute=120)
 async def search_agent_playbooks(
-    state: ReflexioState, _context: RequestContext, body: schemas.SearchAgentPlaybookRequestSchema
+    state: ReflexioState, body: schemas.SearchAgentPlaybookRequestSchema
 ) -> Response:
     """Best match first. Without a filter, current and pending ones of every approval."""
     assignment = assignment_of(state, body.user_id)
@@ -68,10 +65,8 @@ async def search_agent_playbooks(
     return search_response("agent_playbooks", rows, "agent playbook(s)", assignment)
 
 
-@routes.post("/api/add_agent_playbook", schemas.AddAgentPlaybookRequestSchema, per_minute=60)
-async def add_agent_playbook(
-    state: ReflexioState, _context: RequestContext, body: schemas.AddAgentPlaybookRequestSchema
-) -> Response:
+@routes.post("/api/add_agent_playbook", per_minute=60)
+async def add_agent_playbook(state: ReflexioState, body: schemas.AddAgentPlaybookRequestSchema) -> Response:
     """Store them, current and without tags, under the server's own ids."""
     for given in body.agent_playbooks:
         state.store.write_agent_playbook(given)
@@ -79,9 +74,9 @@ async def add_agent_playbook(
     return Response({"success": True, "message": f"Added {count} item(s)", "added_count": count})
 
 
-@routes.put("/api/update_agent_playbook", schemas.UpdateAgentPlaybookRequestSchema)
+@routes.put("/api/update_agent_playbook")
 async def update_agent_playbook(
-    state: ReflexioState, _context: RequestContext, body: schemas.UpdateAgentPlaybookRequestSchema
+    state: ReflexioState, body: schemas.UpdateAgentPlaybookRequestSchema
 ) -> Response:
     """Change the given fields. Without any, an unknown id succeeds too."""
     done = "Agent playbook updated successfully"
@@ -97,9 +92,9 @@ async def update_agent_playbook(
     return Response({"success": True, "msg": done})
 
 
-@routes.put("/api/update_agent_playbook_status", schemas.UpdatePlaybookStatusRequestSchema)
+@routes.put("/api/update_agent_playbook_status")
 async def update_agent_playbook_status(
-    state: ReflexioState, _context: RequestContext, body: schemas.UpdatePlaybookStatusRequestSchema
+    state: ReflexioState, body: schemas.UpdatePlaybookStatusRequestSchema
 ) -> Response:
     """Approve or reject one."""
     if (row := state.store.agent_playbooks.get(body.agent_playbook_id)) is None:
@@ -115,18 +110,18 @@ def _missing(agent_playbook_id: int) -> Response:
     return Response({"success": False, "msg": f"StorageError: {problem}\n{trace}"})
 
 
-@routes.delete("/api/delete_agent_playbook", schemas.DeleteAgentPlaybookRequestSchema)
+@routes.delete("/api/delete_agent_playbook")
 async def delete_agent_playbook(
-    state: ReflexioState, _context: RequestContext, body: schemas.DeleteAgentPlaybookRequestSchema
+    state: ReflexioState, body: schemas.DeleteAgentPlaybookRequestSchema
 ) -> Response:
     """Delete one."""
     state.store.agent_playbooks.pop(body.agent_playbook_id, None)
     return deleted()
 
 
-@routes.delete("/api/delete_agent_playbooks_by_ids", schemas.DeleteAgentPlaybooksByIdsRequestSchema)
+@routes.delete("/api/delete_agent_playbooks_by_ids")
 async def delete_agent_playbooks_by_ids(
-    state: ReflexioState, _context: RequestContext, body: schemas.DeleteAgentPlaybooksByIdsRequestSchema
+    state: ReflexioState, body: schemas.DeleteAgentPlaybooksByIdsRequestSchema
 ) -> Response:
     """Delete those that exist. The count is that of the given ids."""
     for key in body.agent_playbook_ids:
@@ -134,18 +129,16 @@ async def delete_agent_playbooks_by_ids(
     return deleted_count(len(body.agent_playbook_ids))
 
 
-@routes.delete("/api/delete_all_agent_playbooks", EmptySchema, per_minute=10)
-async def delete_all_agent_playbooks(
-    state: ReflexioState, _context: RequestContext, _body: EmptySchema
-) -> Response:
+@routes.delete("/api/delete_all_agent_playbooks", per_minute=10)
+async def delete_all_agent_playbooks(state: ReflexioState) -> Response:
     """Delete all, of every status."""
     state.store.agent_playbooks.clear()
     return deleted_all()
 
 
-@routes.post("/api/get_playbook_application_stats", schemas.GetPlaybookApplicationStatsRequestSchema)
+@routes.post("/api/get_playbook_application_stats")
 async def get_playbook_application_stats(
-    state: ReflexioState, _context: RequestContext, body: schemas.GetPlaybookApplicationStatsRequestSchema
+    state: ReflexioState, body: schemas.GetPlaybookApplicationStatsRequestSchema
 ) -> Response:
     """The learnings that were cited, most cited first."""
     since = state.store.now - body.days_back * _DAY

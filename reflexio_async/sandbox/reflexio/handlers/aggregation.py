@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response, error_response, timeout_response
-from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.deadlines import deadline_of
 from reflexio_async.sandbox.reflexio.schemas import aggregation as schemas
 from reflexio_async.sandbox.reflexio.state import ReflexioState
@@ -14,10 +14,10 @@ from reflexio_async.sandbox.reflexio.state import ReflexioState
 _WAIT: Final = 1.0
 """Seconds for which a second run waits for the end of the first."""
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post("/api/run_playbook_aggregation", schemas.RunPlaybookAggregationRequestSchema, per_minute=10)
+@routes.post("/api/run_playbook_aggregation", per_minute=10)
 async def run_playbook_aggregation(
     state: ReflexioState, context: RequestContext, body: schemas.RunPlaybookAggregationRequestSchema
 ) -> Response:
@@ -53,11 +53,9 @@ def _message(result: dict[str, Any]) -> str:
     )
 
 
-@routes.post(
-    "/api/playbook_aggregation_operations", schemas.SubmitPlaybookAggregationRequestSchema, per_minute=10
-)
+@routes.post("/api/playbook_aggregation_operations", per_minute=10)
 async def submit_playbook_aggregation(
-    state: ReflexioState, _context: RequestContext, body: schemas.SubmitPlaybookAggregationRequestSchema
+    state: ReflexioState, body: schemas.SubmitPlaybookAggregationRequestSchema
 ) -> Response:
     """Queue an operation: one per request id, and one active per version. The same again is returned."""
     operations = state.aggregator.operations.values()
@@ -81,10 +79,8 @@ def _conflict(message: str, operation_id: str) -> Response:
     return error_response(409, {"message": message, "operation_id": operation_id})
 
 
-@routes.get("/api/playbook_aggregation_operations/{operation_id}", EmptySchema, per_minute=120)
-async def get_playbook_aggregation_operation(
-    state: ReflexioState, context: RequestContext, _query: EmptySchema
-) -> Response:
+@routes.get("/api/playbook_aggregation_operations/{operation_id}", per_minute=120)
+async def get_playbook_aggregation_operation(state: ReflexioState, context: RequestContext) -> Response:
     """One durable operation."""
     operation = state.aggregator.operations.get(context.path_parameters["operation_id"])
     if operation is None:
@@ -92,9 +88,9 @@ async def get_playbook_aggregation_operation(
     return Response(operation.view())
 
 
-@routes.get("/api/playbook_aggregation_change_logs", schemas.AggregationChangeLogQuerySchema)
+@routes.get("/api/playbook_aggregation_change_logs")
 async def playbook_aggregation_change_logs(
-    state: ReflexioState, _context: RequestContext, query: schemas.AggregationChangeLogQuerySchema
+    state: ReflexioState, query: schemas.AggregationChangeLogQuerySchema
 ) -> Response:
     """What each run replaced, latest first, with nulls. An entry goes with the playbook that it added."""
     kept = state.store.agent_playbooks

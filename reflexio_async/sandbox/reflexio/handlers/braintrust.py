@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
-from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas import braintrust as schemas
 from reflexio_async.sandbox.reflexio.state import ReflexioState
 
@@ -16,21 +15,17 @@ _WORKSPACE: Final = {
     "projects": [{"project_id": "sandbox-project", "project_name": "Sandbox project"}],
 }
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post("/api/braintrust/connect", schemas.ConnectBraintrustRequestSchema, per_minute=10)
-async def connect(
-    _state: ReflexioState, _context: RequestContext, _body: schemas.ConnectBraintrustRequestSchema
-) -> Response:
+@routes.post("/api/braintrust/connect", per_minute=10)
+async def connect(_body: schemas.ConnectBraintrustRequestSchema) -> Response:
     """What a key gives access to. Nothing is stored."""
     return Response({"success": True, "workspaces": [_WORKSPACE], "msg": ""})
 
 
-@routes.post("/api/braintrust/select_projects", schemas.SelectProjectsRequestSchema, per_minute=10)
-async def select_projects(
-    state: ReflexioState, _context: RequestContext, body: schemas.SelectProjectsRequestSchema
-) -> Response:
+@routes.post("/api/braintrust/select_projects", per_minute=10)
+async def select_projects(state: ReflexioState, body: schemas.SelectProjectsRequestSchema) -> Response:
     """Store the connection, but not the key."""
     state.braintrust = {
         "workspace_id": body.workspace_id,
@@ -40,22 +35,22 @@ async def select_projects(
     return Response({"success": True, "msg": "Connected."})
 
 
-@routes.get("/api/braintrust/status", EmptySchema)
-async def status(state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get("/api/braintrust/status")
+async def status(state: ReflexioState) -> Response:
     """Whether there is a connection."""
     nothing: dict[str, Any] = {"workspace_id": "", "workspace_name": "", "project_count": 0}
     return Response({"connected": state.braintrust is not None, **(state.braintrust or nothing)})
 
 
-@routes.delete("/api/braintrust/connection", EmptySchema, per_minute=10)
-async def disconnect(state: ReflexioState, _context: RequestContext, _body: EmptySchema) -> Response:
+@routes.delete("/api/braintrust/connection", per_minute=10)
+async def disconnect(state: ReflexioState) -> Response:
     """Delete the connection."""
     state.braintrust = None
     return Response({"success": True})
 
 
-@routes.post("/api/braintrust/sync", EmptySchema, per_minute=10)
-async def sync(state: ReflexioState, _context: RequestContext, _body: EmptySchema) -> Response:
+@routes.post("/api/braintrust/sync", per_minute=10)
+async def sync(state: ReflexioState) -> Response:
     """Fetch the scores, of which there are none."""
     if state.braintrust is None:
         return Response({"success": False, "scored_count": 0, "msg": "Not connected to Braintrust."})

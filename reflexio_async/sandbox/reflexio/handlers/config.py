@@ -6,9 +6,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response, error_response, without_payload
-from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas.config import AdminInvalidateCacheRequestSchema, AnyObjectSchema
 from reflexio_async.sandbox.reflexio.state import ReflexioState
 from reflexio_async.sandbox.reflexio.store.configuration import ORGANISATION, ExperimentFieldsLocked
@@ -23,17 +22,17 @@ _LOCKED: Final = (
 )
 _SET: Final = {"success": True, "msg": "Configuration set successfully"}
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.get("/api/get_config", EmptySchema)
-async def get_config(state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get("/api/get_config")
+async def get_config(state: ReflexioState) -> Response:
     """All of it, with nulls."""
     return Response(state.configuration.current.view())
 
 
-@routes.post("/api/set_config", AnyObjectSchema, per_minute=10)
-async def set_config(state: ReflexioState, _context: RequestContext, body: AnyObjectSchema) -> Response:
+@routes.post("/api/set_config", per_minute=10)
+async def set_config(state: ReflexioState, body: AnyObjectSchema) -> Response:
     """Set all of it."""
     try:
         state.configuration.replace(body.root)
@@ -44,8 +43,8 @@ async def set_config(state: ReflexioState, _context: RequestContext, body: AnyOb
     return Response(_SET)
 
 
-@routes.post("/api/update_config", AnyObjectSchema, per_minute=10)
-async def update_config(state: ReflexioState, _context: RequestContext, body: AnyObjectSchema) -> Response:
+@routes.post("/api/update_config", per_minute=10)
+async def update_config(state: ReflexioState, body: AnyObjectSchema) -> Response:
     """Set the given top-level fields."""
     try:
         changed = state.configuration.update(body.root)
@@ -63,8 +62,8 @@ def _problems(error: ValidationError) -> list[dict[str, Any]]:
     return [without_payload(entry) for entry in found]
 
 
-@routes.get("/api/my_config", EmptySchema)
-async def my_config(state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get("/api/my_config")
+async def my_config(state: ReflexioState) -> Response:
     """The credentials of the storage, where the option ``my_config`` allows it."""
     if not state.settings.my_config:
         message = "GET /api/my_config is disabled. Set REFLEXIO_ALLOW_MY_CONFIG=true to enable."
@@ -74,10 +73,8 @@ async def my_config(state: ReflexioState, _context: RequestContext, _query: Empt
     return Response({"success": True, "storage_type": "sqlite", "storage_config": shown, "message": ""})
 
 
-@routes.post("/api/admin/cache/invalidate", AdminInvalidateCacheRequestSchema)
-async def invalidate_cache(
-    _state: ReflexioState, _context: RequestContext, body: AdminInvalidateCacheRequestSchema
-) -> Response:
+@routes.post("/api/admin/cache/invalidate")
+async def invalidate_cache(body: AdminInvalidateCacheRequestSchema) -> Response:
     """Empty the cache. The sandbox has none."""
     if body.org_id not in (None, ORGANISATION):
         detail = "Cross-org cache invalidation is not supported; omit org_id or pass your own."

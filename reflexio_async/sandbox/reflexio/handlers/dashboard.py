@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas.dashboard import GetDashboardStatsRequestSchema
@@ -15,13 +14,11 @@ from reflexio_async.sandbox.reflexio.state import ReflexioState
 _DAY: Final = 24 * 3600
 _DEFAULT_DAYS = 30
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post("/api/get_dashboard_stats", GetDashboardStatsRequestSchema, per_minute=30)
-async def get_dashboard_stats(
-    state: ReflexioState, _context: RequestContext, body: GetDashboardStatsRequestSchema
-) -> Response:
+@routes.post("/api/get_dashboard_stats", per_minute=30)
+async def get_dashboard_stats(state: ReflexioState, body: GetDashboardStatsRequestSchema) -> Response:
     """The last days, and as many days before them."""
     store = state.store
     now, length = store.now, (body.days_back or _DEFAULT_DAYS) * _DAY

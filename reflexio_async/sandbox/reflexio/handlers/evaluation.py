@@ -11,7 +11,7 @@ from reflexio_async.sandbox.http.responses import (
     internal_error,
     timeout_response,
 )
-from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.deadlines import deadline_of
 from reflexio_async.sandbox.reflexio.handlers.evaluation_overview import overview
 from reflexio_async.sandbox.reflexio.schemas import evaluation as schemas
@@ -20,16 +20,12 @@ from reflexio_async.sandbox.reflexio.state import ReflexioState
 _DEFAULT_LIMIT = 100
 _JOB_PATH: Final = "/api/evaluations/regenerate/{job_id}"
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post(
-    "/api/get_agent_success_evaluation_results", schemas.GetAgentSuccessEvaluationResultsRequestSchema
-)
+@routes.post("/api/get_agent_success_evaluation_results")
 async def get_agent_success_evaluation_results(
-    state: ReflexioState,
-    _context: RequestContext,
-    body: schemas.GetAgentSuccessEvaluationResultsRequestSchema,
+    state: ReflexioState, body: schemas.GetAgentSuccessEvaluationResultsRequestSchema
 ) -> Response:
     """Grades, latest first."""
     rows = [
@@ -41,13 +37,8 @@ async def get_agent_success_evaluation_results(
     return Response({"success": True, "agent_success_evaluation_results": rows, "msg": msg})
 
 
-@routes.post(
-    "/api/get_retrieved_learning_evaluation_results",
-    schemas.GetRetrievedLearningEvaluationResultsRequestSchema,
-)
+@routes.post("/api/get_retrieved_learning_evaluation_results")
 async def get_retrieved_learning_evaluation_results(
-    _state: ReflexioState,
-    _context: RequestContext,
     _body: schemas.GetRetrievedLearningEvaluationResultsRequestSchema,
 ) -> Response:
     """Verdicts on retrieved learnings. The sandbox makes none."""
@@ -55,23 +46,21 @@ async def get_retrieved_learning_evaluation_results(
     return Response({"success": True, "results": [], "msg": msg})
 
 
-@routes.post("/api/get_evaluation_overview", schemas.GetEvaluationOverviewRequestSchema)
+@routes.post("/api/get_evaluation_overview")
 async def get_evaluation_overview(
-    state: ReflexioState, _context: RequestContext, body: schemas.GetEvaluationOverviewRequestSchema
+    state: ReflexioState, body: schemas.GetEvaluationOverviewRequestSchema
 ) -> Response:
     """A summary of all evaluations of a span of time."""
     return Response(overview(state, body))
 
 
-@routes.get("/api/evaluations/shadow_comparisons/recent", schemas.RecentShadowComparisonsQuerySchema)
-async def recent_shadow_comparisons(
-    _state: ReflexioState, _context: RequestContext, _query: schemas.RecentShadowComparisonsQuerySchema
-) -> Response:
+@routes.get("/api/evaluations/shadow_comparisons/recent")
+async def recent_shadow_comparisons(_query: schemas.RecentShadowComparisonsQuerySchema) -> Response:
     """Comparisons with shadow answers. The sandbox makes none."""
     return Response({"verdicts": []})
 
 
-@routes.post("/api/evaluations/grade_on_demand", schemas.GradeOnDemandRequestSchema)
+@routes.post("/api/evaluations/grade_on_demand")
 async def grade_on_demand(
     state: ReflexioState, context: RequestContext, body: schemas.GradeOnDemandRequestSchema
 ) -> Response:
@@ -98,10 +87,8 @@ async def grade_on_demand(
     return Response({**answer, **graded})
 
 
-@routes.post("/api/evaluations/regenerate", schemas.RegenerateRequestSchema, per_minute=5)
-async def regenerate(
-    state: ReflexioState, _context: RequestContext, body: schemas.RegenerateRequestSchema
-) -> Response:
+@routes.post("/api/evaluations/regenerate", per_minute=5)
+async def regenerate(state: ReflexioState, body: schemas.RegenerateRequestSchema) -> Response:
     """Start a job that grades every session of a span of time again. Only one job at a time."""
     grader = state.grader
     if grader.busy:
@@ -112,15 +99,15 @@ async def regenerate(
     return Response({"job_id": job.job_id, "total": job.total})
 
 
-@routes.get(_JOB_PATH, EmptySchema)
-async def regeneration(state: ReflexioState, context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get(_JOB_PATH)
+async def regeneration(state: ReflexioState, context: RequestContext) -> Response:
     """How far a job has come."""
     job = state.grader.job(context.path_parameters["job_id"])
     return error_response(404, "Unknown job_id") if job is None else Response(job.view())
 
 
-@routes.delete(_JOB_PATH, EmptySchema)
-async def cancel_regeneration(state: ReflexioState, context: RequestContext, _body: EmptySchema) -> Response:
+@routes.delete(_JOB_PATH)
+async def cancel_regeneration(state: ReflexioState, context: RequestContext) -> Response:
     """Stop a job before its next session. The response says "cancelled" even for a finished job."""
     if (job := state.grader.job(context.path_parameters["job_id"])) is None:
         return error_response(404, "Unknown job_id")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response, error_response
-from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas import experiments as schemas
 from reflexio_async.sandbox.reflexio.simulation.grading import SessionGrade
 from reflexio_async.sandbox.reflexio.state import ReflexioState
@@ -16,18 +16,18 @@ from reflexio_async.sandbox.reflexio.store.rows import without_nulls
 
 _PATH: Final = "/api/retrieval_experiments"
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.get(_PATH, EmptySchema)
-async def list_experiments(state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get(_PATH)
+async def list_experiments(state: ReflexioState) -> Response:
     """All experiments, latest first."""
     return _all_experiments(state)
 
 
-@routes.post(_PATH, schemas.StartRetrievalExperimentRequestSchema, per_minute=10)
+@routes.post(_PATH, per_minute=10)
 async def start_experiment(
-    state: ReflexioState, _context: RequestContext, body: schemas.StartRetrievalExperimentRequestSchema
+    state: ReflexioState, body: schemas.StartRetrievalExperimentRequestSchema
 ) -> Response:
     """Start an experiment under an unused id. Only one runs at a time."""
     if state.configuration.current.retrieval_experiment_config is not None:
@@ -38,9 +38,9 @@ async def start_experiment(
     return _all_experiments(state)
 
 
-@routes.post(f"{_PATH}/stop", schemas.StopRetrievalExperimentRequestSchema, per_minute=10)
+@routes.post(f"{_PATH}/stop", per_minute=10)
 async def stop_experiment(
-    state: ReflexioState, _context: RequestContext, body: schemas.StopRetrievalExperimentRequestSchema
+    state: ReflexioState, body: schemas.StopRetrievalExperimentRequestSchema
 ) -> Response:
     """Stop the running experiment."""
     if not state.configuration.stop_experiment(body.experiment_id):
@@ -58,8 +58,8 @@ def _all_experiments(state: ReflexioState) -> Response:
     return Response(shown)
 
 
-@routes.get(f"{_PATH}/{{experiment_id}}/results", EmptySchema)
-async def experiment_results(state: ReflexioState, context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get(f"{_PATH}/{{experiment_id}}/results")
+async def experiment_results(state: ReflexioState, context: RequestContext) -> Response:
     """Success, corrections and turns of the graded sessions, by arm."""
     experiment = state.configuration.experiment(context.path_parameters["experiment_id"])
     if experiment is None:

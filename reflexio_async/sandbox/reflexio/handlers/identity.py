@@ -8,34 +8,34 @@ from urllib.parse import parse_qs
 
 from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response, ValidationFailed, error_response
-from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.state import ReflexioState
 from reflexio_async.sandbox.reflexio.store.configuration import ORGANISATION
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.get("/", EmptySchema)
-async def root(_state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get("/")
+async def root() -> Response:
     """The service's name."""
     return Response({"service": "Reflexio API", "docs": "/docs", "health": "/health"})
 
 
-@routes.get("/health", EmptySchema)
-@routes.get("/health/ready", EmptySchema)
-async def healthy(_state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get("/health")
+@routes.get("/health/ready")
+async def healthy() -> Response:
     """Whether the server is ready."""
     return Response({"status": "healthy"})
 
 
-@routes.get("/health/live", EmptySchema)
-async def alive(_state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get("/health/live")
+async def alive() -> Response:
     """Whether the server runs."""
     return Response({"status": "alive"})
 
 
-@routes.get("/healthz", EmptySchema)
-async def process_health(state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get("/healthz")
+async def process_health(state: ReflexioState) -> Response:
     """Facts about the process."""
     uptime = state.clock.now() - state.started_at
     return Response(
@@ -43,8 +43,8 @@ async def process_health(state: ReflexioState, _context: RequestContext, _query:
     )
 
 
-@routes.get("/healthz/eval", EmptySchema)
-async def evaluation_health(_state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get("/healthz/eval")
+async def evaluation_health() -> Response:
     """The evaluation worker. The sandbox has none."""
     reasons = ("already_evaluated", "no_requests", "not_yet_complete", "no_interactions", "no_data_models")
     learning = {
@@ -64,27 +64,27 @@ async def evaluation_health(_state: ReflexioState, _context: RequestContext, _qu
     )
 
 
-@routes.get("/meta/version", EmptySchema)
-async def version(_state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get("/meta/version")
+async def version() -> Response:
     """The server's version."""
     return Response({"server_version": "0.0.0-dev", "api_version": "v1", "min_client_version": "0.1.0"})
 
 
-@routes.get("/stall_state", EmptySchema)
-async def stall_state(state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get("/stall_state")
+async def stall_state(state: ReflexioState) -> Response:
     """Whether learning has stopped."""
     return Response(state.stall.view())
 
 
-@routes.post("/stall_state/notified", EmptySchema)
-async def stall_notified(state: ReflexioState, _context: RequestContext, _body: EmptySchema) -> Response:
+@routes.post("/stall_state/notified")
+async def stall_notified(state: ReflexioState) -> Response:
     """Remember that the user knows about a stall, if there is one."""
     state.stall.notified_in_cc = state.stall.stalled
     return Response({"notified_in_cc": state.stall.notified_in_cc})
 
 
-@routes.get("/api/whoami", EmptySchema)
-async def whoami(_state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get("/api/whoami")
+async def whoami() -> Response:
     """The organisation of the caller."""
     return Response(
         {
@@ -98,8 +98,8 @@ async def whoami(_state: ReflexioState, _context: RequestContext, _query: EmptyS
     )
 
 
-@routes.post("/token", EmptySchema, per_minute=5)
-async def token(state: ReflexioState, context: RequestContext, _body: EmptySchema) -> Response:
+@routes.post("/token", per_minute=5)
+async def token(state: ReflexioState, context: RequestContext) -> Response:
     """Exchange an email and a password for a bearer token. Without logins this route does not exist."""
     logins = state.settings.logins
     if not logins:

@@ -7,7 +7,7 @@ from typing import Final
 
 from reflexio_async.sandbox.http.context import ConcurrencyLimit, RequestContext
 from reflexio_async.sandbox.http.responses import Response, error_response
-from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio import deadlines
 from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
 from reflexio_async.sandbox.reflexio.handlers.search import search_response
@@ -23,10 +23,10 @@ _DEFAULT_TOP_K = 10
 _LEARNING_WAITERS = 8
 """So many publishes wait for learning at once (server-behaviour: Learning)."""
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post("/api/publish_interaction", schemas.PublishUserInteractionRequestSchema, per_minute=60)
+@routes.post("/api/publish_interaction", per_minute=60)
 async def publish_interaction(
     state: ReflexioState, context: RequestContext, body: schemas.PublishUserInteractionRequestSchema
 ) -> Response:
@@ -95,10 +95,8 @@ def _attribution_problem(
     return None
 
 
-@routes.get("/api/learning_status", schemas.LearningStatusQuerySchema, per_minute=120)
-async def learning_status(
-    state: ReflexioState, _context: RequestContext, query: schemas.LearningStatusQuerySchema
-) -> Response:
+@routes.get("/api/learning_status", per_minute=120)
+async def learning_status(state: ReflexioState, query: schemas.LearningStatusQuerySchema) -> Response:
     """How far learning from one publish has come."""
     if (request := state.store.requests.get(query.request_id)) is None:
         return error_response(404, "request not found")
@@ -106,10 +104,8 @@ async def learning_status(
     return Response({"status": status, "reason": reason})
 
 
-@routes.post("/api/get_requests", schemas.GetRequestsRequestSchema)
-async def get_requests(
-    state: ReflexioState, _context: RequestContext, body: schemas.GetRequestsRequestSchema
-) -> Response:
+@routes.post("/api/get_requests")
+async def get_requests(state: ReflexioState, body: schemas.GetRequestsRequestSchema) -> Response:
     """Requests by session, both newest first. ``top_k`` and ``offset`` count sessions.
 
     Sessions of one second are sorted by their ids, descending.
@@ -156,20 +152,16 @@ def _matches(request: StoredRequest, body: schemas.GetRequestsRequestSchema) -> 
     )
 
 
-@routes.post("/api/get_interactions", schemas.GetInteractionsRequestSchema)
-async def get_interactions(
-    state: ReflexioState, _context: RequestContext, body: schemas.GetInteractionsRequestSchema
-) -> Response:
+@routes.post("/api/get_interactions")
+async def get_interactions(state: ReflexioState, body: schemas.GetInteractionsRequestSchema) -> Response:
     """One user's interactions, newest first; those of one second oldest first. ``top_k: null`` means all."""
     found = [each for each in state.store.interactions(body.user_id) if body.includes(each.created_at)]
     found.sort(key=lambda each: -each.created_at)
     return _found(found[: body.top_k])
 
 
-@routes.get("/api/get_all_interactions", schemas.AllInteractionsQuerySchema, per_minute=30)
-async def get_all_interactions(
-    state: ReflexioState, _context: RequestContext, query: schemas.AllInteractionsQuerySchema
-) -> Response:
+@routes.get("/api/get_all_interactions", per_minute=30)
+async def get_all_interactions(state: ReflexioState, query: schemas.AllInteractionsQuerySchema) -> Response:
     """All users' interactions, newest first. A negative limit means all."""
     found = sorted(state.store.interactions(), key=lambda each: (-each.created_at, -each.interaction_id))
     return _found(found if query.limit < 0 else found[: query.limit])
@@ -180,10 +172,8 @@ def _found(interactions: Sequence[StoredInteraction]) -> Response:
     return Response({"success": True, "interactions": views, "msg": f"Found {len(views)} interaction(s)"})
 
 
-@routes.post("/api/search_interactions", schemas.SearchInteractionRequestSchema, per_minute=120)
-async def search_interactions(
-    state: ReflexioState, _context: RequestContext, body: schemas.SearchInteractionRequestSchema
-) -> Response:
+@routes.post("/api/search_interactions", per_minute=120)
+async def search_interactions(state: ReflexioState, body: schemas.SearchInteractionRequestSchema) -> Response:
     """One user's interactions. Without a query the most recent, if ``most_recent_k`` is given."""
     found = [
         each
@@ -199,9 +189,9 @@ async def search_interactions(
     return search_response("interactions", found, "interaction(s)")
 
 
-@routes.delete("/api/delete_interaction", schemas.DeleteUserInteractionRequestSchema)
+@routes.delete("/api/delete_interaction")
 async def delete_interaction(
-    state: ReflexioState, _context: RequestContext, body: schemas.DeleteUserInteractionRequestSchema
+    state: ReflexioState, body: schemas.DeleteUserInteractionRequestSchema
 ) -> Response:
     """Delete one. Its request remains, even without interactions."""
     for request in state.store.requests_by_user.get(body.user_id, ()):
@@ -211,19 +201,17 @@ async def delete_interaction(
     return deleted()
 
 
-@routes.delete("/api/delete_request", schemas.DeleteRequestRequestSchema)
-async def delete_request(
-    state: ReflexioState, _context: RequestContext, body: schemas.DeleteRequestRequestSchema
-) -> Response:
+@routes.delete("/api/delete_request")
+async def delete_request(state: ReflexioState, body: schemas.DeleteRequestRequestSchema) -> Response:
     """Delete one with its interactions. Its id can be used again."""
     if (found := state.store.requests.get(body.request_id)) is not None:
         state.store.delete_requests([found])
     return deleted()
 
 
-@routes.delete("/api/delete_requests_by_ids", schemas.DeleteRequestsByIdsRequestSchema)
+@routes.delete("/api/delete_requests_by_ids")
 async def delete_requests_by_ids(
-    state: ReflexioState, _context: RequestContext, body: schemas.DeleteRequestsByIdsRequestSchema
+    state: ReflexioState, body: schemas.DeleteRequestsByIdsRequestSchema
 ) -> Response:
     """Delete those that exist, and count them."""
     stored = state.store.requests
@@ -231,10 +219,8 @@ async def delete_requests_by_ids(
     return deleted_count(state.store.delete_requests(found))
 
 
-@routes.delete("/api/delete_all_interactions", EmptySchema, per_minute=10)
-async def delete_all_interactions(
-    state: ReflexioState, _context: RequestContext, _body: EmptySchema
-) -> Response:
+@routes.delete("/api/delete_all_interactions", per_minute=10)
+async def delete_all_interactions(state: ReflexioState) -> Response:
     """Delete all requests with their interactions."""
     state.store.delete_requests(state.store.requests.values())
     return deleted_all()

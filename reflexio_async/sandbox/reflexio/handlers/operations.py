@@ -20,10 +20,10 @@ from reflexio_async.sandbox.reflexio.store.rows import StoredRequest
 
 _BUSY: Final = "Another generation attempt is already in progress"
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post("/api/rerun_profile_generation", schemas.RerunProfileGenerationRequestSchema, per_minute=5)
+@routes.post("/api/rerun_profile_generation", per_minute=5)
 async def rerun_profile_generation(
     state: ReflexioState, context: RequestContext, body: schemas.RerunProfileGenerationRequestSchema
 ) -> Response:
@@ -47,7 +47,7 @@ async def rerun_profiles(
     return await rerun(state, context, "profile", task, claimed=body.model_dump(mode="json"), params=params)
 
 
-@routes.post("/api/rerun_playbook_generation", schemas.RerunPlaybookGenerationRequestSchema, per_minute=5)
+@routes.post("/api/rerun_playbook_generation", per_minute=5)
 async def rerun_playbook_generation(
     state: ReflexioState, context: RequestContext, body: schemas.RerunPlaybookGenerationRequestSchema
 ) -> Response:
@@ -124,7 +124,7 @@ def times(body: TimeRangeSchema) -> dict[str, str | None]:
     return {"start_time": iso(body.start_time), "end_time": iso(body.end_time)}
 
 
-@routes.post("/api/manual_profile_generation", schemas.ManualProfileGenerationRequestSchema, per_minute=5)
+@routes.post("/api/manual_profile_generation", per_minute=5)
 async def manual_profile_generation(
     state: ReflexioState, context: RequestContext, body: schemas.ManualProfileGenerationRequestSchema
 ) -> Response:
@@ -140,7 +140,7 @@ async def manual_profile_generation(
     return await manual(state, context, "profile", task, params=params, no_users=no_users, done=done)
 
 
-@routes.post("/api/manual_playbook_generation", schemas.ManualPlaybookGenerationRequestSchema, per_minute=5)
+@routes.post("/api/manual_playbook_generation", per_minute=5)
 async def manual_playbook_generation(
     state: ReflexioState, context: RequestContext, body: schemas.ManualPlaybookGenerationRequestSchema
 ) -> Response:
@@ -227,10 +227,8 @@ def _incomplete(processed: int, task: GenerationTask) -> str:
     )
 
 
-@routes.get("/api/get_operation_status", schemas.OperationStatusQuerySchema)
-async def get_operation_status(
-    state: ReflexioState, _context: RequestContext, query: schemas.OperationStatusQuerySchema
-) -> Response:
+@routes.get("/api/get_operation_status")
+async def get_operation_status(state: ReflexioState, query: schemas.OperationStatusQuerySchema) -> Response:
     """The latest operation of a service. Reading a dead one marks it as failed."""
     slot = state.slots.get(query.service_name)
     if slot is None or slot.latest is None:
@@ -245,10 +243,8 @@ async def get_operation_status(
     )
 
 
-@routes.post("/api/cancel_operation", schemas.CancelOperationRequestSchema, per_minute=10)
-async def cancel_operation(
-    state: ReflexioState, _context: RequestContext, body: schemas.CancelOperationRequestSchema
-) -> Response:
+@routes.post("/api/cancel_operation", per_minute=10)
+async def cancel_operation(state: ReflexioState, body: schemas.CancelOperationRequestSchema) -> Response:
     """Ask the running operation to stop before its next user (server-behaviour: Cancel)."""
     names = [body.service_name] if body.service_name else list(state.slots)
     cancelled = [name for name in names if name in state.slots and state.slots[name].cancel()]
@@ -260,10 +256,8 @@ async def cancel_operation(
     return Response({"success": True, "cancelled_services": cancelled, "msg": msg})
 
 
-@routes.post("/api/clear_user_data", schemas.ClearUserDataRequestSchema, per_minute=10)
-async def clear_user_data(
-    state: ReflexioState, _context: RequestContext, body: schemas.ClearUserDataRequestSchema
-) -> Response:
+@routes.post("/api/clear_user_data", per_minute=10)
+async def clear_user_data(state: ReflexioState, body: schemas.ClearUserDataRequestSchema) -> Response:
     """Delete everything of one user. Agent playbooks belong to no user."""
     requests = list(state.store.requests_by_user.get(body.user_id, ()))
     playbooks = [key for key, row in state.store.playbooks.items() if row.user_id == body.user_id]

@@ -8,7 +8,7 @@ from typing import Final
 
 from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import RequestRejected, Response, error_response
-from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas import pending_tool_calls as schemas
 from reflexio_async.sandbox.reflexio.state import ReflexioState
 from reflexio_async.sandbox.reflexio.store.pending_tool_calls import NOT_APPLICABLE, PendingToolCall
@@ -22,12 +22,12 @@ _END_OF_CALENDAR: Final = 253_402_300_799
 _OTHER_RESULT: Final = "Pending tool call already resolved with a different result"
 _PATH: Final = "/api/pending_tool_calls/{pending_tool_call_id}"
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.get("/api/pending_tool_calls", schemas.PendingToolCallsQuerySchema)
+@routes.get("/api/pending_tool_calls")
 async def list_pending_tool_calls(
-    state: ReflexioState, _context: RequestContext, query: schemas.PendingToolCallsQuerySchema
+    state: ReflexioState, query: schemas.PendingToolCallsQuerySchema
 ) -> Response:
     """Newest first."""
     status = query.status and query.status.value
@@ -35,15 +35,13 @@ async def list_pending_tool_calls(
     return Response({"pending_tool_calls": views[: query.limit]})
 
 
-@routes.get(_PATH, EmptySchema)
-async def get_pending_tool_call(
-    state: ReflexioState, context: RequestContext, _query: EmptySchema
-) -> Response:
+@routes.get(_PATH)
+async def get_pending_tool_call(state: ReflexioState, context: RequestContext) -> Response:
     """One call."""
     return Response(_row(state, context).view())
 
 
-@routes.post(f"{_PATH}/resolve", schemas.ResolvePendingToolCallRequestSchema)
+@routes.post(f"{_PATH}/resolve")
 async def resolve(
     state: ReflexioState, context: RequestContext, body: schemas.ResolvePendingToolCallRequestSchema
 ) -> Response:
@@ -57,7 +55,7 @@ async def resolve(
     return Response(row.view())
 
 
-@routes.patch(f"{_PATH}/answer", schemas.UpdatePendingToolCallAnswerRequestSchema)
+@routes.patch(f"{_PATH}/answer")
 async def update_answer(
     state: ReflexioState, context: RequestContext, body: schemas.UpdatePendingToolCallAnswerRequestSchema
 ) -> Response:
@@ -71,7 +69,7 @@ async def update_answer(
     return Response(row.view())
 
 
-@routes.post(f"{_PATH}/not_applicable", schemas.MarkPendingToolCallNotApplicableRequestSchema)
+@routes.post(f"{_PATH}/not_applicable")
 async def not_applicable(
     state: ReflexioState, context: RequestContext, body: schemas.MarkPendingToolCallNotApplicableRequestSchema
 ) -> Response:
@@ -83,8 +81,8 @@ async def not_applicable(
     return Response(row.view())
 
 
-@routes.post(f"{_PATH}/cancel", EmptySchema)
-async def cancel(state: ReflexioState, context: RequestContext, _body: EmptySchema) -> Response:
+@routes.post(f"{_PATH}/cancel")
+async def cancel(state: ReflexioState, context: RequestContext) -> Response:
     """Cancel a call. Cancelling twice succeeds."""
     row = _row(state, context)
     _check_status(row, "pending", "cancelled")

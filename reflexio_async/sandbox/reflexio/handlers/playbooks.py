@@ -5,9 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
-from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
 from reflexio_async.sandbox.reflexio.handlers.promoted import downgraded, upgraded
 from reflexio_async.sandbox.reflexio.handlers.search import (
@@ -31,13 +30,11 @@ from reflexio_async.sandbox.reflexio.store.rows import (
 _DEFAULT_LIMIT = 100
 _DEFAULT_TOP_K = 10
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post("/api/get_user_playbooks", schemas.GetUserPlaybooksRequestSchema)
-async def get_user_playbooks(
-    state: ReflexioState, _context: RequestContext, body: schemas.GetUserPlaybooksRequestSchema
-) -> Response:
+@routes.post("/api/get_user_playbooks")
+async def get_user_playbooks(state: ReflexioState, body: schemas.GetUserPlaybooksRequestSchema) -> Response:
     """Newest first. Without a filter, every status, archived included."""
     rows = [
         row.view()
@@ -55,9 +52,9 @@ async def get_user_playbooks(
     return Response({"success": True, "user_playbooks": rows, "msg": f"Found {len(rows)} user playbook(s)"})
 
 
-@routes.post("/api/search_user_playbooks", schemas.SearchUserPlaybookRequestSchema, per_minute=120)
+@routes.post("/api/search_user_playbooks", per_minute=120)
 async def search_user_playbooks(
-    state: ReflexioState, _context: RequestContext, body: schemas.SearchUserPlaybookRequestSchema
+    state: ReflexioState, body: schemas.SearchUserPlaybookRequestSchema
 ) -> Response:
     """Best match first. Without a filter, every status."""
     assignment = assignment_of(state, body.user_id)
@@ -73,10 +70,8 @@ async def search_user_playbooks(
     return search_response("user_playbooks", rows, "user playbook(s)", assignment)
 
 
-@routes.post("/api/add_user_playbook", schemas.AddUserPlaybookRequestSchema, per_minute=60)
-async def add_user_playbook(
-    state: ReflexioState, _context: RequestContext, body: schemas.AddUserPlaybookRequestSchema
-) -> Response:
+@routes.post("/api/add_user_playbook", per_minute=60)
+async def add_user_playbook(state: ReflexioState, body: schemas.AddUserPlaybookRequestSchema) -> Response:
     """Store them as given, under the server's own ids."""
     for given in body.user_playbooks:
         state.store.write_playbook(given)
@@ -84,9 +79,9 @@ async def add_user_playbook(
     return Response({"success": True, "message": f"Added {count} item(s)", "added_count": count})
 
 
-@routes.put("/api/update_user_playbook", schemas.UpdateUserPlaybookRequestSchema)
+@routes.put("/api/update_user_playbook")
 async def update_user_playbook(
-    state: ReflexioState, _context: RequestContext, body: schemas.UpdateUserPlaybookRequestSchema
+    state: ReflexioState, body: schemas.UpdateUserPlaybookRequestSchema
 ) -> Response:
     """Change the given fields. An unknown id succeeds too."""
     if (row := state.store.playbooks.get(body.user_playbook_id)) is not None:
@@ -97,9 +92,9 @@ async def update_user_playbook(
     return Response({"success": True, "msg": "User playbook updated successfully"})
 
 
-@routes.post("/api/upgrade_all_user_playbooks", schemas.UpgradeUserPlaybooksRequestSchema)
+@routes.post("/api/upgrade_all_user_playbooks")
 async def upgrade_all_user_playbooks(
-    state: ReflexioState, _context: RequestContext, body: schemas.UpgradeUserPlaybooksRequestSchema
+    state: ReflexioState, body: schemas.UpgradeUserPlaybooksRequestSchema
 ) -> Response:
     """Make the pending ones of one agent version or all current."""
     counts = promotion.upgrade_playbooks(
@@ -108,54 +103,50 @@ async def upgrade_all_user_playbooks(
     return upgraded("user_playbooks", counts)
 
 
-@routes.post("/api/downgrade_all_user_playbooks", schemas.DowngradeUserPlaybooksRequestSchema)
+@routes.post("/api/downgrade_all_user_playbooks")
 async def downgrade_all_user_playbooks(
-    state: ReflexioState, _context: RequestContext, body: schemas.DowngradeUserPlaybooksRequestSchema
+    state: ReflexioState, body: schemas.DowngradeUserPlaybooksRequestSchema
 ) -> Response:
     """Make the archived ones of one agent version or all current."""
     return downgraded("user_playbooks", promotion.downgrade_playbooks(state.store, body.agent_version))
 
 
-@routes.delete("/api/delete_user_playbook", schemas.DeleteUserPlaybookRequestSchema)
+@routes.delete("/api/delete_user_playbook")
 async def delete_user_playbook(
-    state: ReflexioState, _context: RequestContext, body: schemas.DeleteUserPlaybookRequestSchema
+    state: ReflexioState, body: schemas.DeleteUserPlaybookRequestSchema
 ) -> Response:
     """Delete one."""
     state.store.playbooks.pop(body.user_playbook_id, None)
     return deleted()
 
 
-@routes.delete("/api/delete_user_playbooks_by_ids", schemas.DeleteUserPlaybooksByIdsRequestSchema)
+@routes.delete("/api/delete_user_playbooks_by_ids")
 async def delete_user_playbooks_by_ids(
-    state: ReflexioState, _context: RequestContext, body: schemas.DeleteUserPlaybooksByIdsRequestSchema
+    state: ReflexioState, body: schemas.DeleteUserPlaybooksByIdsRequestSchema
 ) -> Response:
     """Delete those that exist, and count them."""
     found = [state.store.playbooks.pop(key, None) for key in body.user_playbook_ids]
     return deleted_count(sum(row is not None for row in found))
 
 
-@routes.delete("/api/delete_all_user_playbooks", EmptySchema, per_minute=10)
-async def delete_all_user_playbooks(
-    state: ReflexioState, _context: RequestContext, _body: EmptySchema
-) -> Response:
+@routes.delete("/api/delete_all_user_playbooks", per_minute=10)
+async def delete_all_user_playbooks(state: ReflexioState) -> Response:
     """Delete all, of every status."""
     state.store.playbooks.clear()
     return deleted_all()
 
 
-@routes.delete("/api/delete_all_playbooks", EmptySchema, per_minute=10)
-async def delete_all_playbooks(
-    state: ReflexioState, _context: RequestContext, _body: EmptySchema
-) -> Response:
+@routes.delete("/api/delete_all_playbooks", per_minute=10)
+async def delete_all_playbooks(state: ReflexioState) -> Response:
     """Delete all user and agent playbooks."""
     state.store.playbooks.clear()
     state.store.agent_playbooks.clear()
     return deleted_all()
 
 
-@routes.post("/api/review_user_playbooks", schemas.ReviewUserPlaybooksRequestSchema, per_minute=5)
+@routes.post("/api/review_user_playbooks", per_minute=5)
 async def review_user_playbooks(
-    state: ReflexioState, _context: RequestContext, body: schemas.ReviewUserPlaybooksRequestSchema
+    state: ReflexioState, body: schemas.ReviewUserPlaybooksRequestSchema
 ) -> Response:
     """Review the latest current ones: accept those whose interactions exist, skip the others."""
     run_id = f"playbook_review_{uuid.uuid4().hex}"

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response, internal_error
-from reflexio_async.sandbox.http.routing import EmptySchema, Router
+from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
 from reflexio_async.sandbox.reflexio.handlers.promoted import downgraded, upgraded
 from reflexio_async.sandbox.reflexio.handlers.search import (
@@ -36,13 +35,11 @@ STATUS_NAMES: Final = {
 }
 """The status names of ``get_all_profiles`` (server-behaviour: Status filters)."""
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post("/api/get_profiles", schemas.GetUserProfilesRequestSchema)
-async def get_profiles(
-    state: ReflexioState, _context: RequestContext, body: schemas.GetUserProfilesRequestSchema
-) -> Response:
+@routes.post("/api/get_profiles")
+async def get_profiles(state: ReflexioState, body: schemas.GetUserProfilesRequestSchema) -> Response:
     """Newest first. No filter means current, an empty one every status; ``top_k: null`` means all."""
     wanted = [None] if body.status_filter is None else body.status_filter
     rows = [
@@ -59,10 +56,8 @@ async def get_profiles(
     return _found(newest_first(rows)[: body.top_k])
 
 
-@routes.get("/api/get_all_profiles", schemas.AllProfilesQuerySchema, per_minute=30)
-async def get_all_profiles(
-    state: ReflexioState, _context: RequestContext, query: schemas.AllProfilesQuerySchema
-) -> Response:
+@routes.get("/api/get_all_profiles", per_minute=30)
+async def get_all_profiles(state: ReflexioState, query: schemas.AllProfilesQuerySchema) -> Response:
     """The profiles of all users, newest first, current by default. A negative limit means all."""
     start, end = query.start_time, query.end_time
     # With tombstones, a named profile is returned whatever its status.
@@ -100,10 +95,8 @@ def _found(rows: Sequence[StoredProfile]) -> Response:
     return Response({"success": True, "user_profiles": views, "msg": f"Found {len(views)} profile(s)"})
 
 
-@routes.get("/api/get_profile_statistics", EmptySchema)
-async def get_profile_statistics(
-    state: ReflexioState, _context: RequestContext, _query: EmptySchema
-) -> Response:
+@routes.get("/api/get_profile_statistics")
+async def get_profile_statistics(state: ReflexioState) -> Response:
     """How many profiles there are of each status."""
     rows, now = list(state.store.all_profiles()), state.store.now
     current = [row for row in rows if row.status is None]
@@ -119,10 +112,8 @@ async def get_profile_statistics(
     )
 
 
-@routes.get("/api/storage_stats", schemas.StorageStatsQuerySchema, per_minute=120)
-async def storage_stats(
-    state: ReflexioState, _context: RequestContext, query: schemas.StorageStatsQuerySchema
-) -> Response:
+@routes.get("/api/storage_stats", per_minute=120)
+async def storage_stats(state: ReflexioState, query: schemas.StorageStatsQuerySchema) -> Response:
     """How many rows one user has. An empty user id is a crash (server-behaviour: Refusals)."""
     if not query.user_id.strip():
         return internal_error()
@@ -140,8 +131,8 @@ def _iso(epoch_seconds: int) -> str:
     return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@routes.get("/api/profile_change_log", EmptySchema)
-async def profile_change_log(state: ReflexioState, _context: RequestContext, _query: EmptySchema) -> Response:
+@routes.get("/api/profile_change_log")
+async def profile_change_log(state: ReflexioState) -> Response:
     """What each generation added, latest first, with nulls. Deleted profiles are not in it."""
     rows = sorted(state.store.all_profiles(), key=lambda row: row.request_id)
     logs = [
@@ -164,10 +155,8 @@ def _log_entry(rows: Sequence[StoredProfile]) -> dict[str, Any]:
     }
 
 
-@routes.post("/api/search_profiles", schemas.SearchUserProfileRequestSchema, per_minute=120)
-async def search_profiles(
-    state: ReflexioState, _context: RequestContext, body: schemas.SearchUserProfileRequestSchema
-) -> Response:
+@routes.post("/api/search_profiles", per_minute=120)
+async def search_profiles(state: ReflexioState, body: schemas.SearchUserProfileRequestSchema) -> Response:
     """The current profiles of one user, best match first. The session is ignored."""
     assignment = assignment_of(state, body.user_id)
     if is_holdout(assignment):
@@ -189,9 +178,9 @@ async def search_profiles(
     return search_response("user_profiles", rows, "profile(s)", assignment)
 
 
-@routes.post("/api/rerank_user_profiles", schemas.RerankUserProfilesRequestSchema, per_minute=120)
+@routes.post("/api/rerank_user_profiles", per_minute=120)
 async def rerank_user_profiles(
-    state: ReflexioState, _context: RequestContext, body: schemas.RerankUserProfilesRequestSchema
+    state: ReflexioState, body: schemas.RerankUserProfilesRequestSchema
 ) -> Response:
     """The named profiles of the user, best match first, then those that do not match."""
     if not body.profile_ids:
@@ -207,10 +196,8 @@ async def rerank_user_profiles(
     return Response({"success": True, "user_profiles": views, "msg": msg})
 
 
-@routes.post("/api/add_user_profile", schemas.AddUserProfileRequestSchema, per_minute=60)
-async def add_user_profile(
-    state: ReflexioState, _context: RequestContext, body: schemas.AddUserProfileRequestSchema
-) -> Response:
+@routes.post("/api/add_user_profile", per_minute=60)
+async def add_user_profile(state: ReflexioState, body: schemas.AddUserProfileRequestSchema) -> Response:
     """Store them as given. An existing id is overwritten (server-behaviour: Added profiles)."""
     for given in body.user_profiles:
         state.store.write_profile(given)
@@ -218,10 +205,8 @@ async def add_user_profile(
     return Response({"success": True, "message": f"Added {count} profile(s)", "added_count": count})
 
 
-@routes.put("/api/update_user_profile", schemas.UpdateUserProfileRequestSchema)
-async def update_user_profile(
-    state: ReflexioState, _context: RequestContext, body: schemas.UpdateUserProfileRequestSchema
-) -> Response:
+@routes.put("/api/update_user_profile")
+async def update_user_profile(state: ReflexioState, body: schemas.UpdateUserProfileRequestSchema) -> Response:
     """Change the given fields of one profile."""
     row = state.store.profile(body.profile_id)
     if row is None or row.user_id != body.user_id:
@@ -233,26 +218,22 @@ async def update_user_profile(
     return Response({"success": True, "msg": "User profile updated successfully"})
 
 
-@routes.post("/api/upgrade_all_profiles", schemas.UpgradeProfilesRequestSchema)
-async def upgrade_all_profiles(
-    state: ReflexioState, _context: RequestContext, _body: schemas.UpgradeProfilesRequestSchema
-) -> Response:
+@routes.post("/api/upgrade_all_profiles")
+async def upgrade_all_profiles(state: ReflexioState, _body: schemas.UpgradeProfilesRequestSchema) -> Response:
     """Make the pending profiles of all users current, whichever user is named."""
     return upgraded("profiles", promotion.upgrade_profiles(state.store))
 
 
-@routes.post("/api/downgrade_all_profiles", schemas.DowngradeProfilesRequestSchema)
+@routes.post("/api/downgrade_all_profiles")
 async def downgrade_all_profiles(
-    state: ReflexioState, _context: RequestContext, _body: schemas.DowngradeProfilesRequestSchema
+    state: ReflexioState, _body: schemas.DowngradeProfilesRequestSchema
 ) -> Response:
     """Make the archived profiles of all users current, whichever user is named."""
     return downgraded("profiles", promotion.downgrade_profiles(state.store))
 
 
-@routes.delete("/api/delete_profile", schemas.DeleteUserProfileRequestSchema)
-async def delete_profile(
-    state: ReflexioState, _context: RequestContext, body: schemas.DeleteUserProfileRequestSchema
-) -> Response:
+@routes.delete("/api/delete_profile")
+async def delete_profile(state: ReflexioState, body: schemas.DeleteUserProfileRequestSchema) -> Response:
     """Delete one. With only a search query it deletes nothing and succeeds."""
     if not (body.profile_id or body.search_query):
         return Response({"success": False, "message": "Profile id or search query is required"})
@@ -261,17 +242,17 @@ async def delete_profile(
     return deleted()
 
 
-@routes.delete("/api/delete_profiles_by_ids", schemas.DeleteProfilesByIdsRequestSchema)
+@routes.delete("/api/delete_profiles_by_ids")
 async def delete_profiles_by_ids(
-    state: ReflexioState, _context: RequestContext, body: schemas.DeleteProfilesByIdsRequestSchema
+    state: ReflexioState, body: schemas.DeleteProfilesByIdsRequestSchema
 ) -> Response:
     """Delete those that exist, and count them."""
     named = set(body.profile_ids)
     return deleted_count(state.store.delete_profiles(lambda row: row.profile_id in named))
 
 
-@routes.delete("/api/delete_all_profiles", EmptySchema, per_minute=10)
-async def delete_all_profiles(state: ReflexioState, _context: RequestContext, _body: EmptySchema) -> Response:
+@routes.delete("/api/delete_all_profiles", per_minute=10)
+async def delete_all_profiles(state: ReflexioState) -> Response:
     """Delete all, of every status."""
     state.store.delete_profiles(lambda _: True)
     return deleted_all()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas.provenance import GetLearningProvenanceRequestSchema
@@ -18,13 +17,11 @@ from reflexio_async.sandbox.reflexio.store.rows import (
 
 _NO_WINDOW = "No interactions found for reconstructed window"
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post("/api/get_learning_provenance", GetLearningProvenanceRequestSchema)
-async def get_learning_provenance(
-    state: ReflexioState, _context: RequestContext, body: GetLearningProvenanceRequestSchema
-) -> Response:
+@routes.post("/api/get_learning_provenance")
+async def get_learning_provenance(state: ReflexioState, body: GetLearningProvenanceRequestSchema) -> Response:
     """The interactions of a learning; for an agent playbook, its user playbooks with their interactions."""
     if body.kind == "profile":
         profile = state.store.profile(body.id)

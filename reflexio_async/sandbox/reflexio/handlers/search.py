@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeVar
 
-from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import RequestRejected, Response, error_response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas.agent_playbooks import SearchAgentPlaybookRequestSchema
@@ -33,13 +32,11 @@ _LearningT = TypeVar("_LearningT", StoredProfile, StoredUserPlaybook, StoredAgen
 Assignment = dict[str, dict[str, str]]
 """The experiment and the user's arm, as responses show them. Empty while no experiment runs."""
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post("/api/search", UnifiedSearchRequestSchema, per_minute=120)
-async def search(
-    state: ReflexioState, _context: RequestContext, body: UnifiedSearchRequestSchema
-) -> Response:
+@routes.post("/api/search", per_minute=120)
+async def search(state: ReflexioState, body: UnifiedSearchRequestSchema) -> Response:
     """The best matches of each kind. With a session, the best that it has not seen."""
     assignment = assignment_of(state, body.user_id)
     if is_holdout(assignment):

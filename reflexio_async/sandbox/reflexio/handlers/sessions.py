@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas import sessions as schemas
@@ -14,13 +13,11 @@ from reflexio_async.sandbox.reflexio.store.session_outcomes import StoredSession
 CLOCK_TOLERANCE: Final = 24 * 3600
 """Seconds by which a caller's clock may be ahead."""
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post("/api/finalize_session", schemas.FinalizeSessionRequestSchema, per_minute=60)
-async def finalize_session(
-    state: ReflexioState, _context: RequestContext, body: schemas.FinalizeSessionRequestSchema
-) -> Response:
+@routes.post("/api/finalize_session", per_minute=60)
+async def finalize_session(state: ReflexioState, body: schemas.FinalizeSessionRequestSchema) -> Response:
     """Learn from everything in a session now. An unknown session is not accepted."""
     accepted = state.learner.finish(body.user_id, body.session_id)
     message = (
@@ -29,10 +26,8 @@ async def finalize_session(
     return Response({"success": True, "accepted": accepted, "message": message})
 
 
-@routes.post("/api/session_outcome", schemas.SetSessionOutcomeRequestSchema, per_minute=60)
-async def session_outcome(
-    state: ReflexioState, _context: RequestContext, body: schemas.SetSessionOutcomeRequestSchema
-) -> Response:
+@routes.post("/api/session_outcome", per_minute=60)
+async def session_outcome(state: ReflexioState, body: schemas.SetSessionOutcomeRequestSchema) -> Response:
     """Store the first outcome of a session. The same again is not recorded; another is a conflict."""
     if body.occurred_at > state.store.now + CLOCK_TOLERANCE:
         return _not_recorded("occurred_in_future", "Outcome occurred too far in the future")
@@ -57,9 +52,9 @@ def _not_recorded(reason: str, message: str) -> Response:
     return Response({"success": False, "recorded": False, "reason": reason, "message": message})
 
 
-@routes.post("/api/get_session_outcomes", schemas.GetSessionOutcomesRequestSchema, per_minute=60)
+@routes.post("/api/get_session_outcomes", per_minute=60)
 async def get_session_outcomes(
-    state: ReflexioState, _context: RequestContext, body: schemas.GetSessionOutcomesRequestSchema
+    state: ReflexioState, body: schemas.GetSessionOutcomesRequestSchema
 ) -> Response:
     """Latest first. An empty list of sessions means all."""
 
@@ -83,10 +78,8 @@ async def get_session_outcomes(
     return Response({"success": True, "session_outcomes": page, "message": ""})
 
 
-@routes.delete("/api/delete_session", schemas.DeleteSessionRequestSchema)
-async def delete_session(
-    state: ReflexioState, _context: RequestContext, body: schemas.DeleteSessionRequestSchema
-) -> Response:
+@routes.delete("/api/delete_session")
+async def delete_session(state: ReflexioState, body: schemas.DeleteSessionRequestSchema) -> Response:
     """Delete the requests of a session. Its outcome remains."""
     count = state.store.delete_requests(state.store.session(body.session_id))
     message = f"Deleted {count} item(s)"

@@ -27,12 +27,12 @@ from reflexio_async.sandbox.reflexio.store.rows import (
 
 _DEFAULT_LIMIT, _DEFAULT_TOP_K = 100, 10
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post("/api/get_raw_feedbacks", schemas.LegacyGetRawFeedbacksRequestSchema)
+@routes.post("/api/get_raw_feedbacks")
 async def get_raw_feedbacks(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyGetRawFeedbacksRequestSchema
+    state: ReflexioState, body: schemas.LegacyGetRawFeedbacksRequestSchema
 ) -> Response:
     """Newest first. Without a filter, every status."""
     rows = [
@@ -43,9 +43,9 @@ async def get_raw_feedbacks(
     return _raw_feedbacks(rows[: body.limit or _DEFAULT_LIMIT])
 
 
-@routes.post("/api/search_raw_feedbacks", schemas.LegacySearchRawFeedbackRequestSchema)
+@routes.post("/api/search_raw_feedbacks")
 async def search_raw_feedbacks(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacySearchRawFeedbackRequestSchema
+    state: ReflexioState, body: schemas.LegacySearchRawFeedbackRequestSchema
 ) -> Response:
     """Best match first."""
     rows = [
@@ -60,10 +60,8 @@ async def search_raw_feedbacks(
     return _raw_feedbacks(best_matches(body.query, rows)[: body.top_k or _DEFAULT_TOP_K])
 
 
-@routes.post("/api/get_feedbacks", schemas.LegacyGetFeedbacksRequestSchema)
-async def get_feedbacks(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyGetFeedbacksRequestSchema
-) -> Response:
+@routes.post("/api/get_feedbacks")
+async def get_feedbacks(state: ReflexioState, body: schemas.LegacyGetFeedbacksRequestSchema) -> Response:
     """Newest first. Without a filter, every status."""
     rows = [
         row
@@ -75,10 +73,8 @@ async def get_feedbacks(
     return _feedbacks(rows[: body.limit or _DEFAULT_LIMIT])
 
 
-@routes.post("/api/search_feedbacks", schemas.LegacySearchFeedbackRequestSchema)
-async def search_feedbacks(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacySearchFeedbackRequestSchema
-) -> Response:
+@routes.post("/api/search_feedbacks")
+async def search_feedbacks(state: ReflexioState, body: schemas.LegacySearchFeedbackRequestSchema) -> Response:
     """Best match first."""
     rows = [
         row
@@ -141,10 +137,8 @@ def _feedbacks(rows: Sequence[StoredAgentPlaybook]) -> Response:
     return Response({"success": True, "feedbacks": views, "msg": f"Found {len(views)} feedbacks"})
 
 
-@routes.post("/api/add_raw_feedback", schemas.LegacyAddRawFeedbackRequestSchema)
-async def add_raw_feedback(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyAddRawFeedbackRequestSchema
-) -> Response:
+@routes.post("/api/add_raw_feedback")
+async def add_raw_feedback(state: ReflexioState, body: schemas.LegacyAddRawFeedbackRequestSchema) -> Response:
     """Store it as given, under the server's own ids."""
     for given in body.raw_feedbacks:
         playbook = StoredUserPlaybook(
@@ -168,10 +162,8 @@ async def add_raw_feedback(
     return _added(len(body.raw_feedbacks), "raw feedbacks")
 
 
-@routes.post("/api/add_feedbacks", schemas.LegacyAddFeedbackRequestSchema)
-async def add_feedbacks(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyAddFeedbackRequestSchema
-) -> Response:
+@routes.post("/api/add_feedbacks")
+async def add_feedbacks(state: ReflexioState, body: schemas.LegacyAddFeedbackRequestSchema) -> Response:
     """Store it as given, under the server's own ids."""
     for given in body.feedbacks:
         playbook = StoredAgentPlaybook(
@@ -196,9 +188,9 @@ def _added(count: int, noun: str) -> Response:
     return Response({"success": True, "message": f"Added {count} {noun}", "added_count": count})
 
 
-@routes.put("/api/update_feedback_status", schemas.LegacyUpdateFeedbackStatusRequestSchema)
+@routes.put("/api/update_feedback_status")
 async def update_feedback_status(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyUpdateFeedbackStatusRequestSchema
+    state: ReflexioState, body: schemas.LegacyUpdateFeedbackStatusRequestSchema
 ) -> Response:
     """Approve or reject one."""
     if (row := state.store.agent_playbooks.get(body.feedback_id)) is None:
@@ -207,46 +199,42 @@ async def update_feedback_status(
     return Response({"success": True, "msg": None})
 
 
-@routes.delete("/api/delete_feedback", schemas.LegacyDeleteFeedbackRequestSchema)
-async def delete_feedback(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyDeleteFeedbackRequestSchema
-) -> Response:
+@routes.delete("/api/delete_feedback")
+async def delete_feedback(state: ReflexioState, body: schemas.LegacyDeleteFeedbackRequestSchema) -> Response:
     """Delete one."""
     state.store.agent_playbooks.pop(body.feedback_id, None)
     return deleted()
 
 
-@routes.delete("/api/delete_raw_feedback", schemas.LegacyDeleteRawFeedbackRequestSchema)
+@routes.delete("/api/delete_raw_feedback")
 async def delete_raw_feedback(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyDeleteRawFeedbackRequestSchema
+    state: ReflexioState, body: schemas.LegacyDeleteRawFeedbackRequestSchema
 ) -> Response:
     """Delete one."""
     state.store.playbooks.pop(body.raw_feedback_id, None)
     return deleted()
 
 
-@routes.post("/api/upgrade_all_raw_feedbacks", schemas.LegacyMoveRawFeedbacksRequestSchema)
+@routes.post("/api/upgrade_all_raw_feedbacks")
 async def upgrade_all_raw_feedbacks(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyMoveRawFeedbacksRequestSchema
+    state: ReflexioState, body: schemas.LegacyMoveRawFeedbacksRequestSchema
 ) -> Response:
     """Make pending ones current, archive current ones and delete archived ones."""
     counts = promotion.upgrade_playbooks(state.store, body.agent_version, archive_current=True)
     return upgraded("raw_feedbacks", counts)
 
 
-@routes.post("/api/downgrade_all_raw_feedbacks", schemas.LegacyMoveRawFeedbacksRequestSchema)
+@routes.post("/api/downgrade_all_raw_feedbacks")
 async def downgrade_all_raw_feedbacks(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyMoveRawFeedbacksRequestSchema
+    state: ReflexioState, body: schemas.LegacyMoveRawFeedbacksRequestSchema
 ) -> Response:
     """Make archived ones current and archive current ones."""
     return downgraded("raw_feedbacks", promotion.downgrade_playbooks(state.store, body.agent_version))
 
 
-@routes.post(
-    "/api/run_feedback_aggregation", schemas.LegacyRunFeedbackAggregationRequestSchema, per_minute=10
-)
+@routes.post("/api/run_feedback_aggregation", per_minute=10)
 async def run_feedback_aggregation(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyRunFeedbackAggregationRequestSchema
+    state: ReflexioState, body: schemas.LegacyRunFeedbackAggregationRequestSchema
 ) -> Response:
     """Aggregate raw feedback of one agent version now."""
     if body.agent_version in state.aggregator.failing:
@@ -255,9 +243,7 @@ async def run_feedback_aggregation(
     return Response({"success": True, "message": f"Feedback aggregation completed: {count} feedback(s)"})
 
 
-@routes.post(
-    "/api/rerun_feedback_generation", schemas.LegacyRerunFeedbackGenerationRequestSchema, per_minute=5
-)
+@routes.post("/api/rerun_feedback_generation", per_minute=5)
 async def rerun_feedback_generation(
     state: ReflexioState, context: RequestContext, body: schemas.LegacyRerunFeedbackGenerationRequestSchema
 ) -> Response:
@@ -275,9 +261,7 @@ async def rerun_feedback_generation(
     return await operations.rerun(state, context, "feedback", task, claimed=params, params=params)
 
 
-@routes.post(
-    "/api/manual_feedback_generation", schemas.LegacyManualFeedbackGenerationRequestSchema, per_minute=5
-)
+@routes.post("/api/manual_feedback_generation", per_minute=5)
 async def manual_feedback_generation(
     state: ReflexioState, context: RequestContext, body: schemas.LegacyManualFeedbackGenerationRequestSchema
 ) -> Response:

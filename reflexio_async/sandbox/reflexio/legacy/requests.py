@@ -29,12 +29,12 @@ _INTERACTION_FIELDS = {
     *("image_encoding", "shadow_content"),
 }
 
-routes: Final = Router[ReflexioState]()
+routes: Final = Router()
 
 
-@routes.post("/api/publish_interaction", schemas.LegacyPublishUserInteractionRequestSchema, per_minute=60)
+@routes.post("/api/publish_interaction", per_minute=60)
 async def publish_interaction(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyPublishUserInteractionRequestSchema
+    state: ReflexioState, body: schemas.LegacyPublishUserInteractionRequestSchema
 ) -> Response:
     """Always store. A request without a group is a group of its own. The response has no request id."""
     request_id = str(uuid.uuid4())
@@ -56,10 +56,8 @@ async def publish_interaction(
     return Response({"success": True, "message": "Interaction published successfully"})
 
 
-@routes.post("/api/get_requests", schemas.LegacyGetRequestsRequestSchema)
-async def get_requests(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyGetRequestsRequestSchema
-) -> Response:
+@routes.post("/api/get_requests")
+async def get_requests(state: ReflexioState, body: schemas.LegacyGetRequestsRequestSchema) -> Response:
     """Requests by group, newest first."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for request in reversed(state.store.requests.values()):
@@ -99,10 +97,8 @@ def _interaction(interaction: StoredInteraction) -> dict[str, Any]:
     }
 
 
-@routes.delete("/api/delete_request", schemas.LegacyDeleteRequestRequestSchema)
-async def delete_request(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyDeleteRequestRequestSchema
-) -> Response:
+@routes.delete("/api/delete_request")
+async def delete_request(state: ReflexioState, body: schemas.LegacyDeleteRequestRequestSchema) -> Response:
     """Delete one with its interactions."""
     request = state.store.requests.get(body.request_id)
     if request is not None:
@@ -110,9 +106,9 @@ async def delete_request(
     return deleted()
 
 
-@routes.delete("/api/delete_request_group", schemas.LegacyDeleteRequestGroupRequestSchema)
+@routes.delete("/api/delete_request_group")
 async def delete_request_group(
-    state: ReflexioState, _context: RequestContext, body: schemas.LegacyDeleteRequestGroupRequestSchema
+    state: ReflexioState, body: schemas.LegacyDeleteRequestGroupRequestSchema
 ) -> Response:
     """Delete the requests of a group."""
     count = state.store.delete_requests(state.store.session(body.request_group))
@@ -120,10 +116,8 @@ async def delete_request_group(
     return Response({"success": True, "message": message, "deleted_requests_count": count})
 
 
-@routes.get("/api/get_all_profiles", schemas.LegacyAllProfilesQuerySchema)
-async def get_all_profiles(
-    state: ReflexioState, _context: RequestContext, query: schemas.LegacyAllProfilesQuerySchema
-) -> Response:
+@routes.get("/api/get_all_profiles")
+async def get_all_profiles(state: ReflexioState, query: schemas.LegacyAllProfilesQuerySchema) -> Response:
     """The profiles of all users, newest first, current by default."""
     wanted = [STATUS_NAMES.get(query.status_filter or "current")]
     rows = newest_first(row for row in state.store.all_profiles() if status_matches(row.status, wanted))
@@ -147,7 +141,7 @@ def _profile(row: StoredProfile) -> dict[str, Any]:
     }
 
 
-@routes.post("/api/rerun_profile_generation", schemas.LegacyRerunProfileGenerationRequestSchema, per_minute=5)
+@routes.post("/api/rerun_profile_generation", per_minute=5)
 async def rerun_profile_generation(
     state: ReflexioState, context: RequestContext, body: schemas.LegacyRerunProfileGenerationRequestSchema
 ) -> Response:
