@@ -91,7 +91,7 @@ class _RequestReader:
         self._waiting = waiting
         self._classes = (request_class, waiting) if waiting else (request_class,)
         self._second = "wait_for_response" if waiting else option
-        self._beside_a_request = _OPTIONS.intersection(waiting.model_fields) if waiting else {option}
+        self._beside_a_request = _OPTIONS if waiting else {option}
         self._deprecated = {field for field, info in request_class.model_fields.items() if info.deprecated}
 
     def read(self, args: tuple[Any, ...], fields: dict[str, Any]) -> Any:
