@@ -140,6 +140,7 @@ async def test_fields_stand_beside_a_request_only_where_they_are_options() -> No
         LOOSE.search({"query": "q"}, force_refresh=True),
         LOOSE.search({"query": "q"}, True),  # noqa: FBT003
         LOOSE.learn({}, force_refresh=True),
+        LOOSE.learn({}, True, wait_for_response=True),  # noqa: FBT003
     ):
         with pytest.raises(InvalidRequest, match="give either a request or keywords, not both"):
             await faulty
@@ -199,6 +200,7 @@ async def test_calls_made_at_once_share_nothing() -> None:
             {"wait_for_response": True, "poll_interval": 1},
             "slow: poll_interval: there is no such",
         ),
+        ("slow", ({},), {"wait_for_response": True, "poll_interval": 1}, "slow: poll_interval: there is no"),
     ],
 )
 async def test_a_faulty_call_is_refused_by_its_name(
