@@ -66,7 +66,7 @@ async def test_a_window_with_a_deleted_interaction_is_opened_again(
         assert _quotes(box) == []
         await clock.sleep(10)
         [profile] = box.stored_profiles
-        assert (_quotes(box), len(profile.interaction_ids)) == (["b1"], 1)
+        assert (_quotes(box), len(profile.source_interaction_ids)) == (["b1"], 1)
 
 
 async def test_seeded_requests_are_not_learnt_from(opened: Opens) -> None:

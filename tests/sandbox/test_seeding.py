@@ -108,7 +108,7 @@ async def test_a_valid_seed_is_stored() -> None:
         assert len(box.stored_requests) == 1
         assert [(row.status, row.tags) for row in box.stored_profiles] == [("pending", ["drinks"])]
         assert [(row.status, row.trigger) for row in box.stored_playbooks] == [("archived", "thirst")]
-        assert [row.approval for row in box.stored_agent_playbooks] == ["approved"]
+        assert [row.playbook_status for row in box.stored_agent_playbooks] == ["approved"]
         assert box.reflect.memories() == [memory]
 
 

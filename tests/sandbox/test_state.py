@@ -220,7 +220,7 @@ async def test_a_window_that_was_open_is_learnt_from_after_the_start(
         assert not box.stored_profiles
         await clock.sleep(60)
         assert (await wire.get("/api/learning_status", request_id="r")).json["status"] == "done"
-        assert [row.request_id for row in box.stored_profiles] == ["r"]
+        assert [row.generated_from_request_id for row in box.stored_profiles] == ["r"]
 
 
 async def test_a_durable_aggregation_continues(opened: Opens, clock: VirtualClock) -> None:

@@ -83,10 +83,10 @@ def seed_profiles(
             user_id=user_id,
             content=content,
             created_at=store.now,
-            last_modified=store.now,
-            request_id=SEEDED,
+            last_modified_timestamp=store.now,
+            generated_from_request_id=SEEDED,
             status=status,
-            interaction_ids=[],
+            source_interaction_ids=[],
             source=source,
             tags=list(tags),
         )
@@ -125,7 +125,7 @@ def seed_playbooks(
             trigger=trigger,
             source_span=None,
             status=status,
-            interaction_ids=[],
+            source_interaction_ids=[],
             content=content,
             indexed=f"{trigger or ''} {content}",
         )
@@ -158,9 +158,9 @@ def seed_agent_playbooks(
             agent_version=agent_version,
             created_at=store.now,
             content=content,
-            name="playbook",
+            playbook_name="playbook",
             trigger=trigger,
-            approval=approval,
+            playbook_status=approval,
             indexed=f"{trigger or ''} {content}",
         )
         for content in contents

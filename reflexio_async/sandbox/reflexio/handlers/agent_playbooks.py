@@ -35,8 +35,8 @@ async def get_agent_playbooks(state: ReflexioState, body: schemas.GetAgentPlaybo
         if matches_or_default(row.status, body.status_filter, default=row.status not in TOMBSTONES)
         and body.agent_playbook_id in (None, row.agent_playbook_id)
         and body.agent_version in (None, "", row.agent_version)
-        and body.playbook_name in (None, "", row.name)
-        and (body.playbook_status_filter is None or body.playbook_status_filter.value == row.approval)
+        and body.playbook_name in (None, "", row.playbook_name)
+        and (body.playbook_status_filter is None or body.playbook_status_filter.value == row.playbook_status)
         and (not body.query or body.query.lower() in f"{row.trigger or ''} {row.content}".lower())
         and tags_match([], body.tags)
         and body.includes(row.created_at)
@@ -57,7 +57,7 @@ async def search_agent_playbooks(
     rows = [
         row
         for row in agent_playbooks_matching(state, body)
-        if (approvals is None or row.approval in {approval.value for approval in approvals})
+        if (approvals is None or row.playbook_status in {approval.value for approval in approvals})
         and matches_or_default(row.status, body.status_filter, default=row.status in {None, "pending"})
         and body.includes(row.created_at)
     ]
@@ -84,11 +84,11 @@ async def update_agent_playbook(
         return Response({"success": True, "msg": done})
     if (row := state.store.agent_playbooks.get(body.agent_playbook_id)) is None:
         return _missing(body.agent_playbook_id)
-    row.name = row.name if body.playbook_name is None else body.playbook_name
+    row.playbook_name = row.playbook_name if body.playbook_name is None else body.playbook_name
     row.content = row.content if body.content is None else body.content
     row.trigger = row.trigger if body.trigger is None else body.trigger
     row.rationale = row.rationale if body.rationale is None else body.rationale
-    row.approval = row.approval if body.playbook_status is None else body.playbook_status.value
+    row.playbook_status = row.playbook_status if body.playbook_status is None else body.playbook_status.value
     return Response({"success": True, "msg": done})
 
 
@@ -99,7 +99,7 @@ async def update_agent_playbook_status(
     """Approve or reject one."""
     if (row := state.store.agent_playbooks.get(body.agent_playbook_id)) is None:
         return _missing(body.agent_playbook_id)
-    row.approval = body.playbook_status.value
+    row.playbook_status = body.playbook_status.value
     return Response({"success": True, "msg": "Playbook status updated successfully"})
 
 

@@ -43,7 +43,7 @@ async def get_user_playbooks(state: ReflexioState, body: schemas.GetUserPlaybook
         and body.user_id in (None, "", row.user_id)
         and body.user_playbook_id in (None, row.user_playbook_id)
         and body.agent_version in (None, "", row.agent_version)
-        and body.playbook_name in (None, "", row.name)
+        and body.playbook_name in (None, "", row.playbook_name)
         and body.request_id in (None, "", row.request_id)
         and (not body.query or body.query.lower() in f"{row.trigger or ''} {row.content}".lower())
         and tags_match(row.tags, body.tags)
@@ -85,7 +85,7 @@ async def update_user_playbook(
 ) -> Response:
     """Change the given fields. An unknown id succeeds too."""
     if (row := state.store.playbooks.get(body.user_playbook_id)) is not None:
-        row.name = row.name if body.playbook_name is None else body.playbook_name
+        row.playbook_name = row.playbook_name if body.playbook_name is None else body.playbook_name
         row.content = row.content if body.content is None else body.content
         row.trigger = row.trigger if body.trigger is None else body.trigger
         row.rationale = row.rationale if body.rationale is None else body.rationale
@@ -161,7 +161,8 @@ async def review_user_playbooks(
     ][: body.top_k]
     known = {each.interaction_id for each in state.store.interactions()}
     results = [
-        _review(row, grounded=bool(row.interaction_ids) and set(row.interaction_ids) <= known) for row in rows
+        _review(row, grounded=bool(row.source_interaction_ids) and set(row.source_interaction_ids) <= known)
+        for row in rows
     ]
     msg = f"Reviewed {len(rows)} user playbook(s)"
     return Response({**_review_counts(results, report_only=True), "run_id": run_id, "msg": msg})

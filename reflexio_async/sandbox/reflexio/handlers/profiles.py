@@ -48,10 +48,10 @@ async def get_profiles(state: ReflexioState, body: schemas.GetUserProfilesReques
         if status_matches(profile.status, wanted)
         and body.profile_id in (None, "", profile.profile_id)
         and body.source in (None, profile.source)
-        and body.profile_time_to_live in (None, "", profile.time_to_live)
+        and body.profile_time_to_live in (None, "", profile.profile_time_to_live)
         and _mentions(body.query, profile.content)
         and tags_match(profile.tags, body.tags)
-        and body.includes(profile.last_modified)
+        and body.includes(profile.last_modified_timestamp)
     ]
     return _found(newest_first(rows)[: body.top_k])
 
@@ -64,14 +64,18 @@ async def get_all_profiles(state: ReflexioState, query: schemas.AllProfilesQuery
     any_status = bool(query.profile_id) and query.include_tombstones
 
     def matches(profile: StoredProfile) -> bool:
-        at = profile.last_modified if query.date_field == "last_modified_timestamp" else profile.created_at
+        at = (
+            profile.last_modified_timestamp
+            if query.date_field == "last_modified_timestamp"
+            else profile.created_at
+        )
         wanted = [STATUS_NAMES.get(query.status_filter or "current")]
         return (
             (any_status or status_matches(profile.status, wanted))
             and query.profile_id in (None, "", profile.profile_id)
             and query.user_id in (None, "", profile.user_id)
             and query.source in (None, "", profile.source)
-            and query.profile_time_to_live in (None, "", profile.time_to_live)
+            and query.profile_time_to_live in (None, "", profile.profile_time_to_live)
             and _mentions(query.query, profile.content, profile.profile_id, profile.user_id)
             and (start is None or at >= start)
             and (end is None or at <= end)
@@ -83,7 +87,7 @@ async def get_all_profiles(state: ReflexioState, query: schemas.AllProfilesQuery
 
 def newest_first(rows: Iterable[StoredProfile]) -> list[StoredProfile]:
     """Sorted by their last change."""
-    return sorted(rows, key=lambda profile: -profile.last_modified)
+    return sorted(rows, key=lambda profile: -profile.last_modified_timestamp)
 
 
 def _mentions(query: str | None, *texts: str) -> bool:
@@ -106,7 +110,7 @@ async def get_profile_statistics(state: ReflexioState) -> Response:
             "current_count": len(current),
             "pending_count": sum(row.status == "pending" for row in rows),
             "archived_count": sum(row.status == "archived" for row in rows),
-            "expiring_soon_count": sum(row.expires_at <= now + _SOON for row in current),
+            "expiring_soon_count": sum(row.expiration_timestamp <= now + _SOON for row in current),
             "msg": "Retrieved profile statistics successfully",
         }
     )
@@ -121,7 +125,7 @@ async def storage_stats(state: ReflexioState, query: schemas.StorageStatsQuerySc
     playbooks = sum(row.user_id == query.user_id for row in state.store.playbooks.values())
     counts = {"profile_count": len(rows), "playbook_count": playbooks}
     msg = f"Found {len(rows)} profile(s) and {playbooks} playbook(s)"
-    times = [row.last_modified for row in rows]
+    times = [row.last_modified_timestamp for row in rows]
     ends = {"oldest": min(times), "newest": max(times)} if times else {}
     modified = {f"{end}_profile_modified": _iso(time) for end, time in ends.items()}
     return Response({**counts, **modified, "success": True, "msg": msg})
@@ -134,10 +138,10 @@ def _iso(epoch_seconds: int) -> str:
 @routes.get("/api/profile_change_log")
 async def profile_change_log(state: ReflexioState) -> Response:
     """What each generation added, latest first, with nulls. Deleted profiles are not in it."""
-    rows = sorted(state.store.all_profiles(), key=lambda row: row.request_id)
+    rows = sorted(state.store.all_profiles(), key=lambda row: row.generated_from_request_id)
     logs = [
         _log_entry(list(group))
-        for request_id, group in groupby(rows, key=lambda row: row.request_id)
+        for request_id, group in groupby(rows, key=lambda row: row.generated_from_request_id)
         if request_id
     ]
     logs.sort(key=lambda log: -log["created_at"])
@@ -148,7 +152,7 @@ def _log_entry(rows: Sequence[StoredProfile]) -> dict[str, Any]:
     return {
         "id": 0,
         "user_id": rows[0].user_id,
-        "request_id": rows[0].request_id,
+        "request_id": rows[0].generated_from_request_id,
         "created_at": max(row.created_at for row in rows),
         "added_profiles": [row.with_nulls() for row in rows],
         "removed_profiles": list[Any](),
@@ -166,9 +170,9 @@ async def search_profiles(state: ReflexioState, body: schemas.SearchUserProfileR
         for row in state.store.profiles_of(body.user_id)
         if row.status is None
         and body.source in (None, "", row.source)
-        and body.generated_from_request_id in (None, "", row.request_id)
+        and body.generated_from_request_id in (None, "", row.generated_from_request_id)
         and tags_match(row.tags, body.tags)
-        and body.includes(row.last_modified)
+        and body.includes(row.last_modified_timestamp)
     ]
     rows = best_matches(body.query, rows)[: body.top_k or _DEFAULT_TOP_K]
     if body.custom_feature:
@@ -214,7 +218,7 @@ async def update_user_profile(state: ReflexioState, body: schemas.UpdateUserProf
         return Response({"success": False, "msg": msg})
     row.content = row.content if body.content is None else body.content
     row.custom_features = row.custom_features if body.custom_features is None else body.custom_features
-    row.last_modified = state.store.now
+    row.last_modified_timestamp = state.store.now
     return Response({"success": True, "msg": "User profile updated successfully"})
 
 

@@ -41,15 +41,17 @@ async def get_learning_provenance(state: ReflexioState, body: GetLearningProvena
 
 
 def _profile(state: ReflexioState, body: GetLearningProvenanceRequestSchema, row: StoredProfile) -> Response:
-    if row.interaction_ids:
-        interactions = _interactions(state, row.interaction_ids)
-        return _answer(body, "exact", trigger_request_id=row.request_id, interactions=interactions)
-    if not row.request_id:
+    if row.source_interaction_ids:
+        interactions = _interactions(state, row.source_interaction_ids)
+        return _answer(
+            body, "exact", trigger_request_id=row.generated_from_request_id, interactions=interactions
+        )
+    if not row.generated_from_request_id:
         return _unknown(body, "Profile has no generation request for provenance reconstruction")
-    if (request := state.store.requests.get(row.request_id)) is None:
+    if (request := state.store.requests.get(row.generated_from_request_id)) is None:
         return _unknown(body, "Profile generation request was not found")
     interactions = [each.view() for each in request.interactions]
-    found = {"trigger_request_id": row.request_id, "interactions": interactions}
+    found = {"trigger_request_id": row.generated_from_request_id, "interactions": interactions}
     if not interactions:
         return _answer(body, "unavailable", **found, msg=_NO_WINDOW)
     return _answer(body, "best_effort", **found)
@@ -62,7 +64,7 @@ def _user_playbook(
     found = {"trigger_request_id": row.request_id, "interactions": interactions}
     if not interactions:
         return _answer(body, "unavailable", **found, msg="No interactions found for this user playbook")
-    return _answer(body, "exact" if row.interaction_ids else "best_effort", **found)
+    return _answer(body, "exact" if row.source_interaction_ids else "best_effort", **found)
 
 
 def _agent_playbook(
@@ -78,20 +80,20 @@ def _agent_playbook(
         {
             "user_playbook": source.view(),
             "interactions": _evidence(state, source),
-            "source_interaction_ids": source.interaction_ids,
+            "source_interaction_ids": source.source_interaction_ids,
         }
         for source in sources
     ]
     if not any(group["interactions"] for group in groups):
         msg = "No source interactions were found"
         return _answer(body, "unavailable", source_user_playbooks=groups, msg=msg)
-    exact = len(sources) == len(row.sources) and all(source.interaction_ids for source in sources)
+    exact = len(sources) == len(row.sources) and all(source.source_interaction_ids for source in sources)
     return _answer(body, "exact" if exact else "best_effort", source_user_playbooks=groups)
 
 
 def _evidence(state: ReflexioState, row: StoredUserPlaybook) -> list[dict[str, Any]]:
-    if row.interaction_ids:
-        return _interactions(state, row.interaction_ids)
+    if row.source_interaction_ids:
+        return _interactions(state, row.source_interaction_ids)
     request = state.store.requests.get(row.request_id)
     return [each.view() for each in request.interactions] if request else []
 

@@ -69,7 +69,7 @@ def _candidates(state: ReflexioState, body: UnifiedSearchRequestSchema) -> dict[
         "agent_playbooks": (
             row
             for row in agent_playbooks_matching(state, body)
-            if row.status is None and row.approval in approved
+            if row.status is None and row.playbook_status in approved
         ),
         "user_playbooks": (
             row for row in user_playbooks_matching(state, body) if row.status not in TOMBSTONES
@@ -96,7 +96,7 @@ def user_playbooks_matching(
         for row in state.store.playbooks.values()
         if body.user_id in (None, "", row.user_id)
         and body.agent_version in (None, "", row.agent_version)
-        and body.playbook_name in (None, "", row.name)
+        and body.playbook_name in (None, "", row.playbook_name)
         and body.source in (None, row.source or "")
         and tags_match(row.tags, body.tags)
     ]
@@ -110,7 +110,7 @@ def agent_playbooks_matching(
         row
         for row in state.store.agent_playbooks.values()
         if body.agent_version in (None, "", row.agent_version)
-        and body.playbook_name in (None, "", row.name)
+        and body.playbook_name in (None, "", row.playbook_name)
         and (body.source is None or _comes_from(state, row, body.source))
         and tags_match([], body.tags)
     ]

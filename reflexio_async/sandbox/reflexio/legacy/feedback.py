@@ -38,7 +38,8 @@ async def get_raw_feedbacks(
     rows = [
         row
         for row in reversed(state.store.playbooks.values())
-        if _status_matches(row.status, body.status_filter) and body.feedback_name in (None, "", row.name)
+        if _status_matches(row.status, body.status_filter)
+        and body.feedback_name in (None, "", row.playbook_name)
     ]
     return _raw_feedbacks(rows[: body.limit or _DEFAULT_LIMIT])
 
@@ -54,7 +55,7 @@ async def search_raw_feedbacks(
         if _status_matches(row.status, body.status_filter)
         and body.user_id in (None, "", row.user_id)
         and body.agent_version in (None, "", row.agent_version)
-        and body.feedback_name in (None, "", row.name)
+        and body.feedback_name in (None, "", row.playbook_name)
         and body.includes(row.created_at)
     ]
     return _raw_feedbacks(best_matches(body.query, rows)[: body.top_k or _DEFAULT_TOP_K])
@@ -67,8 +68,8 @@ async def get_feedbacks(state: ReflexioState, body: schemas.LegacyGetFeedbacksRe
         row
         for row in reversed(state.store.agent_playbooks.values())
         if _status_matches(row.status, body.status_filter)
-        and body.feedback_name in (None, "", row.name)
-        and (body.feedback_status_filter is None or body.feedback_status_filter.value == row.approval)
+        and body.feedback_name in (None, "", row.playbook_name)
+        and (body.feedback_status_filter is None or body.feedback_status_filter.value == row.playbook_status)
     ]
     return _feedbacks(rows[: body.limit or _DEFAULT_LIMIT])
 
@@ -81,8 +82,8 @@ async def search_feedbacks(state: ReflexioState, body: schemas.LegacySearchFeedb
         for row in reversed(state.store.agent_playbooks.values())
         if _status_matches(row.status, body.status_filter)
         and body.agent_version in (None, "", row.agent_version)
-        and body.feedback_name in (None, "", row.name)
-        and (body.feedback_status_filter is None or body.feedback_status_filter.value == row.approval)
+        and body.feedback_name in (None, "", row.playbook_name)
+        and (body.feedback_status_filter is None or body.feedback_status_filter.value == row.playbook_status)
         and body.includes(row.created_at)
     ]
     return _feedbacks(best_matches(body.query, rows)[: body.top_k or _DEFAULT_TOP_K])
@@ -100,7 +101,7 @@ def _raw_feedbacks(rows: Sequence[StoredUserPlaybook]) -> Response:
             "user_id": row.user_id,
             "agent_version": row.agent_version,
             "request_id": row.request_id,
-            "feedback_name": row.name,
+            "feedback_name": row.playbook_name,
             "created_at": row.created_at,
             "feedback_content": row.content,
             "do_action": row.do_action,
@@ -120,15 +121,15 @@ def _feedbacks(rows: Sequence[StoredAgentPlaybook]) -> Response:
     views = [
         {
             "feedback_id": row.agent_playbook_id,
-            "feedback_name": row.name,
+            "feedback_name": row.playbook_name,
             "agent_version": row.agent_version,
             "created_at": row.created_at,
             "feedback_content": row.content,
             "do_action": row.do_action,
             "do_not_action": row.do_not_action,
             "when_condition": row.trigger,
-            "feedback_status": row.approval,
-            "feedback_metadata": row.metadata,
+            "feedback_status": row.playbook_status,
+            "feedback_metadata": row.playbook_metadata,
             "status": row.status,
             "embedding": list[float](),
         }
@@ -150,9 +151,9 @@ async def add_raw_feedback(state: ReflexioState, body: schemas.LegacyAddRawFeedb
             trigger=given.when_condition,
             source_span=None,
             status=given.status and given.status.value,
-            interaction_ids=[],
+            source_interaction_ids=[],
             content=given.feedback_content,
-            name=given.feedback_name,
+            playbook_name=given.feedback_name,
             source=given.source,
             do_action=given.do_action,
             do_not_action=given.do_not_action,
@@ -171,10 +172,10 @@ async def add_feedbacks(state: ReflexioState, body: schemas.LegacyAddFeedbackReq
             agent_version=given.agent_version,
             created_at=state.store.created_at(given),
             content=given.feedback_content,
-            name=given.feedback_name,
+            playbook_name=given.feedback_name,
             trigger=given.when_condition,
-            approval=given.feedback_status.value,
-            metadata=given.feedback_metadata,
+            playbook_status=given.feedback_status.value,
+            playbook_metadata=given.feedback_metadata,
             status=given.status and given.status.value,
             do_action=given.do_action,
             do_not_action=given.do_not_action,
@@ -195,7 +196,7 @@ async def update_feedback_status(
     """Approve or reject one."""
     if (row := state.store.agent_playbooks.get(body.feedback_id)) is None:
         return Response({"success": False, "msg": f"Feedback with ID {body.feedback_id} not found"})
-    row.approval = body.feedback_status.value
+    row.playbook_status = body.feedback_status.value
     return Response({"success": True, "msg": None})
 
 

@@ -104,7 +104,7 @@ class Aggregator:
         replaced = [
             row
             for row in self.store.agent_playbooks.values()
-            if row.agent_version == agent_version and row.metadata == "mock_generated"
+            if row.agent_version == agent_version and row.playbook_metadata == "mock_generated"
         ]
         for row in replaced:
             row.status = "superseded"
@@ -115,9 +115,9 @@ class Aggregator:
             agent_version=agent_version,
             created_at=self.store.now,
             content=content,
-            name="playbook",
+            playbook_name="playbook",
             trigger=first.trigger,
-            metadata="mock_generated",
+            playbook_metadata="mock_generated",
             sources=[source.user_playbook_id for source in sources],
             indexed=f"{first.trigger or ''} {content}",
         )
@@ -125,7 +125,7 @@ class Aggregator:
         entry = {
             "id": 0,
             "created_at": self.store.now,
-            "playbook_name": added.name,
+            "playbook_name": added.playbook_name,
             "agent_version": agent_version,
             "run_mode": "full_archive",
             "added_agent_playbooks": [added.snapshot()],

@@ -73,7 +73,7 @@ def _of(store: ReflexioStore, agent_version: str | None) -> list[StoredUserPlayb
 def _set_modified(store: ReflexioStore, moved: _Moved[StoredProfile]) -> None:
     now = store.now
     for profile in (*moved.promoted, *moved.archived):
-        profile.last_modified = now
+        profile.last_modified_timestamp = now
 
 
 def _upgrade(rows: Sequence[_Row], *, archive: bool) -> _Moved[_Row]:

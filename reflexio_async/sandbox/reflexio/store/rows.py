@@ -1,6 +1,7 @@
-"""The rows that the Reflexio service stores, and how the server returns each. None-valued keys are absent.
+"""The rows that the Reflexio service stores, and how the server returns each.
 
-See server-behaviour: Null and absent keys.
+Fields have the server's names, so a view is a row without some fields, and without nulls (server-behaviour:
+Null and absent keys).
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ Status = str | None
 
 TOMBSTONES = frozenset({"superseded", "merged"})
 """States of rows that others have replaced. They are returned only on request."""
+
+_NEVER_SHOWN = ("do_action", "do_not_action", "indexed")
+"""Fields of playbooks that today's routes do not return."""
 
 _INTERACTION_FIELDS: dict[str, Any] = {
     "role": True,
@@ -122,18 +126,8 @@ class StoredRequest(Row):
 
     def view(self) -> dict[str, Any]:
         """As the server returns it, with its interactions."""
-        names = (
-            "request_id",
-            "user_id",
-            "created_at",
-            "source",
-            "agent_version",
-            "session_id",
-            "evaluation_only",
-            "retrieval_experiment_id",
-            "retrieval_experiment_arm",
-        )
-        shown = without_nulls({name: getattr(self, name) for name in names})
+        hidden = ("interactions", "tracked", "windows", "forced", "finished", "learnt")
+        shown = without_nulls(_fields_except(self, *hidden))
         return {"request": shown, "interactions": [each.view() for each in self.interactions]}
 
 
@@ -145,12 +139,12 @@ class StoredProfile(Row):
     user_id: str
     content: str
     created_at: int
-    last_modified: int
-    request_id: str
+    last_modified_timestamp: int
+    generated_from_request_id: str
     status: Status
-    interaction_ids: list[int]
-    time_to_live: str = "infinity"
-    expires_at: int = NEVER_EXPIRES
+    source_interaction_ids: list[int]
+    profile_time_to_live: str = "infinity"
+    expiration_timestamp: int = NEVER_EXPIRES
     source: str = ""
     custom_features: dict[str, Any] | None = None
     extractor_names: list[str] | None = None
@@ -159,22 +153,7 @@ class StoredProfile(Row):
 
     def with_nulls(self) -> dict[str, Any]:
         """As the change log returns it."""
-        return {
-            "profile_id": self.profile_id,
-            "user_id": self.user_id,
-            "content": self.content,
-            "last_modified_timestamp": self.last_modified,
-            "generated_from_request_id": self.request_id,
-            "profile_time_to_live": self.time_to_live,
-            "expiration_timestamp": self.expires_at,
-            "custom_features": self.custom_features,
-            "source": self.source,
-            "status": self.status,
-            "extractor_names": self.extractor_names,
-            "source_span": self.source_span,
-            "source_interaction_ids": self.interaction_ids,
-            "tags": self.tags,
-        }
+        return _fields_except(self, "created_at")
 
     def view(self) -> dict[str, Any]:
         """As the server returns it."""
@@ -204,9 +183,9 @@ class StoredUserPlaybook(Row):
     trigger: str | None
     source_span: str | None
     status: Status
-    interaction_ids: list[int]
+    source_interaction_ids: list[int]
     content: str = ""
-    name: str = "playbook"
+    playbook_name: str = "playbook"
     rationale: str | None = None
     source: str | None = None
     tags: list[str] = field(default_factory=list[str])
@@ -216,24 +195,7 @@ class StoredUserPlaybook(Row):
 
     def view(self) -> dict[str, Any]:
         """As the server returns it."""
-        return without_nulls(
-            {
-                "user_playbook_id": self.user_playbook_id,
-                "user_id": self.user_id,
-                "agent_version": self.agent_version,
-                "request_id": self.request_id,
-                "playbook_name": self.name,
-                "created_at": self.created_at,
-                "content": self.content,
-                "trigger": self.trigger,
-                "rationale": self.rationale,
-                "status": self.status,
-                "source": self.source,
-                "source_interaction_ids": self.interaction_ids,
-                "source_span": self.source_span,
-                "tags": self.tags,
-            }
-        )
+        return without_nulls(_fields_except(self, *_NEVER_SHOWN))
 
     @property
     def search_text(self) -> str:
@@ -256,12 +218,12 @@ class StoredAgentPlaybook(Row):
     agent_version: str
     created_at: int
     content: str
-    name: str = ""
+    playbook_name: str = ""
     trigger: str | None = None
     rationale: str | None = None
     blocking_issue: dict[str, Any] | None = None
-    approval: str = "pending"
-    metadata: str = ""
+    playbook_status: str = "pending"
+    playbook_metadata: str = ""
     status: Status = None
     sources: list[int] = field(default_factory=list[int])
     do_action: str | None = None
@@ -270,40 +232,21 @@ class StoredAgentPlaybook(Row):
 
     def view(self) -> dict[str, Any]:
         """As the server returns it. Tags are not stored."""
-        return without_nulls(
-            {
-                "agent_playbook_id": self.agent_playbook_id,
-                "playbook_name": self.name,
-                "agent_version": self.agent_version,
-                "created_at": self.created_at,
-                "content": self.content,
-                "trigger": self.trigger,
-                "rationale": self.rationale,
-                "playbook_status": self.approval,
-                "playbook_metadata": self.metadata,
-                "status": self.status,
-                "tags": list[str](),
-            }
-        )
+        shown = _fields_except(self, "blocking_issue", "sources", *_NEVER_SHOWN)
+        return without_nulls({**shown, "tags": list[str]()})
 
     def snapshot(self) -> dict[str, Any]:
         """As the change log returns it, with nulls."""
-        return {
-            "agent_playbook_id": self.agent_playbook_id,
-            "playbook_name": self.name,
-            "agent_version": self.agent_version,
-            "content": self.content,
-            "trigger": self.trigger,
-            "rationale": self.rationale,
-            "blocking_issue": self.blocking_issue,
-            "playbook_status": self.approval,
-            "playbook_metadata": self.metadata,
-        }
+        return _fields_except(self, "created_at", "status", "sources", *_NEVER_SHOWN)
 
     @property
     def search_text(self) -> str:
         """What searches look at."""
         return self.indexed
+
+
+def _fields_except(row: Row, *hidden: str) -> dict[str, Any]:
+    return {name: value for name, value in Row.document(row).items() if name not in hidden}
 
 
 def without_nulls(shown: dict[str, Any]) -> dict[str, Any]:

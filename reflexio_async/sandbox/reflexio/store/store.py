@@ -137,17 +137,17 @@ class ReflexioStore:
     def all_profiles(self) -> Iterator[StoredProfile]:
         """The profiles of all users that have not expired."""
         now = self.now
-        return (row for rows in self.profiles.values() for row in rows if row.expires_at > now)
+        return (row for rows in self.profiles.values() for row in rows if row.expiration_timestamp > now)
 
     def profiles_of(self, user_id: str) -> list[StoredProfile]:
         """The profiles of one user that have not expired."""
         now = self.now
-        return [row for row in self.profiles.get(user_id, ()) if row.expires_at > now]
+        return [row for row in self.profiles.get(user_id, ()) if row.expiration_timestamp > now]
 
     def profile(self, profile_id: str) -> StoredProfile | None:
         """A profile that has not expired."""
         row = self._profiles.get(profile_id)
-        return row if row is not None and row.expires_at > self.now else None
+        return row if row is not None and row.expiration_timestamp > self.now else None
 
     def delete_profiles(self, selects: Callable[[StoredProfile], bool]) -> int:
         """Delete the profiles that ``selects`` accepts. Returns how many."""
@@ -181,12 +181,12 @@ class ReflexioStore:
             user_id=given.user_id,
             content=given.content,
             created_at=self.now,
-            last_modified=given.last_modified_timestamp,
-            request_id=given.generated_from_request_id,
+            last_modified_timestamp=given.last_modified_timestamp,
+            generated_from_request_id=given.generated_from_request_id,
             status=given.status and given.status.value,
-            interaction_ids=given.source_interaction_ids,
-            time_to_live=given.profile_time_to_live.value,
-            expires_at=given.expiration_timestamp,
+            source_interaction_ids=given.source_interaction_ids,
+            profile_time_to_live=given.profile_time_to_live.value,
+            expiration_timestamp=given.expiration_timestamp,
             source=given.source or "",
             custom_features=given.custom_features,
             extractor_names=given.extractor_names,
@@ -206,9 +206,9 @@ class ReflexioStore:
             trigger=given.trigger,
             source_span=given.source_span,
             status=given.status and given.status.value,
-            interaction_ids=given.source_interaction_ids,
+            source_interaction_ids=given.source_interaction_ids,
             content=given.content,
-            name=given.playbook_name,
+            playbook_name=given.playbook_name,
             rationale=given.rationale,
             source=given.source,
             tags=given.tags or [],
@@ -224,12 +224,12 @@ class ReflexioStore:
             agent_version=given.agent_version,
             created_at=self.created_at(given),
             content=given.content,
-            name=given.playbook_name,
+            playbook_name=given.playbook_name,
             trigger=given.trigger,
             rationale=given.rationale,
             blocking_issue=None if issue is None else issue.model_dump(mode="json"),
-            approval=given.playbook_status.value,
-            metadata=given.playbook_metadata,
+            playbook_status=given.playbook_status.value,
+            playbook_metadata=given.playbook_metadata,
             indexed=f"{given.trigger or ''} {given.content}",
         )
         self.add_agent_playbook(playbook)
