@@ -1,4 +1,4 @@
-"""A Reflect client and the sandbox's Reflect server on one virtual clock."""
+"""A Reflect client and the sandbox's Reflect server, on one virtual clock."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ MESSAGES = [{"role": "user", "content": "sort [2, 1]"}, {"role": "assistant", "c
 
 @dataclass(frozen=True)
 class Scene:
-    """What a test plays with."""
+    """The parts of a test."""
 
     box: Sandbox
     client: AsyncReflectClient
     clock: VirtualClock
 
     def sent(self, project: str = "default") -> int:
-        """How many traces were sent."""
+        """The number of requests that sent a trace."""
         return self.box.count("POST", f"/v1/projects/{project}/traces")
 
     def asked(self) -> int:
-        """How often a trace was asked for."""
+        """The number of requests for a trace."""
         return sum(
             record.method == "GET" and record.path.startswith(f"{TRACES}/") for record in self.box.requests
         )
@@ -38,7 +38,7 @@ class Scene:
 
 @asynccontextmanager
 async def scene(*, client: Mapping[str, Any] | None = None, **reflect: Any) -> AsyncGenerator[Scene]:
-    """A sandbox with these ReflectSettings, and a client with its master key."""
+    """Make a sandbox with these ReflectSettings, and a client with its master key."""
     clock = VirtualClock()
     async with Sandbox(clock=clock, reflect=ReflectSettings(**reflect)) as box:
         options: dict[str, Any] = {"api_key": box.reflect_key, "project_id": "default", **(client or {})}

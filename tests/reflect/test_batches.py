@@ -1,4 +1,4 @@
-"""Many traces at once: each to its own outcome, none sent twice."""
+"""``create_traces_many``: every trace has an outcome, and none is sent twice."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def traces(count: int, **fields: Any) -> list[dict[str, Any]]:
     return [{"task": f"t{number}", "trajectory": [], **fields} for number in range(count)]
 
 
-async def test_every_trace_ends_under_its_position() -> None:
+async def test_the_key_of_a_trace_is_its_position() -> None:
     async with scene(ingest_seconds=2) as s:
         report = await s.client.create_traces_many(traces(300, review_result="pass"))
         assert report.ok
@@ -41,7 +41,7 @@ async def test_every_trace_ends_under_its_position() -> None:
             assert outcome.seconds_running >= 2
 
 
-async def test_one_that_fails_stops_no_other() -> None:
+async def test_a_failed_trace_does_not_stop_the_others() -> None:
     async with scene(failing_tasks={"t1"}) as s:
         report = await s.client.create_traces_many([*traces(3), TraceCreate(task="model", trajectory=[])])
         assert report.counts() == {"completed": 3, "failed": 1}
@@ -50,14 +50,14 @@ async def test_one_that_fails_stops_no_other() -> None:
         assert isinstance(failed.error, JobFailed)
 
 
-async def test_a_collection_is_checked_whole_before_anything_is_sent() -> None:
+async def test_all_traces_of_a_collection_are_checked_before_any_is_sent() -> None:
     async with scene() as s:
         with pytest.raises(InvalidRequest, match=r"traces\[2\]: .*trajectory"):
             await s.client.create_traces_many([*traces(2), {"task": "t", "trajectory": "no"}])
         assert s.sent() == 0
 
 
-async def test_an_iterator_is_checked_as_it_is_pulled() -> None:
+async def test_the_traces_of_an_iterator_are_checked_one_by_one() -> None:
     async with scene() as s:
         given: list[dict[str, Any]] = [*traces(2), {"task": "", "trajectory": []}, *traces(2)]
         report = await s.client.create_traces_many(iter(given))
@@ -67,7 +67,7 @@ async def test_an_iterator_is_checked_as_it_is_pulled() -> None:
         assert isinstance(failed.error, InvalidRequest)
 
 
-async def test_any_number_streams_in_flat_memory() -> None:
+async def test_memory_does_not_grow_with_the_number_of_streamed_traces() -> None:
     pulled = seen = most_ahead = 0
 
     async def endless() -> AsyncIterator[dict[str, Any]]:
@@ -87,7 +87,7 @@ async def test_any_number_streams_in_flat_memory() -> None:
     assert most_ahead <= 2 * 10
 
 
-async def test_no_more_are_under_way_than_was_said() -> None:
+async def test_at_most_concurrency_traces_are_worked_on_at_once() -> None:
     async with scene(ingest_seconds=5) as s:
         most = 0
 
@@ -101,7 +101,7 @@ async def test_no_more_are_under_way_than_was_said() -> None:
         assert s.clock.now() >= 25
 
 
-async def test_without_waiting_outcomes_hold_the_job() -> None:
+async def test_without_waiting_the_results_are_jobs() -> None:
     async with scene(ingest_seconds=5) as s:
         report = await s.client.create_traces_many(traces(3), wait=False)
         assert s.clock.now() < 5
@@ -111,7 +111,7 @@ async def test_without_waiting_outcomes_hold_the_job() -> None:
             assert (await outcome.result).task == f"t{outcome.key}"
 
 
-async def test_traces_can_be_named_by_the_caller() -> None:
+async def test_key_names_the_traces() -> None:
     def name(trace: TraceCreate) -> str:
         return str((trace.metadata or {})["run"])
 
@@ -127,7 +127,7 @@ async def test_traces_can_be_named_by_the_caller() -> None:
 
 
 @pytest.mark.parametrize("name", [["a"], None, True, 1.5, b"a"], ids=repr)
-async def test_a_name_that_is_neither_text_nor_a_whole_number_is_refused_by_position(name: Any) -> None:
+async def test_a_key_that_is_neither_text_nor_a_whole_number_is_refused_with_the_position(name: Any) -> None:
     names = iter(["a", name])
     async with scene() as s:
         said = rf"traces\[1\]: key must return text or a whole number, not {type(name).__name__}"
@@ -136,7 +136,7 @@ async def test_a_name_that_is_neither_text_nor_a_whole_number_is_refused_by_posi
         assert not s.box.requests
 
 
-async def test_a_naming_function_that_raises_is_told_by_position() -> None:
+async def test_a_key_function_that_raises_is_an_error_with_the_position() -> None:
     async with scene() as s:
         with pytest.raises(InvalidRequest, match=r"traces\[0\]: key raised KeyError: 'run'"):
             s.client.create_traces_many(
@@ -145,7 +145,7 @@ async def test_a_naming_function_that_raises_is_told_by_position() -> None:
         assert not s.box.requests
 
 
-async def test_a_pulled_trace_that_cannot_be_named_fails_alone_under_its_position() -> None:
+async def test_a_streamed_trace_without_a_key_fails_alone_under_its_position() -> None:
     given: list[dict[str, Any]] = [
         {"task": "t", "trajectory": [], "metadata": metadata}
         for metadata in ({"run": "a"}, {"run": ["b"]}, {}, {"run": "d"})
@@ -165,7 +165,7 @@ async def test_a_pulled_trace_that_cannot_be_named_fails_alone_under_its_positio
         assert s.sent() == 2
 
 
-async def test_a_trace_that_may_have_arrived_is_lost_and_not_sent_again() -> None:
+async def test_a_trace_without_a_response_is_lost_and_not_sent_again() -> None:
     async with scene() as s:
         s.box.faults.add(faults.answer_lost(), method="POST", path=TRACES, after=1)
         report = await s.client.create_traces_many(traces(3), concurrency=1)
@@ -177,7 +177,7 @@ async def test_a_trace_that_may_have_arrived_is_lost_and_not_sent_again() -> Non
         assert (s.sent(), len(s.box.reflect.traces())) == (3, 3)
 
 
-async def test_one_that_is_lost_is_sent_again_when_that_is_asked_for() -> None:
+async def test_retry_failed_lost_sends_a_lost_trace_again() -> None:
     async with scene() as s:
         s.box.faults.add(faults.lost_before(), method="POST", path=TRACES)
         report = await s.client.create_traces_many(traces(1))
@@ -187,7 +187,7 @@ async def test_one_that_is_lost_is_sent_again_when_that_is_asked_for() -> None:
         assert s.sent() == 2
 
 
-async def test_one_that_timed_out_is_waited_for_again_and_not_sent_again() -> None:
+async def test_a_retry_waits_again_for_a_trace_that_timed_out() -> None:
     async with scene(ingest_seconds=20) as s:
         report = await s.client.create_traces_many(traces(2), wait_timeout=15)
         assert report.counts() == {"timed_out": 2}
@@ -197,7 +197,7 @@ async def test_one_that_timed_out_is_waited_for_again_and_not_sent_again() -> No
         assert s.sent() == 2
 
 
-async def test_one_that_the_server_gave_up_is_sent_again() -> None:
+async def test_a_retry_sends_a_trace_again_that_the_server_could_not_store() -> None:
     failures = iter([True, False])
 
     def fails(_: str, __: int) -> bool:
@@ -210,14 +210,14 @@ async def test_one_that_the_server_gave_up_is_sent_again() -> None:
         assert s.sent() == 2
 
 
-async def test_failing_fast_sends_nothing_more() -> None:
+async def test_fail_fast_sends_nothing_after_a_failure() -> None:
     async with scene(failing_tasks={"t1"}) as s:
         report = await s.client.create_traces_many(traces(50), concurrency=1, fail_fast=True)
         assert report.counts() == {"completed": 1, "failed": 1, "cancelled": 48}
         assert s.sent() == 2
 
 
-async def test_an_iterable_that_fails_ends_the_batch_with_its_report() -> None:
+async def test_an_iterable_that_raises_ends_the_batch_with_a_report() -> None:
     def broken() -> Iterator[dict[str, Any]]:
         yield from traces(2)
         message = "disk full"
@@ -229,7 +229,7 @@ async def test_an_iterable_that_fails_ends_the_batch_with_its_report() -> None:
         assert caught.value.report.counts() == {"completed": 2}
 
 
-async def test_a_rate_limit_is_waited_out_however_long_it_takes() -> None:
+async def test_a_batch_waits_for_a_rate_limit_of_any_length() -> None:
     async with scene(client={"timeout": 5}) as s:
         s.box.faults.add(
             faults.status(429, {"detail": "slow"}, headers={"Retry-After": "100"}), method="POST"
@@ -249,13 +249,13 @@ async def test_a_rate_limit_is_waited_out_however_long_it_takes() -> None:
         ({"on_progress": 3}, "on_progress"),
     ],
 )
-async def test_options_are_checked(options: dict[str, Any], said: str) -> None:
+async def test_unusable_options_are_refused(options: dict[str, Any], said: str) -> None:
     async with scene() as s:
         with pytest.raises(InvalidRequest, match=said):
             s.client.create_traces_many([], **options)
 
 
-async def test_one_trace_is_no_list_of_traces() -> None:
+async def test_one_trace_in_place_of_a_list_is_refused() -> None:
     async with scene() as s:
         one: Any = traces(1)[0]
         with pytest.raises(InvalidRequest, match="traces must be a list"):

@@ -1,4 +1,4 @@
-"""Every call of a Reflect server, and what is sent."""
+"""The calls of a Reflect server, and the requests that they send."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.reflect.scene import MESSAGES, scene
 from tests.transport.servers import ReceivedRequest, raw_server, reply_with, sequence
 
 
-async def sent_by(call: str, *args: Any, reply: Any = None, **kwargs: Any) -> ReceivedRequest:
-    """What a call puts on the wire."""
+async def request_sent_by(call: str, *args: Any, reply: Any = None, **kwargs: Any) -> ReceivedRequest:
+    """The request that a call sends."""
     async with (
         raw_server(sequence(then=reply_with(reply if reply is not None else []))) as server,
         AsyncReflectClient(base_url=server.url, api_key="k", project_id="p") as client,
@@ -45,7 +45,7 @@ async def test_a_trace_with_a_review_becomes_a_memory() -> None:
         assert memory.id == trace.created_memory_id
 
 
-async def test_a_trace_without_one_is_done_when_it_is_stored() -> None:
+async def test_a_trace_without_a_review_is_done_when_it_is_stored() -> None:
     async with scene(ingest_seconds=2) as s:
         trace = await (await s.client.create_trace(task="sort a list", trajectory=MESSAGES))
         assert (trace.review_status, trace.created_memory_id) == (ReviewStatus.PENDING, None)
@@ -66,14 +66,14 @@ async def test_a_trajectory_is_a_sequence_or_json(trajectory: Any) -> None:
         assert trace.trajectory == MESSAGES
 
 
-async def test_other_keys_of_messages_are_kept() -> None:
+async def test_other_keys_of_messages_are_sent() -> None:
     message = {"role": "tool", "content": None, "tool_call_id": "c1", "name": "search"}
     async with scene() as s:
         trace = await s.client.create_trace_and_wait(task="t", trajectory=[message])
         assert trace.trajectory == [message]
 
 
-async def test_everything_that_a_trace_can_say() -> None:
+async def test_all_fields_of_a_trace_are_sent() -> None:
     async with scene() as s:
         trace = await s.client.create_trace_and_wait(
             task="t",
@@ -96,7 +96,7 @@ async def test_everything_that_a_trace_can_say() -> None:
         )
 
 
-async def test_what_is_none_is_not_sent() -> None:
+async def test_fields_that_are_none_are_not_sent() -> None:
     nothing: dict[str, Any] = dict.fromkeys(
         (
             "final_response",
@@ -109,12 +109,12 @@ async def test_what_is_none_is_not_sent() -> None:
         )
     )
     reply = {"trace_id": "t1", "ingest_status": "queued"}
-    request = await sent_by("create_trace", task="t", trajectory=[], reply=reply, **nothing)
+    request = await request_sent_by("create_trace", task="t", trajectory=[], reply=reply, **nothing)
     assert request.json == {"task": "t", "trajectory": []}
 
 
-async def test_the_review_travels_as_one() -> None:
-    request = await sent_by(
+async def test_the_review_is_sent_as_one_object() -> None:
+    request = await request_sent_by(
         "create_trace",
         task="t",
         trajectory=[],
@@ -127,8 +127,8 @@ async def test_the_review_travels_as_one() -> None:
     assert set(request.json) == {"task", "trajectory", "review"}
 
 
-async def test_feedback_and_step_size_are_nothing_without_a_result() -> None:
-    request = await sent_by(
+async def test_feedback_and_alpha_without_a_result_are_not_sent() -> None:
+    request = await request_sent_by(
         "create_trace",
         task="t",
         trajectory=[],
@@ -150,13 +150,13 @@ async def test_feedback_and_step_size_are_nothing_without_a_result() -> None:
 async def test_a_trace_may_be_given_as_one_request(request_: Any) -> None:
     reply = {"trace_id": "t1", "ingest_status": "queued"}
     for sent in (
-        await sent_by("create_trace", request_, reply=reply),
-        await sent_by("create_trace", request=request_, reply=reply),
+        await request_sent_by("create_trace", request_, reply=reply),
+        await request_sent_by("create_trace", request=request_, reply=reply),
     ):
         assert sent.json == {"task": "t", "trajectory": [], "review": {"result": "fail"}}
 
 
-async def test_traces_are_listed_and_found() -> None:
+async def test_traces_can_be_listed_and_read() -> None:
     async with scene() as s:
         judged = await s.client.create_trace_and_wait(task="a", trajectory=[], review_result="pass")
         left = await s.client.create_trace_and_wait(task="b", trajectory=[])
@@ -167,7 +167,7 @@ async def test_traces_are_listed_and_found() -> None:
             await s.client.get_trace(trace_id="unknown")
 
 
-async def test_a_trace_is_judged_later() -> None:
+async def test_a_trace_can_be_reviewed_later() -> None:
     async with scene() as s:
         trace = await s.client.create_trace_and_wait(task="t", trajectory=MESSAGES)
         judged = await s.client.review_trace(trace.id, result="Failure", feedback_text="no", alpha=1)
@@ -179,7 +179,7 @@ async def test_a_trace_is_judged_later() -> None:
             await s.client.review_trace(trace.id, result="pass")
 
 
-async def test_traces_are_deleted() -> None:
+async def test_traces_can_be_deleted() -> None:
     async with scene() as s:
         traces = [
             await s.client.create_trace_and_wait(task=f"t{number}", trajectory=[]) for number in range(3)
@@ -189,7 +189,7 @@ async def test_traces_are_deleted() -> None:
 
 
 @pytest.mark.parametrize("call", ["get_trace", "wait_for_trace"])
-async def test_the_success_of_a_run_is_no_verdict_on_the_call(call: str) -> None:
+async def test_success_false_of_a_memory_is_no_refusal_of_the_call(call: str) -> None:
     reply = {"id": "t", "task": "x", "review_status": "reviewed", "success": False}
     async with (
         raw_server(sequence(then=reply_with(reply))) as server,
@@ -199,8 +199,8 @@ async def test_the_success_of_a_run_is_no_verdict_on_the_call(call: str) -> None
     assert trace.model_extra == {"success": False}
 
 
-async def test_an_id_is_quoted_into_the_path() -> None:
-    request = await sent_by(
+async def test_an_id_is_quoted_in_the_path() -> None:
+    request = await request_sent_by(
         "get_trace", "a/b?c ü", reply={"id": "x", "task": "t", "review_status": "pending"}
     )
     assert request.target == "/v1/projects/p/traces/a%2Fb%3Fc%20%C3%BC"
@@ -223,8 +223,8 @@ async def test_memories_are_found_by_the_task() -> None:
         assert await s.client.query_memories("sort the list", similarity_threshold=0.99) == []
 
 
-async def test_what_a_query_says() -> None:
-    request = await sent_by(
+async def test_all_fields_of_a_query_are_sent() -> None:
+    request = await request_sent_by(
         "query_memories",
         "t",
         limit=3,
@@ -245,8 +245,8 @@ async def test_what_a_query_says() -> None:
     }
 
 
-async def test_a_query_says_its_defaults_but_not_what_is_left_to_the_server() -> None:
-    assert (await sent_by("query_memories", "t")).json == {
+async def test_a_query_sends_its_defaults_and_no_fields_that_are_none() -> None:
+    assert (await request_sent_by("query_memories", "t")).json == {
         "task": "t",
         "limit": 10,
         "lambda": 0.5,
@@ -254,7 +254,7 @@ async def test_a_query_says_its_defaults_but_not_what_is_left_to_the_server() ->
     }
 
 
-async def test_no_memories_may_be_null() -> None:
+async def test_a_null_response_is_an_empty_list_of_memories() -> None:
     async with (
         raw_server(sequence(then=reply_with(b"null"))) as server,
         AsyncReflectClient(base_url=server.url) as client,
@@ -262,7 +262,7 @@ async def test_no_memories_may_be_null() -> None:
         assert await client.query_memories("t") == []
 
 
-async def test_a_task_is_augmented_with_its_memories() -> None:
+async def test_a_task_is_augmented_with_memories() -> None:
     async with scene() as s:
         assert (await s.client.augment_with_memories("sort a list")).augmented_task == "sort a list"
         memory = s.box.reflect.seed_memory("sort a list", guidance="use sorted()")
@@ -306,7 +306,7 @@ async def test_a_skill_is_none_until_it_is_made() -> None:
         assert await s.client.get_skill() == made
 
 
-async def test_a_key_is_made_used_and_revoked() -> None:
+async def test_a_key_can_be_made_used_and_revoked() -> None:
     async with scene() as s:
         created = await s.client.create_api_key(label="ci", scopes=["memory:read"], environment="test")
         options: dict[str, Any] = {"base_url": s.box.reflect_url, "clock": s.clock, "project_id": "default"}
@@ -321,7 +321,7 @@ async def test_a_key_is_made_used_and_revoked() -> None:
         assert [(key.label, key.environment) for key in await s.client.list_api_keys()] == [("ci", "test")]
 
 
-async def test_a_project_goes_with_all_that_is_in_it() -> None:
+async def test_a_project_is_deleted_with_everything_in_it() -> None:
     async with scene() as s:
         await s.client.create_trace_and_wait(task="t", trajectory=[])
         await s.client.delete_project()
@@ -330,12 +330,12 @@ async def test_a_project_goes_with_all_that_is_in_it() -> None:
             await s.client.delete_project()
 
 
-async def test_health_is_asked_without_a_key() -> None:
-    request = await sent_by("health", reply={"status": "ok"})
+async def test_health_sends_no_key() -> None:
+    request = await request_sent_by("health", reply={"status": "ok"})
     assert (request.target, "authorization" in request.headers) == ("/health", False)
 
 
-async def test_a_server_is_bootstrapped_without_a_client() -> None:
+async def test_bootstrap_needs_no_client() -> None:
     async with scene() as s:
         made = await AsyncReflectClient.bootstrap(
             base_url=s.box.reflect_url,
@@ -350,7 +350,7 @@ async def test_a_server_is_bootstrapped_without_a_client() -> None:
             assert await first.list_traces() == []
 
 
-async def test_bootstrapping_shows_its_token_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bootstrap_sends_its_token_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REFLECT_API_KEY", "rf_other")
     reply = {"user_id": "u", "project_id": "p", "api_key": "rf_new"}
     async with raw_server(sequence(then=reply_with(reply))) as server:

@@ -1,4 +1,4 @@
-"""The client itself: what it is told, what it shares, how it ends."""
+"""The client: its configuration, what it shares with a Reflexio client, and closing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def told(client: AsyncReflectClient) -> tuple[str, str | None, str]:
+def configuration_of(client: AsyncReflectClient) -> tuple[str, str | None, str]:
     engine = client._engine
     return engine.settings.base_url, engine.caller.credentials.header, client._project_id
 
@@ -42,37 +42,37 @@ def reflexio(**options: Any) -> AsyncReflexioClient:
     return AsyncReflexioClient(url_endpoint=URL, **options)
 
 
-# --- what it is told
+# --- configuration
 
 
-def test_without_being_told_it_asks_this_machine() -> None:
+def test_the_default_server_is_on_this_machine() -> None:
     for client in (AsyncReflectClient(), reflexio().reflect):
-        assert told(client) == (DEFAULT_URL, None, "default")
+        assert configuration_of(client) == (DEFAULT_URL, None, "default")
 
 
-def test_the_environment_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_sets_server_key_and_project(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in zip(VARIABLES, ("https://reflect.example/base/", " rf_1 ", "mine"), strict=True):
         monkeypatch.setenv(name, value)
     for client in (AsyncReflectClient(), reflexio().reflect):
-        assert told(client) == ("https://reflect.example/base", "Bearer rf_1", "mine")
+        assert configuration_of(client) == ("https://reflect.example/base", "Bearer rf_1", "mine")
 
 
-def test_arguments_win(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in zip(VARIABLES, ("https://reflect.example", "rf_1", "mine"), strict=True):
         monkeypatch.setenv(name, value)
     alone = AsyncReflectClient(base_url=URL, api_key="rf_2", project_id="other")
     shared = reflexio(reflect_url=URL, reflect_api_key="rf_2", project_id="other").reflect
-    assert told(alone) == told(shared) == (URL, "Bearer rf_2", "other")
+    assert configuration_of(alone) == configuration_of(shared) == (URL, "Bearer rf_2", "other")
 
 
-def test_blank_variables_are_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blank_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.setenv(name, "  ")
-    assert told(AsyncReflectClient()) == (DEFAULT_URL, None, "default")
+    assert configuration_of(AsyncReflectClient()) == (DEFAULT_URL, None, "default")
 
 
 @pytest.mark.parametrize("project", ["", "  ", ".", "..", 3])
-def test_a_project_has_a_name(project: Any) -> None:
+def test_an_unusable_project_is_refused(project: Any) -> None:
     with pytest.raises(ConfigurationError, match="project_id"):
         AsyncReflectClient(base_url=URL, project_id=project)
     with pytest.raises(ConfigurationError, match="project_id"):
@@ -99,25 +99,25 @@ def test_a_project_has_a_name(project: Any) -> None:
         ("clock", 3),
     ],
 )
-def test_options_are_checked(option: str, value: Any) -> None:
+def test_unusable_options_are_refused(option: str, value: Any) -> None:
     options: dict[str, Any] = {"base_url": URL, option: value}
     with pytest.raises(ConfigurationError, match=option):
         AsyncReflectClient(**options)
 
 
 @pytest.mark.parametrize(("option", "value"), [("reflect_url", "ftp://x"), ("reflect_api_key", "https://x")])
-def test_the_options_of_the_other_client_are_named_as_they_are_there(option: str, value: str) -> None:
+def test_errors_of_the_reflexio_client_name_its_own_arguments(option: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=option):
         reflexio(**{option: value})
 
 
-def test_it_is_shown_with_its_project_and_without_its_key() -> None:
+def test_the_repr_has_the_project_and_not_the_key() -> None:
     client = AsyncReflectClient(base_url=URL, api_key="rf_secret", project_id="mine")
     assert repr(client) == f"AsyncReflectClient({URL!r}, project_id='mine')"
     assert "rf_secret" not in repr(client._engine)
 
 
-async def test_views_have_settings_of_their_own() -> None:
+async def test_a_view_has_its_own_settings() -> None:
     events: list[RequestEvent] = []
     async with scene() as s:
         view = s.client.with_options(timeout=5, retry=RetryPolicy(max_attempts=1), on_request=events.append)
@@ -128,7 +128,7 @@ async def test_views_have_settings_of_their_own() -> None:
         assert view._engine.jobs is s.client._engine.jobs
 
 
-# --- as a part of the other client
+# --- client.reflect
 
 
 async def test_the_two_clients_share_connections_hooks_and_clock() -> None:
@@ -155,7 +155,7 @@ async def test_the_two_clients_share_connections_hooks_and_clock() -> None:
         assert client.reflect._engine.settings.timeout == 7
 
 
-def test_a_view_has_a_view() -> None:
+def test_reflect_of_a_view_has_the_options_of_the_view() -> None:
     client = reflexio(timeout=7)
     view = client.with_options(timeout=3)
     assert view.reflect._engine.settings.timeout == 3
@@ -178,7 +178,7 @@ async def test_keys_are_not_shared() -> None:
         }
 
 
-async def test_leaving_the_shared_client_leaves_the_other_open() -> None:
+async def test_closing_client_reflect_does_not_close_the_client() -> None:
     async with (
         Sandbox() as box,
         AsyncReflexioClient(
@@ -210,7 +210,7 @@ async def test_closing_the_client_closes_both() -> None:
             await client.reflect.wait_for_trace(job.id)
 
 
-async def test_a_closed_client_has_a_closed_part() -> None:
+async def test_reflect_of_a_closed_client_is_closed() -> None:
     client = reflexio()
     await client.aclose()
     with pytest.raises(ClientClosed):
@@ -219,7 +219,7 @@ async def test_a_closed_client_has_a_closed_part() -> None:
         await client.reflect.wait_for_trace("t")
 
 
-async def test_a_trace_s_token_is_known_to_the_client_as_a_whole() -> None:
+async def test_job_of_the_reflexio_client_takes_the_token_of_a_trace() -> None:
     clock = VirtualClock()
     async with Sandbox(clock=clock) as box:
         client = AsyncReflexioClient(
@@ -233,10 +233,10 @@ async def test_a_trace_s_token_is_known_to_the_client_as_a_whole() -> None:
             assert (await resumed).created_memory_id is not None
 
 
-# --- its end
+# --- closing
 
 
-async def test_a_closed_client_says_so() -> None:
+async def test_calls_of_a_closed_client_raise_client_closed() -> None:
     client = AsyncReflectClient(base_url=URL)
     await client.aclose()
     for call in (client.health(), client.wait_for_trace("t"), client.create_trace(task="t", trajectory=[])):
@@ -244,7 +244,7 @@ async def test_a_closed_client_says_so() -> None:
             await call
 
 
-async def test_leaving_leaves_traces_to_the_server() -> None:
+async def test_closing_does_not_wait_for_traces() -> None:
     async with scene(ingest_seconds=10) as s:
         async with AsyncReflectClient(
             base_url=s.box.reflect_url, api_key=s.box.reflect_key, project_id="default", clock=s.clock

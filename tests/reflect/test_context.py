@@ -1,4 +1,4 @@
-"""``client.trace(…)``: what is asked on entering, and what is sent on leaving."""
+"""``client.trace(…)``: the query on entering, and the trace that is sent on leaving."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ MESSAGES = [{"role": "user", "content": TASK}, {"role": "assistant", "content": 
 QUERY = "/v1/projects/default/memory/query"
 
 
-async def stored(ctx: TraceContext) -> Any:
-    """The trace that was sent, as the server keeps it."""
+async def stored_trace(ctx: TraceContext) -> Any:
+    """The trace that was sent, as the server has stored it."""
     assert ctx.job is not None
     return await ctx.job
 
 
-async def raising(error: BaseException, trace: TraceContext, **output: Any) -> None:
+async def run_that_raises(error: BaseException, trace: TraceContext, **output: Any) -> None:
     """A run that raises after it has set its output."""
     async with trace as ctx:
         ctx.set_output(trajectory=MESSAGES, **output)
         raise error
 
 
-async def test_entering_offers_the_memories_and_a_prompt_of_them() -> None:
+async def test_entering_finds_memories_and_makes_a_prompt_of_them() -> None:
     async with reflecting() as scene:
         seeded = scene.box.reflect.seed_memory(TASK, guidance="Use COUNT(*)")
         async with scene.client.trace(TASK) as ctx:
@@ -49,7 +49,7 @@ async def test_without_memories_the_prompt_is_the_task() -> None:
         assert (ctx.memories, ctx.augmented_task) == ([], TASK)
 
 
-async def test_entering_asks_as_it_was_told() -> None:
+async def test_entering_queries_with_the_given_options() -> None:
     async with reflecting() as scene:
         for metadata in ({"team": "a"}, {"team": "b"}, {"team": "a"}):
             scene.box.reflect.seed_memory(TASK, guidance="Use COUNT(*)", metadata=metadata)
@@ -60,7 +60,7 @@ async def test_entering_asks_as_it_was_told() -> None:
             assert ctx.memories == []
 
 
-async def test_leaving_sends_the_output_with_the_memories_that_were_offered() -> None:
+async def test_leaving_sends_the_output_with_the_ids_of_the_memories() -> None:
     async with reflecting() as scene:
         memory = scene.box.reflect.seed_memory(TASK, guidance="Use COUNT(*)")
         async with scene.client.trace(TASK, reference_context="the schema", alpha=0.5) as ctx:
@@ -74,7 +74,7 @@ async def test_leaving_sends_the_output_with_the_memories_that_were_offered() ->
             )
             assert scene.sent() == 0
         assert scene.sent() == 1
-        trace = await stored(ctx)
+        trace = await stored_trace(ctx)
         assert (trace.id, trace.task, trace.final_response) == (ctx.trace_id, "count the orders", "42 rows")
         assert (trace.trajectory, trace.model, trace.metadata) == (MESSAGES, "fake-1", {"run": 7})
         assert trace.retrieved_memory_ids == [memory.id]
@@ -83,20 +83,20 @@ async def test_leaving_sends_the_output_with_the_memories_that_were_offered() ->
         assert memory.q_value == 0.5 + 0.5 * (1 - 0.5)
 
 
-async def test_the_outputs_own_step_size_wins() -> None:
+async def test_alpha_of_the_output_wins() -> None:
     async with reflecting() as scene:
         memory = scene.box.reflect.seed_memory(TASK, guidance="Use COUNT(*)")
         async with scene.client.trace(TASK, alpha=0.5) as ctx:
             ctx.set_output(trajectory=MESSAGES, result="fail", alpha=0.1)
-        await stored(ctx)
+        await stored_trace(ctx)
         assert memory.q_value == pytest.approx(0.45)
 
 
-async def test_without_a_result_the_trace_waits_for_its_review() -> None:
+async def test_without_a_result_the_trace_has_no_review() -> None:
     async with reflecting() as scene:
         async with scene.client.trace(TASK) as ctx:
             ctx.set_output(trajectory=MESSAGES, feedback_text="kept back")
-        trace = await stored(ctx)
+        trace = await stored_trace(ctx)
         assert (trace.review_status, trace.review, trace.final_response) == ("pending", None, "42")
 
 
@@ -107,25 +107,25 @@ async def test_without_an_output_nothing_is_sent() -> None:
         assert (scene.sent(), ctx.job, ctx.trace_id) == (0, None, None)
 
 
-async def test_the_last_output_counts() -> None:
+async def test_the_last_output_is_sent() -> None:
     async with reflecting() as scene:
         async with scene.client.trace(TASK) as ctx:
             ctx.set_output(trajectory=MESSAGES, result="pass")
             ctx.set_output(trajectory=MESSAGES[:1])
-        trace = await stored(ctx)
+        trace = await stored_trace(ctx)
         assert (trace.trajectory, trace.review) == (MESSAGES[:1], None)
 
 
-async def test_what_is_appended_after_set_output_is_not_sent() -> None:
+async def test_messages_appended_after_set_output_are_not_sent() -> None:
     async with reflecting() as scene:
         messages = list(MESSAGES)
         async with scene.client.trace(TASK) as ctx:
             ctx.set_output(trajectory=messages)
             messages.append({"role": "user", "content": "thanks"})
-        assert (await stored(ctx)).trajectory == MESSAGES
+        assert (await stored_trace(ctx)).trajectory == MESSAGES
 
 
-async def test_leaving_does_not_wait_unless_told_to() -> None:
+async def test_leaving_waits_only_with_blocking() -> None:
     async with reflecting(ingest_seconds=5.0, review_seconds=3.0) as scene:
         async with scene.client.trace(TASK) as ctx:
             ctx.set_output(trajectory=MESSAGES, result="pass")
@@ -133,7 +133,7 @@ async def test_leaving_does_not_wait_unless_told_to() -> None:
         async with scene.client.trace(TASK, blocking=True) as ctx:
             ctx.set_output(trajectory=MESSAGES, result="pass")
         assert not scene.box.reflect.queued
-        created = (await stored(ctx)).created_memory_id
+        created = (await stored_trace(ctx)).created_memory_id
         assert created in {memory.id for memory in scene.box.reflect.memories()}
 
 
@@ -144,68 +144,68 @@ async def test_a_blocking_trace_without_a_result_waits_until_it_is_stored() -> N
         assert [trace.id for trace in scene.box.reflect.traces()] == [ctx.trace_id]
 
 
-async def test_a_blocking_trace_that_the_server_gives_up_on_raises() -> None:
+async def test_a_blocking_trace_that_the_server_cannot_store_raises() -> None:
     async with reflecting(failing_tasks=[TASK], ingest_error="out of tokens") as scene:
         with pytest.raises(JobFailed, match="out of tokens"):
             async with scene.client.trace(TASK, blocking=True) as ctx:
                 ctx.set_output(trajectory=MESSAGES, result="pass")
 
 
-async def test_a_blocking_trace_that_takes_too_long_raises_and_goes_on() -> None:
+async def test_after_the_timeout_of_a_blocking_trace_its_job_goes_on() -> None:
     async with reflecting(ingest_seconds=100.0) as scene:
         trace = scene.client.trace(TASK, blocking=True)
         with pytest.raises(JobTimeout):
             async with trace as ctx:
                 ctx.set_output(trajectory=MESSAGES, result="pass")
-        assert (await stored(trace)).review_status == "reviewed"
+        assert (await stored_trace(trace)).review_status == "reviewed"
 
 
-async def test_an_exception_makes_it_a_failed_run_and_is_raised_again() -> None:
+async def test_an_exception_is_raised_again_after_the_run_was_sent_as_failed() -> None:
     async with reflecting() as scene:
         error = LookupError("no such table: orders")
         trace = scene.client.trace(TASK)
         with pytest.raises(LookupError) as raised:
-            await raising(error, trace, result="pass")
+            await run_that_raises(error, trace, result="pass")
         assert raised.value is error
-        review = (await stored(trace)).review
+        review = (await stored_trace(trace)).review
         assert (review.result, review.feedback_text) == ("fail", "no such table: orders")
 
 
-async def test_a_run_that_raised_counts_by_the_step_size_that_was_given() -> None:
+async def test_a_failed_run_is_sent_with_the_given_alpha() -> None:
     async with reflecting() as scene:
         memory = scene.box.reflect.seed_memory(TASK, guidance="Use COUNT(*)")
         trace = scene.client.trace(TASK, alpha=0.5)
         with pytest.raises(LookupError):
-            await raising(LookupError(), trace, alpha=0.1)
-        await stored(trace)
+            await run_that_raises(LookupError(), trace, alpha=0.1)
+        await stored_trace(trace)
         assert memory.q_value == pytest.approx(0.45)
 
 
-async def test_feedback_that_was_given_is_not_replaced_by_the_exceptions_text() -> None:
+async def test_given_feedback_is_not_replaced_by_the_text_of_the_exception() -> None:
     async with reflecting() as scene:
         trace = scene.client.trace(TASK)
         with pytest.raises(LookupError):
-            await raising(LookupError(), trace, feedback_text="It guessed.")
-        assert (await stored(trace)).review.feedback_text == "It guessed."
+            await run_that_raises(LookupError(), trace, feedback_text="It guessed.")
+        assert (await stored_trace(trace)).review.feedback_text == "It guessed."
 
 
-async def test_an_exception_without_a_text_is_told_by_its_type() -> None:
+async def test_the_feedback_of_an_exception_without_text_is_its_type() -> None:
     async with reflecting() as scene:
         trace = scene.client.trace(TASK)
         with pytest.raises(LookupError):
-            await raising(LookupError(), trace)
-        assert (await stored(trace)).review.feedback_text == "LookupError"
+            await run_that_raises(LookupError(), trace)
+        assert (await stored_trace(trace)).review.feedback_text == "LookupError"
 
 
-async def test_feedback_holds_the_exceptions_own_text_and_nothing_around_it() -> None:
+async def test_the_feedback_is_the_text_of_the_exception_alone() -> None:
     async with reflecting() as scene:
         trace = scene.client.trace(TASK)
         error = LookupError("no such\udcffrow")
         error.add_note("token=secret")
         error.__cause__ = KeyError("password")
         with pytest.raises(LookupError):
-            await raising(error, trace)
-        assert (await stored(trace)).review.feedback_text == "no such?row"
+            await run_that_raises(error, trace)
+        assert (await stored_trace(trace)).review.feedback_text == "no such?row"
 
 
 async def test_an_exception_before_any_output_sends_nothing() -> None:
@@ -216,10 +216,10 @@ async def test_an_exception_before_any_output_sends_nothing() -> None:
         assert scene.sent() == 0
 
 
-async def test_exceptions_send_nothing_when_told_so() -> None:
+async def test_without_auto_fail_an_exception_sends_nothing() -> None:
     async with reflecting() as scene:
         with pytest.raises(LookupError):
-            await raising(
+            await run_that_raises(
                 LookupError(), scene.client.trace(TASK, auto_fail_on_exception=False), result="pass"
             )
         assert scene.sent() == 0
@@ -230,7 +230,7 @@ async def test_an_exception_is_not_hidden_by_a_trace_that_cannot_be_sent() -> No
     async with reflecting(client={"on_background_error": unseen.append}) as scene:
         scene.box.faults.add(faults.answer_lost(), path=TRACES)
         with pytest.raises(LookupError) as raised:
-            await raising(LookupError(), scene.client.trace(TASK))
+            await run_that_raises(LookupError(), scene.client.trace(TASK))
         (event,) = unseen
         assert isinstance(event.error, APIConnectionError)
         assert event.error.outcome_unknown
@@ -238,16 +238,16 @@ async def test_an_exception_is_not_hidden_by_a_trace_that_cannot_be_sent() -> No
         assert scene.client._engine.tasks.errors == 1
 
 
-class Unspeakable(Exception):
+class TextRaises(Exception):
     def __str__(self) -> str:
         raise RuntimeError
 
 
-async def test_an_exception_is_not_hidden_by_its_own_text_either() -> None:
+async def test_an_exception_whose_text_raises_is_not_hidden() -> None:
     unseen: list[BackgroundErrorEvent] = []
     async with reflecting(client={"on_background_error": unseen.append}) as scene:
-        with pytest.raises(Unspeakable):
-            await raising(Unspeakable(), scene.client.trace(TASK))
+        with pytest.raises(TextRaises):
+            await run_that_raises(TextRaises(), scene.client.trace(TASK))
         assert [type(event.error) for event in unseen] == [RuntimeError]
 
 
@@ -262,12 +262,12 @@ class Noteless(Exception):
 
 
 @pytest.mark.parametrize("error", [Frozen(7), Noteless()], ids=repr)
-async def test_an_exception_that_takes_no_notes_is_not_hidden_either(error: Exception) -> None:
+async def test_an_exception_that_takes_no_notes_is_not_hidden(error: Exception) -> None:
     unseen: list[BackgroundErrorEvent] = []
     async with reflecting(client={"on_background_error": unseen.append}) as scene:
         scene.box.faults.add(faults.answer_lost(), path=TRACES)
         with pytest.raises(type(error)) as raised:
-            await raising(error, scene.client.trace(TASK))
+            await run_that_raises(error, scene.client.trace(TASK))
         assert raised.value is error
         assert [type(event.error) for event in unseen] == [APIConnectionError]
 
@@ -275,20 +275,20 @@ async def test_an_exception_that_takes_no_notes_is_not_hidden_either(error: Exce
 async def test_an_exception_in_a_blocking_trace_waits_for_the_review_first() -> None:
     async with reflecting(ingest_seconds=5.0, review_seconds=3.0) as scene:
         with pytest.raises(LookupError):
-            await raising(LookupError(), scene.client.trace(TASK, blocking=True))
+            await run_that_raises(LookupError(), scene.client.trace(TASK, blocking=True))
         assert len(scene.box.reflect.memories()) == 1
 
 
 @pytest.mark.parametrize("kind", [asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit])
-async def test_what_is_no_ordinary_exception_sends_nothing(kind: type[BaseException]) -> None:
+async def test_a_base_exception_sends_nothing(kind: type[BaseException]) -> None:
     async with reflecting() as scene:
         trace = scene.client.trace(TASK, blocking=True)
         with pytest.raises(kind):
-            await raising(kind(), trace, result="pass")
+            await run_that_raises(kind(), trace, result="pass")
         assert (scene.sent(), trace.job) == (0, None)
 
 
-async def test_cancelling_inside_sends_nothing_and_ends_at_once() -> None:
+async def test_after_a_cancellation_inside_nothing_is_sent() -> None:
     async with reflecting(ingest_seconds=1000.0) as scene:
         inside = asyncio.Event()
 
@@ -307,7 +307,7 @@ async def test_cancelling_inside_sends_nothing_and_ends_at_once() -> None:
         assert (scene.sent(), scene.clock.now()) == (0, began)
 
 
-async def test_cancelling_a_blocking_leave_ends_the_wait_and_not_the_trace() -> None:
+async def test_cancelling_a_blocking_leave_ends_the_wait_only() -> None:
     async with reflecting(ingest_seconds=20.0) as scene:
         trace = scene.client.trace(TASK, blocking=True)
 
@@ -321,10 +321,10 @@ async def test_cancelling_a_blocking_leave_ends_the_wait_and_not_the_trace() -> 
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (await stored(trace)).review_status == "reviewed"
+        assert (await stored_trace(trace)).review_status == "reviewed"
 
 
-async def test_cancelling_an_entry_that_hangs_ends_it() -> None:
+async def test_an_entry_can_be_cancelled() -> None:
     async with reflecting() as scene:
         scene.box.faults.add(faults.freeze(), path=QUERY)
         trace = scene.client.trace(TASK)
@@ -336,7 +336,7 @@ async def test_cancelling_an_entry_that_hangs_ends_it() -> None:
         assert repr(trace) == "<TraceContext not entered yet, trace_id=None>"
 
 
-async def test_an_entry_that_fails_raises_and_may_be_tried_again() -> None:
+async def test_after_a_failed_entry_the_context_can_be_entered_again() -> None:
     async with reflecting() as scene:
         scene.box.faults.add(faults.internal_error(), path=QUERY, times=100)
         trace = scene.client.trace(TASK)
@@ -350,28 +350,28 @@ async def test_an_entry_that_fails_raises_and_may_be_tried_again() -> None:
             assert ctx.memories == []
 
 
-async def test_it_may_be_entered_and_left_in_different_tasks() -> None:
+async def test_a_context_can_be_entered_and_left_in_different_tasks() -> None:
     async with reflecting() as scene:
         trace = scene.client.trace(TASK)
         ctx = await asyncio.create_task(trace.__aenter__())
         ctx.set_output(trajectory=MESSAGES, result="pass")
         await asyncio.create_task(trace.__aexit__(None, None, None))
-        assert (await stored(ctx)).review_status == "reviewed"
+        assert (await stored_trace(ctx)).review_status == "reviewed"
 
 
-async def test_many_runs_at_once_keep_their_outputs_apart() -> None:
+async def test_concurrent_runs_send_their_own_outputs() -> None:
     async with reflecting(ingest_seconds=0.1) as scene:
 
         async def run(number: int) -> tuple[str, Any]:
             async with scene.client.trace(f"task {number}", blocking=True) as ctx:
                 await asyncio.sleep(0)
                 ctx.set_output(trajectory=MESSAGES, final_response=str(number))
-            return str(number), (await stored(ctx)).final_response
+            return str(number), (await stored_trace(ctx)).final_response
 
-        assert all(given == kept for given, kept in await asyncio.gather(*map(run, range(50))))
+        assert all(given == sent for given, sent in await asyncio.gather(*map(run, range(50))))
 
 
-async def test_the_reflect_part_of_a_reflexio_client_traces_too() -> None:
+async def test_client_reflect_can_trace() -> None:
     clock = VirtualClock()
     async with (
         Sandbox(clock=clock) as box,
@@ -385,7 +385,7 @@ async def test_the_reflect_part_of_a_reflexio_client_traces_too() -> None:
         assert len(await client.reflect.with_project("p2").query_memories(TASK)) == 1
 
 
-async def test_a_memory_that_quotes_its_own_closing_tag_stays_in_its_block() -> None:
+async def test_a_closing_tag_in_a_memory_is_escaped() -> None:
     async with reflecting() as scene:
         async with scene.client.trace(TASK, blocking=True) as ctx:
             ctx.set_output(

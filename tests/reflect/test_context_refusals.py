@@ -1,4 +1,4 @@
-"""What ``client.trace(…)`` refuses, and that it does so before anything is sent."""
+"""Arguments and uses that ``client.trace(…)`` refuses, before anything is sent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MESSAGES = [{"role": "user", "content": TASK}, {"role": "assistant", "content": 
     ],
     ids=str,
 )
-async def test_unusable_arguments_are_refused_before_anything_is_asked(
+async def test_unusable_arguments_are_refused_before_any_request(
     arguments: dict[str, Any], says: str
 ) -> None:
     asked: dict[str, Any] = {"task": TASK, **arguments}
@@ -63,7 +63,7 @@ async def test_unusable_arguments_are_refused_before_anything_is_asked(
     ],
     ids=ascii,
 )
-async def test_an_unusable_output_is_refused_where_it_is_set(output: dict[str, Any], says: str) -> None:
+async def test_an_unusable_output_is_refused_by_set_output(output: dict[str, Any], says: str) -> None:
     given: dict[str, Any] = {"trajectory": MESSAGES, **output}
     async with reflecting() as scene:
         with pytest.raises(InvalidRequest, match=f"set_output: {says}"):
@@ -72,7 +72,7 @@ async def test_an_unusable_output_is_refused_where_it_is_set(output: dict[str, A
         assert scene.sent() == 0
 
 
-async def test_an_unusable_output_leaves_the_one_before_it_in_place() -> None:
+async def test_after_an_unusable_output_the_one_before_is_sent() -> None:
     async with reflecting() as scene:
         async with scene.client.trace(TASK) as ctx:
             ctx.set_output(trajectory=MESSAGES)
@@ -82,13 +82,13 @@ async def test_an_unusable_output_leaves_the_one_before_it_in_place() -> None:
         assert (await ctx.job).trajectory == MESSAGES
 
 
-async def test_it_is_entered_once() -> None:
+async def test_a_context_cannot_be_entered_twice() -> None:
     async with reflecting() as scene, scene.client.trace(TASK) as ctx:
         with pytest.raises(InvalidRequest, match=r"was entered already; call trace\(…\) for every run"):
             await ctx.__aenter__()
 
 
-async def test_it_is_not_entered_again_after_it_was_left() -> None:
+async def test_a_context_cannot_be_entered_after_it_was_left() -> None:
     async with reflecting() as scene:
         async with scene.client.trace(TASK) as ctx:
             pass
@@ -96,7 +96,7 @@ async def test_it_is_not_entered_again_after_it_was_left() -> None:
             await ctx.__aenter__()
 
 
-async def test_an_output_comes_neither_before_nor_after_the_block() -> None:
+async def test_set_output_is_refused_outside_of_the_block() -> None:
     async with reflecting() as scene:
         trace = scene.client.trace(TASK)
         with pytest.raises(InvalidRequest, match="inside the async with block, which is not entered yet"):
@@ -107,7 +107,7 @@ async def test_an_output_comes_neither_before_nor_after_the_block() -> None:
             trace.set_output(trajectory=MESSAGES)
 
 
-async def test_there_are_no_memories_before_it_is_entered() -> None:
+async def test_memories_are_refused_before_the_context_is_entered() -> None:
     async with reflecting() as scene:
         trace = scene.client.trace(TASK)
         assert trace.task == TASK

@@ -1,4 +1,4 @@
-"""What every converter promises, whatever the framework."""
+"""The behaviour that all converters share."""
 
 from __future__ import annotations
 
@@ -49,19 +49,21 @@ def test_no_messages_make_an_empty_trajectory(convert: Converter) -> None:
 
 @ALL
 @pytest.mark.parametrize("given", [None, "hello", 3, object(), {"no": "messages"}], ids=repr)
-def test_what_is_no_conversation_is_refused_by_type(convert: Converter, given: object) -> None:
+def test_an_argument_without_messages_is_refused_with_its_type(convert: Converter, given: object) -> None:
     with pytest.raises(InvalidRequest, match=rf"{convert.__name__}: .*{type(given).__name__}"):
         convert(given)
 
 
 @ALL
-@pytest.mark.parametrize("stranger", [None, "text", 3, b"bytes", ("user", "hi")], ids=repr)
-def test_what_is_no_message_is_refused_by_position_and_type(convert: Converter, stranger: object) -> None:
-    with pytest.raises(InvalidRequest, match=rf"\b0\b.*{type(stranger).__name__}"):
-        convert([stranger])
+@pytest.mark.parametrize("item", [None, "text", 3, b"bytes", ("user", "hi")], ids=repr)
+def test_an_item_that_is_no_message_is_refused_with_position_and_type(
+    convert: Converter, item: object
+) -> None:
+    with pytest.raises(InvalidRequest, match=rf"\b0\b.*{type(item).__name__}"):
+        convert([item])
 
 
-def test_a_mapping_that_says_nothing_about_itself_is_refused_with_its_keys() -> None:
+def test_a_mapping_without_role_and_type_is_refused_with_its_keys() -> None:
     with pytest.raises(InvalidRequest, match=r"item 1 has neither a role nor a type; its keys: \['x'\]"):
         from_openai_agents([{"role": "user", "content": "hi"}, {"x": 1}])
 
@@ -74,9 +76,7 @@ ANYTHING = st.recursive(
 
 
 @given(ANYTHING, ANYTHING, st.text())
-def test_whatever_a_tool_is_given_and_returns_is_json_afterwards(
-    arguments: Any, answer: Any, said: str
-) -> None:
+def test_any_arguments_and_results_of_tools_become_json(arguments: Any, answer: Any, said: str) -> None:
     conversations = (
         from_langchain(
             [
@@ -121,15 +121,15 @@ def test_numbers_that_json_lacks_become_text(value: float) -> None:
     assert message["tool_calls"][0]["function"]["arguments"] == f'{{"x": "{value}"}}'
 
 
-def test_what_refers_to_itself_comes_to_an_end() -> None:
-    ring: dict[str, Any] = {}
-    ring["ring"] = ring
-    (message,) = from_openai_agents([{"type": "function_call_output", "call_id": "1", "output": ring}])
+def test_a_value_that_refers_to_itself_is_cut() -> None:
+    cycle: dict[str, Any] = {}
+    cycle["cycle"] = cycle
+    (message,) = from_openai_agents([{"type": "function_call_output", "call_id": "1", "output": cycle}])
     assert "[…]" in message["content"]
 
 
 @pytest.mark.parametrize("identity", [["c1"], {"c": 1}, {1}], ids=repr)
-def test_an_id_that_is_no_text_still_pairs_call_and_answer(identity: Any) -> None:
+def test_a_call_and_its_result_have_the_same_id_of_any_type(identity: Any) -> None:
     conversations = (
         from_langchain(
             [
@@ -170,7 +170,7 @@ def test_the_keys_of_a_refused_mapping_may_be_of_any_type() -> None:
 
 
 class Run:
-    """What a run's result has, to be filled with what it should not have."""
+    """Has the attributes of a run's result."""
 
     input = "hi"
     last_agent = None
@@ -179,11 +179,11 @@ class Run:
         self.new_items = list(new_items)
 
 
-@pytest.mark.parametrize("stranger", [None, 3, {"type": "message_output_item"}], ids=repr)
-def test_what_is_no_item_of_a_run_is_refused_by_position_and_type(stranger: object) -> None:
-    kind = type(stranger).__name__
+@pytest.mark.parametrize("item", [None, 3, {"type": "message_output_item"}], ids=repr)
+def test_an_item_that_is_none_of_a_run_is_refused_with_position_and_type(item: object) -> None:
+    kind = type(item).__name__
     with pytest.raises(InvalidRequest, match=rf"from_openai_agents: new_items\[0\] is {kind}"):
-        from_openai_agents(Run(stranger))
+        from_openai_agents(Run(item))
 
 
 @pytest.mark.parametrize("role", ["", " "], ids=repr)
@@ -194,7 +194,7 @@ def test_a_blank_role_is_no_role(role: str) -> None:
 
 
 class Settings(BaseModel):
-    """A class, where an object of it was meant."""
+    """A class that is used as a value by mistake."""
 
     path: str = "/"
 
@@ -202,7 +202,7 @@ class Settings(BaseModel):
 @pytest.mark.parametrize(
     "odd", [Settings, 10**5000, PurePosixPath("caf\udce9")], ids=["class", "huge", "surrogate"]
 )
-def test_odd_values_anywhere_are_text_afterwards(odd: object) -> None:
+def test_values_of_unknown_types_become_text(odd: object) -> None:
     conversations = (
         from_langchain(
             [

@@ -1,4 +1,4 @@
-"""``@reflect_trace``: a call of the function is a run of an agent."""
+"""``@reflect_trace``: every call of the function is traced."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 MESSAGES = [{"role": "user", "content": "6 times 7"}, {"role": "assistant", "content": "42"}]
 
 
-async def stored(scene: Scene) -> Any:
-    """The one trace that was sent, as the server keeps it."""
+async def stored_trace(scene: Scene) -> Any:
+    """The only trace that was sent, as the server has stored it."""
     assert scene.sent() == 1
     traces = [*scene.box.reflect.traces(), *scene.box.reflect.queued]
     return await scene.client.wait_for_trace(traces[0].id)
 
 
-async def test_text_is_returned_and_leaves_a_trace_of_two_messages() -> None:
+async def test_returned_text_is_sent_as_a_trace_of_two_messages() -> None:
     async with reflecting() as scene:
 
         @reflect_trace(scene.client)
@@ -36,7 +36,7 @@ async def test_text_is_returned_and_leaves_a_trace_of_two_messages() -> None:
             return f"{question}: 42"
 
         assert await answer("6 times 7") == "6 times 7: 42"
-        trace = await stored(scene)
+        trace = await stored_trace(scene)
         assert trace.trajectory == [
             {"role": "user", "content": "6 times 7"},
             {"role": "assistant", "content": "6 times 7: 42"},
@@ -48,7 +48,7 @@ async def test_text_is_returned_and_leaves_a_trace_of_two_messages() -> None:
         )
 
 
-async def test_a_trace_result_says_all_about_the_run_and_the_caller_gets_its_output() -> None:
+async def test_a_trace_result_is_sent_and_its_output_is_returned() -> None:
     async with reflecting() as scene:
         memory = scene.box.reflect.seed_memory("6 times 7", guidance="Multiply.")
 
@@ -58,11 +58,11 @@ async def test_a_trace_result_says_all_about_the_run_and_the_caller_gets_its_out
             return TraceResult(42, MESSAGES, "fail", "off by one", model="fake-1", metadata={"run": 7})
 
         assert await answer("6 times 7") == 42
-        trace = await stored(scene)
+        trace = await stored_trace(scene)
         assert (trace.trajectory, trace.model, trace.metadata) == (MESSAGES, "fake-1", {"run": 7})
         assert (trace.review.result, trace.review.feedback_text) == ("fail", "off by one")
         assert trace.retrieved_memory_ids == [memory.id]
-        assert trace.final_response == "42"  # the server's reading of the trajectory
+        assert trace.final_response == "42"  # which the server takes from the trajectory
 
 
 async def test_an_output_that_is_text_is_the_final_response() -> None:
@@ -73,11 +73,11 @@ async def test_an_output_that_is_text_is_the_final_response() -> None:
             return TraceResult("It is 42.", MESSAGES)
 
         assert await answer() == "It is 42."
-        assert (await stored(scene)).final_response == "It is 42."
+        assert (await stored_trace(scene)).final_response == "It is 42."
 
 
 @pytest.mark.parametrize("value", [None, 42, ["a"], b"bytes", {"role": "user"}], ids=repr)
-async def test_anything_else_is_returned_as_it_is_and_leaves_no_trace(value: object) -> None:
+async def test_other_values_are_returned_and_send_nothing(value: object) -> None:
     async with reflecting() as scene:
 
         @reflect_trace(scene.client)
@@ -88,7 +88,7 @@ async def test_anything_else_is_returned_as_it_is_and_leaves_no_trace(value: obj
         assert scene.sent() == 0
 
 
-async def test_an_output_set_by_the_function_itself_is_what_is_sent() -> None:
+async def test_an_output_set_by_the_function_is_sent() -> None:
     async with reflecting() as scene:
 
         @reflect_trace(scene.client)
@@ -97,11 +97,11 @@ async def test_an_output_set_by_the_function_itself_is_what_is_sent() -> None:
             return "something else"
 
         assert await answer("6 times 7") == "something else"
-        trace = await stored(scene)
+        trace = await stored_trace(scene)
         assert (trace.trajectory, trace.review.result) == (MESSAGES, "pass")
 
 
-async def test_the_task_may_be_fixed() -> None:
+async def test_the_task_may_be_a_text() -> None:
     async with reflecting() as scene:
 
         @reflect_trace(scene.client, task="multiply")
@@ -111,7 +111,7 @@ async def test_the_task_may_be_fixed() -> None:
         assert await answer(6, right=7) == "multiply 7"
 
 
-async def test_the_task_may_be_made_of_the_callers_arguments() -> None:
+async def test_the_task_may_be_a_function_of_the_arguments() -> None:
     async with reflecting() as scene:
 
         def task(left: int, *, right: int = 7) -> str:
@@ -138,7 +138,7 @@ async def test_the_task_is_the_first_argument_by_position_by_name_or_by_default(
 
 
 @pytest.mark.parametrize("question", [None, 42, ["6 times 7"]], ids=repr)
-async def test_a_first_argument_that_is_no_text_is_refused_before_anything_is_asked(question: Any) -> None:
+async def test_a_first_argument_that_is_no_text_is_refused_before_any_request(question: Any) -> None:
     async with reflecting() as scene:
 
         @reflect_trace(scene.client)
@@ -152,7 +152,7 @@ async def test_a_first_argument_that_is_no_text_is_refused_before_anything_is_as
         assert not scene.box.requests
 
 
-async def test_a_function_may_do_without_the_context() -> None:
+async def test_a_function_may_take_no_context() -> None:
     async with reflecting() as scene:
 
         @reflect_trace(scene.client, inject_context=False)
@@ -160,7 +160,7 @@ async def test_a_function_may_do_without_the_context() -> None:
             return question.upper()
 
         assert await answer("six") == "SIX"
-        assert (await stored(scene)).task == "six"
+        assert (await stored_trace(scene)).task == "six"
 
 
 async def test_methods_can_be_decorated_without_the_context() -> None:
@@ -177,10 +177,10 @@ async def test_methods_can_be_decorated_without_the_context() -> None:
                 return f"{self.name}: {question}"
 
         assert await Agent().answer("6 times 7") == "Multiplier: 6 times 7"
-        assert (await stored(scene)).task == "multiply: 6 times 7"
+        assert (await stored_trace(scene)).task == "multiply: 6 times 7"
 
 
-async def test_a_method_would_get_the_context_as_its_self_and_is_refused() -> None:
+async def test_a_method_with_a_context_is_refused() -> None:
     async with reflecting() as scene:
 
         class Agent:
@@ -201,7 +201,7 @@ async def test_a_method_would_get_the_context_as_its_self_and_is_refused() -> No
             reflect_trace(scene.client)(make)
 
 
-async def test_the_self_of_a_method_is_no_task() -> None:
+async def test_a_method_without_a_task_is_refused() -> None:
     async with reflecting() as scene:
 
         class Agent:
@@ -221,7 +221,7 @@ async def test_a_method_may_have_a_fixed_task() -> None:
                 return question
 
         assert await Agent().answer("6 times 7") == "6 times 7"
-        assert (await stored(scene)).task == "multiply"
+        assert (await stored_trace(scene)).task == "multiply"
 
 
 async def test_bound_methods_and_static_functions_take_the_context_first() -> None:
@@ -243,7 +243,7 @@ async def test_bound_methods_and_static_functions_take_the_context_first() -> No
         assert await Agent().alone("6 times 7") == "6 times 7 is 6 times 7"
 
 
-async def test_the_decorated_function_shows_what_its_caller_gives() -> None:
+async def test_the_signature_has_no_context() -> None:
     async with reflecting() as scene:
 
         @reflect_trace(scene.client)
@@ -256,7 +256,7 @@ async def test_the_decorated_function_shows_what_its_caller_gives() -> None:
         assert inspect.iscoroutinefunction(answer)
 
 
-async def test_an_exception_is_the_callers_and_leaves_a_failed_trace_of_what_was_set() -> None:
+async def test_an_exception_is_raised_after_the_output_was_sent_as_failed() -> None:
     async with reflecting() as scene:
 
         @reflect_trace(scene.client)
@@ -267,11 +267,11 @@ async def test_an_exception_is_the_callers_and_leaves_a_failed_trace_of_what_was
 
         with pytest.raises(LookupError):
             await answer("6 times 7")
-        review = (await stored(scene)).review
+        review = (await stored_trace(scene)).review
         assert (review.result, review.feedback_text) == ("fail", "the calculator broke")
 
 
-async def test_an_exception_before_there_is_an_output_leaves_no_trace() -> None:
+async def test_an_exception_before_any_output_sends_nothing() -> None:
     async with reflecting() as scene:
 
         @reflect_trace(scene.client)
@@ -294,7 +294,7 @@ async def test_a_blocking_call_returns_when_the_memory_is_made() -> None:
         assert len(scene.box.reflect.memories()) == 1
 
 
-async def test_a_blocking_call_raises_what_became_of_the_trace() -> None:
+async def test_a_blocking_call_raises_when_the_trace_fails() -> None:
     async with reflecting(failing_tasks=["6 times 7"]) as scene:
 
         @reflect_trace(scene.client, blocking=True)
@@ -305,7 +305,7 @@ async def test_a_blocking_call_raises_what_became_of_the_trace() -> None:
             await answer("6 times 7")
 
 
-async def test_an_unusable_trace_result_is_refused_where_it_is_returned() -> None:
+async def test_an_unusable_trace_result_is_refused() -> None:
     async with reflecting() as scene:
 
         @reflect_trace(scene.client)
@@ -317,7 +317,7 @@ async def test_an_unusable_trace_result_is_refused_where_it_is_returned() -> Non
         assert scene.sent() == 0
 
 
-async def test_calls_at_once_are_runs_of_their_own() -> None:
+async def test_concurrent_calls_are_separate_runs() -> None:
     async with reflecting() as scene:
 
         @reflect_trace(scene.client)
@@ -344,7 +344,7 @@ class Callee:
 
 
 @pytest.mark.parametrize("function", [plain, stream, Callee()], ids=["def", "generator", "object"])
-async def test_what_is_no_coroutine_function_is_refused_when_it_is_decorated(
+async def test_only_coroutine_functions_can_be_decorated(
     function: Callable[..., Coroutine[Any, Any, str]],
 ) -> None:
     async with reflecting() as scene:
@@ -363,7 +363,7 @@ async def test_a_function_without_arguments_needs_a_task() -> None:
 
 
 @pytest.mark.parametrize("options", [{"task": " "}, {"limit": 0}, {"lambda_": 2}, {"task": 3}], ids=repr)
-async def test_unusable_options_are_refused_when_it_is_decorated(options: dict[str, Any]) -> None:
+async def test_unusable_options_are_refused_by_the_decorator(options: dict[str, Any]) -> None:
     async with reflecting() as scene:
         with pytest.raises(InvalidRequest, match=next(iter(options)).strip("_")):
             reflect_trace(scene.client, **options)

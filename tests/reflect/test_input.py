@@ -1,4 +1,4 @@
-"""What is refused before anything is sent, with the field's name."""
+"""Unusable arguments are refused before anything is sent. The error names the field."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEEP: list[Any] = [{"role": "user", "content": json.loads("[" * 300 + "]" * 300)
 
 @pytest.fixture
 def client() -> Any:
-    """Nobody listens: what gets through is no InvalidRequest."""
+    """There is no server at its address, so a call that is sent does not raise InvalidRequest."""
     return AsyncReflectClient(base_url="http://127.0.0.1:1", project_id="p")
 
 
@@ -31,7 +31,7 @@ async def problem(call: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("trajectory", "said"),
+    ("trajectory", "text"),
     [
         ("hello", "this is not JSON"),
         ("", "this is not JSON"),
@@ -58,15 +58,15 @@ async def problem(call: Any) -> str:
     ],
     ids=lambda value: f"{value!r:.30}",
 )
-async def test_a_trajectory_that_is_none(client: Any, trajectory: Any, said: str) -> None:
+async def test_an_unusable_trajectory_is_refused(client: Any, trajectory: Any, text: str) -> None:
     for call in (client.create_trace, client.create_trace_and_wait):
         message = await problem(call(task="t", trajectory=trajectory))
         assert message.startswith(f"{call.__name__}: trajectory: ")
-        assert said in message
+        assert text in message
 
 
 @pytest.mark.parametrize("task", ["", "  ", "\n", None, 3, ["t"]])
-async def test_a_task_that_is_none(client: Any, task: Any) -> None:
+async def test_an_unusable_task_is_refused(client: Any, task: Any) -> None:
     for call in (
         client.create_trace(task=task, trajectory=[]),
         client.create_trace_and_wait(task=task, trajectory=[]),
@@ -79,7 +79,7 @@ async def test_a_task_that_is_none(client: Any, task: Any) -> None:
 
 
 @pytest.mark.parametrize("result", ["maybe", "", "passed", "PASS!", True, 1, ["pass"]])
-async def test_a_result_that_is_none(client: Any, result: Any) -> None:
+async def test_an_unusable_result_is_refused(client: Any, result: Any) -> None:
     assert "review_result: " in await problem(client.create_trace(**TASK, review_result=result))
     assert "review.result: " in await problem(client.create_trace(**TASK, review={"result": result}))
     assert "result: " in await problem(client.review_trace("t", result=result))
@@ -91,7 +91,7 @@ async def test_a_result_that_is_none(client: Any, result: Any) -> None:
     ("word", "meaning"),
     [("pass", "pass"), ("SUCCESS", "pass"), (" Fail ", "fail"), ("failure", "fail")],
 )
-def test_results_have_two_names_in_any_case(word: str, meaning: str) -> None:
+def test_each_result_has_two_names_in_any_case(word: str, meaning: str) -> None:
     assert verdict(word) == meaning
 
 
@@ -115,7 +115,7 @@ async def test_a_step_size_is_between_zero_and_one(client: Any, alpha: Any) -> N
         ("metadata_filter", {"a": object()}),
     ],
 )
-async def test_what_a_query_cannot_say(client: Any, field: str, value: Any) -> None:
+async def test_unusable_fields_of_a_query_are_refused(client: Any, field: str, value: Any) -> None:
     assert field in await problem(client.query_memories("t", **{field: value}))
 
 
@@ -133,7 +133,7 @@ async def test_what_a_query_cannot_say(client: Any, field: str, value: Any) -> N
         ("project_id", ".."),
     ],
 )
-async def test_what_a_trace_cannot_say(client: Any, field: str, value: Any) -> None:
+async def test_unusable_fields_of_a_trace_are_refused(client: Any, field: str, value: Any) -> None:
     assert field in await problem(client.create_trace(**TASK, **{field: value}))
 
 
@@ -152,7 +152,7 @@ async def test_what_a_trace_cannot_say(client: Any, field: str, value: Any) -> N
     ],
     ids=ascii,
 )
-async def test_text_that_is_no_unicode_is_refused_by_field(unreadable: dict[str, Any]) -> None:
+async def test_text_that_is_not_unicode_is_refused_with_its_field(unreadable: dict[str, Any]) -> None:
     (field,) = unreadable
     async with scene() as s:
         trace: dict[str, Any] = {**TASK, "review_result": "fail", **unreadable}
@@ -167,7 +167,7 @@ async def test_text_that_is_no_unicode_is_refused_by_field(unreadable: dict[str,
     [("task", "caf\udce9"), ("reference_context", "caf\udce9"), ("metadata_filter", {"a": "caf\udce9"})],
     ids=ascii,
 )
-async def test_a_run_whose_text_is_no_unicode_is_refused_by_argument(
+async def test_text_of_a_context_that_is_not_unicode_is_refused_with_its_argument(
     client: Any, argument: str, value: Any
 ) -> None:
     given = {"task": "t", argument: value}
@@ -176,17 +176,17 @@ async def test_a_run_whose_text_is_no_unicode_is_refused_by_argument(
 
 
 @pytest.mark.parametrize("trajectory", [DEEP, json.dumps(DEEP)], ids=["messages", "text"])
-async def test_a_trajectory_deeper_than_can_be_written_is_refused(client: Any, trajectory: Any) -> None:
-    said = await problem(client.create_trace(task="t", trajectory=trajectory))
-    assert said.startswith("create_trace: trajectory: must be plain JSON: ")
+async def test_a_trajectory_that_is_too_deep_for_json_is_refused(client: Any, trajectory: Any) -> None:
+    text = await problem(client.create_trace(task="t", trajectory=trajectory))
+    assert text.startswith("create_trace: trajectory: must be plain JSON: ")
 
 
-async def test_a_review_is_given_once(client: Any) -> None:
+async def test_review_and_review_result_together_are_refused(client: Any) -> None:
     both = {"review_result": "pass", "review": {"result": "pass"}}
     assert "not both" in await problem(client.create_trace(**TASK, **both))
 
 
-async def test_a_name_that_is_misspelt_is_told(client: Any) -> None:
+async def test_the_error_of_a_misspelt_name_suggests_the_right_one(client: Any) -> None:
     message = await problem(client.create_trace(**TASK, reviev_result="pass"))
     assert "did you mean review_result?" in message
     with pytest.raises(TypeError, match="unexpected keyword argument 'lambda_weight'"):
@@ -195,13 +195,15 @@ async def test_a_name_that_is_misspelt_is_told(client: Any) -> None:
 
 @pytest.mark.parametrize("option", ["poll_interval", "wait_timeout"])
 @pytest.mark.parametrize("value", [0, -1, math.nan])
-async def test_waiting_is_checked_before_a_trace_is_sent(client: Any, option: str, value: Any) -> None:
+async def test_unusable_options_of_waiting_are_refused_before_a_trace_is_sent(
+    client: Any, option: str, value: Any
+) -> None:
     assert option in await problem(client.create_trace_and_wait(**TASK, **{option: value}))
     assert option in await problem(client.wait_for_trace("t", **{option: value}))
 
 
 @pytest.mark.parametrize("identity", ["", " ", None, 3])
-async def test_ids_are_text_with_something_in_it(client: Any, identity: Any) -> None:
+async def test_an_unusable_id_is_refused(client: Any, identity: Any) -> None:
     for call in (
         client.get_trace(identity),
         client.wait_for_trace(identity),
@@ -212,30 +214,30 @@ async def test_ids_are_text_with_something_in_it(client: Any, identity: Any) -> 
     assert "trace_ids.0: " in await problem(client.delete_traces([identity]))
 
 
-async def test_one_id_is_no_list_of_ids(client: Any) -> None:
+async def test_one_id_in_place_of_a_list_is_refused(client: Any) -> None:
     assert "must be a list" in await problem(client.delete_traces("t1"))
     assert "must be a list" in await problem(client.create_api_key(label="l", scopes="trace:read"))
 
 
-async def test_a_word_that_no_trace_has_as_its_status(client: Any) -> None:
+async def test_an_unknown_review_status_is_refused(client: Any) -> None:
     assert "review_status: " in await problem(client.list_traces(review_status="done"))
 
 
-async def test_an_authored_memory_says_something(client: Any) -> None:
+async def test_an_authored_memory_without_text_is_refused(client: Any) -> None:
     memory = {"task": "t", "summary": " ", "guidance": "", "result": "pass"}
     message = await problem(client.create_memory(memory))
     assert "summary: " in message
     assert "guidance: " in message
 
 
-async def test_a_bootstrap_without_its_parts() -> None:
+async def test_a_bootstrap_without_its_arguments_is_refused() -> None:
     parts: dict[str, Any] = {"bootstrap_token": "", "user_id": " ", "project_id": "p"}
     message = await problem(AsyncReflectClient.bootstrap(base_url="http://127.0.0.1:1", **parts))
     assert "bootstrap_token: " in message
     assert "user_id: " in message
 
 
-def test_a_message_given_as_text_stays_as_it_was_given() -> None:
+def test_a_trajectory_given_as_text_is_not_changed() -> None:
     text = json.dumps([{"role": "user", "content": "ü"}], indent=1)
     from reflexio_async.reflect.trajectory import check_trajectory  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Traces as jobs: what is waited for, how it ends, and what it costs."""
+"""Traces as jobs: results, errors, polling and tokens."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from tests.transport.servers import raw_server, reply_with, sequence
 SHOWN: dict[str, Any] = {"id": "t1", "task": "t", "review_status": "pending", "ingest_status": "processing"}
 
 
-# --- how it ends
+# --- results and errors
 
 
-async def test_ingest_that_fails_is_told_with_the_server_s_reason() -> None:
+async def test_failed_ingest_raises_with_the_servers_reason() -> None:
     async with scene(failing_tasks={"bad"}, ingest_error="no model", ingest_seconds=1) as s:
         for review in (None, "pass"):
             job = await s.client.create_trace(task="bad", trajectory=MESSAGES, review_result=review)
@@ -43,7 +43,7 @@ async def test_ingest_that_fails_is_told_with_the_server_s_reason() -> None:
             assert job.ingest_status == "failed"
 
 
-async def test_attempts_that_fail_are_not_the_end() -> None:
+async def test_a_trace_that_is_stored_after_failed_attempts_is_completed() -> None:
     def fails(_: str, attempt: int) -> bool:
         return attempt < 3
 
@@ -52,7 +52,7 @@ async def test_attempts_that_fail_are_not_the_end() -> None:
         assert (trace.ingest_attempts, trace.last_ingest_error) == (3, None)
 
 
-async def test_a_review_is_waited_for_though_the_trace_is_stored() -> None:
+async def test_with_a_review_the_wait_goes_on_after_the_trace_is_stored() -> None:
     async with scene(ingest_seconds=1, review_seconds=20) as s:
         job = await s.client.create_trace(task="t", trajectory=MESSAGES, review_result="pass")
         trace = await job
@@ -60,13 +60,13 @@ async def test_a_review_is_waited_for_though_the_trace_is_stored() -> None:
         assert trace.created_memory_id is not None
 
 
-async def test_without_a_review_nothing_but_storing_is_waited_for() -> None:
+async def test_without_a_review_the_wait_ends_when_the_trace_is_stored() -> None:
     async with scene(ingest_seconds=1) as s:
         await s.client.create_trace_and_wait(task="t", trajectory=MESSAGES)
         assert s.clock.now() < 2
 
 
-async def test_a_wait_that_runs_out_leaves_the_trace_alone() -> None:
+async def test_after_the_timeout_the_trace_goes_on() -> None:
     async with scene(ingest_seconds=100) as s:
         with pytest.raises(JobTimeout) as caught:
             await s.client.create_trace_and_wait(task="t", trajectory=[], wait_timeout=5)
@@ -78,20 +78,20 @@ async def test_a_wait_that_runs_out_leaves_the_trace_alone() -> None:
         assert s.sent() == 1
 
 
-async def test_by_default_a_trace_is_waited_for_a_minute() -> None:
+async def test_the_default_timeout_is_a_minute() -> None:
     async with scene(ingest_seconds=1000) as s:
         with pytest.raises(JobTimeout):
             await s.client.create_trace_and_wait(task="t", trajectory=[])
         assert 60 <= s.clock.now() < 61
 
 
-async def test_a_trace_that_nobody_knows_is_waited_for_too() -> None:
+async def test_an_unknown_trace_is_waited_for() -> None:
     async with scene() as s:
         with pytest.raises(JobTimeout):
             await s.client.wait_for_trace("unknown", wait_timeout=3)
 
 
-async def test_a_trace_that_was_seen_and_is_gone_was_deleted() -> None:
+async def test_a_trace_deleted_during_the_wait_raises_not_found() -> None:
     async with scene(review_seconds=1000) as s:
         job = await s.client.create_trace(task="t", trajectory=[], review_result="pass")
         waiting = asyncio.create_task(job.result(wait_timeout=500))
@@ -103,7 +103,7 @@ async def test_a_trace_that_was_seen_and_is_gone_was_deleted() -> None:
         assert s.clock.now() < 10
 
 
-async def test_a_key_that_is_revoked_ends_the_wait_at_once() -> None:
+async def test_a_revoked_key_ends_the_wait_at_once() -> None:
     async with scene(ingest_seconds=100) as s:
         created = await s.client.create_api_key(label="l", scopes=["trace:write"])
         options: dict[str, Any] = {"base_url": s.box.reflect_url, "project_id": "default"}
@@ -118,7 +118,7 @@ async def test_a_key_that_is_revoked_ends_the_wait_at_once() -> None:
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, AuthenticationError), (403, PermissionDenied)])
-async def test_a_poll_that_is_forbidden_is_the_end(status: int, kind: type[Exception]) -> None:
+async def test_a_forbidden_status_request_ends_the_wait(status: int, kind: type[Exception]) -> None:
     async with scene(ingest_seconds=10) as s:
         job = await s.client.create_trace(task="t", trajectory=[])
         s.box.faults.add(faults.status(status), method="GET", path=f"{TRACES}/{job.id}")
@@ -127,7 +127,7 @@ async def test_a_poll_that_is_forbidden_is_the_end(status: int, kind: type[Excep
         assert s.asked() == 1
 
 
-async def test_polls_that_fail_for_a_while_are_repeated() -> None:
+async def test_status_requests_that_fail_for_a_while_are_repeated() -> None:
     async with scene(ingest_seconds=2) as s:
         job = await s.client.create_trace(task="t", trajectory=[])
         for fault in (faults.internal_error(), faults.lost_before(), faults.status(429), faults.status(503)):
@@ -135,7 +135,7 @@ async def test_polls_that_fail_for_a_while_are_repeated() -> None:
         assert (await job).id == job.id
 
 
-async def test_what_polling_met_is_told_when_the_wait_runs_out() -> None:
+async def test_a_timeout_has_the_last_error_of_polling() -> None:
     async with scene() as s:
         job = await s.client.create_trace(task="t", trajectory=[])
         s.box.faults.add(faults.internal_error(), method="GET", times=None)
@@ -144,7 +144,7 @@ async def test_what_polling_met_is_told_when_the_wait_runs_out() -> None:
         assert caught.value.last_probe_error is not None
 
 
-async def test_a_trace_of_another_shape_ends_the_wait() -> None:
+async def test_a_status_of_another_shape_ends_the_wait() -> None:
     replies = [reply_with({"trace_id": "t1", "ingest_status": "queued"}), reply_with({"id": "t1"})]
     async with (
         raw_server(sequence(*replies)) as server,
@@ -157,14 +157,14 @@ async def test_a_trace_of_another_shape_ends_the_wait() -> None:
 # --- handles
 
 
-async def test_a_trace_that_nobody_awaits_costs_no_request() -> None:
+async def test_a_trace_that_is_not_awaited_is_not_polled() -> None:
     async with scene(ingest_seconds=1) as s:
         await s.client.create_trace(task="t", trajectory=[])
         await s.clock.sleep(100)
         assert s.asked() == 0
 
 
-async def test_many_waiters_of_one_trace_share_its_polls() -> None:
+async def test_the_waiters_of_a_trace_share_its_status_requests() -> None:
     async with scene(ingest_seconds=2) as s:
         job = await s.client.create_trace(task="t", trajectory=[])
         traces = await asyncio.gather(*(job.result() for _ in range(50)))
@@ -172,27 +172,27 @@ async def test_many_waiters_of_one_trace_share_its_polls() -> None:
         assert s.asked() < 20
 
 
-async def test_polling_begins_soon_and_settles_at_a_quarter_of_a_second() -> None:
+async def test_the_poll_interval_grows_to_a_quarter_of_a_second() -> None:
     async with scene(ingest_seconds=50) as s:
         job = await s.client.create_trace(task="t", trajectory=[])
         await job
         assert 50 / 0.25 <= s.asked() <= 50 / 0.25 + 10
 
 
-async def test_an_interval_that_was_asked_for_is_kept() -> None:
+async def test_a_given_poll_interval_is_used() -> None:
     async with scene(ingest_seconds=50) as s:
         await s.client.create_trace_and_wait(task="t", trajectory=[], poll_interval=10)
         assert s.asked() == 5
 
 
-async def test_the_client_s_own_waiting_counts_where_a_call_says_nothing() -> None:
+async def test_the_options_of_the_client_are_the_defaults_of_a_wait() -> None:
     async with scene(client={"poll_interval": 10, "wait_timeout": 25}, ingest_seconds=50) as s:
         with pytest.raises(JobTimeout):
             await s.client.create_trace_and_wait(task="t", trajectory=[])
         assert s.asked() == 2
 
 
-async def test_a_waiter_that_is_cancelled_disturbs_nobody() -> None:
+async def test_a_cancelled_waiter_does_not_disturb_the_others() -> None:
     async with scene(ingest_seconds=5) as s:
         job = await s.client.create_trace(task="t", trajectory=[])
         impatient, patient = (asyncio.create_task(job.result()) for _ in range(2))
@@ -203,7 +203,7 @@ async def test_a_waiter_that_is_cancelled_disturbs_nobody() -> None:
         assert (await patient).id == job.id
 
 
-async def test_a_call_that_is_cancelled_while_it_waits_leaves_no_polling() -> None:
+async def test_a_cancelled_call_ends_its_polling() -> None:
     async with scene(ingest_seconds=1000) as s:
         waiting = asyncio.create_task(
             s.client.create_trace_and_wait(task="t", trajectory=[], wait_timeout=900)
@@ -231,7 +231,7 @@ async def test_a_trace_cannot_be_cancelled() -> None:
             await job.cancel()
 
 
-async def test_a_trace_is_refreshed_without_waiting() -> None:
+async def test_refresh_asks_once() -> None:
     async with scene(ingest_seconds=1) as s:
         job = await s.client.create_trace(task="t", trajectory=[])
         assert (await job.refresh()).state is JobState.RUNNING
@@ -242,7 +242,7 @@ async def test_a_trace_is_refreshed_without_waiting() -> None:
 # --- tokens
 
 
-async def test_a_token_finds_the_trace_from_another_client_of_another_project() -> None:
+async def test_a_token_works_in_a_client_of_another_project() -> None:
     replies = [reply_with({"trace_id": "t/1", "ingest_status": "queued"}), reply_with(SHOWN | {"id": "t/1"})]
     async with raw_server(sequence(*replies)) as server:
         async with AsyncReflectClient(base_url=server.url, project_id="a b/c") as first:
@@ -257,7 +257,7 @@ async def test_a_token_finds_the_trace_from_another_client_of_another_project() 
     assert server.arrived[1].target == "/v1/projects/a%20b%2Fc/traces/t%2F1"
 
 
-async def test_tokens_of_others_are_refused() -> None:
+async def test_other_tokens_are_refused() -> None:
     async with scene() as s:
         job = await s.client.create_trace(task="t", trajectory=[])
         assert job.token is not None
@@ -273,7 +273,7 @@ async def test_tokens_of_others_are_refused() -> None:
                 s.client.job(wrong)
 
 
-# --- thousands
+# --- many traces
 
 
 @pytest.mark.slow
@@ -295,12 +295,12 @@ async def test_five_thousand_traces_all_end() -> None:
         assert {trace.id for trace in traces} == {trace.id for trace in s.box.reflect.traces()}
         assert all(trace.created_memory_id for trace in traces)
         seconds = s.clock.now() - sent_at
-        # Two hundred a second at most, and each is seen within one round of all after its end.
+        # At most 200 requests a second. The end of each is seen within one round of polling.
         assert s.asked() <= 200 * (seconds + 1)
         assert seconds <= 7 + 2 * number / 200
 
 
-async def test_the_cap_on_polls_is_the_client_s() -> None:
+async def test_polls_per_second_limits_the_status_requests() -> None:
     async with scene(client={"polls_per_second": 10}, ingest_seconds=20) as s:
         jobs = [await s.client.create_trace(task=str(one), trajectory=[]) for one in range(100)]
         began = s.clock.now()
@@ -308,7 +308,7 @@ async def test_the_cap_on_polls_is_the_client_s() -> None:
         assert s.asked() <= 10 * (s.clock.now() - began) + 10
 
 
-async def test_adaptive_polling_learns_when_to_ask() -> None:
+async def test_adaptive_polling_learns_the_duration() -> None:
     asked: dict[bool, int] = {}
     for adaptive in (False, True):
         async with scene(client={"adaptive_polling": adaptive}, ingest_seconds=10) as s:
@@ -322,7 +322,7 @@ async def test_adaptive_polling_learns_when_to_ask() -> None:
 # --- closing
 
 
-async def test_closing_tells_who_waits() -> None:
+async def test_closing_the_client_ends_the_waits() -> None:
     async with scene(ingest_seconds=1000) as s:
         job = await s.client.create_trace(task="t", trajectory=[])
         waiting = asyncio.create_task(job.result(wait_timeout=900))

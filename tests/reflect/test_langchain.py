@@ -1,4 +1,4 @@
-"""Messages of the real LangChain classes."""
+"""``from_langchain``, with messages of the real LangChain classes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def weather(city: str) -> str:
 
 
 async def agent(question: str) -> list[BaseMessage]:
-    """An agent's loop: the model calls a tool, is told its answer, and answers."""
+    """An agent: the model calls a tool, gets its result, and answers."""
     model = GenericFakeChatModel(messages=iter([AIMessage("I look.", tool_calls=[CALL]), "Sunny."]))
     messages: list[BaseMessage] = [SystemMessage("Be brief."), HumanMessage(question)]
     while True:
@@ -79,13 +79,13 @@ async def test_the_messages_may_be_in_a_state() -> None:
 
 
 @dataclass
-class Output:  # LangGraph's GraphOutput, to a reader of attributes
+class Output:  # like LangGraph's GraphOutput
     value: dict[str, Any]
     interrupts: tuple[()] = ()
 
 
 @dataclass
-class Snapshot:  # LangGraph's StateSnapshot
+class Snapshot:  # like LangGraph's StateSnapshot
     values: dict[str, Any]
     next: tuple[str, ...] = ()
 
@@ -102,18 +102,18 @@ async def test_messages_may_be_dumped_ones() -> None:
     assert from_langchain([message.model_dump() for message in messages]) == RUN
 
 
-def test_messages_may_be_plain_mappings_already() -> None:
+def test_messages_may_be_mappings_with_role_and_content() -> None:
     assert from_langchain(RUN) == RUN
 
 
-def test_a_prompts_value_is_a_state_too() -> None:
+def test_a_prompt_value_is_a_state() -> None:
     value = ChatPromptTemplate.from_messages([("system", "Be brief."), ("human", "{q}")]).invoke(
         {"q": "Weather?"}
     )
     assert from_langchain(value) == RUN[:2]
 
 
-def test_an_error_of_a_tool_says_so() -> None:
+def test_the_result_of_a_failed_tool_has_a_status() -> None:
     failed = ToolMessage("no such city", tool_call_id="c1", status="error", name="weather")
     assert from_langchain([failed]) == [
         {
@@ -126,7 +126,7 @@ def test_an_error_of_a_tool_says_so() -> None:
     ]
 
 
-def test_a_call_that_could_not_be_parsed_is_kept_with_the_reason() -> None:
+def test_an_invalid_call_has_the_reason() -> None:
     faulty = invalid_tool_call(id="c1", name="weather", args='{"city": ', error="cut off")
     assert from_langchain([AIMessage("I look.", invalid_tool_calls=[faulty])]) == [
         {
@@ -173,20 +173,20 @@ def test_media_become_placeholders_without_their_bytes_or_urls() -> None:
     ],
     ids=["Anthropic", "standard", "OpenAI", "Bedrock"],
 )
-def test_reasoning_has_a_key_of_its_own(part: dict[Any, Any]) -> None:
+def test_reasoning_is_in_reasoning_content(part: dict[Any, Any]) -> None:
     assert from_langchain([AIMessage([part, {"type": "text", "text": "Rainy."}])]) == [
         {"role": "assistant", "content": "Rainy.", "reasoning_content": "It rains there."}
     ]
 
 
-def test_reasoning_beside_the_content_is_found() -> None:
+def test_reasoning_in_additional_kwargs_is_found() -> None:
     message = AIMessage("Rainy.", additional_kwargs={"reasoning_content": "It rains there."})
     assert from_langchain([message]) == [
         {"role": "assistant", "content": "Rainy.", "reasoning_content": "It rains there."}
     ]
 
 
-def test_text_that_a_provider_cut_in_pieces_is_whole_again() -> None:
+def test_text_parts_are_joined() -> None:
     parts: list[str | dict[Any, Any]] = [
         {"type": "text", "text": "It is "},
         {"type": "text", "text": "sunny."},
@@ -194,26 +194,26 @@ def test_text_that_a_provider_cut_in_pieces_is_whole_again() -> None:
     assert from_langchain([AIMessage(parts)]) == [{"role": "assistant", "content": "It is sunny."}]
 
 
-def test_a_call_that_the_content_repeats_is_told_once() -> None:
+def test_a_call_that_is_repeated_in_the_content_appears_once() -> None:
     part = {"type": "tool_use", "id": "c1", "name": "weather", "input": {"city": "Oslo"}}
     assert from_langchain([AIMessage([part], tool_calls=[CALL])]) == [
         {"role": "assistant", "content": None, "tool_calls": [CALLED]}
     ]
 
 
-def test_a_call_that_only_the_content_has_is_found() -> None:
+def test_a_call_that_is_only_in_the_content_is_found() -> None:
     part = {"type": "tool_use", "id": "c1", "name": "weather", "input": {"city": "Oslo"}}
     assert from_langchain([{"role": "assistant", "content": [part]}]) == [
         {"role": "assistant", "content": None, "tool_calls": [CALLED]}
     ]
 
 
-def test_streamed_chunks_count_as_the_message_they_add_up_to() -> None:
+def test_joined_chunks_are_a_message() -> None:
     whole = AIMessageChunk(content="It is ") + AIMessageChunk(content="sunny.")
     assert from_langchain([whole]) == [{"role": "assistant", "content": "It is sunny."}]
 
 
-def test_other_speakers_keep_their_roles() -> None:
+def test_other_roles_are_unchanged() -> None:
     assert from_langchain(
         [ChatMessage(content="No.", role="critic"), FunctionMessage(content="4", name="add")]
     ) == [
@@ -222,30 +222,30 @@ def test_other_speakers_keep_their_roles() -> None:
     ]
 
 
-def test_an_agent_keeps_its_name() -> None:
+def test_the_name_of_an_agent_is_in_its_message() -> None:
     assert from_langchain([AIMessage("Routed.", name="triage")]) == [
         {"role": "assistant", "content": "Routed.", "name": "triage"}
     ]
 
 
-def test_a_refusal_is_what_the_model_said() -> None:
+def test_a_refusal_is_the_content_of_the_message() -> None:
     assert from_langchain([AIMessage("", additional_kwargs={"refusal": "I will not."})]) == [
         {"role": "assistant", "content": "I will not."}
     ]
 
 
-def test_a_call_in_the_old_shape_is_a_call() -> None:
+def test_a_function_call_is_a_tool_call() -> None:
     old = {"name": "weather", "arguments": '{"city": "Oslo"}'}
     assert from_langchain([AIMessage("", additional_kwargs={"function_call": old})]) == [
         {"role": "assistant", "content": None, "tool_calls": [{**CALLED, "id": None}]}
     ]
 
 
-def test_an_empty_answer_is_a_message_too() -> None:
+def test_an_empty_message_is_a_message() -> None:
     assert from_langchain([AIMessage("")]) == [{"role": "assistant", "content": ""}]
 
 
-def test_a_part_of_a_later_release_stays_readable() -> None:
+def test_an_unknown_part_is_readable_text() -> None:
     parts: list[str | dict[Any, Any]] = [
         {"type": "text", "text": "Look:"},
         {"type": "hologram", "frames": 3},
@@ -255,7 +255,7 @@ def test_a_part_of_a_later_release_stays_readable() -> None:
     ]
 
 
-def test_an_instruction_to_remove_is_no_message() -> None:
+def test_a_remove_message_is_refused() -> None:
     with pytest.raises(InvalidRequest, match=r"messages\[1\] is RemoveMessage, not a message"):
         from_langchain([HumanMessage("hi"), RemoveMessage(id="m1")])
 

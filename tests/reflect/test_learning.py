@@ -1,4 +1,4 @@
-"""The documented evaluation loop learns: numbers, on the sandbox."""
+"""Reviews change q-values and the ranking of memories, as documented. Runs on the sandbox."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.reflect.scene import MESSAGES, scene
 TASK = "parse the date of an invoice"
 
 
-async def test_what_helped_ranks_above_what_misled() -> None:
+async def test_a_memory_that_helped_ranks_above_one_that_misled() -> None:
     async with scene() as s:
         helps = s.box.reflect.seed_memory(TASK, guidance="the day comes first")
         misleads = s.box.reflect.seed_memory(TASK, guidance="the month comes first")
         for number in range(6):
-            # One round each: the run is given one of the two memories, and is right or wrong by it.
+            # In each round the run gets one of the two memories, and passes or fails because of it.
             used = helps if number % 2 else misleads
             right = used is helps
             augmented = await s.client.augment_with_memories(TASK)
@@ -36,7 +36,7 @@ async def test_what_helped_ranks_above_what_misled() -> None:
         assert ranking[-1] == misleads.id
 
 
-async def test_the_step_size_of_a_review_is_heeded() -> None:
+async def test_a_review_moves_q_values_by_its_alpha() -> None:
     async with scene() as s:
         memory = s.box.reflect.seed_memory(TASK)
         await s.client.create_trace_and_wait(
@@ -46,7 +46,7 @@ async def test_the_step_size_of_a_review_is_heeded() -> None:
         assert worth == 1
 
 
-async def test_a_run_is_given_what_the_run_before_it_learnt() -> None:
+async def test_a_run_gets_the_memory_of_the_run_before() -> None:
     async with scene(ingest_seconds=1) as s:
         assert (await s.client.augment_with_memories(TASK)).memories == []
         await s.client.create_trace_and_wait(

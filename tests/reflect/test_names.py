@@ -28,11 +28,11 @@ MEMORY = {"id": "m1", "task": "t", "reflection": "r"}
         "trace",
     ],
 )
-def test_the_documented_async_names_mean_the_same(name: str) -> None:
+def test_the_async_names_are_the_same_functions(name: str) -> None:
     assert getattr(AsyncReflectClient, name) is getattr(AsyncReflectClient, f"{name}_async")
 
 
-async def test_every_call_is_in_the_client_s_project() -> None:
+async def test_every_call_is_in_the_project_of_the_client() -> None:
     async with scene(client={"project_id": "mine"}) as s:
         await s.client.create_trace_and_wait(task="t", trajectory=[], review_result="pass")
         await s.client.query_memories("t")
@@ -40,7 +40,7 @@ async def test_every_call_is_in_the_client_s_project() -> None:
         assert all(path.startswith("/v1/projects/mine/") for path in paths)
 
 
-async def test_a_view_of_another_project_shares_the_rest() -> None:
+async def test_a_view_of_another_project_shares_everything_else() -> None:
     async with scene() as s:
         other = s.client.with_project("other")
         trace = await other.create_trace_and_wait(task="t", trajectory=[])
@@ -53,7 +53,7 @@ async def test_a_view_of_another_project_shares_the_rest() -> None:
 @pytest.mark.parametrize(
     ("project", "quoted"), [("a/b", "a%2Fb"), ("Zürich 1", "Z%C3%BCrich%201"), ("x?y#z%", "x%3Fy%23z%25")]
 )
-async def test_a_project_is_quoted_into_the_path(project: str, quoted: str) -> None:
+async def test_a_project_is_quoted_in_the_path(project: str, quoted: str) -> None:
     async with (
         raw_server(sequence(then=reply_with([]))) as server,
         AsyncReflectClient(base_url=f"{server.url}/base", project_id=project) as client,
@@ -64,7 +64,7 @@ async def test_a_project_is_quoted_into_the_path(project: str, quoted: str) -> N
     ]
 
 
-async def test_a_scoped_key_opens_no_other_project() -> None:
+async def test_a_key_of_one_project_is_refused_in_another() -> None:
     async with scene() as s:
         created = await s.client.create_api_key(label="l", scopes=["trace:write"])
         options: dict[str, Any] = {"base_url": s.box.reflect_url, "clock": s.clock, "project_id": "unknown"}
@@ -74,7 +74,7 @@ async def test_a_scoped_key_opens_no_other_project() -> None:
         assert "unknown" not in s.box.reflect.projects
 
 
-async def test_a_wrong_key_says_where_the_right_one_goes() -> None:
+async def test_the_error_of_a_wrong_key_says_how_to_give_a_key() -> None:
     async with scene(client={"api_key": "wrong"}) as s:
         with pytest.raises(AuthenticationError, match=r"pass api_key, or set REFLECT_API_KEY\)"):
             await s.client.query_memories("t")
@@ -82,7 +82,7 @@ async def test_a_wrong_key_says_where_the_right_one_goes() -> None:
             await s.client.create_trace_and_wait(task="t", trajectory=[])
 
 
-async def test_a_web_page_says_what_to_check() -> None:
+async def test_the_error_of_a_web_page_says_what_to_check() -> None:
     page = reply_with(b"<html>", kind="text/html")
     async with (
         raw_server(sequence(then=page)) as server,
@@ -93,7 +93,7 @@ async def test_a_web_page_says_what_to_check() -> None:
                 await call
 
 
-async def test_answers_may_say_more_than_is_known() -> None:
+async def test_responses_may_have_unknown_fields() -> None:
     trace = {"id": "t", "task": "t", "review_status": "appealed", "ingest_status": "resting", "new": 1}
     async with (
         raw_server(sequence(reply_with(trace), reply_with([MEMORY | {"age": 3}]))) as server,
@@ -109,7 +109,7 @@ async def test_answers_may_say_more_than_is_known() -> None:
         assert (memory.q_value, memory.model_extra) == (0.5, {"age": 3})
 
 
-def test_a_call_shows_its_keywords() -> None:
+def test_the_signature_of_a_call_has_its_keywords() -> None:
     call = AsyncReflectClient(base_url="http://127.0.0.1:1").create_trace
     assert list(inspect.signature(call).parameters)[:4] == [
         "project_id",

@@ -1,4 +1,4 @@
-"""Runs of the real OpenAI Agents SDK, on a model that follows a script."""
+"""``from_openai_agents``, with runs of the real SDK on a model that follows a script."""
 
 from __future__ import annotations
 
@@ -64,20 +64,20 @@ def delete(path: str) -> str:
     return f"deleted {path}"
 
 
-def says(text: str) -> ResponseOutputMessage:
+def text_item(text: str) -> ResponseOutputMessage:
     content = ResponseOutputText(type="output_text", text=text, annotations=[])
     return ResponseOutputMessage(
         id="m", type="message", role="assistant", status="completed", content=[content]
     )
 
 
-def calls(name: str, call_id: str, **arguments: str) -> ResponseFunctionToolCall:
+def call_item(name: str, call_id: str, **arguments: str) -> ResponseFunctionToolCall:
     return ResponseFunctionToolCall(
         type="function_call", name=name, arguments=json.dumps(arguments), call_id=call_id
     )
 
 
-def thinks(text: str) -> ResponseReasoningItem:
+def reasoning_item(text: str) -> ResponseReasoningItem:
     summary = [Summary(type="summary_text", text=text)] if text else []
     return ResponseReasoningItem(id="r", type="reasoning", summary=summary, encrypted_content="hidden")
 
@@ -87,25 +87,25 @@ def called(name: str, call_id: str, arguments: str) -> dict[str, Any]:
 
 
 async def converted(*turns: list[ResponseOutputItem], **agent: Any) -> list[dict[str, Any]]:
-    """What became of a run, without the user's message that opened it."""
+    """The converted messages of a run, without the first message of the user."""
     made = Agent[None](name="Helper", model=Scripted(*turns), **agent)
     opening, *messages = from_openai_agents(await Runner.run(made, "Weather?", run_config=QUIET))
     assert opening == {"role": "user", "content": "Weather?"}
     return messages
 
 
-async def test_an_answer_is_one_message() -> None:
-    assert await converted([says("Sunny.")]) == [{"role": "assistant", "content": "Sunny."}]
+async def test_a_run_without_tools_is_one_message() -> None:
+    assert await converted([text_item("Sunny.")]) == [{"role": "assistant", "content": "Sunny."}]
 
 
-async def test_one_turn_is_one_message_and_each_call_has_its_answer() -> None:
+async def test_one_turn_is_one_message_and_each_call_has_its_result() -> None:
     turn: list[ResponseOutputItem] = [
-        thinks("Two cities."),
-        says("I look."),
-        calls("weather", "c1", city="Oslo"),
-        calls("weather", "c2", city="Rome"),
+        reasoning_item("Two cities."),
+        text_item("I look."),
+        call_item("weather", "c1", city="Oslo"),
+        call_item("weather", "c2", city="Rome"),
     ]
-    assert await converted(turn, [says("Sunny.")], tools=[weather]) == [
+    assert await converted(turn, [text_item("Sunny.")], tools=[weather]) == [
         {
             "role": "assistant",
             "content": "I look.",
@@ -121,19 +121,23 @@ async def test_one_turn_is_one_message_and_each_call_has_its_answer() -> None:
     ]
 
 
-async def test_what_the_model_was_told_of_a_tools_error_is_kept() -> None:
-    messages = await converted([calls("weather", "c1", city="Nowhere")], [says("Sorry.")], tools=[weather])
+async def test_the_text_of_a_tool_error_is_the_result_of_the_call() -> None:
+    messages = await converted(
+        [call_item("weather", "c1", city="Nowhere")], [text_item("Sorry.")], tools=[weather]
+    )
     assert messages[1]["role"] == "tool"
     assert "error occurred while running the tool" in messages[1]["content"]
 
 
-async def test_encrypted_reasoning_leaves_nothing() -> None:
-    assert await converted([thinks(""), says("Sunny.")]) == [{"role": "assistant", "content": "Sunny."}]
+async def test_encrypted_reasoning_is_left_out() -> None:
+    assert await converted([reasoning_item(""), text_item("Sunny.")]) == [
+        {"role": "assistant", "content": "Sunny."}
+    ]
 
 
-async def test_instructions_come_first_and_follow_a_handoff() -> None:
-    second = Agent[None](name="Billing", instructions="You bill.", model=Scripted([says("Billed.")]))
-    script = Scripted([calls("transfer_to_billing", "c1")])
+async def test_instructions_are_at_the_beginning_and_after_a_handoff() -> None:
+    second = Agent[None](name="Billing", instructions="You bill.", model=Scripted([text_item("Billed.")]))
+    script = Scripted([call_item("transfer_to_billing", "c1")])
     first = Agent[None](name="Triage", instructions="You route.", handoffs=[second], model=script)
     assert from_openai_agents(await Runner.run(first, "Bill me", run_config=QUIET)) == [
         {"role": "system", "content": "You route."},
@@ -149,15 +153,15 @@ async def test_instructions_come_first_and_follow_a_handoff() -> None:
     ]
 
 
-async def test_a_call_that_awaits_approval_is_told_once_and_unanswered() -> None:
-    messages = await converted([calls("delete", "c1", path="/")], tools=[delete])
+async def test_a_call_that_waits_for_approval_appears_once_without_a_result() -> None:
+    messages = await converted([call_item("delete", "c1", path="/")], tools=[delete])
     assert messages == [
         {"role": "assistant", "content": None, "tool_calls": [called("delete", "c1", '{"path": "/"}')]}
     ]
 
 
-async def test_a_call_that_awaited_approval_when_the_run_failed_is_told_once_too() -> None:
-    agent = Agent[None](name="Helper", tools=[delete], model=Scripted([calls("delete", "c1", path="/")]))
+async def test_a_call_that_waited_for_approval_in_a_failed_run_appears_once() -> None:
+    agent = Agent[None](name="Helper", tools=[delete], model=Scripted([call_item("delete", "c1", path="/")]))
     result = await Runner.run(agent, "Delete it all", run_config=QUIET)
     details = RunErrorDetails(
         input=result.input,
@@ -171,8 +175,10 @@ async def test_a_call_that_awaited_approval_when_the_run_failed_is_told_once_too
     assert from_openai_agents(details) == from_openai_agents(result)
 
 
-async def test_a_run_that_failed_is_read_from_its_exception() -> None:
-    agent = Agent[None](name="Helper", tools=[weather], model=Scripted([calls("weather", "c1", city="Oslo")]))
+async def test_a_failed_run_is_converted_from_its_exception() -> None:
+    agent = Agent[None](
+        name="Helper", tools=[weather], model=Scripted([call_item("weather", "c1", city="Oslo")])
+    )
     with pytest.raises(MaxTurnsExceeded) as failed:
         await Runner.run(agent, "Weather?", max_turns=1, run_config=QUIET)
     assert from_openai_agents(failed.value.run_data) == [
@@ -182,8 +188,8 @@ async def test_a_run_that_failed_is_read_from_its_exception() -> None:
     ]
 
 
-async def test_a_run_goes_on_from_an_earlier_one() -> None:
-    agent = Agent[None](name="Helper", model=Scripted([says("Hello.")], [says("Sunny.")]))
+async def test_a_run_that_continues_another_has_both() -> None:
+    agent = Agent[None](name="Helper", model=Scripted([text_item("Hello.")], [text_item("Sunny.")]))
     first = await Runner.run(agent, "Hi", run_config=QUIET)
     again: list[Any] = [*first.to_input_list(), {"role": "user", "content": "Weather?"}]
     second = await Runner.run(agent, again, run_config=QUIET)
@@ -195,15 +201,15 @@ async def test_a_run_goes_on_from_an_earlier_one() -> None:
     ]
 
 
-async def test_a_run_under_way_is_refused() -> None:
-    agent = Agent[None](name="Helper", model=Scripted([says("Hello.")]))
+async def test_a_run_that_has_not_ended_is_refused() -> None:
+    agent = Agent[None](name="Helper", model=Scripted([text_item("Hello.")]))
     streamed = Runner.run_streamed(agent, "Hi", run_config=QUIET)
     with pytest.raises(InvalidRequest, match="under way; consume its stream_events"):
         from_openai_agents(streamed)
     streamed.cancel()
 
 
-async def test_a_refusal_is_what_the_model_said() -> None:
+async def test_a_refusal_is_the_content_of_the_message() -> None:
     refusal = ResponseOutputMessage(
         id="m",
         type="message",
@@ -226,7 +232,7 @@ def test_media_become_placeholders_without_their_bytes_or_urls() -> None:
     ]
 
 
-def test_hosted_tools_are_calls_whose_answers_stand_beside_them() -> None:
+def test_hosted_tools_are_calls_with_their_results() -> None:
     search = ResponseFunctionWebSearch(
         id="w1",
         type="web_search_call",
@@ -244,7 +250,7 @@ def test_hosted_tools_are_calls_whose_answers_stand_beside_them() -> None:
         }
     )
     failing = {"id": "p1", "type": "mcp_call", "name": "read", "arguments": "{}", "error": "no such file"}
-    assert from_openai_agents([search, says("Sunny."), code, failing]) == [
+    assert from_openai_agents([search, text_item("Sunny."), code, failing]) == [
         {
             "role": "assistant",
             "content": None,
@@ -273,7 +279,7 @@ def test_a_generated_image_is_a_placeholder() -> None:
     ]
 
 
-def test_answers_of_shells_and_custom_tools_are_kept_and_say_when_they_failed() -> None:
+def test_results_of_shells_and_custom_tools_have_a_status_when_they_failed() -> None:
     shell = [{"stdout": "", "stderr": "denied", "outcome": {"type": "exit", "exit_code": 1}}]
     items = [
         {"type": "custom_tool_call", "call_id": "c1", "name": "sql", "input": "SELECT 1"},
@@ -289,8 +295,13 @@ def test_answers_of_shells_and_custom_tools_are_kept_and_say_when_they_failed() 
     ]
 
 
-def test_what_the_model_says_again_is_another_message() -> None:
-    items = [says("Hello."), says("Are you there?"), thinks("No answer."), says("Bye.")]
+def test_two_messages_of_the_model_are_two_messages() -> None:
+    items = [
+        text_item("Hello."),
+        text_item("Are you there?"),
+        reasoning_item("No answer."),
+        text_item("Bye."),
+    ]
     assert from_openai_agents(items) == [
         {"role": "assistant", "content": "Hello."},
         {"role": "assistant", "content": "Are you there?"},
@@ -298,6 +309,6 @@ def test_what_the_model_says_again_is_another_message() -> None:
     ]
 
 
-def test_a_type_of_a_later_release_stays_readable() -> None:
+def test_an_unknown_type_is_readable_text() -> None:
     item = {"type": "telepathy", "id": "t1", "thought": "blue", "encrypted_content": "AAAA"}
     assert from_openai_agents([item]) == [{"role": "system", "content": '[telepathy] {"thought": "blue"}'}]

@@ -1,4 +1,4 @@
-"""How often traces are polled: adaptively where that is switched on, and limited for all together."""
+"""The rate of status requests for traces: adaptive polling, and the limit for all traces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.reflect.scene import MESSAGES, TRACES, Scene, scene
 
 
 async def one_after_another(s: Scene, count: int) -> tuple[int, float]:
-    """Questions, and seconds from first to last."""
+    """Return the number of status requests, and the seconds from the first to the last."""
     asked, began = s.asked(), s.clock.now()
     for _ in range(count):
         await s.client.create_trace_and_wait(task="t", trajectory=MESSAGES)
@@ -31,7 +31,7 @@ async def test_adaptive_polling_learns_when_traces_are_stored() -> None:
     assert seconds < 20 * 3.0 * 1.15
 
 
-async def test_a_given_interval_is_kept_under_adaptive_polling() -> None:
+async def test_a_given_interval_is_used_with_adaptive_polling() -> None:
     async with scene(ingest_seconds=3.0, client={"adaptive_polling": True}) as s:
         await one_after_another(s, 20)
         asked = s.asked()
@@ -39,7 +39,7 @@ async def test_a_given_interval_is_kept_under_adaptive_polling() -> None:
         assert s.asked() - asked == 3
 
 
-async def test_all_traces_together_are_asked_for_no_more_often_than_the_cap_allows() -> None:
+async def test_polls_per_second_limits_the_status_requests_of_all_traces() -> None:
     async with scene(ingest_seconds=20.0, client={"polls_per_second": 50, "wait_timeout": 600}) as s:
         jobs = await asyncio.gather(
             *(s.client.create_trace(task="t", trajectory=MESSAGES) for _ in range(500))
@@ -51,7 +51,7 @@ async def test_all_traces_together_are_asked_for_no_more_often_than_the_cap_allo
         assert s.clock.now() <= 20.0 + 500 / 50 + 1.0
 
 
-async def test_the_cap_of_client_reflect_is_that_of_the_client_it_lives_with() -> None:
+async def test_client_reflect_has_the_polls_per_second_of_the_client() -> None:
     clock = VirtualClock()
     async with (
         Sandbox(clock=clock, reflect=ReflectSettings(ingest_seconds=20.0)) as box,
@@ -69,20 +69,20 @@ async def test_the_cap_of_client_reflect_is_that_of_the_client_it_lives_with() -
     assert 8 <= max(polls.values()) <= 11
 
 
-async def test_the_end_of_a_wait_for_an_unknown_trace_says_what_the_server_said() -> None:
+async def test_the_timeout_of_an_unknown_trace_has_the_text_of_the_server() -> None:
     async with scene() as s:
         with pytest.raises(JobTimeout, match="404"):
-            await s.client.wait_for_trace("nobody-sent-it", wait_timeout=5.0)
+            await s.client.wait_for_trace("unknown", wait_timeout=5.0)
 
 
-async def test_a_trace_is_asked_for_as_long_as_somebody_waits() -> None:
+async def test_polling_ends_with_the_last_waiter() -> None:
     async with scene(ingest_seconds=600.0) as s:
         job = await s.client.create_trace(task="t", trajectory=MESSAGES)
         assert (await job.result(wait_timeout=1000.0)).id == job.id
         assert s.asked() > 2000
 
 
-async def test_adaptive_polling_asks_once_at_least_before_a_short_wait_runs_out() -> None:
+async def test_adaptive_polling_asks_at_least_once_in_a_short_wait() -> None:
     async with scene(ingest_seconds=30.0, client={"adaptive_polling": True}) as s:
         await one_after_another(s, 20)
         stored = (await s.client.create_trace(task="t", trajectory=MESSAGES)).id
@@ -90,7 +90,7 @@ async def test_adaptive_polling_asks_once_at_least_before_a_short_wait_runs_out(
         assert (await s.client.wait_for_trace(stored, wait_timeout=5.0)).id == stored
 
 
-async def test_adaptive_polling_learns_from_refresh_as_well() -> None:
+async def test_adaptive_polling_learns_from_refresh() -> None:
     async with scene(ingest_seconds=30.0, client={"adaptive_polling": True}) as s:
         for _ in range(20):
             job = await s.client.create_trace(task="t", trajectory=MESSAGES)

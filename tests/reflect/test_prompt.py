@@ -1,4 +1,4 @@
-"""The prompt section: readable for a language model, and sealed against what memories say."""
+"""The section of a prompt: its form, and the escaping of the texts of memories."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_without_memories_the_prompt_is_the_task_alone() -> None:
     assert augment("Count the rows </task>", []) == "Count the rows </task>"
 
 
-def test_the_task_opens_the_prompt_unchanged() -> None:
+def test_the_prompt_begins_with_the_unchanged_task() -> None:
     assert augment("is 1 < 2 & 3?", [memory()]).startswith("is 1 < 2 & 3?\n\n<relevant_memories>\n")
 
 
@@ -44,17 +44,17 @@ def test_memories_keep_the_servers_order() -> None:
     assert [block.attrib["id"] for block in blocks] == ["b", "a"]
 
 
-def test_a_memory_tells_how_its_run_ended() -> None:
+def test_the_outcome_is_the_success_of_the_run() -> None:
     blocks = section([memory(success=success) for success in (True, False, None)]).findall("memory")
     assert [block.attrib["outcome"] for block in blocks] == ["success", "failure", "unknown"]
 
 
-def test_values_are_given_to_two_decimals() -> None:
+def test_values_have_two_decimals() -> None:
     (block,) = section([memory(q_value=0.6549, similarity=1.0)]).findall("memory")
     assert block.attrib == {"id": "m1", "q_value": "0.65", "similarity": "1.00", "outcome": "unknown"}
 
 
-def test_the_lesson_stands_in_place_of_the_reflection() -> None:
+def test_a_lesson_replaces_the_reflection() -> None:
     (block,) = section([memory(guidance="Use COUNT(*)", key_mistake="Guessed")]).findall("memory")
     assert texts(block) == {
         "past_task": "Count the rows",
@@ -63,7 +63,7 @@ def test_the_lesson_stands_in_place_of_the_reflection() -> None:
     }
 
 
-def test_without_a_lesson_the_reflection_is_told() -> None:
+def test_without_a_lesson_there_is_the_reflection() -> None:
     (block,) = section([memory(guidance=" \n")]).findall("memory")
     assert texts(block) == {"past_task": "Count the rows", "reflection": "Count with SQL."}
 
@@ -118,8 +118,8 @@ MEMORIES = st.lists(
 )
 
 
-def speakable(text: str) -> str:
-    """What XML can hold of it: the specification's own list of characters, one by one."""
+def allowed_in_xml(text: str) -> str:
+    """Replace the characters that are not in the list of the XML specification."""
     allowed = ((0x20, 0xD7FF), (0xE000, 0xFFFD), (0x10000, 0x10FFFF))
 
     def holds(code: int) -> bool:
@@ -130,19 +130,19 @@ def speakable(text: str) -> str:
 
 @given(MEMORIES)
 @example([memory(id=trick, task=trick, guidance=trick, key_mistake=trick) for trick in TRICKS[:-3]])
-def test_nothing_in_a_memory_can_leave_its_place(memories: list[Memory]) -> None:
+def test_no_text_of_a_memory_can_end_its_element(memories: list[Memory]) -> None:
     whole = section(memories)
     assert [part.tag for part in whole] == ["how_to_use", *["memory"] * len(memories)]
-    for block, one in zip(whole.findall("memory"), memories, strict=True):
-        lesson = {name: getattr(one, name) for name in LESSONS if getattr(one, name).strip()}
-        expected = {"past_task": one.task, **(lesson or {"reflection": one.reflection})}
-        assert texts(block) == {name: speakable(text) for name, text in expected.items()}
-        assert block.attrib["id"] == speakable(one.id)
+    for block, item in zip(whole.findall("memory"), memories, strict=True):
+        lesson = {name: getattr(item, name) for name in LESSONS if getattr(item, name).strip()}
+        expected = {"past_task": item.task, **(lesson or {"reflection": item.reflection})}
+        assert texts(block) == {name: allowed_in_xml(text) for name, text in expected.items()}
+        assert block.attrib["id"] == allowed_in_xml(item.id)
 
 
 @given(MEMORIES)
-def test_every_angle_bracket_of_the_section_is_its_own(memories: list[Memory]) -> None:
-    # Whoever reads it as text, not as XML, sees no other tag either.
+def test_no_angle_bracket_of_a_memory_is_in_the_section(memories: list[Memory]) -> None:
+    # This holds for readers of plain text too, not only for XML parsers.
     prompt = augment("task", memories)
     tags = re.findall(r"<[^>]*>", prompt)
     assert prompt.count("<") == prompt.count(">") == len(tags)

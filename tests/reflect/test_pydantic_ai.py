@@ -1,4 +1,4 @@
-"""Runs of the real Pydantic AI, on its own models for tests."""
+"""``from_pydantic_ai``, with runs of the real framework on its test models."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def weather(city: str) -> dict[str, float]:
     return {"celsius": 21.5}
 
 
-async def test_an_answer_is_one_message() -> None:
+async def test_a_run_without_tools_is_one_message() -> None:
     result = await Agent(TestModel(custom_output_text="Sunny.")).run("Weather?")
     assert from_pydantic_ai(result) == [
         {"role": "user", "content": "Weather?"},
@@ -68,7 +68,7 @@ async def test_an_answer_is_one_message() -> None:
     ]
 
 
-async def test_calls_answers_and_retries() -> None:
+async def test_calls_have_results_and_retries_have_a_status() -> None:
     turns = (
         [
             ThinkingPart("Two cities."),
@@ -102,7 +102,7 @@ async def test_calls_answers_and_retries() -> None:
     ]
 
 
-async def test_instructions_are_told_once_and_system_prompts_where_they_stand() -> None:
+async def test_instructions_appear_once_and_system_prompts_in_their_place() -> None:
     agent = Agent(
         scripted([calls("c1", city="Oslo")], [TextPart("Sunny.")]),
         tools=[weather],
@@ -124,7 +124,7 @@ async def test_instructions_are_told_once_and_system_prompts_where_they_stand() 
     ]
 
 
-async def test_a_rejected_output_and_what_the_model_was_told_about_it() -> None:
+async def test_a_rejected_output_is_followed_by_the_message_about_it() -> None:
     agent = Agent(scripted([TextPart("Dunno.")], [TextPart("Sunny.")]))
 
     @agent.output_validator
@@ -139,7 +139,7 @@ async def test_a_rejected_output_and_what_the_model_was_told_about_it() -> None:
     assert messages[2] == {"role": "user", "content": "do not guess", "name": "validation"}
 
 
-def test_retries_of_earlier_releases_are_read_from_stored_histories() -> None:
+def test_retries_of_earlier_releases_are_converted() -> None:
     parts = [
         {
             "part_kind": "retry-prompt",
@@ -161,7 +161,7 @@ def test_retries_of_earlier_releases_are_read_from_stored_histories() -> None:
     ]
 
 
-def test_what_was_spoken_is_told_by_its_transcript() -> None:
+def test_speech_is_its_transcript() -> None:
     messages = [
         ModelRequest(parts=[SpeechPart(speaker="user", transcript="Weather?")]),
         ModelResponse(
@@ -180,7 +180,7 @@ class Reading:
     at: datetime
 
 
-def test_what_tools_return_is_told_as_json() -> None:
+def test_results_of_tools_are_json() -> None:
     reading = Reading("Oslo", datetime(2026, 1, 2, tzinfo=UTC))
     messages = [ModelRequest(parts=[ToolReturnPart("read", [reading, Answer(celsius=21)], "c1")])]
     (message,) = from_pydantic_ai(messages)
@@ -191,7 +191,7 @@ class Answer(BaseModel):
     celsius: int
 
 
-async def test_structured_output_is_the_call_it_is_made_of() -> None:
+async def test_structured_output_is_a_tool_call() -> None:
     result = await Agent(TestModel(custom_output_args={"celsius": 21}), output_type=Answer).run("Weather?")
     messages = from_pydantic_ai(result)
     assert messages[1]["tool_calls"][0]["function"] == {
@@ -200,7 +200,7 @@ async def test_structured_output_is_the_call_it_is_made_of() -> None:
     }
 
 
-async def test_only_the_new_messages_of_a_run_that_had_a_history() -> None:
+async def test_new_messages_are_converted_without_the_history() -> None:
     agent = Agent(scripted([TextPart("Hello.")], [TextPart("Sunny.")]))
     first = await agent.run("Hi")
     second = await agent.run("Weather?", message_history=first.all_messages())
@@ -216,7 +216,7 @@ async def test_only_the_new_messages_of_a_run_that_had_a_history() -> None:
     ]
 
 
-async def test_a_run_that_failed_is_read_from_what_was_captured() -> None:
+async def test_a_failed_run_is_converted_from_captured_messages() -> None:
     def broken(_city: str) -> str:
         message = "the station is down"
         raise OSError(message)
@@ -272,14 +272,14 @@ def test_files_that_tools_and_models_return_become_placeholders() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["failed", "denied", "interrupted"])
-def test_an_answer_that_is_no_success_says_what_it_is(outcome: Any) -> None:
+def test_a_result_that_is_no_success_has_a_status(outcome: Any) -> None:
     part = ToolReturnPart("delete", "no", "c1", outcome=outcome)
     assert from_pydantic_ai([ModelRequest(parts=[part])]) == [
         {"role": "tool", "content": "no", "tool_call_id": "c1", "name": "delete", "status": outcome}
     ]
 
 
-def test_tools_that_ran_at_the_provider_are_calls_with_answers() -> None:
+def test_tools_that_ran_at_the_provider_are_calls_with_results() -> None:
     response = ModelResponse(
         parts=[
             NativeToolCallPart("web_search", '{"query": "oslo"}', "n1"),
@@ -298,11 +298,11 @@ def test_tools_that_ran_at_the_provider_are_calls_with_answers() -> None:
     ]
 
 
-def test_an_empty_response_is_a_message_too() -> None:
+def test_an_empty_response_is_a_message() -> None:
     assert from_pydantic_ai([ModelResponse(parts=[])]) == [{"role": "assistant", "content": ""}]
 
 
-def test_a_part_of_a_later_release_stays_readable() -> None:
+def test_an_unknown_part_is_readable_text() -> None:
     request = {"kind": "request", "parts": [{"part_kind": "mood", "level": 3}]}
     response = {"kind": "response", "parts": [{"part_kind": "mood", "level": 4}]}
     assert from_pydantic_ai([request, response]) == [

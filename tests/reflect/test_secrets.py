@@ -1,4 +1,4 @@
-"""Reflect's keys and what agents said are seen by nobody but the server."""
+"""Only the server sees the keys of Reflect and the messages of agents."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def witness(caplog: pytest.LogCaptureFixture) -> Iterator[Witness]:
     witness.verdict()
 
 
-async def test_a_day_of_work(witness: Witness) -> None:
+async def test_no_call_shows_a_secret(witness: Witness) -> None:
     clock = VirtualClock()
     events: list[Any] = []
     settings = ReflectSettings(master_key=TOKEN, failing_tasks={"bad"})
@@ -72,7 +72,7 @@ async def test_a_day_of_work(witness: Witness) -> None:
     assert any(isinstance(event, RequestEvent) for event in events)
 
 
-async def test_input_that_is_refused_here(witness: Witness) -> None:
+async def test_no_error_of_unusable_arguments_shows_a_secret(witness: Witness) -> None:
     client: Any = AsyncReflectClient(base_url="http://127.0.0.1:1", api_key=TOKEN)
     wrong: list[dict[str, Any]] = [
         {"trajectory": PAYLOAD},
@@ -90,7 +90,7 @@ async def test_input_that_is_refused_here(witness: Witness) -> None:
 
 
 @pytest.mark.parametrize("echoed", [TOKEN, f"Bearer {TOKEN}"])
-async def test_a_server_that_echoes_what_it_was_shown(witness: Witness, echoed: str) -> None:
+async def test_no_error_shows_a_secret_that_the_server_repeats(witness: Witness, echoed: str) -> None:
     text = f"not allowed for {echoed}"
     echo = [{"type": "t", "loc": ["body", "x"], "msg": "Bad", "input": PAYLOAD}]
     replies: list[tuple[RawReply, type[ReflexioError]]] = [
@@ -112,6 +112,6 @@ async def test_a_server_that_echoes_what_it_was_shown(witness: Witness, echoed: 
             await failing(witness, kind, bootstrap)
 
 
-def test_a_bootstrap_request(witness: Witness) -> None:
+def test_a_bootstrap_request_does_not_show_its_token(witness: Witness) -> None:
     witness.see(BootstrapRequest(bootstrap_token=TOKEN, user_id="u", project_id="p"))
     witness.see(BootstrapRequest)

@@ -1,4 +1,4 @@
-"""What may be sent twice, and what is told when nobody knows whether it arrived."""
+"""Which calls are sent twice, and the errors when it is unknown whether a request arrived."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_every_call_is_in_one_of_the_tables() -> None:
 
 @pytest.mark.parametrize("name", ONCE)
 @pytest.mark.parametrize("reply", [HANG_UP, crash()], ids=["no answer", "500"])
-async def test_what_changes_something_is_sent_once(name: str, reply: Any) -> None:
+async def test_a_call_that_is_not_repeatable_is_sent_once(name: str, reply: Any) -> None:
     async with (
         raw_server(sequence(then=reply)) as server,
         AsyncReflectClient(base_url=server.url, retry=QUICK) as client,
@@ -81,7 +81,7 @@ async def test_what_changes_something_is_sent_once(name: str, reply: Any) -> Non
 
 @pytest.mark.parametrize("name", REPEATED)
 @pytest.mark.parametrize("reply", [HANG_UP, crash()], ids=["no answer", "500"])
-async def test_what_can_be_repeated_is(name: str, reply: Any) -> None:
+async def test_a_repeatable_call_is_retried(name: str, reply: Any) -> None:
     async with (
         raw_server(sequence(reply, reply, then=reply_with(REPLIES[name]))) as server,
         AsyncReflectClient(base_url=server.url, retry=QUICK) as client,
@@ -91,7 +91,7 @@ async def test_what_can_be_repeated_is(name: str, reply: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ONCE)
-async def test_what_was_not_sent_is_tried_again(name: str) -> None:
+async def test_any_call_that_was_not_sent_is_retried(name: str) -> None:
     retries: list[Any] = []
     url = f"http://127.0.0.1:{closed_port()}"
     async with AsyncReflectClient(base_url=url, retry=QUICK, on_retry=retries.append) as client:
@@ -100,7 +100,7 @@ async def test_what_was_not_sent_is_tried_again(name: str) -> None:
     assert (caught.value.outcome_unknown, len(retries)) == (False, 3)
 
 
-async def test_a_trace_whose_answer_is_lost_may_be_there() -> None:
+async def test_after_a_lost_response_the_outcome_of_a_trace_is_unknown() -> None:
     async with scene() as s:
         s.box.faults.add(faults.answer_lost(), method="POST", path=TRACES)
         with pytest.raises(APIConnectionError) as caught:
@@ -110,7 +110,7 @@ async def test_a_trace_whose_answer_is_lost_may_be_there() -> None:
         assert (s.sent(), len(s.box.reflect.traces())) == (1, 1)
 
 
-async def test_so_may_one_that_is_answered_in_another_shape() -> None:
+async def test_after_a_response_of_another_shape_the_outcome_of_a_trace_is_unknown() -> None:
     async with scene() as s:
         s.box.faults.add(faults.broken_json(), method="POST", path=TRACES)
         with pytest.raises(UnexpectedResponse) as caught:
@@ -119,7 +119,7 @@ async def test_so_may_one_that_is_answered_in_another_shape() -> None:
         assert s.sent() == 1
 
 
-async def test_a_rate_limit_is_waited_out() -> None:
+async def test_a_trace_waits_for_a_rate_limit() -> None:
     async with scene() as s:
         s.box.faults.add(
             faults.status(429, {"detail": "slow down"}, headers={"Retry-After": "3"}), method="POST"
@@ -128,7 +128,7 @@ async def test_a_rate_limit_is_waited_out() -> None:
         assert s.clock.now() >= 3
 
 
-async def test_a_start_that_is_cancelled_is_not_sent_again() -> None:
+async def test_a_cancelled_trace_is_not_sent_again() -> None:
     async with scene() as s:
         s.box.faults.add(faults.freeze(), method="POST", path=TRACES)
         sending = asyncio.create_task(s.client.create_trace(task="t", trajectory=[]))
@@ -140,7 +140,7 @@ async def test_a_start_that_is_cancelled_is_not_sent_again() -> None:
         assert s.sent() == 1
 
 
-async def test_a_deferred_review_that_may_have_worked_is_looked_up() -> None:
+async def test_the_outcome_of_a_review_can_be_looked_up() -> None:
     async with scene() as s:
         trace = await s.client.create_trace_and_wait(task="t", trajectory=[])
         s.box.faults.add(faults.answer_lost(), method="POST", path=f"{TRACES}/{trace.id}/review")
