@@ -1,4 +1,4 @@
-"""What every test gets: asyncio alone, no blocking calls on the loop, the real server, the mark ``quick``."""
+"""Fixtures and hooks for all tests: asyncio, no blocking calls, the real server, the mark ``quick``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# CI draws the same examples every time; here every run looks somewhere else.
+# In CI, hypothesis uses the same examples in every run. Elsewhere every run uses others.
 hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
@@ -68,7 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def started_anew(request: pytest.FixtureRequest) -> None:
-    """Before a test is tried again, kill and restart the servers that other tests use."""
+    """Before a test is tried again, kill and restart the servers that tests share."""
     if getattr(request.node, "execution_count", 1) > 1:
         for server in list(RealServer.running):
             server.kill()

@@ -1,4 +1,4 @@
-"""A client and a sandbox on one virtual clock, for tests of what takes time."""
+"""A client and a sandbox on one virtual clock, for tests in which time passes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PUBLISH = "/api/publish_interaction"
 
 @dataclass(frozen=True)
 class Scene:
-    """What a test plays with."""
+    """The parts of a test."""
 
     box: Sandbox
     client: AsyncReflexioClient
@@ -28,15 +28,15 @@ class Scene:
     users: list[str] = field(default_factory=list[str])
 
     def starts(self, status: int | None = None) -> int:
-        """How many profile reruns were asked for."""
+        """The number of requests that start a profile rerun, of all or of one status."""
         return self.box.count("POST", RERUN, status)
 
     def status_requests(self) -> int:
-        """How often a status was asked for."""
+        """The number of status requests."""
         return self.box.count("GET", STATUS)
 
     def refused_for_being_busy(self) -> int:
-        """Starts that met a busy slot: admitted ones are one operation each."""
+        """The number of starts that met a busy slot. Every other start is an operation."""
         return self.starts(200) - len(self.box.operations())
 
 
@@ -44,7 +44,7 @@ class Scene:
 async def scene(
     users: int = 0, *, client: Mapping[str, Any] | None = None, **sandbox: Any
 ) -> AsyncGenerator[Scene]:
-    """A sandbox with ``users`` who have said something, and a client that closes patiently."""
+    """Make a sandbox with interactions of ``users`` users, and a client with a long ``drain_timeout``."""
     clock = VirtualClock()
     async with Sandbox(clock=clock, **sandbox) as box:
         names = [f"user-{number}" for number in range(users)]

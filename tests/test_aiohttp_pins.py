@@ -1,7 +1,7 @@
-"""The half-documented parts of aiohttp that ``transport.py`` leans on.
+"""The partly documented behaviour of aiohttp that ``_engine/http.py`` relies on.
 
-When one of these fails, an aiohttp came out that works differently: read the docstring of
-``reflexio_async/transport.py``, adapt it, then adapt these.
+When one of these tests fails, a new release of aiohttp behaves differently. Read the docstring of
+``reflexio_async/_engine/http.py``, adapt that file, and then adapt these tests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
 OK = reply_with({})
-LARGE = {"x": "y" * 2_000_000}  # does not arrive together with its head
+LARGE = {"x": "y" * 2_000_000}  # does not arrive together with the headers
 
 
 @asynccontextmanager
@@ -44,13 +44,13 @@ async def exchange(
         connection.close()
 
 
-async def answered(connection: Connection, message: ClientRequest) -> ClientResponse:
+async def send(connection: Connection, message: ClientRequest) -> ClientResponse:
     response = await message.send(connection)
     await response.start(connection)
     return response
 
 
-# --- what we call is there
+# --- signatures
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,13 @@ async def answered(connection: Connection, message: ClientRequest) -> ClientResp
         (ResponseHandler.close, ["self"]),
     ],
 )
-def test_what_we_call_takes_what_we_give(method: Callable[..., Any], parameters: list[str]) -> None:
+def test_the_parameters_of_the_methods_are_as_expected(
+    method: Callable[..., Any], parameters: list[str]
+) -> None:
     assert list(inspect.signature(method).parameters) == parameters
 
 
-def test_a_request_and_its_answer_need_nothing_else_that_has_no_default() -> None:
+def test_only_method_and_url_have_no_default() -> None:
     needed = [
         name
         for called in (ClientRequest.__init__, ResponseHandler.set_response_params)
@@ -83,20 +85,20 @@ async def test_the_connector_takes_a_keepalive_timeout_and_no_limit() -> None:
         assert connector.limit == 0
 
 
-# --- it does what we take it to do
+# --- behaviour
 
 
-async def test_connecting_sends_nothing_and_sending_does() -> None:
+async def test_bytes_are_sent_by_send_and_not_by_connect() -> None:
     async with raw_server(sequence(then=OK)) as server, aiohttp.TCPConnector() as connector:
         async with exchange(connector, server.url) as (connection, message):
             await asyncio.sleep(0.02)
             assert server.arrived == []
-            response = await answered(connection, message)
+            response = await send(connection, message)
             assert await response.read() == b"{}"
         assert [(request.method, request.body) for request in server.arrived] == [("POST", b"x")]
 
 
-async def test_nobody_there_is_told_by_connect() -> None:
+async def test_connect_raises_when_there_is_no_server() -> None:
     async with aiohttp.TCPConnector() as connector:
         with pytest.raises(aiohttp.ClientConnectorError):
             async with exchange(connector, "http://127.0.0.1:1"):
@@ -105,7 +107,7 @@ async def test_nobody_there_is_told_by_connect() -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("content", [{}, LARGE])
-async def test_a_connection_returns_to_the_pool_when_its_answer_has_been_read(
+async def test_a_connection_returns_to_the_pool_when_its_response_has_been_read(
     *, content: dict[str, str], chunked: bool
 ) -> None:
     async with (
@@ -114,11 +116,11 @@ async def test_a_connection_returns_to_the_pool_when_its_answer_has_been_read(
     ):
         for _ in range(3):
             async with exchange(connector, server.url) as (connection, message):
-                await (await answered(connection, message)).read()
+                await (await send(connection, message)).read()
         assert server.connections == 1
 
 
-async def test_a_small_answer_ends_with_its_head_and_a_large_one_does_not() -> None:
+async def test_a_small_response_is_complete_with_its_headers_and_a_large_one_is_not() -> None:
     async with (
         raw_server(sequence(OK, then=reply_with(LARGE))) as server,
         aiohttp.TCPConnector() as connector,
@@ -126,40 +128,40 @@ async def test_a_small_answer_ends_with_its_head_and_a_large_one_does_not() -> N
         ended: list[bool] = []
         for _ in range(2):
             async with exchange(connector, server.url) as (connection, message):
-                response = await answered(connection, message)
+                response = await send(connection, message)
                 ended.append(response.content.is_eof())
                 await response.read()
         assert ended == [True, False]
 
 
-async def test_force_close_keeps_a_connection_out_of_the_pool_and_its_answer_readable() -> None:
+async def test_after_force_close_the_response_is_readable_and_the_connection_is_not_pooled() -> None:
     async with raw_server(sequence(then=reply_with(LARGE))) as server, aiohttp.TCPConnector() as connector:
         for _ in range(3):
             async with exchange(connector, server.url) as (connection, message):
                 protocol = connection.protocol
-                response = await answered(connection, message)
+                response = await send(connection, message)
                 assert protocol is not None
                 protocol.force_close()
                 assert len(await response.read()) > 2_000_000
         assert server.connections == 3
 
 
-async def test_close_takes_a_connection_out_of_the_pool_again_and_leaves_its_answer_readable() -> None:
+async def test_after_close_the_response_is_readable_and_the_connection_is_not_pooled() -> None:
     async with raw_server(sequence(then=OK)) as server, aiohttp.TCPConnector() as connector:
         for _ in range(3):
             async with exchange(connector, server.url) as (connection, message):
                 protocol = connection.protocol
-                response = await answered(connection, message)
+                response = await send(connection, message)
                 assert protocol is not None
                 protocol.close()
                 assert await response.read() == b"{}"
         assert server.connections == 3
 
 
-# --- what we do about it is still needed; if not, it can go
+# --- aiohttp's own behaviour that http.py avoids; if it changes, http.py can be simpler
 
 
-async def test_aiohttp_by_itself_pools_a_connection_that_carried_a_500() -> None:
+async def test_aiohttp_pools_a_connection_that_carried_a_500() -> None:
     crash = reply_with(b"Internal Server Error", 500, kind="text/plain")
     async with raw_server(sequence(crash, then=OK)) as server:
         async with aiohttp.ClientSession() as session:
@@ -169,7 +171,7 @@ async def test_aiohttp_by_itself_pools_a_connection_that_carried_a_500() -> None
         assert server.connections == 1
 
 
-async def test_a_session_by_itself_resends_an_idempotent_method() -> None:
+async def test_a_session_sends_an_idempotent_request_again() -> None:
     async with (
         raw_server(sequence(OK, HANG_UP, then=OK)) as server,
         aiohttp.ClientSession() as session,

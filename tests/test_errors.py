@@ -1,4 +1,4 @@
-"""The error tree, as drawn at the top of ``errors.py``."""
+"""The error classes, and the drawing of their tree at the top of ``errors.py``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def classes() -> dict[str, type[Exception]]:
     }
 
 
-def test_the_drawing_is_the_tree() -> None:
+def test_the_drawing_matches_the_classes() -> None:
     tree = {
         name: kind.__bases__[0].__name__
         for name, kind in classes().items()
@@ -63,15 +63,15 @@ def test_every_error_is_exported() -> None:
         (errors.JobFailed, RuntimeError),
     ],
 )
-def test_some_are_what_callers_already_catch(kind: type[Exception], builtin: type[Exception]) -> None:
+def test_some_errors_have_a_builtin_base(kind: type[Exception], builtin: type[Exception]) -> None:
     assert issubclass(kind, builtin)
 
 
-def test_every_error_says_what_it_means() -> None:
+def test_every_error_has_a_docstring() -> None:
     assert [name for name, kind in classes().items() if not kind.__doc__] == []
 
 
-def test_a_status_error_finds_its_correlation_id_and_has_defaults() -> None:
+def test_a_status_error_has_its_correlation_id_and_defaults() -> None:
     error = errors.NotFound(
         "gone", status=404, method="GET", path="/x", headers={"x-correlation-id": "a75f03a8"}
     )
@@ -90,9 +90,9 @@ EXAMPLES: list[tuple[type[Exception], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "fields"), EXAMPLES, ids=lambda value: getattr(value, "__name__", ""))
-def test_an_error_crosses_to_another_process_whole(kind: type[Exception], fields: dict[str, Any]) -> None:
-    """Process pools and task queues pickle what their workers raise."""
-    error = pickle.loads(pickle.dumps(kind("what happened", **fields)))  # noqa: S301  # our own bytes
+def test_an_error_can_be_pickled(kind: type[Exception], fields: dict[str, Any]) -> None:
+    """Process pools and task queues pickle the errors of their workers."""
+    error = pickle.loads(pickle.dumps(kind("what happened", **fields)))  # noqa: S301  # bytes of this test
     assert type(error) is kind
     assert str(error) == "what happened"
     for name, value in fields.items():

@@ -1,4 +1,4 @@
-"""What a client may be told, checked before any I/O with the option's name in the error."""
+"""The options of a client are checked before any I/O. The error has the name of the option."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _with_url(options: dict[str, Any]) -> dict[str, Any]:
     return {"url_endpoint": URL, **options}
 
 
-def problem(**options: Any) -> str:
+def error_of(**options: Any) -> str:
     with pytest.raises(ConfigurationError) as caught:
         AsyncReflexioClient(**_with_url(options))
     return str(caught.value)
@@ -48,37 +48,37 @@ def shown(value: object) -> str:
 
 @pytest.mark.parametrize("value", [*NO_SECONDS, None], ids=shown)
 def test_a_timeout_is_a_positive_number_of_seconds(value: Any) -> None:
-    assert "timeout" in problem(timeout=value)
+    assert "timeout" in error_of(timeout=value)
 
 
 @pytest.mark.parametrize("value", NO_SECONDS, ids=shown)
 @pytest.mark.parametrize("name", ["poll_interval", "wait_timeout"])
-def test_so_is_waiting_unless_it_is_none(name: str, value: Any) -> None:
-    assert name in problem(**{name: value})
+def test_options_of_waiting_are_positive_numbers_of_seconds_or_none(name: str, value: Any) -> None:
+    assert name in error_of(**{name: value})
     AsyncReflexioClient(**_with_url({name: None}))
 
 
 @pytest.mark.parametrize("value", [value for value in NO_SECONDS if value is False or value != 0], ids=shown)
-def test_draining_may_take_no_time_but_not_less(value: Any) -> None:
-    assert "drain_timeout" in problem(drain_timeout=value)
+def test_drain_timeout_is_zero_or_more(value: Any) -> None:
+    assert "drain_timeout" in error_of(drain_timeout=value)
     AsyncReflexioClient(url_endpoint=URL, drain_timeout=0)
 
 
 @pytest.mark.parametrize("value", NO_COUNTS, ids=shown)
 @pytest.mark.parametrize("name", ["max_connections", "concurrency", "max_response_bytes"])
-def test_counts_are_whole_and_at_least_one(name: str, value: Any) -> None:
-    assert name in problem(**{name: value})
+def test_counts_are_whole_numbers_of_at_least_one(name: str, value: Any) -> None:
+    assert name in error_of(**{name: value})
 
 
 @pytest.mark.parametrize("value", NO_COUNTS, ids=shown)
-def test_a_retry_policy_makes_at_least_one_try(value: Any) -> None:
+def test_max_attempts_is_at_least_one(value: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"RetryPolicy\.max_attempts"):
         RetryPolicy(max_attempts=value)
 
 
 @pytest.mark.parametrize("value", [*NO_SECONDS, None], ids=shown)
 @pytest.mark.parametrize("name", ["base_delay", "max_delay"])
-def test_its_delays_are_positive(name: str, value: Any) -> None:
+def test_delays_of_a_retry_policy_are_positive(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=rf"RetryPolicy\.{name}"):
         RetryPolicy(**{name: value})
 
@@ -96,11 +96,11 @@ def test_its_delays_are_positive(name: str, value: Any) -> None:
     ],
     ids=shown,
 )
-def test_other_options_are_of_their_type(name: str, value: Any) -> None:
-    assert name in problem(**{name: value})
+def test_other_options_must_have_their_type(name: str, value: Any) -> None:
+    assert name in error_of(**{name: value})
 
 
-def test_whole_numbers_of_seconds_are_fine() -> None:
+def test_seconds_may_be_whole_numbers() -> None:
     client = AsyncReflexioClient(url_endpoint=URL, timeout=5, poll_interval=1, wait_timeout=60)
     assert client._engine.settings.timeout == 5
 
@@ -124,7 +124,7 @@ def test_configuration_errors_are_value_errors_too() -> None:
         ("http://192.168.0.7", "http://192.168.0.7"),
     ],
 )
-def test_a_url_is_kept_but_for_its_last_slash(given: str, kept: str) -> None:
+def test_a_url_loses_its_last_slash_only(given: str, kept: str) -> None:
     assert base_url_from(given) == kept
 
 
@@ -154,7 +154,7 @@ def test_a_url_is_kept_but_for_its_last_slash(given: str, kept: str) -> None:
         ("http://ana@localhost", "credentials"),
     ],
 )
-def test_a_bad_url_is_named_with_what_is_wrong(url: str, says: str) -> None:
+def test_the_error_of_a_bad_url_says_what_is_wrong(url: str, says: str) -> None:
     with pytest.raises(ConfigurationError, match="url_endpoint") as caught:
         check_url("url_endpoint", url)
     assert says in str(caught.value)
@@ -177,8 +177,8 @@ def test_a_password_in_a_url_is_not_repeated(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", [None, 3, b"http://localhost", ["http://localhost"]], ids=repr)
-def test_a_url_is_text(url: Any) -> None:
-    assert "url_endpoint" in problem(url_endpoint=url)
+def test_a_url_must_be_text(url: Any) -> None:
+    assert "url_endpoint" in error_of(url_endpoint=url)
 
 
 # --- the environment
@@ -195,7 +195,7 @@ def test_the_argument_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("name", ["REFLEXIO_API_URL", "REFLEXIO_URL"])
-def test_a_bad_url_in_the_environment_is_named_by_its_variable(
+def test_the_error_of_a_bad_url_in_the_environment_names_the_variable(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "localhost:8061")
@@ -219,15 +219,15 @@ def test_the_token_comes_from_the_argument_then_the_environment(monkeypatch: pyt
 @pytest.mark.parametrize(
     "key", ["SECRET\nKEY", "SECRET\r\nX-Injected: 1", "SÉCRET", "“SECRET”", "SECRET\0"], ids=repr
 )
-def test_a_token_that_cannot_be_a_header_is_refused_without_being_shown(key: str) -> None:
-    message = problem(api_key=key)
+def test_a_token_that_cannot_be_a_header_is_refused_and_not_shown(key: str) -> None:
+    message = error_of(api_key=key)
     assert "api_key" in message
     assert "CRET" not in message
 
 
 @pytest.mark.parametrize("key", [None, 3, b"t"], ids=repr)
-def test_a_token_is_text(key: Any) -> None:
-    assert "api_key" in problem(api_key=key)
+def test_a_token_must_be_text(key: Any) -> None:
+    assert "api_key" in error_of(api_key=key)
 
 
 # --- the User-Agent
@@ -236,18 +236,18 @@ def test_a_token_is_text(key: Any) -> None:
 @pytest.mark.parametrize(
     "agent", ["robotics-client/1", "my-bot", "Web Crawler", "SPIDER", "a scraper", "libcurl/8", "Wget"]
 )
-def test_a_user_agent_that_the_server_refuses_is_refused_here(agent: str) -> None:
-    message = problem(user_agent=agent)
+def test_a_user_agent_that_the_server_would_refuse_is_an_error(agent: str) -> None:
+    message = error_of(user_agent=agent)
     assert "user_agent" in message
     assert "403" in message
 
 
 @pytest.mark.parametrize("agent", ["", "  ", "two\nlines", "ünicode", "a\x00b", None, 3], ids=repr)
-def test_a_user_agent_is_one_line_of_ascii(agent: Any) -> None:
-    assert "user_agent" in problem(user_agent=agent)
+def test_a_user_agent_must_be_one_line_of_ascii(agent: Any) -> None:
+    assert "user_agent" in error_of(user_agent=agent)
 
 
-def test_our_own_user_agent_names_the_version() -> None:
+def test_the_default_user_agent_has_the_version() -> None:
     from reflexio_async import __version__  # noqa: PLC0415
 
     assert f"reflexio-async/{__version__}" == DEFAULT_USER_AGENT
@@ -256,7 +256,7 @@ def test_our_own_user_agent_names_the_version() -> None:
 # --- value objects
 
 
-def test_a_secret_shows_itself_only_when_asked() -> None:
+def test_a_secret_is_shown_by_reveal_only() -> None:
     secret = Secret("SECRET")
     assert secret.reveal() == "SECRET"
     assert "SECRET" not in f"{secret} {secret!r} {[secret]}"
@@ -270,7 +270,7 @@ def test_settings_cannot_be_changed() -> None:
         settings.timeout = 5  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_a_view_changes_what_it_is_given_and_nothing_else() -> None:
+def test_a_view_changes_the_given_options_only() -> None:
     view = AsyncReflexioClient(url_endpoint=URL, timeout=5, poll_interval=2.0).with_options(
         poll_interval=None
     )
@@ -278,7 +278,7 @@ def test_a_view_changes_what_it_is_given_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("make", [AsyncReflexioClient, AsyncReflectClient], ids=lambda make: make.__name__)
-def test_an_option_that_does_not_exist_is_named_with_the_one_that_was_meant(make: Any) -> None:
+def test_the_error_of_an_unknown_option_suggests_the_right_one(make: Any) -> None:
     for used in (make, make().with_options):
         with pytest.raises(
             ConfigurationError, match="there is no option pol_interval; did you mean poll_int"
@@ -286,7 +286,7 @@ def test_an_option_that_does_not_exist_is_named_with_the_one_that_was_meant(make
             used(pol_interval=1)
 
 
-def test_an_option_of_the_client_is_none_of_a_view() -> None:
+def test_a_view_refuses_options_that_only_a_client_has() -> None:
     view: Any = AsyncReflexioClient(url_endpoint=URL).with_options
     with pytest.raises(ConfigurationError, match="there is no option max_connections"):
         view(max_connections=3)
@@ -298,7 +298,7 @@ def test_every_option_is_a_setting_of_the_same_type() -> None:
     assert options == {name: settings[name] for name in settings if name not in ("base_url", "timeout")}
 
 
-def test_an_address_given_as_the_key_is_caught() -> None:
-    """The official client takes the key first too; a URL there would go to the hosted service as a token."""
+def test_a_url_in_place_of_the_key_is_an_error() -> None:
+    """The key is the first argument. A URL there would be sent to the hosted service as a token."""
     with pytest.raises(ConfigurationError, match="did you mean url_endpoint"):
         AsyncReflexioClient("http://localhost:8061")

@@ -1,4 +1,4 @@
-"""Spans tell of every exchange, and nothing that is secret."""
+"""``request_spans`` makes a span of every HTTP exchange, without secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def provider(exporter: InMemorySpanExporter) -> TracerProvider:
     return provider
 
 
-async def test_every_try_is_a_span_below_the_caller_s(
+async def test_every_try_is_a_child_of_the_current_span(
     provider: TracerProvider, exporter: InMemorySpanExporter
 ) -> None:
     async with scene(client={"on_request": request_spans(provider)}) as play:
@@ -40,7 +40,7 @@ async def test_every_try_is_a_span_below_the_caller_s(
     assert all(span.parent == work.get_span_context() for span in tries)
 
 
-async def test_no_span_holds_a_token_or_what_was_sent(
+async def test_no_span_holds_a_token_or_a_payload(
     provider: TracerProvider, exporter: InMemorySpanExporter
 ) -> None:
     options = {"on_request": request_spans(provider), "api_key": "top-secret"}

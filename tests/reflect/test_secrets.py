@@ -22,7 +22,7 @@ from reflexio_async import (
 from reflexio_async.reflect.models import BootstrapRequest
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
-from tests.test_secrets import PAYLOAD, TOKEN, Witness, failing
+from tests.test_secrets import PAYLOAD, TOKEN, SeenTexts, fails_with
 from tests.transport.servers import RawReply, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ ONE_TRY = RetryPolicy(max_attempts=1)
 
 
 @pytest.fixture
-def witness(caplog: pytest.LogCaptureFixture) -> Iterator[Witness]:
+def seen(caplog: pytest.LogCaptureFixture) -> Iterator[SeenTexts]:
     caplog.set_level("DEBUG")
-    witness = Witness(caplog)
-    yield witness
-    witness.verdict()
+    seen = SeenTexts(caplog)
+    yield seen
+    seen.check()
 
 
-async def test_no_call_shows_a_secret(witness: Witness) -> None:
+async def test_no_call_shows_a_secret(seen: SeenTexts) -> None:
     clock = VirtualClock()
     events: list[Any] = []
     settings = ReflectSettings(master_key=TOKEN, failing_tasks={"bad"})
@@ -56,23 +56,23 @@ async def test_no_call_shows_a_secret(witness: Witness) -> None:
             on_background_error=events.append,
         ) as client,
     ):
-        witness.see(client, client._engine, client._engine.settings, client.with_project("p"))
+        seen.add(client, client._engine, client._engine.settings, client.with_project("p"))
         box.faults.add(faults.internal_error(), method="POST")
         await client.query_memories("task")
         said = [{"role": "user", "content": PAYLOAD}]
         job = await client.create_trace(task="bad", trajectory=said, review_result="pass")
-        witness.see(job, job.token, job.status, client.create_trace)
-        await failing(witness, JobFailed, job)
+        seen.add(job, job.token, job.status, client.create_trace)
+        await fails_with(seen, JobFailed, job)
         report = await client.create_traces_many([{"task": "bad", "trajectory": said}])
-        witness.see(report, *report.failed, report.table())
+        seen.add(report, *report.failed, report.table())
         created = await client.create_api_key(label="l", scopes=["trace:read"])
         assert created.api_key not in repr(created)
         assert created.api_key not in str(created)
-    witness.see(*events)
+    seen.add(*events)
     assert any(isinstance(event, RequestEvent) for event in events)
 
 
-async def test_no_error_of_unusable_arguments_shows_a_secret(witness: Witness) -> None:
+async def test_no_error_of_unusable_arguments_shows_a_secret(seen: SeenTexts) -> None:
     client: Any = AsyncReflectClient(base_url="http://127.0.0.1:1", api_key=TOKEN)
     wrong: list[dict[str, Any]] = [
         {"trajectory": PAYLOAD},
@@ -86,11 +86,11 @@ async def test_no_error_of_unusable_arguments_shows_a_secret(witness: Witness) -
         {"trajectory": [], "final_response": [PAYLOAD]},
     ]
     for fields in wrong:
-        await failing(witness, InvalidRequest, client.create_trace(task="t", **fields))
+        await fails_with(seen, InvalidRequest, client.create_trace(task="t", **fields))
 
 
 @pytest.mark.parametrize("echoed", [TOKEN, f"Bearer {TOKEN}"])
-async def test_no_error_shows_a_secret_that_the_server_repeats(witness: Witness, echoed: str) -> None:
+async def test_no_error_shows_a_secret_that_the_server_repeats(seen: SeenTexts, echoed: str) -> None:
     text = f"not allowed for {echoed}"
     echo = [{"type": "t", "loc": ["body", "x"], "msg": "Bad", "input": PAYLOAD}]
     replies: list[tuple[RawReply, type[ReflexioError]]] = [
@@ -104,14 +104,14 @@ async def test_no_error_shows_a_secret_that_the_server_repeats(witness: Witness,
     for reply, kind in replies:
         async with raw_server(sequence(then=reply)) as server:
             async with AsyncReflectClient(base_url=server.url, api_key=TOKEN, retry=ONE_TRY) as client:
-                await failing(witness, kind, client.list_traces())
-                await failing(witness, kind, client.create_trace(task="t", trajectory=[]))
+                await fails_with(seen, kind, client.list_traces())
+                await fails_with(seen, kind, client.create_trace(task="t", trajectory=[]))
             bootstrap = AsyncReflectClient.bootstrap(
                 base_url=server.url, bootstrap_token=TOKEN, user_id="u", project_id="p"
             )
-            await failing(witness, kind, bootstrap)
+            await fails_with(seen, kind, bootstrap)
 
 
-def test_a_bootstrap_request_does_not_show_its_token(witness: Witness) -> None:
-    witness.see(BootstrapRequest(bootstrap_token=TOKEN, user_id="u", project_id="p"))
-    witness.see(BootstrapRequest)
+def test_a_bootstrap_request_does_not_show_its_token(seen: SeenTexts) -> None:
+    seen.add(BootstrapRequest(bootstrap_token=TOKEN, user_id="u", project_id="p"))
+    seen.add(BootstrapRequest)
