@@ -200,7 +200,12 @@ async def test_calls_made_at_once_share_nothing() -> None:
             {"wait_for_response": True, "poll_interval": 1},
             "slow: poll_interval: there is no such",
         ),
-        ("slow", ({},), {"wait_for_response": True, "poll_interval": 1}, "slow: poll_interval: there is no"),
+        (
+            "slow",
+            ({"user_id": "u"},),
+            {"wait_for_response": True, "poll_interval": 1},
+            "slow: poll_interval: there is no",
+        ),
     ],
 )
 async def test_a_faulty_call_is_refused_by_its_name(
