@@ -30,8 +30,9 @@ Scopes = tuple[str, ...] | None
 class Route:
     """One method of one path.
 
-    A handler gets what its parameters name: ``state``, ``context``, and its validated input as ``body``
-    (JSON) or ``query``, whose annotation is the schema. An underscore before a name changes nothing.
+    A handler gets what its parameters name: ``context``, a parameter of the path, what its service passes to
+    ``handle()``, and the validated input as ``body`` (JSON) or ``query``, whose annotation is the schema.
+    An underscore before a name changes nothing.
 
     Args:
         method: The HTTP method, in capitals.
@@ -61,9 +62,9 @@ class Route:
             return parse_body(self._parameters["body"][1], context)
         return None
 
-    def handle(self, state: Any, context: RequestContext, given: Any) -> Awaitable[Response]:
-        """The response to a request with this input."""
-        values = {"state": state, "context": context, "query": given, "body": given}
+    def handle(self, context: RequestContext, given: Any, **values: Any) -> Awaitable[Response]:
+        """The response to a request with this input. ``values`` are what a handler may name besides."""
+        values |= {"context": context, "body": given, "query": given, **context.path_parameters}
         return self._handler(**{name: values[kind] for kind, (name, _) in self._parameters.items()})
 
 

@@ -7,11 +7,12 @@ from collections.abc import Collection
 from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import RequestRejected, error_response
 from reflexio_async.sandbox.reflect.api_keys import StoredApiKey
+from reflexio_async.sandbox.reflect.project import Project
 from reflexio_async.sandbox.reflect.state import ReflectState
 
 
-def authorize(state: ReflectState, context: RequestContext, scopes: Collection[str]) -> None:
-    """Check the key of a request to a project. With the master key, create the project if necessary.
+def authorize(state: ReflectState, context: RequestContext, scopes: Collection[str]) -> Project:
+    """The project of a request, whose key is checked. With the master key, create the project if necessary.
 
     Args:
         state: The state.
@@ -24,16 +25,17 @@ def authorize(state: ReflectState, context: RequestContext, scopes: Collection[s
     key, project_id = _key_of(state, context), context.path_parameters["project_id"]
     if key is None:
         if scopes:
-            state.project(project_id)
-        elif project_id not in state.projects:
+            return state.project(project_id)
+        if (project := state.projects.get(project_id)) is None:
             raise RequestRejected(error_response(404, "Project not found"))
-        return
+        return project
     key.last_used_at = state.timestamp()
     if key.project_id != project_id:
         raise RequestRejected(error_response(403, "API key does not belong to this project"))
     if not set(key.scopes).intersection(scopes):
         wanted = " or ".join(scopes or ("a master key",))
         raise RequestRejected(error_response(403, f"API key lacks scope: {wanted}"))
+    return state.projects[project_id]
 
 
 def _key_of(state: ReflectState, context: RequestContext) -> StoredApiKey | None:

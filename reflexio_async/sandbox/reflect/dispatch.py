@@ -20,6 +20,5 @@ async def _handle(state: ReflectState, context: RequestContext) -> Response:
     route = ROUTER.match(context)
     if len(context.raw_body) > MAX_BODY:
         return error_response(413, "Request body too large")
-    if route.scopes is not None:
-        authorize(state, context, route.scopes)
-    return await route.handle(state, context, route.parse(context))
+    project = None if route.scopes is None else authorize(state, context, route.scopes)
+    return await route.handle(context, route.parse(context), state=state, project=project)

@@ -73,45 +73,38 @@ def _bootstrap_body(context: RequestContext) -> schemas.BootstrapRequestSchema:
 
 
 @ROUTER.delete(_PROJECT, scopes=_MASTER_ONLY)
-async def delete_project(state: ReflectState, context: RequestContext) -> Response:
+async def delete_project(state: ReflectState, project: Project) -> Response:
     """Delete a project with everything in it."""
-    project = _project(state, context)
     state.delete_project(project)
     return Response({"project_id": project.id, "deleted": True})
 
 
 @ROUTER.post(f"{_PROJECT}/memory/query", scopes=(MEMORY_READ,))
-async def query_memories(
-    state: ReflectState, context: RequestContext, body: schemas.MemoryQuerySchema
-) -> Response:
+async def query_memories(state: ReflectState, project: Project, body: schemas.MemoryQuerySchema) -> Response:
     """The best matches, best first."""
-    found = _project(state, context).memories.find(body, state.settings.similarity_threshold)
+    found = project.memories.find(body, state.settings.similarity_threshold)
     return Response([match.view() for match in found])
 
 
 @ROUTER.get(f"{_PROJECT}/skill", scopes=(MEMORY_READ,))
-async def get_skill(state: ReflectState, context: RequestContext) -> Response:
+async def get_skill(project: Project) -> Response:
     """The latest version of the skill."""
-    skill = _project(state, context).skill
+    skill = project.skill
     return error_response(404, "Skill not found") if skill is None else Response(skill)
 
 
 @ROUTER.post(f"{_PROJECT}/skill/create", scopes=(MEMORY_WRITE,))
-async def create_skill(
-    state: ReflectState, context: RequestContext, body: schemas.SkillCreateSchema
-) -> Response:
+async def create_skill(state: ReflectState, project: Project, body: schemas.SkillCreateSchema) -> Response:
     """Make a new version of the skill from the memories."""
     counts = (body.n_passed, body.n_failed)
     n_passed, n_failed = (_DEFAULT_LESSONS if count is None else count for count in counts)
-    return Response(_project(state, context).make_skill(n_passed, n_failed, state.timestamp()))
+    return Response(project.make_skill(n_passed, n_failed, state.timestamp()))
 
 
 @ROUTER.post(_TRACES, scopes=(TRACE_WRITE,))
-async def submit_trace(
-    state: ReflectState, context: RequestContext, body: schemas.TraceCreateSchema
-) -> Response:
+async def submit_trace(state: ReflectState, project: Project, body: schemas.TraceCreateSchema) -> Response:
     """Queue a trace. With an authored reflection, store it at once."""
-    project, trace = _project(state, context), StoredTrace.of(body)
+    trace = StoredTrace.of(body)
     if body.review is None or body.review.reflection is None:
         state.ingest.submit(project, trace)
     else:
@@ -122,80 +115,68 @@ async def submit_trace(
 
 
 @ROUTER.get(_TRACES, scopes=_TRACE_READERS)
-async def list_traces(
-    state: ReflectState, context: RequestContext, query: schemas.TracesQuerySchema
-) -> Response:
+async def list_traces(project: Project, query: schemas.TracesQuerySchema) -> Response:
     """Stored traces, newest first."""
-    traces = reversed(_project(state, context).traces.values())
+    traces = reversed(project.traces.values())
     wanted = query.review_status
     return Response([trace.view() for trace in traces if wanted in (None, trace.review_status)])
 
 
 # Before the routes with {trace_id}, which match this path too.
 @ROUTER.post(f"{_TRACES}/delete", scopes=(TRACE_WRITE,))
-async def delete_traces(
-    state: ReflectState, context: RequestContext, body: schemas.DeleteTracesSchema
-) -> Response:
+async def delete_traces(project: Project, body: schemas.DeleteTracesSchema) -> Response:
     """Delete those that are stored. Their memories remain; unknown ids are ignored."""
-    traces = _project(state, context).traces
+    traces = project.traces
     deleted = [trace_id for trace_id in dict.fromkeys(body.trace_ids) if traces.pop(trace_id, None)]
     return Response({"deleted": len(deleted), "trace_ids": deleted})
 
 
 @ROUTER.get(f"{_TRACES}/{{trace_id}}", scopes=_TRACE_READERS)
-async def get_trace(state: ReflectState, context: RequestContext) -> Response:
+async def get_trace(project: Project, trace_id: str) -> Response:
     """A stored trace."""
-    return Response(_trace(state, context).view())
+    return Response(_trace(project, trace_id).view())
 
 
 @ROUTER.post(f"{_TRACES}/{{trace_id}}/review", scopes=(TRACE_WRITE,))
-async def review_trace(
-    state: ReflectState, context: RequestContext, body: schemas.ReviewCreateSchema
-) -> Response:
+async def review_trace(project: Project, trace_id: str, body: schemas.ReviewCreateSchema) -> Response:
     """Review a trace. Only one review is accepted (server-behaviour: Reviews)."""
-    trace = _trace(state, context)
+    trace = _trace(project, trace_id)
     if trace.review is not None:
         return error_response(409, "Trace already reviewed")
     if trace.ingest_status != "completed":
         return error_response(409, f"Trace ingest is {trace.ingest_status}")
-    _project(state, context).review(trace, body, "deferred")
+    project.review(trace, body, "deferred")
     return Response(trace.view())
 
 
 @ROUTER.get(_KEYS, scopes=(KEYS_MANAGE,))
-async def list_keys(state: ReflectState, context: RequestContext) -> Response:
+async def list_keys(state: ReflectState, project: Project) -> Response:
     """The project's keys, revoked ones included."""
-    return Response([key.view() for key in state.keys.of_project(_project(state, context).id)])
+    return Response([key.view() for key in state.keys.of_project(project.id)])
 
 
 @ROUTER.post(_KEYS, scopes=(KEYS_MANAGE,))
-async def create_key(
-    state: ReflectState, context: RequestContext, body: schemas.ApiKeyCreateSchema
-) -> Response:
+async def create_key(state: ReflectState, project: Project, body: schemas.ApiKeyCreateSchema) -> Response:
     """Create a key. Only this response has its plaintext."""
-    project, now = _project(state, context), state.timestamp()
+    now = state.timestamp()
     key = state.keys.create(project.id, body.label, body.scopes, body.environment, now)
     return Response({"api_key": key.secret, "key": key.view()})
 
 
 @ROUTER.post(f"{_KEYS}/{{key_id}}/revoke", scopes=(KEYS_MANAGE,))
 async def revoke_key(
-    state: ReflectState, context: RequestContext, _body: schemas.ApiKeyRevokeSchema
+    state: ReflectState, project: Project, key_id: str, _body: schemas.ApiKeyRevokeSchema
 ) -> Response:
     """Revoke a key. Revoking it again changes nothing."""
-    key = state.keys.find(_project(state, context).id, context.path_parameters["key_id"])
+    key = state.keys.find(project.id, key_id)
     if key is None:
         return error_response(404, "API key not found")
     key.revoked_at = key.revoked_at or state.timestamp()
     return Response(key.view())
 
 
-def _project(state: ReflectState, context: RequestContext) -> Project:
-    return state.projects[context.path_parameters["project_id"]]
-
-
-def _trace(state: ReflectState, context: RequestContext) -> StoredTrace:
-    trace = _project(state, context).traces.get(context.path_parameters["trace_id"])
+def _trace(project: Project, trace_id: str) -> StoredTrace:
+    trace = project.traces.get(trace_id)
     if trace is None:
         raise RequestRejected(error_response(404, "Trace not found"))
     return trace

@@ -58,4 +58,4 @@ async def _handle(state: ReflexioState, context: RequestContext) -> Response:
     limit = route.per_minute if state.settings.rate_limits else None
     if limit is not None and not state.rate_limiter.admits(context.client, context.record.path, limit):
         return Response({"error": f"Rate limit exceeded: {limit} per 1 minute"}, 429)
-    return await route.handle(state, context, given)
+    return await route.handle(context, given, state=state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import defaultdict
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,7 +26,6 @@ from reflexio_async.sandbox.reflexio.store.operation_slots import (
 )
 from reflexio_async.sandbox.reflexio.store.pending_tool_calls import PendingToolCall, PendingToolCallStore
 from reflexio_async.sandbox.reflexio.store.session_outcomes import SessionOutcomeStore, StoredSessionOutcome
-from reflexio_async.sandbox.reflexio.store.shown_results import ShownResults
 from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
 from reflexio_async.sandbox.storage.tables import ChangeTracker, DocumentRow, Row, Table, by_name
 
@@ -41,7 +41,12 @@ class _BearerToken(Row):
 
 
 class ReflexioState:
-    """The state of one server. What a server has on disk is in tables of ``changes``."""
+    """The state of one server. What a server has on disk is in tables of ``changes``.
+
+    Attributes:
+        shown_results: The search results that each session has seen, by kind and id (server-behaviour:
+            Searching). They are in memory alone, so a restart forgets them.
+    """
 
     def __init__(self, clock: Clock, settings: ReflexioSettings, changes: ChangeTracker) -> None:
         self.clock = clock
@@ -87,7 +92,7 @@ class ReflexioState:
                 lambda row: (row.user_id, row.given.session_id),
             )
         )
-        self.shown_results = ShownResults()
+        self.shown_results: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self.tool_calls = PendingToolCallStore(
             clock, Table(changes, "tool_call", PendingToolCall.from_document, lambda row: row.id)
         )
@@ -128,7 +133,7 @@ class ReflexioState:
     def restart(self) -> None:
         """Forget what a server has in memory, and continue."""
         self.rate_limiter.clear()
-        self.shown_results = ShownResults()
+        self.shown_results.clear()
         self.grader.jobs.clear()
         self._resume_aggregations()
 

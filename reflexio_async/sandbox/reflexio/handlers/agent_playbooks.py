@@ -6,14 +6,12 @@ from typing import Any, Final
 
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
-from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
+from reflexio_async.sandbox.reflexio.handlers.changed import deleted, deleted_all, deleted_count
 from reflexio_async.sandbox.reflexio.handlers.search import (
     agent_playbooks_matching,
     assignment_of,
     best_matches,
-    is_holdout,
     search_response,
-    withheld,
 )
 from reflexio_async.sandbox.reflexio.schemas import agent_playbooks as schemas
 from reflexio_async.sandbox.reflexio.state import ReflexioState
@@ -49,9 +47,7 @@ async def search_agent_playbooks(
     state: ReflexioState, body: schemas.SearchAgentPlaybookRequestSchema
 ) -> Response:
     """Best match first. Without a filter, current and pending ones of every approval."""
-    assignment = assignment_of(state, body.user_id)
-    if is_holdout(assignment):
-        return withheld("agent_playbooks", assignment)
+    assignment = assignment_of(state, body.user_id, "agent_playbooks")
     wanted = body.playbook_status_filter
     approvals = wanted if isinstance(wanted, list) or wanted is None else [wanted]
     rows = [

@@ -80,9 +80,9 @@ def _conflict(message: str, operation_id: str) -> Response:
 
 
 @routes.get("/api/playbook_aggregation_operations/{operation_id}", per_minute=120)
-async def get_playbook_aggregation_operation(state: ReflexioState, context: RequestContext) -> Response:
+async def get_playbook_aggregation_operation(state: ReflexioState, operation_id: str) -> Response:
     """One durable operation."""
-    operation = state.aggregator.operations.get(context.path_parameters["operation_id"])
+    operation = state.aggregator.operations.get(operation_id)
     if operation is None:
         return error_response(404, "Aggregation operation not found")
     return Response(operation.view())

@@ -100,16 +100,16 @@ async def regenerate(state: ReflexioState, body: schemas.RegenerateRequestSchema
 
 
 @routes.get(_JOB_PATH)
-async def regeneration(state: ReflexioState, context: RequestContext) -> Response:
+async def regeneration(state: ReflexioState, job_id: str) -> Response:
     """How far a job has come."""
-    job = state.grader.job(context.path_parameters["job_id"])
+    job = state.grader.job(job_id)
     return error_response(404, "Unknown job_id") if job is None else Response(job.view())
 
 
 @routes.delete(_JOB_PATH)
-async def cancel_regeneration(state: ReflexioState, context: RequestContext) -> Response:
+async def cancel_regeneration(state: ReflexioState, job_id: str) -> Response:
     """Stop a job before its next session. The response says "cancelled" even for a finished job."""
-    if (job := state.grader.job(context.path_parameters["job_id"])) is None:
+    if (job := state.grader.job(job_id)) is None:
         return error_response(404, "Unknown job_id")
     job.cancel_requested = True
     return Response({"status": "cancelled"})

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response, error_response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas import experiments as schemas
@@ -59,9 +58,9 @@ def _all_experiments(state: ReflexioState) -> Response:
 
 
 @routes.get(f"{_PATH}/{{experiment_id}}/results")
-async def experiment_results(state: ReflexioState, context: RequestContext) -> Response:
+async def experiment_results(state: ReflexioState, experiment_id: str) -> Response:
     """Success, corrections and turns of the graded sessions, by arm."""
-    experiment = state.configuration.experiment(context.path_parameters["experiment_id"])
+    experiment = state.configuration.experiment(experiment_id)
     if experiment is None:
         return error_response(404, "Retrieval experiment not found")
     arms = {

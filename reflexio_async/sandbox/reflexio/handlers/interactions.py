@@ -9,7 +9,7 @@ from reflexio_async.sandbox.http.context import ConcurrencyLimit, RequestContext
 from reflexio_async.sandbox.http.responses import Response, error_response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio import deadlines
-from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
+from reflexio_async.sandbox.reflexio.handlers.changed import deleted, deleted_all, deleted_count
 from reflexio_async.sandbox.reflexio.handlers.search import search_response
 from reflexio_async.sandbox.reflexio.schemas import interactions as schemas
 from reflexio_async.sandbox.reflexio.simulation.ranking import ranked

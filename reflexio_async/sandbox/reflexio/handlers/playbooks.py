@@ -7,15 +7,18 @@ from typing import Any, Final
 
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
-from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
-from reflexio_async.sandbox.reflexio.handlers.promoted import downgraded, upgraded
+from reflexio_async.sandbox.reflexio.handlers.changed import (
+    deleted,
+    deleted_all,
+    deleted_count,
+    downgraded,
+    upgraded,
+)
 from reflexio_async.sandbox.reflexio.handlers.search import (
     assignment_of,
     best_matches,
-    is_holdout,
     search_response,
     user_playbooks_matching,
-    withheld,
 )
 from reflexio_async.sandbox.reflexio.schemas import playbooks as schemas
 from reflexio_async.sandbox.reflexio.simulation import promotion
@@ -57,9 +60,7 @@ async def search_user_playbooks(
     state: ReflexioState, body: schemas.SearchUserPlaybookRequestSchema
 ) -> Response:
     """Best match first. Without a filter, every status."""
-    assignment = assignment_of(state, body.user_id)
-    if is_holdout(assignment):
-        return withheld("user_playbooks", assignment)
+    assignment = assignment_of(state, body.user_id, "user_playbooks")
     rows = [
         row
         for row in user_playbooks_matching(state, body)

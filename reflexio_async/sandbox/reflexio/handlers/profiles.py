@@ -9,15 +9,14 @@ from typing import Any, Final
 
 from reflexio_async.sandbox.http.responses import Response, internal_error
 from reflexio_async.sandbox.http.routing import Router
-from reflexio_async.sandbox.reflexio.handlers.deleted import deleted, deleted_all, deleted_count
-from reflexio_async.sandbox.reflexio.handlers.promoted import downgraded, upgraded
-from reflexio_async.sandbox.reflexio.handlers.search import (
-    assignment_of,
-    best_matches,
-    is_holdout,
-    search_response,
-    withheld,
+from reflexio_async.sandbox.reflexio.handlers.changed import (
+    deleted,
+    deleted_all,
+    deleted_count,
+    downgraded,
+    upgraded,
 )
+from reflexio_async.sandbox.reflexio.handlers.search import assignment_of, best_matches, search_response
 from reflexio_async.sandbox.reflexio.schemas import profiles as schemas
 from reflexio_async.sandbox.reflexio.schemas.common import StatusSchema
 from reflexio_async.sandbox.reflexio.simulation import promotion
@@ -162,9 +161,7 @@ def _log_entry(rows: Sequence[StoredProfile]) -> dict[str, Any]:
 @routes.post("/api/search_profiles", per_minute=120)
 async def search_profiles(state: ReflexioState, body: schemas.SearchUserProfileRequestSchema) -> Response:
     """The current profiles of one user, best match first. The session is ignored."""
-    assignment = assignment_of(state, body.user_id)
-    if is_holdout(assignment):
-        return withheld("user_profiles", assignment)
+    assignment = assignment_of(state, body.user_id, "user_profiles")
     rows = [
         row
         for row in state.store.profiles_of(body.user_id)

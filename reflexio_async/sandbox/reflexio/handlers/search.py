@@ -38,17 +38,15 @@ routes: Final = Router()
 @routes.post("/api/search", per_minute=120)
 async def search(state: ReflexioState, body: UnifiedSearchRequestSchema) -> Response:
     """The best matches of each kind. With a session, the best that it has not seen."""
-    assignment = assignment_of(state, body.user_id)
-    if is_holdout(assignment):
-        empty: dict[str, Any] = {"agent_playbooks": [], "user_playbooks": [], "degraded": False}
-        return Response({**withheld("profiles", assignment).body, **empty})
+    assignment = assignment_of(state, body.user_id, "profiles", "agent_playbooks", "user_playbooks")
     session, kinds = (body.session_id or "").strip(), body.entity_types
+    seen = state.shown_results[session] if session else set[tuple[str, str]]()
     found: dict[str, list[dict[str, Any]]] = {}
     for kind, rows in _candidates(state, body).items():
         best = ranked(body.query, rows, _search_text) if not kinds or kind in kinds else []
-        new = [row for row in best if state.shown_results.is_new(session, kind, _id(row))]
+        new = [row for row in best if (kind, _id(row)) not in seen]
         shown = new[: body.top_k or _DEFAULT_TOP_K]
-        state.shown_results.add(session, ((kind, _id(row)) for row in shown))
+        seen.update((kind, _id(row)) for row in shown)
         found[kind] = [row.view() for row in shown]
     mode = {"degraded": True, "search_mode_effective": "fts"}
     return Response({"success": True, **found, **mode, **assignment})
@@ -126,11 +124,12 @@ def best_matches(query: str | None, rows: list[_LearningT]) -> list[_LearningT]:
     return ranked(query, rows, _search_text) if query else rows
 
 
-def assignment_of(state: ReflexioState, user_id: str | None) -> Assignment:
+def assignment_of(state: ReflexioState, user_id: str | None, *kinds: str) -> Assignment:
     """The user's assignment in the running experiment.
 
     Raises:
-        RequestRejected: An experiment runs, and there is no user (server-behaviour: Experiments).
+        RequestRejected: An experiment runs, and there is no user, or learnings of these kinds are withheld
+            from the user (server-behaviour: Experiments).
     """
     experiment = state.configuration.current.retrieval_experiment_config
     if experiment is None:
@@ -139,17 +138,13 @@ def assignment_of(state: ReflexioState, user_id: str | None) -> Assignment:
         raise RequestRejected(
             error_response(422, "user_id is required while a retrieval experiment is active")
         )
-    return {"experiment": {"experiment_id": experiment.experiment_id, "arm": arm_of(experiment, user_id)}}
-
-
-def is_holdout(assignment: Assignment) -> bool:
-    """Whether the experiment withholds learnings from the user."""
-    return bool(assignment) and assignment["experiment"]["arm"] == "holdout"
-
-
-def withheld(kind: str, assignment: Assignment) -> Response:
-    """The response to a user from whom learnings are withheld."""
-    return Response({"success": True, kind: [], "msg": _WITHHELD, **assignment})
+    arm = arm_of(experiment, user_id)
+    assignment = {"experiment": {"experiment_id": experiment.experiment_id, "arm": arm}}
+    if arm == "holdout":
+        nothing: dict[str, Any] = {kind: [] for kind in kinds}
+        body = {"success": True, **nothing, "msg": _WITHHELD, **assignment}
+        raise RequestRejected(Response({**body, "degraded": False} if len(kinds) > 1 else body))
+    return assignment
 
 
 def search_response(

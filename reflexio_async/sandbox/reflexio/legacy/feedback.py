@@ -9,8 +9,7 @@ from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers import operations
-from reflexio_async.sandbox.reflexio.handlers.deleted import deleted
-from reflexio_async.sandbox.reflexio.handlers.promoted import downgraded, upgraded
+from reflexio_async.sandbox.reflexio.handlers.changed import deleted, downgraded, upgraded
 from reflexio_async.sandbox.reflexio.handlers.search import best_matches
 from reflexio_async.sandbox.reflexio.schemas import legacy as schemas
 from reflexio_async.sandbox.reflexio.schemas.legacy import LegacyStatusSchema

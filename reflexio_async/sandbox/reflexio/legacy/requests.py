@@ -8,7 +8,7 @@ from typing import Any, Final
 from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
-from reflexio_async.sandbox.reflexio.handlers.deleted import deleted
+from reflexio_async.sandbox.reflexio.handlers.changed import deleted
 from reflexio_async.sandbox.reflexio.handlers.operations import rerun_profiles
 from reflexio_async.sandbox.reflexio.handlers.profiles import STATUS_NAMES, newest_first
 from reflexio_async.sandbox.reflexio.schemas import legacy as schemas

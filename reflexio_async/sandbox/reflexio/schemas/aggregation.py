@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field
 
 from reflexio_async.sandbox.reflexio.schemas.common import NotBlank
 
@@ -14,13 +14,8 @@ _RequiredText = Annotated[str, Field(min_length=1, max_length=200, pattern=r".*\
 class RunPlaybookAggregationRequestSchema(BaseModel):
     """Aggregate one version now. The playbook name is ignored."""
 
-    agent_version: str = "agent-v0"
+    agent_version: Annotated[str, AfterValidator(lambda text: text or "agent-v0")] = "agent-v0"
     playbook_name: NotBlank = "playbook"
-
-    @model_validator(mode="after")
-    def _default_version(self) -> Self:
-        self.agent_version = self.agent_version or "agent-v0"
-        return self
 
 
 class SubmitPlaybookAggregationRequestSchema(BaseModel):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated
 
-from pydantic import BaseModel, model_validator
+from pydantic import AfterValidator, BaseModel
 
 from reflexio_async.sandbox.reflexio.schemas.common import NotBlank, Source, TimeRangeSchema
+
+_AgentVersion = Annotated[str, AfterValidator(lambda text: text.strip() or "agent-v0")]
 
 
 class RerunProfileGenerationRequestSchema(TimeRangeSchema):
@@ -20,14 +22,9 @@ class RerunProfileGenerationRequestSchema(TimeRangeSchema):
 class RerunPlaybookGenerationRequestSchema(TimeRangeSchema):
     """Start a playbook rerun of one agent version."""
 
-    agent_version: str = "agent-v0"
+    agent_version: _AgentVersion = "agent-v0"
     source: Source | None = None
     playbook_name: str | None = None
-
-    @model_validator(mode="after")
-    def _default_version(self) -> Self:
-        self.agent_version = self.agent_version.strip() or "agent-v0"
-        return self
 
 
 class ManualProfileGenerationRequestSchema(BaseModel):
@@ -41,14 +38,9 @@ class ManualProfileGenerationRequestSchema(BaseModel):
 class ManualPlaybookGenerationRequestSchema(BaseModel):
     """Extract current playbooks now."""
 
-    agent_version: str = "agent-v0"
+    agent_version: _AgentVersion = "agent-v0"
     source: Source | None = None
     playbook_name: str | None = None
-
-    @model_validator(mode="after")
-    def _default_version(self) -> Self:
-        self.agent_version = self.agent_version.strip() or "agent-v0"
-        return self
 
 
 class OperationStatusQuerySchema(BaseModel):

@@ -16,67 +16,56 @@ _Row = TypeVar("_Row", StoredProfile, StoredUserPlaybook)
 
 
 @dataclass(frozen=True, slots=True)
-class PromotionCounts:
-    """How many rows changed. ``promoted`` rows became current."""
+class Promotion(Generic[_Row]):
+    """The rows that changed. ``promoted`` ones became current."""
 
-    promoted: int = 0
-    archived: int = 0
-    deleted: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Moved(Generic[_Row]):
     promoted: Sequence[_Row]
     archived: Sequence[_Row]
     deleted: Sequence[_Row]
 
-    @property
-    def counts(self) -> PromotionCounts:
-        return PromotionCounts(len(self.promoted), len(self.archived), len(self.deleted))
 
-
-def upgrade_profiles(store: ReflexioStore) -> PromotionCounts:
+def upgrade_profiles(store: ReflexioStore) -> Promotion[StoredProfile]:
     """Make pending profiles current, archive current ones and delete archived ones, for all users."""
     moved = _upgrade(list(store.all_profiles()), archive=True)
     _set_modified(store, moved)
     deleted = {profile.profile_id for profile in moved.deleted}
     store.delete_profiles(lambda profile: profile.profile_id in deleted)
-    return moved.counts
+    return moved
 
 
 def upgrade_playbooks(
     store: ReflexioStore, agent_version: str | None, *, archive_current: bool
-) -> PromotionCounts:
+) -> Promotion[StoredUserPlaybook]:
     """Do the same with the playbooks of one agent version or all. It may keep the current ones."""
     moved = _upgrade(_of(store, agent_version), archive=archive_current)
     for playbook in moved.deleted:
         del store.playbooks[playbook.user_playbook_id]
-    return moved.counts
+    return moved
 
 
-def downgrade_profiles(store: ReflexioStore) -> PromotionCounts:
+def downgrade_profiles(store: ReflexioStore) -> Promotion[StoredProfile]:
     """Make archived profiles current and archive current ones, for all users."""
     moved = _downgrade(list(store.all_profiles()))
     _set_modified(store, moved)
-    return moved.counts
+    return moved
 
 
-def downgrade_playbooks(store: ReflexioStore, agent_version: str | None) -> PromotionCounts:
+def downgrade_playbooks(store: ReflexioStore, agent_version: str | None) -> Promotion[StoredUserPlaybook]:
     """Do the same with the playbooks of one agent version or all."""
-    return _downgrade(_of(store, agent_version)).counts
+    return _downgrade(_of(store, agent_version))
 
 
 def _of(store: ReflexioStore, agent_version: str | None) -> list[StoredUserPlaybook]:
     return [row for row in store.playbooks.values() if agent_version in (None, row.agent_version)]
 
 
-def _set_modified(store: ReflexioStore, moved: _Moved[StoredProfile]) -> None:
+def _set_modified(store: ReflexioStore, moved: Promotion[StoredProfile]) -> None:
     now = store.now
     for profile in (*moved.promoted, *moved.archived):
         profile.last_modified_timestamp = now
 
 
-def _upgrade(rows: Sequence[_Row], *, archive: bool) -> _Moved[_Row]:
+def _upgrade(rows: Sequence[_Row], *, archive: bool) -> Promotion[_Row]:
     pending = [row for row in rows if row.status == "pending"]
     archive = archive and bool(pending)
     deleted = [row for row in rows if archive and row.status == "archived"]
@@ -85,14 +74,14 @@ def _upgrade(rows: Sequence[_Row], *, archive: bool) -> _Moved[_Row]:
         row.status = "archived"
     for row in pending:
         row.status = None
-    return _Moved(pending, archived, deleted)
+    return Promotion(pending, archived, deleted)
 
 
-def _downgrade(rows: Sequence[_Row]) -> _Moved[_Row]:
+def _downgrade(rows: Sequence[_Row]) -> Promotion[_Row]:
     restored = [row for row in rows if row.status == "archived"]
     archived = [row for row in rows if restored and row.status is None]
     for row in archived:
         row.status = "archived"
     for row in restored:
         row.status = None
-    return _Moved(restored, archived, restored[:0])
+    return Promotion(restored, archived, [])
