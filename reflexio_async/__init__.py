@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from reflexio_async.reflect.tracing import TraceContext
     from reflexio_async.reflexio.server_knowledge import ServerQuirkWarning
 
-__all__ = [
+__all__: list[str] = [
     "APIConnectionError",
     "APIStatusError",
     "APITimeout",
