@@ -165,11 +165,12 @@ class InteractionsAPI(API):
             request = request.model_copy(update={"request_id": uuid4().hex})
             id_is_ours = True
         settings = self._engine.settings
+        strict = settings if settings.raise_on_refusal else settings.with_options(raise_on_refusal=True)
         try:
             receipt = await self._send(
                 PUBLISH_INTERACTION,
                 request,
-                settings=settings.with_options(raise_on_refusal=True),
+                settings=strict,
                 repeatable=self._server.insert_once or self._inserts_once,
                 **options,
             )
