@@ -19,6 +19,7 @@ QUICK = (
     "test_exports.py",
     "test_settings.py",
     "test_version.py",
+    "test_words.py",
 )
 """Folders and files. What is marked ``real`` or ``slow`` in them is left out."""
 
