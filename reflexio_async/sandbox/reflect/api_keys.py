@@ -41,18 +41,9 @@ class StoredApiKey(Row):
 
     def view(self) -> dict[str, Any]:
         """As the server returns it, without the secret."""
-        return {
-            "id": self.id,
-            "public_id": self.public_id,
-            "label": self.label,
-            "scopes": list(self.scopes),
-            "environment": self.environment,
-            "status": "active" if self.revoked_at is None else "revoked",
-            "is_master": False,
-            "created_at": self.created_at,
-            "last_used_at": self.last_used_at,
-            "revoked_at": self.revoked_at,
-        }
+        shown = self.fields_except("secret", "project_id")
+        status = "active" if self.revoked_at is None else "revoked"
+        return {**shown, "scopes": list(self.scopes), "status": status, "is_master": False}
 
 
 class ApiKeyStore:

@@ -127,21 +127,9 @@ class StoredTrace(Row):
 
     def view(self) -> dict[str, Any]:
         """As the server returns it."""
-        return {
-            "id": self.id,
-            "task": self.task,
-            "trajectory": self.trajectory,
-            "final_response": self.final_response,
-            "retrieved_memory_ids": self.retrieved_memory_ids,
-            "review_status": self.review_status,
-            "ingest_status": self.ingest_status,
-            "ingest_attempts": self.ingest_attempts,
-            "last_ingest_error": self.last_ingest_error,
-            "model": self.model,
-            "metadata": self.metadata,
-            "created_memory_id": self.created_memory_id,
-            "review": None if self.review is None else self.review.view(),
-        }
+        shown = self.fields_except("reference_context", "submitted")
+        review = None if self.review is None else self.review.view()
+        return {**shown, "review_status": self.review_status, "review": review}
 
 
 def _last_answer(trajectory: Sequence[Mapping[str, Any]]) -> str:

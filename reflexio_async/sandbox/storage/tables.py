@@ -48,7 +48,11 @@ class Row:
 
     def document(self) -> dict[str, Any]:
         """The fields as JSON values."""
-        return {name: getattr(self, name) for name in _field_names(self)}
+        return self.fields_except()
+
+    def fields_except(self, *names: str) -> dict[str, Any]:
+        """The fields without some of them."""
+        return {name: getattr(self, name) for name in _field_names(self) if name not in names}
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Self:

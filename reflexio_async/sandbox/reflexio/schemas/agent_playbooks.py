@@ -6,45 +6,35 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from reflexio_async.sandbox.reflexio.schemas.common import (
-    BlockingIssueSchema,
-    Embedding,
-    NotBlank,
-    PlaybookStatusSchema,
-    PositiveInt,
-    SearchSchema,
-    Source,
-    StatusSchema,
-    TimeRangeSchema,
-)
+from reflexio_async.sandbox.reflexio.schemas import common
 
 
-class GetAgentPlaybooksRequestSchema(TimeRangeSchema):
+class GetAgentPlaybooksRequestSchema(common.TimeRangeSchema):
     """Read agent playbooks."""
 
-    agent_playbook_id: PositiveInt | None = None
+    agent_playbook_id: common.PositiveInt | None = None
     agent_version: str | None = None
     playbook_name: str | None = None
     query: str | None = None
     tags: list[str] | None = None
-    status_filter: list[StatusSchema | None] | None = None
-    playbook_status_filter: PlaybookStatusSchema | None = None
-    limit: PositiveInt | None = 100
+    status_filter: list[common.StatusSchema | None] | None = None
+    playbook_status_filter: common.PlaybookStatusSchema | None = None
+    limit: common.PositiveInt | None = 100
     request_id: str | None = None
     session_id: str | None = None
 
 
-class SearchAgentPlaybookRequestSchema(SearchSchema):
+class SearchAgentPlaybookRequestSchema(common.SearchSchema):
     """Search agent playbooks. Only experiments use the user."""
 
-    user_id: NotBlank | None = None
+    user_id: common.NotBlank | None = None
     agent_version: str | None = None
     playbook_name: str | None = None
-    source: Source | None = None
-    status_filter: list[StatusSchema | None] | None = None
-    playbook_status_filter: PlaybookStatusSchema | list[PlaybookStatusSchema] | None = None
+    source: common.Source | None = None
+    status_filter: list[common.StatusSchema | None] | None = None
+    playbook_status_filter: common.PlaybookStatusSchema | list[common.PlaybookStatusSchema] | None = None
     tags: list[str] | None = None
-    top_k: PositiveInt | None = 10
+    top_k: common.PositiveInt | None = 10
     enable_reformulation: bool | None = False
     session_id: str | None = None
 
@@ -62,13 +52,13 @@ class AgentPlaybookSchema(BaseModel):
     content: str
     trigger: str | None = None
     rationale: str | None = None
-    blocking_issue: BlockingIssueSchema | None = None
-    playbook_status: PlaybookStatusSchema = PlaybookStatusSchema.PENDING
+    blocking_issue: common.BlockingIssueSchema | None = None
+    playbook_status: common.PlaybookStatusSchema = common.PlaybookStatusSchema.PENDING
     playbook_metadata: str = ""
     expanded_terms: str | None = None
     tags: list[str] | None = None
-    embedding: Embedding = []
-    status: StatusSchema | None = None
+    embedding: common.Embedding = []
+    status: common.StatusSchema | None = None
     merged_into: int | None = None
     superseded_by: int | None = None
 
@@ -82,25 +72,25 @@ class AddAgentPlaybookRequestSchema(BaseModel):
 class UpdateAgentPlaybookRequestSchema(BaseModel):
     """Change the given fields of an agent playbook."""
 
-    agent_playbook_id: PositiveInt
+    agent_playbook_id: common.PositiveInt
     playbook_name: str | None = None
     content: str | None = None
     trigger: str | None = None
     rationale: str | None = None
-    playbook_status: PlaybookStatusSchema | None = None
+    playbook_status: common.PlaybookStatusSchema | None = None
 
 
 class UpdatePlaybookStatusRequestSchema(BaseModel):
     """Approve or reject an agent playbook."""
 
-    agent_playbook_id: PositiveInt
-    playbook_status: PlaybookStatusSchema
+    agent_playbook_id: common.PositiveInt
+    playbook_status: common.PlaybookStatusSchema
 
 
 class DeleteAgentPlaybookRequestSchema(BaseModel):
     """Delete an agent playbook."""
 
-    agent_playbook_id: PositiveInt
+    agent_playbook_id: common.PositiveInt
 
 
 class DeleteAgentPlaybooksByIdsRequestSchema(BaseModel):
@@ -112,4 +102,4 @@ class DeleteAgentPlaybooksByIdsRequestSchema(BaseModel):
 class GetPlaybookApplicationStatsRequestSchema(BaseModel):
     """Count the citations of learnings in the last days."""
 
-    days_back: PositiveInt = 30
+    days_back: common.PositiveInt = 30

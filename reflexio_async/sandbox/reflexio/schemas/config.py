@@ -7,14 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, Field, RootModel, model_validator
 
-from reflexio_async.sandbox.reflexio.schemas.common import (
-    Fraction,
-    NonNegativeInt,
-    NonNegativeNumber,
-    NotBlank,
-    PositiveInt,
-    PositiveNumber,
-)
+from reflexio_async.sandbox.reflexio.schemas import common
 from reflexio_async.sandbox.reflexio.schemas.config_old_names import (
     AGGREGATION,
     CONFIG,
@@ -56,14 +49,14 @@ class LLMConfigSchema(BaseModel):
     generation_model_name: str | None = None
     embedding_model_name: str | None = None
     pre_retrieval_model_name: str | None = None
-    generation_timeout_seconds: PositiveInt | None = None
+    generation_timeout_seconds: common.PositiveInt | None = None
 
 
 class ToolUseConfigSchema(BaseModel):
     """A tool of the agent."""
 
-    tool_name: NotBlank
-    tool_description: NotBlank
+    tool_name: common.NotBlank
+    tool_description: common.NotBlank
 
 
 class ProfileExtractorConfigSchema(OldNamesSchema):
@@ -71,14 +64,14 @@ class ProfileExtractorConfigSchema(OldNamesSchema):
 
     old_names: ClassVar = PROFILES
     extractor_name: str | None = None
-    extraction_definition_prompt: NotBlank
+    extraction_definition_prompt: common.NotBlank
     context_prompt: str | None = None
     tagging_definition_prompt: str | None = None
     should_extract_profile_prompt_override: str | None = None
     request_sources_enabled: list[str] | None = None
     manual_trigger: bool = False
-    window_size_override: PositiveInt | None = None
-    stride_size_override: PositiveInt | None = None
+    window_size_override: common.PositiveInt | None = None
+    stride_size_override: common.PositiveInt | None = None
 
 
 class PlaybookAggregatorConfigSchema(OldNamesSchema):
@@ -87,16 +80,16 @@ class PlaybookAggregatorConfigSchema(OldNamesSchema):
     old_names: ClassVar = AGGREGATION
     min_cluster_size: Annotated[int, Field(ge=1)] = 2
     reaggregation_trigger_count: Annotated[int, Field(ge=1)] = 2
-    clustering_similarity: Fraction | None = None
-    direction_overlap_threshold: Fraction = 0.6
+    clustering_similarity: common.Fraction | None = None
+    direction_overlap_threshold: common.Fraction = 0.6
 
 
 class DeduplicationConfigSchema(BaseModel):
     """How similar playbooks are merged."""
 
-    search_threshold: Fraction = 0.4
+    search_threshold: common.Fraction = 0.4
     search_top_k: Annotated[int, Field(ge=1)] = 5
-    max_unified_content_chars: PositiveInt = 1200
+    max_unified_content_chars: common.PositiveInt = 1200
     strategy: Literal["legacy", "audited"] = "legacy"
 
 
@@ -105,14 +98,14 @@ class UserPlaybookExtractorConfigSchema(OldNamesSchema):
 
     old_names: ClassVar = PLAYBOOKS
     extractor_name: str | None = None
-    extraction_definition_prompt: NotBlank
+    extraction_definition_prompt: common.NotBlank
     context_prompt: str | None = None
     tagging_definition_prompt: str | None = None
     aggregation_config: PlaybookAggregatorConfigSchema = PlaybookAggregatorConfigSchema()
     deduplication_config: DeduplicationConfigSchema | None = None
     request_sources_enabled: list[str] | None = None
-    window_size_override: PositiveInt | None = None
-    stride_size_override: PositiveInt | None = None
+    window_size_override: common.PositiveInt | None = None
+    stride_size_override: common.PositiveInt | None = None
 
 
 class AgentSuccessConfigSchema(OldNamesSchema):
@@ -120,21 +113,21 @@ class AgentSuccessConfigSchema(OldNamesSchema):
 
     old_names: ClassVar = WINDOWS
     evaluation_name: str | None = None
-    success_definition_prompt: NotBlank
+    success_definition_prompt: common.NotBlank
     tagging_definition_prompt: str | None = None
     request_sources_enabled: list[str] | None = None
-    sampling_rate: Fraction = 0.05
-    evaluation_only_sampling_rate: Fraction | None = None
-    retrieved_learning_sampling_rate: Fraction | None = None
-    window_size_override: PositiveInt | None = None
-    stride_size_override: PositiveInt | None = None
+    sampling_rate: common.Fraction = 0.05
+    evaluation_only_sampling_rate: common.Fraction | None = None
+    retrieved_learning_sampling_rate: common.Fraction | None = None
+    window_size_override: common.PositiveInt | None = None
+    stride_size_override: common.PositiveInt | None = None
 
 
 class RetrievalFloorConfigSchema(BaseModel):
     """How similar to the query a result must be."""
 
     enabled: bool = False
-    pool_size: PositiveInt = 30
+    pool_size: common.PositiveInt = 30
     profile_floor: float | None = None
     user_playbook_floor: float | None = None
     agent_playbook_floor: float | None = None
@@ -148,26 +141,26 @@ class PlaybookOptimizerConfigSchema(BaseModel):
     optimize_user_playbooks: bool = False
     auto_update_pending_agent_playbooks: bool = True
     auto_update_user_playbooks: bool = False
-    max_metric_calls: PositiveInt = 20
-    max_turns: PositiveInt = 4
-    early_stop_score: Fraction = 0.9
-    reflection_minibatch_size: PositiveInt = 2
-    max_validation_windows: PositiveInt = 2
-    min_commit_windows: PositiveInt = 2
-    min_commit_score: Fraction = 0.75
+    max_metric_calls: common.PositiveInt = 20
+    max_turns: common.PositiveInt = 4
+    early_stop_score: common.Fraction = 0.9
+    reflection_minibatch_size: common.PositiveInt = 2
+    max_validation_windows: common.PositiveInt = 2
+    min_commit_windows: common.PositiveInt = 2
+    min_commit_score: common.Fraction = 0.75
     min_commit_likert: Annotated[int, Field(ge=1, le=5)] = 4
     use_merge: bool = True
-    max_merge_invocations: NonNegativeInt = 5
+    max_merge_invocations: common.NonNegativeInt = 5
     reflection_model: str | None = None
     webhook_url: str | None = None
     webhook_auth_header: str | None = None
-    webhook_timeout_seconds: PositiveInt = 60
-    webhook_max_retries: NonNegativeInt = 3
-    webhook_backoff_base_seconds: NonNegativeNumber = 1.0
+    webhook_timeout_seconds: common.PositiveInt = 60
+    webhook_max_retries: common.NonNegativeInt = 3
+    webhook_backoff_base_seconds: common.NonNegativeNumber = 1.0
     assistant_script_path: str | None = None
     assistant_script_args: list[str] = []
-    scheduler_jitter_seconds: NonNegativeNumber = 1.0
-    cooldown_after_aborts_seconds: NonNegativeInt = 3600
+    scheduler_jitter_seconds: common.NonNegativeNumber = 1.0
+    cooldown_after_aborts_seconds: common.NonNegativeInt = 3600
     abort_cooldown_threshold: Annotated[int, Field(ge=1)] = 2
 
 
@@ -175,8 +168,8 @@ class LineageGCConfigSchema(BaseModel):
     """How long superseded rows are kept."""
 
     enabled: bool = True
-    tombstone_grace_window_days: PositiveInt = 90
-    poll_interval_seconds: PositiveInt = 86400
+    tombstone_grace_window_days: common.PositiveInt = 90
+    poll_interval_seconds: common.PositiveInt = 86400
 
 
 class ExpiryReclamationConfigSchema(BaseModel):
@@ -189,33 +182,33 @@ class GovernanceRetentionConfigSchema(BaseModel):
     """How long audit events are kept."""
 
     audit_events_retention_enabled: bool = False
-    audit_events_retention_days: PositiveInt = 365
-    audit_events_delete_batch_limit: PositiveInt = 500
+    audit_events_retention_days: common.PositiveInt = 365
+    audit_events_delete_batch_limit: common.PositiveInt = 500
 
 
 class PendingToolCallToolOverrideConfigSchema(BaseModel):
     """Settings for the pending tool calls of one tool."""
 
-    max_pending_followups_per_scope: PositiveInt | None = None
-    pending_ttl_seconds: PositiveInt | None = None
-    dedup_cache_seconds: PositiveInt | None = None
-    prior_answer_valid_seconds: PositiveInt | None = None
-    similarity_threshold: Fraction | None = None
+    max_pending_followups_per_scope: common.PositiveInt | None = None
+    pending_ttl_seconds: common.PositiveInt | None = None
+    dedup_cache_seconds: common.PositiveInt | None = None
+    prior_answer_valid_seconds: common.PositiveInt | None = None
+    similarity_threshold: common.Fraction | None = None
 
 
 class PendingToolCallConfigSchema(BaseModel):
     """Settings for pending tool calls."""
 
     enabled: bool = False
-    max_pending_followups_per_scope: PositiveInt = 10
-    pending_ttl_seconds: PositiveInt = 86400
-    dedup_cache_seconds: PositiveInt = 300
-    prior_answer_valid_seconds: PositiveInt = 2_592_000
-    similarity_threshold: Fraction = 0.0
-    resume_poll_interval_seconds: PositiveNumber = 5.0
-    resume_claim_ttl_seconds: PositiveInt = 600
-    max_resume_attempts: NonNegativeInt = 3
-    max_finalization_attempts: NonNegativeInt = 3
+    max_pending_followups_per_scope: common.PositiveInt = 10
+    pending_ttl_seconds: common.PositiveInt = 86400
+    dedup_cache_seconds: common.PositiveInt = 300
+    prior_answer_valid_seconds: common.PositiveInt = 2_592_000
+    similarity_threshold: common.Fraction = 0.0
+    resume_poll_interval_seconds: common.PositiveNumber = 5.0
+    resume_claim_ttl_seconds: common.PositiveInt = 600
+    max_resume_attempts: common.NonNegativeInt = 3
+    max_finalization_attempts: common.NonNegativeInt = 3
     hmac_secrets: list[str] = []
     tool_overrides: dict[str, PendingToolCallToolOverrideConfigSchema] = {}
 
@@ -230,8 +223,8 @@ class RetrievalExperimentConfigSchema(BaseModel, extra="forbid"):
 class RetrievalExperimentRecordSchema(RetrievalExperimentConfigSchema):
     """An experiment, running or stopped."""
 
-    started_at: NonNegativeInt
-    ended_at: NonNegativeInt | None = None
+    started_at: common.NonNegativeInt
+    ended_at: common.NonNegativeInt | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -282,9 +275,9 @@ class ConfigSchema(OldNamesSchema, extra="forbid"):
         evaluation_name="agent_success", success_definition_prompt=_SUCCESS_PROMPT
     )
     extraction_preset: ExtractionPresetSchema | None = None
-    window_size: PositiveInt = 10
-    stride_size: PositiveInt = 8
-    extraction_idle_timeout_seconds: NonNegativeInt = 21600
+    window_size: common.PositiveInt = 10
+    stride_size: common.PositiveInt = 8
+    extraction_idle_timeout_seconds: common.NonNegativeInt = 21600
     api_key_config: APIKeyConfigSchema | None = None
     llm_config: LLMConfigSchema | None = None
     retrieval_experiment_config: RetrievalExperimentConfigSchema | None = None
@@ -300,8 +293,8 @@ class ConfigSchema(OldNamesSchema, extra="forbid"):
     skip_should_run_check: bool = False
     enable_document_expansion: bool = False
     shadow_mode_enabled: bool = False
-    eval_sample_n_per_stratum: PositiveInt = 200
-    eval_concurrency_limit: PositiveInt = 10
+    eval_sample_n_per_stratum: common.PositiveInt = 200
+    eval_concurrency_limit: common.PositiveInt = 10
     shadow_comparison_judge_prompt_version: str = "v1.1.0"
 
     @model_validator(mode="after")

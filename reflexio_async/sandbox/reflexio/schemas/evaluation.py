@@ -7,22 +7,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from reflexio_async.sandbox.reflexio.schemas.common import (
-    NonNegativeInt,
-    NotBlank,
-    PositiveInt,
-    TimeRangeSchema,
-)
+from reflexio_async.sandbox.reflexio.schemas import common
 
 
-class GetAgentSuccessEvaluationResultsRequestSchema(TimeRangeSchema):
+class GetAgentSuccessEvaluationResultsRequestSchema(common.TimeRangeSchema):
     """Read grades."""
 
-    limit: PositiveInt | None = 100
+    limit: common.PositiveInt | None = 100
     agent_version: str | None = None
 
 
-class GetRetrievedLearningEvaluationResultsRequestSchema(TimeRangeSchema):
+class GetRetrievedLearningEvaluationResultsRequestSchema(common.TimeRangeSchema):
     """Read verdicts on retrieved learnings."""
 
     user_id: str | None = None
@@ -33,8 +28,8 @@ class GetRetrievedLearningEvaluationResultsRequestSchema(TimeRangeSchema):
 class RegenerateRequestSchema(BaseModel):
     """Grade every session of a span of time again."""
 
-    from_ts: NonNegativeInt
-    to_ts: NonNegativeInt
+    from_ts: common.NonNegativeInt
+    to_ts: common.NonNegativeInt
     evaluation_name: str | None = None
 
     @model_validator(mode="after")
@@ -48,15 +43,15 @@ class RegenerateRequestSchema(BaseModel):
 class GradeOnDemandRequestSchema(BaseModel):
     """Grade one session now."""
 
-    session_id: NotBlank
-    agent_version: NotBlank
+    session_id: common.NotBlank
+    agent_version: common.NotBlank
     evaluation_name: str | None = None
 
 
 class EvaluationSourceSetRequestSchema(BaseModel):
     """A set of sources to compare with others."""
 
-    label: NotBlank
+    label: common.NotBlank
     sources: Annotated[list[str], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -70,8 +65,8 @@ class EvaluationSourceSetRequestSchema(BaseModel):
 class GetEvaluationOverviewRequestSchema(BaseModel):
     """Read a summary of all evaluations of a span of time."""
 
-    from_ts: NonNegativeInt
-    to_ts: NonNegativeInt
+    from_ts: common.NonNegativeInt
+    to_ts: common.NonNegativeInt
     bucket: Literal["day", "week"] = "week"
     include_shadow: bool = True
     source_sets: list[EvaluationSourceSetRequestSchema] = []

@@ -9,14 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from reflexio_async.sandbox.reflexio.schemas.common import (
-    NonNegativeInt,
-    NotBlank,
-    PositiveInt,
-    SearchSchema,
-    Source,
-    TimeRangeSchema,
-)
+from reflexio_async.sandbox.reflexio.schemas import common
 
 
 class UserActionTypeSchema(Enum):
@@ -115,11 +108,11 @@ _EMPTY = (
 class PublishUserInteractionRequestSchema(BaseModel, extra="allow"):
     """Store interactions. Unknown fields are kept, for a warning."""
 
-    user_id: NotBlank
+    user_id: common.NotBlank
     interaction_data_list: Annotated[list[InteractionDataSchema], Field(min_length=1, max_length=1000)]
-    session_id: NotBlank
-    request_id: NotBlank | None = None
-    source: Source = ""
+    session_id: common.NotBlank
+    request_id: common.NotBlank | None = None
+    source: common.Source = ""
     agent_version: Annotated[str, Field(max_length=1000)] = ""
     session_finished: bool = False
     skip_aggregation: bool = False
@@ -186,22 +179,22 @@ class LearningStatusQuerySchema(BaseModel):
     request_id: str
 
 
-class GetRequestsRequestSchema(TimeRangeSchema):
+class GetRequestsRequestSchema(common.TimeRangeSchema):
     """Read requests by session."""
 
     user_id: str | None = None
     request_id: str | None = None
     session_id: str | None = None
-    source: Source | None = None
-    top_k: PositiveInt | None = 30
-    offset: NonNegativeInt | None = 0
+    source: common.Source | None = None
+    top_k: common.PositiveInt | None = 30
+    offset: common.NonNegativeInt | None = 0
 
 
-class GetInteractionsRequestSchema(TimeRangeSchema):
+class GetInteractionsRequestSchema(common.TimeRangeSchema):
     """Read interactions of one user."""
 
-    user_id: NotBlank
-    top_k: PositiveInt | None = 30
+    user_id: common.NotBlank
+    top_k: common.PositiveInt | None = 30
 
 
 class AllInteractionsQuerySchema(BaseModel):
@@ -210,25 +203,25 @@ class AllInteractionsQuerySchema(BaseModel):
     limit: int = 100
 
 
-class SearchInteractionRequestSchema(SearchSchema):
+class SearchInteractionRequestSchema(common.SearchSchema):
     """Search interactions of one user. The server ignores ``top_k``."""
 
-    user_id: NotBlank
-    top_k: PositiveInt | None = None
-    most_recent_k: PositiveInt | None = None
+    user_id: common.NotBlank
+    top_k: common.PositiveInt | None = None
+    most_recent_k: common.PositiveInt | None = None
 
 
 class DeleteUserInteractionRequestSchema(BaseModel):
     """Delete an interaction."""
 
-    user_id: NotBlank
-    interaction_id: PositiveInt
+    user_id: common.NotBlank
+    interaction_id: common.PositiveInt
 
 
 class DeleteRequestRequestSchema(BaseModel):
     """Delete a request."""
 
-    request_id: NotBlank
+    request_id: common.NotBlank
 
 
 class DeleteRequestsByIdsRequestSchema(BaseModel):

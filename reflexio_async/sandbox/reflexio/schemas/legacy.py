@@ -9,7 +9,7 @@ from enum import Enum
 
 from pydantic import BaseModel
 
-from reflexio_async.sandbox.reflexio.schemas import common as schemas
+from reflexio_async.sandbox.reflexio.schemas import common
 from reflexio_async.sandbox.reflexio.schemas.interactions import UserActionTypeSchema
 
 
@@ -45,7 +45,7 @@ class LegacyPublishUserInteractionRequestSchema(BaseModel):
     request_group: str | None = None
 
 
-class LegacyGetRequestsRequestSchema(schemas.TimeRangeSchema):
+class LegacyGetRequestsRequestSchema(common.TimeRangeSchema):
     """Read requests by group."""
 
     user_id: str | None = None
@@ -72,7 +72,7 @@ class LegacyAllProfilesQuerySchema(BaseModel):
     status_filter: str | None = None
 
 
-class LegacyRerunProfileGenerationRequestSchema(schemas.TimeRangeSchema):
+class LegacyRerunProfileGenerationRequestSchema(common.TimeRangeSchema):
     """Start a profile rerun. No user means all users."""
 
     user_id: str | None = None
@@ -80,7 +80,7 @@ class LegacyRerunProfileGenerationRequestSchema(schemas.TimeRangeSchema):
     extractor_names: list[str] | None = None
 
 
-class LegacyRerunFeedbackGenerationRequestSchema(schemas.TimeRangeSchema):
+class LegacyRerunFeedbackGenerationRequestSchema(common.TimeRangeSchema):
     """Start a feedback rerun of one agent version."""
 
     agent_version: str
@@ -133,7 +133,7 @@ class LegacyFeedbackSchema(BaseModel):
     do_action: str | None = None
     do_not_action: str | None = None
     when_condition: str | None = None
-    feedback_status: schemas.PlaybookStatusSchema = schemas.PlaybookStatusSchema.PENDING
+    feedback_status: common.PlaybookStatusSchema = common.PlaybookStatusSchema.PENDING
     feedback_metadata: str = ""
     embedding: list[float] = []
     status: LegacyStatusSchema | None = None
@@ -165,10 +165,10 @@ class LegacyGetFeedbacksRequestSchema(BaseModel):
     limit: int | None = 100
     feedback_name: str | None = None
     status_filter: list[LegacyStatusSchema | None] | None = None
-    feedback_status_filter: schemas.PlaybookStatusSchema | None = None
+    feedback_status_filter: common.PlaybookStatusSchema | None = None
 
 
-class LegacySearchRawFeedbackRequestSchema(schemas.TimeRangeSchema):
+class LegacySearchRawFeedbackRequestSchema(common.TimeRangeSchema):
     """Search raw feedback."""
 
     query: str | None = None
@@ -180,14 +180,14 @@ class LegacySearchRawFeedbackRequestSchema(schemas.TimeRangeSchema):
     threshold: float | None = 0.5
 
 
-class LegacySearchFeedbackRequestSchema(schemas.TimeRangeSchema):
+class LegacySearchFeedbackRequestSchema(common.TimeRangeSchema):
     """Search feedback."""
 
     query: str | None = None
     agent_version: str | None = None
     feedback_name: str | None = None
     status_filter: list[LegacyStatusSchema | None] | None = None
-    feedback_status_filter: schemas.PlaybookStatusSchema | None = None
+    feedback_status_filter: common.PlaybookStatusSchema | None = None
     top_k: int | None = 10
     threshold: float | None = 0.5
 
@@ -196,7 +196,7 @@ class LegacyUpdateFeedbackStatusRequestSchema(BaseModel):
     """Approve or reject feedback."""
 
     feedback_id: int
-    feedback_status: schemas.PlaybookStatusSchema
+    feedback_status: common.PlaybookStatusSchema
 
 
 class LegacyDeleteFeedbackRequestSchema(BaseModel):

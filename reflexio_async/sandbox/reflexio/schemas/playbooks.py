@@ -7,46 +7,36 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from reflexio_async.sandbox.reflexio.schemas.common import (
-    BlockingIssueSchema,
-    Embedding,
-    PositiveInt,
-    SearchSchema,
-    ShortText,
-    Source,
-    StatusSchema,
-    TimeRangeSchema,
-    UpTo100,
-)
+from reflexio_async.sandbox.reflexio.schemas import common
 
 
-class GetUserPlaybooksRequestSchema(TimeRangeSchema):
+class GetUserPlaybooksRequestSchema(common.TimeRangeSchema):
     """Read user playbooks."""
 
     user_id: str | None = None
-    user_playbook_id: PositiveInt | None = None
+    user_playbook_id: common.PositiveInt | None = None
     agent_version: str | None = None
     request_id: str | None = None
     playbook_name: str | None = None
     query: str | None = None
     tags: list[str] | None = None
-    status_filter: list[StatusSchema | None] | None = None
-    limit: PositiveInt | None = 100
+    status_filter: list[common.StatusSchema | None] | None = None
+    limit: common.PositiveInt | None = 100
 
 
-class SearchUserPlaybookRequestSchema(SearchSchema):
+class SearchUserPlaybookRequestSchema(common.SearchSchema):
     """Search user playbooks."""
 
-    user_id: ShortText | None = None
+    user_id: common.ShortText | None = None
     agent_version: str | None = None
     playbook_name: str | None = None
-    source: Source | None = None
-    status_filter: list[StatusSchema | None] | None = None
+    source: common.Source | None = None
+    status_filter: list[common.StatusSchema | None] | None = None
     tags: list[str] | None = None
-    top_k: UpTo100 | None = 10
+    top_k: common.UpTo100 | None = 10
     enable_reformulation: bool | None = False
-    request_id: ShortText | None = None
-    session_id: ShortText | None = None
+    request_id: common.ShortText | None = None
+    session_id: common.ShortText | None = None
 
 
 class UserPlaybookSchema(BaseModel):
@@ -64,13 +54,13 @@ class UserPlaybookSchema(BaseModel):
     content: str = ""
     trigger: str | None = None
     rationale: str | None = None
-    blocking_issue: BlockingIssueSchema | None = None
-    status: StatusSchema | None = None
+    blocking_issue: common.BlockingIssueSchema | None = None
+    status: common.StatusSchema | None = None
     source: str | None = None
     source_interaction_ids: list[int] = []
     expanded_terms: str | None = None
     tags: list[str] | None = None
-    embedding: Embedding = []
+    embedding: common.Embedding = []
     source_span: str | None = None
     notes: str | None = None
     reader_angle: str | None = None
@@ -97,7 +87,7 @@ class AddUserPlaybookRequestSchema(BaseModel):
 class UpdateUserPlaybookRequestSchema(BaseModel):
     """Change the given fields of a user playbook."""
 
-    user_playbook_id: PositiveInt
+    user_playbook_id: common.PositiveInt
     playbook_name: str | None = None
     content: str | None = None
     trigger: str | None = None
@@ -107,7 +97,7 @@ class UpdateUserPlaybookRequestSchema(BaseModel):
 class DeleteUserPlaybookRequestSchema(BaseModel):
     """Delete a user playbook."""
 
-    user_playbook_id: PositiveInt
+    user_playbook_id: common.PositiveInt
 
 
 class DeleteUserPlaybooksByIdsRequestSchema(BaseModel):
@@ -136,7 +126,7 @@ class ReviewUserPlaybooksRequestSchema(BaseModel):
 
     start_time: datetime
     end_time: datetime
-    top_k: UpTo100 = 10
+    top_k: common.UpTo100 = 10
     report_only: bool = True
 
     @model_validator(mode="after")

@@ -7,15 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from reflexio_async.sandbox.reflexio.schemas.common import (
-    Embedding,
-    NotBlank,
-    PositiveInt,
-    SearchSchema,
-    Source,
-    StatusSchema,
-    TimeRangeSchema,
-)
+from reflexio_async.sandbox.reflexio.schemas import common
 
 NEVER_EXPIRES = 4_102_444_800
 """The expiration of a profile that does not expire: the first second of 2100."""
@@ -32,15 +24,15 @@ class ProfileTimeToLiveSchema(Enum):
     INFINITY = "infinity"
 
 
-class GetUserProfilesRequestSchema(TimeRangeSchema):
+class GetUserProfilesRequestSchema(common.TimeRangeSchema):
     """Read profiles of one user."""
 
-    user_id: NotBlank
-    top_k: PositiveInt | None = 30
-    status_filter: list[StatusSchema | None] | None = None
+    user_id: common.NotBlank
+    top_k: common.PositiveInt | None = 30
+    status_filter: list[common.StatusSchema | None] | None = None
     query: str | None = None
     profile_id: str | None = None
-    source: Source | None = None
+    source: common.Source | None = None
     profile_time_to_live: str | None = None
     tags: list[str] | None = None
 
@@ -67,14 +59,14 @@ class StorageStatsQuerySchema(BaseModel):
     user_id: str
 
 
-class SearchUserProfileRequestSchema(SearchSchema):
+class SearchUserProfileRequestSchema(common.SearchSchema):
     """Search profiles of one user."""
 
-    user_id: NotBlank
-    top_k: PositiveInt | None = 10
+    user_id: common.NotBlank
+    top_k: common.PositiveInt | None = 10
     generated_from_request_id: str | None = None
     session_id: str | None = None
-    source: Source | None = None
+    source: common.Source | None = None
     custom_feature: str | None = None
     extractor_name: str | None = None
     tags: list[str] | None = None
@@ -84,10 +76,10 @@ class SearchUserProfileRequestSchema(SearchSchema):
 class RerankUserProfilesRequestSchema(BaseModel):
     """Sort profiles by their similarity to a query."""
 
-    user_id: NotBlank
-    query: NotBlank
+    user_id: common.NotBlank
+    query: common.NotBlank
     profile_ids: list[str]
-    top_k: PositiveInt = 10
+    top_k: common.PositiveInt = 10
 
 
 class UserProfileSchema(BaseModel):
@@ -102,12 +94,12 @@ class UserProfileSchema(BaseModel):
     expiration_timestamp: int = NEVER_EXPIRES
     custom_features: dict[str, Any] | None = None
     source: str | None = None
-    status: StatusSchema | None = None
+    status: common.StatusSchema | None = None
     extractor_names: list[str] | None = None
     expanded_terms: str | None = None
     tags: list[str] | None = None
     source_interaction_ids: list[int] = []
-    embedding: Embedding = []
+    embedding: common.Embedding = []
     source_span: str | None = None
     notes: str | None = None
     reader_angle: str | None = None
@@ -133,7 +125,7 @@ class UpdateUserProfileRequestSchema(BaseModel):
 class DeleteUserProfileRequestSchema(BaseModel):
     """Delete a profile. A search query is accepted and deletes nothing."""
 
-    user_id: NotBlank
+    user_id: common.NotBlank
     profile_id: str = ""
     search_query: str = ""
 
@@ -147,7 +139,7 @@ class DeleteProfilesByIdsRequestSchema(BaseModel):
 class UpgradeProfilesRequestSchema(BaseModel):
     """Make pending profiles current. All fields are ignored (server-behaviour: Upgrade and downgrade)."""
 
-    user_id: NotBlank | None = None
+    user_id: common.NotBlank | None = None
     profile_ids: list[str] | None = None
     only_affected_users: bool = False
 

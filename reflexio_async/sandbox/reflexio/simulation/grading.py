@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from reflexio_async._engine.clock import Clock
-from reflexio_async.sandbox.reflexio.store.rows import StoredRequest
+from reflexio_async.sandbox.reflexio.store.rows import StoredRequest, without_nulls
 from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
 from reflexio_async.sandbox.storage.tables import ChangeTracker, Row, Table
 
@@ -93,18 +93,13 @@ class RegenerationJob:
     def view(self) -> dict[str, Any]:
         """As the server returns it."""
         shown = {
-            "job_id": self.job_id,
-            "status": self.status,
-            "total": self.total,
-            "completed": self.completed,
-            "failed": self.failed,
-            "failures": list(self.failures),
-            "started_at": self.started_at,
+            **asdict(self),
             "total_candidates": self.total,
             "sampled_count": self.total,
             "concurrency_limit": CONCURRENCY,
         }
-        return shown if self.finished_at is None else {**shown, "finished_at": self.finished_at}
+        del shown["cancel_requested"]
+        return without_nulls(shown)
 
 
 class Grader:

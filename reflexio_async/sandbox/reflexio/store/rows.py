@@ -127,7 +127,7 @@ class StoredRequest(Row):
     def view(self) -> dict[str, Any]:
         """As the server returns it, with its interactions."""
         hidden = ("interactions", "tracked", "windows", "forced", "finished", "learnt")
-        shown = without_nulls(_fields_except(self, *hidden))
+        shown = without_nulls(self.fields_except(*hidden))
         return {"request": shown, "interactions": [each.view() for each in self.interactions]}
 
 
@@ -153,7 +153,7 @@ class StoredProfile(Row):
 
     def with_nulls(self) -> dict[str, Any]:
         """As the change log returns it."""
-        return _fields_except(self, "created_at")
+        return self.fields_except("created_at")
 
     def view(self) -> dict[str, Any]:
         """As the server returns it."""
@@ -195,7 +195,7 @@ class StoredUserPlaybook(Row):
 
     def view(self) -> dict[str, Any]:
         """As the server returns it."""
-        return without_nulls(_fields_except(self, *_NEVER_SHOWN))
+        return without_nulls(self.fields_except(*_NEVER_SHOWN))
 
     @property
     def search_text(self) -> str:
@@ -232,21 +232,17 @@ class StoredAgentPlaybook(Row):
 
     def view(self) -> dict[str, Any]:
         """As the server returns it. Tags are not stored."""
-        shown = _fields_except(self, "blocking_issue", "sources", *_NEVER_SHOWN)
+        shown = self.fields_except("blocking_issue", "sources", *_NEVER_SHOWN)
         return without_nulls({**shown, "tags": list[str]()})
 
     def snapshot(self) -> dict[str, Any]:
         """As the change log returns it, with nulls."""
-        return _fields_except(self, "created_at", "status", "sources", *_NEVER_SHOWN)
+        return self.fields_except("created_at", "status", "sources", *_NEVER_SHOWN)
 
     @property
     def search_text(self) -> str:
         """What searches look at."""
         return self.indexed
-
-
-def _fields_except(row: Row, *hidden: str) -> dict[str, Any]:
-    return {name: value for name, value in Row.document(row).items() if name not in hidden}
 
 
 def without_nulls(shown: dict[str, Any]) -> dict[str, Any]:
