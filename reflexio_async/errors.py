@@ -249,7 +249,7 @@ class JobTimeout(JobError, TimeoutError):
     """The wait ended before the job. The job goes on at the server.
 
     Attributes:
-        last_probe_error: The error of the last status request, or None when it had no error.
+        last_poll_error: The error of the last status request, or None when it had no error.
     """
 
     def __init__(
@@ -258,10 +258,10 @@ class JobTimeout(JobError, TimeoutError):
         *,
         status: JobStatus,
         token: str | None = None,
-        last_probe_error: Exception | None = None,
+        last_poll_error: Exception | None = None,
     ) -> None:
         super().__init__(message, status=status, token=token)
-        self.last_probe_error = last_probe_error
+        self.last_poll_error = last_poll_error
 
 
 class JobCancelled(JobError):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-PROFILES = "/api/get_profiles"
-AGENT_PLAYBOOKS = "/api/get_agent_playbooks"
-EVERYTHING = (PROFILES, AGENT_PLAYBOOKS)
+PROFILES_PATH = "/api/get_profiles"
+AGENT_PLAYBOOKS_PATH = "/api/get_agent_playbooks"
+EVERYTHING = (PROFILES_PATH, AGENT_PLAYBOOKS_PATH)

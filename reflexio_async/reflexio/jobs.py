@@ -40,14 +40,14 @@ T = TypeVar("T")
 
 # The server reports an operation older than 600 s as failed, though it may still write results
 # (server-behaviour: Dead operations).
-_GAVE_UP = "Auto-recovered"
+_GAVE_UP_MESSAGE = "Auto-recovered"
 
 
-PROFILES = Slot("profile_generation", poll_interval=1.0)
-PLAYBOOKS = Slot("playbook_generation", poll_interval=1.0)
+PROFILE_SLOT = Slot("profile_generation", poll_interval=1.0)
+PLAYBOOK_SLOT = Slot("playbook_generation", poll_interval=1.0)
 
 # In every refusal that means "another operation has the slot" (server-behaviour: Admission, Manual).
-_BUSY = "already in progress"
+_SLOT_TAKEN_MESSAGE = "already in progress"
 
 
 def slot_kind(
@@ -76,7 +76,7 @@ def slot_kind(
     def read_start(answer: Any) -> StartAccepted | StartRefused:
         message: str | None = answer.msg
         if not answer.success:
-            return StartRefused(message, busy=_BUSY in (message or ""))
+            return StartRefused(message, busy=_SLOT_TAKEN_MESSAGE in (message or ""))
         if manual or getattr(answer, count_field) is not None:
             return StartAccepted(getattr(answer, "operation_id", shared_id), Dialect.SYNCHRONOUS, message)
         unique = answer.operation_id != shared_id
@@ -110,7 +110,7 @@ def slot_kind(
 PROFILE_RERUN = slot_kind(
     "profile_rerun",
     RerunProfileGenerationResponse,
-    PROFILES,
+    PROFILE_SLOT,
     echoed=("user_id", "source"),
     count_field="profiles_generated",
     shared_id="rerun_profile_generation",
@@ -118,7 +118,7 @@ PROFILE_RERUN = slot_kind(
 PLAYBOOK_RERUN = slot_kind(
     "playbook_rerun",
     RerunPlaybookGenerationResponse,
-    PLAYBOOKS,
+    PLAYBOOK_SLOT,
     echoed=("agent_version",),
     count_field="playbooks_generated",
     shared_id="rerun_playbook_generation",
@@ -126,7 +126,7 @@ PLAYBOOK_RERUN = slot_kind(
 MANUAL_PROFILES = slot_kind(
     "manual_profiles",
     ManualProfileGenerationResponse,
-    PROFILES,
+    PROFILE_SLOT,
     echoed=("user_id", "source"),
     count_field="profiles_generated",
     manual=True,
@@ -134,7 +134,7 @@ MANUAL_PROFILES = slot_kind(
 MANUAL_PLAYBOOKS = slot_kind(
     "manual_playbooks",
     ManualPlaybookGenerationResponse,
-    PLAYBOOKS,
+    PLAYBOOK_SLOT,
     echoed=(),
     count_field="playbooks_generated",
     manual=True,
@@ -163,7 +163,7 @@ def operation(info: OperationStatusInfo) -> Operation:
     """The engine's view of ``info``. A status word that this release does not know counts as running."""
     state = _OPERATION_STATES.get(info.status, JobState.RUNNING)
     error = info.error_message
-    if error and _GAVE_UP in error:
+    if error and _GAVE_UP_MESSAGE in error:
         error = f"the server gave up watching it, though it may still be writing results ({error})"
     status = JobStatus(
         state=state,

@@ -326,7 +326,7 @@ async def test_transient_errors_of_polling_are_outlasted_and_named_by_a_timeout(
         play.box.faults.add(faults.status(503, {"detail": "restarting"}), path=STATUS, times=None)
         with pytest.raises(JobTimeout, match="503: restarting") as timeout:
             await job.result(wait_timeout=60.0)
-        assert timeout.value.last_probe_error is not None
+        assert timeout.value.last_poll_error is not None
 
 
 async def test_polling_that_is_refused_for_good_ends_the_wait_at_once() -> None:

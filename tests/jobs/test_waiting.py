@@ -139,10 +139,10 @@ async def test_what_a_poll_met_holds_no_frames_and_is_forgotten_with_the_next_an
         play.box.faults.add(faults.status(500, {}), path=LEARNING, times=1)
         with pytest.raises(JobTimeout) as early:
             await job.result(wait_timeout=0.06)
-        met = early.value.last_probe_error
+        met = early.value.last_poll_error
         while met is not None:
             assert met.__traceback__ is None
             met = met.__cause__ or met.__context__  # type: ignore[assignment]
         with pytest.raises(JobTimeout) as late:
             await job.result(wait_timeout=30.0)
-        assert (early.value.last_probe_error is None, late.value.last_probe_error) == (False, None)
+        assert (early.value.last_poll_error is None, late.value.last_poll_error) == (False, None)

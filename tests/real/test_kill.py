@@ -95,7 +95,7 @@ async def test_a_job_whose_server_dies_times_out_and_stays_in_progress_after_the
         server.kill()
         with pytest.raises(JobTimeout, match="cannot connect") as dead:
             await job.result(wait_timeout=2)
-        assert isinstance(dead.value.last_probe_error, APIConnectionError)
+        assert isinstance(dead.value.last_poll_error, APIConnectionError)
         # Playbooks wait for whoever was worked on as it died, too, and much longer than a test.
         server.forget_leases()
         await asyncio.to_thread(server.restart)

@@ -141,7 +141,7 @@ async def test_a_timeout_has_the_last_error_of_polling() -> None:
         s.box.faults.add(faults.internal_error(), method="GET", times=None)
         with pytest.raises(JobTimeout, match="Internal Server Error") as caught:
             await job.result(wait_timeout=5)
-        assert caught.value.last_probe_error is not None
+        assert caught.value.last_poll_error is not None
 
 
 async def test_a_status_of_another_shape_ends_the_wait() -> None:

@@ -146,9 +146,9 @@ class PolledJob(JobRecord[T]):
         except NotFound:
             if not group.kind.unknown_at_first or self.status is not RUNNING:
                 raise
-            self.last_probe_error = _NOT_SEEN_YET
+            self.last_poll_error = _NOT_SEEN_YET
         else:
-            self.last_probe_error = None
+            self.last_poll_error = None
             self._observe(answer)
         if group.durations is not None:
             if self.done:
@@ -174,7 +174,7 @@ class PolledJob(JobRecord[T]):
 
     def poll_failed(self, error: Exception, *, transient: bool) -> None:
         """Keep the error for messages; end with it unless it may pass."""
-        self.last_probe_error = without_traceback(error)
+        self.last_poll_error = without_traceback(error)
         if not transient:
             self.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
 

@@ -27,8 +27,8 @@ _TRANSIENT = (APIConnectionError, ServerError, RateLimited, RequestRefused)
 
 _SHORTEST_WAIT = 0.02  # seconds that a worker waits for the rate, so that it does not wake for every poll
 _CATCH_UP = 0.1  # seconds: polls that were delayed for so long are made up for
-_REMEMBERED = 64  # durations of jobs
-_ENOUGH = 8  # durations before anything is estimated
+_REMEMBERED_DURATIONS = 64  # durations of jobs
+_DURATIONS_TO_ESTIMATE = 8  # durations before anything is estimated
 _STALE_ENTRIES = 64  # that the heap may hold besides one for every scheduled source and one more
 
 
@@ -255,14 +255,14 @@ class DurationEstimator:
 
     def __init__(self, quantiles: Sequence[float]) -> None:
         self._quantiles = quantiles
-        self._durations: deque[float] = deque(maxlen=_REMEMBERED)
+        self._durations: deque[float] = deque(maxlen=_REMEMBERED_DURATIONS)
         self._poll_ages: list[float] = []
 
     def add(self, *, at_least: float, at_most: float) -> None:
         """Learn from a job that still ran at the age ``at_least`` and had ended at the age ``at_most``."""
         # The middle, not ``at_most``: that is when it was polled, so the estimate would learn from itself.
         self._durations.append((at_least + at_most) / 2)
-        if len(self._durations) >= _ENOUGH:
+        if len(self._durations) >= _DURATIONS_TO_ESTIMATE:
             durations = sorted(self._durations)
             self._poll_ages = [durations[int(share * len(durations))] for share in self._quantiles]
 

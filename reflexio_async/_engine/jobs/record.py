@@ -67,7 +67,7 @@ class JobRecord(ABC, Generic[T]):
         "error",
         "id",
         "kind",
-        "last_probe_error",
+        "last_poll_error",
         "outcome_read",
         "result",
         "status",
@@ -85,7 +85,7 @@ class JobRecord(ABC, Generic[T]):
         self.error: BaseException | None = None
         self.outcome_read = False
         """Whether any caller was shown how it ended."""
-        self.last_probe_error: Exception | None = None
+        self.last_poll_error: Exception | None = None
         """What the last status request met; None when it was answered."""
         self._poller = poller
         self._settings = settings
@@ -179,7 +179,7 @@ class JobRecord(ABC, Generic[T]):
         if not self.done:
             raise self._timed_out(timeout or self._default_timeout)
         if self.error is not None:
-            raise _fresh(self.error)
+            raise _copy_of_error(self.error)
         return cast("T", self.result)  # it has ended without an error
 
     # Writing
@@ -253,10 +253,10 @@ class JobRecord(ABC, Generic[T]):
             if token is None
             else "it goes on at the server; resume it by its token"
         )
-        last = self.last_probe_error
+        last = self.last_poll_error
         met = "" if last is None else f". The last status request met: {last}"
         message = f"{self.description} was still {self.status.state} after {timeout:g} s; {where}{met}"
-        return JobTimeout(message, status=self.status, token=token, last_probe_error=last)
+        return JobTimeout(message, status=self.status, token=token, last_poll_error=last)
 
     def __del__(self) -> None:
         # What was withdrawn on purpose is no failure.
@@ -276,7 +276,7 @@ def without_traceback(error: E) -> E:
     return error
 
 
-def _fresh(error: BaseException) -> Any:
+def _copy_of_error(error: BaseException) -> Any:
     """A copy of ``error`` for one caller: every raise adds to an error's traceback."""
     made = copy.copy(error)
     made.__cause__, made.__context__ = error.__cause__, error.__context__

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.poller import Poller
     from reflexio_async._engine.jobs.slot_job import SlotJob
 
-_FRESH = 1.0  # seconds for which a poll may be acted upon
+_POLL_RESULT_VALID_FOR = 1.0  # seconds for which a poll may be acted upon
 # A poll is due when these shares of earlier jobs had ended. The status route has no rate limit
 # (server-behaviour: Rate limits).
 _QUANTILES = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
@@ -186,7 +186,7 @@ class SlotStatus:
         """Go on if the error may pass; else end every job that depends on the status."""
         without_traceback(error)
         for job in self.running:
-            job.last_probe_error = error
+            job.last_poll_error = error
         if self._failing_since is None:
             self._failing_since = self._clock.now()
         if transient and self.may_recover:
@@ -245,7 +245,9 @@ class SlotStatus:
     @property
     def known_free(self) -> bool:
         """Whether the slot was free a moment ago."""
-        fresh = self.observed_at is not None and self._clock.now() - self.observed_at <= _FRESH
+        fresh = (
+            self.observed_at is not None and self._clock.now() - self.observed_at <= _POLL_RESULT_VALID_FOR
+        )
         return fresh and not self.taken
 
     @property

@@ -168,7 +168,7 @@ class SlotJob(JobRecord[T]):
                 self.lose("another operation took the slot before its outcome was read")
             return
         self.seen = True
-        self.last_probe_error = None
+        self.last_poll_error = None
         name = f"{self.kind.name} {self.id}"
         match status.state:
             case JobState.RUNNING:

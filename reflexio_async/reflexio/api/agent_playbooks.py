@@ -8,7 +8,7 @@ from reflexio_async._engine.engine import API
 from reflexio_async._engine.models import Empty, OrMapping, drop_none
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.wire import Endpoint
-from reflexio_async.reflexio.cached_paths import AGENT_PLAYBOOKS
+from reflexio_async.reflexio.cached_paths import AGENT_PLAYBOOKS_PATH
 from reflexio_async.reflexio.models.agent_playbooks import (
     AddAgentPlaybookRequest,
     AddAgentPlaybookResponse,
@@ -42,28 +42,28 @@ UPDATE_AGENT_PLAYBOOK = Endpoint(
     "/api/update_agent_playbook",
     UpdateAgentPlaybookResponse,
     repeatable=True,
-    invalidates=(AGENT_PLAYBOOKS,),
+    invalidates=(AGENT_PLAYBOOKS_PATH,),
 )
 UPDATE_AGENT_PLAYBOOK_STATUS = Endpoint(
     "PUT",
     "/api/update_agent_playbook_status",
     UpdatePlaybookStatusResponse,
     repeatable=True,
-    invalidates=(AGENT_PLAYBOOKS,),
+    invalidates=(AGENT_PLAYBOOKS_PATH,),
 )
 DELETE_AGENT_PLAYBOOK = Endpoint(
     "DELETE",
     "/api/delete_agent_playbook",
     DeleteAgentPlaybookResponse,
     repeatable=True,
-    invalidates=(AGENT_PLAYBOOKS,),
+    invalidates=(AGENT_PLAYBOOKS_PATH,),
 )
 DELETE_AGENT_PLAYBOOKS_BY_IDS = Endpoint(
     "DELETE",
     "/api/delete_agent_playbooks_by_ids",
     BulkDeleteResponse,
     repeatable=True,
-    invalidates=(AGENT_PLAYBOOKS,),
+    invalidates=(AGENT_PLAYBOOKS_PATH,),
 )
 DELETE_ALL_AGENT_PLAYBOOKS = Endpoint(
     "DELETE",
@@ -71,7 +71,7 @@ DELETE_ALL_AGENT_PLAYBOOKS = Endpoint(
     BulkDeleteResponse,
     repeatable=True,
     per_minute=10,
-    invalidates=(AGENT_PLAYBOOKS,),
+    invalidates=(AGENT_PLAYBOOKS_PATH,),
 )
 GET_PLAYBOOK_APPLICATION_STATS = Endpoint(
     "POST", "/api/get_playbook_application_stats", GetPlaybookApplicationStatsResponse, repeatable=True

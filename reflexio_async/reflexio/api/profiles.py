@@ -11,7 +11,7 @@ from reflexio_async._engine.models import Empty, OrMapping, drop_none, epoch_now
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.warn import warn_caller
 from reflexio_async._engine.wire import Endpoint
-from reflexio_async.reflexio.cached_paths import PROFILES
+from reflexio_async.reflexio.cached_paths import PROFILES_PATH
 from reflexio_async.reflexio.jobs import MANUAL_PROFILES, PROFILE_RERUN
 from reflexio_async.reflexio.models.operations import (
     BulkDeleteResponse,
@@ -76,10 +76,10 @@ ADD_USER_PROFILE = Endpoint(
 )
 UPDATE_USER_PROFILE = Endpoint("PUT", "/api/update_user_profile", UpdateUserProfileResponse, repeatable=True)
 DELETE_PROFILE = Endpoint(
-    "DELETE", "/api/delete_profile", DeleteUserProfileResponse, repeatable=True, invalidates=(PROFILES,)
+    "DELETE", "/api/delete_profile", DeleteUserProfileResponse, repeatable=True, invalidates=(PROFILES_PATH,)
 )
 DELETE_PROFILES_BY_IDS = Endpoint(
-    "DELETE", "/api/delete_profiles_by_ids", BulkDeleteResponse, repeatable=True, invalidates=(PROFILES,)
+    "DELETE", "/api/delete_profiles_by_ids", BulkDeleteResponse, repeatable=True, invalidates=(PROFILES_PATH,)
 )
 DELETE_ALL_PROFILES = Endpoint(
     "DELETE",
@@ -87,7 +87,7 @@ DELETE_ALL_PROFILES = Endpoint(
     BulkDeleteResponse,
     repeatable=True,
     per_minute=10,
-    invalidates=(PROFILES,),
+    invalidates=(PROFILES_PATH,),
 )
 GET_PROFILE_CHANGE_LOG = Endpoint("GET", "/api/profile_change_log", ProfileChangeLogViewResponse)
 GET_PROFILE_STATISTICS = Endpoint("GET", "/api/get_profile_statistics", GetProfileStatisticsResponse)
