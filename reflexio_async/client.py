@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from pydantic import SecretStr
+
 from reflexio_async._engine.auth import Credentials
 from reflexio_async._engine.base_client import BaseClient
 from reflexio_async._engine.cache import Cache
@@ -17,7 +19,7 @@ from reflexio_async._engine.jobs.manager import JobManager
 from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async._engine.models import build_request
 from reflexio_async._engine.rate_limits import RateLimiters
-from reflexio_async._engine.settings import ClientOptions, Secret, Settings, check_names
+from reflexio_async._engine.settings import ClientOptions, Settings, check_names
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async.errors import CLOSED, InvalidRequest, NotFound
 from reflexio_async.legacy.feedback import FeedbackAPI
@@ -164,7 +166,7 @@ class AsyncReflexioClient(
         """
         form = LoginForm(email=email, password=password)
 
-        async def sign_in() -> Secret:
+        async def sign_in() -> SecretStr:
             try:
                 token = await self._send(LOGIN, form)
             except NotFound as error:
@@ -172,7 +174,7 @@ class AsyncReflexioClient(
                 raise NotFound(
                     message, status=404, method="POST", path="/token", headers=error.headers
                 ) from None
-            return Secret(token.api_key)
+            return SecretStr(token.api_key)
 
         self._engine.caller.credentials.set_token(await sign_in(), sign_in if remember else None)
 

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reflexio_async._engine.settings import Secret
+    from pydantic import SecretStr
 
 
 class Credentials:
     """The token of one client. All views of the client share it."""
 
-    def __init__(self, token: Secret) -> None:
+    def __init__(self, token: SecretStr) -> None:
         self._token = token
         self.header = _bearer(token)
         """The value of the ``Authorization`` header, or None without a token."""
-        self._sign_in: Callable[[], Awaitable[Secret]] | None = None
+        self._sign_in: Callable[[], Awaitable[SecretStr]] | None = None
         self._renewing = asyncio.Lock()
         self._failures = 0
         self._last_failure: Exception | None = None
 
-    def set_token(self, token: Secret, sign_in: Callable[[], Awaitable[Secret]] | None) -> None:
+    def set_token(self, token: SecretStr, sign_in: Callable[[], Awaitable[SecretStr]] | None) -> None:
         """Use ``token`` from now on. ``sign_in`` gets a new one when the server refuses it."""
         self._token, self.header, self._sign_in = token, _bearer(token), sign_in
 
@@ -51,11 +51,11 @@ class Credentials:
 
     def redact(self, text: str) -> str:
         """Return ``text`` without the token. A server may repeat it in an error message."""
-        return text.replace(self._token.reveal(), "***") if self._token else text
+        return text.replace(self._token.get_secret_value(), "***") if self._token else text
 
     def __repr__(self) -> str:
         return f"Credentials({'signed in' if self._token else 'anonymous'})"
 
 
-def _bearer(token: Secret) -> str | None:
-    return f"Bearer {token.reveal()}" if token else None
+def _bearer(token: SecretStr) -> str | None:
+    return f"Bearer {token.get_secret_value()}" if token else None

@@ -9,6 +9,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from reflexio_async._version import __version__
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
@@ -24,25 +26,6 @@ _MAX_NUMBER = 1e12  # one comparison with it excludes NaN, infinity and absurdly
 
 # The server refuses a User-Agent that contains one of these (server-behaviour: User agents).
 _REFUSED_IN_USER_AGENT = ("bot", "crawler", "spider", "scraper", "curl", "wget")
-
-
-class Secret:
-    """A text that its ``repr`` does not show. ``reveal()`` returns it."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """Return the text."""
-        return self._text
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __repr__(self) -> str:
-        return "Secret('***')" if self._text else "Secret('')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +199,7 @@ def first_url(*candidates: tuple[str, str]) -> str:
     raise AssertionError  # pragma: no cover  # the default is never blank
 
 
-def secret_key(name: str, given: str, in_environment: str, *, url_name: str) -> Secret:
+def secret_key(name: str, given: str, in_environment: str, *, url_name: str) -> SecretStr:
     """Return the key ``given``, else the one ``in_environment``, else an empty secret.
 
     Raises:
@@ -232,7 +215,7 @@ def secret_key(name: str, given: str, in_environment: str, *, url_name: str) -> 
     if not key.isascii() or not key.isprintable():
         message = f"{name} must be printable ASCII (is there a line break or a pasted quote in it?)"
         raise ConfigurationError(message)
-    return Secret(key)
+    return SecretStr(key)
 
 
 def check_url(name: str, value: str) -> str:

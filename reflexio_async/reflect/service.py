@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reflexio_async._engine.service import Service
-from reflexio_async._engine.settings import Secret, first_url, secret_key
+from reflexio_async._engine.settings import first_url, secret_key
 from reflexio_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 REFLECT = Service(
     url_hint="is the base URL (base_url, REFLECT_API_URL) the API host itself?",
@@ -23,7 +27,7 @@ class ReflectServer:
     """The address, the key and the project of a client."""
 
     base_url: str
-    api_key: Secret
+    api_key: SecretStr
     project_id: str
 
 

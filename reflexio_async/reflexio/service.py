@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from reflexio_async._engine.service import Service
-from reflexio_async._engine.settings import Secret, first_url, secret_key
+from reflexio_async._engine.settings import first_url, secret_key
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 DEFAULT_URL = "https://www.reflexio.ai/"
 
@@ -28,6 +32,6 @@ def base_url_from(url_endpoint: str) -> str:
     )
 
 
-def api_key_from(api_key: str) -> Secret:
+def api_key_from(api_key: str) -> SecretStr:
     """The bearer token given, else ``REFLEXIO_API_KEY``, else none."""
     return secret_key("api_key", api_key, os.environ.get("REFLEXIO_API_KEY", ""), url_name="url_endpoint")

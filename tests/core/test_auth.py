@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from pydantic import SecretStr
 
 from reflexio_async import AuthenticationError
 from reflexio_async._engine.auth import Credentials
-from reflexio_async._engine.settings import Secret
 
 
 class Login:
@@ -20,7 +20,7 @@ class Login:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def sign_in(self) -> Secret:
+    async def sign_in(self) -> SecretStr:
         self.logins += 1
         number = self.logins
         await asyncio.sleep(0)
@@ -28,65 +28,65 @@ class Login:
         if self.fails:
             message = "wrong password"
             raise AuthenticationError(message, status=401, method="POST", path="/token")
-        return Secret(f"new-{number}")
+        return SecretStr(f"new-{number}")
 
 
 def test_without_a_token_there_is_no_header() -> None:
-    assert Credentials(Secret("")).header is None
+    assert Credentials(SecretStr("")).header is None
 
 
 def test_a_token_is_sent_as_bearer() -> None:
-    assert Credentials(Secret("t")).header == "Bearer t"
+    assert Credentials(SecretStr("t")).header == "Bearer t"
 
 
 @pytest.mark.parametrize("token", ["", "SECRET"])
 def test_the_token_is_not_in_the_repr(token: str) -> None:
-    credentials = Credentials(Secret(token))
+    credentials = Credentials(SecretStr(token))
     assert "SECRET" not in repr(credentials)
     assert ("signed in" in repr(credentials)) is bool(token)
 
 
 def test_a_token_is_redacted_in_a_text() -> None:
-    assert Credentials(Secret("SECRET")).redact("bad token SECRET!") == "bad token ***!"
-    assert Credentials(Secret("")).redact("anything") == "anything"
+    assert Credentials(SecretStr("SECRET")).redact("bad token SECRET!") == "bad token ***!"
+    assert Credentials(SecretStr("")).redact("anything") == "anything"
 
 
 async def test_a_token_without_a_login_is_not_renewed() -> None:
-    credentials = Credentials(Secret("old"))
+    credentials = Credentials(SecretStr("old"))
     assert not await credentials.renew("Bearer old")
     assert credentials.header == "Bearer old"
 
 
 async def test_a_login_renews_the_token() -> None:
-    credentials, login = Credentials(Secret("")), Login()
-    credentials.set_token(Secret("old"), login.sign_in)
+    credentials, login = Credentials(SecretStr("")), Login()
+    credentials.set_token(SecretStr("old"), login.sign_in)
     assert await credentials.renew("Bearer old")
     assert credentials.header == "Bearer new-1"
 
 
 async def test_a_login_that_is_not_remembered_is_not_repeated() -> None:
-    credentials = Credentials(Secret(""))
-    credentials.set_token(Secret("old"), None)
+    credentials = Credentials(SecretStr(""))
+    credentials.set_token(SecretStr("old"), None)
     assert not await credentials.renew("Bearer old")
 
 
 async def test_a_token_that_was_replaced_before_needs_no_login() -> None:
-    credentials, login = Credentials(Secret("")), Login()
-    credentials.set_token(Secret("new"), login.sign_in)
+    credentials, login = Credentials(SecretStr("")), Login()
+    credentials.set_token(SecretStr("new"), login.sign_in)
     assert await credentials.renew("Bearer old")
     assert login.logins == 0
 
 
 async def test_fifty_calls_refused_at_the_same_time_share_one_login() -> None:
-    credentials, login = Credentials(Secret("")), Login()
-    credentials.set_token(Secret("old"), login.sign_in)
+    credentials, login = Credentials(SecretStr("")), Login()
+    credentials.set_token(SecretStr("old"), login.sign_in)
     assert all(await asyncio.gather(*(credentials.renew("Bearer old") for _ in range(50))))
     assert login.logins == 1
 
 
 async def test_fifty_calls_refused_at_the_same_time_share_one_failed_login() -> None:
-    credentials, login = Credentials(Secret("")), Login(fails=True)
-    credentials.set_token(Secret("old"), login.sign_in)
+    credentials, login = Credentials(SecretStr("")), Login(fails=True)
+    credentials.set_token(SecretStr("old"), login.sign_in)
     refused = (credentials.renew("Bearer old") for _ in range(50))
     errors = await asyncio.gather(*refused, return_exceptions=True)
     assert {type(error) for error in errors} == {AuthenticationError}
@@ -94,8 +94,8 @@ async def test_fifty_calls_refused_at_the_same_time_share_one_failed_login() -> 
 
 
 async def test_after_a_failed_login_a_later_call_signs_in_again() -> None:
-    credentials, login = Credentials(Secret("")), Login(fails=True)
-    credentials.set_token(Secret("old"), login.sign_in)
+    credentials, login = Credentials(SecretStr("")), Login(fails=True)
+    credentials.set_token(SecretStr("old"), login.sign_in)
     with pytest.raises(AuthenticationError):
         await credentials.renew("Bearer old")
     login.fails = False
@@ -104,8 +104,8 @@ async def test_after_a_failed_login_a_later_call_signs_in_again() -> None:
 
 
 async def test_after_a_caller_is_cancelled_the_next_one_signs_in() -> None:
-    credentials, login = Credentials(Secret("")), Login()
-    credentials.set_token(Secret("old"), login.sign_in)
+    credentials, login = Credentials(SecretStr("")), Login()
+    credentials.set_token(SecretStr("old"), login.sign_in)
     login.open.clear()
     first, second = (asyncio.create_task(credentials.renew("Bearer old")) for _ in range(2))
     await asyncio.sleep(0)
