@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from reflexio_async._engine.events import BackgroundErrorEvent, RequestEvent, RetryEvent
     from reflexio_async._engine.jobs.job import Job, JobTiming, as_completed, gather_jobs
     from reflexio_async._engine.jobs.status import JobState, JobStatus
+    from reflexio_async._engine.opentelemetry import request_spans
     from reflexio_async._engine.settings import ClientOptions, RetryPolicy
     from reflexio_async._engine.tasks import BackgroundCall
-    from reflexio_async._engine.tracing import request_spans
     from reflexio_async.client import AsyncReflexioClient
     from reflexio_async.errors import (
         APIConnectionError,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from reflexio_async.reflect.converters import from_langchain, from_openai_agents, from_pydantic_ai
     from reflexio_async.reflect.decorator import TraceResult, reflect_trace
     from reflexio_async.reflect.jobs import TraceJob
-    from reflexio_async.reflect.tracing import TraceContext
+    from reflexio_async.reflect.trace_context import TraceContext
     from reflexio_async.reflexio.server_knowledge import ServerQuirkWarning
 
 __all__: list[str] = [
@@ -144,12 +144,12 @@ else:
         "_engine.jobs.status": "JobState JobStatus",
         "reflect.client": "AsyncReflectClient",
         "reflect.converters": "from_langchain from_openai_agents from_pydantic_ai",
-        "reflect.tracing": "TraceContext",
+        "reflect.trace_context": "TraceContext",
         "reflect.decorator": "TraceResult reflect_trace",
         "reflect.jobs": "TraceJob",
         "reflexio.server_knowledge": "ServerQuirkWarning",
         "_engine.settings": "ClientOptions RetryPolicy",
-        "_engine.tracing": "request_spans",
+        "_engine.opentelemetry": "request_spans",
     }
     _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 

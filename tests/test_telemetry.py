@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from reflexio_async import AuthenticationError
-from reflexio_async._engine.tracing import request_spans
+from reflexio_async._engine.opentelemetry import request_spans
 from reflexio_async.sandbox import faults
 from tests.scene import PUBLISH, scene
 

@@ -6,14 +6,15 @@ import typer
 
 import reflexio_async
 from reflexio_async.cli import output
+from reflexio_async.cli.command_runner import exit_bad_input, run
 from reflexio_async.cli.demo import run_demo
 from reflexio_async.cli.inputs import check_keys, check_text, read_text, read_users
 from reflexio_async.cli.jobs import SERVICES, Cancel, ShowStatus, Wait
 from reflexio_async.cli.options import ApiKey, PollInterval, Url, Verbose, WaitTimeout
-from reflexio_async.cli.publish import Publish, Whoami
+from reflexio_async.cli.publish import Publish
 from reflexio_async.cli.rerun import Rerun
-from reflexio_async.cli.running import exit_bad_input, run
-from reflexio_async.cli.serve import Serve, read_faults
+from reflexio_async.cli.sandbox import RunSandbox, read_faults
+from reflexio_async.cli.whoami import Whoami
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 
@@ -264,7 +265,7 @@ def sandbox(
     except (ConfigurationError, InvalidRequest) as error:
         exit_bad_input(error)
     run(
-        Serve(
+        RunSandbox(
             port=port,
             reflect_port=reflect_port,
             data=data,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from reflexio_async._engine.batch.report import Outcome, OutcomeState
 from reflexio_async.cli import output
+from reflexio_async.cli.command_runner import OK, SOME_FAILED
 from reflexio_async.cli.progress import show_progress
-from reflexio_async.cli.running import OK, SOME_FAILED
 from reflexio_async.cli.tables import count_states, new_table, state_text
 from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.reflexio.models.enums import Status

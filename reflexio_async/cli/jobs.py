@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from reflexio_async.cli import output
-from reflexio_async.cli.running import BAD_INPUT, OK
+from reflexio_async.cli.command_runner import BAD_INPUT, OK
+from reflexio_async.cli.options import CALL_TIMEOUT
 from reflexio_async.cli.tables import new_table
 from reflexio_async.client import AsyncReflexioClient
 
@@ -33,7 +34,7 @@ class ShowStatus:
     async def run(self, _signals: Signals) -> int:
         """Return the exit code."""
         table = new_table("service", "state", "users", "began", "details")
-        async with AsyncReflexioClient(self.api_key, self.url, 60.0) as client:
+        async with AsyncReflexioClient(self.api_key, self.url, CALL_TIMEOUT) as client:
             for service in self.services:
                 answer = await client.get_operation_status(service_name=service)
                 info = answer.operation_status
@@ -89,7 +90,7 @@ class Cancel:
     async def run(self, _signals: Signals) -> int:
         """Return the exit code."""
         stderr = output.console(stderr=True)
-        async with AsyncReflexioClient(self.api_key, self.url, 60.0) as client:
+        async with AsyncReflexioClient(self.api_key, self.url, CALL_TIMEOUT) as client:
             job = client.job(self.token)
             try:
                 await job.cancel()

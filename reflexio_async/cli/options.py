@@ -6,6 +6,9 @@ import typer
 
 from reflexio_async.cli.output import set_logging
 
+CALL_TIMEOUT = 60.0
+"""Seconds for one call. It is short, because a person waits at the terminal."""
+
 
 def _verbose(value: bool) -> bool:  # noqa: FBT001  # typer calls it so
     set_logging(verbose=value)

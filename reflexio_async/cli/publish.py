@@ -1,4 +1,4 @@
-"""``whoami`` and ``publish``: one call each."""
+"""``publish``: publishes one message."""
 
 from __future__ import annotations
 
@@ -6,32 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reflexio_async.cli import output
-from reflexio_async.cli.running import OK
+from reflexio_async.cli.command_runner import OK
+from reflexio_async.cli.options import CALL_TIMEOUT
 from reflexio_async.client import AsyncReflexioClient
 
 if TYPE_CHECKING:
     from reflexio_async.cli.signals import Signals
-
-_TIMEOUT = 60.0  # seconds for one call: somebody waits at a terminal
-
-
-@dataclass(frozen=True)
-class Whoami:
-    """Print the organisation and the storage of the key. The fields are the command's options."""
-
-    url: str = ""
-    api_key: str = field(default="", repr=False)
-
-    async def run(self, _signals: Signals) -> int:
-        """Return the exit code."""
-        stdout = output.console()
-        async with AsyncReflexioClient(self.api_key, self.url, _TIMEOUT) as client:
-            answer = await client.whoami()
-            url = client.base_url
-        storage = answer.storage_label or answer.storage_type or "not configured"
-        for name, value in (("server", url), ("organisation", answer.org_id), ("storage", storage)):
-            output.print_line(stdout, f"{name}: {value}")
-        return OK
 
 
 @dataclass(frozen=True)
@@ -52,7 +32,7 @@ class Publish:
         """Return the exit code. Only the request id goes to stdout."""
         stderr = output.console(stderr=True)
         async with AsyncReflexioClient(
-            self.api_key, self.url, _TIMEOUT, wait_timeout=self.wait_timeout
+            self.api_key, self.url, CALL_TIMEOUT, wait_timeout=self.wait_timeout
         ) as client:
             receipt = await client.publish_interaction(
                 user_id=self.user_id,

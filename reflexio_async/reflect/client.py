@@ -23,7 +23,7 @@ from reflexio_async.reflect.batches import ReflectBatches
 from reflexio_async.reflect.jobs import TraceJob, TraceStatus, split_job_id, trace_kinds
 from reflexio_async.reflect.models import BootstrapRequest, BootstrapResponse, ByTrace, Trace
 from reflexio_async.reflect.service import REFLECT, ReflectServer, check_project, reflect_server
-from reflexio_async.reflect.tracing import TracingAPI
+from reflexio_async.reflect.trace_context import TracingAPI
 
 BOOTSTRAP = Endpoint("POST", "/v1/bootstrap", BootstrapResponse, public=True)
 

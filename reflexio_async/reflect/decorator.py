@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from reflexio_async.reflect.client import AsyncReflectClient
-    from reflexio_async.reflect.tracing import TraceContext
+    from reflexio_async.reflect.trace_context import TraceContext
     from reflexio_async.reflect.trajectory import TrajectoryInput
 
 P = ParamSpec("P")

@@ -40,11 +40,11 @@ class TraceJob(Job[Trace]):
     Then ``created_memory_id`` of the Trace names the memory that the server made of it.
     """
 
-    __slots__ = ("_submitted",)
+    __slots__ = ("_first_ingest_status",)
 
-    def __init__(self, record: JobRecord[Trace], submitted: str = IngestStatus.QUEUED) -> None:
+    def __init__(self, record: JobRecord[Trace], first_ingest_status: str = IngestStatus.QUEUED) -> None:
         super().__init__(record)
-        self._submitted = submitted
+        self._first_ingest_status = first_ingest_status
 
     @property
     def id(self) -> str:
@@ -55,7 +55,7 @@ class TraceJob(Job[Trace]):
     @property
     def ingest_status(self) -> str:
         """The last known status of storing the trace: queued, processing, completed or failed."""
-        return self._record.status.message or self._submitted
+        return self._record.status.message or self._first_ingest_status
 
 
 def job_id_of(project_id: str, trace_id: str) -> str:

@@ -15,11 +15,11 @@ class ServerQuirkWarning(UserWarning):
 class ServerKnowledge:
     """What a client and its views have learned about their server.
 
-    ``insert_once`` says whether the server stores a ``request_id`` only once; None: not known yet
+    ``stores_request_id_once`` says whether the server stores a ``request_id`` only once. None: not known yet
     (server-behaviour: Repeating a publish).
     """
 
-    insert_once: bool | None = None
+    stores_request_id_once: bool | None = None
     _warnings: set[str] = field(default_factory=set[str])
 
     def warn_once(self, message: str) -> None:

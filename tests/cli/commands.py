@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
-COMMAND = [sys.executable, "-W", "error", "-m", "reflexio_async.cli"]
+COMMAND = [sys.executable, "-W", "error", "-m", "reflexio_async"]
 
 
 class Run(Protocol):

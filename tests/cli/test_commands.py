@@ -12,7 +12,7 @@ import pytest
 import reflexio_async
 from reflexio_async.cli import demo, main
 from reflexio_async.sandbox import Sandbox, faults
-from tests.cli.commands import sandbox_in_thread
+from tests.cli.commands import COMMAND, sandbox_in_thread
 
 if TYPE_CHECKING:
     from tests.cli.commands import Run, Start
@@ -147,3 +147,10 @@ def test_main_reads_the_command_line(
         main()
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"reflexio-async {reflexio_async.__version__}\n"
+
+
+def test_the_package_runs_as_a_module(start: Start) -> None:
+    """``COMMAND`` is ``python -m reflexio_async``, so every test that starts a process goes this way."""
+    assert COMMAND[-2:] == ["-m", "reflexio_async"]
+    exit_code, out, err = start("--version").end()
+    assert (exit_code, out, err) == (0, f"reflexio-async {reflexio_async.__version__}\n", "")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reflexio_async.cli import serve
+from reflexio_async.cli import sandbox
 from reflexio_async.sandbox import Sandbox, faults
 from tests.cli.commands import COMMAND, eventually, sandbox_in_thread
 
@@ -146,7 +146,7 @@ def test_the_sandbox_command_in_this_process(run: Run, monkeypatch: pytest.Monke
             await super().start()
             asyncio.get_running_loop().call_later(0.05, os.kill, os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(serve, "Sandbox", Interrupted)
+    monkeypatch.setattr(sandbox, "Sandbox", Interrupted)
     done = run("sandbox", "--port", "0", "--api-key", "k3y")
     assert done.exit_code == 0
     assert "k3y" not in done.output

@@ -15,7 +15,7 @@ from tests.reflect.scene import scene as reflecting
 
 if TYPE_CHECKING:
     from reflexio_async import BackgroundErrorEvent
-    from reflexio_async.reflect.tracing import TraceContext
+    from reflexio_async.reflect.trace_context import TraceContext
 
 TASK = "count the rows of the orders table"
 MESSAGES = [{"role": "user", "content": TASK}, {"role": "assistant", "content": "42"}]

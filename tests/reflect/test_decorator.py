@@ -15,7 +15,7 @@ from tests.reflect.scene import scene as reflecting
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
 
-    from reflexio_async.reflect.tracing import TraceContext
+    from reflexio_async.reflect.trace_context import TraceContext
     from tests.reflect.scene import Scene
 
 MESSAGES = [{"role": "user", "content": "6 times 7"}, {"role": "assistant", "content": "42"}]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.reflect.converters.conversation import Conversation, Messages, not_a_message
-from reflexio_async.reflect.converters.reading import (
+from reflexio_async.reflect.converters.attribute_reader import (
     get,
     has,
     is_list,
@@ -18,6 +17,7 @@ from reflexio_async.reflect.converters.reading import (
     reasoning_text,
     text_of,
 )
+from reflexio_async.reflect.converters.message_builder import MessageBuilder, Messages, not_a_message
 
 _NAME = "from_langchain"
 _ROLES = {"human": "user", "ai": "assistant", "function": "tool"}
@@ -53,15 +53,15 @@ def from_langchain(messages: Any) -> Messages:
             f"not {type(messages).__name__}{keys}"
         )
         raise InvalidRequest(message)
-    conversation = Conversation()
+    builder = MessageBuilder()
     for position, item in enumerate(items(found)):
         data = get(item, "data")  # in a message from messages_to_dict
         source = data if is_mapping(data) else item
         role = _role(item, source)
         if not role.strip() or role == "remove":
             raise not_a_message(_NAME, f"messages[{position}]", item, "a message")
-        _message(conversation, role, source)
-    return conversation.messages()
+        _message(builder, role, source)
+    return builder.messages()
 
 
 def _state(given: Any) -> Any:
@@ -78,69 +78,67 @@ def _role(item: object, source: object) -> str:
     return _ROLES.get(kind, kind)
 
 
-def _message(conversation: Conversation, role: str, message: object) -> None:
+def _message(builder: MessageBuilder, role: str, message: object) -> None:
     name = get(message, "name") or None
     content = get(message, "content")
     if role == "tool":
         status = get(message, "status")
         failure = None if status == "success" else status
-        conversation.add_tool_result(
-            get(message, "tool_call_id"), text_of(content), name=name, status=failure
-        )
+        builder.add_tool_result(get(message, "tool_call_id"), text_of(content), name=name, status=failure)
     elif role == "assistant":
-        conversation.end_turn()
-        _assistant(conversation, message, content)
+        builder.end_turn()
+        _assistant(builder, message, content)
         if name:
-            conversation.turn["name"] = name
-        conversation.end_turn()
+            builder.turn["name"] = name
+        builder.end_turn()
     else:
-        conversation.add_message(role, text_of(content), name=name)
+        builder.add_message(role, text_of(content), name=name)
 
 
-def _assistant(conversation: Conversation, message: object, content: object) -> None:
-    conversation.begin_turn()
+def _assistant(builder: MessageBuilder, message: object, content: object) -> None:
+    builder.begin_turn()
     extra = get(message, "additional_kwargs")
     reasoning = get(extra, "reasoning_content") or get(message, "reasoning_content")
-    conversation.add_reasoning(text_of(reasoning))
+    builder.add_reasoning(text_of(reasoning))
     calls = items(get(message, "tool_calls"))
     faulty = items(get(message, "invalid_tool_calls"))
     # Some providers repeat the calls in the content.
     known = {json_text(_id(call)) for call in (*calls, *faulty)}
     for part in items(content) if is_list(content) else [content]:
         if kind_of(part) not in _CALLS:
-            _content_part(conversation, part)
+            _content_part(builder, part)
         elif json_text(_id(part)) not in known:
             calls.append(part)
     if isinstance(refusal := get(extra, "refusal"), str) and refusal:
-        conversation.add_line(refusal)
+        builder.add_line(refusal)
     if not calls and (legacy := get(extra, "function_call")):
         calls.append(legacy)
     for call in (*calls, *faulty):
-        _call(conversation, call)
+        _call(builder, call)
     for call in faulty:
         reason = text_of(get(call, "error")) or "not JSON"
-        conversation.add_line(f"[invalid arguments for {text_of(get(call, 'name'))}: {reason}]")
+        builder.add_line(f"[invalid arguments for {text_of(get(call, 'name'))}: {reason}]")
 
 
-def _content_part(conversation: Conversation, part: Any) -> None:
+def _content_part(builder: MessageBuilder, part: Any) -> None:
     """Add a part of the content that is no tool call."""
     kind = kind_of(part)
     if kind in _REASONING:
-        conversation.add_reasoning(reasoning_text(part))
+        builder.add_reasoning(reasoning_text(part))
     elif kind == "text" or isinstance(part, str):
-        conversation.add_text(part_text(part))
+        builder.add_text(part_text(part))
     elif part is not None and (text := part_text(part)):
-        conversation.add_line(text)
+        builder.add_line(text)
 
 
 def _id(call: object) -> Any:
     return get(call, "call_id") or get(call, "id")
 
 
-def _call(conversation: Conversation, call: object) -> None:
+def _call(builder: MessageBuilder, call: object) -> None:
     """Add a call as LangChain (``args``), OpenAI (``function``) or Anthropic (``input``) writes it."""
     function: Any = get(call, "function") or call
     arguments = next(
         (given for name in ("args", "arguments", "input") if (given := get(function, name)) is not None), None
     )
-    conversation.add_tool_call(get(function, "name"), arguments, _id(call))
+    builder.add_tool_call(get(function, "name"), arguments, _id(call))

@@ -8,8 +8,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.reflect.converters.conversation import Conversation, Messages, not_a_message
-from reflexio_async.reflect.converters.reading import (
+from reflexio_async.reflect.converters.attribute_reader import (
     get,
     is_list,
     items,
@@ -19,6 +18,7 @@ from reflexio_async.reflect.converters.reading import (
     reasoning_text,
     text_of,
 )
+from reflexio_async.reflect.converters.message_builder import MessageBuilder, Messages, not_a_message
 
 _NAME = "from_openai_agents"
 _OUTPUTS = ("output", "outputs", "results", "result", "tools")
@@ -44,9 +44,9 @@ def from_openai_agents(result: object) -> Messages:
         message = f"{_NAME}: the run is still under way; consume its stream_events() first"
         raise InvalidRequest(message)
     given, new_items = _input_items(result)
-    conversation = Conversation()
+    builder = MessageBuilder()
     first = get(new_items[0], "agent") if new_items else get(result, "last_agent")
-    _instructions(conversation, first)
+    _instructions(builder, first)
     next_agents = {
         json_text(get(get(item, "raw_item"), "call_id")): get(item, "target_agent")
         for item in new_items
@@ -57,8 +57,8 @@ def from_openai_agents(result: object) -> Messages:
             item = item.model_dump(exclude_unset=True, warnings=False)  # noqa: PLW2901  # the same item, to be read by key
         if not isinstance(item, Mapping):
             raise not_a_message(_NAME, f"item {position}", item, "an input item")
-        _item(conversation, position, cast("Mapping[str, Any]", item), next_agents)
-    return conversation.messages()
+        _item(builder, position, cast("Mapping[str, Any]", item), next_agents)
+    return builder.messages()
 
 
 def _input_items(result: object) -> tuple[list[Any], list[Any]]:
@@ -82,32 +82,32 @@ def _input_items(result: object) -> tuple[list[Any], list[Any]]:
     return [*opening, *converted], new_items
 
 
-def _instructions(conversation: Conversation, agent: object) -> None:
+def _instructions(builder: MessageBuilder, agent: object) -> None:
     if isinstance(text := get(agent, "instructions"), str) and text.strip():
-        conversation.add_message("system", text)
+        builder.add_message("system", text)
 
 
 def _item(
-    conversation: Conversation, position: int, item: Mapping[str, Any], next_agents: dict[str, Any]
+    builder: MessageBuilder, position: int, item: Mapping[str, Any], next_agents: dict[str, Any]
 ) -> None:
     kind, role = kind_of(item), item.get("role")
     call_id = item.get("call_id") or item.get("id")
     if isinstance(role, str) and role.strip() and kind in ("", "message"):
-        _message(conversation, role, text_of(item.get("content")))
+        _message(builder, role, text_of(item.get("content")))
     elif kind == "reasoning":
-        if conversation.turn_has("content", "tool_calls"):
-            conversation.end_turn()
-        conversation.add_reasoning(reasoning_text(item))
+        if builder.turn_has("content", "tool_calls"):
+            builder.end_turn()
+        builder.add_reasoning(reasoning_text(item))
     elif kind in ("function_call", "custom_tool_call"):
-        conversation.add_tool_call(item.get("name"), item.get("arguments", item.get("input")), call_id)
+        builder.add_tool_call(item.get("name"), item.get("arguments", item.get("input")), call_id)
     elif kind.endswith("_output"):
         failed = item.get("status") if item.get("status") in ("failed", "incomplete") else None
-        conversation.add_tool_result(call_id, _output(item), status=failed)
-        _instructions(conversation, next_agents.get(json_text(call_id)))
+        builder.add_tool_result(call_id, _output(item), status=failed)
+        _instructions(builder, next_agents.get(json_text(call_id)))
     elif kind.endswith("_call"):
-        _hosted_call(conversation, kind, item, call_id)
+        _hosted_call(builder, kind, item, call_id)
     elif kind:
-        conversation.add_event(kind, other_fields(item, "id", "status"))
+        builder.add_event(kind, other_fields(item, "id", "status"))
     else:
         message = (
             f"{_NAME}: item {position} has neither a role nor a type; its keys: {sorted(map(str, item))}"
@@ -115,30 +115,30 @@ def _item(
         raise InvalidRequest(message)
 
 
-def _message(conversation: Conversation, role: str, text: str) -> None:
+def _message(builder: MessageBuilder, role: str, text: str) -> None:
     if role != "assistant":
-        conversation.add_message(role, text)
+        builder.add_message(role, text)
         return
-    if conversation.turn_has("content", "tool_calls"):
-        conversation.end_turn()
-    conversation.begin_turn()
-    conversation.add_text(text)
+    if builder.turn_has("content", "tool_calls"):
+        builder.end_turn()
+    builder.begin_turn()
+    builder.add_text(text)
 
 
-def _hosted_call(conversation: Conversation, kind: str, item: Mapping[str, Any], call_id: object) -> None:
+def _hosted_call(builder: MessageBuilder, kind: str, item: Mapping[str, Any], call_id: object) -> None:
     """Add the call of a tool that ran at the provider or in a shell. The item may also hold its result."""
     name = item.get("name") or kind.removesuffix("_call")
     arguments = item.get("arguments")
     if arguments is None:
         arguments = other_fields(item, "id", "call_id", "status", "name", "error", *_OUTPUTS)
-    conversation.add_tool_call(name, arguments, call_id)
+    builder.add_tool_call(name, arguments, call_id)
     output = _output(item)
     if error := item.get("error"):
-        conversation.add_tool_result(call_id, text_of(error), status="error")
+        builder.add_tool_result(call_id, text_of(error), status="error")
     elif output:
-        conversation.add_tool_result(call_id, output)
+        builder.add_tool_result(call_id, output)
     elif "call_id" not in item:
-        conversation.end_turn()  # the provider gave the result to the model, which then began another message
+        builder.end_turn()  # the provider gave the result to the model, which then began another message
 
 
 def _output(item: Mapping[str, Any]) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reflexio_async.reflect.converters.conversation import Conversation, Messages, not_a_message
-from reflexio_async.reflect.converters.reading import (
+from reflexio_async.reflect.converters.attribute_reader import (
     get,
     is_list,
     items,
@@ -16,6 +15,7 @@ from reflexio_async.reflect.converters.reading import (
     part_text,
     text_of,
 )
+from reflexio_async.reflect.converters.message_builder import MessageBuilder, Messages, not_a_message
 
 _NAME = "from_pydantic_ai"
 _CALLS = ("tool-call", "builtin-tool-call")
@@ -41,79 +41,77 @@ def from_pydantic_ai(result_or_messages: object) -> Messages:
     given = whole() if callable(whole) else result_or_messages
     if not is_list(given):
         raise not_a_message(_NAME, "the argument", result_or_messages, "a run's result or a list of messages")
-    conversation = Conversation()
+    builder = MessageBuilder()
     instructions = None
     for position, message in enumerate(items(given)):
         parts, kind = get(message, "parts"), kind_of(message)
         if not is_list(parts) or kind not in ("request", "response"):
             raise not_a_message(_NAME, f"messages[{position}]", message, "a ModelRequest or a ModelResponse")
         if kind == "response":
-            conversation.end_turn()
-            conversation.begin_turn()
+            builder.end_turn()
+            builder.begin_turn()
             for part in items(parts):
-                _response_part(conversation, part)
-            conversation.end_turn()
+                _response_part(builder, part)
+            builder.end_turn()
             continue
         if (current := get(message, "instructions")) and current != instructions:
             instructions = current
-            conversation.add_message("system", text_of(current))
+            builder.add_message("system", text_of(current))
         for part in items(parts):
-            _request_part(conversation, part)
-    return conversation.messages()
+            _request_part(builder, part)
+    return builder.messages()
 
 
-def _response_part(conversation: Conversation, part: Any) -> None:
+def _response_part(builder: MessageBuilder, part: Any) -> None:
     """Add a part of a response."""
     kind = kind_of(part)
     content = get(part, "content")
     if kind == "thinking":
-        conversation.add_reasoning(text_of(content))
+        builder.add_reasoning(text_of(content))
     elif kind in _CALLS:
-        conversation.add_tool_call(get(part, "tool_name"), get(part, "args"), get(part, "tool_call_id"))
+        builder.add_tool_call(get(part, "tool_name"), get(part, "args"), get(part, "tool_call_id"))
     elif kind in _RETURNS:
-        _tool_return(conversation, part)
+        _tool_return(builder, part)
     elif kind == "text":
-        conversation.add_text(text_of(content))
+        builder.add_text(text_of(content))
     elif kind == "speech":
-        conversation.add_text(_speech(part))
+        builder.add_text(_speech(part))
     elif kind == "file":
-        conversation.add_line(media_placeholder(content) or "[file]")
+        builder.add_line(media_placeholder(content) or "[file]")
     else:
-        conversation.add_line(
+        builder.add_line(
             f"[{kind or type(part).__name__}] {json_text(other_fields(part, 'id', 'timestamp'))}"
         )
 
 
-def _request_part(conversation: Conversation, part: Any) -> None:
+def _request_part(builder: MessageBuilder, part: Any) -> None:
     """Add a part of a request."""
     kind = kind_of(part)
     content = get(part, "content")
     if kind == "user-prompt":
-        conversation.add_message("user", text_of(content))
+        builder.add_message("user", text_of(content))
     elif kind == "system-prompt":
-        conversation.add_message("system", text_of(content))
+        builder.add_message("system", text_of(content))
     elif kind in _RETURNS:
-        _tool_return(conversation, part)
+        _tool_return(builder, part)
     elif kind == "retry-prompt" and get(part, "tool_name"):
-        conversation.add_tool_result(
+        builder.add_tool_result(
             get(part, "tool_call_id"), _value(content), name=get(part, "tool_name"), status="retried"
         )
     elif kind in ("retry-prompt", "retry-feedback"):
         # The framework wrote this text, and sent it to the model as a message of the user.
-        conversation.add_message("user", _value(content), name="validation")
+        builder.add_message("user", _value(content), name="validation")
     elif kind == "speech":
-        conversation.add_message("user", _speech(part))
+        builder.add_message("user", _speech(part))
     elif kind != "instruction-baseline":  # which is not sent to a model
-        conversation.add_event(kind or type(part).__name__, other_fields(part, "id", "timestamp"))
+        builder.add_event(kind or type(part).__name__, other_fields(part, "id", "timestamp"))
 
 
-def _tool_return(conversation: Conversation, part: Any) -> None:
+def _tool_return(builder: MessageBuilder, part: Any) -> None:
     outcome = get(part, "outcome")
     status = None if outcome == "success" else outcome
     content = _value(get(part, "content"))
-    conversation.add_tool_result(
-        get(part, "tool_call_id"), content, name=get(part, "tool_name"), status=status
-    )
+    builder.add_tool_result(get(part, "tool_call_id"), content, name=get(part, "tool_name"), status=status)
 
 
 def _value(content: object) -> str:

@@ -23,7 +23,7 @@ from reflexio_async.reflexio.models.evaluation import (
     RegenerateStatusResponse,
     RegenerateWait,
 )
-from reflexio_async.reflexio.models.overview import GetEvaluationOverviewResponse
+from reflexio_async.reflexio.models.evaluation_overview import GetEvaluationOverviewResponse
 
 GET_AGENT_SUCCESS_EVALUATION_RESULTS = Endpoint(
     "POST", "/api/get_agent_success_evaluation_results", GetEvaluationResultsViewResponse, repeatable=True

@@ -171,7 +171,7 @@ class InteractionsAPI(API):
                 PUBLISH_INTERACTION,
                 request,
                 settings=strict,
-                repeatable=self._server.insert_once or self._inserts_once,
+                repeatable=self._server.stores_request_id_once or self._inserts_once,
                 **options,
             )
         except RequestRefused as refusal:
@@ -191,20 +191,20 @@ class InteractionsAPI(API):
                 raise
             return cast("PublishUserInteractionResponse", refusal.response)
         if receipt.request_id is not None:
-            self._server.insert_once = True
+            self._server.stores_request_id_once = True
         return receipt
 
     async def _inserts_once(self, seconds: float) -> bool:
         """Whether this server stores a ``request_id`` only once: the servers that have a version do."""
-        if self._server.insert_once is None:
+        if self._server.stores_request_id_once is None:
             settings = self._engine.settings.with_options(timeout=seconds)
             try:
                 await self._send(GET_VERSION, Empty(), settings=settings)
             except NotFound:
-                self._server.insert_once = False
+                self._server.stores_request_id_once = False
             else:
-                self._server.insert_once = True
-        return self._server.insert_once
+                self._server.stores_request_id_once = True
+        return self._server.stores_request_id_once
 
     async def _is_stored(self, request: PublishUserInteractionRequest) -> bool:
         """Whether what is stored under the caller's own id is this request, not an earlier one."""

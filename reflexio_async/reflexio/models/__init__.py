@@ -75,7 +75,7 @@ from reflexio_async.reflexio.models.operations import (
     OperationStatusInfo, RerunPlaybookGenerationRequest, RerunPlaybookGenerationResponse,
     RerunProfileGenerationRequest, RerunProfileGenerationResponse,
 )
-from reflexio_async.reflexio.models.overview import (
+from reflexio_async.reflexio.models.evaluation_overview import (
     BehaviorSuccessMetric, BraintrustTileRow, ContextTile, EvaluationSessionKey,
     GetEvaluationOverviewResponse, HeroBlock, HeroBucket, NumberWithDelta, PercentWithDelta,
     RuleAttributionRow, ScoreDistribution, ShadowWinRateTrend, ShadowWinRateTrendPoint,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reflexio_async.cli import output
-from reflexio_async.cli.running import BAD_INPUT, OK
+from reflexio_async.cli.command_runner import BAD_INPUT, OK
 from reflexio_async.errors import ConfigurationError
 from reflexio_async.sandbox import ReflectSettings, Sandbox
 from reflexio_async.sandbox.faults import Faults
@@ -51,7 +51,7 @@ def read_faults(file: str | None) -> Faults:
 
 
 @dataclass(frozen=True)
-class Serve:
+class RunSandbox:
     """Run both servers until a signal comes. The fields are the command's options."""
 
     port: int

@@ -1,16 +1,16 @@
-"""Collects the messages of a converted conversation."""
+"""Collects the messages of a conversation, one after the other."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.reflect.converters.reading import json_text, json_value, text_of
+from reflexio_async.reflect.converters.attribute_reader import json_text, json_value, text_of
 
 Messages = list[dict[str, Any]]
 
 
-class Conversation:
+class MessageBuilder:
     """Collects messages. Reasoning, text and tool calls of the model in one turn become one message."""
 
     def __init__(self) -> None:

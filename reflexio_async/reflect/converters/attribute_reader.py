@@ -1,4 +1,4 @@
-"""Reads objects whose classes are not imported: their attributes, content parts and JSON values."""
+"""Reads objects of frameworks that are not imported: their attributes, content parts and JSON values."""
 
 from __future__ import annotations
 

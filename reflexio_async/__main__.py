@@ -1,4 +1,4 @@
-"""``python -m reflexio_async.cli``."""
+"""``python -m reflexio_async``: the command ``reflexio-async``."""
 
 from __future__ import annotations
 
