@@ -1,1 +1,1 @@
-"""What the client costs, side by side with the same work written by hand: ``python -m benchmarks``."""
+"""What the client costs, compared with the same work written by hand: ``python -m benchmarks``."""

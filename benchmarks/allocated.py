@@ -1,4 +1,4 @@
-"""Bytes of memory that something holds, besides the tasks that wait for it."""
+"""How much memory waiting jobs take, without the tasks that wait for them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-class Crowd(Protocol):
-    """What waits, until it is dispersed."""
+class Closable(Protocol):
+    """Something that holds memory until it is closed."""
 
-    async def disperse(self) -> object: ...
+    async def aclose(self) -> object: ...
 
 
 class BareTasks:
-    """Tasks that await a future of their own and nothing else."""
+    """Tasks of which each awaits a future of its own, and nothing else."""
 
     def __init__(self, count: int) -> None:
         self._loop = asyncio.get_running_loop()
@@ -27,36 +27,39 @@ class BareTasks:
     async def _wait(self) -> None:
         await self._loop.create_future()
 
-    async def disperse(self) -> None:
+    async def aclose(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def besides_tasks(gather: Callable[[], Awaitable[Crowd]], count: int) -> list[float]:
-    """Bytes for each of the ``count`` that ``gather`` assembles, three times, in turns with bare tasks."""
+async def bytes_per_item(make: Callable[[], Awaitable[Closable]], count: int) -> list[float]:
+    """Return the bytes per item that ``make`` allocates for ``count`` items, less those of a bare task.
 
-    async def bare() -> Crowd:
-        crowd = BareTasks(count)
+    It is measured three times, in turns with bare tasks.
+    """
+
+    async def bare() -> Closable:
+        tasks = BareTasks(count)
         await asyncio.sleep(0)
-        return crowd
+        return tasks
 
-    await (await gather()).disperse()  # loads what is loaded late, and fills caches
+    await (await make()).aclose()  # imports what is imported on first use, and fills caches
     samples: list[float] = []
     for _ in range(3):
-        alone = await _held(bare)
-        samples.append((await _held(gather) - alone) / count)
+        of_tasks = await _allocated(bare)
+        samples.append((await _allocated(make) - of_tasks) / count)
     return samples
 
 
-async def _held(gather: Callable[[], Awaitable[Crowd]]) -> int:
+async def _allocated(make: Callable[[], Awaitable[Closable]]) -> int:
     gc.collect()
     tracemalloc.start()
     try:
-        crowd = await gather()
+        made = await make()
         gc.collect()
-        held, _ = tracemalloc.get_traced_memory()
+        allocated, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    await crowd.disperse()
-    return held
+    await made.aclose()
+    return allocated

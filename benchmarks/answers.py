@@ -1,4 +1,4 @@
-"""The bodies that the static server answers with, worded as the servers word them."""
+"""The response bodies of the static server. They have the shapes of the real servers' responses."""
 
 from __future__ import annotations
 
@@ -7,47 +7,47 @@ from typing import Any
 
 
 def profiles(count: int) -> bytes:
-    """The answer of ``POST /api/get_profiles`` and ``GET /api/get_all_profiles``."""
-    rows = [
+    """The response of ``POST /api/get_profiles`` and ``GET /api/get_all_profiles``."""
+    items = [
         {
-            "profile_id": f"697e71d1-e4bb-458e-971b-7c0cf1b7{row:04}",
+            "profile_id": f"697e71d1-e4bb-458e-971b-7c0cf1b7{number:04}",
             "user_id": "user-1",
-            "content": f"User mentioned: I like sushi, most of all number {row} of the usual place",
-            "last_modified_timestamp": 1795325020 + row,
-            "generated_from_request_id": f"rerun_097e1f{row:02}",
+            "content": f"User mentioned: I like sushi, most of all number {number} of the usual place",
+            "last_modified_timestamp": 1795325020 + number,
+            "generated_from_request_id": f"rerun_097e1f{number:02}",
             "profile_time_to_live": "one_month",
-            "expiration_timestamp": 1797917020 + row,
+            "expiration_timestamp": 1797917020 + number,
             "status": "pending",
             "source": "",
-            "source_interaction_ids": [row, row + 1],
+            "source_interaction_ids": [number, number + 1],
             "tags": [],
         }
-        for row in range(count)
+        for number in range(count)
     ]
-    return encoded({"success": True, "user_profiles": rows, "msg": f"Found {count} profile(s)"})
+    return encoded({"success": True, "user_profiles": items, "msg": f"Found {count} profile(s)"})
 
 
 def memories(count: int) -> bytes:
-    """The answer of Reflect's ``POST …/memory/query``."""
+    """The response of Reflect's ``POST …/memory/query``."""
     return encoded(
         [
             {
-                "id": f"mem_{row:08}",
-                "task": f"Rename the column of table {row} without downtime",
-                "reflection": f"Add the new column first, write to both, only then move reader {row} over",
+                "id": f"mem_{number:08}",
+                "task": f"Rename the column of table {number} without downtime",
+                "reflection": f"Add the new column first, write to both, only then move reader {number} over",
                 "q_value": 0.71,
                 "similarity": 0.83,
                 "score": 0.77,
                 "success": True,
                 "summary": "Write to both columns before readers move",
             }
-            for row in range(count)
+            for number in range(count)
         ]
     )
 
 
 def trace(trace_id: str, *, reviewed: bool) -> bytes:
-    """The answer of Reflect's ``GET …/traces/{trace_id}``."""
+    """The response of Reflect's ``GET …/traces/{trace_id}``."""
     stored: dict[str, Any] = {
         "id": trace_id,
         "task": "Rename a column without downtime",
@@ -68,5 +68,5 @@ def trace(trace_id: str, *, reviewed: bool) -> bytes:
     return encoded(stored)
 
 
-def encoded(answer: Any) -> bytes:
-    return json.dumps(answer, separators=(",", ":")).encode()
+def encoded(response: Any) -> bytes:
+    return json.dumps(response, separators=(",", ":")).encode()

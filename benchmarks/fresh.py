@@ -1,4 +1,4 @@
-"""Fresh interpreters, for what can be measured only once in a process."""
+"""A new interpreter, for what can be measured only once per process."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ ROOT = Path(__file__).parents[1]
 
 
 def python(*arguments: str) -> str:
-    """The output of this Python, started anew with ``arguments``; its complaints go where ours do."""
+    """Run this Python in a new process with ``arguments``, and return what it printed.
+
+    What it writes to stderr appears on ours.
+    """
     command = [sys.executable, *arguments]
-    # Libraries come with their bytecode: where ours may not be written, its compiling would count.
+    # Installed libraries have their bytecode. If ours could not be written, compiling it would be measured.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run(
         command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT, env=environment

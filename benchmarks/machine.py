@@ -1,4 +1,4 @@
-"""The machine in words, and how busy others keep it meanwhile."""
+"""A description of the machine, and how much of it other processes use."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import resource
 import time
 from pathlib import Path
 
-BUSY_SHARE = 0.10  # of all cores, used by others, above which a measurement is worth little
-BUSY_LOAD = 0.5  # runnable processes per core before a run begins
+BUSY_SHARE = 0.10  # of all cores; if other processes use more, the run is not valid
+BUSY_LOAD = 0.5  # runnable processes per core, before the run begins
 
 _LIBRARIES = ("aiohttp", "pydantic", "pydantic-core", "anyio", "uvloop")
 
 
 def describe() -> dict[str, str | int]:
-    """Processor, cores, system and versions; nothing that names the machine or its folders."""
-    words: dict[str, str | int] = {
+    """Return processor, cores, system and versions; nothing that identifies the machine or its folders."""
+    description: dict[str, str | int] = {
         "processor": _processor(),
         "cores": os.cpu_count() or 1,
         "memory": _memory(),
@@ -26,10 +26,10 @@ def describe() -> dict[str, str | int]:
     }
     for library in _LIBRARIES:
         try:
-            words[library] = importlib.metadata.version(library)
+            description[library] = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:
-            words[library] = "not installed"
-    return words
+            description[library] = "not installed"
+    return description
 
 
 def _processor() -> str:
@@ -50,7 +50,7 @@ def _memory() -> str:
 
 
 def load_warnings() -> list[str]:
-    """What speaks against beginning now."""
+    """Return a warning if the machine is busy now."""
     load = os.getloadavg()[0]
     cores = os.cpu_count() or 1
     if load <= BUSY_LOAD * cores:
@@ -58,10 +58,10 @@ def load_warnings() -> list[str]:
     return [f"the machine was busy before it began: load {load:.1f} on {cores} cores"]
 
 
-class Others:
-    """How much of the machine other processes use, from making it until ``warnings`` is asked.
+class OtherProcesses:
+    """Measures how much of the machine other processes use, from its creation on.
 
-    Only where the system says so (Linux); our own children count once they have ended.
+    Works on Linux only. Our own child processes count as ours once they have ended.
     """
 
     def __init__(self) -> None:
@@ -70,15 +70,16 @@ class Others:
         self._own = _own_seconds()
 
     def share(self) -> float | None:
-        """The share of all cores; None where it cannot be known."""
+        """Return the share of all cores that they used so far; None where that is unknown."""
         busy = _busy_seconds()
         if busy is None or self._busy is None:
             return None
         elapsed = (time.perf_counter() - self._began) * (os.cpu_count() or 1)
-        foreign = (busy - self._busy) - (_own_seconds() - self._own)
-        return max(0.0, foreign / elapsed) if elapsed else 0.0
+        of_others = (busy - self._busy) - (_own_seconds() - self._own)
+        return max(0.0, of_others / elapsed) if elapsed else 0.0
 
     def warnings(self) -> list[str]:
+        """Return a warning if they used too much."""
         share = self.share()
         if share is None or share <= BUSY_SHARE:
             return []

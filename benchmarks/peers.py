@@ -1,7 +1,7 @@
-"""The official clients, and ours beside them, each in a process and an environment of its own.
+"""The official clients, compared with ours: each in a process and a virtual environment of its own.
 
-A worker waits for its turn, so that rounds alternate between processes as they do within one. The
-environments are built once, under ``.cache``: that needs a Python 3.12 and a package index.
+The processes take turns. The environments are built once, under ``.cache``, which needs Python 3.12 and a
+package index.
 """
 
 from __future__ import annotations
@@ -26,45 +26,38 @@ OURS = Environment(
     REFLEXIO_CLIENT.version,
     tuple(f"{library}=={importlib.metadata.version(library)}" for library in _OUR_LIBRARIES),
 )
-"""What our client needs, in the versions of this interpreter, on the Python that the peers have."""
+"""The libraries of our client, in the versions of this interpreter, on the Python of the official clients."""
 
 ENVIRONMENTS = {"ours": OURS, "official_reflexio": REFLEXIO_CLIENT, "official_reflect": REFLECT_SDK}
 
 
 class Worker:
-    """One process that makes calls when it is told to."""
+    """One process that makes calls on request (``benchmarks.workers.protocol``)."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         self._input, self._output = process.stdin, process.stdout
-        self.python = ""
+        self.python: str = json.loads(self._output.readline())["python"]
 
-    def hello(self, line: str | None) -> None:
-        """Give it what it works on, if anything, and hear which Python it runs on."""
-        if line is not None:
-            self._input.write(f"{line}\n")
-            self._input.flush()
-        self.python = json.loads(self._output.readline())["python"]
-
-    def run(self, calls: int, *, rows: int) -> Cost:
-        """What ``calls`` calls cost each, every one of which must bring ``rows`` rows."""
+    def run(self, calls: int, *, items: int) -> Cost:
+        """Make ``calls`` calls and return the cost of one. Each call must bring ``items`` items."""
         self._input.write(f"{calls}\n")
         self._input.flush()
         answer = self._output.readline()
         if not answer:
-            message = "the worker ended; what it said is above"
+            message = "the worker ended; see its output above"
             raise RuntimeError(message)
         cost = json.loads(answer)
-        if cost["rows"] != rows * calls:
-            message = f"{cost['rows']} rows arrived in {calls} calls, not {rows} each"
+        if cost["items"] != items * calls:
+            message = f"{cost['items']} items arrived in {calls} calls, not {items} each"
             raise AssertionError(message)
         return Cost(cost["wall"] / calls, cost["cpu"] / calls)
 
 
 @contextmanager
-def worker(kind: str, *arguments: str, given: str | None = None) -> Generator[Worker]:
-    """A worker of ``benchmarks/workers/<kind>.py``, in its environment; ``given`` is its first line."""
+def worker(kind: str, *arguments: str) -> Generator[Worker]:
+    """Run ``benchmarks/workers/<kind>.py`` in its environment."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("REFLEX", "REFLECT"))
     }
@@ -73,36 +66,38 @@ def worker(kind: str, *arguments: str, given: str | None = None) -> Generator[Wo
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
     ) as process:
-        made = Worker(process)
+        assert process.stdin is not None
         try:
-            made.hello(given)
-            yield made
+            yield Worker(process)
         finally:
-            made._input.close()
+            process.stdin.close()
 
 
 def missing() -> str | None:
-    """Why the peers cannot be measured here; builds their environments where they can be."""
+    """Return why the official clients cannot be measured here, or None. Builds their environments."""
     try:
         for environment in ENVIRONMENTS.values():
             environment.python()
     except NoPython as error:
         return str(error)
     except RuntimeError:
-        # Its text quotes commands with folders of this machine; those are no part of a report.
-        return "the peers' environments could not be built: is a package index reachable?"
+        # The error's text has folders of this machine, which do not belong into a report.
+        return "the environments of the official clients could not be built: is a package index reachable?"
     return None
 
 
-def are_there() -> bool:
-    """Whether every environment has been built already."""
+def are_built() -> bool:
+    """Whether all environments exist."""
     return all((ROOT / ".cache" / each.name / "contents.txt").exists() for each in ENVIRONMENTS.values())
 
 
-def alternate(contestants: dict[str, tuple[Worker, int]], *, rows: int, rounds: int) -> list[dict[str, Cost]]:
-    """Each round's costs, of workers with so many calls each; a first round warms up and does not count."""
+def alternate(candidates: dict[str, tuple[Worker, int]], *, items: int, rounds: int) -> list[dict[str, Cost]]:
+    """Return the costs of each round, of workers with so many calls each.
+
+    A first round warms up and is not counted.
+    """
     costs = [
-        {name: contestants[name][0].run(contestants[name][1], rows=rows) for name in order}
-        for order in turns(contestants, rounds + 1)
+        {name: candidates[name][0].run(candidates[name][1], items=items) for name in order}
+        for order in turns(candidates, rounds + 1)
     ]
     return costs[1:]

@@ -1,6 +1,6 @@
-"""One SVG per question, made by hand: rows of bars against targets, or lines over sizes.
+"""One SVG per question: bars with their targets, or lines over sizes.
 
-They carry their own colours for light and dark pages, and nothing from the machine they were made on.
+The SVGs have colours for light and dark pages, and nothing that identifies the machine.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1f232
 
 
 def drawing(result: Result, *, date: str, machine: str) -> str:
-    """The plot of one question."""
+    """Return the plot of one question as an SVG."""
     below = f"{date}, {machine}"
     if result.series:
         return _lines(result.title, result.series, below)
@@ -55,14 +55,14 @@ def drawing(result: Result, *, date: str, machine: str) -> str:
 
 
 def _bars(title: str, figures: list[Figure], below: str) -> str:
-    """A row each; a bar ends at the mark when the target is just met, so rows of any unit compare."""
+    """One bar per figure. All targets are at the same place, so that figures of any unit can be compared."""
     height = _HEAD + _ROW * len(figures) + 34
     parts = [
         _text(16, 26, title, "title"),
         _text(
             16,
             46,
-            "the upright mark is the target, or 1; the thin line goes from least to most",
+            "vertical mark: the target, or 1; thin line: from the lowest to the highest round",
             "quiet",
         ),
     ]
@@ -82,7 +82,7 @@ def _bars(title: str, figures: list[Figure], below: str) -> str:
 def _bar(figure: Figure, y: int) -> Iterable[str]:
     mark = figure.target.limit if figure.target is not None else 1.0
     if figure.target is None and not isinstance(figure, Ratio):
-        return  # a number with nothing to compare it with
+        return  # there is nothing to compare it with
     shown = figure.summary
     place = _Place(mark)
     kind = {True: "met", False: "missed", None: "plain"}[figure.met]
@@ -96,7 +96,7 @@ def _bar(figure: Figure, y: int) -> Iterable[str]:
 
 
 class _Place:
-    """Linear up to twice the mark, and no further."""
+    """The x coordinate of a value; a bar is at most twice as long as the distance to the mark."""
 
     def __init__(self, mark: float) -> None:
         self._mark = mark or 1.0
@@ -106,7 +106,7 @@ class _Place:
 
 
 def _lines(title: str, series: list[Series], below: str) -> str:
-    """Sizes to the right and values upwards, these by powers of ten where they span more than one."""
+    """One line per series. The axis of values is logarithmic if they span more than one power of ten."""
     left, top, right, bottom = 70, 66, WIDTH - 310, 330
     height = bottom + 66
     sizes = [size for each in series for size, _ in each.points]
@@ -140,7 +140,7 @@ def _lines(title: str, series: list[Series], below: str) -> str:
 
 
 class _Axis:
-    """Where a value lies between two places."""
+    """The coordinate of a value on one axis."""
 
     def __init__(self, low: float, high: float, begin: float, end: float, *, powers: bool) -> None:
         self._low, self._span = low, (high - low) or 1.0

@@ -1,4 +1,4 @@
-"""What was measured: figures, their spread, and what makes a run worth nothing."""
+"""Figures: what was measured, how much it varied, and what makes a run not valid."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 TIMES = "\N{MULTIPLICATION SIGN}"
 ENOUGH_ROUNDS = 7
 WIDEST_SPREAD = 0.20  # between the quartiles, as a share of the median
-LEAST_OCCUPANCY = 0.75  # of one core, where the work of the measured process is all there is to wait for
+LEAST_OCCUPANCY = 0.75  # of one core, for a process that has nothing to wait for but its own work
 
 
 @dataclass(frozen=True)
 class Target:
-    """What the figure should be; shown beside it, never asserted."""
+    """The limit for a figure. It is shown beside the figure and never asserted."""
 
     limit: float
     at_most: bool = True
@@ -37,7 +37,7 @@ def at_least(limit: float) -> Target:
 
 @dataclass(frozen=True)
 class Summary:
-    """The middle of some samples, and how far they spread."""
+    """The median of some samples, and how much they vary."""
 
     median: float
     low: float
@@ -69,11 +69,17 @@ def summary(samples: list[float]) -> Summary:
 
 @dataclass
 class Figure:
-    """One measured quantity, once per round.
+    """One measured quantity.
 
-    ``exact``: it is counted, or fixed by a clock of its own, so one round is enough. ``drawn``: it has a
-    row in the plot. ``occupancy``: which share of one core the measured process had in each round, where
-    it never had to wait for anything else.
+    Args:
+        name: What was measured.
+        unit: The unit of the samples.
+        samples: One value per round.
+        target: The limit for it.
+        exact: It is counted, or measured on a virtual clock, so that one round is enough.
+        drawn: It has a bar in the plot.
+        occupancy: The share of one core that the measured process had in each round, if it never had to
+            wait for anything else.
     """
 
     name: str
@@ -90,7 +96,7 @@ class Figure:
 
     @property
     def value(self) -> float:
-        """What the target is about."""
+        """The median, which the target is for."""
         return self.summary.median
 
     @property
@@ -106,7 +112,7 @@ class Figure:
             found.append(f"{self.name}: half of the rounds spread over {spread:.0%} of the median")
         if self.occupancy and (had := median(self.occupancy)) < LEAST_OCCUPANCY:
             found.append(
-                f"{self.name}: it had a core for {had:.0%} of the time only: something else was the limit"
+                f"{self.name}: it had a core for {had:.0%} of the time only, so something else was the limit"
             )
         return found
 
@@ -131,10 +137,12 @@ class Figure:
 
 @dataclass
 class Ratio(Figure):
-    """Ours and theirs, measured in alternating rounds; a sample is the ratio of one round.
+    """Our client and another one, measured in turns. A sample is the ratio of one round.
 
-    ``unit`` and ``scale`` are of the two sides: a side times ``scale`` is in ``unit``. With ``faster`` the
-    ratio says how many times theirs ours does, else what ours costs as a multiple of theirs.
+    Args:
+        against: The other one.
+        scale: The factor from the measured values to ``unit``.
+        faster: The ratio is theirs / ours (how many times faster ours is), and not ours / theirs.
     """
 
     against: str = ""
@@ -172,7 +180,7 @@ class Ratio(Figure):
 
 @dataclass(frozen=True)
 class Series:
-    """A quantity at several sizes, for a line in a plot; ``powers``: the sizes are drawn by powers of ten."""
+    """A quantity at several sizes, for a line in a plot; ``powers``: the axis of sizes is logarithmic."""
 
     name: str
     unit: str
@@ -186,7 +194,7 @@ class Series:
 
 @dataclass
 class Result:
-    """The answer to one question."""
+    """The figures of one question."""
 
     name: str
     title: str
@@ -221,7 +229,7 @@ class Result:
 
 
 def number(value: float) -> str:
-    """Three digits that mean something, in a form that is easy to read."""
+    """Return ``value`` with three significant digits, in a form that is easy to read."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     digits = 2 - math.floor(math.log10(abs(value)))
@@ -232,7 +240,7 @@ def number(value: float) -> str:
 
 
 def rounded(value: float) -> float:
-    """Five digits; more are noise."""
+    """Return ``value`` with five significant digits; more are noise."""
     return float(f"{value:.5g}")
 
 

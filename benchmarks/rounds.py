@@ -1,4 +1,4 @@
-"""Rounds in which the contestants take turns, so that what disturbs the machine disturbs all of them."""
+"""Measures several candidates in turns, so that a disturbance of the machine reaches all of them."""
 
 from __future__ import annotations
 
@@ -12,39 +12,42 @@ from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
 Call: TypeAlias = Callable[[], Awaitable[int]]
-"""One call; says how many rows arrived, so that work that was not done is noticed."""
+"""Makes one call and returns how many items it brought, so that work that was not done is noticed."""
 Round: TypeAlias = Callable[[], Awaitable["Cost"]]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds per call: of the clock, and of this process's CPU."""
+    """Seconds per call: wall time, and CPU time of this process."""
 
     wall: float
     cpu: float
 
     @property
     def occupancy(self) -> float:
-        """Which share of one core it had."""
+        """The share of one core that this process had."""
         return self.cpu / self.wall
 
 
-async def alternate(contestants: Mapping[str, Round], *, rounds: int) -> list[dict[str, Cost]]:
-    """Each round's costs; a first round warms up and does not count."""
-    costs = [{name: await contestants[name]() for name in order} for order in turns(contestants, rounds + 1)]
+async def alternate(candidates: Mapping[str, Round], *, rounds: int) -> list[dict[str, Cost]]:
+    """Return the costs of each round. A first round warms up and is not counted."""
+    costs = [{name: await candidates[name]() for name in order} for order in turns(candidates, rounds + 1)]
     return costs[1:]
 
 
 def turns(names: Iterable[str], rounds: int) -> Iterator[list[str]]:
-    """The order of each round: everyone goes first in turn."""
+    """Return the order of each round: each candidate is the first in turn."""
     order = list(names)
     for _ in range(rounds):
         yield order
         order = [*order[1:], order[0]]
 
 
-async def timed(call: Call, *, calls: int, in_flight: int, rows: int) -> Cost:
-    """What ``calls`` calls cost, ``in_flight`` at a time, each of which must bring ``rows`` rows."""
+async def timed(call: Call, *, calls: int, in_flight: int, items: int) -> Cost:
+    """Make ``calls`` calls, ``in_flight`` at a time, and return the cost of one.
+
+    Each call must bring ``items`` items.
+    """
     left = iter(range(calls))
     received = 0
 
@@ -60,19 +63,19 @@ async def timed(call: Call, *, calls: int, in_flight: int, rows: int) -> Cost:
         for _ in range(min(in_flight, calls)):
             group.create_task(worker())
     cost = Cost((time.perf_counter() - wall) / calls, (time.process_time() - cpu) / calls)
-    if received != rows * calls:
-        message = f"{received} rows arrived in {calls} calls, not {rows} each"
+    if received != items * calls:
+        message = f"{received} items arrived in {calls} calls, not {items} each"
         raise AssertionError(message)
     return cost
 
 
 def run(main: Coroutine[Any, Any, T], *, uvloop: bool = False) -> T:
-    """Run on a loop of its own: asyncio's, or uvloop's."""
+    """Run ``main`` on a new event loop: asyncio's, or uvloop's."""
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if uvloop:
-        import uvloop as fast  # noqa: PLC0415  # an extra
+        import uvloop as library  # noqa: PLC0415  # an extra
 
-        factory = fast.new_event_loop
+        factory = library.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(main)
 

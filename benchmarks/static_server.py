@@ -1,16 +1,17 @@
-"""A server that is never the bottleneck: it hardly reads what it is asked, and answers from memory.
+"""A server that is fast enough never to be the limit: it responds from memory and reads only request lines.
 
-The first part of a path says how it answers:
+The first part of the path selects the behaviour:
 
-- ``/<n>/…`` with n profiles, or n memories where the path ends so; ``/api/…`` with as many profiles as it
-  was started with, for the official client, which drops the path of its base URL;
-- ``/synchronous/…`` as the January dialect does: a rerun is done at once, under an id of its own;
-- ``/admitting…/…`` as today's: a rerun is admitted and its operation never ends; each such first part,
-  however it goes on, is a slot of its own;
-- ``/traces/…`` as Reflect: traces are being processed until ``POST /release``;
-- ``/counts`` with how many of each route were answered, so that nobody can skip the work.
+- ``/<n>/…`` returns n profiles, or n memories if the path ends in ``/memory/query``. ``/api/…`` returns 20
+  profiles: the official client drops the path of its base URL.
+- ``/synchronous/…`` is a server of the synchronous dialect: a rerun is done in the response to its start.
+- ``/admitting…/…`` is a server of today: a rerun is admitted, and its operation never ends. Every name that
+  begins so has a slot of its own.
+- ``/traces/…`` is a Reflect server. Its traces are pending until ``POST /release``.
+- ``/counts`` returns how many requests of each route were answered, so that a benchmark can check that the
+  work was done.
 
-The port is printed on the first line of output; the process ends with its standard input.
+The process prints its port as the first line, and ends when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -33,30 +34,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 SIZES = (1, 20, 5000)
+_WITHOUT_SIZE = 20  # profiles of ``/api/…``
 RERUN = "/api/rerun_profile_generation"
 STATUS = "/api/get_operation_status"
 PUBLISH = "/api/publish_interaction"
 
 
 class Server:
-    """The address of one, and what it has counted."""
+    """A running static server."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def counts(self) -> Counter[str]:
-        """Answers so far, by ``METHOD /first-part/route``; blocks, so not for an event loop at work."""
+        """Return the number of responses so far, by ``METHOD /first-part/route``. Blocks."""
         with urllib.request.urlopen(f"{self.url}/counts") as response:  # noqa: S310  # our own address
             return Counter(json.load(response))
 
     def release(self) -> None:
-        """Every trace is reviewed from now on."""
+        """From now on every trace is reviewed."""
         with urllib.request.urlopen(f"{self.url}/release", data=b""):  # noqa: S310
             pass
 
     @contextmanager
     def expects(self, wanted: dict[str, int]) -> Generator[None]:
-        """The block makes exactly these requests and no other."""
+        """Check that the block makes exactly these requests."""
         before = self.counts()
         yield
         made = self.counts() - before
@@ -66,9 +68,9 @@ class Server:
 
 
 @contextmanager
-def running(*, bare: int = 20) -> Generator[Server]:
-    """One, while it runs in a process of its own; ``bare`` is how many profiles ``/api/…`` brings."""
-    command = [sys.executable, "-m", __name__, str(bare)]
+def running() -> Generator[Server]:
+    """Run a static server in a process of its own."""
+    command = [sys.executable, "-m", __name__]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
@@ -89,43 +91,43 @@ def response(body: bytes, status: str = "200 OK") -> bytes:
     return head.encode() + body
 
 
-class Scene:
-    """What the server remembers."""
+class State:
+    """The state of the server, and its responses."""
 
-    def __init__(self, bare: int) -> None:
+    def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._ids = count()
-        self._bare = bare
         self._released = False
         self._operations: dict[str, str] = {}
-        self._made: dict[bytes, tuple[str, Callable[[], bytes]]] = {}
+        self._routes: dict[bytes, tuple[str, Callable[[], bytes]]] = {}
         self._profiles = {size: response(answers.profiles(size)) for size in SIZES}
         self._memories = {size: response(answers.memories(size)) for size in SIZES}
 
-    def answer(self, line: bytes) -> bytes:
-        """To the request line ``METHOD /path?query``."""
-        known = self._made.get(line)
-        if known is None:
-            method, _, target = line.decode().partition(" ")
+    def respond(self, request_line: bytes) -> bytes:
+        """Return the response to the request line ``METHOD /path?query``."""
+        route = self._routes.get(request_line)
+        if route is None:
+            method, _, target = request_line.decode().partition(" ")
             path = target.partition("?")[0]
-            known = self._route(method, path)
-            if len(self._made) < 1024:
-                self._made[line] = known
-        name, make = known
+            route = self._route(method, path)
+            if len(self._routes) < 1024:
+                self._routes[request_line] = route
+        name, handler = route
         self.counts[name] += 1
-        return make()
+        return handler()
 
     def _route(self, method: str, path: str) -> tuple[str, Callable[[], bytes]]:
+        """Return the name under which the request is counted, and its handler."""
         _, first, *rest = path.split("/")
         route = "/" + "/".join(rest)
         name = f"{method} {path}"
         if not route.removeprefix("/"):
             return name, self._counted if first == "counts" else self._release
         if first == "traces":
-            make = self._submitted if method == "POST" else partial(self._trace, rest[-1])
-            return f"{method} /traces/", make
+            handler = self._submitted if method == "POST" else partial(self._trace, rest[-1])
+            return f"{method} /traces/", handler
         if first == "api" or first.isdecimal():
-            size = self._bare if first == "api" else int(first)
+            size = _WITHOUT_SIZE if first == "api" else int(first)
             body = (self._memories if route.endswith("/memory/query") else self._profiles)[size]
             return name, lambda: body
         return name, self._reflexio(first, route)
@@ -140,7 +142,7 @@ class Scene:
         return lambda: response(b'{"detail":"Not Found"}', "404 Not Found")
 
     def _counted(self) -> bytes:
-        # Asking and releasing are no work; they have no second part.
+        # ``/counts`` and ``/release`` themselves, which have no second part, are not counted.
         return response(answers.encoded({name: n for name, n in self.counts.items() if name.count("/") > 1}))
 
     def _trace(self, trace_id: str) -> bytes:
@@ -190,14 +192,14 @@ class Scene:
 
 
 class Connection(asyncio.Protocol):
-    """One connection; requests come one after another on it."""
+    """One connection. A client sends its next request when it has the response."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, state: State) -> None:
+        self._state = state
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._http = cast("asyncio.Transport", transport)  # uvloop's own is not a subclass of it
+        self._transport = cast("asyncio.Transport", transport)  # uvloop has a class of its own
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -208,13 +210,13 @@ class Connection(asyncio.Protocol):
             if len(self._received) < total:
                 return
             self._received = self._received[total:]
-            self._http.write(self._scene.answer(head.partition(b" HTTP/")[0]))
+            self._transport.write(self._state.respond(head.partition(b" HTTP/")[0]))
 
 
-async def serve(bare: int) -> None:
-    scene = Scene(bare)
+async def serve() -> None:
+    state = State()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(scene), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(lambda: Connection(state), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()
@@ -224,6 +226,6 @@ if __name__ == "__main__":
     try:
         import uvloop
     except ImportError:
-        asyncio.run(serve(int(sys.argv[1])))
+        asyncio.run(serve())
     else:
-        uvloop.run(serve(int(sys.argv[1])))
+        uvloop.run(serve())

@@ -1,1 +1,1 @@
-"""One file per question; each has ``measure(scale) -> Result``."""
+"""One module per question. Each has a function ``measure(scale) -> Result``."""

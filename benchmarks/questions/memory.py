@@ -1,4 +1,4 @@
-"""Whether a batch over a generator stays flat in memory, however many ids come out of it."""
+"""Does a streamed batch over a generator need the same memory however many ids there are?"""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ if TYPE_CHECKING:
 
 TITLE = "A batch over a generator, streamed"
 CONCURRENCY = 32
-FLAT = 2.0  # MiB that an allocator may wander; of a million ids, two bytes each
+MOST = 1.0  # MiB by which the memory may grow: five bytes per id
 
 
 def measure(scale: Scale) -> Result:
     result = Result("memory", TITLE)
-    ids = scale.of(1_000_000, 2000)
+    ids = scale.of(200_000, 2000)
     with static_server.running() as server:
         before = server.counts()
-        # In a process of its own: what others measured before would hide what this one needs.
+        # In a process of its own: memory that other questions have freed would hide what this one needs.
         answer = fresh.python("-m", __name__, f"{server.url}/synchronous", str(ids))
         samples: list[tuple[int, float, int]] = [tuple(sample) for sample in json.loads(answer)]
         made = server.counts() - before
     sent = made[f"POST /synchronous{static_server.RERUN}"]
     assert sent == ids, f"the server answered {sent} reruns, not {ids}"
     start = samples[0]
-    growth = Figure(f"{ids:,} ids: memory above the start, at most", "MiB", target=at_most(FLAT), exact=True)
+    growth = Figure(f"{ids:,} ids: growth of memory, at most", "MiB", target=at_most(MOST), exact=True)
     growth.samples.append(max(0.0, max(mib for _, mib, _ in samples) - start[1]))
-    objects = Figure(f"{ids:,} ids: Python objects above the start, at the end", "", exact=True)
+    objects = Figure(f"{ids:,} ids: growth of Python objects, at the end", "", exact=True)
     objects.samples.append(float(samples[-1][2] - start[2]))
     result.figures += [growth, objects]
     result.series.append(
         Series("resident memory", "MiB", tuple((float(done), mib) for done, mib, _ in samples), powers=False)
     )
     result.notes.append(
-        f"Start: after the first {start[0]:,} outcomes, when pools and caches are full. Every outcome was "
+        f"The growth counts from outcome {start[0]:,} on, when pools and caches are full. Every outcome was "
         "read, counted and dropped."
     )
     return result
 
 
 async def stream(url: str, ids: int) -> list[tuple[int, float, int]]:
-    """(outcomes read, MiB, objects) at forty points; the first after one twentieth."""
+    """Return outcomes read, MiB and Python objects at up to forty points, from a twentieth of the ids on."""
     step = max(1, ids // 40)
     samples: list[tuple[int, float, int]] = []
     done = 0
@@ -76,7 +76,7 @@ async def stream(url: str, ids: int) -> list[tuple[int, float, int]]:
 
 
 def resident() -> float:
-    """MiB of memory in use now; where the system does not say, the most there ever was."""
+    """Return the MiB of memory in use now; or, where the system does not tell, the maximum so far."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:

@@ -1,4 +1,4 @@
-"""Twelve reruns on the real open-source server, with its limits, against what quota and slot allow."""
+"""How long do twelve reruns take on the real server, compared with what its limits allow?"""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def measure() -> Figure:
         seconds = rounds.run(_batch(server.url))
         starts = [entry for entry in server.access_log() if entry.path == "/api/rerun_profile_generation"]
     assert sum(entry.status == 200 for entry in starts) == USERS, starts
-    # A window opens with its first start, so the bound has no more to wait for than the windows before the
-    # last; the reruns themselves take milliseconds on this server without a model.
+    # A window begins with its first start, so a batch must wait for all windows but the last. The reruns
+    # themselves take milliseconds on this server, which has no model.
     bound = (USERS - 1) // QUOTA * WINDOW
     figure = Figure(f"real server, {USERS} users: time / bound", TIMES, target=at_most(1.02), exact=True)
     figure.samples.append(seconds / bound)
@@ -37,8 +37,8 @@ async def _batch(url: str) -> float:
         taken = time.monotonic() - began
         assert report.ok, report.table()
         for user in users:
-            answer = await client.get_profiles(
+            response = await client.get_profiles(
                 user_id=user, status_filter=[Status.PENDING], force_refresh=True
             )
-            assert len(answer.user_profiles) == 1, f"{user}: {len(answer.user_profiles)} profiles"
+            assert len(response.user_profiles) == 1, f"{user}: {len(response.user_profiles)} profiles"
     return taken

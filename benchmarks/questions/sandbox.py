@@ -1,4 +1,4 @@
-"""How soon a test has a server, from nothing to the first answer, and how it bears a crowd of users."""
+"""How soon does a test have a server? And what do ten thousand users in it cost?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from benchmarks.scale import Scale
 
-TITLE = "The sandbox: start to first answer, in-process, and a crowd of users"
+TITLE = "The sandbox: start to first response, and many users"
 TURNS = 10
 
 
@@ -30,40 +30,41 @@ def measure(scale: Scale) -> Result:
     for _ in range(number):
         cold.samples.append(float(fresh.python("-m", __name__)) * 1e3)
     warm = Figure("once more in the same process", "ms", target=at_most(50))
-    rounds.run(start_to_answer())
-    warm.samples += [rounds.run(start_to_answer()) * 1e3 for _ in range(number)]
-    result.figures += [cold, warm, *_crowd(scale.of(10_000, 50), "")]
+    rounds.run(start_to_response())
+    warm.samples += [rounds.run(start_to_response()) * 1e3 for _ in range(number)]
+    result.figures += [cold, warm, *_many_users(scale.of(10_000, 50), "")]
     with TemporaryDirectory() as folder:
-        result.figures += _crowd(scale.of(10_000, 50), f"{folder}/data.sqlite")
+        result.figures += _many_users(scale.of(10_000, 50), f"{folder}/data.sqlite")
     result.notes.append(
-        "Wall time until get_profiles has answered; stopping is not part of it. The crowd was published over "
-        "HTTP by a client in the same process, whose memory counts, as does the record of every request."
+        "Wall time until the response of get_profiles, without stopping. A client in the same process "
+        "publishes for the users over HTTP. Its memory and the record of every request are included."
     )
     return result
 
 
-def _crowd(users: int, data: str) -> Iterator[Figure]:
-    said = json.loads(fresh.python("-m", __name__, str(users), data))
+def _many_users(users: int, data: str) -> Iterator[Figure]:
+    found = json.loads(fresh.python("-m", __name__, str(users), data))
     name = f"{users:,} users, {users * TURNS:,} turns" + (", with a data file" if data else "")
     yield Figure(
-        f"{name}: resident memory", "MiB", target=at_most(500), exact=True, samples=[said["resident"]]
+        f"{name}: resident memory", "MiB", target=at_most(500), exact=True, samples=[found["resident"]]
     )
     for call in ("publish", "read", "search"):
-        yield Figure(f"{name}: a {call} then", "ms", drawn=False, samples=said[call])
+        yield Figure(f"{name}: a {call} then", "ms", drawn=False, samples=found[call])
 
 
-async def start_to_answer() -> float:
+async def start_to_response() -> float:
+    """Seconds from creating a sandbox to its first response."""
     began = time.perf_counter()
     async with Sandbox() as box, AsyncReflexioClient(url_endpoint=box.url) as client:
-        answer = await client.get_profiles(user_id="user-1")
+        response = await client.get_profiles(user_id="user-1")
         taken = time.perf_counter() - began
-        assert answer.success
+        assert response.success
         assert box.count("POST", "/api/get_profiles", 200) == 1
     return taken
 
 
-async def crowded(users: int, data: str) -> dict[str, float | list[float]]:
-    """Resident MiB once so many have published, and ms of single calls then."""
+async def with_many_users(users: int, data: str) -> dict[str, float | list[float]]:
+    """Return the MiB of memory when so many users have published, and the ms of single calls then."""
     async with Sandbox(data=data or None) as box, AsyncReflexioClient(url_endpoint=box.url) as client:
         async with client.publish_many(_publish(user) for user in range(users)) as batch:
             async for outcome in batch:
@@ -95,6 +96,6 @@ async def _milliseconds(call: Callable[[str], Awaitable[object]], user: str) -> 
 
 if __name__ == "__main__":
     if len(sys.argv) == 1:
-        print(rounds.run(start_to_answer()))
+        print(rounds.run(start_to_response()))
     else:
-        print(json.dumps(rounds.run(crowded(int(sys.argv[1]), sys.argv[2]))))
+        print(json.dumps(rounds.run(with_many_users(int(sys.argv[1]), sys.argv[2]))))

@@ -1,4 +1,4 @@
-"""Programs that make calls in an interpreter of their own, and say what those cost.
+"""Programs that make calls in a process of their own and print what the calls cost.
 
-They import nothing of this repository but one another: the official clients' environments lack the rest.
+Those of the official clients import nothing else from this repository: their environments do not have it.
 """

@@ -1,15 +1,14 @@
-"""The official ``reflexio-client`` 0.2.2: ``(async|threads|decode) URL IN_FLIGHT``."""
+"""The official ``reflexio-client`` 0.2.2: ``(async|threads) URL IN_FLIGHT``."""
 
 from __future__ import annotations
 
-import json
 import sys
 from importlib import import_module
 from types import ModuleType
 
 from benchmarks.workers import protocol
 
-# As published it imports a module that its wheel lacks; the client's own code stays as it is.
+# Its wheel lacks a module that it imports. The client's own code is not changed.
 defaults = ModuleType("reflexio.defaults")
 defaults.__dict__["DEFAULT_AGENT_VERSION"] = "agent-v0"
 sys.modules["reflexio.defaults"] = defaults
@@ -21,7 +20,7 @@ def main(how: str, url: str, in_flight: str) -> None:
     client = official.ReflexioClient(api_key="key-1", url_endpoint=url)
 
     async def asynchronous() -> int:
-        """Its own asynchronous path, with its own models; publicly it offers none for reads."""
+        """Its asynchronous path, which is not public for reads, with its own models."""
         request = models.GetUserProfilesRequest(user_id="user-1", top_k=20)
         answer = await client._make_async_request("POST", "/api/get_profiles", json=request.model_dump())
         return len(models.GetProfilesViewResponse(**answer).user_profiles)
@@ -31,17 +30,8 @@ def main(how: str, url: str, in_flight: str) -> None:
 
     if how == "async":
         protocol.answer(protocol.on_one_loop(asynchronous, int(in_flight)))
-    elif how == "threads":
-        protocol.answer(protocol.in_threads(blocking, int(in_flight)))
     else:
-        body = sys.stdin.readline().encode()
-
-        def decode(calls: int) -> int:
-            """What it does with the bytes of an answer."""
-            read = models.GetProfilesViewResponse
-            return sum(len(read(**json.loads(body)).user_profiles) for _ in range(calls))
-
-        protocol.answer(decode)
+        protocol.answer(protocol.in_threads(blocking, int(in_flight)))
 
 
 main(*sys.argv[1:])

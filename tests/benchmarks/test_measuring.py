@@ -1,4 +1,4 @@
-"""Rounds alternate, work that was not done is noticed, and the server counts."""
+"""Candidates take turns, work that was not done is noticed, and the static server counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from benchmarks import answers, by_hand, rounds, static_server
-from benchmarks.allocated import besides_tasks
+from benchmarks.allocated import bytes_per_item
 from benchmarks.rounds import Cost
 from reflexio_async.reflexio.models.profiles import GetProfilesViewResponse
 
@@ -38,10 +38,10 @@ def ask(server: Server, method: str, path: str) -> tuple[int, bytes]:
         connection.close()
 
 
-async def test_everyone_goes_first_in_turn_and_the_first_round_does_not_count() -> None:
+async def test_each_candidate_is_first_in_turn_and_the_first_round_is_not_counted() -> None:
     order: list[str] = []
 
-    def contestant(name: str) -> rounds.Round:
+    def candidate(name: str) -> rounds.Round:
         async def run() -> Cost:
             await asyncio.sleep(0)
             order.append(name)
@@ -49,18 +49,18 @@ async def test_everyone_goes_first_in_turn_and_the_first_round_does_not_count() 
 
         return run
 
-    costs = await rounds.alternate({"a": contestant("a"), "b": contestant("b")}, rounds=3)
+    costs = await rounds.alternate({"a": candidate("a"), "b": candidate("b")}, rounds=3)
     assert "".join(order) == "abbaabba"
     assert len(costs) == 3
 
 
-async def test_calls_that_bring_too_little_are_noticed() -> None:
+async def test_calls_that_bring_too_few_items_are_noticed() -> None:
     async def lazy() -> int:
         await asyncio.sleep(0)
         return 0
 
-    with pytest.raises(AssertionError, match="0 rows arrived in 4 calls, not 20 each"):
-        await rounds.timed(lazy, calls=4, in_flight=2, rows=20)
+    with pytest.raises(AssertionError, match="0 items arrived in 4 calls, not 20 each"):
+        await rounds.timed(lazy, calls=4, in_flight=2, items=20)
 
 
 async def test_every_call_is_counted_however_many_are_in_flight() -> None:
@@ -72,18 +72,18 @@ async def test_every_call_is_counted_however_many_are_in_flight() -> None:
         await asyncio.sleep(0)
         return 1
 
-    cost = await rounds.timed(call, calls=100, in_flight=32, rows=1)
+    cost = await rounds.timed(call, calls=100, in_flight=32, items=1)
     assert made == 100
     assert cost.wall > 0
 
 
 @pytest.mark.parametrize("size", static_server.SIZES)
-def test_the_server_answers_with_so_many_profiles(server: Server, size: int) -> None:
+def test_the_server_returns_as_many_profiles_as_the_path_says(server: Server, size: int) -> None:
     _, body = ask(server, "POST", f"/{size}/api/get_profiles")
     assert len(GetProfilesViewResponse.model_validate_json(body).user_profiles) == size
 
 
-def test_the_server_counts_what_it_answered_by_method_and_route(server: Server) -> None:
+def test_the_server_counts_responses_by_method_and_route(server: Server) -> None:
     with server.expects({"GET /20/api/get_all_profiles": 1, "POST /20/api/get_profiles": 2}):
         ask(server, "GET", "/20/api/get_all_profiles?limit=20")
         ask(server, "POST", "/20/api/get_profiles")
@@ -95,7 +95,7 @@ def test_a_request_that_was_not_made_is_noticed(server: Server) -> None:
         pass
 
 
-def test_the_synchronous_dialect_answers_each_rerun_under_an_id_of_its_own(server: Server) -> None:
+def test_in_the_synchronous_dialect_every_rerun_has_an_id_of_its_own(server: Server) -> None:
     path = f"/synchronous{static_server.RERUN}"
     ids = {json.loads(ask(server, "POST", path)[1])["operation_id"] for _ in range(3)}
     assert len(ids) == 3
@@ -122,30 +122,29 @@ def test_an_unknown_route_is_not_found(server: Server) -> None:
     assert ask(server, "GET", "/synchronous/api/no_such_route")[0] == 404
 
 
-async def test_each_way_by_hand_reads_the_same(server: Server) -> None:
+async def test_calls_written_by_hand_read_all_profiles(server: Server) -> None:
     url = f"{server.url}/20"
     async with by_hand.session() as http_session:
-        makers = (by_hand.best_post, by_hand.best_get, by_hand.usual_post, by_hand.usual_get)
-        assert [await make(http_session, url)() for make in makers] == [20] * 4
+        assert [await make(http_session, url)() for make in (by_hand.post, by_hand.get)] == [20, 20]
 
 
-async def test_memory_is_what_is_held_besides_the_tasks() -> None:
+async def test_memory_is_counted_without_the_tasks() -> None:
     class Holding:
         def __init__(self) -> None:
             self.held = [bytearray(10_000) for _ in range(50)]
             self.tasks = [asyncio.create_task(asyncio.sleep(3600)) for _ in range(50)]
 
-        async def disperse(self) -> None:
+        async def aclose(self) -> None:
             for task in self.tasks:
                 task.cancel()
             await asyncio.gather(*self.tasks, return_exceptions=True)
 
-    async def gather() -> Holding:
-        crowd = Holding()
+    async def make() -> Holding:
+        holding = Holding()
         await asyncio.sleep(0)
-        return crowd
+        return holding
 
-    samples = await besides_tasks(gather, 50)
+    samples = await bytes_per_item(make, 50)
     assert all(10_000 <= sample < 11_000 for sample in samples)
 
 

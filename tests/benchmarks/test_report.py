@@ -1,4 +1,4 @@
-"""Figures: what is said of them, and what makes them worth nothing."""
+"""Figures: how they are shown, and what makes them not valid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def ratio(**options: object) -> Ratio:
     return made
 
 
-def test_a_summary_is_the_median_with_quartiles_and_the_ends() -> None:
+def test_a_summary_has_the_median_the_quartiles_and_the_extremes() -> None:
     shown = summary([5.0, 1.0, 4.0, 2.0, 3.0])
     assert (shown.low, shown.first_quartile, shown.median) == (1.0, 2.0, 3.0)
     assert (shown.third_quartile, shown.high) == (4.0, 5.0)
@@ -30,11 +30,11 @@ def test_one_sample_has_no_spread() -> None:
     assert summary([3.0]).spread == 0.0
 
 
-def test_a_ratio_says_what_ours_costs_as_a_multiple_of_theirs() -> None:
+def test_a_ratio_is_ours_divided_by_theirs() -> None:
     assert ratio().value == 0.5
 
 
-def test_a_ratio_may_say_how_many_times_theirs_ours_does() -> None:
+def test_a_ratio_of_speeds_is_theirs_divided_by_ours() -> None:
     assert ratio(faster=True).value == 2.0
 
 
@@ -47,7 +47,7 @@ def test_the_ratio_is_taken_round_by_round() -> None:
 
 
 @pytest.mark.parametrize("sides", [(0.0, 1.0), (1.0, 0.0), (-1.0, 1.0)])
-def test_a_side_that_cost_nothing_was_not_measured(sides: tuple[float, float]) -> None:
+def test_a_cost_of_zero_or_less_is_an_error(sides: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="no measurement"):
         Ratio("a call", "µs").add(*sides)
 
@@ -66,47 +66,47 @@ def test_a_target_is_met_or_missed(target: object, value: float, met: bool) -> N
     assert figure.met is met
 
 
-def test_a_missed_target_is_shown_and_nothing_more() -> None:
+def test_a_missed_target_is_shown_and_is_no_warning() -> None:
     figure = Figure("a", "µs", samples=[2.0] * 7, target=at_most(1))
     assert "MISSED" in figure.line()
     assert figure.warnings() == []
 
 
-def test_without_a_target_there_is_nothing_to_miss() -> None:
+def test_without_a_target_none_is_missed() -> None:
     figure = Figure("a", "µs", samples=[2.0])
     assert figure.met is None
     assert "target" not in figure.line()
 
 
-def test_too_few_rounds_are_told() -> None:
+def test_too_few_rounds_make_a_warning() -> None:
     (warning,) = Figure("a", "µs", samples=ENOUGH[:6]).warnings()
     assert "too few rounds (6" in warning
 
 
-def test_what_is_counted_needs_one_round() -> None:
+def test_an_exact_figure_needs_one_round() -> None:
     assert Figure("a", "B", samples=[470.0], exact=True).warnings() == []
 
 
-def test_enough_rounds_close_together_are_fine() -> None:
+def test_enough_rounds_that_vary_little_make_no_warning() -> None:
     assert Figure("a", "µs", samples=ENOUGH).warnings() == []
 
 
-def test_rounds_that_spread_widely_are_told() -> None:
+def test_rounds_that_vary_much_make_a_warning() -> None:
     (warning,) = Figure("a", "µs", samples=[1.0, 1.4, 1.8, 1.0, 1.4, 1.8, 1.6]).warnings()
     assert "spread" in warning
 
 
-def test_a_process_that_had_no_core_of_its_own_is_told() -> None:
+def test_a_process_without_a_core_of_its_own_makes_a_warning() -> None:
     (warning,) = Figure("a", "µs", samples=ENOUGH, occupancy=[0.5] * 7).warnings()
     assert "50%" in warning
 
 
-def test_a_result_names_its_question_in_each_warning() -> None:
+def test_each_warning_of_a_result_has_the_name_of_its_question() -> None:
     result = Result("calls", "Calls", figures=[Figure("a", "µs", samples=[1.0])])
     assert all(warning.startswith("calls: a: ") for warning in result.warnings())
 
 
-def test_a_result_is_json_without_loss_of_its_shape() -> None:
+def test_a_result_as_json_has_figures_and_series() -> None:
     result = Result(
         "calls",
         "Calls",
@@ -135,5 +135,5 @@ def test_a_result_is_json_without_loss_of_its_shape() -> None:
         (123456, "123,456"),
     ],
 )
-def test_numbers_have_three_digits(value: float, text: str) -> None:
+def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
     assert number(value) == text

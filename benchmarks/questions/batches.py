@@ -1,4 +1,4 @@
-"""How long batches take, against what quota and slot allow, and against a gather written by hand."""
+"""How long do batches take, compared with what the server allows, and with a gather written by hand?"""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BASE = "/synchronous"
 
 
 def measure(scale: Scale) -> Result:
-    result = Result("fanout", TITLE)
+    result = Result("batches", TITLE)
     result.figures += rounds.run(_virtual(users=scale.of(100, 12)))
     if scale.real:
         from benchmarks.questions import real_server  # noqa: PLC0415  # needs the server's environment
@@ -51,21 +51,20 @@ def measure(scale: Scale) -> Result:
             _against_gather(server, "publishes", static_server.PUBLISH, keys, number)
         )
     result.notes.append(
-        f"The bounds: of the quota, {QUOTA} starts a minute; of the slot, one rerun of {RERUN_SECONDS:g} s "
-        "after the other. The gather by hand sends the same requests, as many at a time "
-        f"({CONCURRENCY}), and decodes the same answers; what else a batch does (ids, outcomes, lanes) "
-        "is its overhead."
+        f"The server allows {QUOTA} starts a minute (rate limit), and one rerun of {RERUN_SECONDS:g} s after "
+        "the other (slot). The gather written by hand sends the same requests, as many at the same time "
+        f"({CONCURRENCY}), and reads the same responses. Everything else that a batch does is its overhead."
     )
     return result
 
 
 async def _virtual(users: int) -> list[Figure]:
-    """On a virtual clock, against a sandbox that keeps the published limits."""
+    """On a virtual clock, in a sandbox with the limits of the server."""
     slot = users * RERUN_SECONDS
     windows, last = divmod(users - 1, QUOTA)
-    quota = windows * WINDOW + (last + 1) * RERUN_SECONDS
+    rate_limit = windows * WINDOW + (last + 1) * RERUN_SECONDS
     figures: list[Figure] = []
-    for name, limited, bound in (("quota and slot", True, quota), ("slot alone", False, slot)):
+    for name, limited, bound in (("rate limit and slot", True, rate_limit), ("slot alone", False, slot)):
         clock = VirtualClock()
         async with Sandbox(clock=clock, rate_limits=limited, rerun_seconds=RERUN_SECONDS) as box:
             names = [f"user-{number}" for number in range(users)]
@@ -78,7 +77,7 @@ async def _virtual(users: int) -> list[Figure]:
             assert report.ok, report.table()
             done = len(box.operations())
             assert done == users, f"the server ran {done} of {users}"
-        # Without a quota there is nothing to hide the polling behind: shown, but not what is aimed at.
+        # Without a rate limit the time between the end of a rerun and the next poll adds up: no target.
         target = at_most(1.02) if limited else None
         figure = Figure(f"{users} users, {name}: time / bound", TIMES, target=target, exact=True)
         figure.samples.append(taken / bound)
@@ -89,7 +88,7 @@ async def _virtual(users: int) -> list[Figure]:
 async def _against_gather(server: Server, name: str, path: str, keys: int, number: int) -> list[Figure]:
     url = f"{server.url}{BASE}"
     publishes = path == static_server.PUBLISH
-    users = [f"user-{row}" for row in range(keys)]
+    users = [f"user-{number}" for number in range(keys)]
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(AsyncReflexioClient("key-1", url))
         http = await stack.enter_async_context(by_hand.session())
@@ -103,7 +102,7 @@ async def _against_gather(server: Server, name: str, path: str, keys: int, numbe
             report = await batch
             return len(report.outcomes) if report.ok else 0
 
-        async def hand() -> int:
+        async def by_gather() -> int:
             if publishes:
                 bodies = [{**_item(user), "request_id": uuid4().hex} for user in users]
                 return await _gathered(http, f"{url}{path}", bodies, PublishUserInteractionResponse)
@@ -112,7 +111,7 @@ async def _against_gather(server: Server, name: str, path: str, keys: int, numbe
 
         before = await asyncio.to_thread(server.counts)
         costs = await rounds.alternate(
-            {"ours": lambda: _timed(ours, keys), "hand": lambda: _timed(hand, keys)}, rounds=number
+            {"ours": lambda: _timed(ours, keys), "gather": lambda: _timed(by_gather, keys)}, rounds=number
         )
         made = await asyncio.to_thread(server.counts) - before
         wanted = 2 * (number + 1) * keys
@@ -123,8 +122,8 @@ async def _against_gather(server: Server, name: str, path: str, keys: int, numbe
     )
     cpu = Ratio(f"{keys:,} {name}: CPU per call", "µs", scale=1e6, against="gather")
     for cost in costs:
-        wall.add(cost["ours"].wall, cost["hand"].wall, occupancy=cost["ours"].occupancy)
-        cpu.add(cost["ours"].cpu, cost["hand"].cpu)
+        wall.add(cost["ours"].wall, cost["gather"].wall, occupancy=cost["ours"].occupancy)
+        cpu.add(cost["ours"].cpu, cost["gather"].cpu)
     return [wall, cpu]
 
 
@@ -151,7 +150,7 @@ async def _timed(run: Callable[[], Awaitable[int]], keys: int) -> Cost:
 async def _gathered(
     http: aiohttp.ClientSession, url: str, bodies: list[dict[str, Any]], model: type[BaseModel]
 ) -> int:
-    """What one writes without a batch: a gather over a semaphore."""
+    """A gather with a semaphore, as one writes it without a batch."""
     limit = asyncio.Semaphore(CONCURRENCY)
     address = URL(url)
     headers = {"Authorization": "Bearer key-1", "Content-Type": "application/json"}
