@@ -202,11 +202,24 @@ WRITES: dict[str, tuple[Callable[[AsyncReflexioClient], Any], bool, bool]] = {
     "delete_session": (lambda client: client.delete_session("s"), False, False),
     "add_user_profile": (
         lambda client: client.add_user_profile([{"user_id": "u", "content": "x"}]),
-        False,
+        True,
         False,
     ),
-    "upgrade_profiles": (lambda client: client.upgrade_profiles(), False, False),
+    "add_agent_playbooks": (
+        lambda client: client.add_agent_playbooks([{"agent_version": "v", "content": "x"}]),
+        False,
+        True,
+    ),
 }
+
+NOT_DROPPING = {
+    # call: why it drops nothing, although its path names a cached noun
+    "rerun_profile_generation": "its results are pending until upgrade_profiles",
+    "manual_profile_generation": "it learns at the server, as every generation",
+}
+"""Writes of profiles and agent playbooks that drop nothing."""
+
+READS = ("/api/get_", "/api/search_", "/api/rerank_")
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -221,15 +234,59 @@ async def test_what_this_client_writes_drops_what_it_makes_stale(name: str) -> N
         assert (asked(play) - 1, asked(play, PLAYBOOKS) - 1) == (int(profiles), int(playbooks))
 
 
-UPDATES = ["update_agent_playbook", "update_agent_playbook_status"]
+IN_OTHER_TESTS = [
+    "upgrade_profiles",
+    "downgrade_profiles",
+    "update_user_profile",
+    "update_agent_playbook",
+    "update_agent_playbook_status",
+]
 
 
 def test_every_call_that_drops_cached_responses_is_among_them() -> None:
     dropping = {name for name, call in calls(AsyncReflexioClient).items() if call.endpoint.invalidates}
-    assert {name.removesuffix("_async") for name in dropping} <= {*WRITES, *UPDATES}
+    assert {name.removesuffix("_async") for name in dropping} <= {*WRITES, *IN_OTHER_TESTS}
 
 
-@pytest.mark.parametrize("name", UPDATES)
+def test_every_write_of_profiles_and_agent_playbooks_drops_them_or_has_a_reason_not_to() -> None:
+    silent = {
+        name.removesuffix("_async")
+        for name, call in calls(AsyncReflexioClient).items()
+        if call.endpoint.method != "GET"
+        and not call.endpoint.path.startswith(READS)
+        and ("profile" in call.endpoint.path or "agent_playbook" in call.endpoint.path)
+        and not call.endpoint.invalidates
+    }
+    assert silent == set(NOT_DROPPING)
+
+
+async def test_an_upgrade_and_a_downgrade_drop_profiles() -> None:
+    async with scene() as play:
+        client = play.client
+        await client.add_user_profile([{"user_id": "u", "content": "likes mate"}])
+        play.box.seed("u", "I like tea")
+        await client.rerun_profile_generation(user_id="u", wait_for_response=True)
+        seen: list[list[str]] = []
+        for write in (None, client.upgrade_profiles, client.downgrade_profiles):
+            if write is not None:
+                assert (await write()).success
+            response = await client.get_profiles(user_id="u")
+            seen.append([profile.content for profile in response.user_profiles])
+        before, upgraded, downgraded = seen
+        assert (before, downgraded, asked(play)) == (["likes mate"], ["likes mate"], 3)
+        assert upgraded != before
+
+
+async def test_an_update_drops_profiles() -> None:
+    async with scene() as play:
+        await play.client.add_user_profile([{"user_id": "u", "content": "likes tea"}])
+        (before,) = (await play.client.get_profiles(user_id="u")).user_profiles
+        await play.client.update_user_profile(user_id="u", profile_id=before.profile_id, content="likes mate")
+        (after,) = (await play.client.get_profiles(user_id="u")).user_profiles
+        assert (before.content, after.content) == ("likes tea", "likes mate")
+
+
+@pytest.mark.parametrize("name", ["update_agent_playbook", "update_agent_playbook_status"])
 async def test_an_update_drops_agent_playbooks(name: str) -> None:
     async with scene() as play:
         await play.client.add_agent_playbooks([{"agent_version": "v", "content": "x"}])

@@ -34,9 +34,15 @@ SEARCH_AGENT_PLAYBOOKS = Endpoint(
     "POST", "/api/search_agent_playbooks", SearchAgentPlaybooksViewResponse, repeatable=True, per_minute=120
 )
 GET_AGENT_PLAYBOOKS = Endpoint(
-    "POST", "/api/get_agent_playbooks", GetAgentPlaybooksViewResponse, repeatable=True, per_minute=120
+    "POST", AGENT_PLAYBOOKS, GetAgentPlaybooksViewResponse, repeatable=True, per_minute=120
 )
-ADD_AGENT_PLAYBOOKS = Endpoint("POST", "/api/add_agent_playbook", AddAgentPlaybookResponse, per_minute=60)
+ADD_AGENT_PLAYBOOKS = Endpoint(
+    "POST",
+    "/api/add_agent_playbook",
+    AddAgentPlaybookResponse,
+    per_minute=60,
+    invalidates=(AGENT_PLAYBOOKS,),
+)
 UPDATE_AGENT_PLAYBOOK = Endpoint(
     "PUT",
     "/api/update_agent_playbook",
@@ -96,8 +102,8 @@ class AgentPlaybooksAPI(API):
     async def get_agent_playbooks(self, request: GetAgentPlaybooksRequest) -> GetAgentPlaybooksViewResponse:
         """Lessons for the agent. The response is cached for ``cache_ttl`` seconds.
 
-        Publishing, finalizing, updating and deleting through this client drop the cached response. Changes by
-        others and by aggregation are seen after that time, or with ``force_refresh=True``.
+        The writes of this client drop the cached response. Changes by others and by aggregation, which runs
+        at the server, are seen after that time, or with ``force_refresh=True``.
         """
         return await self._cached(GET_AGENT_PLAYBOOKS, request, refresh=request.force_refresh)
 

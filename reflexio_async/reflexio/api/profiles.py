@@ -69,12 +69,19 @@ SEARCH_USER_PROFILES = Endpoint(
 RERANK_USER_PROFILES = Endpoint(
     "POST", "/api/rerank_user_profiles", SearchProfilesViewResponse, repeatable=True, per_minute=120
 )
-GET_PROFILES = Endpoint("POST", "/api/get_profiles", GetProfilesViewResponse, repeatable=True)
+GET_PROFILES = Endpoint("POST", PROFILES, GetProfilesViewResponse, repeatable=True)
 GET_ALL_PROFILES = Endpoint("GET", "/api/get_all_profiles", GetProfilesViewResponse, per_minute=30)
 ADD_USER_PROFILE = Endpoint(
-    "POST", "/api/add_user_profile", AddUserProfileResponse, repeatable=True, per_minute=60
+    "POST",
+    "/api/add_user_profile",
+    AddUserProfileResponse,
+    repeatable=True,
+    per_minute=60,
+    invalidates=(PROFILES,),
 )
-UPDATE_USER_PROFILE = Endpoint("PUT", "/api/update_user_profile", UpdateUserProfileResponse, repeatable=True)
+UPDATE_USER_PROFILE = Endpoint(
+    "PUT", "/api/update_user_profile", UpdateUserProfileResponse, repeatable=True, invalidates=(PROFILES,)
+)
 DELETE_PROFILE = Endpoint(
     "DELETE", "/api/delete_profile", DeleteUserProfileResponse, repeatable=True, invalidates=(PROFILES_PATH,)
 )
@@ -92,9 +99,19 @@ DELETE_ALL_PROFILES = Endpoint(
 GET_PROFILE_CHANGE_LOG = Endpoint("GET", "/api/profile_change_log", ProfileChangeLogViewResponse)
 GET_PROFILE_STATISTICS = Endpoint("GET", "/api/get_profile_statistics", GetProfileStatisticsResponse)
 STORAGE_STATS = Endpoint("GET", "/api/storage_stats", StorageStatsResponse, per_minute=120)
-UPGRADE_PROFILES = Endpoint("POST", "/api/upgrade_all_profiles", UpgradeProfilesResponse, refusal="return")
+UPGRADE_PROFILES = Endpoint(
+    "POST",
+    "/api/upgrade_all_profiles",
+    UpgradeProfilesResponse,
+    refusal="return",
+    invalidates=(PROFILES,),
+)
 DOWNGRADE_PROFILES = Endpoint(
-    "POST", "/api/downgrade_all_profiles", DowngradeProfilesResponse, refusal="return"
+    "POST",
+    "/api/downgrade_all_profiles",
+    DowngradeProfilesResponse,
+    refusal="return",
+    invalidates=(PROFILES,),
 )
 
 
@@ -148,8 +165,8 @@ class ProfilesAPI(API):
     async def get_profiles(self, request: GetUserProfilesRequest) -> GetProfilesViewResponse:
         """The profiles of one user. The response is cached for ``cache_ttl`` seconds.
 
-        Publishing, finalizing and deleting through this client drop the cached response. Changes by others
-        and by generation are seen after that time, or with ``force_refresh=True``.
+        The writes of this client drop the cached response. Changes by others and by generation, which runs
+        at the server, are seen after that time, or with ``force_refresh=True``.
         """
         return await self._cached(GET_PROFILES, request, refresh=request.force_refresh)
 
