@@ -210,11 +210,26 @@ async def test_a_missing_keyword_is_named(client: Loose) -> None:
 async def test_something_by_position_that_is_no_request_says_what_is_expected(client: Loose) -> None:
     with pytest.raises(
         InvalidRequest,
-        match=r"^get_profiles: takes keywords, or one request: a GetUserProfilesRequest or a mapping$",
+        match=r"^get_profiles: takes keywords: get_profiles\(user_id=\.\.\.\), "
+        r"or one request: a GetUserProfilesRequest or a mapping$",
     ):
         await client.get_profiles("u")
     with pytest.raises(InvalidRequest, match=r"one request: a RerunProfileGenerationRequest or a mapping$"):
         await client.rerun_profile_generation("u")
+
+
+@pytest.mark.parametrize(
+    "args", [("ana", "tea"), ("ana", {"query": "tea"}), (["ana"],)], ids=["texts", "mapping", "list"]
+)
+async def test_values_by_position_are_answered_with_the_keywords_to_use(
+    box: Sandbox, client: Loose, args: tuple[Any, ...]
+) -> None:
+    expected = r"^search_user_profiles: takes keywords: search_user_profiles\(user_id=\.\.\.\), or"
+    with pytest.raises(InvalidRequest, match=expected):
+        await client.search_user_profiles(*args)
+    with pytest.raises(InvalidRequest, match=expected):
+        await client.search_user_profiles(*args, top_k=3)
+    assert box.requests == []
 
 
 async def test_a_model_of_another_call_is_refused(client: Loose) -> None:

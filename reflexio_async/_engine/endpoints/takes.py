@@ -87,6 +87,10 @@ class _RequestReader:
         self._name: str = function.__name__
         annotation = function.__annotations__["request"]
         self._expected = f"a {getattr(annotation, '__name__', annotation)} or a mapping"
+        fields = {field: info for field, info in request_class.model_fields.items() if field not in _OPTIONS}
+        wanted = [field for field, info in fields.items() if info.is_required()] or list(fields)[:1]
+        keywords = ", ".join(f"{field}=..." for field in wanted)
+        self._keywords = f"takes keywords: {self._name}({keywords}), or one request: {self._expected}"
         self._request_class = request_class
         self._waiting = waiting
         self._classes = (request_class, waiting) if waiting else (request_class,)
@@ -108,6 +112,8 @@ class _RequestReader:
     def _request_of(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The request that is given as the first of ``args``, with the options beside it."""
         given, *more = args
+        if not _may_be_a_request(given):
+            raise invalid(self._name, self._keywords)
         if more and self._second and self._second not in options:
             options = {self._second: more.pop(0), **options}
         if more or options.keys() - self._beside_a_request:
@@ -123,9 +129,7 @@ class _RequestReader:
             return {name: value for name, value in given if name in given.model_fields_set}
         if isinstance(given, Mapping):
             return {str(name): value for name, value in given.items()}
-        if isinstance(given, BaseModel) or given is None:
-            raise invalid(self._name, f"request must be {self._expected}, not {type(given).__name__}")
-        raise invalid(self._name, f"takes keywords, or one request: {self._expected}")
+        raise invalid(self._name, f"request must be {self._expected}, not {type(given).__name__}")
 
     def _build(self, fields: dict[str, Any]) -> Any:
         waits = self._waiting is not None and self._waits(fields)
@@ -144,6 +148,11 @@ class _RequestReader:
                 self._name, "poll_interval and wait_timeout go with wait_for_response=True or job.result()"
             )
         return wait
+
+
+def _may_be_a_request(given: object) -> bool:
+    """Whether ``given`` is meant as a request. None is a request that is missing by mistake."""
+    return given is None or isinstance(given, BaseModel | Mapping)
 
 
 def _describe(call: Any, fields: Mapping[str, FieldInfo]) -> None:
