@@ -111,7 +111,14 @@ class TaskTracker:
         return task
 
     def call(self, work: Coroutine[Any, Any, T], *, what: str) -> BackgroundCall[T]:
-        """Start a call that the user may await or forget; ``what`` names it in logs."""
+        """Start a call that the user may await or forget; ``what`` names it in logs.
+
+        Raises:
+            ClientClosed: The client was closed, and nothing is sent.
+        """
+        if self.closed:
+            work.close()
+            raise ClientClosed(CLOSED)
         task = self.spawn(work, name=what)
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)

@@ -62,6 +62,16 @@ async def test_a_call_is_under_way_before_it_is_awaited(tasks: TaskTracker) -> N
     assert await call == 7
 
 
+async def test_a_call_after_closing_raises_client_closed_and_does_not_begin(
+    tasks: TaskTracker, reported: list[BackgroundErrorEvent]
+) -> None:
+    await tasks.aclose()
+    with pytest.raises(ClientClosed, match="make a new one"):
+        tasks.call(fail(), what="delete_profile")
+    await passes()
+    assert (tasks.errors, reported, tasks.unfinished_calls) == (0, [], [])
+
+
 async def test_the_answer_can_be_had_again(tasks: TaskTracker) -> None:
     call = tasks.call(succeed(), what="delete_profile")
     assert (await call, await call, await call.result()) == (7, 7, 7)

@@ -52,6 +52,8 @@ CALLS: dict[str, Callable[[AsyncReflexioClient], Awaitable[Any]]] = {
     "rerun": lambda client: client.rerun_profile_generation(user_id="u", wait_for_response=True),
     "manual": lambda client: client.manual_profile_generation(user_id="u", wait_for_response=True),
     "login": lambda client: client.login("a@b.c", "p"),
+    "delete in the background": lambda client: client.delete_profile("u", "p"),
+    "manual in the background": lambda client: client.manual_profile_generation(user_id="u"),
 }
 
 
