@@ -167,6 +167,18 @@ def _aware_utc(value: datetime) -> datetime:
         raise ValueError(message) from None
 
 
+def _no_number_as_text(value: Any) -> Any:
+    # Pydantic reads such a text as epoch seconds: "2020" would be in January 1970.
+    if not isinstance(value, str):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return value
+    message = "must be a datetime or a text like 2020-01-31T09:30:00Z, not a number as text"
+    raise ValueError(message)
+
+
 def _not_blank(value: str) -> str:
     if not value.strip():
         message = "must not be empty"
@@ -190,7 +202,7 @@ def _plain_json(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return value
 
 
-UtcDatetime = Annotated[datetime, AfterValidator(_aware_utc)]
+UtcDatetime = Annotated[datetime, BeforeValidator(_no_number_as_text), AfterValidator(_aware_utc)]
 """Sent as aware UTC; a naive time means UTC. The server fails when both kinds meet in one request
 (server-behaviour: Refusals)."""
 

@@ -106,6 +106,12 @@ def test_times_are_sent_as_aware_utc(given: object) -> None:
     assert sent(request) == {"start_time": "2025-01-02T03:04:05Z"}
 
 
+@pytest.mark.parametrize("given", ["2020", "1700000000", " 2020 ", "-5", "1.5e9", "1700000000.5", "20200131"])
+def test_a_time_given_as_a_number_in_text_is_refused(given: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"start_time: must be a datetime or a text like 2020-01-31T"):
+        build_request(RerunProfileGenerationRequest, {"start_time": given})
+
+
 def test_the_options_of_a_wait_are_not_sent() -> None:
     request = RerunProfileGenerationWait(user_id="u", wait_for_response=True, poll_interval=1, wait_timeout=2)
     assert sent(request) == {"user_id": "u"}
