@@ -34,14 +34,14 @@ SEARCH_AGENT_PLAYBOOKS = Endpoint(
     "POST", "/api/search_agent_playbooks", SearchAgentPlaybooksViewResponse, repeatable=True, per_minute=120
 )
 GET_AGENT_PLAYBOOKS = Endpoint(
-    "POST", AGENT_PLAYBOOKS, GetAgentPlaybooksViewResponse, repeatable=True, per_minute=120
+    "POST", AGENT_PLAYBOOKS_PATH, GetAgentPlaybooksViewResponse, repeatable=True, per_minute=120
 )
 ADD_AGENT_PLAYBOOKS = Endpoint(
     "POST",
     "/api/add_agent_playbook",
     AddAgentPlaybookResponse,
     per_minute=60,
-    invalidates=(AGENT_PLAYBOOKS,),
+    invalidates=(AGENT_PLAYBOOKS_PATH,),
 )
 UPDATE_AGENT_PLAYBOOK = Endpoint(
     "PUT",

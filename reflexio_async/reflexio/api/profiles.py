@@ -69,7 +69,7 @@ SEARCH_USER_PROFILES = Endpoint(
 RERANK_USER_PROFILES = Endpoint(
     "POST", "/api/rerank_user_profiles", SearchProfilesViewResponse, repeatable=True, per_minute=120
 )
-GET_PROFILES = Endpoint("POST", PROFILES, GetProfilesViewResponse, repeatable=True)
+GET_PROFILES = Endpoint("POST", PROFILES_PATH, GetProfilesViewResponse, repeatable=True)
 GET_ALL_PROFILES = Endpoint("GET", "/api/get_all_profiles", GetProfilesViewResponse, per_minute=30)
 ADD_USER_PROFILE = Endpoint(
     "POST",
@@ -77,10 +77,14 @@ ADD_USER_PROFILE = Endpoint(
     AddUserProfileResponse,
     repeatable=True,
     per_minute=60,
-    invalidates=(PROFILES,),
+    invalidates=(PROFILES_PATH,),
 )
 UPDATE_USER_PROFILE = Endpoint(
-    "PUT", "/api/update_user_profile", UpdateUserProfileResponse, repeatable=True, invalidates=(PROFILES,)
+    "PUT",
+    "/api/update_user_profile",
+    UpdateUserProfileResponse,
+    repeatable=True,
+    invalidates=(PROFILES_PATH,),
 )
 DELETE_PROFILE = Endpoint(
     "DELETE", "/api/delete_profile", DeleteUserProfileResponse, repeatable=True, invalidates=(PROFILES_PATH,)
@@ -104,14 +108,14 @@ UPGRADE_PROFILES = Endpoint(
     "/api/upgrade_all_profiles",
     UpgradeProfilesResponse,
     refusal="return",
-    invalidates=(PROFILES,),
+    invalidates=(PROFILES_PATH,),
 )
 DOWNGRADE_PROFILES = Endpoint(
     "POST",
     "/api/downgrade_all_profiles",
     DowngradeProfilesResponse,
     refusal="return",
-    invalidates=(PROFILES,),
+    invalidates=(PROFILES_PATH,),
 )
 
 
