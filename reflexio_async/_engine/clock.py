@@ -45,10 +45,11 @@ class Clock(Protocol):
         ...
 
     def busy(self) -> AbstractContextManager[Mapping[str, str] | None]:
-        """Mark work that no timer knows of, such as bytes on a socket.
+        """Mark work whose end is not a timer of this clock, such as a response on a socket.
 
-        A virtual clock stands still inside this block. The block may get headers to send with its request:
-        a sandbox on the same clock finds this block by them and lets time pass while it plays a slow server.
+        A virtual clock stands still inside this block. The block may get headers to send with its request.
+        The sandbox recognises the block by these headers. It can let the clock run while it simulates a
+        slow server.
         """
         ...
 

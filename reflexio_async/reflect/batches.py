@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reflexio_async.reflect.jobs import TraceJob
     from reflexio_async.reflect.models import Trace
 
-_MAX_CONCURRENT = 256
+_MAX_CONCURRENT = 256  # traces at the same time, where the caller gives no ``concurrency``
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ class ReflectBatches(ReflectAPI):
         engine = view._engine  # noqa: SLF001  # a view of self
         path = CREATE_TRACE.path.format(project_id=quote(self._project_id, safe=""))
 
-        async def carry_out(item: _TraceItem, attempt: Attempt[Any]) -> None:
+        async def send_and_wait(item: _TraceItem, attempt: Attempt[Any]) -> None:
             if item.request is None:
                 assert item.error is not None  # noqa: S101  # an item has a request or an error
                 raise item.error
@@ -138,7 +138,7 @@ class ReflectBatches(ReflectAPI):
             name="traces",
             check=_item_maker(key, raises=isinstance(traces, Collection)),
             key=lambda item: item.key,
-            carry_out=carry_out,
+            process_item=send_and_wait,
             width=_MAX_CONCURRENT if concurrency is None else concurrency,
             per_minute=None,
             rate_limiter=engine.caller.rate_limiter(path),

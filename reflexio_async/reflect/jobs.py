@@ -29,7 +29,7 @@ GET_TRACE = Endpoint("GET", PROJECT + "/traces/{trace_id}", Trace)
 STORED = "trace"
 REVIEWED = "reviewed_trace"
 
-_TIMEOUT = 30.0  # seconds of one status request
+_STATUS_REQUEST_TIMEOUT = 30.0  # seconds of one status request
 _MAX_CONCURRENT_POLLS = 32  # enough for 200 requests a second with responses in 0.16 s
 
 
@@ -114,7 +114,7 @@ class TraceStatus:
         self.url = settings.base_url
         self._caller = caller
         self._settings = settings.with_options(
-            retry=RetryPolicy(max_attempts=1), timeout=min(settings.timeout, _TIMEOUT)
+            retry=RetryPolicy(max_attempts=1), timeout=min(settings.timeout, _STATUS_REQUEST_TIMEOUT)
         )
         # One for all traces: if the server has a rate limit, it counts the requests for all of them.
         self._rate_limiter = caller.rate_limiter(GET_TRACE.path)

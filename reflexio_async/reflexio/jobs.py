@@ -1,4 +1,4 @@
-"""The kinds of job of the Reflexio service, and what the server's answers about them mean."""
+"""The kinds of job of the Reflexio service, and how the server's answers about them are read."""
 
 from __future__ import annotations
 
@@ -38,10 +38,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The server reports an operation older than 600 s as failed, though it may still write results
-# (server-behaviour: Dead operations).
+# In the error message of an operation older than 600 s. The server reports it as failed, though it may still
+# write results (server-behaviour: Dead operations).
 _GAVE_UP_MESSAGE = "Auto-recovered"
-
 
 PROFILE_SLOT = Slot("profile_generation", poll_interval=1.0)
 PLAYBOOK_SLOT = Slot("playbook_generation", poll_interval=1.0)
@@ -70,7 +69,8 @@ def slot_kind(
         count_field: The field of ``response`` that counts what was generated. A server fills it in its answer
             to a start only when the work is done by then.
         shared_id: The operation id of every such job on servers that give no unique one.
-        manual: Extracts into the current rows; its start is answered when the work is done.
+        manual: Generates current profiles or playbooks, not pending ones. The server answers the start when
+            the work is done.
     """
 
     def read_start(answer: Any) -> StartAccepted | StartRefused:
@@ -87,7 +87,7 @@ def slot_kind(
     message = f"{slot.service.replace('_', ' ').capitalize()} completed"
 
     def result(operation: Operation) -> T:
-        """What the start would have answered, had it waited for the operation."""
+        """The response to the start, as it would be if the server sent it after the work."""
         info: OperationStatusInfo = operation.raw
         fields: dict[str, Any] = {count_field: info.stats.get("total_generated")}
         if operation.id is not None:
@@ -204,7 +204,7 @@ _REGENERATION_STATES: Mapping[str, JobState] = {
 
 
 def aggregation_status(operation: PlaybookAggregationOperation) -> JobStatus:
-    """A durable aggregation as a JobStatus; ``message`` is the server's own word for where it stands."""
+    """A durable aggregation as a JobStatus; ``message`` is the server's status word."""
     return JobStatus(
         state=_AGGREGATION_STATES.get(operation.status, JobState.RUNNING),
         message=str(operation.status),
@@ -230,7 +230,7 @@ def regeneration_status(answer: RegenerateStatusResponse) -> JobStatus:
     )
 
 
-# 120 a minute are allowed (server-behaviour: Rate limits): these are 116 with the burst.
+# The server allows 120 a minute (server-behaviour: Rate limits). 1.8 x 60 + 8 = 116.
 LEARNING = PolledKind(
     "learning",
     interval=2.0,

@@ -43,7 +43,7 @@ K = TypeVar("K")
 T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
 
-_UNREAD_OUTCOMES = 1024  # a streamed batch pauses when its reader is so many outcomes behind
+_UNREAD_OUTCOMES = 1024  # a streamed batch pauses when so many outcomes were not read yet
 
 
 class Batch(Generic[K, T]):
@@ -76,23 +76,23 @@ class Batch(Generic[K, T]):
 
     @property
     def plan(self) -> BatchPlan:
-        """What can be said before the start."""
+        """An estimate before the start."""
         self._used = True
         total, limit = self._items.total, self._work.per_minute
         if total is None or limit is None:
             return BatchPlan(total, limit, None)
-        # A window opens with its first request, so one window's worth passes at once.
+        # A window opens with its first request, so the requests of one window are sent without a wait.
         return BatchPlan(total, limit, max(0, math.ceil(total / limit) - 1) * 60.0)
 
     @property
     def progress(self) -> BatchProgress:
-        """How far it is now, without I/O."""
+        """How far the batch is now, without I/O."""
         done = sum(self._counts.values())
         seconds = 0.0 if self._began is None else self._clock.now() - self._began
         total = self._items.total
         eta = None
         if total is not None and total > done:
-            # Once a limit is known it decides: the speed so far was that of the first window only.
+            # A known limit decides: the first window is faster than the average.
             eta = self._work.rate_limiter.seconds_for(total - done)
             if eta is None and done:
                 eta = (total - done) * seconds / done
@@ -119,7 +119,7 @@ class Batch(Generic[K, T]):
                 self._tasks.spawn(attempt.job.cancel(), name=f"withdraw {self._work.name}")
 
     def __del__(self) -> None:
-        # As for a coroutine that was never awaited. A caller who read the plan may have decided against it.
+        # Like Python's warning for a coroutine that was never awaited. No error if only ``plan`` was read.
         if getattr(self, "_began", 0.0) is None and not self._used:
             logger.error(
                 "A batch of %s was dropped, and nothing was sent. Await it, stream it with `async with`, "
@@ -245,7 +245,7 @@ class Batch(Generic[K, T]):
         attempt = self._attempts[key] = Attempt()
         error_: BaseException | None = None
         try:
-            await self._work.carry_out(item, attempt)
+            await self._work.process_item(item, attempt)
         except Exception as error:  # noqa: BLE001  # any error is this key's outcome
             error_ = error
         finally:
@@ -292,7 +292,10 @@ class Batch(Generic[K, T]):
     def _raise_source_error(self) -> None:
         if self._source_error is not None:
             done = sum(self._counts.values())
-            message = f"{self._work.name} raised {self._source_error!r} after {done} keys, now finished"
+            message = (
+                f"the iterable {self._work.name} raised {self._source_error!r}; "
+                f"the {done} items before it were finished: see error.report"
+            )
             raise BatchInterrupted(message, report=self._report) from self._source_error
 
     def _retry(self, items: list[Any]) -> Batch[K, T]:

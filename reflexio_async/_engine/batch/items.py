@@ -14,10 +14,10 @@ Given: TypeAlias = Iterable[Any] | AsyncIterable[Any]
 
 
 class Items(Generic[I]):
-    """The items of a batch, one after another, checked, each key once.
+    """The items of a batch, one after another, checked.
 
     A duplicate key in a collection is an error before any I/O. In an iterator only keys that are under way
-    at the same time are compared, or memory would grow with the number of keys.
+    at the same time are compared. Comparing all keys would need memory for all of them.
     """
 
     def __init__(self, name: str, given: Given, check: Callable[[Any], I], key: Callable[[I], Any]) -> None:
@@ -55,7 +55,7 @@ class Items(Generic[I]):
             return await anext(self._pulled)
 
     def checked(self, raw: Any) -> I:
-        """Make an item of what was given, or raise InvalidRequest."""
+        """Return the item for ``raw``, or raise InvalidRequest."""
         return raw if self._checked else self._check(raw)
 
     def rest(self) -> list[I]:

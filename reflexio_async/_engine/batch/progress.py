@@ -1,4 +1,4 @@
-"""What a batch says about itself before and while it goes on."""
+"""The plan and the progress of a batch."""
 
 from __future__ import annotations
 
@@ -30,9 +30,12 @@ class BatchProgress:
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
-    """An estimate before the start: at the contract's limit of ``per_minute`` it takes about ``seconds``.
+    """An estimate before the start.
 
-    None where it is unknown.
+    Attributes:
+        total: How many keys there are; None for an iterator.
+        per_minute: The server's documented limit of requests a minute; None: there is none.
+        seconds: About how long the batch takes at that limit; None: unknown.
     """
 
     total: int | None

@@ -45,8 +45,8 @@ class Outcome(Generic[K, T]):
         seconds_queued: Seconds before the server accepted its job.
         seconds_running: Seconds after that.
         attempts: How often its request was sent.
-        token: Resumes a job that was admitted and did not complete, as far as is known.
-        item: What the batch was given for it.
+        token: Token for ``client.job()``. None if the job completed or was not admitted.
+        item: The item that was given to the batch.
     """
 
     key: K
@@ -112,12 +112,12 @@ class BatchReport(Generic[K, T]):
 
     @property
     def timed_out(self) -> list[Outcome[K, T]]:
-        """The outcomes of keys that still ran at the server when the wait ran out."""
+        """The outcomes of keys whose wait timed out. Their jobs may still run at the server."""
         return self._in(OutcomeState.TIMED_OUT)
 
     @property
     def lost(self) -> list[Outcome[K, T]]:
-        """The outcomes that cannot be known."""
+        """The outcomes of keys for which it is unknown how they ended."""
         return self._in(OutcomeState.LOST)
 
     @property

@@ -1,4 +1,4 @@
-"""What a batch does with each of its items."""
+"""The definition of a batch, and the work on one of its items."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Attempt(Generic[T]):
-    """The work on one key, while it goes on: ``Work.carry_out`` writes it, the batch makes an Outcome of it.
+    """The work on one key. ``Work.process_item`` writes it, and the batch reads it to make the Outcome.
 
     ``attempts`` is how often the request was sent. When ``stopped`` is set, nothing more may be sent.
     """
@@ -38,25 +38,25 @@ class Attempt(Generic[T]):
 
 @dataclass(frozen=True)
 class Work(Generic[K, T]):
-    """What a batch does.
+    """The definition of a batch.
 
     Attributes:
         name: What the items are called in messages, in the plural.
-        check: Makes an item of what the caller gave, or raises InvalidRequest.
+        check: Returns the item for what the caller gave, or raises InvalidRequest.
         key: The key of an item.
-        carry_out: Does the work for one item, and writes its result into the Attempt.
+        process_item: Does the work for one item, and writes its result into the Attempt.
         width: How many items are worked on at once.
         per_minute: The contract's rate limit, for the plan.
-        rate_limiter: The rate limit as learned, for the progress.
+        rate_limiter: The rate limit as the server's responses have shown it, for the progress.
         fail_fast: Start nothing more after the first item that does not complete.
-        on_progress: Called after every step.
+        on_progress: Called at the start and after every item that ends.
         finish: Called once when every item has completed; its result is the report's ``upgrade``.
     """
 
     name: str
     check: Callable[[Any], Any]
     key: Callable[[Any], K]
-    carry_out: Callable[[Any, Attempt[T]], Awaitable[None]]
+    process_item: Callable[[Any, Attempt[T]], Awaitable[None]]
     width: int
     per_minute: int | None
     rate_limiter: RateLimiter

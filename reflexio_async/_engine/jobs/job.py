@@ -33,10 +33,10 @@ class JobTiming:
 
 
 class Job(Generic[T]):
-    """A job at the server: ``await`` it for its result, or drop it and it goes on.
+    """A job at the server: ``await`` it for its result. The server goes on with it if you drop the handle.
 
-    A waiter that is cancelled or times out disturbs neither other waiters nor the server's job. The result
-    is kept, so awaiting again costs nothing.
+    A waiter that is cancelled or times out does not affect other waiters or the job. The result is kept, so
+    awaiting again sends nothing.
     """
 
     __slots__ = ("__weakref__", "_record")
@@ -79,8 +79,9 @@ class Job(Generic[T]):
         """Wait for the result, at most until the timeout.
 
         Args:
-            poll_interval: Seconds between status requests for this waiter, never undercut. None: soon after
-                the start, then less and less often up to the kind's own interval.
+            poll_interval: Seconds between status requests for this waiter. The client does not send them more
+                often for it. None: soon after the start, then less and less often up to the kind's own
+                interval.
             wait_timeout: Seconds this call may take, queueing included. None: the kind's own timeout,
                 counted from admission or from this call, whichever is later.
 
@@ -110,7 +111,10 @@ class Job(Generic[T]):
         return self._record.status
 
     async def refresh(self) -> JobStatus:
-        """Ask the server once and return the new status. A queued job is not known there yet."""
+        """Ask the server once and return the new status.
+
+        For a queued job nothing is sent, because the server does not know it.
+        """
         if self._record.status.state is JobState.RUNNING:
             await self._record.refresh()
         return self._record.status
@@ -125,7 +129,7 @@ class Job(Generic[T]):
             await self._record.cancel()
 
     def check_start(self) -> None:
-        """Raise the error of a start that was answered with one."""
+        """Raise the error if the start was refused or failed."""
         record = self._record
         if record.error is not None and record.id is None and not isinstance(record.error, JobCancelled):
             record.outcome_read = True
@@ -203,15 +207,15 @@ async def gather_jobs(jobs: Iterable[Job[T]], *, return_exceptions: bool = False
         return record.outcome()
 
     tasks = [asyncio.create_task(outcome_of(record)) for record in records]
-    shown = True
+    results_delivered = True
     try:
         return await asyncio.gather(*tasks, return_exceptions=return_exceptions)
     except asyncio.CancelledError:
-        shown = False
+        results_delivered = False
         raise
     finally:
         for record in records:
-            record.outcome_read = record.outcome_read or (shown and record.done)
+            record.outcome_read = record.outcome_read or (results_delivered and record.done)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""What a service tells the engine about its jobs: their kinds, and what the server's answers mean."""
+"""Kinds of jobs, and the classes that describe the server's answers."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """A kind of job; ``name`` stands in tokens and logs, ``timeout`` is the default wait in seconds."""
+    """A kind of job. Tokens and logs have its ``name``. ``timeout`` is the default wait in seconds."""
 
     name: str
     timeout: float
@@ -104,9 +104,9 @@ class SlotKind(JobKind, Generic[T]):
         echoed: The parameters of the request that the server repeats in its status.
         constants: Parameters that the status shows for every job of this kind.
         shared_id: The id of every job on servers of the uncorrelated dialect.
-        synchronous: Every server answers the start when the work is done.
+        synchronous: Every server answers the start only when the work is done.
         read_start: Reads the answer to a start.
-        result: Makes the job's result of its completed operation.
+        result: Returns the result of the job, given its completed operation.
     """
 
     slot: Slot
@@ -151,7 +151,7 @@ class PolledKind(JobKind, Generic[T]):
 
     Attributes:
         interval: Seconds between status requests, where no waiter asks for another interval.
-        read: Makes a JobStatus of the route's answer. The answer is the result of a completed job.
+        read: Returns the JobStatus, given the route's answer. The answer is the result of a completed job.
         rate: How often the route may be asked.
         unknown_at_first: A 404 means "not yet", until the job has been seen once.
         cancellable: The server can be asked to stop such a job.

@@ -64,8 +64,8 @@ class Lane:
             slot, source, poller, self, queue=self._queue, outage=outage, max_attempts=max_attempts
         )
         self._starting: set[SlotJob[Any]] = set()
-        self._unresolved: set[SlotJob[Any]] = set()  # of those starting: the answer was lost
-        # Resolved when the caller of a start gets its handle: the start was answered, or has to wait.
+        self._unresolved: set[SlotJob[Any]] = set()  # starting jobs whose answer was lost
+        # The future that each caller awaits until its start is answered, or has to wait.
         self._callers: dict[SlotJob[Any], asyncio.Future[None]] = {}
         self._worker: asyncio.Task[None] | None = None
         self._start_tasks: set[asyncio.Task[None]] = set()
@@ -89,7 +89,7 @@ class Lane:
         try:
             await answered
         except asyncio.CancelledError:
-            # The caller got no handle, so nobody could withdraw the start later. Once sent, it goes on.
+            # The caller has no handle with which to withdraw the start later. A start that was sent goes on.
             job.outcome_read = self._withdraw(
                 job, "the call that started it was cancelled before anything was sent"
             )
@@ -144,7 +144,7 @@ class Lane:
         self._release_callers()
 
     def status_unavailable(self, error: Exception) -> None:
-        """Polls have failed for good, or for too long: without the status no start may be sent."""
+        """Fail the queued starts: the status cannot be asked, and without it no start may be sent."""
         for job in self._unresolved:
             job.lose(f"its start got no answer, and the status cannot be asked: {error}")
         while self._queue:
@@ -156,7 +156,7 @@ class Lane:
     # Callers of starts
 
     def _release_caller(self, job: SlotJob[Any]) -> None:
-        """Let the caller that started ``job`` have its handle."""
+        """Let ``submit`` return to the caller that started ``job``."""
         answered = self._callers.pop(job, None)
         if answered is not None and not answered.done():
             answered.set_result(None)
@@ -251,7 +251,7 @@ class Lane:
         return 0.0 if job.start is None else job.start.limiter.opens_in()
 
     def _pause_before(self, job: SlotJob[Any]) -> float:
-        """Seconds for which ``job`` must not be started yet."""
+        """Seconds to wait before the start of ``job``."""
         now = self._clock.now()
         pause = max(min(self._opens_in(job), _LONGEST_SLEEP), self._busy_until - now)
         latest = self.slot.latest
@@ -267,7 +267,7 @@ class Lane:
     # Starting
 
     def _launch(self, job: SlotJob[Any]) -> None:
-        """Send the start in a task of its own, which the caller's cancellation does not reach."""
+        """Send the start in its own task. Cancelling the caller does not cancel it."""
         self._starting.add(job)
         task = self._tasks.spawn(self._start(job), name=f"start {job.kind.name}")
         self._start_tasks.add(task)
@@ -296,7 +296,7 @@ class Lane:
             answer = await job.start.send(job.start.request)
         except RateLimited as error:
             if error.__cause__ is not None and job.attempts >= self._max_attempts:
-                raise error.__cause__ from None  # what its attempts met before the limit closed
+                raise error.__cause__ from None  # the error of the earlier attempts
             # Nothing was admitted. The limit is known now, so the lane waits until it opens.
             self._return_to_queue(job)
             if self._opens_in(job) <= 0:
@@ -312,7 +312,10 @@ class Lane:
             self._read_answer(job, answer)
 
     def _read_answer(self, job: SlotJob[Any], answer: Any, refusal: RequestRefused | None = None) -> None:
-        """Learn from the answer to a start; ``refusal`` is None when the client wants refusals as results."""
+        """Update ``job`` from the answer to its start.
+
+        ``refusal`` is None when the client's option asks for refusals as results.
+        """
         kind = job.slot_kind
         read = kind.read_start(answer)
         if isinstance(read, StartRefused):
@@ -334,7 +337,7 @@ class Lane:
             self._admit(job, read.operation_id)
 
     def _slot_was_taken(self, job: SlotJob[Any]) -> None:
-        """Another client was faster. The status may still say "free", so pause before the next start."""
+        """Another client has the slot. The status may still say "free", so pause before the next start."""
         logger.info("%s: another client has taken the slot; waiting for it", self._name)
         self.slot.forget()
         pause = min(self.slot.interval * 2.0**self._busy_refusals, _LONGEST_BUSY_PAUSE)
@@ -343,7 +346,7 @@ class Lane:
         self._return_to_queue(job)
 
     async def _resolve(self, job: SlotJob[Any], error: ReflexioError) -> None:
-        """The start got no answer: learn from the status whether the server began it."""
+        """Find out from the status whether the server began a start that got no answer."""
         sent_by = self._clock.now()
         logger.info("%s: a start got no answer (%s); asking for the status", self._name, type(error).__name__)
         self._unresolved.add(job)
@@ -383,7 +386,7 @@ class Lane:
             self._tasks.spawn(self._cancel_admitted(job), name=f"cancel {job.kind.name}")
 
     async def _cancel_admitted(self, job: SlotJob[Any]) -> None:
-        """Carry out a cancellation that was requested while the start was under way."""
+        """Ask for a cancellation that was requested while the start was under way."""
         try:
             await self.cancel(job)
         except ReflexioError as error:

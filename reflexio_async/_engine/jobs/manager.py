@@ -73,7 +73,8 @@ class JobManager:
     ) -> JobRecord[T]:
         """Start a job through the lane of its slot.
 
-        Returns when the start was answered, or at once as queued when the lane or the rate limit is closed.
+        Returns when the start was answered. When the start has to wait for the slot or the rate limit,
+        returns at once; the job is queued then.
         Errors of the start are the job's: ``Job.check_start`` raises them at once, awaiting does too.
 
         Args:

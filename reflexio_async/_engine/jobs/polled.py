@@ -23,7 +23,9 @@ T = TypeVar("T")
 _NOT_SEEN_YET = NotFound(
     "404: the server does not know it, or does not know it yet", status=404, method="GET", path=""
 )
-_QUANTILES = (0.5, 0.8, 0.95)  # a poll is due when these shares of earlier jobs had ended
+# For each share, poll once at the age by which that share of earlier jobs had ended. Three, because every job
+# is asked for by a request of its own.
+_QUANTILES = (0.5, 0.8, 0.95)
 
 
 class JobStatusSource(Protocol):
@@ -44,7 +46,7 @@ class JobStatusSource(Protocol):
 
 
 class PolledJobs(Generic[T]):
-    """What all polled jobs of one kind share.
+    """The parts that all polled jobs of one kind share.
 
     With ``adaptive`` it learns how long they take, and polls when an end is likely.
     """
@@ -72,7 +74,7 @@ class PolledJob(JobRecord[T]):
         self.status = RUNNING
         self.admitted_at = self.created_at
         self._not_ended_at = self.created_at  # when the last poll that found it running was sent
-        # What the poller keeps:
+        # Written by the poller:
         self.polled_at = self.created_at
         self.polls = 0
         self.failures = 0
@@ -88,7 +90,7 @@ class PolledJob(JobRecord[T]):
         """The token by which it is found again."""
         return Token(kind=self.kind.name, url=self._group.source.url, id=self.job_id)
 
-    def subscribe(self, interval: float | None) -> None:  # noqa: ARG002  # its waiters tell their intervals
+    def subscribe(self, interval: float | None) -> None:  # noqa: ARG002  # ``pause`` reads the intervals of its waiters
         """Poll for one more waiter."""
         self._poller.schedule(self)
 
@@ -122,24 +124,24 @@ class PolledJob(JobRecord[T]):
 
     @property
     def subscribed(self) -> bool:
-        """Whether anybody waits for it."""
+        """Whether it has a waiter."""
         return self.has_waiters
 
     def pause(self, growing: float) -> float | None:
-        """The shortest interval of all waiters; None when nobody waits."""
+        """The shortest interval of all waiters; None when there is no waiter."""
         pauses = [waiter.interval or self._default_pause(waiter, growing) for waiter in self.waiters()]
         return min(pauses, default=None)
 
     def _default_pause(self, waiter: Waiter, growing: float) -> float:
         if self._group.durations is not None:
             age = self._group.durations.next_poll_age(self.polled_at - self.created_at)
-            # A poll after the waiter's deadline would be of no use to it.
+            # The waiter cannot use a poll after its deadline.
             if age is not None and (waiter.deadline is None or self.created_at + age < waiter.deadline):
                 return max(self.created_at + age - self.polled_at, FIRST_POLL_AFTER)
         return min(growing, self._group.kind.interval)
 
     async def poll(self) -> None:
-        """Ask for the status once and learn from the answer."""
+        """Ask for the status once, and update the job from the answer."""
         group, asked_at = self._group, self.now()
         try:
             answer = await group.source.status(group.kind, self.job_id)
@@ -173,13 +175,13 @@ class PolledJob(JobRecord[T]):
                 self.finish(status, error=JobCancelled(message, status=status, token=self.token_text))
 
     def poll_failed(self, error: Exception, *, transient: bool) -> None:
-        """Keep the error for messages; end with it unless it may pass."""
+        """Store the error for messages. A permanent error ends the job."""
         self.last_poll_error = without_traceback(error)
         if not transient:
             self.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
 
     def give_up(self, reason: str, /) -> None:
-        """The client closes: tell every waiter that its status is no longer asked for."""
+        """End the job for every waiter with JobLost, because the client closes."""
         message = f"{self.kind.name} {self.job_id}: {reason} while a caller waited; resume it by its token"
         status = JobStatus(JobState.LOST, error=reason)
         self.finish(status, error=JobLost(message, status=status, token=self.token_text))

@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 FIRST_POLL_AFTER: Final = 0.05  # seconds after the start
 _GROWTH: Final = 1.5  # factor between one pause and the next
-_MAX_STEPS: Final = 32  # by then a pause is longer than any interval; 1,700 steps would overflow a float
+_MAX_STEPS: Final = 32  # the pause stops growing here; without a limit the float overflows
 
 _FIRST_PAUSE_AFTER_FAILURE = 0.1  # seconds; doubled with every further failure
 _LONGEST_PAUSE_AFTER_FAILURE = 10.0  # seconds
 _TRANSIENT = (APIConnectionError, ServerError, RateLimited, RequestRefused)
 
 _SHORTEST_WAIT = 0.02  # seconds that a worker waits for the rate, so that it does not wake for every poll
-_CATCH_UP = 0.1  # seconds: polls that were delayed for so long are made up for
-_REMEMBERED_DURATIONS = 64  # durations of jobs
-_DURATIONS_TO_ESTIMATE = 8  # durations before anything is estimated
-_STALE_ENTRIES = 64  # that the heap may hold besides one for every scheduled source and one more
+_CATCH_UP = 0.1  # seconds; after a delay of up to this time, the missed polls are sent at once
+_REMEMBERED_DURATIONS = 64  # of the latest jobs, for the estimate
+_DURATIONS_TO_ESTIMATE = 8  # with fewer durations nothing is estimated
+_STALE_ENTRIES = 64  # the heap is cleaned when it has this many more entries than 2 x the scheduled sources
 
 
 class Pollable(Protocol):
     """What the poller polls: a slot, or one job with a status route of its own.
 
-    The poller keeps these attributes:
+    The poller writes these attributes:
         polled_at: When it was last polled (or made), by the clock.
         polls: Polls since the back-off was last reset.
         failures: Polls that failed, in a row.
@@ -59,13 +59,13 @@ class Pollable(Protocol):
 
     @property
     def subscribed(self) -> bool:
-        """Whether anybody waits for its status."""
+        """Whether its status has a waiter."""
         ...
 
     def pause(self, growing: float, /) -> float | None:
-        """Seconds from ``polled_at`` to the next poll; None when nobody waits.
+        """Seconds from ``polled_at`` to the next poll; None when there is no waiter.
 
-        ``growing`` is the pause for waiters who ask for no interval: short at first, then longer and longer.
+        ``growing`` is the pause for waiters that give no interval: short at first, then longer and longer.
         """
         ...
 
@@ -78,7 +78,7 @@ class Pollable(Protocol):
         ...
 
     def give_up(self, reason: str, /) -> None:
-        """The client closes: tell every waiter that its status is no longer asked for."""
+        """End the jobs that have waiters, because the client closes."""
         ...
 
 
@@ -102,7 +102,7 @@ class Poller:
 
     @property
     def active(self) -> list[Pollable]:
-        """The sources that somebody waits for."""
+        """The sources that have a waiter."""
         sources = [*self._due]
         for workers in self._workers.values():
             sources += workers.sources()
@@ -131,7 +131,7 @@ class Poller:
             self._set_timer()
 
     def close(self) -> list[Pollable]:
-        """Stop polling for good; returns the sources that somebody waits for."""
+        """Stop polling for good; returns the sources that have a waiter."""
         active = self.active
         self.closed = True
         self._due.clear()
@@ -213,7 +213,7 @@ class _Workers:
             self._poller.tasks.spawn(self._work(), name=f"poll {source.name}")
 
     def sources(self) -> Iterator[Pollable]:
-        """Those that wait for their turn or are being polled."""
+        """The sources that wait for their turn or are being polled."""
         yield from self._queue
         yield from self._being_polled
 
@@ -222,7 +222,8 @@ class _Workers:
         try:
             while self._queue:
                 if per_second is not None and not self._take_token(per_second):
-                    # For one whole token at least: a shorter wait may be too short to move the clock.
+                    # Until one whole token is there. A shorter sleep may be too short to change
+                    # a float of seconds.
                     await self._poller.clock.sleep(max(1.0 / per_second, _SHORTEST_WAIT))
                     continue
                 source = self._queue.popleft()
@@ -250,7 +251,7 @@ class _Workers:
 class DurationEstimator:
     """Estimates when to poll a job, from the durations of earlier jobs (in seconds).
 
-    ``quantiles``: one poll is due when this share of the earlier jobs had ended, for each of them.
+    ``quantiles``: for each share, poll once at the age by which that share of earlier jobs had ended.
     """
 
     def __init__(self, quantiles: Sequence[float]) -> None:
@@ -260,7 +261,7 @@ class DurationEstimator:
 
     def add(self, *, at_least: float, at_most: float) -> None:
         """Learn from a job that still ran at the age ``at_least`` and had ended at the age ``at_most``."""
-        # The middle, not ``at_most``: that is when it was polled, so the estimate would learn from itself.
+        # The middle: ``at_most`` depends on our own polling, which uses this estimate.
         self._durations.append((at_least + at_most) / 2)
         if len(self._durations) >= _DURATIONS_TO_ESTIMATE:
             durations = sorted(self._durations)

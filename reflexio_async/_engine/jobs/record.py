@@ -22,7 +22,7 @@ E = TypeVar("E", bound=BaseException)
 
 
 class Waiter:
-    """One coroutine that waits for a job, while it waits.
+    """One coroutine that waits for a job now.
 
     Attributes:
         interval: Seconds between status requests that it asks for; None: the kind's.
@@ -42,7 +42,7 @@ class Waiter:
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def wake(self) -> None:
-        """Let the coroutine go on."""
+        """Resume the coroutine."""
         if not self.future.done():
             self.future.set_result(None)
 
@@ -84,14 +84,14 @@ class JobRecord(ABC, Generic[T]):
         self.result: T | None = None
         self.error: BaseException | None = None
         self.outcome_read = False
-        """Whether any caller was shown how it ended."""
+        """Whether a caller has received the outcome."""
         self.last_poll_error: Exception | None = None
-        """What the last status request met; None when it was answered."""
+        """The error of the last status request, or None."""
         self._poller = poller
         self._settings = settings
         self._waiters: dict[Waiter, None] = {}
 
-    # What the subclasses know
+    # For the subclasses to implement
 
     @property
     @abstractmethod
@@ -116,7 +116,7 @@ class JobRecord(ABC, Generic[T]):
 
     @property
     def description(self) -> str:
-        """The kind and what tells it from others, for messages."""
+        """The kind and the id, for messages."""
         return f"{self.kind.name} {self.id or ''}".rstrip()
 
     # Reading
@@ -134,7 +134,7 @@ class JobRecord(ABC, Generic[T]):
 
     @property
     def has_waiters(self) -> bool:
-        """Whether anybody waits for it now."""
+        """Whether it has waiters now."""
         return bool(self._waiters)
 
     def now(self) -> float:
@@ -144,7 +144,7 @@ class JobRecord(ABC, Generic[T]):
     async def wait(
         self, *, interval: float | None = None, timeout: float | None = None, for_change: bool = False
     ) -> None:
-        """Return when it has ended or the timeout is over; ``outcome`` tells which.
+        """Return when it has ended or the timeout is over. ``outcome`` raises JobTimeout in the second case.
 
         Args:
             interval: Seconds between status requests; None: the client's own, else the kind's.
@@ -185,7 +185,7 @@ class JobRecord(ABC, Generic[T]):
     # Writing
 
     def admit(self, job_id: str, status: JobStatus) -> None:
-        """The server has accepted it."""
+        """Record that the server accepted it, under this id."""
         self.id = job_id
         self.admitted_at = self.now()
         self.status = status
@@ -195,7 +195,7 @@ class JobRecord(ABC, Generic[T]):
                 waiter.wake()
 
     def update(self, status: JobStatus) -> None:
-        """It goes on, with this status."""
+        """Store a new status of a running job."""
         if status is self.status or status == self.status:
             return
         self.status = status
@@ -206,7 +206,7 @@ class JobRecord(ABC, Generic[T]):
     def finish(
         self, status: JobStatus, *, result: T | None = None, error: BaseException | None = None
     ) -> None:
-        """It has ended, with a result or an error. Only the first call counts."""
+        """Store how it ended: a result or an error. Only the first call has an effect."""
         if self.done:
             return
         self.status, self.result = status, result
@@ -223,17 +223,17 @@ class JobRecord(ABC, Generic[T]):
         return self._settings.wait_timeout or self.kind.timeout
 
     def waiters(self) -> list[Waiter]:
-        """Those who wait now."""
+        """The waiters."""
         return list(self._waiters)
 
     def _subscribe(self, waiter: Waiter) -> None:
-        """Begin to poll for ``waiter``: the server knows nothing of a job before its admission."""
+        """Begin to poll for ``waiter``. Before its admission the server does not know the job."""
         if waiter.timer is None and not waiter.for_change:
             self._start_timer(waiter)  # default timeouts count from admission
         self.subscribe(waiter.interval)
 
     def _remove(self, waiter: Waiter) -> None:
-        """``waiter`` waits no longer: it was woken or cancelled."""
+        """Remove a waiter that was woken or cancelled."""
         if waiter not in self._waiters:
             return
         del self._waiters[waiter]
@@ -259,7 +259,7 @@ class JobRecord(ABC, Generic[T]):
         return JobTimeout(message, status=self.status, token=token, last_poll_error=last)
 
     def __del__(self) -> None:
-        # What was withdrawn on purpose is no failure.
+        # A job that was withdrawn on purpose is not reported.
         withdrawn = self.id is None and isinstance(self.error, JobCancelled)
         if self.error is not None and not self.outcome_read and not withdrawn:
             self._poller.tasks.report(f"job {self.description}", self.error)

@@ -1,4 +1,4 @@
-"""What is known of one slot: the server's latest operation in it, and which of our jobs run there."""
+"""The status of one slot: the server's latest operation in it, and our jobs that run there."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.poller import Poller
     from reflexio_async._engine.jobs.slot_job import SlotJob
 
-_POLL_RESULT_VALID_FOR = 1.0  # seconds for which a poll may be acted upon
-# A poll is due when these shares of earlier jobs had ended. The status route has no rate limit
-# (server-behaviour: Rate limits).
+_POLL_RESULT_VALID_FOR = 1.0  # seconds; an older poll result is not used
+# For each share, poll once at the age by which that share of earlier jobs had ended. There are many shares,
+# because the next start waits for the end, and the status route has no rate limit (server-behaviour: Rate
+# limits).
 _QUANTILES = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
 
 
@@ -43,7 +44,7 @@ class SlotStatusSource(Protocol):
 
 
 class SlotObserver(Protocol):
-    """The lane in front of a slot, to the slot's status."""
+    """What SlotStatus calls on its lane."""
 
     def status_observed(self) -> None:
         """A poll was answered."""
@@ -54,7 +55,7 @@ class SlotObserver(Protocol):
         ...
 
     def status_unavailable(self, error: Exception) -> None:
-        """Polls have failed for good, or for too long."""
+        """A poll failed with a permanent error, or polls have failed for too long."""
         ...
 
 
@@ -64,7 +65,7 @@ class SlotStatus:
     Attributes:
         running: Our jobs that were admitted and have not ended, as far as is known.
         latest: The server's latest operation; None before the first poll, or when there never was one.
-        observed_at: When the last poll was answered; None: nothing is known that may be acted upon.
+        observed_at: When the last poll was answered; None: there is no usable poll result.
         started_at: When the last of our jobs was admitted.
     """
 
@@ -93,12 +94,12 @@ class SlotStatus:
         self._max_attempts = max_attempts
         self._polling_lock = asyncio.Lock()
         self._subscriptions: Counter[float | None] = Counter()  # by interval; None: the slot's own
-        # What the poller keeps:
+        # Written by the poller:
         self.polled_at = self._clock.now()
         self.polls = 0
         self.failures = 0
         self.polling = False
-        # What is known:
+        # Results of polling:
         self.running: dict[SlotJob[Any], None] = {}
         self.latest: Operation | None = None
         self.observed_at: float | None = None
@@ -108,7 +109,7 @@ class SlotStatus:
         self._failing_since: float | None = None
         self._durations = DurationEstimator(_QUANTILES)
 
-    # Who polls, and how often
+    # Subscriptions
 
     def subscribe(self, interval: float | None) -> None:
         """Poll for one more waiter, every ``interval`` seconds (None: the slot's own interval)."""
@@ -126,16 +127,16 @@ class SlotStatus:
 
     @property
     def subscribed(self) -> bool:
-        """Whether anybody waits for the status."""
+        """Whether the status has a waiter."""
         return bool(self._subscriptions)
 
     def pause(self, growing: float) -> float | None:
-        """The shortest interval of all waiters; None when nobody waits."""
+        """The shortest interval of all waiters; None when there is no waiter."""
         if not self._subscriptions:
             return None
         default = growing
         if self._queue and self.running:
-            # Starts wait for the end of a job: poll when it is likely.
+            # Starts wait for the end of a job: poll when the end is likely.
             age = self._durations.next_poll_age(self.polled_at - self.started_at)
             if age is not None:
                 default = max(self.started_at + age - self.polled_at, FIRST_POLL_AFTER)
@@ -152,7 +153,8 @@ class SlotStatus:
 
     async def poll(self) -> None:
         """Ask for the latest operation and pass it on to the jobs that run."""
-        async with self._polling_lock:  # so that a later answer belongs to a later request
+        # One poll at a time, so that an old response cannot overwrite a newer one.
+        async with self._polling_lock:
             asked_at = self._clock.now()
             operation = await self._source.operation(self.name)
         self.latest = operation
@@ -169,9 +171,10 @@ class SlotStatus:
         self._observer.status_observed()
 
     def _pass_on(self, operation: Operation | None, asked_at: float) -> bool:
-        """Let the running jobs learn from a poll; returns whether any of them has ended."""
+        """Update the running jobs from a poll; returns whether any of them has ended."""
         if operation is not None and operation.status != self._status:
-            self._status = operation.status  # one object until it changes, so that jobs compare it quickly
+            # Keep the same object while the status is equal: comparing by identity is fast.
+            self._status = operation.status
         for job in self.running:
             if operation is None:
                 job.lose("the server no longer knows of any operation")
@@ -183,7 +186,7 @@ class SlotStatus:
         return bool(ended)
 
     def poll_failed(self, error: Exception, *, transient: bool) -> None:
-        """Go on if the error may pass; else end every job that depends on the status."""
+        """Keep polling after a transient error. A permanent error ends every job in the slot."""
         without_traceback(error)
         for job in self.running:
             job.last_poll_error = error
@@ -201,7 +204,7 @@ class SlotStatus:
 
     @property
     def may_recover(self) -> bool:
-        """Whether to go on after failed polls, because the outage may pass."""
+        """Whether to poll again after failed polls, because the outage may end."""
         if self._failing_since is None:
             return True
         if self._ever_answered:
@@ -210,7 +213,7 @@ class SlotStatus:
         return self.failures < self._max_attempts
 
     def give_up(self, reason: str, /) -> None:
-        """The client closes: end every job that somebody waits for. The others go on at the server."""
+        """End every job that has a waiter, because the client closes. The server goes on with all of them."""
         for job in self.running:
             if job.has_waiters:
                 job.lose(f"{reason} while a caller waited; it goes on at the server, resume it by its token")
@@ -220,10 +223,10 @@ class SlotStatus:
         """Ask the server to stop the operation that runs now."""
         await self._source.cancel(self.name)
 
-    # What our jobs change
+    # Changes by our jobs
 
     def admit(self, job: SlotJob[Any], operation_id: str) -> None:
-        """The server has accepted the start of ``job``: poll soon."""
+        """Record that the server accepted the start of ``job``, and poll soon."""
         job.enter_slot(operation_id)
         self.running[job] = None
         self.started_at = self._not_ended_at = self._clock.now()
@@ -233,22 +236,22 @@ class SlotStatus:
             self._poller.schedule(self)
 
     def adopt(self, job: SlotJob[Any], operation_id: str, not_before: int | None) -> None:
-        """Go on with a job that was admitted earlier, here or in another process."""
+        """Follow a job that was admitted earlier, here or in another process."""
         job.enter_slot(operation_id)
         job.not_before = not_before
         self.running[job] = None
 
     def forget(self) -> None:
-        """What the last poll showed is no longer true."""
+        """Forget the result of the last poll."""
         self.observed_at = None
 
     @property
     def known_free(self) -> bool:
-        """Whether the slot was free a moment ago."""
-        fresh = (
+        """Whether a usable poll result says that the slot is free."""
+        usable = (
             self.observed_at is not None and self._clock.now() - self.observed_at <= _POLL_RESULT_VALID_FOR
         )
-        return fresh and not self.taken
+        return usable and not self.taken
 
     @property
     def taken(self) -> bool:

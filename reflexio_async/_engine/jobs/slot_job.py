@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_APPEARS_WITHIN = 30.0  # seconds from admission until the status shows the job
+# Seconds from admission in which the status must show the job. The server claims the slot before it answers
+# the start (server-behaviour: Admission). The time is for a status that is behind. After it the job is lost.
+_APPEARS_WITHIN = 30.0
 
 
 class Limiter(Protocol):
-    """What a lane needs to know of the rate limit of its starts."""
+    """The rate limit of starts, as far as a lane uses it."""
 
     def opens_in(self) -> float:
         """Seconds until a start may be sent; 0 when it may be sent now."""
@@ -50,11 +52,11 @@ class SlotJob(JobRecord[T]):
 
     Attributes:
         slot_kind: Its kind.
-        params: What the server's status repeats of its request.
+        params: The parameters of its request that the server's status repeats.
         start: Its start; None for a job that was resumed from a token.
         attempts: How often the start was sent.
         before: The slot's latest operation when the start was sent last.
-        not_before: When that operation had begun (epoch seconds); a resumed job knows only this.
+        not_before: Start time of ``before``, in epoch seconds. A resumed job has no ``before``, only this.
         seen: The status has shown this job.
         cancel_requested: It was cancelled while its start was under way.
     """
@@ -121,45 +123,45 @@ class SlotJob(JobRecord[T]):
         """Withdraw its start, or ask the server to stop it."""
         await self._lane.cancel(self)
 
-    # How it goes on
+    # State changes
 
     def enter_slot(self, operation_id: str) -> None:
-        """The server has accepted its start, under this id."""
+        """Record that the server accepted the start, under this id."""
         self.not_before = None if self.before is None else self.before.started_at
         self.admit(operation_id, RUNNING)
 
     def complete(self, answer: T, message: str | None) -> None:
-        """The answer to its start is its result."""
+        """End it with the answer to its start as the result."""
         self.finish(JobStatus(JobState.COMPLETED, progress=1.0, message=message), result=answer)
 
     def refuse(self, answer: T, message: str | None) -> None:
-        """Its start was refused, and the client wants refusals as results."""
+        """End it with a refusal of its start as the result, as the client's option asks."""
         self.finish(JobStatus(JobState.FAILED, message=message, error=message), result=answer)
 
     def fail_to_start(self, error: BaseException) -> None:
-        """Its start was refused, or could not be sent."""
+        """End it with ``error``: its start was refused, or could not be sent."""
         self.finish(JobStatus(JobState.FAILED, error=str(error)), error=error)
 
     def fail_unsent(self, error: Exception) -> None:
-        """Its start was not sent, because the status could not be asked: a poll met ``error``."""
+        """End it with the ``error`` of a poll: without the status its start was not sent."""
         if isinstance(error, APIConnectionError | APIStatusError):
             error = copy.copy(error)
-            error.outcome_unknown = False  # only that of the poll is
+            error.outcome_unknown = False  # the outcome of the poll is unknown; the start was never sent
         self.fail_to_start(error)
 
     def withdraw(self, reason: str) -> None:
-        """Its start will not be sent."""
+        """End it: its start will not be sent."""
         status = JobStatus(JobState.CANCELLED, error=reason)
         self.finish(status, error=JobCancelled(f"{self.description}: {reason}", status=status))
 
     def lose(self, reason: str) -> None:
-        """Its outcome can no longer be learned."""
+        """End it: its outcome can no longer be learned."""
         status = JobStatus(JobState.LOST, error=reason)
         message = f"{self.description}: outcome unknown: {reason}"
         self.finish(status, error=JobLost(message, status=status, token=self.token_text))
 
     def observe(self, operation: Operation, status: JobStatus, asked_at: float) -> None:
-        """Learn from the slot's latest ``operation``, as a request sent at ``asked_at`` showed it.
+        """Update it from the slot's latest ``operation``, as a request sent at ``asked_at`` showed it.
 
         ``status`` is that of the operation.
         """

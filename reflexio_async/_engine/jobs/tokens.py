@@ -38,7 +38,7 @@ class Token:
 
     @classmethod
     def from_text(cls, text: str) -> Token:
-        """Read a token; raise InvalidRequest when ``text`` is none."""
+        """Read a token; raise InvalidRequest when ``text`` is not a token."""
         try:
             content = json.loads(text)
             version = content.pop("v")
