@@ -18,7 +18,7 @@ from typing import (
     overload,
 )
 
-from reflexio_async.errors import InvalidRequest
+from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -166,10 +166,14 @@ def reflect_trace(
             gets ``self`` too.
 
     Raises:
+        ConfigurationError: ``client`` is no Reflect client, as when ``(client)`` is left out.
         TypeError: The decorated object is no coroutine function, it has no argument that could be the task,
             or it is a method and ``inject_context=False`` or ``task`` is missing.
         InvalidRequest: An option is unusable. In a call: the task is not text.
     """
+    if not callable(getattr(client, "trace", None)):
+        message = f"write @reflect_trace(client), with an AsyncReflectClient, not {type(client).__name__}"
+        raise ConfigurationError(message)
     options: dict[str, Any] = {
         "limit": limit,
         "lambda_": lambda_,

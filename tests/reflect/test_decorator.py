@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reflexio_async import InvalidRequest, JobFailed
+from reflexio_async import ConfigurationError, InvalidRequest, JobFailed
 from reflexio_async.reflect.decorator import TraceResult, reflect_trace
 from tests.reflect.scene import scene as reflecting
 
@@ -368,3 +368,13 @@ async def test_unusable_options_are_refused_by_the_decorator(options: dict[str, 
         with pytest.raises(InvalidRequest, match=next(iter(options)).strip("_")):
             reflect_trace(scene.client, **options)
         assert not scene.box.requests
+
+
+def test_a_decorator_without_its_client_says_how_to_write_it() -> None:
+    without_client: Any = reflect_trace
+
+    async def answer(_ctx: TraceContext, question: str) -> str:
+        return question
+
+    with pytest.raises(ConfigurationError, match=r"^write @reflect_trace\(client\)"):
+        without_client(answer)
