@@ -170,7 +170,9 @@ class TraceContext:
     ) -> None:
         self._phase = _Phase.LEFT
         if self._output is None:
-            logger.debug("no output was set: no trace is sent")
+            # After an exception this is expected: the run did not come to its end.
+            level = logging.WARNING if error is None else logging.DEBUG
+            logger.log(level, "no output was set, so no trace was sent; call ctx.set_output(...)")
         elif error is None:
             await self._send(self._output)
         elif isinstance(error, Exception) and self._auto_fail:
@@ -194,7 +196,7 @@ class TraceContext:
 
     def _check_entered(self, name: str) -> None:
         if self._phase in (_Phase.NEW, _Phase.ENTERING):
-            message = f"{name}: there are none before `async with` has entered this trace"
+            message = f"{name}: enter the block first: `async with client.trace(...) as ctx`"
             raise InvalidRequest(message)
 
     def __repr__(self) -> str:

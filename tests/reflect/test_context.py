@@ -107,6 +107,24 @@ async def test_without_an_output_nothing_is_sent() -> None:
         assert (scene.sent(), ctx.job, ctx.trace_id) == (0, None, None)
 
 
+async def test_a_run_without_an_output_is_a_warning_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with reflecting() as scene, scene.client.trace(TASK):
+        pass
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "no output was set, so no trace was sent; call ctx.set_output(...)")
+    ]
+
+
+async def test_an_exception_before_any_output_is_no_warning_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with reflecting() as scene:
+        with pytest.raises(ZeroDivisionError):
+            async with scene.client.trace(TASK):
+                raise ZeroDivisionError
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+
+
 async def test_the_last_output_is_sent() -> None:
     async with reflecting() as scene:
         async with scene.client.trace(TASK) as ctx:

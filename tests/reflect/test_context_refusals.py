@@ -111,7 +111,7 @@ async def test_memories_are_refused_before_the_context_is_entered() -> None:
     async with reflecting() as scene:
         trace = scene.client.trace(TASK)
         assert trace.task == TASK
-        with pytest.raises(InvalidRequest, match="memories: "):
+        with pytest.raises(InvalidRequest, match="memories: enter the block first"):
             _ = trace.memories
-        with pytest.raises(InvalidRequest, match="augmented_task: "):
+        with pytest.raises(InvalidRequest, match="augmented_task: enter the block first"):
             _ = trace.augmented_task
