@@ -111,7 +111,7 @@ class AsyncReflexioClient(
         clock = clock_from(settings.clock)
         tasks = TaskTracker(settings.on_background_error)
         pool = ConnectionPool(settings)
-        http = HttpClient(settings, clock, pool)
+        http = HttpClient(settings, clock, pool, url_hint=REFLEXIO.url_hint)
         caller = Caller(REFLEXIO, http, Credentials(api_key_from(api_key)), RateLimiters(clock), clock)
         status = ReflexioStatus(caller, settings)
         jobs = JobManager(
@@ -202,7 +202,8 @@ class AsyncReflexioClient(
             InvalidRequest: ``session_id`` is not text, or empty.
         """
         if not isinstance(session_id, str) or not session_id.strip():
-            message = f"for_session: session_id must be text, not {session_id!r:.40}"
+            reason = "not be empty" if isinstance(session_id, str) else f"be text, not {session_id!r:.40}"
+            message = f"for_session: session_id must {reason}"
             raise InvalidRequest(message)
         return SessionScopedClient(self, session_id.strip())
 

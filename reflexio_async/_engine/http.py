@@ -96,7 +96,8 @@ class ConnectionPool:
 class HttpClient:
     """Sends requests to one server."""
 
-    def __init__(self, settings: Settings, clock: Clock, pool: ConnectionPool) -> None:
+    def __init__(self, settings: Settings, clock: Clock, pool: ConnectionPool, *, url_hint: str) -> None:
+        self._url_hint = url_hint
         self._base_url = settings.base_url
         self._max_bytes = settings.max_response_bytes
         self._clock = clock
@@ -136,7 +137,7 @@ class HttpClient:
             failure = APITimeout(f"{request.method} {request.path}: {what}", outcome_unknown=sent)
         except aiohttp.ClientConnectorError as error:
             reason = error.os_error.strerror or error.os_error
-            what = f"cannot connect to {self._base_url} ({reason}); is it running, and is that its address?"
+            what = f"cannot connect to {self._base_url} ({reason}); is it running? {self._url_hint}"
             failure = APIConnectionError(f"{request.method} {request.path}: {what}")
         except (aiohttp.ClientError, OSError) as error:
             what = f"the connection to {self._base_url} broke ({type(error).__name__})"

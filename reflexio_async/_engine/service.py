@@ -10,7 +10,7 @@ class Service:
     """What the engine must know about one service to read its responses and to write its errors.
 
     Args:
-        url_hint: The hint in an error when another server seems to have responded.
+        url_hint: The hint in an error when no server or another one seems to be at the URL.
         key_hint: The hint in an error when the credential is missing or wrong.
         refuses: Whether ``success: false`` in a 200 response means that the server refused the call.
         nothing_stored: The text of refusals after which nothing was stored, so that a call may be tried

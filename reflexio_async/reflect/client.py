@@ -73,7 +73,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
     ) -> None:
         self._project_id = server.project_id
         self._kinds = trace_kinds(settings.polls_per_second)
-        http = HttpClient(settings, clock, pool)
+        http = HttpClient(settings, clock, pool, url_hint=REFLECT.url_hint)
         caller = Caller(REFLECT, http, Credentials(server.api_key), RateLimiters(clock), clock)
         status = TraceStatus(caller, settings)
         jobs = JobManager(status, clock, tasks, settings, polled_kinds=self._kinds.by_name())

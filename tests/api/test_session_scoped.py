@@ -139,10 +139,13 @@ async def test_the_others_are_forwarded() -> None:
             session.no_such_call  # noqa: B018  # reading it is the point
 
 
-@pytest.mark.parametrize("name", ["", " ", None, 5])
-async def test_a_session_has_a_name(name: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("", "must not be empty"), (" ", "must not be empty"), (None, "must be text"), (5, "must be text")],
+)
+async def test_a_session_has_a_name(name: Any, says: str) -> None:
     async with scene() as play:
-        with pytest.raises(InvalidRequest, match="session_id"):
+        with pytest.raises(InvalidRequest, match=f"session_id {says}"):
             play.client.for_session(name)
 
 

@@ -56,6 +56,15 @@ async def test_after_a_refused_connection_the_outcome_is_known(clock: VirtualClo
     assert url in str(caught.value)
 
 
+async def test_a_refused_connection_names_the_option_of_the_address(clock: VirtualClock) -> None:
+    url = f"http://127.0.0.1:{closed_port()}"
+    async with AsyncReflexioClient(url_endpoint=url, reflect_url=url, clock=clock) as client:
+        with pytest.raises(APIConnectionError, match=r"is the base URL \(url_endpoint, REFLEXIO_API_URL\)"):
+            await client.whoami()
+        with pytest.raises(APIConnectionError, match=r"is the base URL \(base_url, REFLECT_API_URL\)"):
+            await client.reflect.health()
+
+
 async def test_with_an_unknown_host_the_outcome_is_known(clock: VirtualClock) -> None:
     async with AsyncReflexioClient(url_endpoint="http://no-such-host.invalid", clock=clock) as client:
         with pytest.raises(
