@@ -277,10 +277,15 @@ def test_the_error_of_an_unknown_option_suggests_the_right_one(make: Any) -> Non
             used(pol_interval=1)
 
 
-def test_a_view_refuses_options_that_only_a_client_has() -> None:
-    view: Any = AsyncReflexioClient(url_endpoint=URL).with_options
-    with pytest.raises(ConfigurationError, match="there is no option max_connections"):
-        view(max_connections=3)
+@pytest.mark.parametrize("make", [AsyncReflexioClient, AsyncReflectClient], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("option", ["max_connections", "clock", "api_key"])
+def test_a_view_refuses_options_that_only_a_client_has_and_says_where_they_belong(
+    make: Any, option: str
+) -> None:
+    with pytest.raises(
+        ConfigurationError, match=rf"^{option} belongs to the whole client: pass it to {make.__name__}\("
+    ):
+        make().with_options(**{option: 3})
 
 
 def test_every_option_is_a_setting_of_the_same_type() -> None:

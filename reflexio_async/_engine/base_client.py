@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from pydantic import TypeAdapter
 
 from reflexio_async._engine.engine import API
-from reflexio_async._engine.settings import ViewOptions, check_names
+from reflexio_async._engine.settings import ViewOptions, check_view_options
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -62,9 +62,10 @@ class BaseClient(API):
             options: See ``ViewOptions``. Options that are not given stay as they are.
 
         Raises:
-            ConfigurationError: There is no such option, or its value is unusable.
+            ConfigurationError: There is no such option, it belongs to the whole client, or its value is
+                unusable.
         """
-        check_names(options, ViewOptions.__optional_keys__)
+        check_view_options(options, type(self))
         return self._with_settings(self._engine.settings.with_options(**options))
 
     @property

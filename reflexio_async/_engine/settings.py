@@ -130,6 +130,19 @@ def check_names(options: Mapping[str, Any], known: frozenset[str]) -> None:
             raise ConfigurationError(message)
 
 
+def check_view_options(options: Mapping[str, Any], client: type) -> None:
+    """Raise ConfigurationError for the first of ``options`` that a view of a ``client`` cannot have."""
+    known = ViewOptions.__optional_keys__
+    if options.keys() <= known:
+        return
+    of_client = {*ClientOptions.__optional_keys__, *inspect.signature(client).parameters} - known
+    for name in options:
+        if name in of_client:
+            message = f"{name} belongs to the whole client: pass it to {client.__name__}(...)"
+            raise ConfigurationError(message)
+    check_names(options, known)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The options of one client, checked and frozen. Durations are in seconds."""
