@@ -1,4 +1,4 @@
-"""The asyncio client for agent memory: publish, rerun, wait, and lose nothing."""
+"""The asyncio client for agent memory: AsyncReflexioClient for Reflexio, AsyncReflectClient for Reflect."""
 
 from __future__ import annotations
 

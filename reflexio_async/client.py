@@ -179,7 +179,9 @@ class AsyncReflexioClient(
         self._engine.caller.credentials.set_token(await sign_in(), sign_in if remember else None)
 
     def learning(self, request_id: str) -> Job[LearningStatusResponse]:
-        """Return the learning that follows a publish, as a job. No I/O until it is awaited or refreshed.
+        """Return the learning that follows a publish, as a job.
+
+        Nothing is sent until the job is awaited or refreshed.
 
         The status ``not_tracked`` counts as completed, because the server will learn nothing.
 
@@ -215,7 +217,7 @@ class AsyncReflexioClient(
         return LegacyAPI(self._engine)
 
     def job(self, token: str) -> Job[Any]:
-        """Return the job of ``token``. No I/O.
+        """Return the job of ``token``. This sends nothing.
 
         Args:
             token: The text of ``job.token``. The job may have been started in another process.

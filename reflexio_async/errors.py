@@ -21,12 +21,13 @@
     ├── RequestRefused                  HTTP 200 with ``success: false``
     ├── JobError                        a job has no result
     │   ├── JobFailed                   the server reports a failure (also RuntimeError)
-    │   ├── JobTimeout                  the wait ended; the job goes on (also TimeoutError)
+    │   ├── JobTimeout                  the job did not end within ``wait_timeout`` (also TimeoutError)
     │   ├── JobCancelled                cancelled before or while it ran
     │   └── JobLost                     the outcome is unknown for good
     └── BatchInterrupted                the caller's iterable of keys raised an error
 
-Messages name the next step. They never hold credentials or the contents of a request.
+Messages say what to do next. They may hold ids, and the values of options. They never hold credentials, and
+never the texts of a request, such as messages, tasks and profiles.
 """
 
 from __future__ import annotations
@@ -246,7 +247,9 @@ class JobFailed(JobError, RuntimeError):
 
 
 class JobTimeout(JobError, TimeoutError):
-    """The wait ended before the job. The job goes on at the server.
+    """The job did not end within ``wait_timeout``. It goes on at the server.
+
+    ``client.job(error.token)`` returns the job, to wait again.
 
     Attributes:
         last_poll_error: The error of the last status request, or None when it had no error.

@@ -165,7 +165,7 @@ class API:
         return self._engine.tasks.call(run(), what=_name(endpoint))
 
     def _follow(self, kind: PolledKind[T], job_id: str) -> Job[T]:
-        """The handle of the job that has the id ``job_id``. No I/O."""
+        """The handle of the job that has the id ``job_id``. This sends nothing."""
         return Job(self._engine.jobs.follow(kind, job_id, self._engine.settings))
 
 

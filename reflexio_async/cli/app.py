@@ -29,7 +29,7 @@ def _new_app(text: str) -> typer.Typer:
     )
 
 
-app = _new_app("Agent memory on a Reflexio server: publish, rerun, wait, and lose nothing.")
+app = _new_app("Agent memory on a Reflexio server: publish, rerun, and wait for jobs.")
 jobs = _new_app("Show what runs at the server, wait for one job, or ask it to stop.")
 
 
@@ -51,7 +51,7 @@ def _main(
 
 @app.command()
 def demo(*, _verbose: Verbose = False) -> None:
-    """See it work, in seconds and without a server: 40 users, 40 reruns, none lost."""
+    """Run 40 reruns against a sandbox in this process, and show that all complete (seconds)."""
     run(run_demo)
 
 
@@ -101,7 +101,7 @@ def rerun(
     ] = False,
     _verbose: Verbose = False,
 ) -> None:
-    """Learn the profiles of many users anew, and lose none of them.
+    """Learn the profiles of many users anew, and report the outcome of each.
 
     A server runs one rerun at a time and begins about five a minute. This command queues the rest,
     waits as long as that takes, and goes on when one fails.
@@ -227,16 +227,18 @@ def sandbox(
             "--reflect-api-key",
             metavar="KEY",
             show_default=False,
-            help="The Reflect server's master key. Unless given: a published one, which is shown.",
+            help="The key of the Reflect server. Unless given: a fixed key, which the command prints.",
         ),
     ] = "",
     dialect: Annotated[
         Literal["correlated", "uncorrelated", "synchronous"],
-        typer.Option(help="The generation of servers to imitate; the first is today's."),
+        typer.Option(
+            help="How the server answers the start of a job. Today's is correlated; older are the others."
+        ),
     ] = "correlated",
     rate_limits: Annotated[
         Literal["real", "off"],
-        typer.Option(help="Whether the published limits hold, such as 5 reruns a minute."),
+        typer.Option(help="Whether the real server's rate limits apply, such as 5 reruns a minute."),
     ] = "real",
     rerun_seconds: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="How long one user's rerun takes.")
@@ -251,7 +253,7 @@ def sandbox(
 ) -> None:
     """Run a local Reflexio server and a local Reflect server, until Ctrl-C or SIGTERM.
 
-    They need no LLM, and keep nothing unless --data names a file.
+    They need no language model. They keep their data in memory unless --data names a file.
 
     Exit code: 0 stopped, 2 bad input: a port in use, a faults file or a data file that cannot be used.
     """

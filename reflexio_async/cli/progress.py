@@ -1,4 +1,4 @@
-"""The progress of a batch: a live bar on a terminal, a line every few seconds elsewhere."""
+"""Shows the progress of a batch: as a bar on a terminal, else as one line of text every few seconds."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from reflexio_async._engine.models import (
 )
 from reflexio_async.reflexio.models.enums import ProfileTimeToLive, Status, UserActionType
 from reflexio_async.reflexio.models.literals import AnyUserActionType
+from reflexio_async.reflexio.models.profiles import NEVER_EXPIRES
 
 
 class InteractionData(RequestPart):
@@ -126,7 +127,7 @@ class UserProfile(ResponseModel):
     generated_from_request_id: str
     custom_features: dict[str, Any] | None = None
     embedding: list[float] = Field(default_factory=empty_list)
-    expiration_timestamp: int = 4102444800
+    expiration_timestamp: int = NEVER_EXPIRES
     profile_time_to_live: ProfileTimeToLive | str = Field(
         default=ProfileTimeToLive.INFINITY, union_mode="left_to_right"
     )

@@ -248,7 +248,7 @@ class ReflectAPI(API):
         reviewed: bool,
         ingest: str = IngestStatus.QUEUED,
     ) -> TraceJob:
-        """The job of a trace that was sent before. No I/O."""
+        """The job of a trace that was sent before. This sends nothing."""
         engine = self._engine
         kind = self._kinds.reviewed if reviewed else self._kinds.stored
         job_id = job_id_of(project_id or self._project_id, trace_id)

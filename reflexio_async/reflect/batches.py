@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from reflexio_async.reflect.jobs import TraceJob
     from reflexio_async.reflect.models import Trace
 
-_MAX_CONCURRENT = 256  # traces at the same time, where the caller gives no ``concurrency``
+_DEFAULT_CONCURRENCY = 256
+"""Traces that are worked on at the same time. It exceeds ``max_connections`` (100): most of them wait."""
 
 
 @dataclass(slots=True)
@@ -139,7 +140,7 @@ class ReflectBatches(ReflectAPI):
             check=_item_maker(key, raises=isinstance(traces, Collection)),
             key=lambda item: item.key,
             process_item=send_and_wait,
-            width=_MAX_CONCURRENT if concurrency is None else concurrency,
+            width=_DEFAULT_CONCURRENCY if concurrency is None else concurrency,
             per_minute=None,
             rate_limiter=engine.caller.rate_limiter(path),
             fail_fast=fail_fast,

@@ -161,7 +161,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
     """The same call as ``wait_for_trace``: the official client has both names."""
 
     def job(self, token: str) -> TraceJob:
-        """Return the job of ``token``. No I/O.
+        """Return the job of ``token``. This sends nothing.
 
         Args:
             token: The text of ``job.token``. The trace may have been sent by another process.

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "https://www.reflexio.ai/"
 
+SLOW_CALL_DEADLINE = 630.0
+"""In seconds: the server ends slow calls after 600 (server-behaviour: Deadlines); 30 for its response."""
+
 REFLEXIO = Service(
     url_hint="is the base URL (url_endpoint, REFLEXIO_API_URL) the API host itself?",
     key_hint="pass api_key, set REFLEXIO_API_KEY, or await client.login(email, password)",

@@ -11,9 +11,10 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-# Deeper values come from objects that refer to each other.
-_MAX_DEPTH = 40
-_MAX_BITS = 10_000  # Python refuses to write much longer numbers as decimal text
+_MAX_DEPTH = 40  # deeper values, which come from objects that refer to each other, become "[…]"
+_MAX_BITS = (
+    10_000  # longer numbers become hexadecimal: Python refuses more than 4,300 decimal digits (14,000 bits)
+)
 
 _MEDIA = {
     "audio": "audio",
@@ -34,8 +35,8 @@ _MEDIA = {
     "video": "video",
     "video-url": "video",
 }
-_DETAILS = ("filename", "file_name", "media_type", "mime_type", "title")
-_EMPTY = ("cache-point",)  # parts without text
+_FIELDS_THAT_DESCRIBE_MEDIA = ("filename", "file_name", "media_type", "mime_type", "title")
+_KINDS_WITHOUT_TEXT = ("cache-point",)
 
 
 def get(item: object, name: str) -> Any:
@@ -44,7 +45,7 @@ def get(item: object, name: str) -> Any:
         return cast("Mapping[str, Any]", item).get(name)
     try:
         return getattr(item, name, None)
-    except ValueError:  # raised by some properties, such as the media type of a URL without a suffix
+    except ValueError:  # some properties raise it, such as the media type of a URL without a suffix
         return None
 
 
@@ -89,7 +90,7 @@ def other_fields(item: object, *names: str) -> dict[str, Any]:
 
 
 def json_value(value: object, depth: int = 0) -> Any:
-    """Return ``value`` as JSON allows it: media as placeholders, objects of unknown types as their text."""
+    """Return ``value`` as JSON allows it: media as placeholders, objects of unknown types as str()."""
     if value is None:
         return value
     if isinstance(value, int):
@@ -130,7 +131,7 @@ def media_placeholder(part: object) -> str | None:
     if kind is None or get(part, "text"):
         return None
     inner = get(part, "file")  # as OpenAI's chat API nests it
-    details = (get(source, name) for source in (part, inner) for name in _DETAILS)
+    details = (get(source, name) for source in (part, inner) for name in _FIELDS_THAT_DESCRIBE_MEDIA)
     detail = next((text for text in details if isinstance(text, str) and text), "")
     if kind == "file" and detail.split("/")[0] in ("image", "audio", "video"):
         kind = detail.split("/")[0]
@@ -144,7 +145,7 @@ def part_text(part: object) -> str:
     if (placeholder := media_placeholder(part)) is not None:
         return placeholder
     kind = kind_of(part)
-    if kind in _EMPTY:
+    if kind in _KINDS_WITHOUT_TEXT:
         return ""
     for name in ("text", "content", "refusal"):
         if isinstance(text := get(part, name), str):

@@ -21,6 +21,7 @@ from reflexio_async.reflexio.models.aggregation import (
     SubmitPlaybookAggregationStart,
     SubmitPlaybookAggregationWait,
 )
+from reflexio_async.reflexio.service import SLOW_CALL_DEADLINE
 
 RUN_PLAYBOOK_AGGREGATION = Endpoint(
     "POST",
@@ -29,7 +30,7 @@ RUN_PLAYBOOK_AGGREGATION = Endpoint(
     per_minute=10,
     # The server responds when it is done; the parameter raises its deadline to 600 s
     # (server-behaviour: Deadlines).
-    deadline=630,
+    deadline=SLOW_CALL_DEADLINE,
     query=(("wait_for_response", "true"),),
 )
 SUBMIT_PLAYBOOK_AGGREGATION = Endpoint(

@@ -24,6 +24,7 @@ from reflexio_async.reflexio.models.evaluation import (
     RegenerateWait,
 )
 from reflexio_async.reflexio.models.evaluation_overview import GetEvaluationOverviewResponse
+from reflexio_async.reflexio.service import SLOW_CALL_DEADLINE
 
 GET_AGENT_SUCCESS_EVALUATION_RESULTS = Endpoint(
     "POST", "/api/get_agent_success_evaluation_results", GetEvaluationResultsViewResponse, repeatable=True
@@ -40,7 +41,9 @@ GET_EVALUATION_OVERVIEW = Endpoint(
 GET_RECENT_SHADOW_COMPARISONS = Endpoint(
     "GET", "/api/evaluations/shadow_comparisons/recent", GetRecentShadowComparisonsResponse
 )
-GRADE_ON_DEMAND = Endpoint("POST", "/api/evaluations/grade_on_demand", GradeOnDemandResponse, deadline=630)
+GRADE_ON_DEMAND = Endpoint(
+    "POST", "/api/evaluations/grade_on_demand", GradeOnDemandResponse, deadline=SLOW_CALL_DEADLINE
+)
 REGENERATE_EVALUATIONS = Endpoint(
     "POST", "/api/evaluations/regenerate", RegenerateStartResponse, per_minute=5
 )

@@ -42,6 +42,7 @@ from reflexio_async.reflexio.models.playbooks import (
     UpgradeUserPlaybooksResponse,
     UserPlaybook,
 )
+from reflexio_async.reflexio.service import SLOW_CALL_DEADLINE
 
 RERUN_PLAYBOOK_GENERATION = Endpoint(
     "POST", "/api/rerun_playbook_generation", RerunPlaybookGenerationResponse, per_minute=5
@@ -51,7 +52,7 @@ MANUAL_PLAYBOOK_GENERATION = Endpoint(
     "/api/manual_playbook_generation",
     ManualPlaybookGenerationResponse,
     per_minute=5,
-    deadline=630,
+    deadline=SLOW_CALL_DEADLINE,
     query=(("wait_for_response", "true"),),
 )
 GET_USER_PLAYBOOKS = Endpoint(
@@ -71,7 +72,11 @@ UPDATE_USER_PLAYBOOK = Endpoint(
     "PUT", "/api/update_user_playbook", UpdateUserPlaybookResponse, repeatable=True
 )
 REVIEW_USER_PLAYBOOKS = Endpoint(
-    "POST", "/api/review_user_playbooks", ReviewUserPlaybooksResponse, per_minute=5, deadline=630
+    "POST",
+    "/api/review_user_playbooks",
+    ReviewUserPlaybooksResponse,
+    per_minute=5,
+    deadline=SLOW_CALL_DEADLINE,
 )
 DELETE_USER_PLAYBOOK = Endpoint(
     "DELETE", "/api/delete_user_playbook", DeleteUserPlaybookResponse, repeatable=True

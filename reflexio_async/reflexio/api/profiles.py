@@ -49,6 +49,7 @@ from reflexio_async.reflexio.models.profiles import (
     UserProfile,
 )
 from reflexio_async.reflexio.server_knowledge import ServerKnowledge
+from reflexio_async.reflexio.service import SLOW_CALL_DEADLINE
 
 P = TypeVar("P", UpgradeProfilesRequest, DowngradeProfilesRequest)
 
@@ -60,7 +61,7 @@ MANUAL_PROFILE_GENERATION = Endpoint(
     "/api/manual_profile_generation",
     ManualProfileGenerationResponse,
     per_minute=5,
-    deadline=630,
+    deadline=SLOW_CALL_DEADLINE,
     query=(("wait_for_response", "true"),),
 )
 SEARCH_USER_PROFILES = Endpoint(

@@ -24,6 +24,9 @@ from reflexio_async.reflexio.models.enums import ProfileTimeToLive, SearchMode, 
 from reflexio_async.reflexio.models.experiments import RetrievalExperimentAssignment
 from reflexio_async.reflexio.models.literals import AnyProfileTimeToLive, AnySearchMode, AnyStatus
 
+NEVER_EXPIRES = 4_102_444_800
+"""The server's expiration of a profile that does not expire: the first second of 2100, in epoch seconds."""
+
 
 class GetUserProfilesRequest(TimeRange):
     """Profiles of one user, newest first."""
@@ -54,7 +57,7 @@ class ProfileView(ResponseModel):
     profile_time_to_live: ProfileTimeToLive | str = Field(
         default=ProfileTimeToLive.INFINITY, union_mode="left_to_right"
     )
-    expiration_timestamp: int = 4102444800
+    expiration_timestamp: int = NEVER_EXPIRES
     status: Status | str | None = Field(default=None, union_mode="left_to_right")
     source: str | None = None
     source_span: str | None = None
@@ -149,7 +152,7 @@ class UserProfile(RequestPart):
     custom_features: JsonObject | None = None
     embedding: Sequence[float] = Field(default=(), description="Made by the server.")
     expanded_terms: str | None = None
-    expiration_timestamp: int = Field(default=4102444800, description="Epoch seconds.")
+    expiration_timestamp: int = Field(default=NEVER_EXPIRES, description="Epoch seconds.")
     extractor_names: Sequence[str] | None = None
     merged_into: str | None = None
     notes: str | None = None
