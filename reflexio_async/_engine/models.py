@@ -35,7 +35,7 @@ empty_dict: Callable[[], dict[str, Any]] = dict
 
 
 def _seconds(value: Any) -> float:
-    return positive_seconds("it", value)
+    return positive_seconds("", value)
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds)]

@@ -274,14 +274,19 @@ def positive_seconds(
 ) -> float:
     """Return ``value`` as a float. Raise ``error`` unless it is a finite number of seconds above zero.
 
-    ``zero``: zero is allowed too.
+    Args:
+        name: What the message begins with; empty: the message of a field, whose name is added later.
+        value: The seconds.
+        zero: Whether zero is allowed too.
+        error: The class of the error.
     """
+    must = f"{name} must" if name else "must"
     expected = "zero or more" if zero else "more than zero"
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MAX_NUMBER:
-        message = f"{name} must be a finite number of seconds, not {value!r:.40}"
+        message = f"{must} be a finite number of seconds, not {value!r:.40}"
         raise error(message)
     if value < 0 or (value == 0 and not zero):
-        message = f"{name} must be {expected} seconds, not {value!r}"
+        message = f"{must} be {expected} seconds, not {value!r}"
         raise error(message)
     return float(value)
 

@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
+_PLAIN_TEXTS = {
+    "model_type": "must be a mapping or {class_name}",
+    "string_pattern_mismatch": "must match the pattern {pattern}",
+    "string_unicode": "must be valid Unicode, and has a lone surrogate",
+    "sequence_str": "must be a list, not one of its items",
+}
+"""Texts in place of those of pydantic, by the type of the error. In braces: names in the error's context."""
+
+
 def describe(error: ValidationError, known: Iterable[str] = ()) -> str:
     """Name each wrong field and what was expected of it, in one line.
 
@@ -19,18 +28,22 @@ def describe(error: ValidationError, known: Iterable[str] = ()) -> str:
         known: The names of the fields, for suggestions when a name is misspelt.
     """
     problems: dict[str, str] = {}
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        where = ".".join(str(part) for part in problem["loc"] if not _is_union_branch(part)) or "the request"
+    for problem in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in problem["loc"] if not _is_union_branch(part))
+        context = problem.get("ctx", {})
+        kind = problem["type"]
         text = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
+        if kind == "extra_forbidden":
             close = get_close_matches(where, known, n=1) if "." not in where else []
             text = "there is no such field" + (f"; did you mean {close[0]}?" if close else "")
-        elif problem["type"] == "string_unicode":
-            text = "must be valid Unicode, and has a lone surrogate"
-        elif problem["type"] in ("sequence_str", "is_instance_of") and "equence" in text:
-            text = "must be a list, not one of its items"
+        elif kind in ("too_short", "string_too_short") and context["min_length"] == 1:
+            text = "must not be empty"
+        elif kind == "is_instance_of" and context["class"] == "Sequence":
+            text = _PLAIN_TEXTS["sequence_str"]
+        elif kind in _PLAIN_TEXTS:
+            text = _PLAIN_TEXTS[kind].format_map(context)
         problems.setdefault(where, text)
-    return "; ".join(f"{where}: {text}" for where, text in problems.items())
+    return "; ".join(f"{where}: {text}" if where else text for where, text in problems.items())
 
 
 def _is_union_branch(part: str | int) -> bool:

@@ -308,6 +308,29 @@ def test_every_wrong_field_is_named_with_what_was_expected() -> None:
         assert field in message
 
 
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"interactions": [3]}, r"interactions\.0: must be a mapping or InteractionData$"),
+        ({"interactions": []}, r"interactions: must not be empty$"),
+        ({"source": "No Source"}, r"source: must match the pattern \^"),
+        ({"interactions": "hello"}, r"interactions: must be a list, not one of its items$"),
+    ],
+    ids=["no mapping", "empty", "pattern", "text for a list"],
+)
+def test_what_was_expected_of_a_field_is_said_in_plain_words(fields: dict[str, Any], says: str) -> None:
+    given = {"user_id": "u", "session_id": "s", "interactions": [{"content": "x"}]}
+    with pytest.raises(InvalidRequest, match=says):
+        build_request(PublishUserInteractionRequest, given | fields)
+
+
+def test_a_fault_of_the_whole_request_has_no_field_before_it() -> None:
+    day = datetime(2025, 1, 2, tzinfo=UTC)
+    with pytest.raises(InvalidRequest) as caught:
+        build_request(GetUserProfilesRequest, {"user_id": "u", "start_time": day, "end_time": day}, "call")
+    assert str(caught.value) == "call: end_time must be after start_time"
+
+
 def test_a_wrong_field_of_a_turn_is_named_by_its_position() -> None:
     turns = [{"content": "fine"}, {"content": "fine", "contnet": "typo"}]
     with pytest.raises(InvalidRequest, match=r"interactions\.1\.contnet: there is no such field$"):

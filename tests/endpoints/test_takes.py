@@ -203,7 +203,12 @@ async def test_calls_made_at_once_share_nothing() -> None:
             {"poll_interval": 1},
             "learn: poll_interval and wait_timeout go with wait",
         ),
-        ("learn", (), {"wait_for_response": True, "poll_interval": 0}, "learn: poll_interval: it must be"),
+        (
+            "learn",
+            (),
+            {"wait_for_response": True, "poll_interval": 0},
+            "learn: poll_interval: must be more than",
+        ),
         (
             "slow",
             (),
