@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SERVER_BEHAVIOUR = ROOT / "docs/server-behaviour.md"
+CONTRIBUTING = ROOT / "docs/contributing.md"
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
 CODE = [
     file
@@ -67,3 +68,16 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         assert linked.exists(), target
         if fragment:
             assert fragment in map(anchor, headings(linked)), target
+
+
+def files_named(text: str) -> set[str]:
+    """The files and folders that stand in backticks. ``<noun>`` becomes ``*``."""
+    code = re.findall(r"`([^`\s]+)`", text)
+    path = re.compile(r"\.?[\w<>/.-]+(/|\.(py|md|json|txt|toml))")
+    return {re.sub(r"<\w+>", "*", name) for name in code if path.fullmatch(name)}
+
+
+@pytest.mark.parametrize("name", sorted(files_named(CONTRIBUTING.read_text("utf-8"))))
+def test_every_file_that_the_contributing_guide_names_exists(name: str) -> None:
+    """Its paths are below the package, or below the root."""
+    assert any(next(folder.glob(name), None) for folder in (ROOT, ROOT / "reflexio_async")), name
