@@ -251,6 +251,8 @@ class JobTimeout(JobError, TimeoutError):
 
     ``client.job(error.token)`` returns the job, to wait again.
 
+    A call with ``wait_for_response=True`` whose start was not sent yet withdraws it; the message says so.
+
     Attributes:
         last_poll_error: The error of the last status request, or None when it had no error.
     """

@@ -180,9 +180,7 @@ class Settings:
             message = f"retry must be a RetryPolicy, not {type(self.retry).__name__}"
             raise ConfigurationError(message)
         for name in ("raise_on_refusal", "adaptive_polling"):
-            if not isinstance(getattr(self, name), bool):
-                message = f"{name} must be True or False, not {getattr(self, name)!r}"
-                raise ConfigurationError(message)
+            true_or_false(name, getattr(self, name), error=ConfigurationError)
         positive_number("polls_per_second", self.polls_per_second)
         for name in ("on_request", "on_retry", "on_background_error"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
@@ -307,3 +305,12 @@ def positive_count(
         message = f"{name} must be a whole number of at least 1, not {value!r}"
         raise error(message)
     return value
+
+
+def true_or_false(
+    name: str, value: object, *, error: type[ConfigurationError | InvalidRequest] = InvalidRequest
+) -> None:
+    """Raise ``error`` unless ``value`` is a bool: ``"no"`` and ``"false"`` would count as True."""
+    if not isinstance(value, bool):
+        message = f"{name} must be True or False, not {value!r:.40}"
+        raise error(message)

@@ -12,6 +12,7 @@ from reflexio_async._engine.batch.batch import Batch
 from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.job import check_waiting
 from reflexio_async._engine.models import build_request
+from reflexio_async._engine.settings import true_or_false
 from reflexio_async.errors import InvalidRequest, JobFailed
 from reflexio_async.reflect.api import CREATE_TRACE, ReflectAPI
 from reflexio_async.reflect.models import TraceCreate
@@ -104,6 +105,7 @@ class ReflectBatches(ReflectAPI):
         Raises:
             InvalidRequest: A trace or an option is unusable, or two traces have the same key.
         """
+        true_or_false("wait", wait)
         check_waiting(poll_interval, wait_timeout)
         if key is not None and not callable(key):
             message = f"key must be a function that returns the key of a trace, not {type(key).__name__}"

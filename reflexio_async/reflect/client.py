@@ -15,7 +15,7 @@ from reflexio_async._engine.http import ConnectionPool, HttpClient
 from reflexio_async._engine.jobs.manager import JobManager
 from reflexio_async._engine.models import build_request
 from reflexio_async._engine.rate_limits import RateLimiters
-from reflexio_async._engine.settings import ClientOptions, Settings, check_names
+from reflexio_async._engine.settings import ClientOptions, Settings, check_names, true_or_false
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import InvalidRequest
@@ -154,6 +154,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
             NotFound: The trace was deleted during the wait.
         """
         request = build_request(ByTrace, {"trace_id": trace_id}, "wait_for_trace")
+        true_or_false("require_reviewed", require_reviewed)
         job = self._trace_job(request.trace_id, reviewed=require_reviewed)
         return await job.result(poll_interval=poll_interval, wait_timeout=wait_timeout)
 

@@ -26,6 +26,10 @@ T = TypeVar("T")
 PROJECT = "/v1/projects/{project_id}"
 GET_TRACE = Endpoint("GET", PROJECT + "/traces/{trace_id}", Trace)
 
+# The defaults of waiting for a trace, in seconds.
+POLL_INTERVAL = 0.25
+WAIT_TIMEOUT = 60.0
+
 STORED = "trace"
 REVIEWED = "reviewed_trace"
 
@@ -86,7 +90,14 @@ def trace_kinds(per_second: float) -> TraceKinds:
     rate = PollRate("traces", per_second=per_second, concurrency=concurrency)
 
     def kind(name: str, read: Callable[[Trace], JobStatus]) -> PolledKind[Trace]:
-        return PolledKind(name, interval=0.25, timeout=60.0, read=read, rate=rate, unknown_at_first=True)
+        return PolledKind(
+            name,
+            interval=POLL_INTERVAL,
+            timeout=WAIT_TIMEOUT,
+            read=read,
+            rate=rate,
+            unknown_at_first="it is not stored yet, or its id or project is wrong",
+        )
 
     return TraceKinds(kind(STORED, _stored), kind(REVIEWED, _reviewed))
 

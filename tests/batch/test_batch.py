@@ -15,6 +15,7 @@ from reflexio_async import (
     AsyncReflexioClient,
     BatchInterrupted,
     BatchProgress,
+    BatchReport,
     ClientClosed,
     InvalidRequest,
     JobFailed,
@@ -32,6 +33,55 @@ UPGRADE = "/api/upgrade_all_profiles"
 
 def publish_of(user: str, text: str = "I like tea", **more: Any) -> dict[str, Any]:
     return {"user_id": user, "session_id": "s", "interactions": [{"role": "user", "content": text}], **more}
+
+
+@pytest.mark.parametrize("option", ["upgrade", "fail_fast"])
+@pytest.mark.parametrize("call", ["rerun_profiles_many", "rerun_playbooks_many"])
+async def test_an_option_that_is_no_bool_is_refused(call: str, option: str) -> None:
+    async with scene(1) as play:
+        with pytest.raises(InvalidRequest, match=f"{option} must be True or False, not 'no'"):
+            getattr(play.client, call)(play.users, **{option: "no"})
+
+
+async def test_a_publish_with_fail_fast_that_is_no_bool_is_refused() -> None:
+    given: Any = "false"
+    async with scene() as play:
+        with pytest.raises(InvalidRequest, match="fail_fast must be True or False, not 'false'"):
+            play.client.publish_many([], fail_fast=given)
+
+
+async def test_a_key_of_an_iterator_that_is_under_way_is_an_invalid_request() -> None:
+    async with scene(1) as play:
+        report = await play.client.rerun_profiles_many(iter(["user-0", "user-0"]))
+        (duplicate,) = report.failed
+        assert isinstance(duplicate.error, InvalidRequest)
+        assert str(duplicate.error) == "'user-0' is already under way in this batch"
+
+
+async def test_a_retry_of_states_that_do_not_exist_names_those_that_do() -> None:
+    async with scene(1) as play:
+        report = await play.client.rerun_profiles_many(play.users)
+        with pytest.raises(InvalidRequest, match="'broken' is not a valid OutcomeState; the states are comp"):
+            report.retry_failed("broken")
+
+
+async def test_a_report_without_a_batch_cannot_retry() -> None:
+    with pytest.raises(InvalidRequest, match="was not made by a batch"):
+        BatchReport[str, Any]().retry_failed()
+
+
+async def test_the_error_of_an_iterable_says_how_many_items_were_finished() -> None:
+    def ids() -> Iterator[str]:
+        yield "user-0"
+        message = "the file is cut off"
+        raise OSError(message)
+
+    async with scene(1) as play:
+        with pytest.raises(
+            BatchInterrupted,
+            match=r"the iterable user_ids raised OSError\(.*\); the 1 items before it were finished",
+        ):
+            await play.client.rerun_profiles_many(ids())
 
 
 async def test_all_complete_with_one_admitted_post_each_within_the_limit_s_bound() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import itertools
 import json
 import tracemalloc
@@ -48,6 +49,64 @@ async def test_wait_for_response_waits_inside_the_call() -> None:
     async with scene(1, rerun_seconds=2.0) as play:
         response = await play.client.rerun_profile_generation(user_id="user-0", wait_for_response=True)
         assert response.profiles_generated == 1
+
+
+async def test_a_call_that_times_out_in_the_queue_withdraws_its_start() -> None:
+    async with scene(2, rerun_seconds=100.0) as play:
+        first = await started(play)
+        with pytest.raises(
+            JobTimeout, match="queued after 50 s; its start was withdrawn, and nothing was sent"
+        ) as caught:
+            await play.client.rerun_profile_generation(
+                user_id="user-1", wait_for_response=True, wait_timeout=50.0
+            )
+        assert (caught.value.token, caught.value.status.state) == (None, JobState.CANCELLED)
+        assert (await first).success
+        await play.clock.sleep(100.0)
+        assert play.starts() == 1
+
+
+async def test_a_call_that_is_cancelled_in_the_queue_withdraws_its_start() -> None:
+    async with scene(2, rerun_seconds=100.0) as play:
+        first = await started(play)
+        second = asyncio.create_task(
+            play.client.rerun_profile_generation(user_id="user-1", wait_for_response=True)
+        )
+        await play.clock.sleep(50.0)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert (await first).success
+        await play.clock.sleep(100.0)
+        assert play.starts() == 1
+
+
+async def test_a_call_that_times_out_while_its_job_runs_gives_the_token() -> None:
+    async with scene(1, rerun_seconds=100.0) as play:
+        with pytest.raises(JobTimeout, match="still running after 50 s; it goes on") as caught:
+            await play.client.rerun_profile_generation(
+                user_id="user-0", wait_for_response=True, wait_timeout=50.0
+            )
+        assert caught.value.token is not None
+        assert (await play.client.job(caught.value.token)).success
+
+
+async def test_a_handle_that_times_out_in_the_queue_keeps_its_start() -> None:
+    async with scene(2, rerun_seconds=100.0) as play:
+        await started(play)
+        second = await started(play, "user-1")
+        with pytest.raises(JobTimeout):
+            await second.result(wait_timeout=50.0)
+        assert (await second).success
+
+
+async def test_a_timeout_while_the_start_is_being_answered_says_that_it_was_sent() -> None:
+    async with scene(2, rerun_seconds=10.0) as play:
+        await started(play)
+        second = await started(play, "user-1")
+        play.box.faults.add(faults.delay(100.0), path=RERUN)
+        with pytest.raises(JobTimeout, match="its start was sent and is not answered"):
+            await second.result(wait_timeout=50.0)
 
 
 async def test_awaiting_again_and_from_many_tasks_costs_nothing() -> None:
@@ -387,7 +446,20 @@ async def test_an_unawaited_start_is_refused_in_place_of_a_job(wait_for: Any) ->
         start = started(play)
         with pytest.raises(InvalidRequest, match="takes jobs, not coroutine; await each start first"):
             await wait_for([start])
-        start.close()
+        assert inspect.getcoroutinestate(start) == inspect.CORO_CLOSED
+        assert play.starts() == 0
+
+
+@pytest.mark.parametrize("wait_for", [gather_jobs, as_completed])
+async def test_what_is_no_iterable_is_refused_in_place_of_jobs(wait_for: Any) -> None:
+    with pytest.raises(InvalidRequest, match="takes an iterable of jobs, not NoneType"):
+        await wait_for(None)
+
+
+async def test_return_exceptions_is_true_or_false() -> None:
+    given: Any = "no"
+    with pytest.raises(InvalidRequest, match="return_exceptions must be True or False, not 'no'"):
+        await gather_jobs([], return_exceptions=given)
 
 
 async def test_a_failure_without_waiters_is_reported() -> None:

@@ -28,6 +28,14 @@ def traces(count: int, **fields: Any) -> list[dict[str, Any]]:
     return [{"task": f"t{number}", "trajectory": [], **fields} for number in range(count)]
 
 
+@pytest.mark.parametrize("option", ["wait", "fail_fast"])
+async def test_an_option_that_is_no_bool_is_refused(option: str) -> None:
+    options: dict[str, Any] = {option: "false"}
+    async with scene() as s:
+        with pytest.raises(InvalidRequest, match=f"{option} must be True or False, not 'false'"):
+            s.client.create_traces_many(traces(1), **options)
+
+
 async def test_the_key_of_a_trace_is_its_position() -> None:
     async with scene(ingest_seconds=2) as s:
         report = await s.client.create_traces_many(traces(300, review_result="pass"))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
-from reflexio_async import AsyncReflexioClient, JobTimeout, gather_jobs
+from reflexio_async import AsyncReflexioClient, InvalidRequest, JobTimeout, gather_jobs
 from reflexio_async.sandbox import Sandbox, VirtualClock
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
 from tests.reflect.scene import MESSAGES, TRACES, Scene, scene
@@ -73,6 +74,29 @@ async def test_the_timeout_of_an_unknown_trace_has_the_text_of_the_server() -> N
     async with scene() as s:
         with pytest.raises(JobTimeout, match="404"):
             await s.client.wait_for_trace("unknown", wait_timeout=5.0)
+
+
+async def test_the_timeout_of_an_unknown_trace_says_that_it_was_never_shown() -> None:
+    async with scene() as s:
+        with pytest.raises(JobTimeout, match="did not show trace default/unknown within 5 s") as caught:
+            await s.client.wait_for_trace("unknown", wait_timeout=5.0)
+        assert "its id or project is wrong" in str(caught.value)
+        assert "still running" not in str(caught.value)
+
+
+async def test_the_timeout_of_a_trace_that_was_shown_once_says_that_it_is_still_running() -> None:
+    async with scene(review_seconds=100.0) as s:
+        job = await s.client.create_trace(task="t", trajectory=MESSAGES, review_result="pass")
+        with pytest.raises(JobTimeout, match="still running after 50 s; it goes on at the server"):
+            await job.result(wait_timeout=50.0)
+
+
+@pytest.mark.parametrize("given", ["no", 0, None])
+async def test_require_reviewed_is_true_or_false(given: Any) -> None:
+    async with scene() as s:
+        with pytest.raises(InvalidRequest, match="require_reviewed must be True or False"):
+            await s.client.wait_for_trace("t", require_reviewed=given)
+        assert s.asked() == 0
 
 
 async def test_polling_ends_with_the_last_waiter() -> None:

@@ -16,7 +16,7 @@ from reflexio_async._engine.batch.progress import BatchPlan, BatchProgress
 from reflexio_async._engine.batch.report import BatchReport, Outcome, OutcomeState
 from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.status import JobState, JobStatus
-from reflexio_async._engine.settings import positive_count
+from reflexio_async._engine.settings import positive_count, true_or_false
 from reflexio_async.errors import (
     CLOSED,
     APIConnectionError,
@@ -51,10 +51,16 @@ class Batch(Generic[K, T]):
 
     Streaming is ``async with batch: async for outcome in batch: ...``. Leaving the ``async with`` block early
     withdraws what was not started. ``run`` is the same as ``await``, as a coroutine function.
+
+    Raises:
+        RuntimeError: It was run before, or it is streamed outside ``async with``.
+        BatchInterrupted: The caller's iterable raised an error. The outcomes so far are in its ``report``.
+        ClientClosed: The client was closed.
     """
 
     def __init__(self, work: Work[K, T], given: Given, clock: Clock, tasks: TaskTracker) -> None:
         positive_count("concurrency", work.width)
+        true_or_false("fail_fast", work.fail_fast)
         hook = work.on_progress
         if hook is not None and (not callable(hook) or inspect.iscoroutinefunction(hook)):
             message = f"on_progress must be a plain function of one BatchProgress, not {hook!r:.40}"
@@ -240,7 +246,7 @@ class Batch(Generic[K, T]):
         if self._stopping:
             return self._not_started(item)
         if key in self._attempts:
-            duplicate = ValueError(f"{key!r} is already under way in this batch")
+            duplicate = InvalidRequest(f"{key!r} is already under way in this batch")
             return Outcome(key, OutcomeState.FAILED, error=duplicate, item=item)
         attempt = self._attempts[key] = Attempt()
         error_: BaseException | None = None

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from reflexio_async.errors import InvalidRequest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -126,11 +128,19 @@ class BatchReport(Generic[K, T]):
         return self.upgrade_error is None and len(self.completed) == len(self.outcomes)
 
     def retry_failed(self, *states: OutcomeState | str) -> Batch[K, T]:
-        """A new batch of the keys that failed (or ended in one of ``states``), with the same options."""
-        chosen = {OutcomeState(state) for state in states} or {OutcomeState.FAILED}
+        """A new batch of the keys that failed (or ended in one of ``states``), with the same options.
+
+        Raises:
+            InvalidRequest: One of ``states`` is no OutcomeState, or this report was not made by a batch.
+        """
+        try:
+            chosen = {OutcomeState(state) for state in states} or {OutcomeState.FAILED}
+        except ValueError as error:
+            message = f"retry_failed: {error}; the states are {', '.join(OutcomeState)}"
+            raise InvalidRequest(message) from None
         if self._retry is None:
-            message = "this report was not made by a batch"
-            raise ValueError(message)
+            message = "retry_failed: this report was not made by a batch"
+            raise InvalidRequest(message)
         return self._retry([outcome.item for outcome in self.outcomes if outcome.state in chosen])
 
     def to_jsonl(self) -> str:

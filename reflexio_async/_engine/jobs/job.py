@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from reflexio_async._engine.jobs.status import JobState, JobStatus
-from reflexio_async._engine.settings import positive_seconds
-from reflexio_async.errors import ClientClosed, InvalidRequest, JobCancelled
+from reflexio_async._engine.settings import positive_seconds, true_or_false
+from reflexio_async.errors import ClientClosed, InvalidRequest, JobCancelled, JobTimeout
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable
@@ -101,8 +102,20 @@ class Job(Generic[T]):
         return record.outcome(wait_timeout)
 
     async def wait_in_call(self, request: Polling) -> T:
-        """The result, for a call with ``wait_for_response=True`` and the options of ``request``."""
-        return await self.result(poll_interval=request.poll_interval, wait_timeout=request.wait_timeout)
+        """The result, for a call with ``wait_for_response=True`` and the options of ``request``.
+
+        When the wait ends early, a start that is still queued is withdrawn: its caller has no handle, and it
+        would be sent later.
+        """
+        try:
+            return await self.result(poll_interval=request.poll_interval, wait_timeout=request.wait_timeout)
+        except asyncio.CancelledError:
+            self._record.withdraw_start("the call that started it was cancelled")
+            raise
+        except JobTimeout:
+            if self._record.withdraw_start("the call that started it timed out"):
+                raise self._record.timed_out(request.wait_timeout) from None
+            raise
 
     async def settled(self) -> JobStatus:
         """Wait like ``await job``, but return the last status instead of a result or an error."""
@@ -198,7 +211,11 @@ async def gather_jobs(jobs: Iterable[Job[T]], *, return_exceptions: bool = False
 
     The first error is raised, unless ``return_exceptions`` puts errors in the places of results. The jobs
     themselves go on either way.
+
+    Raises:
+        InvalidRequest: ``jobs`` are not jobs. Starts that were not awaited are closed, so nothing is sent.
     """
+    true_or_false("return_exceptions", return_exceptions)
     records = [job._record for job in _checked(jobs, "gather_jobs")]  # noqa: SLF001  # of this file
 
     async def outcome_of(record: JobRecord[T]) -> T:
@@ -222,9 +239,16 @@ async def gather_jobs(jobs: Iterable[Job[T]], *, return_exceptions: bool = False
 
 
 def _checked(jobs: Iterable[Job[T]], name: str) -> list[Job[T]]:
-    checked = list(jobs)
+    try:
+        checked = list(jobs)
+    except TypeError:
+        message = f"{name} takes an iterable of jobs, not {type(jobs).__name__}"
+        raise InvalidRequest(message) from None
     for job in checked:
         if not isinstance(job, Job):
+            for start in checked:
+                if inspect.iscoroutine(start):
+                    start.close()  # else Python warns that it was never awaited
             message = (
                 f"{name} takes jobs, not {type(job).__name__}; await each start first, which returns its job"
             )

@@ -153,12 +153,13 @@ class PolledKind(JobKind, Generic[T]):
         interval: Seconds between status requests, where no waiter asks for another interval.
         read: Returns the JobStatus, given the route's answer. The answer is the result of a completed job.
         rate: How often the route may be asked.
-        unknown_at_first: A 404 means "not yet", until the job has been seen once.
+        unknown_at_first: What a 404 may mean until the job has been seen once, for messages. None: a 404
+            always ends the wait.
         cancellable: The server can be asked to stop such a job.
     """
 
     interval: float
     read: Callable[[T], JobStatus]
     rate: PollRate = UNLIMITED
-    unknown_at_first: bool = False
+    unknown_at_first: str | None = None
     cancellable: bool = False

@@ -90,7 +90,7 @@ class Lane:
             await answered
         except asyncio.CancelledError:
             # The caller has no handle with which to withdraw the start later. A start that was sent goes on.
-            job.outcome_read = self._withdraw(
+            job.outcome_read = self.withdraw(
                 job, "the call that started it was cancelled before anything was sent"
             )
             raise
@@ -99,7 +99,7 @@ class Lane:
 
     async def cancel(self, job: SlotJob[Any]) -> None:
         """Withdraw a queued start, or ask the server to stop the operation if it is still this job's."""
-        if self._withdraw(job, "it was cancelled before its start was sent"):
+        if self.withdraw(job, "it was cancelled before its start was sent"):
             return
         if job in self._starting and job not in self.slot.running:
             job.cancel_requested = True
@@ -108,6 +108,20 @@ class Lane:
         # The call takes no id: it stops the operation that has the slot now (server-behaviour: Cancel).
         if job in self.slot.running:
             await self.slot.cancel_running()
+
+    def withdraw(self, job: SlotJob[Any], reason: str) -> bool:
+        """End ``job`` if it is still queued; returns whether it was."""
+        if job not in self._queue:
+            return False
+        self._queue.remove(job)
+        job.withdraw(reason)
+        self._release_caller(job)
+        self._changed.set()
+        return True
+
+    def is_starting(self, job: SlotJob[Any]) -> bool:
+        """Whether the start of ``job`` was sent and is not answered."""
+        return job in self._starting
 
     @property
     def busy(self) -> bool:
@@ -180,16 +194,6 @@ class Lane:
             return
         self._queue.appendleft(job)
         self._wake_worker()
-
-    def _withdraw(self, job: SlotJob[Any], reason: str) -> bool:
-        """End ``job`` if it is still queued; returns whether it was."""
-        if job not in self._queue:
-            return False
-        self._queue.remove(job)
-        job.withdraw(reason)
-        self._release_caller(job)
-        self._changed.set()
-        return True
 
     def _wake_worker(self) -> None:
         if self._worker is None or self._worker.done():

@@ -110,6 +110,16 @@ class PolledJob(JobRecord[T]):
             raise InvalidRequest(message)
         await self._group.source.stop(self._group.kind, self.job_id)
 
+    def timeout_message(self, timeout: float) -> str:
+        """How far it was after ``timeout`` seconds, for JobTimeout."""
+        if self.last_poll_error is not _NOT_SEEN_YET:
+            return super().timeout_message(timeout)
+        reasons = self._group.kind.unknown_at_first
+        return (
+            f"the server did not show {self.description} within {timeout:g} s (404): {reasons}. "
+            "Its token resumes the wait"
+        )
+
     # For the poller
 
     @property
@@ -146,7 +156,7 @@ class PolledJob(JobRecord[T]):
         try:
             answer = await group.source.status(group.kind, self.job_id)
         except NotFound:
-            if not group.kind.unknown_at_first or self.status is not RUNNING:
+            if group.kind.unknown_at_first is None or self.status is not RUNNING:
                 raise
             self.last_poll_error = _NOT_SEEN_YET
         else:

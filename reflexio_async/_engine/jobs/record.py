@@ -114,6 +114,10 @@ class JobRecord(ABC, Generic[T]):
     async def cancel(self) -> None:
         """Withdraw its start, or ask the server to stop it."""
 
+    def withdraw_start(self, reason: str) -> bool:  # noqa: ARG002  # SlotJob uses it
+        """Withdraw its start if that is still queued here; returns whether it was."""
+        return False
+
     @property
     def description(self) -> str:
         """The kind and the id, for messages."""
@@ -177,7 +181,7 @@ class JobRecord(ABC, Generic[T]):
         ``timeout`` is that of the wait before, in seconds.
         """
         if not self.done:
-            raise self._timed_out(timeout or self._default_timeout)
+            raise self.timed_out(timeout)
         if self.error is not None:
             raise _copy_of_error(self.error)
         return cast("T", self.result)  # it has ended without an error
@@ -246,17 +250,27 @@ class JobRecord(ABC, Generic[T]):
         waiter.deadline = self.now() + (waiter.timeout or self._default_timeout)
         waiter.timer = self._poller.clock.call_at(waiter.deadline, waiter.wake)
 
-    def _timed_out(self, timeout: float) -> JobTimeout:
-        token = self.token_text
-        where = (
-            "its start has not been sent"
-            if token is None
-            else "it goes on at the server; resume it by its token"
-        )
+    def timed_out(self, timeout: float | None) -> JobTimeout:
+        """The error of a wait of ``timeout`` seconds (None: the default) that ended before the job."""
+        message = self.timeout_message(timeout or self._default_timeout)
         last = self.last_poll_error
-        met = "" if last is None else f". The last status request met: {last}"
-        message = f"{self.description} was still {self.status.state} after {timeout:g} s; {where}{met}"
-        return JobTimeout(message, status=self.status, token=token, last_poll_error=last)
+        return JobTimeout(message, status=self.status, token=self.token_text, last_poll_error=last)
+
+    def timeout_message(self, timeout: float) -> str:
+        """How far it was after ``timeout`` seconds, for JobTimeout."""
+        return (
+            f"{self.description} was still {self.status.state} after {timeout:g} s; "
+            f"it goes on at the server; resume it by its token{self._last_poll}"
+        )
+
+    @property
+    def _last_poll(self) -> str:
+        """The error of the last status request, as the end of a message."""
+        return (
+            ""
+            if self.last_poll_error is None
+            else f". The last status request failed with: {self.last_poll_error}"
+        )
 
     def __del__(self) -> None:
         # A job that was withdrawn on purpose is not reported.

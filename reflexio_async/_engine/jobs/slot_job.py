@@ -123,6 +123,23 @@ class SlotJob(JobRecord[T]):
         """Withdraw its start, or ask the server to stop it."""
         await self._lane.cancel(self)
 
+    def withdraw_start(self, reason: str) -> bool:
+        """Withdraw its start if that is still queued here; returns whether it was."""
+        return self._lane.withdraw(self, reason)
+
+    def timeout_message(self, timeout: float) -> str:
+        """How far it was after ``timeout`` seconds, for JobTimeout."""
+        if self.id is not None:
+            return super().timeout_message(timeout)
+        if self.done:
+            refused = "the server had not begun it" if self.attempts else "nothing was sent"
+            start = f"its start was withdrawn, and {refused}"
+        elif self._lane.is_starting(self):
+            start = "its start was sent and is not answered; it may begin at the server"
+        else:
+            start = "its start has not been sent"
+        return f"{self.description} was still queued after {timeout:g} s; {start}{self._last_poll}"
+
     # State changes
 
     def enter_slot(self, operation_id: str) -> None:

@@ -15,6 +15,7 @@ from reflexio_async._engine.jobs.job import check_waiting
 from reflexio_async._engine.jobs.kinds import SlotKind
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.models import RequestModel, build_request, drop_none
+from reflexio_async._engine.settings import true_or_false
 from reflexio_async._engine.wire import Endpoint, refusal_of
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI
@@ -93,6 +94,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         Raises:
             InvalidRequest: An id is empty, not text, or given twice; or an option has an unusable value.
         """
+        true_or_false("upgrade", upgrade)
 
         async def promote() -> Any:
             return self._unless_refused(UPGRADE_PROFILES, await self.upgrade_profiles())
@@ -128,6 +130,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         fail_fast: bool = False,
     ) -> Batch[str, RerunPlaybookGenerationResponse]:
         """Rerun the playbooks of many agent versions. The options are those of ``rerun_profiles_many``."""
+        true_or_false("upgrade", upgrade)
 
         async def promote() -> Any:
             return self._unless_refused(UPGRADE_USER_PLAYBOOKS, await self.upgrade_user_playbooks())
