@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from reflexio_async.cli.output import set_logging
+from reflexio_async.reflexio.jobs import SLOT_POLL_INTERVAL, WAIT_TIMEOUT
 
 CALL_TIMEOUT = 60.0
 """Seconds for one call. It is short, because a person waits at the terminal."""
@@ -38,7 +39,8 @@ PollInterval = Annotated[
     typer.Option(
         metavar="SECONDS",
         show_default=False,
-        help="Time between two status requests. Unless given: often at first, then once a second.",
+        help="Time between two status requests. "
+        f"Unless given: short at first, then up to {SLOT_POLL_INTERVAL:g}.",
     ),
 ]
 WaitTimeout = Annotated[
@@ -46,7 +48,7 @@ WaitTimeout = Annotated[
     typer.Option(
         metavar="SECONDS",
         show_default=False,
-        help="How long one job may take after the server has begun it. Unless given: 600.",
+        help=f"How long one job may take after the server has begun it. Unless given: {WAIT_TIMEOUT:g}.",
     ),
 ]
 Verbose = Annotated[

@@ -42,8 +42,16 @@ T = TypeVar("T")
 # write results (server-behaviour: Dead operations).
 _GAVE_UP_MESSAGE = "Auto-recovered"
 
-PROFILE_SLOT = Slot("profile_generation", poll_interval=1.0)
-PLAYBOOK_SLOT = Slot("playbook_generation", poll_interval=1.0)
+# The defaults of waiting, in seconds. A poll interval is the longest: after a start the polls are closer.
+SLOT_POLL_INTERVAL = 1.0
+LEARNING_POLL_INTERVAL = 2.0
+AGGREGATION_POLL_INTERVAL = 5.0
+REGENERATION_POLL_INTERVAL = 1.0
+WAIT_TIMEOUT = 600.0
+AGGREGATION_WAIT_TIMEOUT = 3600.0
+
+PROFILE_SLOT = Slot("profile_generation", SLOT_POLL_INTERVAL)
+PLAYBOOK_SLOT = Slot("playbook_generation", SLOT_POLL_INTERVAL)
 
 # In every refusal that means "another operation has the slot" (server-behaviour: Admission, Manual).
 _SLOT_TAKEN_MESSAGE = "already in progress"
@@ -96,7 +104,7 @@ def slot_kind(
 
     return SlotKind(
         name,
-        timeout=600.0,
+        timeout=WAIT_TIMEOUT,
         slot=slot,
         echoed=echoed,
         constants={"mode": "manual_regular" if manual else None},
@@ -233,14 +241,23 @@ def regeneration_status(answer: RegenerateStatusResponse) -> JobStatus:
 # The server allows 120 a minute (server-behaviour: Rate limits). 1.8 x 60 + 8 = 116.
 LEARNING = PolledKind(
     "learning",
-    interval=2.0,
-    timeout=600.0,
+    interval=LEARNING_POLL_INTERVAL,
+    timeout=WAIT_TIMEOUT,
     read=learning_status,
     rate=PollRate("learning_status", per_second=1.8, burst=8),
 )
-AGGREGATION = PolledKind("aggregation", interval=5.0, timeout=3600.0, read=aggregation_status)
+AGGREGATION = PolledKind(
+    "aggregation",
+    interval=AGGREGATION_POLL_INTERVAL,
+    timeout=AGGREGATION_WAIT_TIMEOUT,
+    read=aggregation_status,
+)
 REGENERATION = PolledKind(
-    "evaluation_regeneration", interval=1.0, timeout=600.0, read=regeneration_status, cancellable=True
+    "evaluation_regeneration",
+    interval=REGENERATION_POLL_INTERVAL,
+    timeout=WAIT_TIMEOUT,
+    read=regeneration_status,
+    cancellable=True,
 )
 
 POLLED_KINDS: Mapping[str, PolledKind[Any]] = {
