@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _POLL_RESULT_VALID_FOR = 1.0  # seconds; an older poll result is not used
 # For each share, poll once at the age by which that share of earlier jobs had ended. There are many shares,
-# because the next start waits for the end, and the status route has no rate limit (server-behaviour: Rate
-# limits).
+# because the next start waits for the end, and the status route has no rate limit
+# (server-behaviour: Rate limits).
 _QUANTILES = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)
 
 
