@@ -1,4 +1,4 @@
-"""Collects the messages of a conversation, one after the other."""
+"""Builds a list of messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Messages = list[dict[str, Any]]
 
 
 class MessageBuilder:
-    """Collects messages. Reasoning, text and tool calls of the model in one turn become one message."""
+    """Builds a list of messages. Reasoning, text and tool calls of the model in one turn become one message."""
 
     def __init__(self) -> None:
         self._messages: Messages = []
@@ -30,7 +30,7 @@ class MessageBuilder:
         self.add_message("tool", content or "", tool_call_id=call_id, name=name, status=status)
 
     def add_event(self, kind: str, details: object) -> None:
-        """Add something that is no message of anybody, as a system message."""
+        """Add a system message about an event, or about an item that is no message."""
         self.add_message("system", f"[{kind}] {json_text(details)}")
 
     def begin_turn(self) -> None:
