@@ -11,7 +11,10 @@ Messages = list[dict[str, Any]]
 
 
 class MessageBuilder:
-    """Builds a list of messages. Reasoning, text and tool calls of the model in one turn become one message."""
+    """Builds a list of messages.
+
+    Reasoning, text and tool calls of the model in one turn become one message.
+    """
 
     def __init__(self) -> None:
         self._messages: Messages = []
