@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("reflexio_async")
 
-_LONGEST_SLEEP = 3600.0  # seconds
+_LONGEST_SLEEP = 3600.0  # seconds; a limit may be closed without a known end, so ask it again then
 _LONGEST_BUSY_PAUSE = 30.0  # seconds between starts that a busy slot refuses while its status says "free"
 _BETWEEN_EQUAL_STARTS = 1.1  # seconds; start times are whole seconds (server-behaviour: Status)
 _VISIBLE_WITHIN = 2.0  # seconds after which the status shows an operation that has begun
