@@ -55,8 +55,6 @@ OTHER_PARAMETERS = {
     "resolve_pending_tool_call(result)": "an answer may be given instead",
     "review_trace(project_id)": "the client's",
     "revoke_api_key(project_id)": "the client's",
-    "set_config(root)": "called config",
-    "update_config(root)": "called partial",
 }
 
 
