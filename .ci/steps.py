@@ -100,6 +100,15 @@ def chains(work: Path) -> list[list[Step]]:
             ]
             for version in OTHERS
         ),
+        [
+            _environment(work, EVERYTHING, extra="test-http", lowest=True),
+            Step(
+                "Lowest versions: core and transport",
+                f"{work}/lowest/bin/pytest tests/core tests/transport tests/test_aiohttp_pins.py "
+                f"-o cache_dir={work}/lowest/cache",
+                minutes=10,
+            ),
+        ],
         [Step("benchmarks", "python -m benchmarks --quick", minutes=10, variables=path)],
     ]
 
@@ -112,15 +121,19 @@ def _debian_package(name: str) -> Step:
     return Step(f"Debian: {name}", command, makes_environment=True)
 
 
-def _environment(work: Path, version: str, extra: str) -> Step:
-    folder = work / version
+def _environment(work: Path, version: str, extra: str, *, lowest: bool = False) -> Step:
+    """``lowest``: with the lowest versions of everything that pyproject.toml names."""
+    folder = work / ("lowest" if lowest else version)
+    resolution = "--resolution lowest-direct " if lowest else ""
     command = (
         f"python=$(python3 tests/interpreters.py {version}) && $python -m venv {folder} && "
         # uv takes a fifth of pip's time.
         f"{folder}/bin/pip install --quiet uv && "
-        f"{folder}/bin/uv pip install --quiet --python {folder}/bin/python --editable '.[{extra}]'"
+        f"{folder}/bin/uv pip install --quiet --python {folder}/bin/python {resolution}"
+        f"--editable '.[{extra}]'"
     )
-    return Step(f"Python {version}: environment", command, makes_environment=True)
+    name = "Lowest versions: environment" if lowest else f"Python {version}: environment"
+    return Step(name, command, makes_environment=True)
 
 
 class Runner:

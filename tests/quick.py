@@ -29,6 +29,7 @@ FRAMEWORKS = (
     "reflect/test_langchain.py",
     "reflect/test_openai_agents.py",
     "reflect/test_pydantic_ai.py",
+    "transport/test_tracing_tools.py",
 )
 """Files in these folders that import large frameworks, which takes seconds: they are not quick."""
 

@@ -46,8 +46,9 @@ def shown(value: object) -> str:
 
 
 @pytest.mark.parametrize("value", [*NO_SECONDS, None], ids=shown)
-def test_a_timeout_is_a_positive_number_of_seconds(value: Any) -> None:
-    assert "timeout" in error_of(timeout=value)
+@pytest.mark.parametrize("name", ["timeout", "connect_timeout"])
+def test_a_timeout_is_a_positive_number_of_seconds(name: str, value: Any) -> None:
+    assert error_of(**{name: value}).startswith(name)
 
 
 @pytest.mark.parametrize("value", NO_SECONDS, ids=shown)
@@ -92,6 +93,16 @@ def test_delays_of_a_retry_policy_are_positive(name: str, value: Any) -> None:
         ("on_request", 3),
         ("on_retry", "print"),
         ("on_background_error", True),
+        ("session", "http://localhost"),
+        ("session", object()),
+        ("proxy", 3128),
+        ("proxy", b"http://proxy"),
+        ("ssl", "ca.pem"),
+        ("ssl", 1),
+        ("headers", [("X-Team", "blue")]),
+        ("headers", None),
+        ("trust_env", "yes"),
+        ("trust_env", None),
     ],
     ids=shown,
 )
@@ -250,6 +261,61 @@ def test_the_default_user_agent_has_the_version() -> None:
     from reflexio_async import __version__  # noqa: PLC0415
 
     assert f"reflexio-async/{__version__}" == DEFAULT_USER_AGENT
+
+
+# --- headers of one's own
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "AUTHORIZATION",
+        "host",
+        "Content-Type",
+        "content-length",
+        "Content-Encoding",
+        "Transfer-Encoding",
+        "Accept-Encoding",
+        "Proxy-Authorization",
+    ],
+)
+def test_headers_that_the_client_sends_itself_cannot_be_set(name: str) -> None:
+    message = error_of(headers={name: "SECRET"})
+    assert message == f"headers must not set {name}; the client does"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X Team", "SECRET"),
+        ("", "SECRET"),
+        ("X-Team:", "SECRET"),
+        ("X-Téam", "SECRET"),
+        ("X-Team", "SECRET\r\nX-Injected: 1"),
+        ("X-Team", "SÉCRET"),
+        ("X-Team", "SECRET\0"),
+        ("X-Team", 3),
+        (3, "SECRET"),
+        (b"X-Team", "SECRET"),
+    ],
+    ids=repr,
+)
+def test_headers_that_cannot_be_sent_are_refused_without_being_shown(name: Any, value: Any) -> None:
+    message = error_of(headers={name: value})
+    assert message.startswith("headers")
+    assert "CRET" not in message
+
+
+def test_a_user_agent_among_the_headers_is_checked_too() -> None:
+    assert "403" in error_of(headers={"User-Agent": "my-bot"})
+
+
+def test_what_may_hold_secrets_is_not_shown() -> None:
+    settings = Settings(
+        base_url=URL, proxy="http://ana:SECRET@proxy", headers={"X-Api-Key": "SECRET"}, session=None
+    )
+    assert "SECRET" not in repr(settings)
 
 
 # --- value objects

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
 
+_MOMENT = 0.001  # seconds
 Repeatable: TypeAlias = bool | Callable[[float], Awaitable[bool]]
 """Whether a call may be sent again; or a function that finds it out within the given seconds."""
 
@@ -224,7 +225,7 @@ class _Call(Generic[T]):
 
     def _remaining(self) -> float:
         """Seconds until the deadline, at least one millisecond."""
-        return max(0.001, self.deadline - self.caller.clock.now())
+        return max(_MOMENT, self.deadline - self.caller.clock.now())
 
     def _nothing_stored(self, refusal: RequestRefused) -> bool:
         text = self.caller.service.nothing_stored
@@ -235,7 +236,7 @@ class _Call(Generic[T]):
         if isinstance(error, RateLimited):
             # It had no effect. Once the limit is known, waiting for it does not count as a try.
             return self.limit_wait != 0 and (self.rate_limiter.limit is not None or not no_attempts_left)
-        if no_attempts_left or isinstance(error, APITimeout):
+        if no_attempts_left or (isinstance(error, APITimeout) and self._remaining() <= _MOMENT):
             return False
         if isinstance(error, RequestRefused):
             return self._nothing_stored(error)

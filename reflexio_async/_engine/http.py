@@ -1,25 +1,35 @@
-"""One HTTP exchange over aiohttp. No other file of the client imports aiohttp.
+"""aiohttp's session, behind two small classes. No other file of the client uses it.
 
-It uses aiohttp's connector, request and response, and not its ``ClientSession``. A session sends idempotent
-requests again when a pooled connection is dead, which our retry policy must decide. It does not say whether
-bytes may have left. And it costs as much time as all of our own code, for features that this API does not
-have: redirects, cookies, proxies, netrc.
+``ConnectionPool`` makes one ``aiohttp.ClientSession`` per client and event loop. ``HttpClient`` sends
+requests to one server over it, and turns aiohttp's errors into ours.
 
-Some of the names used here are public but only partly documented: ``ClientRequest`` and its ``send``,
-``BaseConnector.connect``, ``ClientResponse.start``, and the methods ``set_response_params``, ``force_close``
-and ``close`` of ``ResponseHandler``. ``tests/test_aiohttp_pins.py`` tests each of them.
+aiohttp resends GET, PUT and DELETE by itself when a pooled connection turns out to be dead. Our retry policy
+decides that, so our own connector never hands out two connections for one attempt. It also notes when bytes
+may have left, and refuses connections that must not be used again. For this it uses ``TCPConnector.connect``,
+``Connection.protocol`` with ``should_close``, ``force_close``, ``close`` and ``transport``, and one context
+variable: aiohttp has no other way from ``connect()`` to the attempt it is for.
+``tests/test_aiohttp_pins.py`` pins each of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import select
+from contextvars import ContextVar
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
 import aiohttp
-from aiohttp import ClientRequest, hdrs
+from aiohttp import hdrs
+from multidict import CIMultiDict
 from yarl import URL
 
+from reflexio_async._engine.clock import clock_from
+from reflexio_async._engine.connection_errors import ConnectTimeout, SpokeFirst, explanation
+from reflexio_async._engine.decompression import ACCEPTED, DecompressionError, Decompressor
+from reflexio_async._engine.proxy import proxy_for
 from reflexio_async._engine.wire import RawResponse
 from reflexio_async.errors import (
     CLOSED,
@@ -40,176 +50,339 @@ if TYPE_CHECKING:
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.wire import EncodedRequest
 
-# Seconds. The server closes idle connections after 5 s (server-behaviour: Connections). We close them before
-# that, so that no request is sent on a connection that is being closed.
+# The server closes idle connections after 5 s (server-behaviour: Connections). Ours are retired before, so
+# that none dies under a request.
 _KEEPALIVE = 4.0
 _CACHED_URLS = 128
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+# Larger bodies are sent in pieces: aiohttp warns about bytes of more than 1 MiB.
+_LARGE = 2**20
+# What aiohttp may send a second time over a caller's session. A second GET does no harm.
+_RESENT = ("PUT", "DELETE")
+
+
+class Attempt:
+    """One HTTP exchange: whether bytes may have left, and on which connection."""
+
+    __slots__ = ("protocol", "sent", "transport")
+
+    def __init__(self) -> None:
+        self.sent = False
+        self.protocol: ResponseHandler | None = None
+        self.transport: asyncio.WriteTransport | None = None
+
+
+_attempt: ContextVar[Attempt | None] = ContextVar("_attempt", default=None)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A connector that notes on the current attempt which connection it got."""
+
+    def __init__(self, clock: Clock, connect_timeout: float) -> None:
+        # No limit: ``ConnectionPool.capacity`` is waited for before, where a virtual clock may move.
+        super().__init__(limit=0, keepalive_timeout=_KEEPALIVE)  # pyright: ignore[reportUnknownMemberType]
+        self._clock = clock
+        self._connect_timeout = connect_timeout
+        self._used: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        """A connection for the current attempt, once."""
+        attempt = _attempt.get() or Attempt()
+        if attempt.sent:
+            # aiohttp wants to send the request again, because the connection was dead.
+            raise aiohttp.ServerDisconnectedError
+        try:
+            async with self._clock.timeout(self._connect_timeout):
+                connection = await self._usable(req, traces, timeout)
+        except TimeoutError:
+            raise ConnectTimeout from None
+        protocol = cast("ResponseHandler", connection.protocol)
+        self._used.add(protocol)
+        attempt.sent = True
+        attempt.protocol = protocol
+        # Kept here too: a protocol that is closed forgets it.
+        attempt.transport = cast("asyncio.WriteTransport", protocol.transport)
+        return connection
+
+    async def _usable(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        """A connection on which nothing has arrived: it would be read as the response to this request."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = cast("ResponseHandler", connection.protocol)  # None after its release only
+            is_reused = protocol in self._used
+            if not protocol.should_close and not (is_reused and _has_input(protocol.transport)):
+                return connection
+            connection.close()
+            if not is_reused:
+                raise SpokeFirst
+
+
+def _has_input(transport: asyncio.BaseTransport | None) -> bool:
+    """Whether bytes, or the end of the connection, have arrived that the event loop has not read yet."""
+    connection = None if transport is None else transport.get_extra_info("socket")
+    if connection is None:
+        return False
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([connection], [], [], 0)[0])  # Windows
 
 
 @lru_cache(_CACHED_URLS)
-def _parse_url(url: str) -> URL:
+def _parsed(url: str) -> URL:
     return URL(url, encoded=True)
 
 
 class ConnectionPool:
-    """The connections of one client. It belongs to the event loop of the first call.
+    """The connections of one client: an aiohttp session, made on the event loop of the first call.
 
-    Several ``HttpClient`` objects may share it.
+    A caller's own session is used as it is, and never closed here.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.headers = [(hdrs.USER_AGENT, settings.user_agent), (hdrs.ACCEPT, "application/json")]
-        """The headers of every request."""
+        self._settings = settings
+        self.headers: CIMultiDict[str] = CIMultiDict(
+            {hdrs.USER_AGENT: settings.user_agent, hdrs.ACCEPT: "application/json"}
+        )
+        """Sent with every request."""
+        self.headers.update(settings.headers)
+        self.headers[hdrs.ACCEPT_ENCODING] = ACCEPTED
         self.capacity = asyncio.Semaphore(settings.max_connections)
-        """Acquired for the time that a connection is used."""
-        self._connector: aiohttp.TCPConnector | None = None
+        """Acquired for the time of an exchange."""
+        self.owned = settings.session is None
+        self._session: aiohttp.ClientSession | None = settings.session
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
-    def connector(self) -> aiohttp.TCPConnector:
-        """Return the connector, which is made on first use.
+    def session(self) -> aiohttp.ClientSession:
+        """The session of the running loop.
 
         Raises:
-            ClientClosed: The pool was closed.
-            ConfigurationError: Another event loop is running than in the first call.
+            ClientClosed: The client was closed.
+            ConfigurationError: The client is used on another event loop, or the caller's session is closed.
         """
-        if self._connector is None:
-            if self._closed:
-                raise ClientClosed(CLOSED)
-            self._loop = asyncio.get_running_loop()
-            # The connector has no limit of its own: ``capacity`` is the limit.
-            self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE)
-        elif self._loop is not asyncio.get_running_loop():
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            raise ClientClosed(CLOSED)
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
             message = "this client is used from two event loops; make one client per loop"
             raise ConfigurationError(message)
-        return self._connector
+        if self._session is None:
+            connector = _Connector(clock_from(self._settings.clock), self._settings.connect_timeout)
+            # aiohttp's ``trust_env`` stays off: a netrc file's credentials beside ours are an error to it.
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        elif self._session.closed:
+            message = "the session that was given to this client is closed"
+            raise ConfigurationError(message)
+        return self._session
 
     async def aclose(self) -> None:
-        """Close every connection. Later calls raise ClientClosed."""
+        """Close every connection that is ours; later calls raise ClientClosed."""
         self._closed = True
-        connector, self._connector = self._connector, None
-        if connector is not None:
-            await connector.close()
+        session, self._session = self._session, None
+        if session is not None and self.owned:
+            await session.close()
 
 
 class HttpClient:
-    """Sends requests to one server."""
+    """Exchanges with one server."""
 
     def __init__(self, settings: Settings, clock: Clock, pool: ConnectionPool, *, url_hint: str) -> None:
         self._url_hint = url_hint
         self._base_url = settings.base_url
         self._max_bytes = settings.max_response_bytes
+        self._max_connections = settings.max_connections
+        self._connect_timeout = settings.connect_timeout
         self._clock = clock
         self._pool = pool
+        self._has_answered = False
+        # All of this goes with each request, since a caller's session may be used.
+        self._options: dict[str, Any] = {
+            "allow_redirects": False,
+            "auto_decompress": False,
+            "raise_for_status": False,
+            # Our timeouts are the clock's, or virtual time would not apply to them. A caller's connector
+            # knows none of them.
+            "timeout": aiohttp.ClientTimeout(
+                total=None, sock_connect=None if pool.owned else settings.connect_timeout
+            ),
+        }
+        # The environment's proxy is the session's own matter when the session is a caller's.
+        trust_env = settings.trust_env and pool.owned
+        self._proxy = proxy_for(settings.base_url, settings.proxy, trust_env=trust_env)
+        self._through = ""
+        if self._proxy is not None:
+            self._options["proxy"] = URL(self._proxy.url)
+            self._through = f" through the proxy {self._proxy.name}"
+        if settings.ssl is not None:
+            self._options["ssl"] = settings.ssl
 
     async def send(
         self, request: EncodedRequest, *, authorization: str | None, timeout: float
     ) -> RawResponse:
-        """Send ``request`` once and return the response, whatever its status is.
-
-        Args:
-            request: The request.
-            authorization: The value of the ``Authorization`` header.
-            timeout: Seconds for everything: a free connection, connecting, the response.
+        """One exchange, sent once.
 
         Raises:
-            APIConnectionError: No complete response came. ``outcome_unknown`` is True when bytes may have
-                left.
-            APITimeout: The timeout is over. ``outcome_unknown`` as above.
-            UnexpectedResponse: The response is larger than ``max_response_bytes``.
+            APIConnectionError: No complete response; ``outcome_unknown`` says whether bytes may have left.
+            APITimeout: No response after ``timeout`` seconds, or no connection after ``connect_timeout``.
+            UnexpectedResponse: The response is larger than ``max_response_bytes``, or of another encoding.
         """
         pool = self._pool
-        connector = pool.connector()
-        sent = False  # whether bytes may have left
+        pool.session()  # before waiting: a closed client says so at once
+        attempt = Attempt()
+        has_capacity = False
         failure: APIConnectionError
         try:
-            # Not ``busy`` while waiting for a free connection: a virtual clock must go on meanwhile.
+            # A virtual clock must not stand still for a call that only waits for a free connection.
             async with self._clock.timeout(timeout), pool.capacity:
-                with self._clock.busy() as extra_headers:
-                    prepared = self._prepare(request, authorization, extra_headers)
-                    connection = await connector.connect(prepared, [], _NO_TIMEOUT)
-                    sent = True
-                    return await self._exchange(request, prepared, connection)
+                has_capacity = True
+                with self._clock.busy() as extra:
+                    # A caller's connector does not say when bytes may have left.
+                    attempt.sent = not pool.owned
+                    return await self._exchange(
+                        request, self._headers(request, authorization, extra), attempt
+                    )
+        except aiohttp.ClientError as error:
+            failure = self._failure(request, error, attempt)
         except TimeoutError:
-            progress = "no response" if sent else "no free connection"
-            what = f"{progress} from {self._base_url} within {timeout:.3g} s"
-            failure = APITimeout(f"{request.method} {request.path}: {what}", outcome_unknown=sent)
-        except aiohttp.ClientConnectorError as error:
-            reason = error.os_error.strerror or error.os_error
-            what = f"cannot connect to {self._base_url} ({reason}); is it running? {self._url_hint}"
-            failure = APIConnectionError(f"{request.method} {request.path}: {what}")
-        except (aiohttp.ClientError, OSError) as error:
-            what = f"the connection to {self._base_url} broke ({type(error).__name__})"
-            failure = APIConnectionError(f"{request.method} {request.path}: {what}", outcome_unknown=sent)
-        # Raised outside of the except blocks, so that it has no context: aiohttp's errors may hold the
-        # headers of the request, the token included.
+            if attempt.sent:
+                text = f"waited {timeout:.3g} s for a response from {self._base_url}{self._through}"
+            elif has_capacity:
+                text = f"was connecting to {self._base_url}{self._through} for {timeout:.3g} s"
+            else:
+                text = f"waited {timeout:.3g} s for a free connection to {self._base_url}"
+                text += f" (max_connections={self._max_connections})"
+            failure = APITimeout(f"{request.method} {request.path}: {text}", outcome_unknown=attempt.sent)
+        except OSError as error:
+            failure = self._failure(request, error, attempt)
+        # Raised out here, without a cause: aiohttp's errors may hold the request's headers, token included.
         raise failure
 
-    def _prepare(
-        self, request: EncodedRequest, authorization: str | None, extra_headers: Mapping[str, str] | None
-    ) -> ClientRequest:
-        headers = [*self._pool.headers, *request.headers]
-        if extra_headers:
-            headers += extra_headers.items()
+    def _headers(
+        self, request: EncodedRequest, authorization: str | None, extra: Mapping[str, str] | None
+    ) -> CIMultiDict[str]:
+        headers = self._pool.headers.copy()
+        if request.headers:
+            headers.update(request.headers)
+        if extra:
+            headers.update(extra)
         if authorization is not None:
-            headers.append((hdrs.AUTHORIZATION, authorization))
+            headers[hdrs.AUTHORIZATION] = authorization
         if request.content_type is not None:
-            headers.append((hdrs.CONTENT_TYPE, request.content_type))
-        return ClientRequest(
-            request.method,
-            _parse_url(self._base_url + request.target),
-            headers=headers,
-            data=request.body,
-            loop=asyncio.get_running_loop(),
-        )
+            headers[hdrs.CONTENT_TYPE] = request.content_type
+        return headers
 
     async def _exchange(
-        self, request: EncodedRequest, prepared: ClientRequest, connection: Connection
+        self, request: EncodedRequest, headers: CIMultiDict[str], attempt: Attempt
     ) -> RawResponse:
-        """Send the request and read the response. Then the connection is in the pool again, or closed."""
-        protocol = cast("ResponseHandler", connection.protocol)  # None only after its return to the pool
-        transport = cast("asyncio.Transport", protocol.transport)
-        protocol.set_response_params(read_until_eof=True)
+        """Send ``request`` and read the response; the connection is in the pool again, or closed."""
+        session = self._pool.session()
+        url = self._base_url + request.target
         response: aiohttp.ClientResponse | None = None
+        token = _attempt.set(attempt)
         try:
-            response = await prepared.send(connection)
-            await response.start(connection)
-            if response.status >= 500:
-                # The server closes the connection after a 500 without saying so (server-behaviour:
-                # Connections), so it must not stay in the pool. It is there already when the whole body
-                # came together with the headers.
-                protocol.force_close()
+            response = await self._request(session, request, url, headers)
+            self._has_answered = True
+            # A response that a test tool plays back has no connection.
+            if response.status >= 500 and attempt.protocol is not None:
+                # After a 500 the server drops the connection silently (server-behaviour: Connections).
+                attempt.protocol.force_close()
                 if response.content.is_eof():
-                    protocol.close()
-            body = await self._read_body(response)
+                    attempt.protocol.close()
+            body = await self._body(response)
         except BaseException:
             if response is not None:
                 response.close()
-            connection.close()
             raise
         finally:
-            # The exchange ended before the whole request was sent. Closing would wait for a server that may
-            # never read the rest.
-            if transport.get_write_buffer_size():
-                transport.abort()
-        # The URL of the request is the URL of the response, because redirects are not followed.
-        return RawResponse(response.status, response.headers, body, self._base_url + request.target)
+            _attempt.reset(token)
+            # The response came, or the time was over, before all of the request was sent. Closing would wait
+            # for a server that need not ever read the rest.
+            if attempt.transport is not None and attempt.transport.get_write_buffer_size():
+                attempt.transport.abort()
+        # Redirects are not followed, so the URL that was requested is the one that answered.
+        relay = self._proxy.name if self._proxy is not None and url.startswith("http:") else None
+        return RawResponse(response.status, response.headers, body, url, relay)
 
-    async def _read_body(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _request(
+        self,
+        session: aiohttp.ClientSession,
+        request: EncodedRequest,
+        url: str,
+        headers: CIMultiDict[str],
+    ) -> aiohttp.ClientResponse:
+        body = request.body
+        data = BytesIO(body) if body is not None and len(body) > _LARGE else body
+        try:
+            return await session.request(
+                request.method, _parsed(url), headers=headers, data=data, **self._options
+            )
+        except aiohttp.ClientError:
+            raise
+        except ValueError:
+            if self._pool.owned:
+                raise
+            message = (
+                "the session that was given to this client adds credentials to those of the client; make it "
+                "without auth=, and without trust_env=True where a netrc file is"
+            )
+            raise ConfigurationError(message) from None
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         headers = response.headers
+        encoding = headers.get(hdrs.CONTENT_ENCODING, "identity")
         length = headers.get(hdrs.CONTENT_LENGTH, "")
-        small = length.isdecimal() and int(length) <= self._max_bytes
-        if small and hdrs.CONTENT_ENCODING not in headers:
+        is_small = length.isdecimal() and int(length) <= self._max_bytes
+        if is_small and encoding == "identity":
             return await response.read()
-        chunks: list[bytes] = []
+        try:
+            decompressor = None if encoding.strip().lower() in ("", "identity") else Decompressor(encoding)
+        except LookupError:
+            raise self._unexpected(response, f"with Content-Encoding {encoding!r}, not {ACCEPTED}") from None
+        pieces: list[bytes] = []
         size = 0
-        async for chunk in response.content.iter_any():
-            size += len(chunk)
-            if size > self._max_bytes:
-                message = (
-                    f"the response of {response.url} is larger than max_response_bytes={self._max_bytes}"
-                )
-                raise UnexpectedResponse(message, url=str(response.url), status=response.status)
-            chunks.append(chunk)
-        return b"".join(chunks)
+        try:
+            async for chunk in response.content.iter_any():
+                for piece in (chunk,) if decompressor is None else decompressor.feed(chunk):
+                    size += len(piece)
+                    if size > self._max_bytes:
+                        raise self._unexpected(response, f"more than max_response_bytes={self._max_bytes}")
+                    pieces.append(piece)
+            if decompressor is not None:
+                decompressor.finish()
+        except DecompressionError:
+            message = f"the body is not {encoding}"
+            raise aiohttp.ClientPayloadError(message) from None
+        return b"".join(pieces)
+
+    def _unexpected(self, response: aiohttp.ClientResponse, what: str) -> UnexpectedResponse:
+        url = str(response.url)
+        return UnexpectedResponse(f"{url} answered {what}", url=url, status=response.status)
+
+    def _failure(
+        self, request: EncodedRequest, error: aiohttp.ClientError | OSError, attempt: Attempt
+    ) -> APIConnectionError:
+        call = f"{request.method} {request.path}"
+        is_timeout = isinstance(error, ConnectTimeout | aiohttp.ConnectionTimeoutError)
+        unknown = attempt.sent
+        if is_timeout or isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
+            # Nothing was sent now. Over a caller's session, aiohttp may have sent it before.
+            unknown = attempt.sent and request.method in _RESENT
+        if is_timeout:
+            text = f"{self._base_url} was not connected to{self._through} within connect_timeout"
+            return APITimeout(f"{call}: {text}={self._connect_timeout:g} s", outcome_unknown=unknown)
+        text = explanation(
+            error,
+            server=self._base_url,
+            proxy=self._proxy,
+            connected=attempt.sent,
+            has_answered=self._has_answered,
+            url_hint=self._url_hint,
+        )
+        return APIConnectionError(f"{call}: {text}", outcome_unknown=unknown)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 from urllib.parse import urlsplit
 
@@ -15,7 +17,9 @@ from reflexio_async._version import __version__
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from types import UnionType
+
+    from aiohttp import ClientSession
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.events import BackgroundErrorHook, RequestHook, RetryHook
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 DEFAULT_USER_AGENT = f"reflexio-async/{__version__}"
 
 _MAX_NUMBER = 1e12  # one comparison with it excludes NaN, infinity and absurdly large integers
+
+# Headers that the client sends, or that would change what its messages mean.
+_OWN_HEADERS = ("accept-encoding", "authorization", "host", "proxy-authorization", "transfer-encoding")
 
 # The server refuses a User-Agent that contains one of these (server-behaviour: User agents).
 _REFUSED_IN_USER_AGENT = ("bot", "crawler", "spider", "scraper", "curl", "wget")
@@ -94,7 +101,19 @@ class ClientOptions(_SharedOptions, total=False):
         on_request: Called after every HTTP exchange with a RequestEvent.
         on_retry: Called before every retry with a RetryEvent.
         on_background_error: Called with a BackgroundErrorEvent when something fails that no caller awaits.
-        max_connections: The size of the connection pool. The default is 100.
+        session: Your own ``aiohttp.ClientSession``. It is used as it is, and never closed. Its timeouts and
+            ``raise_for_status`` do not apply. With it, aiohttp itself sends a GET, PUT or DELETE once more
+            when a pooled connection is dead, and never a POST. A call on a dead pooled connection may have
+            had its effect (``outcome_unknown``): a session does not say whether bytes were sent.
+        proxy: The http:// or https:// URL of a proxy, with its credentials if it asks for any.
+        ssl: An ``ssl.SSLContext``, for example for a CA of your own; False: certificates are not checked.
+        headers: Headers sent with every request. Those that the client sends itself cannot be set:
+            Authorization, Host, Content-* and so on.
+        trust_env: Take the proxy from the environment (``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``,
+            ``NO_PROXY``) when the client is made. True by default. It is never used for a server on this
+            machine, nor with ``session``. A netrc file is never read.
+        connect_timeout: Seconds that making a connection may take. The default is 10.
+        max_connections: The maximum of requests at once, each on a connection of its own. The default is 100.
         cache_ttl: Seconds that responses of get_profiles and get_agent_playbooks are cached. The default is
             600; 0 switches the cache off.
         drain_timeout: Seconds that leaving the ``async with`` block may take. The default is 30.
@@ -110,6 +129,12 @@ class ClientOptions(_SharedOptions, total=False):
     """
 
     on_background_error: BackgroundErrorHook | None
+    session: ClientSession | None
+    proxy: str | None
+    ssl: SSLContext | bool | None
+    headers: Mapping[str, str]
+    trust_env: bool
+    connect_timeout: float
     max_connections: int
     cache_ttl: float
     drain_timeout: float
@@ -119,6 +144,17 @@ class ClientOptions(_SharedOptions, total=False):
     polls_per_second: float
     adaptive_polling: bool
     clock: Clock | None
+
+
+_TYPES: tuple[tuple[str, type | UnionType, str], ...] = (
+    ("retry", RetryPolicy, "a RetryPolicy"),
+    ("proxy", str | None, "a URL as text"),
+    ("ssl", SSLContext | bool | None, "an ssl.SSLContext, True or False"),
+    ("headers", Mapping, "a mapping of names to texts"),
+    ("trust_env", bool, "True or False"),
+    ("raise_on_refusal", bool, "True or False"),
+    ("adaptive_polling", bool, "True or False"),
+)
 
 
 def check_names(options: Mapping[str, Any], known: frozenset[str]) -> None:
@@ -153,6 +189,12 @@ class Settings:
     wait_timeout: float | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     raise_on_refusal: bool = True
+    session: ClientSession | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    ssl: SSLContext | bool | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, hash=False)
+    trust_env: bool = True
+    connect_timeout: float = 10.0
     max_connections: int = 100
     cache_ttl: float = 600.0
     drain_timeout: float = 30.0
@@ -167,28 +209,25 @@ class Settings:
     clock: Clock | None = None
 
     def __post_init__(self) -> None:
-        positive_seconds("timeout", self.timeout, error=ConfigurationError)
-        positive_seconds("cache_ttl", self.cache_ttl, zero=True, error=ConfigurationError)
-        positive_seconds("drain_timeout", self.drain_timeout, zero=True, error=ConfigurationError)
+        for name in ("timeout", "connect_timeout"):
+            positive_seconds(name, getattr(self, name), error=ConfigurationError)
+        for name in ("cache_ttl", "drain_timeout"):
+            positive_seconds(name, getattr(self, name), zero=True, error=ConfigurationError)
         for name in ("poll_interval", "wait_timeout"):
             if getattr(self, name) is not None:
                 positive_seconds(name, getattr(self, name), error=ConfigurationError)
         for name in ("max_connections", "concurrency", "max_response_bytes"):
             positive_count(name, getattr(self, name), error=ConfigurationError)
-        check_user_agent(self.user_agent)
-        if not isinstance(self.retry, RetryPolicy):
-            message = f"retry must be a RetryPolicy, not {type(self.retry).__name__}"
-            raise ConfigurationError(message)
-        for name in ("raise_on_refusal", "adaptive_polling"):
-            true_or_false(name, getattr(self, name), error=ConfigurationError)
         positive_number("polls_per_second", self.polls_per_second)
+        for name, expected, described in _TYPES:
+            if not isinstance(getattr(self, name), expected):
+                message = f"{name} must be {described}, not {type(getattr(self, name)).__name__}"
+                raise ConfigurationError(message)
         for name in ("on_request", "on_retry", "on_background_error"):
-            if getattr(self, name) is not None and not callable(getattr(self, name)):
-                message = f"{name} must be callable, not {type(getattr(self, name)).__name__}"
-                raise ConfigurationError(message)
-            if inspect.iscoroutinefunction(getattr(self, name)):
-                message = f"{name} must be an ordinary function; a coroutine function would never be awaited"
-                raise ConfigurationError(message)
+            check_hook(name, getattr(self, name))
+        check_user_agent(self.user_agent)
+        check_headers(self.headers)
+        check_session(self.session)
 
     def with_options(self, **changes: Any) -> Self:
         """Return a copy with other values. Raise ConfigurationError for an unusable one."""
@@ -249,6 +288,45 @@ def check_url(name: str, value: str) -> str:
     else:
         return value.rstrip("/")
     raise ConfigurationError(message)
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raise ConfigurationError for a header that is the client's own, or that cannot be sent."""
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            message = f"headers must be a mapping of names to texts; {name!r:.40} is not"
+            raise ConfigurationError(message)
+        if name.lower() in _OWN_HEADERS or name.lower().startswith("content-"):
+            message = f"headers must not set {name}; the client does"
+            raise ConfigurationError(message)
+        if name.lower() == "user-agent":
+            check_user_agent(value)
+        if (
+            not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name)
+            or not value.isascii()
+            or not value.isprintable()
+        ):
+            message = f"headers: {name!r:.40} must be a name and one line of printable ASCII text"
+            raise ConfigurationError(message)
+
+
+def check_hook(name: str, hook: object) -> None:
+    """Raise ConfigurationError unless ``hook`` is an ordinary function or None."""
+    if hook is not None and not callable(hook):
+        message = f"{name} must be callable, not {type(hook).__name__}"
+        raise ConfigurationError(message)
+    if inspect.iscoroutinefunction(hook):
+        message = f"{name} must be an ordinary function; a coroutine function would never be awaited"
+        raise ConfigurationError(message)
+
+
+def check_session(session: object) -> None:
+    """Raise ConfigurationError unless ``session`` is like an aiohttp.ClientSession, or None."""
+    if session is not None and not (
+        callable(getattr(session, "request", None)) and isinstance(getattr(session, "closed", None), bool)
+    ):
+        message = f"session must be an aiohttp.ClientSession, not {type(session).__name__}"
+        raise ConfigurationError(message)
 
 
 def check_user_agent(value: str) -> str:

@@ -108,6 +108,8 @@ class RawResponse(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     url: str
+    proxy: str | None = None
+    """The proxy that may have sent it in place of the server."""
 
 
 class _OutsideBody(NamedTuple):
@@ -293,7 +295,10 @@ def error_for(
     text, nothing_admitted = _server_text(response)
     text = redact(text)
     message = (
-        f"{call} answered {status}" + (f": {text}" if text else "") + _hint(response, text, endpoint, service)
+        f"{call} answered {status}"
+        + (f": {text}" if text else "")
+        + _hint(response, text, endpoint, service)
+        + _proxy_hint(response)
     )
     error_type: type[APIStatusError] = STATUS_ERRORS.get(
         status, ServerError if status >= 500 else APIStatusError
@@ -335,6 +340,17 @@ def _hint(response: RawResponse, text: str, endpoint: Endpoint[Any], service: Se
         # This is not a 404 of a call: the server does not have the call, or it is another server.
         where = response.url.partition("?")[0]
         return f" (from {where}; does this server have {endpoint.path}? {service.url_hint})"
+    if status == 400 and response.url.lower().startswith("http:") and b"https" in response.body.lower():
+        return " (is it https:// rather than http://?)"
+    return ""
+
+
+def _proxy_hint(response: RawResponse) -> str:
+    status, proxy = response.status, response.proxy
+    if proxy is not None and status == 407:
+        return f" (the proxy {proxy} asks for credentials: proxy='http://user:password@host:port')"
+    if proxy is not None and (status == 403 or status >= 500):
+        return f" (the server, or the proxy {proxy})"
     return ""
 
 

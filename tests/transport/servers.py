@@ -6,12 +6,13 @@ import asyncio
 import json
 import socket
 from collections import Counter
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    import ssl
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 
 WHOAMI = {"success": True, "org_id": "org"}
 TURNS = [{"role": "user", "content": "I like sushi"}]
@@ -26,6 +27,8 @@ class ReceivedRequest:
     headers: Mapping[str, str]
     body: bytes
     connection: int
+    header_names: tuple[str, ...]
+    """As often as they came."""
 
     @property
     def json(self) -> Any:
@@ -81,6 +84,10 @@ class RawServer:
     arrived: list[ReceivedRequest] = field(default_factory=list[ReceivedRequest])
     connections: int = 0
     open: int = 0
+    writers: list[asyncio.StreamWriter] = field(default_factory=list[asyncio.StreamWriter])
+    """One per connection, to send bytes that are no response."""
+    stop_listening: Callable[[], None] = field(default=lambda: None)
+    """From then on connections are refused."""
     _arrival: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def until_arrived(self, count: int = 1) -> None:
@@ -99,19 +106,21 @@ async def _read(reader: asyncio.StreamReader, connection: int) -> ReceivedReques
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *rest = head.strip().split("\r\n")
     method, target, _ = first.split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
+    pairs = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in rest)]
+    headers = dict(pairs)
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return ReceivedRequest(method, target, headers, body, connection)
+    return ReceivedRequest(method, target, headers, body, connection, tuple(name for name, _ in pairs))
 
 
 @asynccontextmanager
-async def raw_server(script: Script) -> AsyncGenerator[RawServer]:
+async def raw_server(script: Script, *, tls: ssl.SSLContext | None = None) -> AsyncGenerator[RawServer]:
     """A server on a free port that responds as ``script`` says."""
     sessions: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.connections += 1
         server.open += 1
+        server.writers.append(writer)
         connection = server.connections
         try:
             while True:
@@ -126,12 +135,12 @@ async def raw_server(script: Script) -> AsyncGenerator[RawServer]:
                     await writer.drain()
                     if reply.close:
                         return
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+        except (asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
             return
         finally:
             server.open -= 1
             writer.close()
-            with suppress(ConnectionError):
+            with suppress(OSError):
                 await writer.wait_closed()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -139,9 +148,10 @@ async def raw_server(script: Script) -> AsyncGenerator[RawServer]:
         sessions.add(task)
         task.add_done_callback(sessions.discard)
 
-    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
     port = listener.sockets[0].getsockname()[1]
-    server = RawServer(f"http://127.0.0.1:{port}")
+    scheme = "http" if tls is None else "https"
+    server = RawServer(f"{scheme}://127.0.0.1:{port}", stop_listening=listener.close)
     try:
         yield server
     finally:
@@ -156,6 +166,22 @@ def sequence(*replies: RawReply | None, then: RawReply | None = None) -> Script:
     """Send ``replies`` in turn, to any requests, and then ``then`` to all others."""
     left = list(replies)
     return lambda _: left.pop(0) if left else then
+
+
+@contextmanager
+def loop_errors_ignored() -> Generator[None]:
+    """Ignore what the event loop's exception handler gets. It would fail the test."""
+
+    def ignore(_loop: asyncio.AbstractEventLoop, _context: dict[str, Any]) -> None:
+        pass
+
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(ignore)
+    try:
+        yield
+    finally:
+        loop.set_exception_handler(before)
 
 
 def closed_port() -> int:

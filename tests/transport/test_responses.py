@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import gzip
 import json
-from typing import Any
+import secrets
+import tracemalloc
+import zlib
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reflexio_async import AsyncReflexioClient, NotFound, RequestRefused, RetryPolicy, UnexpectedResponse
+from reflexio_async import (
+    APIConnectionError,
+    AsyncReflexioClient,
+    NotFound,
+    RequestRefused,
+    RetryPolicy,
+    UnexpectedResponse,
+)
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.transport.servers import WHOAMI, RawReply, ReceivedRequest, raw_server, reply_with, sequence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LARGE = WHOAMI | {"message": "x" * 20_000}
 
@@ -56,13 +69,67 @@ async def test_a_response_of_exactly_the_allowed_size_is_read(clock: VirtualCloc
         assert len((await client.whoami()).message) == 20_000
 
 
-async def test_a_compressed_response_is_read(clock: VirtualClock) -> None:
-    reply = reply_with(gzip.compress(json.dumps(LARGE).encode()), headers={"Content-Encoding": "gzip"})
+@pytest.mark.parametrize("chunked", [False, True], ids=["Content-Length", "chunked"])
+async def test_a_compressed_response_never_fills_the_memory(clock: VirtualClock, *, chunked: bool) -> None:
+    """200 KB arrive at once; decompressed they are 200 MB."""
+    compressed = gzip.compress(b'{"message": "' + b"x" * 200_000_000, compresslevel=1)
+    reply = reply_with(compressed, headers={"Content-Encoding": "gzip"}, chunked=chunked)
+    async with (
+        raw_server(sequence(reply_with(WHOAMI), then=reply)) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock, max_response_bytes=10**6) as client,
+    ):
+        await client.whoami()
+        tracemalloc.start()
+        try:
+            with pytest.raises(UnexpectedResponse, match="max_response_bytes=1000000"):
+                await client.whoami()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 8_000_000
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["Content-Length", "chunked"])
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [("gzip", gzip.compress), ("x-gzip", gzip.compress), ("GZIP", gzip.compress), ("deflate", zlib.compress)],
+)
+async def test_a_compressed_response_is_read(
+    clock: VirtualClock, encoding: str, compress: Callable[[bytes], bytes], *, chunked: bool
+) -> None:
+    compressed = compress(json.dumps(LARGE).encode())
+    reply = reply_with(compressed, headers={"Content-Encoding": encoding}, chunked=chunked)
     async with (
         raw_server(sequence(then=reply)) as server,
         AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
         assert len((await client.whoami()).message) == 20_000
+    assert server.arrived[0].headers["accept-encoding"] == "gzip, deflate"
+
+
+async def test_a_response_that_is_compressed_in_another_way_is_an_error(clock: VirtualClock) -> None:
+    reply = reply_with(b"\x0b\x02\x80{}\x03", headers={"Content-Encoding": "br"})
+    async with (
+        raw_server(sequence(then=reply)) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        with pytest.raises(UnexpectedResponse, match="Content-Encoding 'br', not gzip, deflate"):
+            await client.whoami()
+
+
+@pytest.mark.parametrize("cut", [1, 8, 100], ids=["checksum", "trailer", "content"])
+async def test_a_compressed_response_that_ends_early_is_a_broken_connection(
+    clock: VirtualClock, cut: int
+) -> None:
+    compressed = gzip.compress(json.dumps(WHOAMI | {"message": secrets.token_hex(500)}).encode())
+    reply = reply_with(compressed[:-cut], headers={"Content-Encoding": "gzip"})
+    async with (
+        raw_server(sequence(then=reply)) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        with pytest.raises(APIConnectionError, match="broke") as caught:
+            await client.upgrade_profiles()
+    assert caught.value.outcome_unknown
 
 
 async def test_a_call_after_a_response_that_was_too_large_works(clock: VirtualClock) -> None:
@@ -149,6 +216,22 @@ async def test_every_call_sends_the_token_the_user_agent_and_the_content_type(cl
     assert request.headers["user-agent"] == "my-agent/1"
     assert request.headers["accept"] == "application/json"
     assert request.headers["content-type"] == "application/json"
+
+
+async def test_headers_of_ones_own_are_sent_with_every_call(clock: VirtualClock) -> None:
+    mine = {"X-Team": "blue", "accept": "application/vnd.mine+json", "User-Agent": "mine/1"}
+    async with (
+        raw_server(sequence(then=reply_with(WHOAMI))) as server,
+        AsyncReflexioClient("t", server.url, clock=clock, headers=mine) as client,
+    ):
+        await client.whoami()
+        await client.upgrade_profiles()
+    for request in server.arrived:
+        assert request.headers["x-team"] == "blue"
+        assert request.headers["accept"] == "application/vnd.mine+json"
+        assert request.headers["user-agent"] == "mine/1"
+        assert request.headers["authorization"] == "Bearer t"
+        assert request.header_names.count("accept") == request.header_names.count("user-agent") == 1
 
 
 async def test_without_a_token_no_authorization_is_sent(clock: VirtualClock) -> None:
