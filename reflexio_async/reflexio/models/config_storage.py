@@ -1,11 +1,21 @@
 """The parts of the configuration that hold credentials: storage and API keys. Credentials are masked."""
 
 from collections.abc import Mapping
+from enum import IntEnum
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from reflexio_async._engine.models import REVEAL, Secret
+
+
+class StorageConfigTest(IntEnum):
+    """The result of testing the storage. The server has only the number."""
+
+    UNKNOWN = 0
+    INCOMPLETE = 1
+    FAILED = 2
+    SUCCEEDED = 3
 
 
 class ConfigPart(BaseModel):
@@ -66,6 +76,13 @@ class StorageConfigPostgres(ConfigPart):
     read_pool_size: Annotated[int, Field(ge=1)] | None = None
     schema_: str | None = Field(default=None, alias="schema")
     type: Literal["postgres"] = "postgres"
+
+
+class StorageConfigDisk(ConfigPart):
+    """A folder of files. Older servers have it."""
+
+    dir_path: str
+    qmd_binary: str = "qmd"
 
 
 class StorageConfigManagedSupabase(ConfigPart):

@@ -93,6 +93,16 @@ class BlockingIssue(RequestPart):
     details: str
 
 
+class StructuredDataView(ResponseModel):
+    """The parts of a lesson, as older servers show them. Today they are fields of the lesson itself."""
+
+    rationale: str | None = None
+    trigger: str | None = None
+    instruction: str | None = None
+    pitfall: str | None = None
+    blocking_issue: BlockingIssue | None = None
+
+
 class UserPlaybook(RequestPart):
     """One lesson of one user, to store as it is."""
 
