@@ -6,6 +6,7 @@ from pydantic import Field
 
 from reflexio_async._engine.models import (
     NotBlank,
+    OrNone,
     Polling,
     Query,
     RequestModel,
@@ -104,7 +105,7 @@ class RunPlaybookAggregationRequest(RequestModel):
     """Which lessons to aggregate."""
 
     agent_version: str = "agent-v0"
-    playbook_name: str = "playbook"
+    playbook_name: OrNone[str] = "playbook"
 
 
 class RunPlaybookAggregationStart(RunPlaybookAggregationRequest, Starting):

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from reflexio_async._engine.models import (
     AtLeastOne,
     OrMapping,
+    OrNone,
     RequestModel,
     RequestPart,
     ResponseModel,
@@ -181,7 +182,7 @@ class SearchUserPlaybookRequest(TimeRange):
     playbook_name: str | None = None
     query: str | None = None
     request_id: Annotated[str, Field(max_length=255)] | None = None
-    search_mode: AnySearchMode = SearchMode.HYBRID
+    search_mode: OrNone[AnySearchMode] = SearchMode.HYBRID
     session_id: Annotated[str, Field(max_length=255)] | None = Field(
         default=None, description="The server leaves out what this session was given before."
     )
