@@ -29,7 +29,8 @@ SESSION: dict[str, Any] = {"user_id": "u", "session_id": "s"}
 
 
 def published(box: Sandbox) -> list[dict[str, Any]]:
-    return box.requests[-1].body["interaction_data_list"]
+    turns: list[dict[str, Any]] = box.requests[-1].body["interaction_data_list"]
+    return turns
 
 
 # --- unknown keys of an interaction
