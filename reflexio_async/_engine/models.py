@@ -36,11 +36,11 @@ empty_dict: Callable[[], dict[str, Any]] = dict
 
 
 def _seconds(value: Any) -> float:
-    return positive_seconds("", value)
+    return positive_seconds("", value, zero=True)
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds)]
-"""A finite number of seconds, more than zero."""
+"""A finite number of seconds, zero or more."""
 
 
 class Query:
@@ -123,10 +123,12 @@ class Polling(Waiting):
     """The options of a call that waits for a job."""
 
     poll_interval: Seconds | None = Field(
-        default=None, exclude=True, description="Seconds between status requests."
+        default=None, exclude=True, description="Seconds between status requests. 0: as often as is allowed."
     )
     wait_timeout: Seconds | None = Field(
-        default=None, exclude=True, description="Seconds to wait, queueing included."
+        default=None,
+        exclude=True,
+        description="Seconds to wait, queueing included. 0: ask for the status once.",
     )
 
 
