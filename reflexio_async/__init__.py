@@ -199,7 +199,7 @@ else:
         own_name = _OFFICIAL_NAMES.get(name, name)
         if own_name in _MODULE_OF:
             value = getattr(import_module(f"reflexio_async.{_MODULE_OF[own_name]}"), own_name)
-            globals()[name] = value
+            globals()[own_name] = value
             return value
         message = f"module {__name__!r} has no attribute {name!r}"
         if name.startswith("_"):

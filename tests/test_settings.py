@@ -320,7 +320,7 @@ def test_of_a_timeout_with_phases_the_longest_counts(given: Phases, seconds: flo
 def test_a_phase_that_is_no_number_is_refused() -> None:
     wrong: Any = Phases(5, -1, -1, -1)
     wrong.connect = -1
-    assert problem(timeout=wrong) == "timeout must be more than zero seconds, not -1"
+    assert error_of(timeout=wrong) == "timeout must be more than zero seconds, not -1"
 
 
 @pytest.mark.parametrize("make", [AsyncReflexioClient, AsyncReflectClient], ids=lambda make: make.__name__)

@@ -165,7 +165,7 @@ async def test_a_rerun_of_all_users_says_how_many_there_are() -> None:
 
 async def test_a_regeneration_has_the_job_id_and_the_total_of_the_answer() -> None:
     async with scene(2) as play:
-        job = await play.client.regenerate_evaluations(**REGENERATE)
+        job = await play.client.regenerate_evaluations(REGENERATE)
         started = await play.client.get_evaluation_regeneration_status(job.job_id or "")
         assert (job.job_id, job.total) == (started.job_id, started.total)
         assert job.status.state is JobState.RUNNING
