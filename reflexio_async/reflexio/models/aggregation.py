@@ -104,7 +104,7 @@ class PlaybookAggregationChangeLogResponse(ResponseModel):
 class RunPlaybookAggregationRequest(RequestModel):
     """Which lessons to aggregate."""
 
-    agent_version: str = "agent-v0"
+    agent_version: OrNone[str] = "agent-v0"
     playbook_name: OrNone[str] = "playbook"
 
 

@@ -35,7 +35,7 @@ def masked(value: Any, name: str = "", *, everything: bool = False) -> Any:
         hide = hide and name not in _HARMLESS
         return MASK if value and (hide or _HAS_PASSWORD.search(value)) else value
     if isinstance(value, Mapping):
-        parts: Mapping[Any, Any] = value
+        parts = cast("dict[Any, Any]", value)
         return {key: masked(part, str(key), everything=hide) for key, part in parts.items()}
     if isinstance(value, list | tuple):
         return [masked(part, name, everything=hide) for part in cast("list[Any]", value)]
@@ -48,7 +48,7 @@ def masks_in(value: Any, where: str = "") -> Iterator[str]:
         if _IS_MASK.fullmatch(value):
             yield where
     elif isinstance(value, Mapping):
-        parts: Mapping[Any, Any] = value
+        parts = cast("dict[Any, Any]", value)
         for key, part in parts.items():
             yield from masks_in(part, f"{where}.{key}" if where else str(key))
     elif isinstance(value, list | tuple):
