@@ -82,7 +82,7 @@ async def test_a_look_that_fails_is_told_with_the_timeout() -> None:
         play.box.faults.add(faults.status(503, {"detail": "not now"}), path=STATUS, times=None)
         with pytest.raises(JobTimeout, match="not now") as caught:
             await job.result(wait_timeout=0)
-        assert caught.value.last_probe_error is not None
+        assert caught.value.last_poll_error is not None
         play.box.faults.clear()
         await job
 

@@ -178,7 +178,7 @@ class JobRecord(ABC, Generic[T]):
             try:
                 await self.refresh()
             except TRANSIENT as error:
-                self.last_probe_error = without_traceback(error)
+                self.last_poll_error = without_traceback(error)
 
     def _check_open(self) -> None:
         if self._poller.closed:
