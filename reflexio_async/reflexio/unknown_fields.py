@@ -23,10 +23,11 @@ def without_unknown_fields(
     """``request`` without the fields that turns and their parts do not have, and a warning for each."""
     warnings: list[str] = []
     # Validation has made models of all turns and parts.
-    turns = [
-        _known_turn(turn, f"interactions[{position}]", warnings)
-        for position, turn in enumerate(cast("Sequence[InteractionData]", request.interactions))
-    ]
+    turns = list(cast("Sequence[InteractionData]", request.interactions))
+    for position, turn in enumerate(turns):
+        # Most turns have neither unknown fields nor parts. A publish must not pay for the others.
+        if turn.model_extra or turn.tools_used or turn.citations or turn.retrieved_learnings:
+            turns[position] = _known_turn(turn, f"interactions[{position}]", warnings)
     return (request.model_copy(update={"interactions": turns}) if warnings else request), warnings
 
 
