@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from reflexio_async.reflect.decorator import TraceResult, reflect_trace
     from reflexio_async.reflect.jobs import TraceJob
     from reflexio_async.reflect.trace_context import TraceContext
+    from reflexio_async.reflexio.api.session_scoped import SessionScopedClient
     from reflexio_async.reflexio.server_knowledge import ServerQuirkWarning
 
 __all__: list[str] = [
@@ -97,6 +98,7 @@ __all__: list[str] = [
     "RetryPolicy",
     "ServerError",
     "ServerQuirkWarning",
+    "SessionScopedClient",
     "SystemClock",
     "TraceContext",
     "TraceJob",
@@ -122,6 +124,23 @@ if TYPE_CHECKING:
 
     __all__ += reflexio_models.__all__
     __all__ += reflect_models.__all__
+
+    # The names that the official packages have for them: see _OFFICIAL_NAMES.
+    ReflexioClient = AsyncReflexioClient
+    Interaction = reflexio_models.InteractionView
+    PlaybookConfig = reflexio_models.UserPlaybookExtractorConfig
+    SearchInteractionResponse = reflexio_models.SearchInteractionsViewResponse
+    SearchUserProfileResponse = reflexio_models.SearchProfilesViewResponse
+    ReflectClient = AsyncReflectClient
+    ApiKeyCreateResponse = reflect_models.CreatedApiKey
+    ApiKeyResponse = reflect_models.ApiKeyInfo
+    BootstrapInfo = reflect_models.BootstrapResponse
+    MemoryResponse = reflect_models.Memory
+    ReviewResponse = reflect_models.Review
+    SkillResponse = reflect_models.Skill
+    TraceCreateResponse = reflect_models.TraceSubmission
+    TraceResponse = reflect_models.Trace
+    from_deepagents = from_langchain
 else:
     # A name is loaded when it is first used: every run of pytest imports this package, for its plugin.
     _MODULES = {
@@ -147,27 +166,57 @@ else:
         "reflect.trace_context": "TraceContext",
         "reflect.decorator": "TraceResult reflect_trace",
         "reflect.jobs": "TraceJob",
+        "reflexio.api.session_scoped": "SessionScopedClient",
         "reflexio.server_knowledge": "ServerQuirkWarning",
         "_engine.settings": "ClientOptions RetryPolicy",
         "_engine.opentelemetry": "request_spans",
     }
     _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 
-    def __getattr__(name: str) -> object:
-        from importlib import import_module  # noqa: PLC0415  # no name of ours
+    # Names of the official packages (reflexio-client, reflexio-ai, reflect-sdk) that differ from ours.
+    _OFFICIAL_NAMES = {
+        "ReflexioClient": "AsyncReflexioClient",
+        "Interaction": "InteractionView",
+        "PlaybookConfig": "UserPlaybookExtractorConfig",
+        "SearchInteractionResponse": "SearchInteractionsViewResponse",
+        "SearchUserProfileResponse": "SearchProfilesViewResponse",
+        "ReflectClient": "AsyncReflectClient",
+        "ApiKeyCreateResponse": "CreatedApiKey",
+        "ApiKeyResponse": "ApiKeyInfo",
+        "BootstrapInfo": "BootstrapResponse",
+        "MemoryResponse": "Memory",
+        "ReviewResponse": "Review",
+        "SkillResponse": "Skill",
+        "TraceCreateResponse": "TraceSubmission",
+        "TraceResponse": "Trace",
+        "from_deepagents": "from_langchain",
+    }
 
-        if name in _MODULE_OF:
-            value = getattr(import_module(f"reflexio_async.{_MODULE_OF[name]}"), name)
-            globals()[name] = value
+    def __getattr__(name: str) -> object:
+        from difflib import get_close_matches  # noqa: PLC0415  # no name of ours
+        from importlib import import_module  # noqa: PLC0415  # as above
+
+        own_name = _OFFICIAL_NAMES.get(name, name)
+        if own_name in _MODULE_OF:
+            value = getattr(import_module(f"reflexio_async.{_MODULE_OF[own_name]}"), own_name)
+            globals()[own_name] = value
             return value
-        # The models of the services' requests and responses.
-        if not name.startswith("_"):
-            for module in ("reflexio_async.reflexio.models", "reflexio_async.reflect.models"):
-                models = import_module(module)
-                if name in models.__all__:
-                    return getattr(models, name)
         message = f"module {__name__!r} has no attribute {name!r}"
+        if name.startswith("_"):
+            raise AttributeError(message)
+        # The models of the services' requests and responses.
+        known = [*_MODULE_OF, *_OFFICIAL_NAMES]
+        for module in ("reflexio_async.reflexio.models", "reflexio_async.reflect.models"):
+            models = import_module(module)
+            if own_name in models.__all__:
+                return getattr(models, own_name)
+            known += models.__all__
+        close = get_close_matches(name, known, n=1)
+        if name.endswith("Client"):
+            message += "; the clients are AsyncReflexioClient and AsyncReflectClient"
+        elif close:
+            message += f"; did you mean {_OFFICIAL_NAMES.get(close[0], close[0])}?"
         raise AttributeError(message)
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted({*globals(), *__all__, *_OFFICIAL_NAMES})

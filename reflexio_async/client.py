@@ -19,7 +19,13 @@ from reflexio_async._engine.jobs.manager import JobManager
 from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async._engine.models import build_request
 from reflexio_async._engine.rate_limits import RateLimiters
-from reflexio_async._engine.settings import ClientOptions, Settings, check_names
+from reflexio_async._engine.settings import (
+    ClientOptions,
+    Settings,
+    TimeoutPhases,
+    check_names,
+    seconds_of,
+)
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async.errors import CLOSED, InvalidRequest, NotFound
 from reflexio_async.legacy.feedback import FeedbackAPI
@@ -53,6 +59,12 @@ if TYPE_CHECKING:
 
 _SLOT_KINDS = {**SLOT_KINDS, FEEDBACK_RERUN.name: FEEDBACK_RERUN}
 
+_OTHER_NAMES = {
+    **dict.fromkeys(("base_url", "url", "endpoint", "endpoint_url", "api_url", "host"), "url_endpoint"),
+    **dict.fromkeys(("token", "key", "bearer_token"), "api_key"),
+}
+"""Names that other clients have for an option, for the error's hint."""
+
 
 class AsyncReflexioClient(
     BatchesAPI,
@@ -83,7 +95,8 @@ class AsyncReflexioClient(
             without a token, until ``await client.login(…)``.
         url_endpoint: The address of the server. Without it, ``REFLEXIO_API_URL`` or ``REFLEXIO_URL`` is used.
             The default is the hosted service.
-        timeout: Seconds that one call may take, retries and waiting for the rate limit included.
+        timeout: Seconds that one call may take, retries and waiting for the rate limit included. Of an
+            ``httpx.Timeout``, the longest phase counts.
         reflect_url: The address of the server of ``client.reflect``. Without it, ``REFLECT_API_URL`` is used.
             The default is ``http://localhost:8000``.
         reflect_api_key: The bearer token for that server. Without it, ``REFLECT_API_KEY`` is used.
@@ -99,15 +112,15 @@ class AsyncReflexioClient(
         self,
         api_key: str = "",
         url_endpoint: str = "",
-        timeout: float = 300.0,
+        timeout: float | TimeoutPhases = 300.0,
         *,
         reflect_url: str = "",
         reflect_api_key: str = "",
         project_id: str | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        check_names(options, ClientOptions.__optional_keys__)
-        settings = Settings(base_url=base_url_from(url_endpoint), timeout=timeout, **options)
+        check_names(options, ClientOptions.__optional_keys__, _OTHER_NAMES)
+        settings = Settings(base_url=base_url_from(url_endpoint), timeout=seconds_of(timeout), **options)
         clock = clock_from(settings.clock)
         tasks = TaskTracker(settings.on_background_error)
         pool = ConnectionPool(settings)

@@ -65,6 +65,7 @@ NAMES = [
     "RetryPolicy",
     "ServerError",
     "ServerQuirkWarning",
+    "SessionScopedClient",
     "SystemClock",
     "TraceContext",
     "TraceJob",

@@ -343,6 +343,52 @@ def test_the_error_of_an_unknown_option_suggests_the_right_one(make: Any) -> Non
             used(pol_interval=1)
 
 
+@pytest.mark.parametrize(
+    ("make", "wrong", "right"),
+    [
+        (AsyncReflexioClient, "base_url", "url_endpoint"),
+        (AsyncReflexioClient, "url", "url_endpoint"),
+        (AsyncReflexioClient, "token", "api_key"),
+        (AsyncReflectClient, "url_endpoint", "base_url"),
+        (AsyncReflectClient, "reflect_api_key", "api_key"),
+    ],
+)
+def test_the_name_that_another_client_has_for_an_option_gets_a_hint(
+    make: Any, wrong: str, right: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"there is no option {wrong}; did you mean {right}\\?$"):
+        make(**{wrong: URL})
+
+
+@dataclasses.dataclass
+class Phases:
+    """What an ``httpx.Timeout`` has."""
+
+    connect: float | None
+    read: float | None
+    write: float | None
+    pool: float | None
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [(Phases(5, 20, 10, 5), 20.0), (Phases(5, 5, 5, 5), 5.0), (Phases(5, None, 5, 5), 1e9)],
+)
+def test_of_a_timeout_with_phases_the_longest_counts(given: Phases, seconds: float) -> None:
+    for client in (
+        AsyncReflexioClient(url_endpoint=URL, timeout=given),
+        AsyncReflectClient(base_url=URL, timeout=given),
+        AsyncReflexioClient(url_endpoint=URL).with_options(timeout=given),
+    ):
+        assert client._engine.settings.timeout == seconds
+
+
+def test_a_phase_that_is_no_number_is_refused() -> None:
+    wrong: Any = Phases(5, -1, -1, -1)
+    wrong.connect = -1
+    assert error_of(timeout=wrong) == "timeout must be more than zero seconds, not -1"
+
+
 @pytest.mark.parametrize("make", [AsyncReflexioClient, AsyncReflectClient], ids=lambda make: make.__name__)
 @pytest.mark.parametrize("option", ["max_connections", "clock", "api_key"])
 def test_a_view_refuses_options_that_only_a_client_has_and_says_where_they_belong(

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from reflexio_async._engine.jobs.job import Job
+from reflexio_async._engine.jobs.status import RUNNING
 from reflexio_async._engine.wire import encode
 from reflexio_async.errors import InvalidRequest, RequestRefused
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.call import Caller
     from reflexio_async._engine.jobs.kinds import PolledKind, SlotKind
     from reflexio_async._engine.jobs.manager import JobManager
+    from reflexio_async._engine.jobs.status import JobStatus
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.tasks import BackgroundCall, TaskTracker
     from reflexio_async._engine.wire import Endpoint
@@ -164,9 +166,14 @@ class API:
 
         return self._engine.tasks.call(run(), what=_name(endpoint))
 
-    def _follow(self, kind: PolledKind[T], job_id: str) -> Job[T]:
-        """The handle of the job that has the id ``job_id``. This sends nothing."""
-        return Job(self._engine.jobs.follow(kind, job_id, self._engine.settings))
+    def _follow(self, kind: PolledKind[T], job_id: str, status: JobStatus = RUNNING) -> Job[T]:
+        """The handle of the job that has the id ``job_id``. This sends nothing.
+
+        ``status``: what is known of it already.
+        """
+        record = self._engine.jobs.follow(kind, job_id, self._engine.settings)
+        record.update(status)
+        return Job(record)
 
 
 def _name(endpoint: Endpoint[Any]) -> str:

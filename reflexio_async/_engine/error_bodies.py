@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class FieldError(BaseModel):
@@ -33,9 +33,11 @@ class ErrorDetail(BaseModel):
     reason: str | None = None
     hint: str | None = None
     operation_id: str | None = None
+    validation_errors: list[FieldError] = Field(default_factory=list[FieldError])
 
     def __str__(self) -> str:
-        parts = (self.message, self.error, self.reason, self.hint, self.operation_id)
+        fields = map(str, self.validation_errors)
+        parts = (self.message, self.error, self.reason, *fields, self.hint, self.operation_id)
         return "; ".join(part for part in parts if part)
 
 

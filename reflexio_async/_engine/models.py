@@ -27,6 +27,7 @@ from reflexio_async._engine.validation import describe
 from reflexio_async.errors import InvalidRequest
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 empty_list: Callable[[], list[Any]] = list
 """The default of list fields. (``list[int]`` takes six times as long, which slows down large responses.)"""
@@ -35,11 +36,11 @@ empty_dict: Callable[[], dict[str, Any]] = dict
 
 
 def _seconds(value: Any) -> float:
-    return positive_seconds("", value)
+    return positive_seconds("", value, zero=True)
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds)]
-"""A finite number of seconds, more than zero."""
+"""A finite number of seconds, zero or more."""
 
 
 class Query:
@@ -90,6 +91,8 @@ def build_request(request_type: type[M], given: Mapping[str, Any] | M, name: str
     """
     if isinstance(given, request_type):
         return given
+    if type(given).__name__ == request_type.__name__:  # the official client's model of the same name
+        given = given_fields(given)
     if isinstance(given, BaseModel) or not isinstance(given, Mapping):
         kind = type(given).__name__
         raise invalid(name, f"request must be a {request_type.__name__} or a mapping, not {kind}")
@@ -120,10 +123,12 @@ class Polling(Waiting):
     """The options of a call that waits for a job."""
 
     poll_interval: Seconds | None = Field(
-        default=None, exclude=True, description="Seconds between status requests."
+        default=None, exclude=True, description="Seconds between status requests. 0: as often as is allowed."
     )
     wait_timeout: Seconds | None = Field(
-        default=None, exclude=True, description="Seconds to wait, queueing included."
+        default=None,
+        exclude=True,
+        description="Seconds to wait, queueing included. 0: ask for the status once.",
     )
 
 
@@ -210,12 +215,27 @@ NotBlank = Annotated[str, AfterValidator(_not_blank)]
 """Text that is not blank. The server strips ids, and an empty ``user_id`` means all users to it
 (server-behaviour: Admission, Fields of a publish)."""
 
+
+def given_fields(value: Any) -> Any:
+    """The set fields of a model of another package, such as the official client's; else ``value``."""
+    if isinstance(value, BaseModel) and not type(value).__module__.startswith("reflexio_async."):
+        return value.model_dump(exclude_unset=True)
+    return value
+
+
 if TYPE_CHECKING:
     OrMapping: TypeAlias = M | Mapping[str, Any]
 else:
     # Pydantic makes the model of a mapping by itself; only checkers must be told that it may be given.
-    OrMapping = Annotated[M, "or a mapping"]
+    OrMapping = Annotated[M, BeforeValidator(given_fields)]
 """``OrMapping[Model]``: a part of a request, given as the model or as a mapping of its fields."""
+
+if TYPE_CHECKING:
+    OrNone: TypeAlias = T | None
+else:
+    # A call leaves keywords that are None out of its request. Only checkers must know that None may be given.
+    OrNone = Annotated[T, "or None"]
+"""``OrNone[int]``: a field for which a call takes None too: the server's default."""
 
 JsonObject = Annotated[Mapping[str, Any], AfterValidator(_plain_json)]
 """A JSON object. It is checked before sending, because pydantic writes NaN as null."""

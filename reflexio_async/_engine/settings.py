@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, cast
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -68,6 +68,30 @@ class RetryPolicy:
             positive_seconds(f"RetryPolicy.{name}", getattr(self, name), error=ConfigurationError)
 
 
+class TimeoutPhases(Protocol):
+    """A timeout with limits for the phases of a request, in seconds: an ``httpx.Timeout``.
+
+    None means that the phase has no limit.
+    """
+
+    connect: float | None
+    read: float | None
+    write: float | None
+    pool: float | None
+
+
+_PHASES = ("connect", "read", "write", "pool")
+_NO_LIMIT = 1e9
+
+
+def seconds_of(timeout: float | TimeoutPhases) -> float:
+    """The seconds that a call may take: ``timeout``, or the longest of its phases."""
+    if not all(hasattr(timeout, phase) for phase in _PHASES):
+        return cast("float", timeout)
+    phases = [getattr(timeout, phase) for phase in _PHASES]
+    return max(_NO_LIMIT if phase is None else phase for phase in phases)
+
+
 class _SharedOptions(TypedDict, total=False):
     poll_interval: float | None
     wait_timeout: float | None
@@ -86,7 +110,7 @@ class ViewOptions(_SharedOptions, total=False):
     The others are described at ``ClientOptions``.
     """
 
-    timeout: float
+    timeout: float | TimeoutPhases
 
 
 class ClientOptions(_SharedOptions, total=False):
@@ -157,11 +181,17 @@ _TYPES: tuple[tuple[str, type | UnionType, str], ...] = (
 )
 
 
-def check_names(options: Mapping[str, Any], known: frozenset[str]) -> None:
-    """Raise ConfigurationError for the first of ``options`` whose name is not ``known``."""
+def check_names(
+    options: Mapping[str, Any], known: frozenset[str], other_names: Mapping[str, str] | None = None
+) -> None:
+    """Raise ConfigurationError for the first of ``options`` whose name is not ``known``.
+
+    ``other_names``: names that other clients have for an option of this one, for the hint.
+    """
     for name in options:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
+            meant = (other_names or {}).get(name)
+            close = [meant] if meant else get_close_matches(name, known, n=1)
             message = f"there is no option {name}" + (f"; did you mean {close[0]}?" if close else "")
             raise ConfigurationError(message)
 
@@ -231,6 +261,8 @@ class Settings:
 
     def with_options(self, **changes: Any) -> Self:
         """Return a copy with other values. Raise ConfigurationError for an unusable one."""
+        if "timeout" in changes:
+            changes["timeout"] = seconds_of(changes["timeout"])
         return replace(self, **changes)
 
 

@@ -15,7 +15,14 @@ from reflexio_async._engine.http import ConnectionPool, HttpClient
 from reflexio_async._engine.jobs.manager import JobManager
 from reflexio_async._engine.models import build_request
 from reflexio_async._engine.rate_limits import RateLimiters
-from reflexio_async._engine.settings import ClientOptions, Settings, check_names, true_or_false
+from reflexio_async._engine.settings import (
+    ClientOptions,
+    Settings,
+    TimeoutPhases,
+    check_names,
+    seconds_of,
+    true_or_false,
+)
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import InvalidRequest
@@ -26,6 +33,13 @@ from reflexio_async.reflect.service import REFLECT, ReflectServer, check_project
 from reflexio_async.reflect.trace_context import TracingAPI
 
 BOOTSTRAP = Endpoint("POST", "/v1/bootstrap", BootstrapResponse, public=True)
+
+_OTHER_NAMES = {
+    **dict.fromkeys(("url_endpoint", "url", "endpoint", "reflect_url", "api_url", "host"), "base_url"),
+    **dict.fromkeys(("token", "key", "reflect_api_key"), "api_key"),
+    "project": "project_id",
+}
+"""Names that other clients have for an option, for the error's hint."""
 
 
 class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
@@ -41,7 +55,8 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
             without a token.
         project_id: The project of every call. Without it, ``REFLECT_PROJECT_ID`` is used. The default is
             ``default``. With a master key, the server makes a project that does not exist.
-        timeout: Seconds that one call may take, retries and waiting for the rate limit included.
+        timeout: Seconds that one call may take, retries and waiting for the rate limit included. Of an
+            ``httpx.Timeout``, the longest phase counts.
         options: The options that both clients have: see ``ClientOptions``.
 
     Raises:
@@ -54,12 +69,12 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         base_url: str = "",
         api_key: str = "",
         project_id: str | None = None,
-        timeout: float = 60.0,
+        timeout: float | TimeoutPhases = 60.0,
         **options: Unpack[ClientOptions],
     ) -> None:
-        check_names(options, ClientOptions.__optional_keys__)
+        check_names(options, ClientOptions.__optional_keys__, _OTHER_NAMES)
         server = reflect_server(base_url, api_key, project_id)
-        settings = Settings(base_url=server.base_url, timeout=timeout, **options)
+        settings = Settings(base_url=server.base_url, timeout=seconds_of(timeout), **options)
         tasks = TaskTracker(settings.on_background_error)
         self._assemble(settings, server, ConnectionPool(settings), clock_from(settings.clock), tasks)
 
@@ -89,7 +104,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         base_url: str = "",
         key_label: str = "Default Admin Key",
         environment: str = "live",
-        timeout: float = 60.0,
+        timeout: float | TimeoutPhases = 60.0,
         clock: Clock | None = None,
     ) -> BootstrapResponse:
         """Make the first user, project and API key of a new server. No later response has the key.

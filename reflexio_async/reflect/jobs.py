@@ -57,6 +57,11 @@ class TraceJob(Job[Trace]):
         return trace_id
 
     @property
+    def trace_id(self) -> str:
+        """The same as ``id``, under the official client's name of it."""
+        return self.id
+
+    @property
     def ingest_status(self) -> str:
         """The last known status of storing the trace: queued, processing, completed or failed."""
         return self._record.status.message or self._first_ingest_status

@@ -81,6 +81,16 @@ class TraceContext:
         return self._memories
 
     @property
+    def memory_ids(self) -> list[str]:
+        """The ids of ``memories``. They are sent with the trace."""
+        return [memory.id for memory in self.memories]
+
+    @property
+    def retrieved_memory_ids(self) -> list[str]:
+        """The same as ``memory_ids``, under the name that a trace has for it."""
+        return self.memory_ids
+
+    @property
     def augmented_task(self) -> str:
         """A prompt: the task, and the memories below it. Without memories, the task."""
         self._check_entered("augmented_task")

@@ -102,6 +102,10 @@ def slot_kind(
             fields["operation_id"] = operation.id
         return response(success=True, msg=message, **fields)
 
+    def refusal(operation_id: str | None, reason: str) -> T:
+        fields = {} if operation_id is None else {"operation_id": operation_id}
+        return response(success=False, msg=reason, **fields)
+
     return SlotKind(
         name,
         timeout=WAIT_TIMEOUT,
@@ -112,6 +116,7 @@ def slot_kind(
         read_start=read_start,
         result=result,
         synchronous=manual,
+        refusal=refusal,
     )
 
 

@@ -332,8 +332,8 @@ def test_a_fault_of_the_whole_request_has_no_field_before_it() -> None:
 
 
 def test_a_wrong_field_of_a_turn_is_named_by_its_position() -> None:
-    turns = [{"content": "fine"}, {"content": "fine", "contnet": "typo"}]
-    with pytest.raises(InvalidRequest, match=r"interactions\.1\.contnet: there is no such field$"):
+    turns = [{"content": "fine"}, {"content": 3}]
+    with pytest.raises(InvalidRequest, match=r"interactions\.1\.content: Input should be a valid string$"):
         build_request(
             PublishUserInteractionRequest, {"user_id": "u", "session_id": "s", "interactions": turns}
         )

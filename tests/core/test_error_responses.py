@@ -256,3 +256,16 @@ def test_other_statuses_are_unexpected_responses(status: int) -> None:
     caught = error_of(status, b"")
     assert isinstance(caught, UnexpectedResponse)
     assert f"{status}, a status that this API never sends" in str(caught)
+
+
+def test_the_fields_that_an_update_of_the_configuration_has_wrong_are_named() -> None:
+    detail = {
+        "error": "Invalid partial config",
+        "hint": "Fetch the full config",
+        "validation_errors": [
+            {"type": "extra_forbidden", "loc": ["moon"], "msg": "Extra inputs are not permitted"}
+        ],
+    }
+    assert error(422, {"detail": detail}).server_message == (
+        "Invalid partial config; moon: Extra inputs are not permitted; Fetch the full config"
+    )

@@ -13,6 +13,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import create_model
 
 from reflexio_async import AsyncReflexioClient, InvalidRequest, NotFound, ServerQuirkWarning
 from reflexio_async.reflexio.models.interactions import (
@@ -237,9 +238,33 @@ async def test_a_model_of_another_call_is_refused(client: Loose) -> None:
         await client.get_profiles(ByRequest(request_id="r"))
 
 
-async def test_a_request_that_is_none_is_refused(client: Loose) -> None:
-    with pytest.raises(InvalidRequest, match="not NoneType"):
-        await client.get_profiles(request=None)
+async def test_a_request_that_is_none_is_no_request(box: Sandbox, client: Loose) -> None:
+    await client.get_profiles(request=None, user_id="u")
+    await client.get_profiles(None, user_id="u")
+    assert [record.body for record in box.requests] == [{"user_id": "u"}] * 2
+    with pytest.raises(InvalidRequest, match="user_id: Field required"):
+        await client.get_profiles(None)
+
+
+async def test_a_keyword_that_is_none_is_not_sent(box: Sandbox, client: Loose) -> None:
+    await client.get_profiles(user_id="u", top_k=None, start_time=None, status_filter=None)
+    assert box.requests[-1].body == {"user_id": "u"}
+
+
+async def test_none_in_a_request_is_sent_as_null(box: Sandbox, client: Loose) -> None:
+    await client.get_profiles({"user_id": "u", "top_k": None})
+    await client.get_profiles(GetUserProfilesRequest(user_id="u", top_k=None))
+    assert [record.body for record in box.requests] == [{"user_id": "u", "top_k": None}] * 2
+
+
+async def test_the_official_clients_request_of_the_same_name_is_taken(box: Sandbox, client: Loose) -> None:
+    theirs = create_model("GetUserProfilesRequest", user_id=(str, ...), top_k=(int | None, 30))
+    await client.get_profiles(theirs(user_id="u"))
+    assert box.requests[-1].body == {"user_id": "u"}
+    with pytest.raises(
+        InvalidRequest, match="must be a GetUserProfilesRequest or a mapping, not OtherRequest"
+    ):
+        await client.get_profiles(create_model("OtherRequest", user_id=(str, ...))(user_id="u"))
 
 
 async def test_a_mapping_whose_names_are_no_text_is_refused(box: Sandbox, client: Loose) -> None:

@@ -68,7 +68,7 @@ def test_a_job_shows_how_to_wait() -> None:
 
 
 def test_what_a_field_of_the_request_means_is_said() -> None:
-    assert "top_k: None: all of them." in shown(CLIENT.get_profiles)
+    assert "top_k: In a request, None means all of them; as a keyword, 30." in shown(CLIENT.get_profiles)
 
 
 def test_a_positional_id_is_shown() -> None:

@@ -127,7 +127,7 @@ async def test_a_wait_that_runs_out_holds_the_token(
 
 
 @pytest.mark.parametrize(
-    "value", [0, -1, math.nan, math.inf, True, "1", 10**400], ids=lambda value: f"{value!r:.10}"
+    "value", [-0.001, -1, math.nan, math.inf, True, "1", 10**400], ids=lambda value: f"{value!r:.10}"
 )
 @pytest.mark.parametrize("name", ["poll_interval", "wait_timeout"])
 @pytest.mark.parametrize("call", ["rerun_profile_generation", "manual_profile_generation"])

@@ -370,7 +370,7 @@ async def test_a_token_of_another_release_server_or_kind_is_refused(
             play.client.job(json.dumps(json.loads(token) | change))
 
 
-@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), True, "1"])
+@pytest.mark.parametrize("value", [-0.001, -1, float("nan"), float("inf"), True, "1"])
 @pytest.mark.parametrize("option", ["poll_interval", "wait_timeout"])
 async def test_an_unusable_interval_or_timeout_is_refused_by_name(option: str, value: object) -> None:
     async with scene(1) as play:

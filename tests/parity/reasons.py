@@ -24,7 +24,6 @@ REASONS: dict[str, str] = {
     r"CancelOperationRequest\.service_name": _WORDS,
     r"(LearningStatusResponse|PlaybookAggregationOperation|RegenerateStatusResponse)\.status": _WORDS,
     r"Config\.storage_config": "storage that this release does not know is kept and sent back",
-    r"MyConfigResponse\.storage_config": "typed, so that credentials are masked",
     r"Config\.storage_config_test|StorageConfigTest": "numbers without names in the contract",
     r"(Up|Down)gradeProfilesRequest\.only_affected_users": (
         "True, as the official client sends: with False users without anything to move lose their profiles"

@@ -5,6 +5,9 @@ For a new server: set that version, run this, look at the difference in git, and
 
 ``python -m tests.parity.refresh 0.3.5 …/reflect_sdk/client.py`` does so for the official Reflect client,
 from a release that was unpacked somewhere. Reflect's contract was written by hand: no server publishes it.
+
+``python -m tests.parity.refresh names reflexio-client …/reflexio/__init__.py`` notes the public names of a
+release that was unpacked somewhere. The first form notes those of the server's own package.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ HERE = Path(__file__).parent
 CONTRACT = HERE / "reflexio.openapi.json"
 OFFICIAL = HERE / "official.json"
 REFLECT_OFFICIAL = HERE / "reflect_official.json"
+NAMES = HERE / "official_names.json"
 
 # Run by the server's own interpreter: its OpenAPI document lacks the configuration and the limits.
 _PROGRAM = """
@@ -80,10 +84,30 @@ def _bare(value: Any, *, named: bool = False) -> Any:
     return value
 
 
+def _server_file(path: str) -> Path:
+    """A file of the package that is installed with the server."""
+    (found,) = server_python().parents[1].glob(f"lib/python*/site-packages/reflexio/{path}")
+    return found
+
+
+def public_names(package: Path) -> list[str]:
+    """The ``__all__`` of the package whose ``__init__.py`` is given."""
+    for node in ast.parse(package.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return sorted(ast.literal_eval(node.value))
+    message = f"{package} has no __all__"
+    raise ValueError(message)
+
+
+def note_names(distribution: str, package: Path) -> None:
+    """Write the public names of one official package beside those of the others."""
+    noted = json.loads(NAMES.read_text()) if NAMES.exists() else {}
+    NAMES.write_text(json.dumps({**noted, distribution: public_names(package)}, indent=1) + "\n")
+
+
 def official() -> dict[str, Any]:
     """The public methods of the official clients: verb, path and parameters."""
-    (source,) = server_python().parents[1].glob("lib/python*/site-packages/reflexio/client/client.py")
-    nodes = ast.parse(source.read_text()).body
+    nodes = ast.parse(_server_file("client/client.py").read_text()).body
     classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
     within = {node.name: node for node in classes["ReflexioClient"].body if isinstance(node, _Function)}
     methods = {
@@ -169,7 +193,11 @@ def _reflect_route(method: ast.AST, within: Mapping[str, ast.AST]) -> dict[str, 
 
 
 def main(arguments: list[str]) -> int:
-    """Write both files; or with a version and a ``reflect_sdk/client.py`` what that client has."""
+    """Write the files of the server; or with arguments those of one release (see above)."""
+    if arguments and arguments[0] == "names":
+        _, distribution, package = arguments
+        note_names(distribution, Path(package))
+        return 0
     if arguments:
         version, client = arguments
         methods = reflect_official(version, Path(client))
@@ -178,6 +206,7 @@ def main(arguments: list[str]) -> int:
     for file, content in ((CONTRACT, contract()), (OFFICIAL, official())):
         file.write_text(json.dumps(content, indent=1) + "\n")
         print(f"wrote {file.name}")  # noqa: T201  # its purpose
+    note_names("reflexio-ai", _server_file("__init__.py"))
     return 0
 
 

@@ -40,6 +40,7 @@ async def test_entering_finds_memories_and_makes_a_prompt_of_them() -> None:
         seeded = scene.box.reflect.seed_memory(TASK, guidance="Use COUNT(*)")
         async with scene.client.trace(TASK) as ctx:
             assert [memory.id for memory in ctx.memories] == [seeded.id]
+            assert ctx.memory_ids == ctx.retrieved_memory_ids == [seeded.id]
             assert ctx.augmented_task.startswith(f"{TASK}\n\n<relevant_memories>")
             assert "<guidance>Use COUNT(*)</guidance>" in ctx.augmented_task
 

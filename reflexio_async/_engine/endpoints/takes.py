@@ -10,6 +10,8 @@
 
 ``client.search_user_profiles`` can be called as ``(user_id="ana", query="tea")``, or with one request: a
 ``SearchUserProfileRequest`` or a mapping.
+
+A keyword that is None counts as not given, as in the official client. In a request, None is sent as null.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints, overload
 
 from pydantic import BaseModel
 
-from reflexio_async._engine.models import Polling, Waiting, invalid
+from reflexio_async._engine.models import Polling, Waiting, given_fields, invalid
 from reflexio_async._engine.warn import warn_caller
 from reflexio_async.errors import InvalidRequest
 
@@ -86,7 +88,8 @@ class _RequestReader:
     def __init__(self, function: Any, request_class: Any, waiting: Any, option: str) -> None:
         self._name: str = function.__name__
         annotation = function.__annotations__["request"]
-        self._expected = f"a {getattr(annotation, '__name__', annotation)} or a mapping"
+        self._request_name = str(getattr(annotation, "__name__", annotation))
+        self._expected = f"a {self._request_name} or a mapping"
         fields = {field: info for field, info in request_class.model_fields.items() if field not in _OPTIONS}
         wanted = [field for field, info in fields.items() if info.is_required()] or list(fields)[:1]
         keywords = ", ".join(f"{field}=..." for field in wanted)
@@ -96,10 +99,20 @@ class _RequestReader:
         self._classes = (request_class, waiting) if waiting else (request_class,)
         self._second = "wait_for_response" if waiting else option
         self._beside_a_request = _OPTIONS if waiting else {option}
+        self._optional = {
+            "request",
+            *(field for field, info in request_class.model_fields.items() if not info.is_required()),
+            *(_OPTIONS if waiting else ()),
+        } - {self._second}
         self._deprecated = {field for field, info in request_class.model_fields.items() if info.deprecated}
 
     def read(self, args: tuple[Any, ...], fields: dict[str, Any]) -> Any:
         """The request; raises InvalidRequest, which names the call and every field at fault."""
+        fields = {
+            name: value for name, value in fields.items() if value is not None or name not in self._optional
+        }
+        if len(args) == 1 and args[0] is None:
+            args = ()
         if "request" in fields:
             if args:
                 raise invalid(self._name, _EITHER)
@@ -122,11 +135,13 @@ class _RequestReader:
             return given
         return self._build(self._fields_of(given) | options)
 
-    def _fields_of(self, given: BaseModel | Mapping[Any, Any] | None) -> dict[str, Any]:
+    def _fields_of(self, given: BaseModel | Mapping[Any, Any]) -> dict[str, Any]:
         if isinstance(given, BaseModel) and (
             isinstance(given, self._classes) or issubclass(self._request_class, type(given))
         ):
             return {name: value for name, value in given if name in given.model_fields_set}
+        if type(given).__name__ == self._request_name:  # the official client's model of the same name
+            given = given_fields(given)
         if isinstance(given, Mapping):
             return {str(name): value for name, value in given.items()}
         raise invalid(self._name, f"request must be {self._expected}, not {type(given).__name__}")

@@ -8,9 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
+from reflexio_async._engine.jobs.poller import SHORTEST_INTERVAL
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.settings import positive_seconds, true_or_false
-from reflexio_async.errors import ClientClosed, InvalidRequest, JobCancelled, JobTimeout
+from reflexio_async.errors import ClientClosed, InvalidRequest, JobCancelled, JobFailed, JobTimeout
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable
@@ -51,6 +52,23 @@ class Job(Generic[T]):
         return self._record.id
 
     @property
+    def job_id(self) -> str | None:
+        """The same as ``id``, under the official client's name of it in a regeneration."""
+        return self.id
+
+    @property
+    def operation_id(self) -> str | None:
+        """The same as ``id``, under the official client's name of it in a rerun or an aggregation."""
+        return self.id
+
+    @property
+    def total(self) -> int | None:
+        """How many users or sessions it goes over, as far as the server has said."""
+        status = self._record.status
+        total: int | None = status.raw.get("total", status.total_users)
+        return total
+
+    @property
     def kind(self) -> str:
         """The name of its kind, such as ``profile_rerun``."""
         return self._record.kind.name
@@ -82,9 +100,9 @@ class Job(Generic[T]):
         Args:
             poll_interval: Seconds between status requests for this waiter. The client does not send them more
                 often for it. None: soon after the start, then less and less often up to the kind's own
-                interval.
+                interval. 0: every 0.05 seconds, as often as is allowed.
             wait_timeout: Seconds this call may take, queueing included. None: the kind's own timeout,
-                counted from admission or from this call, whichever is later.
+                counted from admission or from this call, whichever is later. 0: ask for the status once.
 
         Raises:
             JobTimeout: The wait ran out; the server goes on, and the error holds the resume token.
@@ -94,10 +112,13 @@ class Job(Generic[T]):
             ClientClosed: The client it came from was closed before this call.
             ReflexioError: Its start, or asking for its status, was refused or failed.
         """
-        check_waiting(poll_interval, wait_timeout)
+        check_waiting(poll_interval, wait_timeout, zero=True)
         record = self._record
-        if not record.done:
-            await record.wait(interval=poll_interval, timeout=wait_timeout)
+        if not record.done and wait_timeout == 0:
+            await record.look()
+        elif not record.done:
+            interval = SHORTEST_INTERVAL if poll_interval == 0 else poll_interval
+            await record.wait(interval=interval, timeout=wait_timeout)
         record.outcome_read = record.done
         return record.outcome(wait_timeout)
 
@@ -105,7 +126,8 @@ class Job(Generic[T]):
         """The result, for a call with ``wait_for_response=True`` and the options of ``request``.
 
         When the wait ends early, a start that is still queued is withdrawn: its caller has no handle, and it
-        would be sent later.
+        would be sent later. Where the client does not want refusals raised, a rerun that failed is a response
+        that says so.
         """
         try:
             return await self.result(poll_interval=request.poll_interval, wait_timeout=request.wait_timeout)
@@ -116,6 +138,11 @@ class Job(Generic[T]):
             if self._record.withdraw_start("the call that started it timed out"):
                 raise self._record.timed_out(request.wait_timeout) from None
             raise
+        except (JobFailed, JobCancelled) as error:
+            response = self._record.as_response(error)
+            if response is None:
+                raise
+            return response
 
     async def settled(self) -> JobStatus:
         """Wait like ``await job``, but return the last status instead of a result or an error."""
@@ -168,12 +195,15 @@ class Job(Generic[T]):
         return f"<Job {self.kind} {self.id or 'not admitted'} {self.status.state}>"
 
 
-def check_waiting(poll_interval: float | None, wait_timeout: float | None) -> None:
-    """Raise InvalidRequest unless both are None or a finite, positive number of seconds."""
+def check_waiting(poll_interval: float | None, wait_timeout: float | None, *, zero: bool = False) -> None:
+    """Raise InvalidRequest unless both are None or a finite, positive number of seconds.
+
+    ``zero``: zero is allowed too.
+    """
     if poll_interval is not None:
-        positive_seconds("poll_interval", poll_interval)
+        positive_seconds("poll_interval", poll_interval, zero=zero)
     if wait_timeout is not None:
-        positive_seconds("wait_timeout", wait_timeout)
+        positive_seconds("wait_timeout", wait_timeout, zero=zero)
 
 
 def as_completed(jobs: Iterable[Job[T]]) -> AsyncGenerator[Job[T]]:

@@ -107,6 +107,8 @@ class SlotKind(JobKind, Generic[T]):
         synchronous: Every server answers the start only when the work is done.
         read_start: Reads the answer to a start.
         result: Returns the result of the job, given its completed operation.
+        refusal: Returns the response of a job that failed, given its id and the reason. For callers who do
+            not want failures raised.
     """
 
     slot: Slot
@@ -116,6 +118,7 @@ class SlotKind(JobKind, Generic[T]):
     read_start: Callable[[Any], StartAccepted | StartRefused]
     result: Callable[[Operation], T]
     synchronous: bool = False
+    refusal: Callable[[str | None, str], T] | None = None
 
     def matches(self, params: Mapping[str, Any], operation: Operation) -> bool:
         """Whether ``operation`` is of this kind and has ``params``; an absent parameter equals None."""

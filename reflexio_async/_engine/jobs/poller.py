@@ -21,9 +21,13 @@ FIRST_POLL_AFTER: Final = 0.05  # seconds after the start
 _GROWTH: Final = 1.5  # factor between one pause and the next
 _MAX_STEPS: Final = 32  # the pause stops growing here; without a limit the float overflows
 
+SHORTEST_INTERVAL: Final = (
+    0.05  # seconds between status requests of a caller that asks for as many as possible
+)
+
 _FIRST_PAUSE_AFTER_FAILURE = 0.1  # seconds; doubled with every further failure
 _LONGEST_PAUSE_AFTER_FAILURE = 10.0  # seconds
-_TRANSIENT = (APIConnectionError, ServerError, RateLimited, RequestRefused)
+TRANSIENT: Final = (APIConnectionError, ServerError, RateLimited, RequestRefused)
 
 _SHORTEST_WAIT = 0.02  # seconds that a worker waits for the rate, so that it does not wake for every poll
 _CATCH_UP = 0.1  # seconds; after a delay of up to this time, the missed polls are sent at once
@@ -143,7 +147,7 @@ class Poller:
         source.polled_at = self.clock.now()
         try:
             await source.poll()
-        except _TRANSIENT as error:
+        except TRANSIENT as error:
             source.failures += 1
             source.poll_failed(error, transient=True)
         except Exception as error:  # noqa: BLE001  # any error belongs to the waiters

@@ -7,6 +7,7 @@ import copy
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from reflexio_async._engine.jobs.poller import TRANSIENT
 from reflexio_async._engine.jobs.status import QUEUED, JobStatus
 from reflexio_async.errors import ClientClosed, JobCancelled, JobTimeout
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.poller import Poller
     from reflexio_async._engine.jobs.tokens import Token
     from reflexio_async._engine.settings import Settings
+    from reflexio_async.errors import JobError
 
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
@@ -159,12 +161,10 @@ class JobRecord(ABC, Generic[T]):
         Raises:
             ClientClosed: The client is closed, so its status is not asked for.
         """
-        if self._poller.closed:
-            message = (
-                f"{self.description}: the client it came from is closed; resume it by its token with another"
-            )
-            raise ClientClosed(message)
-        waiter = Waiter(interval or self._settings.poll_interval, timeout, for_change=for_change)
+        self._check_open()
+        if interval is None:
+            interval = self._settings.poll_interval
+        waiter = Waiter(interval, timeout, for_change=for_change)
         self._waiters[waiter] = None
         if timeout is not None:
             self._start_timer(waiter)
@@ -174,6 +174,26 @@ class JobRecord(ABC, Generic[T]):
             await waiter.future
         finally:
             self._remove(waiter)
+
+    async def look(self) -> None:
+        """Ask for the status once, if the server knows the job. JobTimeout shows an error that may pass."""
+        self._check_open()
+        if self.admitted_at is not None:
+            try:
+                await self.refresh()
+            except TRANSIENT as error:
+                self.last_poll_error = without_traceback(error)
+
+    def _check_open(self) -> None:
+        if self._poller.closed:
+            message = (
+                f"{self.description}: the client it came from is closed; resume it by its token with another"
+            )
+            raise ClientClosed(message)
+
+    def as_response(self, error: JobError) -> T | None:  # noqa: ARG002  # only reruns have such a response
+        """The response that stands for ``error``, where there is one and the client wants it."""
+        return None
 
     def outcome(self, timeout: float | None = None) -> T:
         """Return the result or raise the error; a job that has not ended raises JobTimeout.
@@ -252,7 +272,7 @@ class JobRecord(ABC, Generic[T]):
 
     def timed_out(self, timeout: float | None) -> JobTimeout:
         """The error of a wait of ``timeout`` seconds (None: the default) that ended before the job."""
-        message = self.timeout_message(timeout or self._default_timeout)
+        message = self.timeout_message(self._default_timeout if timeout is None else timeout)
         last = self.last_poll_error
         return JobTimeout(message, status=self.status, token=self.token_text, last_poll_error=last)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.lane import Lane
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.wire import EncodedRequest
+    from reflexio_async.errors import JobError
 
 T = TypeVar("T")
 
@@ -139,6 +140,12 @@ class SlotJob(JobRecord[T]):
         else:
             start = "its start has not been sent"
         return f"{self.description} was still queued after {timeout:g} s; {start}{self._last_poll}"
+
+    def as_response(self, error: JobError) -> T | None:
+        """What its start would have answered, had it waited and failed; with ``raise_on_refusal=False``."""
+        if self._settings.raise_on_refusal or self.slot_kind.refusal is None:
+            return None
+        return self.slot_kind.refusal(self.id, error.status.error or str(error))
 
     # State changes
 

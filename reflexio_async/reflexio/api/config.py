@@ -1,19 +1,33 @@
 """The configuration of an organisation."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, cast
+
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from reflexio_async._engine.engine import API
-from reflexio_async._engine.models import Empty, build_request, drop_none
+from reflexio_async._engine.models import REVEAL, Empty, build_request, drop_none
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.models.config import Config, ConfigBody, SetConfigResponse
+from reflexio_async.reflexio.models.config_storage import ConfigPart
 from reflexio_async.reflexio.models.identity import AdminInvalidateCacheRequest
+from reflexio_async.reflexio.models.masks import masks_in
 
 GET_CONFIG = Endpoint("GET", "/api/get_config", Config)
 SET_CONFIG = Endpoint("POST", "/api/set_config", SetConfigResponse, repeatable=True, per_minute=10)
 UPDATE_CONFIG = Endpoint("POST", "/api/update_config", SetConfigResponse, repeatable=True, per_minute=10)
 INVALIDATE_CACHE = Endpoint("POST", "/api/admin/cache/invalidate", dict[str, Any], repeatable=True)
+
+# update_config accepts these older names, and then keeps the present value of the new one.
+_OLDER_NAMES = {
+    "batch_size": "window_size",
+    "batch_interval": "stride_size",
+    "extraction_window_size": "window_size",
+    "extraction_window_stride": "stride_size",
+}
+_ALMOST = 0.8  # how alike a misspelt key and the right one are
 
 
 class ConfigAPI(API):
@@ -46,9 +60,11 @@ class ConfigAPI(API):
             config: A ``Config``, as ``get_config`` returns it, or a mapping of some of its parts.
 
         Raises:
-            InvalidRequest: A part is unknown or has an unusable value; the message names it.
+            InvalidRequest: A part is unknown or has an unusable value, or a mask (``**********``) stands in
+                place of a credential; the message names it. Nothing was sent.
         """
         body = _checked(config).to_wire()
+        _refuse_masks("set_config", body)
         if "storage_config" not in body:
             body["storage_config"] = (await self.get_config()).to_wire().get("storage_config")
         response = (await self._send(SET_CONFIG, ConfigBody(**body))).model_dump()
@@ -59,19 +75,80 @@ class ConfigAPI(API):
 
         Raises:
             TypeError: ``partial`` is not a dict.
+            InvalidRequest: A key is misspelt, or a mask (``**********``) stands in place of a credential; the
+                message names it. Nothing was sent.
             UnprocessableRequest: The server refused a value; the message names it.
         """
         if not isinstance(partial, dict):
             message = f"update_config takes a dict of the keys to change, not {type(partial).__name__}"
             raise TypeError(message)
-        return (await self._send(UPDATE_CONFIG, ConfigBody(**partial))).model_dump()
+        body: dict[str, Any] = {str(name): _in_clear(value) for name, value in partial.items()}
+        _refuse_masks("update_config", body)
+        _refuse_misspelt("update_config", body)
+        return (await self._send(UPDATE_CONFIG, ConfigBody(**body))).model_dump()
 
 
 def _checked(config: Config | Mapping[str, Any]) -> Config:
     """``config`` as a Config; InvalidRequest when a mapping has unknown keys."""
     checked = build_request(Config, config, "set_config")
-    if isinstance(config, Mapping) and checked.model_extra:
+    if isinstance(config, Mapping):
         # A Config may hold what a newer server sent; a mapping was written by hand.
-        message = f"set_config: {', '.join(checked.model_extra)}: unknown"
-        raise InvalidRequest(message)
+        _refuse_misspelt("set_config", config)
+        if checked.model_extra:
+            message = f"set_config: {', '.join(checked.model_extra)}: unknown"
+            raise InvalidRequest(message)
     return checked
+
+
+def _in_clear(value: Any) -> Any:
+    """``value`` as plain JSON: parts as they are sent, with secrets in clear."""
+    if isinstance(value, ConfigPart):
+        return value.to_wire()
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_unset=True, context=REVEAL)
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Mapping):
+        return {name: _in_clear(part) for name, part in cast("Mapping[str, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_in_clear(part) for part in cast("list[Any]", value)]
+    return value
+
+
+def _refuse_masks(name: str, body: dict[str, Any]) -> None:
+    """Raise InvalidRequest where a mask would overwrite a credential.
+
+    Servers store a mask as it is given (server-behaviour: Configuration).
+    """
+    if places := list(masks_in(body)):
+        message = (
+            f"{name}: {', '.join(places)}: a mask, not the credential. Dumps have masks; "
+            "config.to_wire() has the credentials, and so has get_secret_value() of a field"
+        )
+        raise InvalidRequest(message)
+
+
+def _refuse_misspelt(name: str, given: Mapping[str, Any]) -> None:
+    """Raise InvalidRequest for an older name, and in any part for a key that is almost a known one.
+
+    Other unknown keys may be those of a newer server.
+    """
+    for older, now in _OLDER_NAMES.items():
+        if older in given:
+            message = f"{name}: {older}: servers ignore this older name; use {now}"
+            raise InvalidRequest(message)
+    try:
+        known: ConfigPart = Config.model_validate(given)
+    except ValidationError:
+        return  # the server names what is unusable
+    if found := list(_misspelt(known)):
+        raise InvalidRequest(f"{name}: " + "; ".join(found))
+
+
+def _misspelt(part: ConfigPart, where: str = "") -> Iterator[str]:
+    for name in part.model_extra or {}:
+        if close := get_close_matches(name, type(part).model_fields, n=1, cutoff=_ALMOST):
+            yield f"{where}{name}: no such field; did you mean {close[0]}?"
+    for name, value in part:
+        if isinstance(value, ConfigPart) and name in part.model_fields_set:
+            yield from _misspelt(value, f"{where}{name}.")

@@ -3,6 +3,7 @@
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.jobs.job import Job
+from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.jobs import REGENERATION
 from reflexio_async.reflexio.models.evaluation import (
@@ -93,13 +94,18 @@ class EvaluationAPI(API):
 
     @takes(RegenerateStart, waiting=RegenerateWait)
     async def regenerate_evaluations(self, request: RegenerateRequest) -> Job[RegenerateStatusResponse]:
-        """Judge the sessions of a span of time again, as a Job with progress.
+        """Judge the sessions of a span of time again, as a Job with progress; ``job.total`` says how many.
 
         Raises Conflict while another regeneration of the organisation runs. After ``job.cancel()`` the server
         finishes the sessions that it is judging, and stops.
         """
         started = await self._send(REGENERATE_EVALUATIONS, request)
-        return self._follow(REGENERATION, started.job_id)
+        status = JobStatus(
+            JobState.RUNNING,
+            message=f"0 of {started.total} sessions judged, 0 failed",
+            raw=started.model_dump(),
+        )
+        return self._follow(REGENERATION, started.job_id, status)
 
     async def get_evaluation_regeneration_status(self, job_id: str) -> RegenerateStatusResponse:
         """The status of one regeneration. Servers forget it one hour after its end, and at a restart."""

@@ -67,8 +67,8 @@ class IdentityAPI(API):
     async def get_my_config(self) -> MyConfigResponse:
         """Where the caller's data is stored, and with which credentials.
 
-        ``success`` is False where the server does not allow it. Credentials are masked in reprs, logs and
-        dumps: ``.get_secret_value()`` reads one.
+        ``success`` is False where the server does not allow it. ``storage_config`` is a dict with the
+        credentials in clear; they are masked in reprs, logs and dumps of the response.
         """
         return await self._send(GET_MY_CONFIG, Empty())
 

@@ -1,6 +1,6 @@
 """Interactions: publishing them, reading them, deleting them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal, cast, overload
 from uuid import uuid4
@@ -37,6 +37,7 @@ from reflexio_async.reflexio.models.interactions import (
 )
 from reflexio_async.reflexio.models.operations import BulkDeleteResponse
 from reflexio_async.reflexio.server_knowledge import ServerKnowledge
+from reflexio_async.reflexio.unknown_fields import without_unknown_fields
 
 # A server says so of a ``request_id`` that it has stored before (server-behaviour: Repeating a publish).
 _ALREADY_STORED = "already exists"
@@ -101,6 +102,7 @@ class InteractionsAPI(API):
         Args:
             user_id: The user who talked to the agent.
             interactions: The turns: ``InteractionData`` models, or mappings with ``role`` and ``content``.
+                Unknown keys are dropped, and reported in ``warnings`` of the response.
             source: Where the turns come from: lower case letters, digits and ``. _ : -``.
             agent_version: The agent's version. Playbooks are learned per version.
             session_id: The conversation that the turns belong to. Required.
@@ -121,7 +123,8 @@ class InteractionsAPI(API):
         """
         request = PublishUserInteractionRequest(
             user_id=user_id,
-            interactions=interactions,
+            # An iterator is read once, before a retry could need it again.
+            interactions=list(interactions) if isinstance(interactions, Iterator) else interactions,
             agent_version=agent_version,
             **drop_none(
                 session_id=session_id,
@@ -161,9 +164,22 @@ class InteractionsAPI(API):
             sent_before: An earlier call may have stored it.
             options: Those of ``Caller.send``.
         """
+        request, dropped = without_unknown_fields(request)
         if request.request_id is None:
             request = request.model_copy(update={"request_id": uuid4().hex})
             id_is_ours = True
+        try:
+            receipt = await self._publish_once(request, id_is_ours, sent_before, **options)
+        except ReflexioError as error:
+            for warning in dropped:
+                error.add_note(warning)
+            raise
+        receipt.warnings += dropped
+        return receipt
+
+    async def _publish_once(
+        self, request: PublishUserInteractionRequest, id_is_ours: bool, sent_before: bool, **options: Any
+    ) -> PublishUserInteractionResponse:
         settings = self._engine.settings
         strict = settings if settings.raise_on_refusal else settings.with_options(raise_on_refusal=True)
         try:

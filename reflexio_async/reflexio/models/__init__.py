@@ -30,8 +30,8 @@ from reflexio_async.reflexio.models.config import (
 from reflexio_async.reflexio.models.config_storage import (
     APIKeyConfig, AnthropicConfig, AzureOpenAIConfig, CustomEndpointConfig, DashScopeConfig,
     DeepSeekConfig, GeminiConfig, MiniMaxConfig, MoonshotConfig, OpenAIConfig, OpenRouterConfig,
-    StorageConfig, StorageConfigManagedSupabase, StorageConfigPostgres, StorageConfigSQLite,
-    StorageConfigSupabase, UnknownStorage, XAIConfig, ZAIConfig,
+    StorageConfig, StorageConfigDisk, StorageConfigManagedSupabase, StorageConfigPostgres,
+    StorageConfigSQLite, StorageConfigSupabase, StorageConfigTest, UnknownStorage, XAIConfig, ZAIConfig,
 )
 from reflexio_async.reflexio.models.dashboard import (
     DashboardStats, GetDashboardStatsRequest, GetDashboardStatsResponse, PeriodStats, TimeSeriesDataPoint,
@@ -92,7 +92,7 @@ from reflexio_async.reflexio.models.playbooks import (
     DowngradeUserPlaybooksResponse, GetUserPlaybooksRequest, GetUserPlaybooksViewResponse,
     ReviewUserPlaybookEdit, ReviewUserPlaybookResult, ReviewUserPlaybooksRequest,
     ReviewUserPlaybooksResponse, SearchUserPlaybookRequest, SearchUserPlaybooksViewResponse,
-    UpdateUserPlaybookRequest, UpdateUserPlaybookResponse, UpgradeUserPlaybooksRequest,
+    StructuredDataView, UpdateUserPlaybookRequest, UpdateUserPlaybookResponse, UpgradeUserPlaybooksRequest,
     UpgradeUserPlaybooksResponse, UserPlaybook, UserPlaybookView,
 )
 from reflexio_async.reflexio.models.profiles import (
@@ -179,8 +179,9 @@ __all__ = [
     "ShadowWinRateTrend", "ShadowWinRateTrendPoint", "ShadowWinRateTrendWindowTotal", "SignedAnswer",
     "SourceSessions", "SourceSetComparison", "SourceSetEvaluationMetrics",
     "SourceUserPlaybookProvenanceView", "StallStateResponse", "StartRetrievalExperimentRequest", "Status",
-    "StopRetrievalExperimentRequest", "StorageConfig", "StorageConfigManagedSupabase",
-    "StorageConfigPostgres", "StorageConfigSQLite", "StorageConfigSupabase", "StorageStatsResponse",
+    "StopRetrievalExperimentRequest", "StorageConfig", "StorageConfigDisk",
+    "StorageConfigManagedSupabase", "StorageConfigPostgres", "StorageConfigSQLite", "StorageConfigSupabase",
+    "StorageConfigTest", "StorageStatsResponse", "StructuredDataView",
     "SubmitPlaybookAggregationRequest", "SyncBraintrustResponse", "TimeSeriesDataPoint", "ToolUseConfig",
     "ToolUsed", "UnifiedSearchRequest", "UnifiedSearchViewResponse", "UnknownStorage",
     "UpdateAgentPlaybookRequest", "UpdateAgentPlaybookResponse", "UpdatePendingToolCallAnswerRequest",

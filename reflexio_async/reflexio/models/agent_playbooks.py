@@ -8,6 +8,7 @@ from pydantic import Field, StrictBool
 from reflexio_async._engine.models import (
     AtLeastOne,
     OrMapping,
+    OrNone,
     RequestModel,
     RequestPart,
     ResponseModel,
@@ -103,7 +104,7 @@ class SearchAgentPlaybookRequest(TimeRange):
     playbook_status_filter: AnyPlaybookStatus | Sequence[AnyPlaybookStatus] | None = None
     query: str | None = None
     request_id: str | None = None
-    search_mode: AnySearchMode = SearchMode.HYBRID
+    search_mode: OrNone[AnySearchMode] = SearchMode.HYBRID
     session_id: str | None = Field(
         default=None, description="The server leaves out what this session was given before."
     )

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from reflexio_async._engine.models import (
     NotBlank,
+    OrNone,
     Polling,
     Query,
     RequestModel,
@@ -103,8 +104,8 @@ class PlaybookAggregationChangeLogResponse(ResponseModel):
 class RunPlaybookAggregationRequest(RequestModel):
     """Which lessons to aggregate."""
 
-    agent_version: str = "agent-v0"
-    playbook_name: str = "playbook"
+    agent_version: OrNone[str] = "agent-v0"
+    playbook_name: OrNone[str] = "playbook"
 
 
 class RunPlaybookAggregationStart(RunPlaybookAggregationRequest, Starting):

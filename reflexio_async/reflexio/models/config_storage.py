@@ -1,15 +1,41 @@
 """The parts of the configuration that hold credentials: storage and API keys. Credentials are masked."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from enum import IntEnum
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+)
 
 from reflexio_async._engine.models import REVEAL, Secret
+from reflexio_async.reflexio.models.masks import masked
+
+
+class StorageConfigTest(IntEnum):
+    """The result of testing the storage. The server has only the number."""
+
+    UNKNOWN = 0
+    INCOMPLETE = 1
+    FAILED = 2
+    SUCCEEDED = 3
 
 
 class ConfigPart(BaseModel):
-    """A part of the configuration. Fields that this release does not know are kept, and sent back."""
+    """A part of the configuration. Fields that this release does not know are kept, and sent back.
+
+    Credentials in them are masked in reprs and dumps.
+    """
+
+    hides_unknown_texts: ClassVar[bool] = False
+    """Whether every text in an unknown field is masked, not only what has the name of a credential."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -21,8 +47,29 @@ class ConfigPart(BaseModel):
         defer_build=True,
     )
 
+    @model_serializer(mode="wrap")
+    def _without_unknown_credentials(
+        self, dump: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        fields: dict[str, Any] = dump(self)
+        if info.context != REVEAL:
+            for name in self.model_extra or {}:
+                if name in fields:
+                    fields[name] = masked(fields[name], name, everything=self.hides_unknown_texts)
+        return fields
+
+    def __repr_args__(self) -> Any:
+        """The fields, without credentials."""
+        unknown = self.model_extra or {}
+        for name, value in super().__repr_args__():
+            known = name not in unknown
+            yield name, value if known else masked(value, str(name), everything=self.hides_unknown_texts)
+
     def to_wire(self) -> dict[str, Any]:
-        """The fields that were read or set, with secrets in clear. Only for sending."""
+        """The fields that were read or set, with secrets in clear: for sending, or for a backup.
+
+        ``set_config`` takes it back. A dump it does not take: there the secrets are masked.
+        """
         return self._with_changed_parts().model_dump(mode="json", exclude_unset=True, context=REVEAL)
 
     def _with_changed_parts(self) -> Self:
@@ -68,6 +115,13 @@ class StorageConfigPostgres(ConfigPart):
     type: Literal["postgres"] = "postgres"
 
 
+class StorageConfigDisk(ConfigPart):
+    """A folder of files. Older servers have it."""
+
+    dir_path: str
+    qmd_binary: str = "qmd"
+
+
 class StorageConfigManagedSupabase(ConfigPart):
     """Storage that the hosted service manages."""
 
@@ -76,7 +130,9 @@ class StorageConfigManagedSupabase(ConfigPart):
 
 
 class UnknownStorage(ConfigPart):
-    """Storage that this release does not know. Its repr has no values: they may hold credentials."""
+    """Storage that this release does not know. Its texts are masked: they may be credentials."""
+
+    hides_unknown_texts = True
 
     def __repr_args__(self) -> Any:
         """The names of the fields, without their values."""
@@ -88,9 +144,15 @@ def _kind_of_storage(value: Any) -> str:
     fields = dict[str, Any](value)
     if "managed_by" in fields:
         return "managed"
-    # Servers leave out the type of SQLite, which needs no fields at all.
-    kind = fields.get("type") or ("sqlite" if set(fields) <= {"db_path"} else "unknown")
-    return str(kind) if kind in ("sqlite", "supabase", "postgres") else "unknown"
+    kind = fields.get("type")
+    if kind is None:
+        # Servers leave out the type, except that of PostgreSQL (server-behaviour: Configuration).
+        if fields.keys() >= {"url", "key", "db_url"}:
+            return "supabase"
+        if "dir_path" in fields:
+            return "disk"
+        return "sqlite" if fields.keys() <= {"db_path"} else "unknown"
+    return str(kind) if kind in ("sqlite", "supabase", "postgres", "disk") else "unknown"
 
 
 def _tag(value: Any) -> str | None:
@@ -101,6 +163,7 @@ StorageConfig: TypeAlias = Annotated[
     Annotated[StorageConfigSQLite, Tag("sqlite")]
     | Annotated[StorageConfigSupabase, Tag("supabase")]
     | Annotated[StorageConfigPostgres, Tag("postgres")]
+    | Annotated[StorageConfigDisk, Tag("disk")]
     | Annotated[StorageConfigManagedSupabase, Tag("managed")]
     | Annotated[UnknownStorage, Tag("unknown")],
     Discriminator(_tag, custom_error_type="storage", custom_error_message="must be a mapping"),
@@ -188,6 +251,8 @@ class ZAIConfig(ConfigPart):
 
 class APIKeyConfig(ConfigPart):
     """The organisation's own keys, by provider."""
+
+    hides_unknown_texts = True
 
     anthropic: AnthropicConfig | None = None
     custom_endpoint: CustomEndpointConfig | None = None

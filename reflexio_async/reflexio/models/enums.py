@@ -6,12 +6,15 @@ and does not fail the call.
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import StrEnum, nonmember
 
 
 class Status(StrEnum):
-    """The state of a profile or playbook. The current state has no member: it is None, JSON null."""
+    """The state of a profile or playbook. The current state is None, JSON null; ``CURRENT`` is that None."""
 
+    # No member: a server accepts the official client's text "None", and finds nothing by it
+    # (server-behaviour: Status filters).
+    CURRENT = nonmember(None)
     ARCHIVED = "archived"
     PENDING = "pending"
     ARCHIVE_IN_PROGRESS = "archive_in_progress"

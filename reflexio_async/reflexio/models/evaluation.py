@@ -10,6 +10,7 @@ from reflexio_async._engine.models import (
     AtLeastOne,
     NotBlank,
     OrMapping,
+    OrNone,
     Polling,
     Query,
     RequestModel,
@@ -68,7 +69,7 @@ class GetRetrievedLearningEvaluationResultsRequest(TimeRange):
     """Judgements of whether retrieved learnings helped."""
 
     end_time: UtcDatetime | None = None
-    limit: Annotated[int, Field(le=1000, ge=1)] = 100
+    limit: OrNone[Annotated[int, Field(le=1000, ge=1)]] = 100
     session_id: str | None = None
     start_time: UtcDatetime | None = None
     user_id: str | None = None

@@ -1,11 +1,20 @@
 """Identity: the organisation behind the credential, and the health and version of the server."""
 
 from datetime import datetime
+from typing import Annotated, Any, cast
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, PlainSerializer
 
 from reflexio_async._engine.models import RequestModel, ResponseModel
-from reflexio_async.reflexio.models.config_storage import StorageConfig
+from reflexio_async.reflexio.models.masks import Credentials, masked
+
+
+def _masked(credentials: dict[str, Any]) -> dict[str, Any]:
+    return cast("dict[str, Any]", masked(credentials, everything=True))
+
+
+StorageCredentials = Annotated[dict[str, Any], AfterValidator(Credentials), PlainSerializer(_masked)]
+"""Values in clear by key, masked in reprs and dumps."""
 
 
 class WhoamiResponse(ResponseModel):
@@ -73,9 +82,13 @@ class AdminInvalidateCacheResponse(ResponseModel):
 
 
 class MyConfigResponse(ResponseModel):
-    """Where the caller's data is stored, and its credentials. ``get_secret_value()`` reads a credential."""
+    """Where the caller's data is stored, and its credentials.
+
+    ``storage_config`` is a dict with the values in clear: ``answer.storage_config["db_url"]``. Its repr, and
+    dumps of this response, have masks.
+    """
 
     success: bool
     message: str = ""
     storage_type: str | None = None
-    storage_config: StorageConfig | None = None
+    storage_config: StorageCredentials | None = None

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from reflexio_async._engine.models import (
     AtLeastOne,
     JsonObject,
     NotBlank,
     OrMapping,
+    OrNone,
     Query,
     RequestModel,
     RequestPart,
@@ -37,7 +38,13 @@ DEFAULT_AGENT_VERSION = "agent-v0"
 """The agent version of publishes that name none, as in the official client."""
 
 
-class ToolUsed(RequestPart):
+class InteractionPart(RequestPart):
+    """A part of a publish. Unknown fields are dropped and reported in the response's ``warnings``."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class ToolUsed(InteractionPart):
     """A tool that the agent used in a turn."""
 
     tool_name: str
@@ -45,7 +52,7 @@ class ToolUsed(RequestPart):
     tool_data: JsonObject = Field(default_factory=empty_dict)
 
 
-class Citation(RequestPart):
+class Citation(InteractionPart):
     """A learning that the agent cited in a turn."""
 
     kind: AnyCitationKind
@@ -54,7 +61,7 @@ class Citation(RequestPart):
     title: str = ""
 
 
-class RetrievedLearning(RequestPart):
+class RetrievedLearning(InteractionPart):
     """A learning that was retrieved for a turn."""
 
     kind: AnyRetrievedLearningKind
@@ -63,7 +70,7 @@ class RetrievedLearning(RequestPart):
     exposure_receipt_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
-class InteractionData(RequestPart):
+class InteractionData(InteractionPart):
     """One turn of a conversation. The server drops an empty turn, with a warning."""
 
     role: Annotated[str, Field(max_length=1000)] = "User"
@@ -248,7 +255,7 @@ class SearchInteractionRequest(TimeRange):
     )
     query: str | None = None
     request_id: str | None = None
-    search_mode: AnySearchMode = SearchMode.HYBRID
+    search_mode: OrNone[AnySearchMode] = SearchMode.HYBRID
     start_time: UtcDatetime | None = None
     threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
     top_k: AtLeastOne | None = Field(default=None, description="Ignored by servers up to 0.2.32.")
@@ -268,7 +275,9 @@ class GetInteractionsRequest(TimeRange):
     user_id: NotBlank
     end_time: UtcDatetime | None = None
     start_time: UtcDatetime | None = None
-    top_k: AtLeastOne | None = Field(default=30, description="None: all of them.")
+    top_k: AtLeastOne | None = Field(
+        default=30, description="In a request, None means all of them; as a keyword, 30."
+    )
 
 
 class GetInteractionsViewResponse(ResponseModel):

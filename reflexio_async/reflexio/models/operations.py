@@ -6,6 +6,7 @@ from pydantic import Field
 
 from reflexio_async._engine.models import (
     NotBlank,
+    OrNone,
     Polling,
     Query,
     RequestModel,
@@ -43,7 +44,7 @@ class RerunProfileGenerationWait(RerunProfileGenerationRequest, Polling):
 class RerunPlaybookGenerationRequest(TimeRange):
     """Learn the user playbooks of one agent version again, from all its users."""
 
-    agent_version: NotBlank = "agent-v0"
+    agent_version: OrNone[NotBlank] = "agent-v0"
     source: SourceName | None = None
     start_time: UtcDatetime | None = None
     end_time: UtcDatetime | None = None
@@ -77,7 +78,7 @@ class ManualProfileGenerationWait(ManualProfileGenerationRequest, Polling):
 class ManualPlaybookGenerationRequest(RequestModel):
     """Learn current user playbooks now. Servers ignore ``agent_version``: they learn from every user."""
 
-    agent_version: NotBlank = "agent-v0"
+    agent_version: OrNone[NotBlank] = "agent-v0"
     source: SourceName | None = None
     playbook_name: str | None = Field(default=None, deprecated=True)
 

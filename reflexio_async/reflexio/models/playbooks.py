@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from reflexio_async._engine.models import (
     AtLeastOne,
     OrMapping,
+    OrNone,
     RequestModel,
     RequestPart,
     ResponseModel,
@@ -93,6 +94,16 @@ class BlockingIssue(RequestPart):
     details: str
 
 
+class StructuredDataView(ResponseModel):
+    """The parts of a lesson, as older servers show them. Today they are fields of the lesson itself."""
+
+    rationale: str | None = None
+    trigger: str | None = None
+    instruction: str | None = None
+    pitfall: str | None = None
+    blocking_issue: BlockingIssue | None = None
+
+
 class UserPlaybook(RequestPart):
     """One lesson of one user, to store as it is."""
 
@@ -171,7 +182,7 @@ class SearchUserPlaybookRequest(TimeRange):
     playbook_name: str | None = None
     query: str | None = None
     request_id: Annotated[str, Field(max_length=255)] | None = None
-    search_mode: AnySearchMode = SearchMode.HYBRID
+    search_mode: OrNone[AnySearchMode] = SearchMode.HYBRID
     session_id: Annotated[str, Field(max_length=255)] | None = Field(
         default=None, description="The server leaves out what this session was given before."
     )

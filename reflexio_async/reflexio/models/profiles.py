@@ -11,6 +11,7 @@ from reflexio_async._engine.models import (
     JsonObject,
     NotBlank,
     OrMapping,
+    OrNone,
     Query,
     RequestModel,
     RequestPart,
@@ -32,7 +33,9 @@ class GetUserProfilesRequest(TimeRange):
     """Profiles of one user, newest first."""
 
     user_id: NotBlank
-    top_k: AtLeastOne | None = Field(default=30, description="None: all of them.")
+    top_k: AtLeastOne | None = Field(
+        default=30, description="In a request, None means all of them; as a keyword, 30."
+    )
     status_filter: Sequence[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current; absent: current only; empty: every status."
     )
@@ -110,7 +113,7 @@ class SearchUserProfileRequest(TimeRange):
     generated_from_request_id: str | None = None
     query: str | None = None
     request_id: str | None = None
-    search_mode: AnySearchMode = SearchMode.HYBRID
+    search_mode: OrNone[AnySearchMode] = SearchMode.HYBRID
     session_id: str | None = Field(
         default=None, description="The server leaves out what this session was given before."
     )
@@ -136,7 +139,7 @@ class RerankUserProfilesRequest(RequestModel):
     user_id: NotBlank
     query: str
     profile_ids: Sequence[str]
-    top_k: AtLeastOne = 10
+    top_k: OrNone[AtLeastOne] = 10
 
 
 class UserProfile(RequestPart):

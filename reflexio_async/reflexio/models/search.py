@@ -8,6 +8,7 @@ from pydantic import Field
 from reflexio_async._engine.models import (
     AtLeastOne,
     OrMapping,
+    OrNone,
     RequestModel,
     RequestPart,
     ResponseModel,
@@ -44,7 +45,7 @@ class UnifiedSearchRequest(RequestModel):
     interaction_id: AtLeastOne | None = None
     playbook_name: str | None = None
     request_id: Annotated[str, Field(max_length=255)] | None = None
-    search_mode: AnySearchMode = SearchMode.HYBRID
+    search_mode: OrNone[AnySearchMode] = SearchMode.HYBRID
     session_id: Annotated[str, Field(max_length=255)] | None = Field(
         default=None, description="The server leaves out what this session was given before."
     )
