@@ -101,7 +101,7 @@ def public_names(package: Path) -> list[str]:
 
 def note_names(distribution: str, package: Path) -> None:
     """Write the public names of one official package beside those of the others."""
-    noted = json.loads(NAMES.read_text()) if NAMES.exists() else {}
+    noted: dict[str, Any] = json.loads(NAMES.read_text()) if NAMES.exists() else {}
     NAMES.write_text(json.dumps({**noted, distribution: public_names(package)}, indent=1) + "\n")
 
 
