@@ -16,10 +16,6 @@ _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PAC
 _UNKNOWN_ISSUER = (18, 19, 20, 21)
 
 
-class ConnectTimeout(aiohttp.ClientError):
-    """No connection was made within ``connect_timeout``."""
-
-
 class SpokeFirst(aiohttp.ClientError):
     """Bytes came on a new connection before anything was sent."""
 

@@ -14,20 +14,20 @@ variable: aiohttp has no other way from ``connect()`` to the attempt it is for.
 from __future__ import annotations
 
 import asyncio
+import math
 import select
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp import hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
-from reflexio_async._engine.clock import clock_from
-from reflexio_async._engine.connection_errors import ConnectTimeout, SpokeFirst, explanation
+from reflexio_async._engine.connection_errors import SpokeFirst, explanation
 from reflexio_async._engine.decompression import ACCEPTED, DecompressionError, Decompressor
 from reflexio_async._engine.proxy import proxy_for
 from reflexio_async._engine.wire import RawResponse
@@ -41,7 +41,7 @@ from reflexio_async.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
@@ -71,65 +71,71 @@ class Attempt:
         self.transport: asyncio.WriteTransport | None = None
 
 
+_Input: TypeAlias = "Callable[[], object]"
 _attempt: ContextVar[Attempt | None] = ContextVar("_attempt", default=None)
 
 
 class _Connector(aiohttp.TCPConnector):
     """A connector that notes on the current attempt which connection it got."""
 
-    def __init__(self, clock: Clock, connect_timeout: float) -> None:
+    def __init__(self) -> None:
         # No limit: ``ConnectionPool.capacity`` is waited for before, where a virtual clock may move.
         super().__init__(limit=0, keepalive_timeout=_KEEPALIVE)  # pyright: ignore[reportUnknownMemberType]
-        self._clock = clock
-        self._connect_timeout = connect_timeout
-        self._used: WeakSet[ResponseHandler] = WeakSet()
+        self._inputs: WeakKeyDictionary[ResponseHandler, _Input] = WeakKeyDictionary()
+        """Of connections that have been used."""
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
     ) -> Connection:
-        """A connection for the current attempt, once."""
+        """A connection for the current attempt, once, on which nothing has arrived.
+
+        What has arrived would be read as the response to this request.
+        """
         attempt = _attempt.get() or Attempt()
         if attempt.sent:
             # aiohttp wants to send the request again, because the connection was dead.
             raise aiohttp.ServerDisconnectedError
-        try:
-            async with self._clock.timeout(self._connect_timeout):
-                connection = await self._usable(req, traces, timeout)
-        except TimeoutError:
-            raise ConnectTimeout from None
-        protocol = cast("ResponseHandler", connection.protocol)
-        self._used.add(protocol)
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = cast("ResponseHandler", connection.protocol)  # None only after its release
+            arrived = self._inputs.get(protocol)
+            if not protocol.should_close and (arrived is None or not arrived()):
+                break
+            connection.close()
+            if arrived is None:
+                raise SpokeFirst
+        transport = cast("asyncio.WriteTransport", protocol.transport)
+        if arrived is None:
+            self._inputs[protocol] = _input_of(transport)
         attempt.sent = True
         attempt.protocol = protocol
         # Kept here too: a protocol that is closed forgets it.
-        attempt.transport = cast("asyncio.WriteTransport", protocol.transport)
+        attempt.transport = transport
         return connection
 
-    async def _usable(
-        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
-    ) -> Connection:
-        """A connection on which nothing has arrived: it would be read as the response to this request."""
-        while True:
-            connection = await super().connect(req, traces, timeout)
-            protocol = cast("ResponseHandler", connection.protocol)  # None after its release only
-            is_reused = protocol in self._used
-            if not protocol.should_close and not (is_reused and _has_input(protocol.transport)):
-                return connection
-            connection.close()
-            if not is_reused:
-                raise SpokeFirst
 
-
-def _has_input(transport: asyncio.BaseTransport | None) -> bool:
-    """Whether bytes, or the end of the connection, have arrived that the event loop has not read yet."""
-    connection = None if transport is None else transport.get_extra_info("socket")
-    if connection is None:
-        return False
+def _input_of(transport: asyncio.BaseTransport) -> _Input:
+    """Return a function: have bytes arrived, or the end, which the event loop has not read yet?"""
+    connection = transport.get_extra_info("socket")
     if hasattr(select, "poll"):
         poll = select.poll()
         poll.register(connection, select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([connection], [], [], 0)[0])  # Windows
+        return partial(poll.poll, 0)
+    return lambda: select.select([connection], [], [], 0)[0]  # Windows
+
+
+def _connect_timeout(seconds: float, *, owned: bool) -> aiohttp.ClientTimeout:
+    """The only timeout that is aiohttp's, in real time: a virtual clock does not move while we connect.
+
+    All others are the clock's. ``connect`` bounds all of connecting, a proxy included, but also the wait for
+    a free place in the pool, which a caller's session may have.
+    """
+    return aiohttp.ClientTimeout(
+        total=None,
+        connect=seconds if owned else None,
+        sock_connect=None if owned else seconds,
+        ceil_threshold=math.inf,  # or longer ones are rounded up to whole seconds
+    )
 
 
 @lru_cache(_CACHED_URLS)
@@ -145,15 +151,14 @@ class ConnectionPool:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.headers: CIMultiDict[str] = CIMultiDict(
-            {hdrs.USER_AGENT: settings.user_agent, hdrs.ACCEPT: "application/json"}
-        )
-        """Sent with every request."""
-        self.headers.update(settings.headers)
-        self.headers[hdrs.ACCEPT_ENCODING] = ACCEPTED
+        self._headers = CIMultiDict({hdrs.USER_AGENT: settings.user_agent, hdrs.ACCEPT: "application/json"})
+        self._headers.update(settings.headers)
+        self._headers[hdrs.ACCEPT_ENCODING] = ACCEPTED
         self.capacity = asyncio.Semaphore(settings.max_connections)
         """Acquired for the time of an exchange."""
         self.owned = settings.session is None
+        self.headers: CIMultiDict[str] = CIMultiDict() if self.owned else self._headers
+        """What a request must bring, because the session does not have it."""
         self._session: aiohttp.ClientSession | None = settings.session
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -174,9 +179,10 @@ class ConnectionPool:
             message = "this client is used from two event loops; make one client per loop"
             raise ConfigurationError(message)
         if self._session is None:
-            connector = _Connector(clock_from(self._settings.clock), self._settings.connect_timeout)
             # aiohttp's ``trust_env`` stays off: a netrc file's credentials beside ours are an error to it.
-            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(
+                connector=_Connector(), cookie_jar=aiohttp.DummyCookieJar(), headers=self._headers
+            )
         elif self._session.closed:
             message = "the session that was given to this client is closed"
             raise ConfigurationError(message)
@@ -207,11 +213,7 @@ class HttpClient:
             "allow_redirects": False,
             "auto_decompress": False,
             "raise_for_status": False,
-            # Our timeouts are the clock's, or virtual time would not apply to them. A caller's connector
-            # knows none of them.
-            "timeout": aiohttp.ClientTimeout(
-                total=None, sock_connect=None if pool.owned else settings.connect_timeout
-            ),
+            "timeout": _connect_timeout(settings.connect_timeout, owned=pool.owned),
         }
         # The environment's proxy is the session's own matter when the session is a caller's.
         trust_env = settings.trust_env and pool.owned
@@ -369,7 +371,7 @@ class HttpClient:
         self, request: EncodedRequest, error: aiohttp.ClientError | OSError, attempt: Attempt
     ) -> APIConnectionError:
         call = f"{request.method} {request.path}"
-        is_timeout = isinstance(error, ConnectTimeout | aiohttp.ConnectionTimeoutError)
+        is_timeout = isinstance(error, aiohttp.ConnectionTimeoutError)
         unknown = attempt.sent
         if is_timeout or isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
             # Nothing was sent now. Over a caller's session, aiohttp may have sent it before.
