@@ -120,7 +120,6 @@ async def raw_server(script: Script, *, tls: ssl.SSLContext | None = None) -> As
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.connections += 1
         server.open += 1
-        server.writers.append(writer)
         connection = server.connections
         try:
             while True:
@@ -144,6 +143,7 @@ async def raw_server(script: Script, *, tls: ssl.SSLContext | None = None) -> As
                 await writer.wait_closed()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.writers.append(writer)
         task = asyncio.get_running_loop().create_task(serve(reader, writer))
         sessions.add(task)
         task.add_done_callback(sessions.discard)
@@ -159,6 +159,8 @@ async def raw_server(script: Script, *, tls: ssl.SSLContext | None = None) -> As
         for task in list(sessions):
             task.cancel()
         await asyncio.gather(*sessions, return_exceptions=True)
+        for writer in server.writers:
+            writer.close()  # a task that was cancelled before it began has not
         await listener.wait_closed()
 
 
