@@ -417,10 +417,8 @@ def positive_count(
     return value
 
 
-def true_or_false(
-    name: str, value: object, *, error: type[ConfigurationError | InvalidRequest] = InvalidRequest
-) -> None:
-    """Raise ``error`` unless ``value`` is a bool: ``"no"`` and ``"false"`` would count as True."""
+def true_or_false(name: str, value: object) -> None:
+    """Raise InvalidRequest unless ``value`` is a bool: ``"no"`` and ``"false"`` would count as True."""
     if not isinstance(value, bool):
         message = f"{name} must be True or False, not {value!r:.40}"
-        raise error(message)
+        raise InvalidRequest(message)

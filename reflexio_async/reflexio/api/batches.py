@@ -94,11 +94,6 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         Raises:
             InvalidRequest: An id is empty, not text, or given twice; or an option has an unusable value.
         """
-        true_or_false("upgrade", upgrade)
-
-        async def promote() -> Any:
-            return self._unless_refused(UPGRADE_PROFILES, await self.upgrade_profiles())
-
         common = {"source": source, "start_time": start_time, "end_time": end_time}
         return self._reruns(
             "user_ids",
@@ -111,7 +106,8 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             waiting=(poll_interval, wait_timeout),
             concurrency=concurrency,
             on_progress=on_progress,
-            finish=promote if upgrade else None,
+            upgrade=upgrade,
+            promotion=(UPGRADE_PROFILES, self.upgrade_profiles),
             fail_fast=fail_fast,
         )
 
@@ -130,11 +126,6 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         fail_fast: bool = False,
     ) -> Batch[str, RerunPlaybookGenerationResponse]:
         """Rerun the playbooks of many agent versions. The options are those of ``rerun_profiles_many``."""
-        true_or_false("upgrade", upgrade)
-
-        async def promote() -> Any:
-            return self._unless_refused(UPGRADE_USER_PLAYBOOKS, await self.upgrade_user_playbooks())
-
         common = {"source": source, "start_time": start_time, "end_time": end_time}
         return self._reruns(
             "agent_versions",
@@ -147,7 +138,8 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             waiting=(poll_interval, wait_timeout),
             concurrency=concurrency,
             on_progress=on_progress,
-            finish=promote if upgrade else None,
+            upgrade=upgrade,
+            promotion=(UPGRADE_USER_PLAYBOOKS, self.upgrade_user_playbooks),
             fail_fast=fail_fast,
         )
 
@@ -227,9 +219,11 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         waiting: tuple[float | None, float | None],
         concurrency: int | None,
         on_progress: Callable[[BatchProgress], None] | None,
-        finish: Callable[[], Awaitable[Any]] | None,
+        upgrade: bool,
+        promotion: tuple[Endpoint[Any], Callable[[], Awaitable[Any]]],
         fail_fast: bool,
     ) -> Batch[str, T]:
+        true_or_false("upgrade", upgrade)
         poll_interval, wait_timeout = waiting
         check_waiting(poll_interval, wait_timeout)
         fields = drop_none(common)
@@ -267,6 +261,16 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
                     with contextlib.suppress(Exception):
                         await job.cancel()
 
+        async def promote() -> Any:
+            """Promote, and raise RequestRefused when the response says that nothing was promoted."""
+            promotion_endpoint, send = promotion
+            response = await send()
+            caller = self._engine.caller
+            refusal = refusal_of(promotion_endpoint, caller.service, response, caller.credentials.redact)
+            if refusal is not None:
+                raise refusal
+            return response
+
         work: Work[str, T] = Work(
             name=name,
             check=check,
@@ -277,14 +281,6 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             rate_limiter=self._engine.caller.rate_limiter(endpoint.path),
             fail_fast=fail_fast,
             on_progress=on_progress,
-            finish=finish,
+            finish=promote if upgrade else None,
         )
         return Batch(work, given, self._engine.caller.clock, self._engine.tasks)
-
-    def _unless_refused(self, endpoint: Endpoint[Any], response: Any) -> Any:
-        """``response``; raises RequestRefused when it says that nothing was promoted."""
-        caller = self._engine.caller
-        refusal = refusal_of(endpoint, caller.service, response, caller.credentials.redact)
-        if refusal is not None:
-            raise refusal
-        return response
