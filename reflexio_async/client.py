@@ -28,8 +28,6 @@ from reflexio_async._engine.settings import (
 )
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async.errors import CLOSED, InvalidRequest, NotFound
-from reflexio_async.legacy.feedback import FeedbackAPI
-from reflexio_async.legacy.jobs import FEEDBACK_RERUN
 from reflexio_async.reflect.service import reflect_server
 from reflexio_async.reflexio.api.agent_playbooks import AgentPlaybooksAPI
 from reflexio_async.reflexio.api.aggregation import AggregationAPI
@@ -47,7 +45,7 @@ from reflexio_async.reflexio.api.search import SearchAPI
 from reflexio_async.reflexio.api.session_scoped import SessionScopedClient
 from reflexio_async.reflexio.api.sessions import SessionsAPI
 from reflexio_async.reflexio.jobs import LEARNING, POLLED_KINDS, SLOT_KINDS
-from reflexio_async.reflexio.models.identity import LoginForm
+from reflexio_async.reflexio.models.identity import LoginForm, LoginResponse
 from reflexio_async.reflexio.models.interactions import ByRequest, LearningStatusResponse
 from reflexio_async.reflexio.server_knowledge import ServerKnowledge
 from reflexio_async.reflexio.service import REFLEXIO, api_key_from, base_url_from
@@ -56,8 +54,6 @@ from reflexio_async.reflexio.status import ReflexioStatus
 if TYPE_CHECKING:
     from reflexio_async.legacy.api import LegacyAPI
     from reflexio_async.reflect.client import AsyncReflectClient, SharedReflectClient
-
-_SLOT_KINDS = {**SLOT_KINDS, FEEDBACK_RERUN.name: FEEDBACK_RERUN}
 
 _OTHER_NAMES = {
     **dict.fromkeys(("base_url", "url", "endpoint", "endpoint_url", "api_url", "host"), "url_endpoint"),
@@ -75,7 +71,6 @@ class AsyncReflexioClient(
     DashboardAPI,
     EvaluationAPI,
     ExperimentsAPI,
-    FeedbackAPI,
     IdentityAPI,
     OperationsAPI,
     PendingToolCallsAPI,
@@ -128,7 +123,7 @@ class AsyncReflexioClient(
         caller = Caller(REFLEXIO, http, Credentials(api_key_from(api_key)), RateLimiters(clock), clock)
         status = ReflexioStatus(caller, settings)
         jobs = JobManager(
-            status, clock, tasks, settings, slots=status, polled_kinds=POLLED_KINDS, slot_kinds=_SLOT_KINDS
+            status, clock, tasks, settings, slots=status, polled_kinds=POLLED_KINDS, slot_kinds=SLOT_KINDS
         )
         cache = Cache(clock, tasks, settings.cache_ttl)
         self._set_up(Engine(caller, jobs, tasks, cache, settings), pool)
@@ -164,8 +159,11 @@ class AsyncReflexioClient(
             self._reflect = self._shared_reflect[0].with_settings(settings)
         return self._reflect
 
-    async def login(self, email: str, password: str, *, remember: bool = True) -> None:
+    async def login(self, email: str, password: str, *, remember: bool = True) -> LoginResponse:
         """Sign in, and use the bearer token for every later call.
+
+        Returns the token. Its text is ``token.api_key``, which another client takes as ``api_key``. It is
+        hidden in reprs and masked in dumps.
 
         Args:
             email: The address of the account.
@@ -179,17 +177,21 @@ class AsyncReflexioClient(
         """
         form = LoginForm(email=email, password=password)
 
-        async def sign_in() -> SecretStr:
+        async def sign_in() -> LoginResponse:
             try:
-                token = await self._send(LOGIN, form)
+                return await self._send(LOGIN, form)
             except NotFound as error:
                 message = f"{self._engine.settings.base_url} has no login (POST /token); pass api_key instead"
                 raise NotFound(
                     message, status=404, method="POST", path="/token", headers=error.headers
                 ) from None
-            return SecretStr(token.api_key)
 
-        self._engine.caller.credentials.set_token(await sign_in(), sign_in if remember else None)
+        async def renew() -> SecretStr:
+            return SecretStr((await sign_in()).api_key)
+
+        token = await sign_in()
+        self._engine.caller.credentials.set_token(SecretStr(token.api_key), renew if remember else None)
+        return token
 
     def learning(self, request_id: str) -> Job[LearningStatusResponse]:
         """Return the learning that follows a publish, as a job.
@@ -224,8 +226,8 @@ class AsyncReflexioClient(
 
     @property
     def legacy(self) -> LegacyAPI:
-        """The six calls that have another response on servers of January 2026."""
-        from reflexio_async.legacy.api import LegacyAPI  # noqa: PLC0415  # rarely needed
+        """The calls of the API of January 2026, in its own shapes. ``login`` is on the client itself."""
+        from reflexio_async.legacy.api import LegacyAPI  # noqa: PLC0415  # loads January's models
 
         return LegacyAPI(self._engine)
 
@@ -238,11 +240,16 @@ class AsyncReflexioClient(
         Raises:
             InvalidRequest: It is no token, or it comes from a newer release or from another server.
         """
-        from reflexio_async.reflect.jobs import REVIEWED, STORED  # noqa: PLC0415  # loads the models of Reflect
+        kind, slot_kind = Token.from_text(token).kind, None
+        if kind not in SLOT_KINDS and kind not in POLLED_KINDS:
+            from reflexio_async.legacy.jobs import FEEDBACK_RERUN  # noqa: PLC0415  # loads January's models
+            from reflexio_async.reflect.jobs import REVIEWED, STORED  # noqa: PLC0415  # loads Reflect's models
 
-        if Token.from_text(token).kind in (STORED, REVIEWED):
-            return self.reflect.job(token)
-        return Job(self._engine.jobs.resume(token, self._engine.settings))
+            if kind in (STORED, REVIEWED):
+                return self.reflect.job(token)
+            if kind == FEEDBACK_RERUN.name:
+                slot_kind = FEEDBACK_RERUN
+        return Job(self._engine.jobs.resume(token, self._engine.settings, slot_kind))
 
     def __repr__(self) -> str:
         return f"AsyncReflexioClient({self._engine.settings.base_url!r})"

@@ -116,8 +116,7 @@ def test_every_response_and_every_enum_is_one_of_these_names() -> None:
         for name, value in defined_in(module).items()
         if isinstance(value, type) and issubclass(value, ResponseModel | Enum)
     }
-    # The response of /token holds a credential; ``login`` uses it and returns nothing.
-    assert public - {*reflexio_models.__all__, *reflect_models.__all__} == {"LoginResponse"}
+    assert public - {*reflexio_models.__all__, *reflect_models.__all__} == set()
 
 
 def test_models_of_january_come_from_legacy() -> None:
@@ -137,8 +136,21 @@ def test_importing_the_client_imports_no_extra_and_no_sandbox() -> None:
         "import sys, reflexio_async; "
         "print([name for name in ('typer', 'rich', 'opentelemetry', 'uvloop', 'aiohttp.web', "
         "'reflexio_async.sandbox', 'reflexio_async.cli', 'sqlite3', 'reflexio_async.reflect.models', "
-        "'reflexio_async.reflect.models') if name in sys.modules])"
+        "'reflexio_async.legacy') if name in sys.modules])"
     )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_making_a_client_and_finding_a_job_of_todays_kinds_loads_nothing_of_january() -> None:
+    program = """
+import sys
+from reflexio_async import AsyncReflexioClient
+from reflexio_async._engine.jobs.tokens import Token
+client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:1")
+client.job(Token("profile_rerun", client.base_url, "id").to_text())
+print([name for name in sys.modules if name.startswith("reflexio_async.legacy")])
+"""
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

@@ -44,10 +44,6 @@ from reflexio_async.legacy.feedback_models import (
     UpgradeRawFeedbacksResponse,
 )
 from reflexio_async.legacy.jobs import FEEDBACK_RERUN
-from reflexio_async.legacy.models import (
-    DeleteRequestGroupRequest,
-    DeleteRequestGroupResponse,
-)
 
 RERUN_FEEDBACK_GENERATION = Endpoint(
     "POST",
@@ -134,13 +130,6 @@ DELETE_RAW_FEEDBACK = Endpoint(
     DeleteRawFeedbackResponse,
     repeatable=True,
     successor="delete_user_playbook",
-)
-DELETE_REQUEST_GROUP = Endpoint(
-    "DELETE",
-    "/api/delete_request_group",
-    DeleteRequestGroupResponse,
-    repeatable=True,
-    successor="delete_session",
 )
 
 
@@ -261,21 +250,3 @@ class FeedbackAPI(API):
         """
         request = DeleteRawFeedbackRequest(raw_feedback_id=raw_feedback_id)
         return await self._in_background(DELETE_RAW_FEEDBACK, request, wait_for_response)
-
-    @overload
-    async def delete_request_group(
-        self, request_group: str, wait_for_response: Literal[False] = False
-    ) -> BackgroundCall[DeleteRequestGroupResponse]: ...
-    @overload
-    async def delete_request_group(
-        self, request_group: str, wait_for_response: Literal[True]
-    ) -> DeleteRequestGroupResponse: ...
-    async def delete_request_group(
-        self, request_group: str, wait_for_response: bool = False
-    ) -> DeleteRequestGroupResponse | BackgroundCall[DeleteRequestGroupResponse]:
-        """Delete the requests of one group with their turns.
-
-        Returns a BackgroundCall, or with ``wait_for_response`` the response. Today: delete_session.
-        """
-        request = DeleteRequestGroupRequest(request_group=request_group)
-        return await self._in_background(DELETE_REQUEST_GROUP, request, wait_for_response)

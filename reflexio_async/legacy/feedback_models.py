@@ -13,6 +13,7 @@ from reflexio_async._engine.models import (
     RequestPart,
     ResponseModel,
     Starting,
+    TimeRange,
     UtcDatetime,
     Waiting,
     empty_list,
@@ -103,7 +104,7 @@ class GetRawFeedbacksRequest(RequestModel):
     status_filter: Sequence[AnyStatus | None] | None = None
 
 
-class SearchFeedbackRequest(RequestModel):
+class SearchFeedbackRequest(TimeRange):
     """Lessons for the agent, nearest in meaning to ``query``."""
 
     agent_version: str | None = None
@@ -117,7 +118,7 @@ class SearchFeedbackRequest(RequestModel):
     top_k: int | None = 10
 
 
-class SearchRawFeedbackRequest(RequestModel):
+class SearchRawFeedbackRequest(TimeRange):
     """Lessons that were learned from single users, nearest in meaning to ``query``."""
 
     agent_version: str | None = None
@@ -199,7 +200,7 @@ class RunFeedbackAggregationResponse(ResponseModel):
     message: str = ""
 
 
-class RerunFeedbackGenerationRequest(RequestModel):
+class RerunFeedbackGenerationRequest(TimeRange):
     """Learn the raw feedbacks of one agent version again, from all its users."""
 
     agent_version: str

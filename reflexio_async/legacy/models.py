@@ -1,4 +1,4 @@
-"""Requests and responses of the calls of ``client.legacy``: request groups instead of sessions."""
+"""January's profiles, interactions, request groups and evaluation results: requests and responses."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -12,12 +12,13 @@ from reflexio_async._engine.models import (
     RequestModel,
     RequestPart,
     ResponseModel,
+    TimeRange,
     UtcDatetime,
     empty_list,
     epoch_now,
 )
-from reflexio_async.reflexio.models.enums import ProfileTimeToLive, Status, UserActionType
-from reflexio_async.reflexio.models.literals import AnyUserActionType
+from reflexio_async.reflexio.models.enums import ProfileTimeToLive, RegularVsShadow, Status, UserActionType
+from reflexio_async.reflexio.models.literals import AnyStatus, AnyUserActionType
 from reflexio_async.reflexio.models.profiles import NEVER_EXPIRES
 
 
@@ -34,9 +35,10 @@ class InteractionData(RequestPart):
     user_action_description: str = ""
 
 
-class PublishUserInteractionRequest(RequestModel):
+class PublishUserInteractionRequest(RequestModel, title="publish_interaction"):
     """Turns of one request group of one user."""
 
+    request_id: NotBlank | None = None
     user_id: NotBlank
     interactions: Annotated[
         Sequence[OrMapping[InteractionData]],
@@ -57,7 +59,7 @@ class PublishUserInteractionResponse(ResponseModel):
     message: str = ""
 
 
-class GetRequestsRequest(RequestModel):
+class GetRequestsRequest(TimeRange):
     """Stored requests, by group. ``top_k`` counts requests."""
 
     end_time: UtcDatetime | None = None
@@ -65,6 +67,27 @@ class GetRequestsRequest(RequestModel):
     start_time: UtcDatetime | None = None
     top_k: int | None = 30
     user_id: str | None = None
+
+
+class SearchInteractionRequest(TimeRange):
+    """Turns of one user that match ``query``."""
+
+    user_id: NotBlank
+    end_time: UtcDatetime | None = None
+    most_recent_k: int | None = None
+    query: str | None = None
+    request_id: str | None = None
+    start_time: UtcDatetime | None = None
+    top_k: int | None = None
+
+
+class GetInteractionsRequest(TimeRange):
+    """Turns of one user."""
+
+    user_id: NotBlank
+    end_time: UtcDatetime | None = None
+    start_time: UtcDatetime | None = None
+    top_k: int | None = 30
 
 
 class Interaction(ResponseModel):
@@ -82,6 +105,22 @@ class Interaction(ResponseModel):
     shadow_content: str = ""
     user_action: UserActionType | str = Field(default=UserActionType.NONE, union_mode="left_to_right")
     user_action_description: str = ""
+
+
+class SearchInteractionResponse(ResponseModel):
+    """Turns found."""
+
+    success: bool
+    interactions: list[Interaction]
+    msg: str | None = None
+
+
+class GetInteractionsResponse(ResponseModel):
+    """Turns found."""
+
+    success: bool
+    interactions: list[Interaction]
+    msg: str | None = None
 
 
 class Request(ResponseModel):
@@ -117,6 +156,32 @@ class GetRequestsResponse(ResponseModel):
     msg: str | None = None
 
 
+class SearchUserProfileRequest(TimeRange):
+    """Profiles of one user, nearest in meaning to ``query``."""
+
+    user_id: NotBlank
+    custom_feature: str | None = None
+    end_time: UtcDatetime | None = None
+    generated_from_request_id: str | None = None
+    query: str | None = None
+    source: str | None = None
+    start_time: UtcDatetime | None = None
+    threshold: float | None = 0.5
+    top_k: int | None = 10
+
+
+class GetUserProfilesRequest(TimeRange):
+    """Profiles of one user."""
+
+    user_id: NotBlank
+    end_time: UtcDatetime | None = None
+    start_time: UtcDatetime | None = None
+    status_filter: Sequence[AnyStatus | None] | None = Field(
+        default=None, description="None inside it means current."
+    )
+    top_k: int | None = 30
+
+
 class UserProfile(ResponseModel):
     """One fact about a user. Times are epoch seconds; ``status`` None means current."""
 
@@ -143,6 +208,33 @@ class GetUserProfilesResponse(ResponseModel):
     msg: str | None = None
 
 
+class SearchUserProfileResponse(ResponseModel):
+    """Profiles found, best first."""
+
+    success: bool
+    user_profiles: list[UserProfile]
+    msg: str | None = None
+
+
+class ProfileChangeLog(ResponseModel):
+    """What one request changed in a user's profiles. ``created_at`` is in epoch seconds."""
+
+    id: int
+    user_id: str
+    request_id: str
+    added_profiles: list[UserProfile]
+    removed_profiles: list[UserProfile]
+    mentioned_profiles: list[UserProfile]
+    created_at: int | None = None
+
+
+class ProfileChangeLogResponse(ResponseModel):
+    """The changes of profiles."""
+
+    success: bool
+    profile_change_logs: list[ProfileChangeLog]
+
+
 class DeleteRequestGroupResponse(ResponseModel):
     """How many requests were deleted with the group."""
 
@@ -157,8 +249,39 @@ class DeleteRequestGroupRequest(RequestModel, title="delete_request_group"):
     request_group: NotBlank
 
 
-class AllProfiles(RequestModel):
-    """Which profiles of any user to give."""
+class AllProfiles(RequestModel, title="get_all_profiles"):
+    """Which profiles of all users are wanted."""
 
     limit: Annotated[int, Query()] = 100
     status_filter: Annotated[Literal["current", "pending", "archived"] | None, Query()] = None
+
+
+class GetAgentSuccessEvaluationResultsRequest(RequestModel):
+    """Judgements of whether the agent succeeded."""
+
+    agent_version: str | None = None
+    limit: int | None = 100
+
+
+class AgentSuccessEvaluationResult(ResponseModel):
+    """The judgement on one request. ``created_at`` is in epoch seconds."""
+
+    agent_version: str
+    request_id: str
+    is_success: bool
+    failure_type: str
+    failure_reason: str
+    agent_prompt_update: str
+    created_at: int | None = None
+    embedding: list[float] = Field(default_factory=empty_list)
+    evaluation_name: str | None = None
+    regular_vs_shadow: RegularVsShadow | str | None = Field(default=None, union_mode="left_to_right")
+    result_id: int = 0
+
+
+class GetAgentSuccessEvaluationResultsResponse(ResponseModel):
+    """Judgements found."""
+
+    success: bool
+    agent_success_evaluation_results: list[AgentSuccessEvaluationResult]
+    msg: str | None = None

@@ -146,6 +146,12 @@ def test_a_token_is_not_in_its_repr() -> None:
     assert "SECRET" not in repr(token)
 
 
+def test_a_token_is_masked_in_its_dumps() -> None:
+    token = decode(get(LoginResponse), REFLEXIO, response({"api_key": "SECRET", "token_type": "bearer"}))
+    assert token.model_dump() == {"api_key": "**********", "token_type": "bearer", "auto_verified": None}
+    assert "SECRET" not in token.model_dump_json()
+
+
 # --- bodies that the API does not promise
 
 

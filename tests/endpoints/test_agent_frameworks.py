@@ -33,6 +33,7 @@ FREE_FORM = {
     "PendingToolCallsAPI.resolve_pending_tool_call",
     "ConfigAPI.set_config",
     "ConfigAPI.update_config",
+    "LegacyAPI.set_config",
     "ReflectAPI.query_memories",
     "ReflectAPI.augment_with_memories",
     "ReflectAPI.create_trace",

@@ -36,6 +36,7 @@ REASONS: dict[str, str] = {
     r"legacy Delete(Raw)?FeedbackRequest\.\w+": "ids start at 1",
     r"legacy (FeedbackStatus|\w+\.feedback_status(_filter)?)": _FEEDBACK,
     r"legacy OperationStatus": "one list of words for both APIs",
+    r"legacy PublishUserInteractionRequest\.request_id": "ignored by these servers; older ones took it",
     r"legacy PublishUserInteractionRequest\.interaction_data_list": "publishing nothing is a mistake",
     r"legacy RerunProfileGenerationRequest\.source": "one call for both APIs",
     # Reflect

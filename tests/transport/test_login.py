@@ -41,6 +41,16 @@ async def test_after_a_login_calls_are_accepted(box: Sandbox, client: AsyncRefle
     assert box.count("POST", "/token") == 1
 
 
+async def test_a_login_returns_the_token_that_another_client_takes(
+    box: Sandbox, client: AsyncReflexioClient, clock: VirtualClock
+) -> None:
+    token = await client.login(*ANA)
+    assert token.token_type == "bearer"
+    async with AsyncReflexioClient(token.api_key, box.url, clock=clock) as other:
+        assert (await other.whoami()).success
+    assert token.api_key not in f"{token} {token!r} {token.model_dump()}"
+
+
 async def test_the_login_itself_sends_no_token(box: Sandbox, clock: VirtualClock) -> None:
     async with AsyncReflexioClient("stale", box.url, clock=clock) as client:
         await client.login(*ANA)

@@ -29,11 +29,12 @@ from reflexio_async import (
     gather_jobs,
 )
 from reflexio_async._engine.endpoints.takes import takes
-from reflexio_async.legacy.feedback_models import GetFeedbacksResponse
-from reflexio_async.legacy.models import GetRequestsResponse
+from reflexio_async.legacy import Config as JanuaryConfig
+from reflexio_async.legacy import GetFeedbacksResponse, GetRequestsResponse, GetUserProfilesResponse
+from reflexio_async.legacy import PublishUserInteractionResponse as JanuaryPublishResponse
 from reflexio_async.reflexio.api.session_scoped import SessionScopedClient
 from reflexio_async.reflexio.models.enums import LearningStatus
-from reflexio_async.reflexio.models.identity import WhoamiResponse
+from reflexio_async.reflexio.models.identity import LoginResponse, WhoamiResponse
 from reflexio_async.reflexio.models.interactions import (
     ByRequest,
     GetRequestsViewResponse,
@@ -248,9 +249,16 @@ async def sessions(c: AsyncReflexioClient) -> None:
 async def legacy_calls(c: AsyncReflexioClient) -> None:
     assert_type(await c.legacy.get_requests(), GetRequestsResponse)
     assert_type(await c.legacy.rerun_profile_generation(user_id="u"), Job[RerunProfileGenerationResponse])
-    assert_type(await c.get_feedbacks({"limit": 1}), GetFeedbacksResponse)
+    assert_type(await c.legacy.get_feedbacks({"limit": 1}), GetFeedbacksResponse)
+    assert_type(await c.legacy.publish_interaction("r", "u", [{"content": "x"}]), JanuaryPublishResponse)
+    assert_type(await c.legacy.publish_interaction(user_id="u", interactions=[]), JanuaryPublishResponse)
+    assert_type(await c.legacy.get_profiles(user_id="u"), GetUserProfilesResponse)
+    assert_type(await c.legacy.delete_profile("u", "p"), BackgroundCall[DeleteUserProfileResponse])
+    assert_type(await c.legacy.get_config(), JanuaryConfig)
+    assert_type(await c.login("a@example.com", "password"), LoginResponse)
 
     await c.legacy.get_requests(nope=1)  # type: ignore[call-overload]
+    await c.legacy.publish_interaction(request_id="r")  # type: ignore[call-overload]
 
 
 async def passed_on(c: AsyncReflexioClient) -> None:

@@ -99,8 +99,13 @@ class JobManager:
         self._check_open()
         return self._polled(kind, job_id, settings)
 
-    def resume(self, text: str, settings: Settings) -> JobRecord[Any]:
+    def resume(self, text: str, settings: Settings, slot_kind: SlotKind[Any] | None = None) -> JobRecord[Any]:
         """The job of the token ``text``.
+
+        Args:
+            text: The text of a token.
+            settings: The settings of the client, or of one of its views.
+            slot_kind: The kind of the token, if it is none of the ``slot_kinds`` of this manager.
 
         Raises:
             InvalidRequest: It is no token of this server, or of a kind that is not known.
@@ -113,7 +118,7 @@ class JobManager:
         polled_kind = self._polled_kinds.get(token.kind)
         if polled_kind is not None:
             return self._polled(polled_kind, token.id, settings)
-        kind = self._slot_kinds.get(token.kind)
+        kind = slot_kind or self._slot_kinds.get(token.kind)
         if kind is None:
             message = f"token: kind {token.kind!r} is not known to this release"
             raise InvalidRequest(message)

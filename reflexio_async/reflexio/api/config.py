@@ -63,8 +63,7 @@ class ConfigAPI(API):
             InvalidRequest: A part is unknown or has an unusable value, or a mask (``**********``) stands in
                 place of a credential; the message names it. Nothing was sent.
         """
-        body = _checked(config).to_wire()
-        _refuse_masks("set_config", body)
+        body = set_config_body(config)
         if "storage_config" not in body:
             body["storage_config"] = (await self.get_config()).to_wire().get("storage_config")
         response = (await self._send(SET_CONFIG, ConfigBody(**body))).model_dump()
@@ -88,16 +87,27 @@ class ConfigAPI(API):
         return (await self._send(UPDATE_CONFIG, ConfigBody(**body))).model_dump()
 
 
-def _checked(config: Config | Mapping[str, Any]) -> Config:
-    """``config`` as a Config; InvalidRequest when a mapping has unknown keys."""
-    checked = build_request(Config, config, "set_config")
+def set_config_body(
+    config: ConfigPart | Mapping[str, Any],
+    config_class: type[ConfigPart] = Config,
+    older_names: Mapping[str, str] = _OLDER_NAMES,
+) -> dict[str, Any]:
+    """The body of ``set_config`` for ``config``: a ``config_class``, or a mapping of some of its parts.
+
+    Raises:
+        InvalidRequest: A part is unknown or has an unusable value, a key is one of ``older_names``, or a mask
+            stands in place of a credential.
+    """
+    checked = build_request(config_class, config, "set_config")
     if isinstance(config, Mapping):
-        # A Config may hold what a newer server sent; a mapping was written by hand.
-        _refuse_misspelt("set_config", config)
+        # A model may hold what a newer server sent; a mapping was written by hand.
+        _refuse_misspelt("set_config", config, config_class, older_names)
         if checked.model_extra:
             message = f"set_config: {', '.join(checked.model_extra)}: unknown"
             raise InvalidRequest(message)
-    return checked
+    body = checked.to_wire()
+    _refuse_masks("set_config", body)
+    return body
 
 
 def _in_clear(value: Any) -> Any:
@@ -128,17 +138,22 @@ def _refuse_masks(name: str, body: dict[str, Any]) -> None:
         raise InvalidRequest(message)
 
 
-def _refuse_misspelt(name: str, given: Mapping[str, Any]) -> None:
+def _refuse_misspelt(
+    name: str,
+    given: Mapping[str, Any],
+    config_class: type[ConfigPart] = Config,
+    older_names: Mapping[str, str] = _OLDER_NAMES,
+) -> None:
     """Raise InvalidRequest for an older name, and in any part for a key that is almost a known one.
 
     Other unknown keys may be those of a newer server.
     """
-    for older, now in _OLDER_NAMES.items():
+    for older, now in older_names.items():
         if older in given:
             message = f"{name}: {older}: servers ignore this older name; use {now}"
             raise InvalidRequest(message)
     try:
-        known: ConfigPart = Config.model_validate(given)
+        known = config_class.model_validate(given)
     except ValidationError:
         return  # the server names what is unusable
     if found := list(_misspelt(known)):
@@ -150,5 +165,8 @@ def _misspelt(part: ConfigPart, where: str = "") -> Iterator[str]:
         if close := get_close_matches(name, type(part).model_fields, n=1, cutoff=_ALMOST):
             yield f"{where}{name}: no such field; did you mean {close[0]}?"
     for name, value in part:
-        if isinstance(value, ConfigPart) and name in part.model_fields_set:
-            yield from _misspelt(value, f"{where}{name}.")
+        if name in part.model_fields_set:
+            parts = cast("list[Any]", value) if isinstance(value, list) else [value]
+            for each in parts:
+                if isinstance(each, ConfigPart):
+                    yield from _misspelt(each, f"{where}{name}.")

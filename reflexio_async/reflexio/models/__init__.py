@@ -57,8 +57,8 @@ from reflexio_async.reflexio.models.experiments import (
     StopRetrievalExperimentRequest,
 )
 from reflexio_async.reflexio.models.identity import (
-    AdminInvalidateCacheRequest, AdminInvalidateCacheResponse, MarkNotifiedResponse, MyConfigResponse,
-    ServerVersion, StallStateResponse, WhoamiResponse,
+    AdminInvalidateCacheRequest, AdminInvalidateCacheResponse, LoginResponse, MarkNotifiedResponse,
+    MyConfigResponse, ServerVersion, StallStateResponse, WhoamiResponse,
 )
 from reflexio_async.reflexio.models.interactions import (
     DEFAULT_AGENT_VERSION, Citation, DeleteRequestRequest, DeleteRequestResponse,
@@ -148,7 +148,7 @@ __all__ = [
     "GetUserPlaybooksViewResponse", "GetUserProfilesRequest", "GovernanceRetentionConfig",
     "GradeOnDemandRequest", "GradeOnDemandResponse", "HeroBlock", "HeroBucket", "InteractionData",
     "InteractionView", "LLMConfig", "LearningImpact", "LearningProvenanceViewResponse", "LearningStatus",
-    "LearningStatusResponse", "LineageGCConfig", "ManualPlaybookGenerationRequest",
+    "LearningStatusResponse", "LineageGCConfig", "LoginResponse", "ManualPlaybookGenerationRequest",
     "ManualPlaybookGenerationResponse", "ManualProfileGenerationRequest",
     "ManualProfileGenerationResponse", "MarkNotifiedResponse", "MarkPendingToolCallNotApplicableRequest",
     "MiniMaxConfig", "MoonshotConfig", "MyConfigResponse", "NumberWithDelta", "OpenAIConfig",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 from pydantic import AfterValidator, Field, PlainSerializer
 
 from reflexio_async._engine.models import RequestModel, ResponseModel
-from reflexio_async.reflexio.models.masks import Credentials, masked
+from reflexio_async.reflexio.models.masks import MASK, Credentials, masked
 
 
 def _masked(credentials: dict[str, Any]) -> dict[str, Any]:
@@ -36,9 +36,9 @@ class LoginForm(RequestModel, title="login"):
 
 
 class LoginResponse(ResponseModel):
-    """The response of a login. ``api_key`` is the bearer token; it is not shown in reprs."""
+    """The response of a login. ``api_key`` is the bearer token: hidden in reprs, masked in dumps."""
 
-    api_key: str = Field(repr=False)
+    api_key: Annotated[str, Field(repr=False), PlainSerializer(lambda _: MASK)]
     token_type: str
     auto_verified: bool | None = None
 
