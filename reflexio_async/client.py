@@ -17,6 +17,7 @@ from reflexio_async._engine.http import ConnectionPool, HttpClient
 from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.jobs.manager import JobManager
 from reflexio_async._engine.jobs.tokens import Token
+from reflexio_async._engine.loops import LoopBinding
 from reflexio_async._engine.models import build_request
 from reflexio_async._engine.rate_limits import RateLimiters
 from reflexio_async._engine.settings import (
@@ -27,7 +28,7 @@ from reflexio_async._engine.settings import (
     seconds_of,
 )
 from reflexio_async._engine.tasks import TaskTracker
-from reflexio_async.errors import CLOSED, InvalidRequest, NotFound
+from reflexio_async.errors import InvalidRequest, NotFound
 from reflexio_async.reflect.service import reflect_server
 from reflexio_async.reflexio.api.agent_playbooks import AgentPlaybooksAPI
 from reflexio_async.reflexio.api.aggregation import AggregationAPI
@@ -117,16 +118,19 @@ class AsyncReflexioClient(
         check_names(options, ClientOptions.__optional_keys__, _OTHER_NAMES)
         settings = Settings(base_url=base_url_from(url_endpoint), timeout=seconds_of(timeout), **options)
         clock = clock_from(settings.clock)
-        tasks = TaskTracker(settings.on_background_error)
-        pool = ConnectionPool(settings)
-        http = HttpClient(settings, clock, pool, url_hint=REFLEXIO.url_hint)
-        caller = Caller(REFLEXIO, http, Credentials(api_key_from(api_key)), RateLimiters(clock), clock)
+        loops = LoopBinding(f"{type(self).__name__}({settings.base_url!r})")
+        tasks = TaskTracker(loops, settings.on_background_error)
+        self._pool = ConnectionPool(settings, loops)
+        http = HttpClient(settings, clock, self._pool, url_hint=REFLEXIO.url_hint)
+        caller = Caller(
+            REFLEXIO, http, Credentials(api_key_from(api_key), loops), RateLimiters(clock, loops), clock
+        )
         status = ReflexioStatus(caller, settings)
         jobs = JobManager(
             status, clock, tasks, settings, slots=status, polled_kinds=POLLED_KINDS, slot_kinds=SLOT_KINDS
         )
         cache = Cache(clock, tasks, settings.cache_ttl)
-        self._set_up(Engine(caller, jobs, tasks, cache, settings), pool)
+        self._set_up(Engine(caller, jobs, tasks, cache, settings))
         self._server = ServerKnowledge()
         self._reflect_server = reflect_server(reflect_url, reflect_api_key, project_id, prefix="reflect_")
         self._shared_reflect: list[SharedReflectClient] = []
@@ -154,8 +158,6 @@ class AsyncReflexioClient(
                 made = SharedReflectClient(settings, server, self._pool, engine.caller.clock, engine.tasks)
                 self._shared_reflect.append(made)
                 self._managers.append(made.jobs)
-                if engine.tasks.closed:
-                    made.jobs.abandon(CLOSED)
             self._reflect = self._shared_reflect[0].with_settings(settings)
         return self._reflect
 

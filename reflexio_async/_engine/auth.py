@@ -10,16 +10,18 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from reflexio_async._engine.loops import LoopBinding
+
 
 class Credentials:
     """The token of one client. All views of the client share it."""
 
-    def __init__(self, token: SecretStr) -> None:
+    def __init__(self, token: SecretStr, loops: LoopBinding) -> None:
         self._token = token
+        self._loops = loops
         self.header = _bearer(token)
         """The value of the ``Authorization`` header, or None without a token."""
         self._sign_in: Callable[[], Awaitable[SecretStr]] | None = None
-        self._renewing = asyncio.Lock()
         self._failures = 0
         self._last_failure: Exception | None = None
 
@@ -33,7 +35,7 @@ class Credentials:
         Calls that are refused at the same time share one login, and its error if it fails.
         """
         failures_before = self._failures
-        async with self._renewing:
+        async with self._loops.scope.part(self, asyncio.Lock):
             if self.header != refused:
                 return True
             if self._sign_in is None:

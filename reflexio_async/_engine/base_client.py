@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Self, Unpack
 from pydantic import TypeAdapter
 
 from reflexio_async._engine.engine import API
+from reflexio_async._engine.loops import first_of
 from reflexio_async._engine.settings import ViewOptions, check_view_options
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from reflexio_async._engine.engine import Engine
-    from reflexio_async._engine.http import ConnectionPool
     from reflexio_async._engine.jobs.manager import JobManager
 
 logger = logging.getLogger("reflexio_async")
-
-_MAX_NAMES = 20  # starts or calls in a log record
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +42,13 @@ class DrainSummary:
 class BaseClient(API):
     """A client. Its views share its connections, tasks and jobs, and are closed with it."""
 
-    _pool: ConnectionPool
     _managers: list[JobManager]
 
-    def _set_up(self, engine: Engine, pool: ConnectionPool) -> None:
+    def _set_up(self, engine: Engine) -> None:
         # Pydantic looks for plugins on disk when the first model of a process is built. Let that happen now,
         # and not in a call, where it would block the event loop.
         TypeAdapter(int)
         self._engine = engine
-        self._pool = pool
         self._managers = [engine.jobs]
 
     def with_options(self, **options: Unpack[ViewOptions]) -> Self:
@@ -82,22 +78,25 @@ class BaseClient(API):
 
         Returns:
             What was not finished. It is also logged.
+
+        Raises:
+            ConfigurationError: The client belongs to another event loop, which is still open.
         """
-        tasks, managers = self._engine.tasks, self._managers
+        loops = self._engine.loops
+        loops.check()
         try:
             if drain and self._has_work:
                 await self._drain(self._engine.settings.drain_timeout)
         finally:
-            unsent = [name for jobs in managers for name in jobs.abandon("the client was closed")]
-            summary = DrainSummary(tuple(unsent), tuple(tasks.unfinished_calls))
+            scope, starts, calls = loops.close()
+            summary = DrainSummary(tuple(starts), tuple(calls))
             if not summary.complete:
                 logger.warning(
                     "closed with unfinished work: starts not sent: %s; calls without a response: %s",
-                    _first_of(summary.unsent_starts),
-                    _first_of(summary.unfinished_calls),
+                    first_of(summary.unsent_starts),
+                    first_of(summary.unfinished_calls),
                 )
-            await tasks.aclose()
-            await self._pool.aclose()
+            await scope.aclose()
         return summary
 
     @property
@@ -116,15 +115,10 @@ class BaseClient(API):
             pass  # the summary names what is left
 
     async def __aenter__(self) -> Self:
+        self._engine.loops.enter()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose(drain=kind is None)
-
-
-def _first_of(names: tuple[str, ...]) -> str:
-    """The first names, as text. A large batch must not fill the log; the summary has all names."""
-    shown = ", ".join(names[:_MAX_NAMES]) or "none"
-    return shown if len(names) <= _MAX_NAMES else f"{shown} and {len(names) - _MAX_NAMES} more"

@@ -59,9 +59,12 @@ class Cache:
         self._tasks = tasks
         self._entries: OrderedDict[EntryKey, _Entry] = OrderedDict()
         self._bytes = 0
-        self._pending: dict[PendingKey, _Pending] = {}
         self._invalidations: dict[str, int] = {}
         """How often each path was invalidated."""
+
+    @property
+    def _pending(self) -> dict[PendingKey, _Pending]:
+        return self._tasks.loops.scope.part(self, dict[PendingKey, _Pending])
 
     def __repr__(self) -> str:
         return f"<Cache of {len(self._entries)} responses>"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.kinds import PolledKind, SlotKind
     from reflexio_async._engine.jobs.manager import JobManager
     from reflexio_async._engine.jobs.status import JobStatus
+    from reflexio_async._engine.loops import LoopBinding
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.tasks import BackgroundCall, TaskTracker
     from reflexio_async._engine.wire import Endpoint
@@ -36,6 +37,11 @@ class Engine:
     tasks: TaskTracker
     cache: Cache
     settings: Settings
+
+    @property
+    def loops(self) -> LoopBinding:
+        """The event loop that the client belongs to."""
+        return self.tasks.loops
 
     def with_settings(self, settings: Settings) -> Engine:
         """The same parts with other settings."""
@@ -65,6 +71,7 @@ class API:
             options: Options of ``Caller.send``.
         """
         engine = self._engine
+        engine.loops.enter()
         encoded = encode(endpoint, request)
         try:
             response = await engine.caller.send(endpoint, encoded, settings or engine.settings, **options)
@@ -84,6 +91,7 @@ class API:
     async def _cached(self, endpoint: Endpoint[T], request: BaseModel, *, refresh: bool) -> T:
         """Return the cached response of an equal request, or send it. ``refresh``: send it in any case."""
         engine = self._engine
+        engine.loops.enter()
         cache = engine.cache
         if not cache.ttl:
             return await self._send(endpoint, request)
@@ -118,6 +126,7 @@ class API:
 
     def _send_in_background(self, endpoint: Endpoint[T], request: BaseModel) -> BackgroundCall[T]:
         """Send ``request`` in a task and return its handle."""
+        self._engine.loops.enter()
         # From now on, a read must not return what was cached before this call.
         self._invalidate(endpoint)
         return self._engine.tasks.call(self._send(endpoint, request), what=_name(endpoint))
@@ -140,6 +149,7 @@ class API:
             width: How many jobs may run at once on a server whose start responds when the job is done.
         """
         engine = self._engine
+        engine.loops.enter()
         # No waiting for the rate limit in here: the lane waits for it, and then looks at the slot again.
         limiter = engine.caller.rate_limiter(endpoint.path)
         send = partial(

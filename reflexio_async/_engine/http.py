@@ -17,6 +17,7 @@ import asyncio
 import math
 import select
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -32,10 +33,8 @@ from reflexio_async._engine.decompression import ACCEPTED, DecompressionError, D
 from reflexio_async._engine.proxy import proxy_for
 from reflexio_async._engine.wire import RawResponse
 from reflexio_async.errors import (
-    CLOSED,
     APIConnectionError,
     APITimeout,
-    ClientClosed,
     ConfigurationError,
     UnexpectedResponse,
 )
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
     from reflexio_async._engine.clock import Clock
+    from reflexio_async._engine.loops import LoopBinding
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.wire import EncodedRequest
 
@@ -143,57 +143,67 @@ def _parsed(url: str) -> URL:
     return URL(url, encoded=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """The connections of one client on one event loop.
+
+    ``capacity`` is acquired for the time of an exchange.
+    """
+
+    session: aiohttp.ClientSession
+    capacity: asyncio.Semaphore
+
+
 class ConnectionPool:
     """The connections of one client: an aiohttp session, made on the event loop of the first call.
 
     A caller's own session is used as it is, and never closed here.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, loops: LoopBinding) -> None:
         self._settings = settings
+        self._loops = loops
         self._headers = CIMultiDict({hdrs.USER_AGENT: settings.user_agent, hdrs.ACCEPT: "application/json"})
         self._headers.update(settings.headers)
         self._headers[hdrs.ACCEPT_ENCODING] = ACCEPTED
-        self.capacity = asyncio.Semaphore(settings.max_connections)
-        """Acquired for the time of an exchange."""
         self.owned = settings.session is None
         self.headers: CIMultiDict[str] = CIMultiDict() if self.owned else self._headers
         """What a request must bring, because the session does not have it."""
-        self._session: aiohttp.ClientSession | None = settings.session
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
+        self._given = settings.session
+        self._given_to: asyncio.AbstractEventLoop | None = None
+        """The loop of the caller's session."""
 
-    def session(self) -> aiohttp.ClientSession:
-        """The session of the running loop.
+    def connections(self) -> Connections:
+        """The connections on the running loop.
 
         Raises:
             ClientClosed: The client was closed.
-            ConfigurationError: The client is used on another event loop, or the caller's session is closed.
+            ConfigurationError: The client belongs to another event loop, or the caller's session is closed.
         """
-        loop = asyncio.get_running_loop()
-        if self._closed:
-            raise ClientClosed(CLOSED)
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            message = "this client is used from two event loops; make one client per loop"
-            raise ConfigurationError(message)
-        if self._session is None:
-            # aiohttp's ``trust_env`` stays off: a netrc file's credentials beside ours are an error to it.
-            self._session = aiohttp.ClientSession(
-                connector=_Connector(), cookie_jar=aiohttp.DummyCookieJar(), headers=self._headers
-            )
-        elif self._session.closed:
+        connections = self._loops.scope.part(self, self._open)
+        if self._given is not None and self._given.closed:
             message = "the session that was given to this client is closed"
             raise ConfigurationError(message)
-        return self._session
+        return connections
 
-    async def aclose(self) -> None:
-        """Close every connection that is ours; later calls raise ClientClosed."""
-        self._closed = True
-        session, self._session = self._session, None
-        if session is not None and self.owned:
-            await session.close()
+    def _open(self) -> Connections:
+        scope = self._loops.enter()
+        session = self._given
+        if session is None:
+            # aiohttp's ``trust_env`` stays off: a netrc file's credentials beside ours are an error to it.
+            session = aiohttp.ClientSession(
+                connector=_Connector(), cookie_jar=aiohttp.DummyCookieJar(), headers=self._headers
+            )
+            scope.closers.append(session.close)
+        elif self._given_to not in (None, scope.loop):
+            message = (
+                "the event loop of the session that was given to this client has ended; make a new session, "
+                "and a new client with it"
+            )
+            raise ConfigurationError(message)
+        else:
+            self._given_to = scope.loop
+        return Connections(session, asyncio.Semaphore(self._settings.max_connections))
 
 
 class HttpClient:
@@ -236,13 +246,13 @@ class HttpClient:
             UnexpectedResponse: The response is larger than ``max_response_bytes``, or of another encoding.
         """
         pool = self._pool
-        pool.session()  # before waiting: a closed client says so at once
+        capacity = pool.connections().capacity  # before waiting: a closed client says so at once
         attempt = Attempt()
         has_capacity = False
         failure: APIConnectionError
         try:
             # A virtual clock must not stand still for a call that only waits for a free connection.
-            async with self._clock.timeout(timeout), pool.capacity:
+            async with self._clock.timeout(timeout), capacity:
                 has_capacity = True
                 with self._clock.busy() as extra:
                     # A caller's connector does not say when bytes may have left.
@@ -284,7 +294,7 @@ class HttpClient:
         self, request: EncodedRequest, headers: CIMultiDict[str], attempt: Attempt
     ) -> RawResponse:
         """Send ``request`` and read the response; the connection is in the pool again, or closed."""
-        session = self._pool.session()
+        session = self._pool.connections().session
         url = self._base_url + request.target
         response: aiohttp.ClientResponse | None = None
         token = _attempt.set(attempt)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reflexio_async._engine.clock import Clock
+    from reflexio_async._engine.loops import LoopBinding
 
 _MARGIN = 0.25  # seconds added to a window's end, for differences between the server's clock and ours
 _REMEMBERED_HITS = 256
@@ -88,9 +89,16 @@ class RateLimiter:
         self._recent: deque[float] = deque(maxlen=_REMEMBERED_HITS)
         """When the responses of the last hits arrived."""
         self._refused_in_a_row = 0
+        self.leave_loop()
+
+    def leave_loop(self) -> None:
+        """Forget the callers that wait: their event loop has ended. What was learned stays."""
         self._order = asyncio.Lock()
         """Held by the first of the waiting callers. The others wait for it in their order."""
         self._changed = asyncio.Event()
+        if self.limit is not None and self._used and self._window_end is None:
+            # No response to the hits of this window will come, and the server may have counted them.
+            self._window_end = self._clock.now() + self.limit.period + _MARGIN
 
     @property
     def unused(self) -> bool:
@@ -211,9 +219,16 @@ class RateLimiter:
 class RateLimiters:
     """The rate limiters of one server, one for each literal path."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, loops: LoopBinding) -> None:
+        loops.owners.append(self)
         self._clock = clock
         self._limiters: dict[str, RateLimiter] = {}
+
+    def leave_loop(self, reason: str, /) -> list[str]:  # noqa: ARG002  # as every LoopOwner
+        """Forget the callers that wait, because their event loop has ended."""
+        for limiter in self._limiters.values():
+            limiter.leave_loop()
+        return []
 
     def rate_limiter(self, path: str) -> RateLimiter:
         """Return the rate limiter of ``path``."""

@@ -8,12 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reflexio_async._engine.events import BackgroundErrorEvent, notify
-from reflexio_async.errors import CLOSED, ClientClosed
+from reflexio_async._engine.loops import LOOP_ENDED
+from reflexio_async.errors import CLOSED, ClientClosed, ReflexioError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Coroutine, Generator
 
     from reflexio_async._engine.events import BackgroundErrorHook
+    from reflexio_async._engine.loops import LoopBinding
 
 T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
@@ -22,14 +24,12 @@ logger = logging.getLogger("reflexio_async")
 class BackgroundCall(Generic[T]):
     """A call that goes on whether or not anybody awaits it."""
 
-    __slots__ = ("__weakref__", "_report", "_result_read", "_task", "_what")
+    __slots__ = ("__weakref__", "_result_read", "_task", "_tracker", "_what")
 
-    def __init__(
-        self, task: asyncio.Task[T], what: str, report: Callable[[str, BaseException], None]
-    ) -> None:
+    def __init__(self, task: asyncio.Task[T], what: str, tracker: TaskTracker) -> None:
         self._task = task
         self._what = what
-        self._report = report
+        self._tracker = tracker
         self._result_read = False
 
     def done(self) -> bool:
@@ -40,7 +40,14 @@ class BackgroundCall(Generic[T]):
         return self.result().__await__()
 
     async def result(self) -> T:
-        """Wait for the response. Cancelling this wait does not cancel the call."""
+        """Wait for the response. Cancelling this wait does not cancel the call.
+
+        Raises:
+            ClientClosed: The client was closed, or its event loop ended, before the response came.
+            ConfigurationError: The client belongs to another event loop, which is still open.
+            ReflexioError: The call failed.
+        """
+        self._tracker.loops.check()
         try:
             response = await result_of(self._task)
         except Exception:
@@ -55,7 +62,7 @@ class BackgroundCall(Generic[T]):
         try:
             return await self.result()
         except asyncio.CancelledError:
-            self._task.cancel()
+            self._tracker.cancel(self._task)
             raise
 
     def __repr__(self) -> str:
@@ -65,49 +72,51 @@ class BackgroundCall(Generic[T]):
         if self._result_read:
             return
         if self._task.done():
-            _report_failure(self._what, self._report, self._task)
+            _report_failure(self._what, self._tracker, self._task)
         else:
-            self._task.add_done_callback(partial(_report_failure, self._what, self._report))
+            self._task.add_done_callback(partial(_report_failure, self._what, self._tracker))
 
 
 async def result_of(task: asyncio.Task[T]) -> T:
     """Wait for the result of ``task``. Cancelling this wait does not cancel the task.
 
     Raises:
-        ClientClosed: The task was cancelled, because the client was closed.
+        ClientClosed: The task was cancelled, because the client was closed or its event loop ended.
     """
+    ended = f"{task.get_name()}: {LOOP_ENDED} before the response came"
+    if not task.done() and task.get_loop().is_closed():
+        raise ClientClosed(ended)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         current = asyncio.current_task()
         if task.cancelled() and not (current and current.cancelling()):
-            raise ClientClosed(CLOSED) from None
+            raise ClientClosed(ended if task.get_loop().is_closed() else CLOSED) from None
         raise
 
 
-def _report_failure(what: str, report: Callable[[str, BaseException], None], task: asyncio.Task[Any]) -> None:
+def _report_failure(what: str, tracker: TaskTracker, task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        report(what, error)
+        tracker.report(what, error)
 
 
 class TaskTracker:
-    """The background tasks of one client; they end with it at the latest.
+    """The background tasks of one client; they end with it, or with the event loop, at the latest.
 
     ``errors`` counts the failures that no caller awaited. ``on_error`` is called with each of them.
     """
 
-    def __init__(self, on_error: BackgroundErrorHook | None = None) -> None:
+    def __init__(self, loops: LoopBinding, on_error: BackgroundErrorHook | None = None) -> None:
+        self.loops = loops
         self._on_error = on_error
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._calls: set[asyncio.Task[Any]] = set()
-        self.closed = False
         self.errors = 0
 
     def spawn(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
-        """Start a task; ``aclose`` cancels it and waits for it."""
+        """Start a task. When the client is closed, it is cancelled and waited for."""
+        tasks = self.loops.scope.tasks
         task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
         return task
 
     def call(self, work: Coroutine[Any, Any, T], *, what: str) -> BackgroundCall[T]:
@@ -115,36 +124,41 @@ class TaskTracker:
 
         Raises:
             ClientClosed: The client was closed, and nothing is sent.
+            ConfigurationError: The client belongs to another event loop, and nothing is sent.
         """
-        if self.closed:
+        try:
+            scope = self.loops.enter()
+        except ReflexioError:
             work.close()
-            raise ClientClosed(CLOSED)
+            raise
+
+        def ended(task: asyncio.Task[T]) -> None:
+            if scope.background_calls.pop(task, None) and task.cancelled():
+                scope.cut_off.append(what)
+
         task = self.spawn(work, name=what)
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
-        return BackgroundCall(task, what, self.report)
+        scope.background_calls[task] = what
+        task.add_done_callback(ended)
+        return BackgroundCall(task, what, self)
+
+    def cancel(self, task: asyncio.Task[Any]) -> None:
+        """Cancel a background call for the caller that awaits it."""
+        self.loops.scope.background_calls.pop(task, None)
+        task.cancel()
 
     async def calls_finished(self) -> None:
         """Wait until every background call has ended."""
-        while self._calls:
-            await asyncio.wait(self._calls)
+        calls = self.loops.scope.background_calls
+        while calls:
+            await asyncio.wait(list(calls))
 
     @property
     def unfinished_calls(self) -> list[str]:
         """The names of the background calls that have not ended."""
-        return [task.get_name() for task in self._calls]
+        return list(self.loops.scope.background_calls.values())
 
     def report(self, what: str, error: BaseException) -> None:
         """Count and log a failure that no caller awaited, and call the hook."""
         self.errors += 1
         logger.error("%s failed in the background: %s: %s", what, type(error).__name__, error)
         notify("on_background_error", self._on_error, BackgroundErrorEvent(what, error))
-
-    async def aclose(self) -> None:
-        """Cancel all tasks and wait for their end."""
-        self.closed = True
-        while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-            self._tasks.difference_update(tasks)

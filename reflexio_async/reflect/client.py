@@ -13,6 +13,7 @@ from reflexio_async._engine.clock import Clock, clock_from
 from reflexio_async._engine.engine import Engine
 from reflexio_async._engine.http import ConnectionPool, HttpClient
 from reflexio_async._engine.jobs.manager import JobManager
+from reflexio_async._engine.loops import LoopBinding
 from reflexio_async._engine.models import build_request
 from reflexio_async._engine.rate_limits import RateLimiters
 from reflexio_async._engine.settings import (
@@ -75,8 +76,9 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         check_names(options, ClientOptions.__optional_keys__, _OTHER_NAMES)
         server = reflect_server(base_url, api_key, project_id)
         settings = Settings(base_url=server.base_url, timeout=seconds_of(timeout), **options)
-        tasks = TaskTracker(settings.on_background_error)
-        self._assemble(settings, server, ConnectionPool(settings), clock_from(settings.clock), tasks)
+        loops = LoopBinding(f"{type(self).__name__}({settings.base_url!r})")
+        tasks = TaskTracker(loops, settings.on_background_error)
+        self._assemble(settings, server, ConnectionPool(settings, loops), clock_from(settings.clock), tasks)
 
     def _assemble(
         self,
@@ -87,12 +89,14 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         tasks: TaskTracker,
     ) -> None:
         self._project_id = server.project_id
+        self._pool = pool
         self._kinds = trace_kinds(settings.polls_per_second)
         http = HttpClient(settings, clock, pool, url_hint=REFLECT.url_hint)
-        caller = Caller(REFLECT, http, Credentials(server.api_key), RateLimiters(clock), clock)
+        loops = tasks.loops
+        caller = Caller(REFLECT, http, Credentials(server.api_key, loops), RateLimiters(clock, loops), clock)
         status = TraceStatus(caller, settings)
         jobs = JobManager(status, clock, tasks, settings, polled_kinds=self._kinds.by_name())
-        self._set_up(Engine(caller, jobs, tasks, Cache(clock, tasks, 0.0), settings), pool)
+        self._set_up(Engine(caller, jobs, tasks, Cache(clock, tasks, 0.0), settings))
 
     @classmethod
     async def bootstrap(

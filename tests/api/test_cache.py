@@ -16,6 +16,7 @@ from reflexio_async import (
 )
 from reflexio_async._engine import cache as cache_module
 from reflexio_async._engine.cache import Cache
+from reflexio_async._engine.loops import LoopBinding
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async.sandbox import VirtualClock, faults
 from tests.calls import calls, to_the_end
@@ -344,7 +345,7 @@ async def test_a_handle_drops_it_before_and_after() -> None:
 async def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "_MAX_ENTRIES", 2)
     monkeypatch.setattr(cache_module, "_MAX_BYTES", 100)
-    cache = Cache(VirtualClock(), TaskTracker(), 600.0)
+    cache = Cache(VirtualClock(), TaskTracker(LoopBinding()), 600.0)
 
     async def ask(key: str, size: int = 10) -> int:
         loads = 0
@@ -383,7 +384,7 @@ async def test_a_read_that_fails_at_once_under_eager_tasks_can_be_asked_again() 
     loop.set_task_factory(getattr(asyncio, "eager_task_factory"))  # noqa: B009  # 3.11 has none
     try:
         clock = VirtualClock()
-        cache = Cache(clock, TaskTracker(), 600.0)
+        cache = Cache(clock, TaskTracker(LoopBinding()), 600.0)
         failures = iter([RuntimeError("the limit is closed")])
 
         async def load() -> tuple[bytes, bool]:

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from reflexio_async import AuthenticationError
 from reflexio_async._engine.auth import Credentials
+from reflexio_async._engine.loops import LoopBinding
 
 
 class Login:
@@ -32,60 +33,60 @@ class Login:
 
 
 def test_without_a_token_there_is_no_header() -> None:
-    assert Credentials(SecretStr("")).header is None
+    assert Credentials(SecretStr(""), LoopBinding()).header is None
 
 
 def test_a_token_is_sent_as_bearer() -> None:
-    assert Credentials(SecretStr("t")).header == "Bearer t"
+    assert Credentials(SecretStr("t"), LoopBinding()).header == "Bearer t"
 
 
 @pytest.mark.parametrize("token", ["", "SECRET"])
 def test_the_token_is_not_in_the_repr(token: str) -> None:
-    credentials = Credentials(SecretStr(token))
+    credentials = Credentials(SecretStr(token), LoopBinding())
     assert "SECRET" not in repr(credentials)
     assert ("signed in" in repr(credentials)) is bool(token)
 
 
 def test_a_token_is_redacted_in_a_text() -> None:
-    assert Credentials(SecretStr("SECRET")).redact("bad token SECRET!") == "bad token ***!"
-    assert Credentials(SecretStr("")).redact("anything") == "anything"
+    assert Credentials(SecretStr("SECRET"), LoopBinding()).redact("bad token SECRET!") == "bad token ***!"
+    assert Credentials(SecretStr(""), LoopBinding()).redact("anything") == "anything"
 
 
 async def test_a_token_without_a_login_is_not_renewed() -> None:
-    credentials = Credentials(SecretStr("old"))
+    credentials = Credentials(SecretStr("old"), LoopBinding())
     assert not await credentials.renew("Bearer old")
     assert credentials.header == "Bearer old"
 
 
 async def test_a_login_renews_the_token() -> None:
-    credentials, login = Credentials(SecretStr("")), Login()
+    credentials, login = Credentials(SecretStr(""), LoopBinding()), Login()
     credentials.set_token(SecretStr("old"), login.sign_in)
     assert await credentials.renew("Bearer old")
     assert credentials.header == "Bearer new-1"
 
 
 async def test_a_login_that_is_not_remembered_is_not_repeated() -> None:
-    credentials = Credentials(SecretStr(""))
+    credentials = Credentials(SecretStr(""), LoopBinding())
     credentials.set_token(SecretStr("old"), None)
     assert not await credentials.renew("Bearer old")
 
 
 async def test_a_token_that_was_replaced_before_needs_no_login() -> None:
-    credentials, login = Credentials(SecretStr("")), Login()
+    credentials, login = Credentials(SecretStr(""), LoopBinding()), Login()
     credentials.set_token(SecretStr("new"), login.sign_in)
     assert await credentials.renew("Bearer old")
     assert login.logins == 0
 
 
 async def test_fifty_calls_refused_at_the_same_time_share_one_login() -> None:
-    credentials, login = Credentials(SecretStr("")), Login()
+    credentials, login = Credentials(SecretStr(""), LoopBinding()), Login()
     credentials.set_token(SecretStr("old"), login.sign_in)
     assert all(await asyncio.gather(*(credentials.renew("Bearer old") for _ in range(50))))
     assert login.logins == 1
 
 
 async def test_fifty_calls_refused_at_the_same_time_share_one_failed_login() -> None:
-    credentials, login = Credentials(SecretStr("")), Login(fails=True)
+    credentials, login = Credentials(SecretStr(""), LoopBinding()), Login(fails=True)
     credentials.set_token(SecretStr("old"), login.sign_in)
     refused = (credentials.renew("Bearer old") for _ in range(50))
     errors = await asyncio.gather(*refused, return_exceptions=True)
@@ -94,7 +95,7 @@ async def test_fifty_calls_refused_at_the_same_time_share_one_failed_login() -> 
 
 
 async def test_after_a_failed_login_a_later_call_signs_in_again() -> None:
-    credentials, login = Credentials(SecretStr("")), Login(fails=True)
+    credentials, login = Credentials(SecretStr(""), LoopBinding()), Login(fails=True)
     credentials.set_token(SecretStr("old"), login.sign_in)
     with pytest.raises(AuthenticationError):
         await credentials.renew("Bearer old")
@@ -104,7 +105,7 @@ async def test_after_a_failed_login_a_later_call_signs_in_again() -> None:
 
 
 async def test_after_a_caller_is_cancelled_the_next_one_signs_in() -> None:
-    credentials, login = Credentials(SecretStr("")), Login()
+    credentials, login = Credentials(SecretStr(""), LoopBinding()), Login()
     credentials.set_token(SecretStr("old"), login.sign_in)
     login.open.clear()
     first, second = (asyncio.create_task(credentials.renew("Bearer old")) for _ in range(2))

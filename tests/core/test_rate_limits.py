@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from reflexio_async._engine.loops import LoopBinding
 from reflexio_async._engine.rate_limits import Limit, RateLimiter, RateLimiters, parse_limit
 from reflexio_async.sandbox import VirtualClock
 
@@ -86,7 +87,7 @@ def test_every_request_passes_until_a_limit_is_known(rate_limiter: RateLimiter) 
 
 
 def test_every_path_has_a_rate_limiter_of_its_own(clock: VirtualClock) -> None:
-    rate_limiters = RateLimiters(clock)
+    rate_limiters = RateLimiters(clock, LoopBinding())
     learn_limit(rate_limiters.rate_limiter("/a"))
     assert rate_limiters.rate_limiter("/a").try_acquire() is None
     assert rate_limiters.rate_limiter("/b").try_acquire() is not None
@@ -413,7 +414,7 @@ def test_a_limit_as_text() -> None:
 
 
 async def test_rate_limiters_that_learned_nothing_are_forgotten() -> None:
-    rate_limiters = RateLimiters(VirtualClock())
+    rate_limiters = RateLimiters(VirtualClock(), LoopBinding())
     learned = rate_limiters.rate_limiter("/limited")
     learned.refused(learned.try_acquire() or 0, {}, b'{"error": "Rate limit exceeded: 5 per 1 minute"}')
     for number in range(3000):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async import ClientClosed
+from reflexio_async._engine.loops import LoopBinding
 from reflexio_async._engine.tasks import BackgroundCall, TaskTracker
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ async def forever() -> int:
     return 0
 
 
+async def close(tasks: TaskTracker) -> None:
+    scope, *_ = tasks.loops.close()
+    await scope.aclose()
+
+
 async def passes() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
@@ -49,7 +55,7 @@ def reported() -> list[BackgroundErrorEvent]:
 
 @pytest.fixture
 def tasks(reported: list[BackgroundErrorEvent]) -> TaskTracker:
-    return TaskTracker(reported.append)
+    return TaskTracker(LoopBinding(), reported.append)
 
 
 # --- a call that is awaited
@@ -65,7 +71,7 @@ async def test_a_call_is_under_way_before_it_is_awaited(tasks: TaskTracker) -> N
 async def test_a_call_after_closing_raises_client_closed_and_does_not_begin(
     tasks: TaskTracker, reported: list[BackgroundErrorEvent]
 ) -> None:
-    await tasks.aclose()
+    await close(tasks)
     with pytest.raises(ClientClosed, match="make a new one"):
         tasks.call(fail(), what="delete_profile")
     await passes()
@@ -118,7 +124,7 @@ async def test_a_failure_in_the_tick_in_which_its_waiter_is_cancelled_is_reporte
     assert call is not None
     waiter = asyncio.create_task(call.result())
     await asyncio.sleep(0)
-    (task,) = tasks._tasks
+    (task,) = tasks.loops.scope.tasks
     task.add_done_callback(lambda _: waiter.cancel())
     release.set()
     with pytest.raises(asyncio.CancelledError):
@@ -133,14 +139,14 @@ async def test_a_waiter_learns_that_the_client_was_closed(tasks: TaskTracker) ->
     call = tasks.call(forever(), what="delete_profile")
     waiter = asyncio.create_task(call.result())
     await asyncio.sleep(0)
-    await tasks.aclose()
+    await close(tasks)
     with pytest.raises(ClientClosed):
         await waiter
 
 
 def test_it_says_what_it_is() -> None:
     async def main() -> None:
-        tasks = TaskTracker()
+        tasks = TaskTracker(LoopBinding())
         call = tasks.call(succeed(), what="delete_profile")
         assert repr(call) == "<BackgroundCall delete_profile under way>"
         await call
@@ -214,7 +220,7 @@ async def test_a_dropped_call_that_succeeds_is_not_reported(
 
 
 async def test_without_a_hook_failures_are_counted_all_the_same() -> None:
-    tasks = TaskTracker()
+    tasks = TaskTracker(LoopBinding())
     tasks.call(fail(), what="delete_profile")
     await passes()
     assert tasks.errors == 1
@@ -224,7 +230,7 @@ async def test_a_hook_that_fails_is_logged_and_does_no_harm(caplog: pytest.LogCa
     def hook(event: BackgroundErrorEvent) -> None:
         raise RuntimeError(event.what)
 
-    tasks = TaskTracker(hook)
+    tasks = TaskTracker(LoopBinding(), hook)
     tasks.report("first", Boom())
     tasks.report("second", Boom())
     assert tasks.errors == 2
@@ -239,7 +245,7 @@ async def test_calls_under_way_are_named(tasks: TaskTracker) -> None:
     done = tasks.call(succeed(), what="delete_profile")
     await done
     assert tasks.unfinished_calls == ["manual_profile_generation"]
-    await tasks.aclose()
+    await close(tasks)
     assert tasks.unfinished_calls == []
     assert call.done()
 
@@ -266,7 +272,7 @@ async def test_closing_cancels_what_is_left_and_waits_for_it(tasks: TaskTracker)
 
     tasks.spawn(tidy(), name="poller")
     await asyncio.sleep(0)
-    await tasks.aclose()
+    await close(tasks)
     assert cleaned_up.is_set()
 
 
@@ -274,14 +280,14 @@ async def test_what_closing_cancelled_is_no_failure(
     tasks: TaskTracker, reported: list[BackgroundErrorEvent]
 ) -> None:
     tasks.call(forever(), what="delete_profile")
-    await tasks.aclose()
+    await close(tasks)
     await passes()
     assert (tasks.errors, reported) == (0, [])
 
 
 async def test_a_task_may_close_what_it_belongs_to(tasks: TaskTracker) -> None:
-    async def close() -> str:
-        await tasks.aclose()
+    async def close_and_return() -> str:
+        await close(tasks)
         return "closed"
 
-    assert await tasks.spawn(close(), name="closer") == "closed"
+    assert await tasks.spawn(close_and_return(), name="closer") == "closed"

@@ -84,7 +84,7 @@ def state(simulation: Simulation) -> str:
     """The state of everything, for the report of a hang."""
     lines = [repr(simulation.clock)]
     with suppress(AttributeError):
-        lines += [_lane(lane) for lane in simulation.client._engine.jobs._lanes.values()]
+        lines += [_lane(lane) for lane in simulation.client._engine.jobs.lanes]
     lines += [f"{call.what} {call.key}: {call.ends} outcomes" for call in simulation.calls]
     for task in asyncio.all_tasks():
         frames = " < ".join(

@@ -120,15 +120,15 @@ class Simulation:
         jobs = self.client._engine.jobs
         await jobs.drained()
         await self.client._engine.tasks.calls_finished()
-        for lane in jobs._lanes.values():
+        for lane in jobs.lanes:
             if lane._queue or lane._starting or lane._unresolved:
                 self.problems.append(f"idle, but {lane._name} still has {lane._queue or lane._starting}")
-        if jobs._poller.active:
+        if jobs.poller.active:
             self.problems.append(
-                f"no caller waits, but these are polled: {[s.name for s in jobs._poller.active]}"
+                f"no caller waits, but these are polled: {[s.name for s in jobs.poller.active]}"
             )
         await self.clock.sleep(1.0)
-        while any(lane.slot.polling for lane in jobs._lanes.values()):
+        while any(lane.slot.polling for lane in jobs.lanes):
             await self.clock.sleep(1.0)  # a probe that waits for a rate limit is sent all the same
         before = len(self.box.requests)
         await self.clock.sleep(100.0)

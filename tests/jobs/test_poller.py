@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from reflexio_async import BadRequest, ServerError
 from reflexio_async._engine.jobs.kinds import UNLIMITED, PollRate
 from reflexio_async._engine.jobs.poller import Poller
+from reflexio_async._engine.loops import LoopBinding
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async.sandbox import VirtualClock
 
@@ -49,7 +50,7 @@ class Source:
     def poll_failed(self, error: Exception, *, transient: bool) -> None:
         self.failed.append((error, transient))
 
-    def give_up(self, _: str, /) -> None:
+    def give_up(self, _: str, /, *, closed: bool) -> None:  # noqa: ARG002  # as the poller calls it
         self.wanted = 0
 
 
@@ -60,7 +61,7 @@ def clock() -> VirtualClock:
 
 @pytest.fixture
 def poller(clock: VirtualClock) -> Poller:
-    return Poller(clock, TaskTracker())
+    return Poller(clock, TaskTracker(LoopBinding()))
 
 
 @given(
@@ -76,7 +77,7 @@ async def test_every_source_is_polled_once_when_it_is_due_unless_it_was_removed(
     added: list[tuple[float, float, float, bool]],
 ) -> None:
     clock = VirtualClock()
-    poller = Poller(clock, TaskTracker())
+    poller = Poller(clock, TaskTracker(LoopBinding()))
     expected: list[tuple[Source, list[float]]] = []
     for interval, since_poll, pause, removed in added:
         source = Source(clock, interval, polled_at=clock.now() + since_poll)

@@ -86,7 +86,7 @@ def test_a_client_used_from_two_loops_is_a_configuration_error() -> None:
             await client.whoami()
 
             def use_in_another_loop() -> None:
-                with pytest.raises(ConfigurationError, match="two event loops; make one client per loop"):
+                with pytest.raises(ConfigurationError, match="one client per thread and event loop"):
                     asyncio.run(client.whoami())  # pyright: ignore[reportArgumentType]
 
             await asyncio.to_thread(use_in_another_loop)

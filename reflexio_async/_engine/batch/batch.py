@@ -16,9 +16,9 @@ from reflexio_async._engine.batch.progress import BatchPlan, BatchProgress
 from reflexio_async._engine.batch.report import BatchReport, Outcome, OutcomeState
 from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.status import JobState, JobStatus
+from reflexio_async._engine.loops import LOOP_ENDED
 from reflexio_async._engine.settings import positive_count, true_or_false
 from reflexio_async.errors import (
-    CLOSED,
     APIConnectionError,
     APIStatusError,
     BatchInterrupted,
@@ -116,6 +116,7 @@ class Batch(Generic[K, T]):
 
     def stop(self) -> None:
         """Start nothing more. Queued starts are withdrawn; what runs at the server is still awaited."""
+        self._tasks.loops.check()
         if self._stopping:
             return
         self._stopping = True
@@ -152,6 +153,10 @@ class Batch(Generic[K, T]):
     async def __anext__(self) -> Outcome[K, T]:
         assert self._unread is not None  # noqa: S101  # __aiter__ has checked it
         assert self._runner is not None  # noqa: S101
+        self._tasks.loops.check()
+        if not self._runner.done() and self._runner.get_loop().is_closed():
+            message = f"the batch of {self._work.name}: {LOOP_ENDED} while it was being read"
+            raise ClientClosed(message)
         outcome = None if self._runner.done() and self._unread.empty() else await self._unread.get()
         if outcome is not None:
             return outcome
@@ -169,6 +174,9 @@ class Batch(Generic[K, T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._runner is not None  # noqa: S101  # __aenter__ made it
+        self._tasks.loops.check()
+        if not self._runner.done() and self._runner.get_loop().is_closed():
+            return
         self._runner.cancel()
         await asyncio.wait([self._runner])
         if (
@@ -210,8 +218,7 @@ class Batch(Generic[K, T]):
         if self._began is not None:
             message = "a batch runs once; report.retry_failed() makes another"
             raise RuntimeError(message)
-        if self._tasks.closed:
-            raise ClientClosed(CLOSED)
+        self._tasks.loops.enter()
         self._began = self._clock.now()
         self._report_progress()
 

@@ -109,11 +109,13 @@ class Job(Generic[T]):
             JobFailed: The server reports failure.
             JobCancelled: It was cancelled.
             JobLost: The outcome can no longer be learned.
-            ClientClosed: The client it came from was closed before this call.
+            ClientClosed: The client it came from was closed before this call, or the event loop ended.
+            ConfigurationError: The client belongs to another event loop, which is still open.
             ReflexioError: Its start, or asking for its status, was refused or failed.
         """
         check_waiting(poll_interval, wait_timeout, zero=True)
         record = self._record
+        record.check_loop()
         if not record.done and wait_timeout == 0:
             await record.look()
         elif not record.done:
@@ -146,6 +148,7 @@ class Job(Generic[T]):
 
     async def settled(self) -> JobStatus:
         """Wait like ``await job``, but return the last status instead of a result or an error."""
+        self._record.check_loop()
         if not self._record.done:
             await self._record.wait()
         return self._record.status
@@ -155,6 +158,7 @@ class Job(Generic[T]):
 
         For a queued job nothing is sent, because the server does not know it.
         """
+        self._record.check_loop()
         if self._record.status.state is JobState.RUNNING:
             await self._record.refresh()
         return self._record.status
@@ -165,6 +169,7 @@ class Job(Generic[T]):
         The server may finish it all the same: it looks at the request only between two users, so a job of
         one user always completes. Wait for the job to learn how it ended.
         """
+        self._record.check_loop()
         if not self._record.done:
             await self._record.cancel()
 
@@ -182,6 +187,7 @@ class Job(Generic[T]):
         ``asyncio.timeout`` for one.
         """
         record = self._record
+        record.check_loop()
         status = record.status
         while not status.done:
             yield status
@@ -275,7 +281,9 @@ def _checked(jobs: Iterable[Job[T]], name: str) -> list[Job[T]]:
         message = f"{name} takes an iterable of jobs, not {type(jobs).__name__}"
         raise InvalidRequest(message) from None
     for job in checked:
-        if not isinstance(job, Job):
+        if isinstance(job, Job):
+            job._record.check_loop()  # noqa: SLF001  # of this file
+        else:
             for start in checked:
                 if inspect.iscoroutine(start):
                     start.close()  # else Python warns that it was never awaited

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from reflexio_async._engine.jobs.kinds import Dialect, StartRefused
 from reflexio_async._engine.jobs.slot import SlotStatus, SlotStatusSource
+from reflexio_async._engine.loops import LOOP_ENDED
 from reflexio_async.errors import (
     APIConnectionError,
     APIStatusError,
@@ -47,10 +48,20 @@ _VISIBLE_WITHIN = 2.0  # seconds after which the status shows an operation that 
 
 
 class Lane:
-    """The starts of one slot: queues them, sends them, and follows them until they are admitted."""
+    """The starts of one slot, on one event loop: queued, sent, and followed until they are admitted.
+
+    ``earlier``: the lane of an event loop that has ended. What was learned there is used here.
+    """
 
     def __init__(
-        self, slot: Slot, source: SlotStatusSource, poller: Poller, *, outage: float, max_attempts: int
+        self,
+        slot: Slot,
+        source: SlotStatusSource,
+        poller: Poller,
+        *,
+        outage: float,
+        max_attempts: int,
+        earlier: Lane | None = None,
     ) -> None:
         self.poller = poller
         self.dialect: Dialect | None = None
@@ -72,6 +83,11 @@ class Lane:
         self._changed = asyncio.Event()  # the queue, a start or the slot's status
         self._busy_refusals = 0  # in a row, ten at most
         self._busy_until = self._clock.now()
+        self._cut_off: list[str] = []
+        """The starts that were cancelled because the event loop ended."""
+        if earlier is not None:
+            self.dialect = earlier.dialect
+            self.slot.remember(earlier.slot)
 
     # For the manager
 
@@ -133,17 +149,26 @@ class Lane:
         while self.busy:
             await asyncio.wait([*self._start_tasks, *([] if self._worker is None else [self._worker])])
 
-    def abandon(self, reason: str) -> list[str]:
-        """End every job that was not admitted; returns their names."""
-        names: list[str] = []
+    def abandon(self, reason: str, *, closed: bool) -> list[str]:
+        """End every job that was not admitted; returns their names.
+
+        ``closed``: because the client is closed. Otherwise its event loop has ended.
+        """
+        names = self._cut_off
         while self._queue:
             job = self._queue.popleft()
             names.append(job.description)
-            job.withdraw(reason)
+            if closed:
+                job.withdraw(reason)
+            else:
+                job.cut_off(reason, sent=False)
             self._release_caller(job)
         for job in self._starting:
             names.append(f"{job.description} (sent, not answered)")
-            job.lose(f"{reason} while its start was being answered; it may have begun")
+            if closed:
+                job.lose(f"{reason} while its start was being answered; it may have begun")
+            else:
+                job.cut_off(reason, sent=True)
             self._release_caller(job)
         return names
 
@@ -172,7 +197,7 @@ class Lane:
     def _release_caller(self, job: SlotJob[Any]) -> None:
         """Let ``submit`` return to the caller that started ``job``."""
         answered = self._callers.pop(job, None)
-        if answered is not None and not answered.done():
+        if answered is not None and not answered.done() and not answered.get_loop().is_closed():
             answered.set_result(None)
 
     def _release_callers(self) -> None:
@@ -284,7 +309,9 @@ class Lane:
         try:
             await self._send(job)
         except asyncio.CancelledError:
-            job.lose("the client was closed while its start was being answered; it may have begun")
+            if not job.done:  # the client was not closed, so the event loop ends
+                self._cut_off.append(f"{job.description} (sent, not answered)")
+                job.cut_off(LOOP_ENDED, sent=True)
             raise
         except Exception as error:  # noqa: BLE001  # any error belongs to the caller of the start
             job.fail_to_start(error)

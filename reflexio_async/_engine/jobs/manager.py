@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class _LoopJobs:
+    """What a JobManager has on one event loop."""
+
+    def __init__(self, poller: Poller) -> None:
+        self.poller = poller
+        self.lanes: dict[str, Lane] = {}
+
+
 class JobManager:
     """Starts jobs and finds them again.
 
@@ -56,8 +64,12 @@ class JobManager:
         self._polled_kinds = polled_kinds
         self._slot_kinds = slot_kinds or {}
         self._settings = settings
-        self._poller = Poller(clock, tasks)
-        self._lanes: dict[str, Lane] = {}
+        self.clock = clock
+        self.tasks = tasks
+        self.loops = tasks.loops
+        self.loops.owners.append(self)
+        self._earlier: dict[str, Lane] = {}
+        """The lanes of the event loop before, for what was learned there."""
         self._polled_jobs: dict[str, PolledJobs[Any]] = {}
 
     async def start(
@@ -87,16 +99,15 @@ class JobManager:
             width: How many starts may run at once on a server of the synchronous dialect; at least the
                 client's ``concurrency``.
         """
-        self._check_open()
-        lane = self._lane(kind.slot)
+        self._check()
         start = Start(request, send, limiter, max(width, self._settings.concurrency))
-        job = SlotJob(kind, lane, settings, params=params, start=start)
-        await lane.submit(job)
+        job = SlotJob(kind, self, settings, params=params, start=start)
+        await self.lane(kind.slot).submit(job)
         return job
 
     def follow(self, kind: PolledKind[T], job_id: str, settings: Settings) -> JobRecord[T]:
         """The job with a status route of its own that the server knows by ``job_id``."""
-        self._check_open()
+        self._check()
         return self._polled(kind, job_id, settings)
 
     def resume(self, text: str, settings: Settings, slot_kind: SlotKind[Any] | None = None) -> JobRecord[Any]:
@@ -110,7 +121,7 @@ class JobManager:
         Raises:
             InvalidRequest: It is no token of this server, or of a kind that is not known.
         """
-        self._check_open()
+        self._check()
         token = Token.from_text(text)
         if token.url != self._source.url:
             message = f"token: it belongs to {token.url}, this client speaks to {self._source.url}"
@@ -122,42 +133,65 @@ class JobManager:
         if kind is None:
             message = f"token: kind {token.kind!r} is not known to this release"
             raise InvalidRequest(message)
-        lane = self._lane(kind.slot)
-        job = SlotJob(kind, lane, settings, params=token.params)
-        lane.slot.adopt(job, token.id, token.not_before)
+        job = SlotJob(kind, self, settings, params=token.params)
+        self.lane(kind.slot).slot.adopt(job, token.id, token.not_before)
         return job
 
     @property
     def busy(self) -> bool:
         """Whether starts are queued or under way."""
-        return any(lane.busy for lane in self._lanes.values())
+        return any(lane.busy for lane in self.lanes)
 
     async def drained(self) -> None:
         """Wait until every queued start has been sent and answered."""
-        for lane in list(self._lanes.values()):
+        for lane in self.lanes:
             await lane.drained()
 
-    def abandon(self, reason: str) -> list[str]:
-        """End every wait, and every start that was not answered; returns the names of those starts."""
-        for source in self._poller.close():
-            source.give_up(reason)
-        return [name for lane in self._lanes.values() for name in lane.abandon(reason)]
+    def leave_loop(self, reason: str, /) -> list[str]:
+        """End every wait, and every start that was not answered. Return the names of those starts.
 
-    def _check_open(self) -> None:
-        if self._poller.closed:
+        Jobs that run at the server are lost to their waiters when the client is closed. When only the event
+        loop has ended, they can be awaited on another.
+        """
+        closed, lanes = self.loops.closed, self.lanes
+        self._earlier.update((lane.slot.name, lane) for lane in lanes)
+        for source in self.poller.close():
+            source.give_up(reason, closed=closed)
+        return [name for lane in lanes for name in lane.abandon(reason, closed=closed)]
+
+    def _check(self) -> None:
+        if self.loops.closed:
             raise ClientClosed(CLOSED)
+        self.loops.check()
 
-    def _lane(self, slot: Slot) -> Lane:
-        lane = self._lanes.get(slot.service)
+    @property
+    def _on_loop(self) -> _LoopJobs:
+        return self.loops.scope.part(self, lambda: _LoopJobs(Poller(self.clock, self.tasks)))
+
+    @property
+    def poller(self) -> Poller:
+        """Polls jobs and slots on the event loop of the client."""
+        return self._on_loop.poller
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """The lanes on the event loop of the client that were used."""
+        return list(self._on_loop.lanes.values())
+
+    def lane(self, slot: Slot) -> Lane:
+        """The lane of ``slot`` on the event loop of the client."""
+        lanes = self._on_loop.lanes
+        lane = lanes.get(slot.service)
         if lane is None:
             assert self._slots is not None  # noqa: S101  # only services with slots have kinds for them
             settings = self._settings
-            lane = self._lanes[slot.service] = Lane(
+            lane = lanes[slot.service] = Lane(
                 slot,
                 self._slots,
-                self._poller,
+                self.poller,
                 outage=settings.timeout,
                 max_attempts=settings.retry.max_attempts,
+                earlier=self._earlier.pop(slot.service, None),
             )
         return lane
 
@@ -165,6 +199,6 @@ class JobManager:
         group = self._polled_jobs.get(kind.name)
         if group is None:
             group = self._polled_jobs[kind.name] = PolledJobs(
-                kind, self._source, self._poller, adaptive=self._settings.adaptive_polling
+                kind, self._source, self, adaptive=self._settings.adaptive_polling
             )
         return PolledJob(group, job_id, settings)

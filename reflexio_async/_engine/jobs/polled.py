@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from reflexio_async._engine.jobs.kinds import PolledKind, PollRate
-    from reflexio_async._engine.jobs.poller import Poller
+    from reflexio_async._engine.jobs.manager import JobManager
     from reflexio_async._engine.jobs.record import Waiter
     from reflexio_async._engine.settings import Settings
 
@@ -52,11 +52,11 @@ class PolledJobs(Generic[T]):
     """
 
     def __init__(
-        self, kind: PolledKind[T], source: JobStatusSource, poller: Poller, *, adaptive: bool
+        self, kind: PolledKind[T], source: JobStatusSource, jobs: JobManager, *, adaptive: bool
     ) -> None:
         self.kind = kind
         self.source = source
-        self.poller = poller
+        self.jobs = jobs
         self.durations = DurationEstimator(_QUANTILES) if adaptive else None
 
 
@@ -68,7 +68,7 @@ class PolledJob(JobRecord[T]):
     __slots__ = ("_group", "_not_ended_at", "failures", "polled_at", "polling", "polls")
 
     def __init__(self, group: PolledJobs[T], job_id: str, settings: Settings) -> None:
-        super().__init__(group.kind, group.poller, settings)
+        super().__init__(group.kind, group.jobs, settings)
         self._group = group
         self.id = job_id
         self.status = RUNNING
@@ -92,12 +92,12 @@ class PolledJob(JobRecord[T]):
 
     def subscribe(self, interval: float | None) -> None:  # noqa: ARG002  # ``pause`` reads the intervals of its waiters
         """Poll for one more waiter."""
-        self._poller.schedule(self)
+        self._jobs.poller.schedule(self)
 
     def unsubscribe(self, interval: float | None) -> None:  # noqa: ARG002  # as above
         """Undo one ``subscribe``."""
         if not self.has_waiters:
-            self._poller.remove(self)
+            self._jobs.poller.remove(self)
 
     async def refresh(self) -> None:
         """Ask the server for its status once, now."""
@@ -190,8 +190,12 @@ class PolledJob(JobRecord[T]):
         if not transient:
             self.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
 
-    def give_up(self, reason: str, /) -> None:
-        """End the job for every waiter with JobLost, because the client closes."""
+    def give_up(self, reason: str, /, *, closed: bool) -> None:
+        """End every wait. When the client is ``closed``, with JobLost."""
+        if not closed:
+            self.end_waits(reason)
+            self.polling, self.polls, self.failures = False, 0, 0
+            return
         message = f"{self.kind.name} {self.job_id}: {reason} while a caller waited; resume it by its token"
         status = JobStatus(JobState.LOST, error=reason)
         self.finish(status, error=JobLost(message, status=status, token=self.token_text))

@@ -81,13 +81,16 @@ class Pollable(Protocol):
         """Handle the error of a poll; ``transient``: the next poll may succeed."""
         ...
 
-    def give_up(self, reason: str, /) -> None:
-        """End the jobs that have waiters, because the client closes."""
+    def give_up(self, reason: str, /, *, closed: bool) -> None:
+        """End every wait. ``closed``: the client is closed, so the jobs are lost to their waiters.
+
+        Otherwise the event loop has ended. The jobs may be awaited again on another.
+        """
         ...
 
 
 class Poller:
-    """Polls the sources of one client when they are due.
+    """Polls the sources of one client on one event loop when they are due.
 
     Due times are kept in a heap, with one timer for the first. An entry whose source has been scheduled anew
     or removed is stale: it stays in the heap and is skipped later.

@@ -14,7 +14,7 @@ from reflexio_async.errors import ClientClosed, JobCancelled, JobTimeout
 if TYPE_CHECKING:
     from reflexio_async._engine.clock import Timer
     from reflexio_async._engine.jobs.kinds import JobKind
-    from reflexio_async._engine.jobs.poller import Poller
+    from reflexio_async._engine.jobs.manager import JobManager
     from reflexio_async._engine.jobs.tokens import Token
     from reflexio_async._engine.settings import Settings
     from reflexio_async.errors import JobError
@@ -48,6 +48,11 @@ class Waiter:
         if not self.future.done():
             self.future.set_result(None)
 
+    def end(self, error: ClientClosed) -> None:
+        """Raise ``error`` in the coroutine. A loop that is closed never resumes it."""
+        if not self.future.done() and not self.future.get_loop().is_closed():
+            self.future.set_exception(error)
+
 
 class JobRecord(ABC, Generic[T]):
     """The state of one job.
@@ -60,7 +65,7 @@ class JobRecord(ABC, Generic[T]):
     """How often its start was sent by this client."""
 
     __slots__ = (
-        "_poller",
+        "_jobs",
         "_settings",
         "_waiters",
         "admitted_at",
@@ -75,12 +80,12 @@ class JobRecord(ABC, Generic[T]):
         "status",
     )
 
-    def __init__(self, kind: JobKind, poller: Poller, settings: Settings) -> None:
+    def __init__(self, kind: JobKind, jobs: JobManager, settings: Settings) -> None:
         self.kind = kind
         self.status = QUEUED
         self.id: str | None = None
         """The server's id; None before admission."""
-        self.created_at = poller.clock.now()
+        self.created_at = jobs.clock.now()
         self.admitted_at: float | None = None
         self.ended_at: float | None = None
         self.result: T | None = None
@@ -89,7 +94,7 @@ class JobRecord(ABC, Generic[T]):
         """Whether a caller has received the outcome."""
         self.last_poll_error: Exception | None = None
         """The error of the last status request, or None."""
-        self._poller = poller
+        self._jobs = jobs
         self._settings = settings
         self._waiters: dict[Waiter, None] = {}
 
@@ -145,7 +150,11 @@ class JobRecord(ABC, Generic[T]):
 
     def now(self) -> float:
         """The clock's ``now()``."""
-        return self._poller.clock.now()
+        return self._jobs.clock.now()
+
+    def check_loop(self) -> None:
+        """Raise ConfigurationError where another event loop is running than the one of the client."""
+        self._jobs.loops.check()
 
     async def wait(
         self, *, interval: float | None = None, timeout: float | None = None, for_change: bool = False
@@ -159,9 +168,10 @@ class JobRecord(ABC, Generic[T]):
             for_change: Return when the status changes instead, without a timeout.
 
         Raises:
-            ClientClosed: The client is closed, so its status is not asked for.
+            ClientClosed: The client is closed, so its status is not asked for. Or the event loop ended.
+            ConfigurationError: The client belongs to another event loop.
         """
-        self._check_open()
+        self._enter()
         if interval is None:
             interval = self._settings.poll_interval
         waiter = Waiter(interval, timeout, for_change=for_change)
@@ -177,19 +187,20 @@ class JobRecord(ABC, Generic[T]):
 
     async def look(self) -> None:
         """Ask for the status once, if the server knows the job. JobTimeout shows an error that may pass."""
-        self._check_open()
+        self._enter()
         if self.admitted_at is not None:
             try:
                 await self.refresh()
             except TRANSIENT as error:
                 self.last_poll_error = without_traceback(error)
 
-    def _check_open(self) -> None:
-        if self._poller.closed:
+    def _enter(self) -> None:
+        if self._jobs.loops.closed:
             message = (
                 f"{self.description}: the client it came from is closed; resume it by its token with another"
             )
             raise ClientClosed(message)
+        self._jobs.loops.enter()
 
     def as_response(self, error: JobError) -> T | None:  # noqa: ARG002  # only reruns have such a response
         """The response that stands for ``error``, where there is one and the client wants it."""
@@ -250,6 +261,15 @@ class JobRecord(ABC, Generic[T]):
         """The waiters."""
         return list(self._waiters)
 
+    def end_waits(self, reason: str) -> None:
+        """End every wait with ClientClosed. The job goes on at the server, and may be awaited again."""
+        error = ClientClosed(
+            f"{self.description}: {reason} while a caller waited; the job goes on at the server"
+        )
+        for waiter in self.waiters():
+            waiter.end(error)
+        self._waiters.clear()
+
     def _subscribe(self, waiter: Waiter) -> None:
         """Begin to poll for ``waiter``. Before its admission the server does not know the job."""
         if waiter.timer is None and not waiter.for_change:
@@ -268,7 +288,7 @@ class JobRecord(ABC, Generic[T]):
 
     def _start_timer(self, waiter: Waiter) -> None:
         waiter.deadline = self.now() + (waiter.timeout or self._default_timeout)
-        waiter.timer = self._poller.clock.call_at(waiter.deadline, waiter.wake)
+        waiter.timer = self._jobs.clock.call_at(waiter.deadline, waiter.wake)
 
     def timed_out(self, timeout: float | None) -> JobTimeout:
         """The error of a wait of ``timeout`` seconds (None: the default) that ended before the job."""
@@ -293,10 +313,10 @@ class JobRecord(ABC, Generic[T]):
         )
 
     def __del__(self) -> None:
-        # A job that was withdrawn on purpose is not reported.
-        withdrawn = self.id is None and isinstance(self.error, JobCancelled)
+        # A start that was withdrawn on purpose is not reported, and one that was given up has been.
+        withdrawn = self.id is None and isinstance(self.error, JobCancelled | ClientClosed)
         if self.error is not None and not self.outcome_read and not withdrawn:
-            self._poller.tasks.report(f"job {self.description}", self.error)
+            self._jobs.tasks.report(f"job {self.description}", self.error)
 
 
 def without_traceback(error: E) -> E:

@@ -212,12 +212,23 @@ class SlotStatus:
         # The address of a server that never answered is probably wrong.
         return self.failures < self._max_attempts
 
-    def give_up(self, reason: str, /) -> None:
-        """End every job that has a waiter, because the client closes. The server goes on with all of them."""
+    def remember(self, earlier: SlotStatus) -> None:
+        """Take over what was learned about the slot on an event loop that has ended."""
+        self.running = earlier.running
+        self.latest, self._status = earlier.latest, earlier._status
+        self.started_at, self._not_ended_at = earlier.started_at, earlier._not_ended_at
+        self._ever_answered = earlier._ever_answered
+        self._durations = earlier._durations
+
+    def give_up(self, reason: str, /, *, closed: bool) -> None:
+        """End every wait, because the client is ``closed`` or its loop has ended. The server goes on."""
         for job in self.running:
-            if job.has_waiters:
+            if not closed:
+                job.end_waits(reason)
+            elif job.has_waiters:
                 job.lose(f"{reason} while a caller waited; it goes on at the server, resume it by its token")
-        self.running.clear()
+        if closed:
+            self.running.clear()
 
     async def cancel_running(self) -> None:
         """Ask the server to stop the operation that runs now."""

@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from reflexio_async._engine.jobs.record import JobRecord
 from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
 from reflexio_async._engine.jobs.tokens import Token
-from reflexio_async.errors import APIConnectionError, APIStatusError, JobCancelled, JobFailed, JobLost
+from reflexio_async.errors import (
+    APIConnectionError,
+    APIStatusError,
+    ClientClosed,
+    JobCancelled,
+    JobFailed,
+    JobLost,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from reflexio_async._engine.jobs.kinds import Operation, SlotKind
     from reflexio_async._engine.jobs.lane import Lane
+    from reflexio_async._engine.jobs.manager import JobManager
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.wire import EncodedRequest
     from reflexio_async.errors import JobError
@@ -63,7 +71,6 @@ class SlotJob(JobRecord[T]):
     """
 
     __slots__ = (
-        "_lane",
         "attempts",
         "before",
         "cancel_requested",
@@ -77,14 +84,13 @@ class SlotJob(JobRecord[T]):
     def __init__(
         self,
         kind: SlotKind[T],
-        lane: Lane,
+        jobs: JobManager,
         settings: Settings,
         *,
         params: Mapping[str, Any],
         start: Start | None = None,
     ) -> None:
-        super().__init__(kind, lane.poller, settings)
-        self._lane = lane
+        super().__init__(kind, jobs, settings)
         self.slot_kind = kind
         self.params = params
         self.start = start
@@ -93,6 +99,10 @@ class SlotJob(JobRecord[T]):
         self.not_before: int | None = None
         self.seen = False
         self.cancel_requested = False
+
+    @property
+    def _lane(self) -> Lane:
+        return self._jobs.lane(self.slot_kind.slot)
 
     @property
     def token(self) -> Token | None:
@@ -177,6 +187,15 @@ class SlotJob(JobRecord[T]):
         """End it: its start will not be sent."""
         status = JobStatus(JobState.CANCELLED, error=reason)
         self.finish(status, error=JobCancelled(f"{self.description}: {reason}", status=status))
+
+    def cut_off(self, reason: str, *, sent: bool) -> None:
+        """End it, because the event loop has ended. ``sent``: its start was sent and not answered."""
+        when = (
+            "while its start was being answered; it may have begun" if sent else "before its start was sent"
+        )
+        error = ClientClosed(f"{self.description}: {reason} {when}")
+        self.end_waits(reason)
+        self.finish(JobStatus(JobState.LOST if sent else JobState.CANCELLED, error=reason), error=error)
 
     def lose(self, reason: str) -> None:
         """End it: its outcome can no longer be learned."""
