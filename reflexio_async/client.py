@@ -94,7 +94,8 @@ class AsyncReflexioClient(
         timeout: Seconds that one call may take, retries and waiting for the rate limit included. Of an
             ``httpx.Timeout``, the longest phase counts.
         reflect_url: The address of the server of ``client.reflect``. Without it, ``REFLECT_API_URL`` is used.
-            The default is ``http://localhost:8000``.
+            The default is a server of your own, at ``http://localhost:8000``. The hosted server is
+            ``https://api.starlight-search.com``.
         reflect_api_key: The bearer token for that server. Without it, ``REFLECT_API_KEY`` is used.
         project_id: The project at that server. Without it, ``REFLECT_PROJECT_ID`` is used. The default is
             ``default``.

@@ -20,7 +20,6 @@ from reflexio_async.reflexio import models as reflexio_models
 if TYPE_CHECKING:
     from types import ModuleType
 
-PREFIX = "reflexio_async.reflexio.models."
 NAMES = [
     "APIConnectionError",
     "APIStatusError",
@@ -108,8 +107,11 @@ def defined_in(module: ModuleType) -> dict[str, type]:
 
 
 def test_every_response_and_every_enum_is_one_of_these_names() -> None:
-    modules = [reflect_models]
-    modules += [import_module(found.name) for found in iter_modules(reflexio_models.__path__, PREFIX)]
+    modules = [
+        import_module(f"{package.__name__}.{found.name}")
+        for package in MODELS
+        for found in iter_modules(package.__path__)
+    ]
     public = {
         name
         for module in modules

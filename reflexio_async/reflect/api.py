@@ -9,26 +9,25 @@ from reflexio_async._engine.models import Empty, build_request
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import NotFound
 from reflexio_async.reflect.jobs import GET_TRACE, PROJECT, TraceJob, TraceKinds, job_id_of
-from reflexio_async.reflect.models import (
+from reflexio_async.reflect.models.common import InProject, NoFields
+from reflexio_async.reflect.models.memories import AugmentedTask, Memory, MemoryQuery
+from reflexio_async.reflect.models.projects import (
     ApiKeyCreate,
     ApiKeyInfo,
-    AugmentedTask,
-    AuthoredMemory,
     ByKey,
-    ByTrace,
     CreatedApiKey,
     DeleteProjectResponse,
+    Skill,
+    SkillCreate,
+)
+from reflexio_async.reflect.models.traces import (
+    AuthoredMemory,
+    ByTrace,
     DeleteTraces,
     DeleteTracesResponse,
     IngestStatus,
-    InProject,
     ListTraces,
-    Memory,
-    MemoryQuery,
-    NoFields,
     ReviewCreate,
-    Skill,
-    SkillCreate,
     Trace,
     TraceCreate,
     TraceCreateAndWait,

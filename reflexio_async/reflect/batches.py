@@ -15,14 +15,14 @@ from reflexio_async._engine.models import build_request
 from reflexio_async._engine.settings import true_or_false
 from reflexio_async.errors import InvalidRequest, JobFailed
 from reflexio_async.reflect.api import CREATE_TRACE, ReflectAPI
-from reflexio_async.reflect.models import TraceCreate
+from reflexio_async.reflect.models.traces import TraceCreate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 
     from reflexio_async._engine.batch.progress import BatchProgress
     from reflexio_async.reflect.jobs import TraceJob
-    from reflexio_async.reflect.models import Trace
+    from reflexio_async.reflect.models.traces import Trace
 
 _DEFAULT_CONCURRENCY = 256
 """Traces that are worked on at the same time. It exceeds ``max_connections`` (100): most of them wait."""

@@ -29,7 +29,8 @@ from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflect.batches import ReflectBatches
 from reflexio_async.reflect.jobs import TraceJob, TraceStatus, split_job_id, trace_kinds
-from reflexio_async.reflect.models import BootstrapRequest, BootstrapResponse, ByTrace, Trace
+from reflexio_async.reflect.models.projects import BootstrapRequest, BootstrapResponse
+from reflexio_async.reflect.models.traces import ByTrace, Trace
 from reflexio_async.reflect.service import REFLECT, ReflectServer, check_project, reflect_server
 from reflexio_async.reflect.trace_context import TracingAPI
 
@@ -50,8 +51,9 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
     ``AsyncReflexioClient``: it shares the connections of that client and is closed with it.
 
     Args:
-        base_url: The address of the server. Without it, ``REFLECT_API_URL`` is used. The default is
-            ``http://localhost:8000``.
+        base_url: The address of the server. Without it, ``REFLECT_API_URL`` is used. The default is a server
+            of your own, at ``http://localhost:8000``. The hosted server is
+            ``https://api.starlight-search.com``.
         api_key: The bearer token. Without it, ``REFLECT_API_KEY`` is used. Without both, calls are sent
             without a token.
         project_id: The project of every call. Without it, ``REFLECT_PROJECT_ID`` is used. The default is
@@ -91,7 +93,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         self._project_id = server.project_id
         self._pool = pool
         self._kinds = trace_kinds(settings.polls_per_second)
-        http = HttpClient(settings, clock, pool, url_hint=REFLECT.url_hint)
+        http = HttpClient(settings, clock, pool, url_hint=server.url_hint)
         loops = tasks.loops
         caller = Caller(REFLECT, http, Credentials(server.api_key, loops), RateLimiters(clock, loops), clock)
         status = TraceStatus(caller, settings)
@@ -120,7 +122,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
             user_id: The id of the new user.
             project_id: The id of the new project.
             base_url: The address of the server. Without it, ``REFLECT_API_URL`` is used. The default is
-                ``http://localhost:8000``.
+                ``http://localhost:8000``. The hosted server is ``https://api.starlight-search.com``.
             key_label: The name of the new API key.
             environment: The environment of the new API key.
             timeout: Seconds that the call may take.

@@ -15,6 +15,7 @@ from typing import (
     ParamSpec,
     Protocol,
     TypeVar,
+    Unpack,
     overload,
 )
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from reflexio_async.reflect.client import AsyncReflectClient
-    from reflexio_async.reflect.trace_context import TraceContext
+    from reflexio_async.reflect.trace_context import TraceContext, TraceOptions
     from reflexio_async.reflect.trajectory import TrajectoryInput
 
 P = ParamSpec("P")
@@ -42,7 +43,7 @@ class TraceResult(Generic[T]):
 
     Attributes:
         output: What the caller of the function gets. Text is also the final response of the trace.
-        trajectory: Messages with role and content, or a JSON string of them.
+        trajectory: Messages with role and content, or the run as text.
         result: ``pass`` (or ``success``), or ``fail`` (or ``failure``). None: reviewed later.
         feedback_text: What went wrong.
         model: The agent's language model.
@@ -104,41 +105,23 @@ def reflect_trace(
     client: AsyncReflectClient,
     *,
     task: str | Callable[..., str] | None = None,
-    limit: int = 10,
-    lambda_: float = 0.5,
-    metadata_filter: Mapping[str, Any] | None = None,
-    similarity_threshold: float | None = None,
-    mmr_lambda: float = 0.7,
-    blocking: bool = False,
-    auto_fail_on_exception: bool = True,
     inject_context: Literal[True] = True,
+    **options: Unpack[TraceOptions],
 ) -> _ContextDecorator: ...
 @overload
 def reflect_trace(
     client: AsyncReflectClient,
     *,
     task: str | Callable[..., str] | None = None,
-    limit: int = 10,
-    lambda_: float = 0.5,
-    metadata_filter: Mapping[str, Any] | None = None,
-    similarity_threshold: float | None = None,
-    mmr_lambda: float = 0.7,
-    blocking: bool = False,
-    auto_fail_on_exception: bool = True,
     inject_context: Literal[False],
+    **options: Unpack[TraceOptions],
 ) -> _Decorator: ...
 def reflect_trace(
     client: AsyncReflectClient,
     *,
     task: str | Callable[..., str] | None = None,
-    limit: int = 10,
-    lambda_: float = 0.5,
-    metadata_filter: Mapping[str, Any] | None = None,
-    similarity_threshold: float | None = None,
-    mmr_lambda: float = 0.7,
-    blocking: bool = False,
-    auto_fail_on_exception: bool = True,
     inject_context: bool = True,
+    **options: Unpack[TraceOptions],
 ) -> Any:
     """Trace every call of a coroutine function, as ``client.trace`` does for a block.
 
@@ -146,24 +129,17 @@ def reflect_trace(
     returns decides what is sent:
 
     * A ``TraceResult`` holds everything. The caller gets its ``output``.
-    * Text is sent as a trace of two messages, the task and the text, unless the function called
-      ``ctx.set_output``.
+    * Text is sent as the trajectory and the final response, unless the function called ``ctx.set_output``.
     * For anything else nothing is sent, unless the function called ``ctx.set_output``.
 
     Args:
         client: The client that sends the traces.
         task: What the agent is asked to do: a text, or a function that gets the arguments of the call and
             returns the text. None: the first argument of the call is the text.
-        limit: See ``client.trace``.
-        lambda_: See ``client.trace``.
-        metadata_filter: See ``client.trace``.
-        similarity_threshold: See ``client.trace``.
-        mmr_lambda: See ``client.trace``.
-        blocking: See ``client.trace``. The call returns when the trace is stored or reviewed.
-        auto_fail_on_exception: See ``client.trace``. Nothing is sent when the function raises before it
-            called ``ctx.set_output``.
         inject_context: Pass the context to the function. Methods need False, and a ``task`` function, which
             gets ``self`` too.
+        options: The options of ``client.trace``. With ``blocking``, the call returns when the trace is stored
+            or reviewed. When the function raises before it called ``ctx.set_output``, nothing is sent.
 
     Raises:
         ConfigurationError: ``client`` is no Reflect client, as when ``(client)`` is left out.
@@ -174,15 +150,6 @@ def reflect_trace(
     if not callable(getattr(client, "trace", None)):
         message = f"write @reflect_trace(client), with an AsyncReflectClient, not {type(client).__name__}"
         raise ConfigurationError(message)
-    options: dict[str, Any] = {
-        "limit": limit,
-        "lambda_": lambda_,
-        "metadata_filter": metadata_filter,
-        "similarity_threshold": similarity_threshold,
-        "mmr_lambda": mmr_lambda,
-        "blocking": blocking,
-        "auto_fail_on_exception": auto_fail_on_exception,
-    }
     # This checks the options now, without I/O, and not in the first call.
     client.trace("…" if task is None or callable(task) else task, **options)
 
@@ -266,8 +233,7 @@ def _set_output(ctx: TraceContext, returned: Any, name: str) -> Any:
     if ctx.has_output:
         return returned
     if isinstance(returned, str):
-        messages = [{"role": "user", "content": ctx.task}, {"role": "assistant", "content": returned}]
-        ctx.set_output(trajectory=messages, final_response=returned)
+        ctx.set_output(trajectory=returned, final_response=returned)
     else:
         logger.debug("%s returned %s: no trace is sent", name, type(returned).__name__)
     return returned

@@ -12,7 +12,7 @@ from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.settings import RetryPolicy
 from reflexio_async._engine.wire import Endpoint, encode
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.reflect.models import ByTrace, IngestStatus, ReviewStatus, Trace
+from reflexio_async.reflect.models.traces import ByTrace, IngestStatus, ReviewStatus, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

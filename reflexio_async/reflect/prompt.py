@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reflexio_async.reflect.models import Memory
+    from reflexio_async.reflect.models.memories import Memory
 
 _HOW_TO_USE = """\
 These are lessons from earlier tasks that resemble the one above, best match first. They are notes, not

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 REFLECT = Service(
-    url_hint="is the base URL (base_url, REFLECT_API_URL) the API host itself?",
+    url_hint="is the base URL (base_url or reflect_url, REFLECT_API_URL) the API host itself?",
     key_hint="pass api_key, or set REFLECT_API_KEY",
     refuses=False,  # ``success`` in its responses is about a run of an agent
 )
 DEFAULT_URL = "http://localhost:8000"
+HOSTED_URL = "https://api.starlight-search.com"
+"""The vendor's own server (server-behaviour: Address)."""
 DEFAULT_PROJECT = "default"
 
 
@@ -30,12 +32,20 @@ class ReflectServer:
     api_key: SecretStr
     project_id: str
 
+    @property
+    def url_hint(self) -> str:
+        """The hint in an error when no server seems to be at the address."""
+        if self.base_url != DEFAULT_URL:
+            return REFLECT.url_hint
+        return f"{REFLECT.url_hint} This is the default; the hosted server is {HOSTED_URL}"
+
 
 def reflect_server(base_url: str, api_key: str, project_id: str | None, *, prefix: str = "") -> ReflectServer:
     """Check the arguments. The environment replaces those that are empty.
 
     Args:
-        base_url: The address; else ``REFLECT_API_URL``, else ``http://localhost:8000``.
+        base_url: The address; else ``REFLECT_API_URL``, else ``http://localhost:8000``, a server of your own.
+            The hosted server is ``https://api.starlight-search.com``.
         api_key: The bearer token; else ``REFLECT_API_KEY``, else none.
         project_id: The project; else ``REFLECT_PROJECT_ID``, else ``default``.
         prefix: The prefix of the caller's names of the first two arguments, for error messages.

@@ -1,4 +1,4 @@
-"""``client.trace(…)``: one run of an agent, from the memories it gets to the trace that is sent.
+"""``client.trace(…)`` and ``client.open_trace(…)``: one run of an agent, from its memories to its trace.
 
 ``decorator.py`` does the same for every call of a function.
 """
@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import warnings
+from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from reflexio_async._engine.models import build_request
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflect.api import ReflectAPI
-from reflexio_async.reflect.models import InlineReview, MemoryQuery, TraceCreate
+from reflexio_async.reflect.models.memories import MemoryQuery
+from reflexio_async.reflect.models.traces import InlineReview, TraceCreate
 from reflexio_async.reflect.prompt import augment
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
     from reflexio_async.reflect.jobs import TraceJob
-    from reflexio_async.reflect.models import Memory
+    from reflexio_async.reflect.models.memories import Memory
     from reflexio_async.reflect.trajectory import TrajectoryInput
 
 logger = logging.getLogger("reflexio_async")
@@ -40,15 +43,16 @@ class TraceContext:
     On entering, it finds the memories that may help. On leaving, it sends the output that was given to
     ``set_output``, with the ids of those memories, so that a review changes their q-values.
 
-    It may be entered in one task and left in another, but only once.
+    Where a run begins in one function and ends in another, ``ctx = await client.open_trace("task")`` enters
+    it, and ``await ctx.close()`` leaves it, perhaps in another task of the same event loop. A run that is
+    never left is not sent: when its context is dropped, an error in the log and a ResourceWarning name it.
     """
 
     def __init__(
         self,
         query: MemoryQuery,
         *,
-        reference_context: str | None,
-        alpha: float | None,
+        defaults: TraceCreate,
         search: Callable[[MemoryQuery], Awaitable[list[Memory]]],
         submit: Callable[[TraceCreate], Awaitable[TraceJob]],
         report: Callable[[str, BaseException], None],
@@ -56,8 +60,7 @@ class TraceContext:
         auto_fail_on_exception: bool,
     ) -> None:
         self._query = query
-        self._reference_context = reference_context
-        self._alpha = alpha
+        self._defaults = defaults
         self._search = search
         self._submit = submit
         self._report = report
@@ -126,25 +129,33 @@ class TraceContext:
         """Set what is sent on leaving. A second call replaces the first.
 
         Args:
-            trajectory: Messages with role and content, or a JSON string of them. They are copied now.
+            trajectory: Messages with role and content, which are copied now, or the run as text. Text costs
+                the server less; messages let it learn from each tool call.
             final_response: The agent's answer. None: its last message in the trajectory.
             result: ``pass`` (or ``success``), or ``fail`` (or ``failure``). None: reviewed later.
             feedback_text: What went wrong. Without ``result`` it is only sent when an exception ends the
                 run.
             model: The agent's language model.
-            metadata: Any JSON object, stored with the trace.
-            task: What the agent was asked to do. None: the task that was given to ``trace``.
+            metadata: Any JSON object, stored with the trace. It adds to the metadata that was given to
+                ``trace``; of an entry in both, this one is stored.
+            task: What the agent was asked to do, as later runs should find it. None: the task that was given
+                to ``trace``.
             alpha: How far the review moves the q-values of the memories, 0 to 1. None: the value that was
                 given to ``trace``, or the server's default.
 
         Raises:
-            InvalidRequest: One of the arguments is unusable, or the block is not entered.
+            InvalidRequest: One of the arguments is unusable, or the run is not entered, or it is left.
         """
         if self._phase is not _Phase.INSIDE:
-            message = f"set_output: call it inside the async with block, which is {self._phase.value}"
+            message = f"set_output: call it while the run is entered; it is {self._phase.value}"
             raise InvalidRequest(message)
+        defaults = self._defaults
         if alpha is None:
-            alpha = self._alpha
+            alpha = defaults.alpha
+        if metadata is None:
+            metadata = defaults.metadata
+        elif defaults.metadata is not None and isinstance(metadata, Mapping):
+            metadata = {**defaults.metadata, **metadata}
         review = {"feedback_text": feedback_text, "alpha": alpha}
         fields: dict[str, Any] = {
             "task": self._query.task if task is None else task,
@@ -153,13 +164,31 @@ class TraceContext:
             "retrieved_memory_ids": [memory.id for memory in self._memories],
             "model": model,
             "metadata": metadata,
-            "reference_context": self._reference_context,
+            "reference_context": defaults.reference_context,
         }
         if result is None:
             fields |= review
         else:
             fields["review"] = build_request(InlineReview, {"result": result, **review}, "set_output")
         self._output = build_request(TraceCreate, fields, "set_output")
+
+    async def close(self, error: BaseException | None = None) -> None:
+        """End the run and send its output, as the end of an ``async with`` block does.
+
+        Without an output nothing is sent. Once closed, the run stays closed, also when sending it failed.
+        Closing it again does nothing.
+
+        Args:
+            error: What ended the run: the trace is sent as failed. The error is not raised again.
+
+        Raises:
+            InvalidRequest: The run is not entered.
+            JobFailed: With ``blocking``: the server could not store the trace.
+            JobTimeout: With ``blocking``: the wait ended before the job.
+        """
+        self._check_entered("close")
+        if self._phase is not _Phase.LEFT:
+            await self._leave(error, level_without_output=logging.INFO)
 
     async def __aenter__(self) -> Self:
         if self._phase is not _Phase.NEW:
@@ -178,11 +207,15 @@ class TraceContext:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._phase is not _Phase.LEFT:  # the block may have closed it
+            # After an exception no output is expected: the run did not come to its end.
+            await self._leave(error, level_without_output=logging.WARNING if error is None else logging.DEBUG)
+
+    async def _leave(self, error: BaseException | None, *, level_without_output: int) -> None:
         self._phase = _Phase.LEFT
         if self._output is None:
-            # After an exception this is expected: the run did not come to its end.
-            level = logging.WARNING if error is None else logging.DEBUG
-            logger.log(level, "no output was set, so no trace was sent; call ctx.set_output(...)")
+            text = "no output was set, so no trace was sent; call ctx.set_output(...)"
+            logger.log(level_without_output, text)
         elif error is None:
             await self._send(self._output)
         elif isinstance(error, Exception) and self._auto_fail:
@@ -206,8 +239,14 @@ class TraceContext:
 
     def _check_entered(self, name: str) -> None:
         if self._phase in (_Phase.NEW, _Phase.ENTERING):
-            message = f"{name}: enter the block first: `async with client.trace(...) as ctx`"
+            message = f"{name}: enter the run first: `async with client.trace(...) as ctx`"
             raise InvalidRequest(message)
+
+    def __del__(self) -> None:
+        if self._phase is _Phase.INSIDE:
+            message = f"a trace was never closed, so it was not sent; its task: {self.task!r:.200}"
+            logger.error(message)
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:
         return f"<TraceContext {self._phase.value}, trace_id={self.trace_id!r}>"
@@ -224,8 +263,23 @@ def _with_failed_review(output: TraceCreate, error: Exception) -> TraceCreate:
     return output.model_copy(update={"review": build_request(InlineReview, fields, "review")})
 
 
+class TraceOptions(TypedDict, total=False):
+    """The options of ``client.trace``, which explains them."""
+
+    limit: int
+    lambda_: float
+    metadata_filter: Mapping[str, Any] | None
+    similarity_threshold: float | None
+    mmr_lambda: float
+    blocking: bool
+    auto_fail_on_exception: bool
+    metadata: Mapping[str, Any] | None
+    reference_context: str | None
+    alpha: float | None
+
+
 class TracingAPI(ReflectAPI):
-    """The call that makes a TraceContext."""
+    """The calls that make a TraceContext."""
 
     def trace(
         self,
@@ -238,6 +292,7 @@ class TracingAPI(ReflectAPI):
         mmr_lambda: float = 0.7,
         blocking: bool = False,
         auto_fail_on_exception: bool = True,
+        metadata: Mapping[str, Any] | None = None,
         reference_context: str | None = None,
         alpha: float | None = None,
     ) -> TraceContext:
@@ -256,11 +311,13 @@ class TracingAPI(ReflectAPI):
             task: What the agent is about to do.
             limit: The maximum number of memories.
             lambda_: 1 ranks by similarity alone, 0 by q-value alone (how useful a memory has been).
-            metadata_filter: Only memories whose metadata has all these entries.
+            metadata_filter: Only memories whose metadata has all these entries. Where it has a list, one of
+                the list's values must be the wanted one.
             similarity_threshold: The minimum similarity. None: the server's default.
             mmr_lambda: 1 allows near-duplicates, 0 prefers memories that differ.
             blocking: On leaving, wait until the trace is stored, or reviewed if a result was given.
             auto_fail_on_exception: Send a run that raised an exception as failed. False: do not send it.
+            metadata: Any JSON object, stored with the trace. ``set_output`` may add to it.
             reference_context: More context for the server's reflection on the run.
             alpha: How far the review moves the q-values of the memories, 0 to 1. None: the server's default.
 
@@ -269,28 +326,91 @@ class TracingAPI(ReflectAPI):
             JobFailed: On leaving with ``blocking``: the server could not store the trace.
             JobTimeout: On leaving with ``blocking``: the wait ended before the job.
         """
-        query = {
-            "task": task,
-            "limit": limit,
-            "lambda_": lambda_,
-            "metadata_filter": metadata_filter,
-            "similarity_threshold": similarity_threshold,
-            "mmr_lambda": mmr_lambda,
-        }
-        checked_query = build_request(MemoryQuery, query, "trace")
-        # Checked now, so that the run does not end with an error.
-        output = {"task": task, "trajectory": (), "reference_context": reference_context, "alpha": alpha}
-        build_request(TraceCreate, output, "trace")
-        return TraceContext(
-            checked_query,
+        return self._trace_context(
+            "trace",
+            task,
+            limit=limit,
+            lambda_=lambda_,
+            metadata_filter=metadata_filter,
+            similarity_threshold=similarity_threshold,
+            mmr_lambda=mmr_lambda,
+            blocking=blocking,
+            auto_fail_on_exception=auto_fail_on_exception,
+            metadata=metadata,
             reference_context=reference_context,
             alpha=alpha,
+        )
+
+    trace_async = trace
+    """The same call as ``trace``: the official client has both names."""
+
+    async def open_trace(
+        self,
+        task: str,
+        *,
+        limit: int = 10,
+        lambda_: float = 0.5,
+        metadata_filter: Mapping[str, Any] | None = None,
+        similarity_threshold: float | None = None,
+        mmr_lambda: float = 0.7,
+        blocking: bool = False,
+        auto_fail_on_exception: bool = True,
+        metadata: Mapping[str, Any] | None = None,
+        reference_context: str | None = None,
+        alpha: float | None = None,
+    ) -> TraceContext:
+        """Enter a run that ends in another function, such as a later node of a graph.
+
+        ``await ctx.close()`` ends it. In between, use the context as the one of ``trace``, which explains the
+        arguments. It cannot be saved or sent to another process: for that, save ``ctx.memory_ids``, and send
+        the run with ``create_trace(retrieved_memory_ids=…)``.
+
+        Raises:
+            InvalidRequest: One of the arguments is unusable.
+        """
+        context = self._trace_context(
+            "open_trace",
+            task,
+            limit=limit,
+            lambda_=lambda_,
+            metadata_filter=metadata_filter,
+            similarity_threshold=similarity_threshold,
+            mmr_lambda=mmr_lambda,
+            blocking=blocking,
+            auto_fail_on_exception=auto_fail_on_exception,
+            metadata=metadata,
+            reference_context=reference_context,
+            alpha=alpha,
+        )
+        return await context.__aenter__()
+
+    def _trace_context(
+        self,
+        name: str,
+        task: str,
+        *,
+        blocking: bool,
+        auto_fail_on_exception: bool,
+        metadata: Mapping[str, Any] | None,
+        reference_context: str | None,
+        alpha: float | None,
+        **query: Any,
+    ) -> TraceContext:
+        """Make the context of the call ``name``, with which errors begin."""
+        output = {
+            "task": task,
+            "trajectory": (),
+            "metadata": metadata,
+            "reference_context": reference_context,
+            "alpha": alpha,
+        }
+        return TraceContext(
+            build_request(MemoryQuery, {"task": task, **query}, name),
+            # Checked now, so that the run does not end with an error.
+            defaults=build_request(TraceCreate, output, name),
             search=self._query,
             submit=self._submit_trace,
             report=self._engine.tasks.report,
             blocking=blocking,
             auto_fail_on_exception=auto_fail_on_exception,
         )
-
-    trace_async = trace
-    """The same call as ``trace``: the official client has both names."""

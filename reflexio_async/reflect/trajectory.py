@@ -1,4 +1,4 @@
-"""Trajectories: the messages of one run of an agent. They are checked before they are sent."""
+"""Trajectories: what an agent did in one run. They are checked before they are sent."""
 
 from __future__ import annotations
 
@@ -11,46 +11,43 @@ from pydantic import PlainSerializer, PlainValidator
 from reflexio_async._engine.models import check_plain_json
 
 TrajectoryInput: TypeAlias = Sequence[Mapping[str, Any]] | str
-"""The messages of a run, each with a ``role`` and usually ``content``; or a JSON string of them."""
+"""The messages of a run, each with a ``role`` and usually ``content``; or the run as text."""
 
 
 def check_trajectory(value: object) -> TrajectoryInput:
-    """Check every message. Return a JSON string as it is, and anything else as a new list.
+    """Return text as it is, and messages as a new list.
+
+    Any text is a trajectory (server-behaviour: Trajectories), also an empty one, as an empty list is.
 
     Raises:
-        ValueError: It is no list of messages, or a message is not plain JSON.
+        ValueError: It is neither text nor a list of messages, a message has no role, or it is not plain JSON.
     """
     if isinstance(value, str):
-        # Escapes in the string may stand for text that is not valid Unicode.
-        check_plain_json(_messages(_parse(value)))
+        check_plain_json(_decoded(value))
         return value
-    if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
-        message = f"must be a list of messages or a JSON string of one, not {type(value).__name__}"
-        raise ValueError(message)  # noqa: TRY004  # what pydantic turns into an error of the field
-    messages = _messages(cast("Sequence[object]", value))
+    messages = _messages(value)
     check_plain_json(messages)
     return messages
 
 
-def _parse(text: str) -> Sequence[object]:
+def _decoded(text: str) -> Any:
+    """What JSON text holds, since its escapes may stand for text that is not valid Unicode. Else the text."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        message = "as text it must be a JSON list of messages, and this is not JSON"
-        raise ValueError(message) from None
-    if not isinstance(value, list):
-        message = "as text it must be a JSON list of messages, and this is JSON of something else"
-        raise ValueError(message)  # noqa: TRY004  # what pydantic turns into an error of the field
-    return cast("list[object]", value)
+        return text
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # Python reads NaN and Infinity, which are not JSON
 
 
-def _messages(value: Sequence[object]) -> list[dict[str, Any]]:
+def _messages(value: object) -> list[dict[str, Any]]:
+    if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
+        message = f"must be text or a list of messages, not {type(value).__name__}"
+        raise ValueError(message)  # noqa: TRY004  # what pydantic turns into an error of the field
     messages: list[dict[str, Any]] = []
-    for position, item in enumerate(value):
+    for position, item in enumerate(cast("Sequence[object]", value)):
         if not isinstance(item, Mapping):
             kind = type(item).__name__
             message = f"message {position} must be a mapping with role and content, not {kind}"

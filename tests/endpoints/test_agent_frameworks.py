@@ -38,6 +38,7 @@ FREE_FORM = {
     "ReflectAPI.augment_with_memories",
     "ReflectAPI.create_trace",
     "ReflectAPI.create_trace_and_wait",
+    "TracingAPI.open_trace",
 }
 """Calls with an object of any fields, which the strict schema of OpenAI cannot say."""
 

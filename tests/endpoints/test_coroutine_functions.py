@@ -99,7 +99,7 @@ def test_a_signature_says_names_types_and_defaults() -> None:
         "[reflexio_async.reflexio.models.operations.ManualProfileGenerationResponse]"
     )
     assert str(inspect.signature(AsyncReflectClient.get_trace)) == (
-        "(self, trace_id: str) -> reflexio_async.reflect.models.Trace"
+        "(self, trace_id: str) -> reflexio_async.reflect.models.traces.Trace"
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from reflexio_async import AsyncReflectClient, AsyncReflexioClient
 from reflexio_async.legacy.jobs import FEEDBACK_RERUN
 from reflexio_async.reflect.jobs import POLL_INTERVAL, WAIT_TIMEOUT, trace_kinds
-from reflexio_async.reflect.models import TraceCreateAndWait
+from reflexio_async.reflect.models.traces import TraceCreateAndWait
 from reflexio_async.reflexio import jobs
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from tests.parity.compare import (
     compare_methods,
     compare_routes,
     compare_schemas,
-    models_of,
+    models_in,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def routes() -> Iterator[Comparison]:
 
 def fields() -> Iterator[Comparison]:
     """Every field of every schema."""
-    yield from compare_schemas(CONTRACT, models_of(models), models, "reflect ")
+    yield from compare_schemas(CONTRACT, models_in(models), models, "reflect ")
 
 
 def methods() -> Iterator[Comparison]:

@@ -29,6 +29,12 @@ class Scene:
         """The number of requests that sent a trace."""
         return self.box.count("POST", f"/v1/projects/{project}/traces")
 
+    def trajectories(self, project: str = "default") -> list[Any]:
+        """The trajectories as they were sent, in order."""
+        path = f"/v1/projects/{project}/traces"
+        sent = [record.body for record in self.box.requests if record.path == path]
+        return [body["trajectory"] for body in sent if body is not None]
+
     def asked(self) -> int:
         """The number of requests for a trace."""
         return sum(

@@ -61,7 +61,7 @@ async def test_a_failed_trace_does_not_stop_the_others() -> None:
 async def test_all_traces_of_a_collection_are_checked_before_any_is_sent() -> None:
     async with scene() as s:
         with pytest.raises(InvalidRequest, match=r"traces\[2\]: .*trajectory"):
-            await s.client.create_traces_many([*traces(2), {"task": "t", "trajectory": "no"}])
+            await s.client.create_traces_many([*traces(2), {"task": "t", "trajectory": None}])
         assert s.sent() == 0
 
 

@@ -25,6 +25,8 @@ MESSAGES = [{"role": "user", "content": TASK}, {"role": "assistant", "content": 
         ({"similarity_threshold": float("nan")}, "similarity_threshold"),
         ({"reference_context": 3}, "reference_context"),
         ({"alpha": 2}, "alpha"),
+        ({"metadata": ["a"]}, "metadata"),
+        ({"metadata": {"a": float("nan")}}, "metadata"),
     ],
     ids=str,
 )
@@ -41,8 +43,8 @@ async def test_unusable_arguments_are_refused_before_any_request(
 @pytest.mark.parametrize(
     ("output", "says"),
     [
-        ({"trajectory": "not JSON"}, "trajectory"),
-        ({"trajectory": '{"role": "user"}'}, "trajectory"),
+        ({"trajectory": "caf\udce9"}, "trajectory"),
+        ({"trajectory": {"role": "user"}}, "trajectory"),
         ({"trajectory": [{"content": "hi"}]}, "trajectory: .*role"),
         ({"trajectory": [{"role": "user", "content": object()}]}, "trajectory"),
         ({"result": "maybe"}, "result: must be 'pass' or 'fail'"),
@@ -77,7 +79,7 @@ async def test_after_an_unusable_output_the_one_before_is_sent() -> None:
         async with scene.client.trace(TASK) as ctx:
             ctx.set_output(trajectory=MESSAGES)
             with pytest.raises(InvalidRequest):
-                ctx.set_output(trajectory="not JSON")
+                ctx.set_output(trajectory="caf\udce9")
         assert ctx.job is not None
         assert (await ctx.job).trajectory == MESSAGES
 
@@ -99,11 +101,13 @@ async def test_a_context_cannot_be_entered_after_it_was_left() -> None:
 async def test_set_output_is_refused_outside_of_the_block() -> None:
     async with reflecting() as scene:
         trace = scene.client.trace(TASK)
-        with pytest.raises(InvalidRequest, match="inside the async with block, which is not entered yet"):
+        with pytest.raises(
+            InvalidRequest, match="set_output: call it while the run is entered; it is not entered yet"
+        ):
             trace.set_output(trajectory=MESSAGES)
         async with trace:
             pass
-        with pytest.raises(InvalidRequest, match="inside the async with block, which is left"):
+        with pytest.raises(InvalidRequest, match="set_output: call it while the run is entered; it is left"):
             trace.set_output(trajectory=MESSAGES)
 
 
@@ -111,7 +115,7 @@ async def test_memories_are_refused_before_the_context_is_entered() -> None:
     async with reflecting() as scene:
         trace = scene.client.trace(TASK)
         assert trace.task == TASK
-        with pytest.raises(InvalidRequest, match="memories: enter the block first"):
+        with pytest.raises(InvalidRequest, match="memories: enter the run first"):
             _ = trace.memories
-        with pytest.raises(InvalidRequest, match="augmented_task: enter the block first"):
+        with pytest.raises(InvalidRequest, match="augmented_task: enter the run first"):
             _ = trace.augmented_task

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from reflexio_async import AsyncReflectClient, InvalidRequest
-from reflexio_async.reflect.models import verdict
+from reflexio_async.reflect.models.common import verdict
+from reflexio_async.reflect.trajectory import check_trajectory
 from tests.reflect.scene import scene
 
 TASK: dict[str, Any] = {"task": "t", "trajectory": []}
@@ -33,18 +34,8 @@ async def problem(call: Any) -> str:
 @pytest.mark.parametrize(
     ("trajectory", "text"),
     [
-        ("hello", "this is not JSON"),
-        ("", "this is not JSON"),
-        ('[{"role": "user"}', "this is not JSON"),
-        ('[{"role": "user", "content": NaN}]', "this is not JSON"),
-        ('{"role": "user"}', "JSON of something else"),
-        ('"[]"', "JSON of something else"),
-        ("3", "JSON of something else"),
-        ("null", "JSON of something else"),
-        ('["hello"]', "message 0 must be a mapping with role and content, not str"),
-        ('[{"role": "user"}, {"content": "x"}]', "message 1 must have a role"),
-        ("[" * 100_000, "this is not JSON"),
-        (None, "must be a list of messages or a JSON string of one, not NoneType"),
+        ("caf\udce9", "must be plain JSON"),
+        (None, "must be text or a list of messages, not NoneType"),
         (b"[]", "not bytes"),
         ({"role": "user"}, "not dict"),
         (3, "not int"),
@@ -237,8 +228,19 @@ async def test_a_bootstrap_without_its_arguments_is_refused() -> None:
     assert "user_id: " in message
 
 
-def test_a_trajectory_given_as_text_is_not_changed() -> None:
-    text = json.dumps([{"role": "user", "content": "ü"}], indent=1)
-    from reflexio_async.reflect.trajectory import check_trajectory  # noqa: PLC0415
-
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps([{"role": "user", "content": "ü"}], indent=1),
+        "User: 2 + 2?\nAssistant: 4",
+        "",
+        '["hello"]',
+        '[{"content": "no role"}]',
+        '{"role": "user"}',
+        "[NaN]",
+        "[" * 100_000,
+    ],
+    ids=lambda value: f"{value!r:.30}",
+)
+def test_a_trajectory_given_as_text_is_not_changed(text: str) -> None:
     assert check_trajectory(text) is text

@@ -75,7 +75,7 @@ async def test_no_call_shows_a_secret(seen: SeenTexts) -> None:
 async def test_no_error_of_unusable_arguments_shows_a_secret(seen: SeenTexts) -> None:
     client: Any = AsyncReflectClient(base_url="http://127.0.0.1:1", api_key=TOKEN)
     wrong: list[dict[str, Any]] = [
-        {"trajectory": PAYLOAD},
+        {"trajectory": f"{PAYLOAD} \udce9"},
         {"trajectory": [{"content": PAYLOAD}]},
         {"trajectory": [PAYLOAD]},
         {"trajectory": [{"role": [PAYLOAD]}]},

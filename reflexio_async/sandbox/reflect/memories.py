@@ -80,8 +80,15 @@ class StoredMemory(Row):
         self.q_value += alpha * (reward - self.q_value)
 
     def matches(self, wanted: Mapping[str, Any]) -> bool:
-        """Whether its metadata has all items of ``wanted``."""
-        return all(self.metadata.get(key, _MISSING) == value for key, value in wanted.items())
+        """Whether its metadata has all items of ``wanted``, or has them in lists.
+
+        Server-behaviour: Conversations.
+        """
+        for key, value in wanted.items():
+            held = self.metadata.get(key, _MISSING)
+            if held != value and not (isinstance(held, list) and value in held):
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ A class is named after the contract's component, with ``Schema`` at the end.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -12,17 +13,14 @@ from pydantic_core import from_json
 
 
 def _decoded(trajectory: Any) -> Any:
-    """The trajectory, which may come as JSON text (server-behaviour: Trajectories)."""
+    """Text as messages: a JSON list of messages, else one message (server-behaviour: Trajectories)."""
     if not isinstance(trajectory, str):
         return trajectory
-    try:
-        messages = from_json(trajectory, allow_inf_nan=False)
-    except ValueError:
-        messages = None
-    if not isinstance(messages, list):
-        message = "trajectory must be a list of messages, or a JSON string of one"
-        raise ValueError(message)  # noqa: TRY004  # pydantic reports ValueError
-    return messages  # pyright: ignore[reportUnknownVariableType]  # pydantic validates it
+    with suppress(ValueError):
+        messages: Any = from_json(trajectory, allow_inf_nan=False)
+        if isinstance(messages, list):
+            return [MessageSchema.model_validate(message) for message in messages]
+    return [{"role": "assistant", "content": trajectory}]
 
 
 RequiredText = Annotated[str, Field(min_length=1, pattern=r"\S")]

@@ -170,6 +170,28 @@ async def test_a_filter_needs_all_of_its_metadata(
 
 
 @pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("refund", 2),
+        ("cancel", 1),
+        ("exchange", 0),
+        ("fund", 0),
+        (["refund", "cancel"], 1),
+        (["refund"], 0),
+        (7, 1),
+    ],
+    ids=str,
+)
+async def test_a_filter_finds_its_value_anywhere_in_a_list(
+    reflecting: Reflects, wanted: Any, found: int
+) -> None:
+    async with reflecting() as wire:
+        for types in (["refund", "cancel"], ["refund", 7], "exchanges", {"refund": 1}, []):
+            await wire.stored(metadata={"action_types": types}, review=PASSED)
+        assert len(await wire.query(metadata_filter={"action_types": wanted})) == found
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"task": ""},

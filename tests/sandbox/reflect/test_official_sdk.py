@@ -262,15 +262,16 @@ async def test_its_decorator_submits_what_an_agent_returns(
     assert [trace.task for trace in box.reflect.traces()] == ["2 + 2"]
 
 
-async def test_its_decorator_gets_an_error_for_a_plain_text_trajectory(sdk: RunsSDK, box: Sandbox) -> None:
-    """It documents a JSON string of messages, and sends an agent's plain answer all the same."""
+async def test_its_decorator_submits_returned_text_as_the_trajectory(sdk: RunsSDK, box: Sandbox) -> None:
     snippet = """
-        @reflect_trace(client, task="2 + 2")
+        @reflect_trace(client, task="2 + 2", blocking=True)
         def agent(ctx):
             return "four"
-        report(caught(agent))
+        report(agent())
     """
-    assert await sdk(box, snippet) == 422
+    assert await sdk(box, snippet) == "four"
+    [trace] = box.reflect.traces()
+    assert trace.trajectory == [{"role": "assistant", "content": "four"}]
 
 
 async def test_its_evaluation_loop_learns(sdk: RunsSDK, box: Sandbox) -> None:

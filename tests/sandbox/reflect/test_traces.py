@@ -58,8 +58,18 @@ async def test_a_trajectory_may_be_the_json_of_a_list(reflecting: Reflects) -> N
         assert (await wire.stored(trajectory=json.dumps(TURNS)))["trajectory"] == TURNS
 
 
-@pytest.mark.parametrize("trajectory", ["I added", "{}", '"[]"', "[1]", '[{"content": "no role"}]', 3, None])
-async def test_a_trajectory_that_is_no_list_of_messages_is_refused(
+@pytest.mark.parametrize(
+    "text", ["User: 2 + 2?\nAssistant: 4", "", "{}", '"[]"', "[1]", '[{"content": "no role"}]', "[NaN]"]
+)
+async def test_any_other_text_is_one_message_of_the_assistant(reflecting: Reflects, text: str) -> None:
+    async with reflecting() as wire:
+        trace = await wire.stored(trajectory=text)
+        assert trace["trajectory"] == [{"role": "assistant", "content": text}]
+        assert trace["final_response"] == text
+
+
+@pytest.mark.parametrize("trajectory", [3, None, {}, ["I added"], [{"content": "no role"}]], ids=repr)
+async def test_a_trajectory_that_is_neither_text_nor_messages_is_refused(
     reflecting: Reflects, trajectory: Any
 ) -> None:
     async with reflecting() as wire:

@@ -1,58 +1,23 @@
-"""The requests and responses of the Reflect service."""
+"""Traces: sending, reading, reviewing and deleting them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    AliasChoices,
-    BeforeValidator,
-    Field,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from reflexio_async._engine.models import (
-    Header,
     JsonObject,
     NotBlank,
     Query,
-    RequestModel,
     RequestPart,
     ResponseModel,
     Seconds,
-    SecretText,
     empty_dict,
     empty_list,
 )
+from reflexio_async.reflect.models.common import Ids, InProject, OmitsNone, StepSize, Verdict
 from reflexio_async.reflect.trajectory import Trajectory
-
-__all__ = [
-    "ApiKeyCreate",
-    "ApiKeyInfo",
-    "AugmentedTask",
-    "AuthoredMemory",
-    "AuthoredReflection",
-    "BootstrapRequest",
-    "BootstrapResponse",
-    "CreatedApiKey",
-    "DeleteProjectResponse",
-    "DeleteTracesResponse",
-    "IngestStatus",
-    "InlineReview",
-    "Memory",
-    "MemoryQuery",
-    "Review",
-    "ReviewCreate",
-    "ReviewStatus",
-    "Skill",
-    "SkillCreate",
-    "Trace",
-    "TraceCreate",
-    "TraceSubmission",
-]
 
 
 class IngestStatus(StrEnum):
@@ -71,53 +36,6 @@ class ReviewStatus(StrEnum):
     REVIEWED = "reviewed"
 
 
-class Memory(ResponseModel):
-    """A lesson from a run of an agent.
-
-    Attributes:
-        id: The id of the memory.
-        task: The task of that run.
-        reflection: The lesson as one text. The fields below hold its parts.
-        q_value: How useful the memory has been, 0 to 1. Reviews of runs that used it change this.
-        similarity: How similar its task is to the task of the query, at most 1.
-        score: The value that the server ranks by.
-        success: Whether that run passed its review; None: not known.
-        summary: The lesson in one line.
-        key_mistake: What went wrong.
-        correct_action: What should have been done.
-        applicable_tools: The tools that the lesson is about.
-        guidance: What a later run should do.
-        tools_used: The tools that the run used.
-    """
-
-    id: str
-    task: str
-    reflection: str
-    q_value: float = 0.5
-    similarity: float = 0.0
-    score: float = 0.0
-    success: bool | None = None
-    summary: str = ""
-    key_mistake: str = ""
-    correct_action: str = ""
-    applicable_tools: list[str] = Field(default_factory=empty_list)
-    guidance: str = ""
-    tools_used: list[str] = Field(default_factory=empty_list)
-
-
-@dataclass(slots=True)
-class AugmentedTask:
-    """A prompt with memories.
-
-    Attributes:
-        augmented_task: The prompt: the task, and the memories below it.
-        memories: The memories.
-    """
-
-    augmented_task: str
-    memories: list[Memory]
-
-
 class Review(ResponseModel):
     """The review of a trace."""
 
@@ -128,12 +46,22 @@ class Review(ResponseModel):
     mode: str = "deferred"
 
 
+def _text_as_message(trajectory: Any) -> Any:
+    # Whether a server returns text as text is not known (server-behaviour: Trajectories).
+    return [{"role": "assistant", "content": trajectory}] if isinstance(trajectory, str) else trajectory
+
+
 class Trace(ResponseModel):
-    """One run of an agent, as the server has stored it."""
+    """One run of an agent, as the server has stored it.
+
+    A trajectory that was sent as text is one message in ``trajectory``.
+    """
 
     id: str
     task: str
-    trajectory: list[dict[str, Any]] = Field(default_factory=empty_list)
+    trajectory: Annotated[list[dict[str, Any]], BeforeValidator(_text_as_message)] = Field(
+        default_factory=empty_list
+    )
     final_response: str = ""
     retrieved_memory_ids: list[str] = Field(default_factory=empty_list)
     review_status: ReviewStatus | str = Field(union_mode="left_to_right")
@@ -158,114 +86,8 @@ class TraceSubmission(ResponseModel):
         return self.trace_id
 
 
-class Skill(ResponseModel):
-    """What was learned from the runs of a project. Its fields are the server's: see ``model_extra``."""
-
-
 class DeleteTracesResponse(ResponseModel):
     """What was deleted. Its fields are the server's: see ``model_extra``."""
-
-
-class DeleteProjectResponse(ResponseModel):
-    """What was deleted. Its fields are the server's: see ``model_extra``."""
-
-
-class ApiKeyInfo(ResponseModel):
-    """An API key without its secret."""
-
-    id: str
-    public_id: str
-    label: str
-    scopes: list[str] = Field(default_factory=empty_list)
-    environment: str = "live"
-    status: str = "active"
-    is_master: bool = False
-    created_at: str | None = None
-    last_used_at: str | None = None
-    revoked_at: str | None = None
-
-
-class CreatedApiKey(ResponseModel):
-    """A new API key. No other response has ``api_key``; it is not in reprs."""
-
-    api_key: str = Field(repr=False)
-    key: ApiKeyInfo
-
-
-class BootstrapResponse(ResponseModel):
-    """The first user, project and key. No other response has ``api_key``; it is not in reprs."""
-
-    user_id: str
-    project_id: str
-    api_key: str = Field(repr=False)
-
-
-# Requests
-
-_VERDICTS = {"pass": "pass", "success": "pass", "fail": "fail", "failure": "fail"}
-
-
-def verdict(result: str) -> str:
-    """Return ``pass`` or ``fail``. ``success`` and ``failure`` mean the same. Case does not matter."""
-    known = _VERDICTS.get(result.strip().lower())
-    if known is None:
-        message = "must be 'pass' or 'fail' ('success' and 'failure' mean the same)"
-        raise ValueError(message)
-    return known
-
-
-def _none_as_empty(value: Any) -> Any:
-    return () if value is None else value
-
-
-Verdict = Annotated[str, AfterValidator(verdict), WithJsonSchema({"enum": ["pass", "fail"]})]
-StepSize = Annotated[float, Field(ge=0, le=1)]
-Weight = Annotated[float, Field(ge=0, le=1)]
-Ids = Annotated[Sequence[NotBlank], BeforeValidator(_none_as_empty)]
-
-
-class OmitsNone(RequestPart):
-    """A part of a request. Its fields that are None are not sent."""
-
-    @model_validator(mode="after")
-    def _omit_none(self) -> Self:
-        fields = self.model_fields_set
-        fields -= {name for name in fields if getattr(self, name) is None}
-        return self
-
-
-class ReflectRequest(OmitsNone, RequestModel):
-    """The base of every request to a Reflect server."""
-
-
-class InProject(ReflectRequest):
-    """A request that belongs to a project."""
-
-    project_id: NotBlank | None = Field(
-        default=None, exclude=True, description="The project. None: the project of the client."
-    )
-
-
-class MemoryQuery(InProject, title="query_memories"):
-    """The memories to find."""
-
-    task: NotBlank = Field(description="What the agent is about to do.")
-    limit: Annotated[int, Field(ge=1)] = 10
-    lambda_: Weight = Field(
-        default=0.5,
-        validation_alias=AliasChoices("lambda_", "lambda"),
-        serialization_alias="lambda",
-        description="1 ranks by similarity alone, 0 by q-value alone.",
-    )
-    metadata_filter: JsonObject | None = Field(
-        default=None, description="Only memories whose metadata has all these entries."
-    )
-    similarity_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
-        default=None, description="The minimum similarity. None: the server's default."
-    )
-    mmr_lambda: Weight = Field(
-        default=0.7, description="1 allows near-duplicates, 0 prefers memories that differ."
-    )
 
 
 class AuthoredReflection(RequestPart):
@@ -291,7 +113,7 @@ class TraceCreate(InProject):
     """One run of an agent: the task, the messages, and perhaps a review."""
 
     task: NotBlank = Field(description="What the agent was asked to do. Memories are found by it.")
-    trajectory: Trajectory = Field(description="Messages with role and content, or a JSON string of them.")
+    trajectory: Trajectory = Field(description="Messages with role and content, or the run as text.")
     final_response: str | None = Field(
         default=None, description="The agent's answer. None: its last message in the trajectory."
     )
@@ -378,10 +200,6 @@ class AuthoredMemory(InProject):
         )
 
 
-class NoFields(InProject):
-    """A request without fields but the project."""
-
-
 class ListTraces(InProject):
     """The traces to list."""
 
@@ -411,34 +229,3 @@ class DeleteTraces(InProject, title="delete_traces"):
     """The traces to delete."""
 
     trace_ids: Sequence[NotBlank]
-
-
-class SkillCreate(InProject):
-    """The number of traces to make the skill from. None: the server's choice."""
-
-    n_passed: Annotated[int, Field(ge=0)] | None = None
-    n_failed: Annotated[int, Field(ge=0)] | None = None
-
-
-class ApiKeyCreate(InProject):
-    """A new API key."""
-
-    label: NotBlank
-    scopes: Sequence[NotBlank]
-    environment: NotBlank = "live"
-
-
-class ByKey(InProject, title="revoke_api_key"):
-    """One API key."""
-
-    key_id: NotBlank
-
-
-class BootstrapRequest(ReflectRequest, title="bootstrap"):
-    """The first user, project and key of a server."""
-
-    bootstrap_token: Annotated[SecretText, Header("X-Bootstrap-Token")]
-    user_id: NotBlank
-    project_id: NotBlank
-    key_label: NotBlank = "Default Admin Key"
-    environment: NotBlank = "live"
