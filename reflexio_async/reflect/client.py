@@ -32,7 +32,7 @@ from reflexio_async.reflect.jobs import TraceJob, TraceStatus, split_job_id, tra
 from reflexio_async.reflect.models.projects import BootstrapRequest, BootstrapResponse
 from reflexio_async.reflect.models.traces import ByTrace, Trace
 from reflexio_async.reflect.service import REFLECT, ReflectServer, check_project, reflect_server
-from reflexio_async.reflect.trace_context import TracingAPI
+from reflexio_async.reflect.tracing import TracingAPI
 
 BOOTSTRAP = Endpoint("POST", "/v1/bootstrap", BootstrapResponse, public=True)
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from reflexio_async.reflect.client import AsyncReflectClient
-    from reflexio_async.reflect.trace_context import TraceContext, TraceOptions
+    from reflexio_async.reflect.trace_context import TraceContext
+    from reflexio_async.reflect.tracing import TraceOptions
     from reflexio_async.reflect.trajectory import TrajectoryInput
 
 P = ParamSpec("P")

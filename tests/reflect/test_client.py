@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reflexio_async import (
+    APIConnectionError,
     AsyncReflectClient,
     AsyncReflexioClient,
     ClientClosed,
@@ -18,10 +19,12 @@ from reflexio_async import (
     RetryPolicy,
     TraceJob,
 )
+from reflexio_async.reflect import service
 from reflexio_async.reflect.service import DEFAULT_URL
 from reflexio_async.sandbox import Sandbox, VirtualClock
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
 from tests.reflect.scene import scene
+from tests.transport.servers import closed_port
 
 URL = "http://127.0.0.1:1"
 VARIABLES = ("REFLECT_API_URL", "REFLECT_API_KEY", "REFLECT_PROJECT_ID")
@@ -48,6 +51,28 @@ def reflexio(**options: Any) -> AsyncReflexioClient:
 def test_the_default_server_is_on_this_machine() -> None:
     for client in (AsyncReflectClient(), reflexio().reflect):
         assert configuration_of(client) == (DEFAULT_URL, None, "default")
+
+
+@pytest.mark.parametrize("option", ["alone", "shared"])
+async def test_a_default_server_that_does_not_run_names_the_hosted_one(
+    option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "DEFAULT_URL", f"http://localhost:{closed_port()}")
+    quick: dict[str, Any] = {"retry": RetryPolicy(max_attempts=1)}
+    alone, owner = AsyncReflectClient(**quick), reflexio(**quick)
+    async with alone, owner:
+        with pytest.raises(APIConnectionError, match="is it running") as caught:
+            await (alone if option == "alone" else owner.reflect).query_memories("t")
+    assert "This is the default; the hosted server is https://api.starlight-search.com" in str(caught.value)
+
+
+async def test_a_given_server_that_does_not_run_names_no_other() -> None:
+    url = f"http://localhost:{closed_port()}"
+    async with AsyncReflectClient(base_url=url, retry=RetryPolicy(max_attempts=1)) as client:
+        with pytest.raises(APIConnectionError) as caught:
+            await client.query_memories("t")
+    assert "hosted" not in str(caught.value)
+    assert "base_url or reflect_url, REFLECT_API_URL" in str(caught.value)
 
 
 def test_the_environment_sets_server_key_and_project(monkeypatch: pytest.MonkeyPatch) -> None:

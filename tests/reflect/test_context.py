@@ -84,6 +84,33 @@ async def test_leaving_sends_the_output_with_the_ids_of_the_memories() -> None:
         assert memory.q_value == 0.5 + 0.5 * (1 - 0.5)
 
 
+async def test_metadata_of_the_context_is_sent_with_the_output() -> None:
+    async with reflecting() as scene:
+        async with scene.client.trace(TASK, metadata={"topic": "orders"}) as ctx:
+            ctx.set_output(trajectory=MESSAGES)
+        assert (await stored_trace(ctx)).metadata == {"topic": "orders"}
+
+
+async def test_metadata_of_the_output_adds_to_that_of_the_context_and_wins() -> None:
+    async with reflecting() as scene:
+        given = {"topic": "orders", "action_types": ["modify"]}
+        async with scene.client.trace(TASK, metadata=given) as ctx:
+            given["topic"] = "changed after the call"
+            ctx.set_output(trajectory=MESSAGES, metadata={"action_types": ["cancel", "modify"]})
+        assert (await stored_trace(ctx)).metadata == {"topic": "orders", "action_types": ["cancel", "modify"]}
+
+
+async def test_a_filter_finds_what_a_context_has_tagged() -> None:
+    async with reflecting() as scene:
+        async with scene.client.trace(TASK, metadata={"action_types": ["modify"]}, blocking=True) as ctx:
+            ctx.set_output(
+                trajectory=MESSAGES, result="pass", metadata={"action_types": ["cancel", "modify"]}
+            )
+        for wanted, found in (("cancel", 1), ("modify", 1), ("refund", 0)):
+            async with scene.client.trace(TASK, metadata_filter={"action_types": wanted}) as ctx:
+                assert len(ctx.memories) == found
+
+
 async def test_alpha_of_the_output_wins() -> None:
     async with reflecting() as scene:
         memory = scene.box.reflect.seed_memory(TASK, guidance="Use COUNT(*)")

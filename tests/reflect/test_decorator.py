@@ -62,6 +62,28 @@ async def test_a_trace_result_is_sent_and_its_output_is_returned() -> None:
         assert trace.final_response == "42"  # which the server takes from the trajectory
 
 
+async def test_the_options_of_trace_hold_for_every_call() -> None:
+    async with reflecting() as scene:
+        memory = scene.box.reflect.seed_memory("6 times 7", metadata={"subject": "sums"})
+
+        @reflect_trace(
+            scene.client,
+            metadata_filter={"subject": "sums"},
+            blocking=True,
+            metadata={"run": 7},
+            reference_context="a table",
+            alpha=0.5,
+        )
+        async def answer(ctx: TraceContext, _question: str) -> TraceResult[str]:
+            assert ctx.memory_ids == [memory.id]
+            return TraceResult("42", MESSAGES, "pass")
+
+        await answer("6 times 7")
+        [trace] = scene.box.reflect.traces()
+        assert (trace.metadata, trace.reference_context) == ({"run": 7}, "a table")
+        assert memory.q_value == 0.75
+
+
 async def test_an_output_that_is_text_is_the_final_response() -> None:
     async with reflecting() as scene:
 

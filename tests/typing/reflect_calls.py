@@ -96,8 +96,13 @@ async def the_rest(c: AsyncReflectClient) -> None:
         await AsyncReflectClient.bootstrap(bootstrap_token="b", user_id="u", project_id="p"),
         BootstrapResponse,
     )
-    async with c.trace("t") as ctx:
+    async with c.trace("t", metadata={"a": [1]}) as ctx:
         assert_type(ctx, TraceContext)
+    opened = await c.open_trace("t", metadata={"a": [1]}, alpha=0.1)
+    assert_type(opened, TraceContext)
+    opened.set_output(trajectory="User: …")
+    await opened.close(LookupError())
+    await c.open_trace("t", lambda_weight=1)  # type: ignore[call-arg]
 
 
 async def batches(c: AsyncReflectClient, endless: AsyncIterator[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from pydantic_core import from_json
 
 
@@ -17,9 +17,9 @@ def _decoded(trajectory: Any) -> Any:
     if not isinstance(trajectory, str):
         return trajectory
     with suppress(ValueError):
-        messages: Any = from_json(trajectory, allow_inf_nan=False)
+        messages = from_json(trajectory, allow_inf_nan=False)
         if isinstance(messages, list):
-            return [MessageSchema.model_validate(message) for message in messages]
+            return TypeAdapter(list[MessageSchema]).validate_python(messages)
     return [{"role": "assistant", "content": trajectory}]
 
 
