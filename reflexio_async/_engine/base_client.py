@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, NamedTuple, Self, Unpack
 
 from pydantic import TypeAdapter
 
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("reflexio_async")
 
 
-@dataclass(frozen=True, slots=True)
-class DrainSummary:
+class DrainSummary(NamedTuple):
     """What was not finished when a client was closed.
 
     Attributes:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from reflexio_async._engine.tasks import result_of
 
@@ -24,8 +23,7 @@ PendingKey: TypeAlias = "tuple[EntryKey, Hashable]"
 """The entry, and the options of the callers that may share a request."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     body: bytes
     expires_at: float
 

@@ -107,7 +107,7 @@ class Caller:
         return await call.run()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Call(Generic[T]):
     """One call and its tries."""
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.jobs.status import RUNNING
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(NamedTuple):
     """The parts of one client. Views made by ``with_options`` share all but ``settings``."""
 
     caller: Caller
@@ -45,7 +43,7 @@ class Engine:
 
     def with_settings(self, settings: Settings) -> Engine:
         """The same parts with other settings."""
-        return replace(self, settings=settings)
+        return self._replace(settings=settings)
 
 
 class API:

@@ -3,8 +3,6 @@
 A 422 response repeats the input. Reading it with these models drops that.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field

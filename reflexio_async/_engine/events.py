@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 E = TypeVar("E")
 logger = logging.getLogger("reflexio_async")
 
 
-@dataclass(frozen=True, slots=True)
-class RequestEvent:
+class RequestEvent(NamedTuple):
     """One HTTP exchange has ended.
 
     Attributes:
@@ -32,8 +30,7 @@ class RequestEvent:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RetryEvent:
+class RetryEvent(NamedTuple):
     """A call will be tried again.
 
     Attributes:
@@ -51,8 +48,7 @@ class RetryEvent:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class BackgroundErrorEvent:
+class BackgroundErrorEvent(NamedTuple):
     """Work that no caller awaited has failed; ``what`` names it."""
 
     what: str

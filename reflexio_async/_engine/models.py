@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
@@ -47,11 +46,11 @@ class Query:
     """Marks a request field that is sent in the query string."""
 
 
-@dataclass(frozen=True)
 class Header:
     """Marks a request field that is sent as the header ``name``."""
 
-    name: str
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 class RequestPart(BaseModel):

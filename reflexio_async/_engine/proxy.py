@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -12,13 +11,17 @@ from reflexio_async.errors import ConfigurationError
 _SCHEMES = ("http", "https")  # what aiohttp speaks
 
 
-@dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy; only ``url`` has its credentials."""
+    """A proxy.
 
-    url: str = field(repr=False)
-    name: str
-    """Its scheme, host and port, for messages."""
+    Args:
+        url: Its URL, with the credentials.
+        name: Its scheme, host and port, for messages.
+    """
+
+    def __init__(self, url: str, name: str) -> None:
+        self.url = url
+        self.name = name
 
 
 def proxy_for(base_url: str, proxy: str | None, *, trust_env: bool) -> Proxy | None:

@@ -13,8 +13,7 @@ import json
 import math
 import re
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reflexio_async._engine.retry import retry_after
 
@@ -31,8 +30,7 @@ _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _LIMIT_TEXT = re.compile(r"(\d+) per (\d+)? ?(second|minute|hour|day)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """At most ``hits`` requests in ``period`` seconds."""
 
     hits: int

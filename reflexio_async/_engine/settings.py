@@ -209,7 +209,7 @@ def check_view_options(options: Mapping[str, Any], client: type) -> None:
     check_names(options, known)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Settings:
     """The options of one client, checked and frozen. Durations are in seconds."""
 
@@ -222,7 +222,7 @@ class Settings:
     session: ClientSession | None = field(default=None, repr=False)
     proxy: str | None = field(default=None, repr=False)
     ssl: SSLContext | bool | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, hash=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     trust_env: bool = True
     connect_timeout: float = 10.0
     max_connections: int = 100

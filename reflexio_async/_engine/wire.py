@@ -40,7 +40,7 @@ _SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_-]+")  # needs no quoting in a path
 _MAX_TEXT = 500  # characters of a server's text in an error message
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Endpoint(Generic[T_co]):
     """What is sent, and how the response is read.
 

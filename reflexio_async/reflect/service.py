@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reflexio_async._engine.service import Service
 from reflexio_async._engine.settings import first_url, secret_key
@@ -24,8 +23,7 @@ HOSTED_URL = "https://api.starlight-search.com"
 DEFAULT_PROJECT = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class ReflectServer:
+class ReflectServer(NamedTuple):
     """The address, the key and the project of a client."""
 
     base_url: str

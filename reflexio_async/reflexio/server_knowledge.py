@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from reflexio_async._engine.warn import warn_caller
 
 
@@ -11,7 +9,6 @@ class ServerQuirkWarning(UserWarning):
     """The server does something else than the call says."""
 
 
-@dataclass(slots=True)
 class ServerKnowledge:
     """What a client and its views have learned about their server.
 
@@ -19,8 +16,9 @@ class ServerKnowledge:
     (server-behaviour: Repeating a publish).
     """
 
-    stores_request_id_once: bool | None = None
-    _warnings: set[str] = field(default_factory=set[str])
+    def __init__(self) -> None:
+        self.stores_request_id_once: bool | None = None
+        self._warnings: set[str] = set()
 
     def warn_once(self, message: str) -> None:
         """Warn the caller the first time that ``message`` applies."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -17,26 +17,28 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
 class Attempt(Generic[T]):
     """The work on one key. ``Work.process_item`` writes it, and the batch reads it to make the Outcome.
 
     ``attempts`` is how often the request was sent. When ``stopped`` is set, nothing more may be sent.
     """
 
-    seconds_queued: float = 0.0
-    seconds_running: float = 0.0
-    attempts: int = 0
-    result: T | None = None
-    job: Job[T] | None = None
-    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    __slots__ = ("attempts", "job", "result", "seconds_queued", "seconds_running", "stopped")
+
+    def __init__(self) -> None:
+        self.seconds_queued = 0.0
+        self.seconds_running = 0.0
+        self.attempts = 0
+        self.result: T | None = None
+        self.job: Job[T] | None = None
+        self.stopped = asyncio.Event()
 
     def count(self) -> None:
         """Count one HTTP request; an ``on_attempt`` callback."""
         self.attempts += 1
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Work(Generic[K, T]):
     """The definition of a batch.
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from reflexio_async._engine.jobs.poller import SHORTEST_INTERVAL
 from reflexio_async._engine.jobs.status import JobState, JobStatus
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class JobTiming:
+class JobTiming(NamedTuple):
     """How long a job has taken so far, in seconds, and how often its start was sent.
 
     ``queued``: waiting here to be sent. ``running``: since the server accepted it.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,8 +21,7 @@ class Dialect(Enum):
     SYNCHRONOUS = "the answer comes when the work is done"
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """The latest operation in a slot, as the server's status shows it.
 
     Attributes:
@@ -39,8 +37,8 @@ class Operation:
     params: Mapping[str, Any]
     started_at: int
     status: JobStatus
-    failed_users: Mapping[str, str] = field(default_factory=dict[str, str])
-    raw: Any = None
+    failed_users: Mapping[str, str]
+    raw: Any
 
     def is_same(self, other: Operation | None) -> bool:
         """Whether both are one operation: by id, else by start time and parameters."""
@@ -51,8 +49,7 @@ class Operation:
         return self.started_at == other.started_at and self.params == other.params
 
 
-@dataclass(frozen=True, slots=True)
-class StartAccepted:
+class StartAccepted(NamedTuple):
     """The server's answer to a start that it accepted.
 
     Attributes:
@@ -66,16 +63,14 @@ class StartAccepted:
     message: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class StartRefused:
+class StartRefused(NamedTuple):
     """The server's answer to a start that it refused; ``busy`` means that the slot is taken."""
 
     message: str | None
     busy: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """The server's one place for jobs of one service: they run one at a time.
 
     Attributes:
@@ -87,19 +82,12 @@ class Slot:
     poll_interval: float
 
 
-@dataclass(frozen=True, slots=True)
-class JobKind:
-    """A kind of job. Tokens and logs have its ``name``. ``timeout`` is the default wait in seconds."""
-
-    name: str
-    timeout: float
-
-
-@dataclass(frozen=True, slots=True)
-class SlotKind(JobKind, Generic[T]):
+class SlotKind(NamedTuple, Generic[T]):
     """A kind of job that occupies a slot while it runs.
 
     Attributes:
+        name: Its name in tokens and logs.
+        timeout: The default wait, in seconds.
         slot: The slot that jobs of this kind occupy.
         echoed: The parameters of the request that the server repeats in its status.
         constants: Parameters that the status shows for every job of this kind.
@@ -111,6 +99,8 @@ class SlotKind(JobKind, Generic[T]):
             not want failures raised.
     """
 
+    name: str
+    timeout: float
     slot: Slot
     echoed: tuple[str, ...]
     constants: Mapping[str, Any]
@@ -128,8 +118,7 @@ class SlotKind(JobKind, Generic[T]):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PollRate:
+class PollRate(NamedTuple):
     """How often one status route may be asked. All kinds with an equal rate share it.
 
     Attributes:
@@ -148,11 +137,12 @@ class PollRate:
 UNLIMITED = PollRate()
 
 
-@dataclass(frozen=True, slots=True)
-class PolledKind(JobKind, Generic[T]):
+class PolledKind(NamedTuple, Generic[T]):
     """A kind of job that has a status route of its own, which is asked by the job's id.
 
     Attributes:
+        name: Its name in tokens and logs.
+        timeout: The default wait, in seconds.
         interval: Seconds between status requests, where no waiter asks for another interval.
         read: Returns the JobStatus, given the route's answer. The answer is the result of a completed job.
         rate: How often the route may be asked.
@@ -161,8 +151,13 @@ class PolledKind(JobKind, Generic[T]):
         cancellable: The server can be asked to stop such a job.
     """
 
+    name: str
+    timeout: float
     interval: float
     read: Callable[[T], JobStatus]
     rate: PollRate = UNLIMITED
     unknown_at_first: str | None = None
     cancellable: bool = False
+
+
+JobKind: TypeAlias = SlotKind[Any] | PolledKind[Any]

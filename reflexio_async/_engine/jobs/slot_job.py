@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from reflexio_async._engine.jobs.record import JobRecord
 from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
@@ -43,8 +42,7 @@ class Limiter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """The start of one job, as it will be sent.
 
     ``width`` is how many starts may run at once on a server of the synchronous dialect.

@@ -2,9 +2,8 @@
 
 import contextlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
 from reflexio_async._engine.batch.batch import Batch
@@ -43,8 +42,7 @@ T = TypeVar("T")
 _PUBLISH_WIDTH = 4
 
 
-@dataclass(frozen=True, slots=True)
-class _Publish:
+class _Publish(NamedTuple):
     """One publish.
 
     Args:
@@ -170,7 +168,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
 
         def check(raw: Any) -> _Publish:
             if isinstance(raw, _Publish):  # from ``retry_failed`` of an earlier batch
-                return replace(raw, again=True)
+                return raw._replace(again=True)
             request = build_request(PublishUserInteractionRequest, raw)
             if request.request_id is not None:
                 return _Publish(request, made=False)
