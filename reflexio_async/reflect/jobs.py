@@ -10,9 +10,9 @@ from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.jobs.kinds import PolledKind, PollRate
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.settings import RetryPolicy
-from reflexio_async._engine.wire import Endpoint, encode
+from reflexio_async._engine.wire import EncodedRequest, Endpoint, path_segment
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.reflect.models.traces import ByTrace, IngestStatus, ReviewStatus, Trace
+from reflexio_async.reflect.models.traces import IngestStatus, ReviewStatus, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -137,11 +137,11 @@ class TraceStatus:
 
     async def status(self, kind: PolledKind[T], job_id: str) -> T:  # noqa: ARG002  # both kinds read a Trace
         """Return the trace."""
-        project_id, trace_id = split_job_id(job_id)
-        request = ByTrace(project_id=project_id, trace_id=trace_id)
+        project_id, _, trace_id = job_id.partition("/")  # the project is quoted already
+        path = GET_TRACE.path.format(project_id=project_id, trace_id=path_segment("trace_id", trace_id))
         trace = await self._caller.send(
             GET_TRACE,
-            encode(GET_TRACE, request),
+            EncodedRequest("GET", path, path, None, None),  # as ``encode`` makes it, at a tenth of its cost
             self._settings,
             limit_wait=0,
             rate_limiter=self._rate_limiter,

@@ -51,6 +51,7 @@ class TraceContext:
         search: Callable[[MemoryQuery], Awaitable[list[Memory]]],
         submit: Callable[[TraceCreate], Awaitable[TraceJob]],
         report: Callable[[str, BaseException], None],
+        check_loop: Callable[[], None],
         blocking: bool,
         auto_fail_on_exception: bool,
     ) -> None:
@@ -59,6 +60,7 @@ class TraceContext:
         self._search = search
         self._submit = submit
         self._report = report
+        self._check_loop = check_loop
         self._blocking = blocking
         self._auto_fail = auto_fail_on_exception
         self._phase = _Phase.NEW
@@ -178,10 +180,12 @@ class TraceContext:
 
         Raises:
             InvalidRequest: The run is not entered.
+            ConfigurationError: Another event loop is running than the client's. The run stays open.
             JobFailed: With ``blocking``: the server could not store the trace.
             JobTimeout: With ``blocking``: the wait ended before the job.
         """
         self._check_entered("close")
+        self._check_loop()
         if self._phase is not _Phase.LEFT:
             await self._leave(error, level_without_output=logging.INFO)
 

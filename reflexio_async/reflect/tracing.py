@@ -161,6 +161,7 @@ class TracingAPI(ReflectAPI):
             search=self._query,
             submit=self._submit_trace,
             report=self._engine.tasks.report,
+            check_loop=self._engine.loops.check,
             blocking=blocking,
             auto_fail_on_exception=auto_fail_on_exception,
         )

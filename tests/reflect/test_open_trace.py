@@ -14,6 +14,7 @@ from reflexio_async import (
     APIConnectionError,
     AsyncReflectClient,
     ClientClosed,
+    ConfigurationError,
     InvalidRequest,
     JobFailed,
     ServerError,
@@ -225,6 +226,16 @@ async def test_closing_after_the_client_was_closed_says_so() -> None:
         await scene.client.aclose()
         with pytest.raises(ClientClosed):
             await ctx.close()
+
+
+async def test_another_event_loop_may_not_close_it() -> None:
+    async with reflecting() as scene:
+        ctx = await scene.client.open_trace(TASK)
+        ctx.set_output(trajectory=TEXT)
+        with pytest.raises(ConfigurationError, match="belongs to another event loop"):
+            await asyncio.to_thread(asyncio.run, ctx.close())
+        await ctx.close()
+        assert scene.sent() == 1
 
 
 # --- never closed
