@@ -166,7 +166,7 @@ def _misspelt(part: ConfigPart, where: str = "") -> Iterator[str]:
             yield f"{where}{name}: no such field; did you mean {close[0]}?"
     for name, value in part:
         if name in part.model_fields_set:
-            parts = cast("list[Any]", value) if isinstance(value, list) else [value]
+            parts: list[Any] = cast("Any", value) if isinstance(value, list) else [value]
             for each in parts:
                 if isinstance(each, ConfigPart):
                     yield from _misspelt(each, f"{where}{name}.")
