@@ -94,5 +94,8 @@ def _uv(*arguments: str) -> None:
 REFLEXIO_CLIENT = Environment("reflexio-client-0.2.2", "3.12", ("reflexio-client==0.2.2",))
 """The official Reflexio client."""
 
+REFLEXIO_COMMONS = Environment("reflexio-commons-0.1.0.0", "3.12", ("reflexio-commons==0.1.0.0", "pydantic"))
+"""The models of January 2026, which that server and that client shared."""
+
 REFLECT_SDK = Environment("reflect-sdk-0.3.0", "3.12", ("httpx==0.28.1",), ("reflect-sdk==0.3.0",))
 """An official Reflect client, older than the contract. Of its dependencies only httpx is needed."""

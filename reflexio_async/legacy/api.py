@@ -33,13 +33,13 @@ from reflexio_async.legacy.models import (
     SearchUserProfileRequest,
     SearchUserProfileResponse,
 )
-from reflexio_async.reflexio.api.config import SET_CONFIG, set_config_body
+from reflexio_async.reflexio.api.config import set_config_body
 from reflexio_async.reflexio.api.interactions import DELETE_INTERACTION, DELETE_REQUEST
 from reflexio_async.reflexio.api.operations import GET_OPERATION_STATUS
 from reflexio_async.reflexio.api.profiles import DELETE_PROFILE, RERUN_PROFILE_GENERATION
 from reflexio_async.reflexio.cached_paths import EVERYTHING, PROFILES_PATH
 from reflexio_async.reflexio.jobs import PROFILE_RERUN
-from reflexio_async.reflexio.models.config import ConfigBody
+from reflexio_async.reflexio.models.config import ConfigBody, SetConfigResponse
 from reflexio_async.reflexio.models.interactions import (
     DeleteRequestRequest,
     DeleteRequestResponse,
@@ -84,6 +84,7 @@ GET_AGENT_SUCCESS_EVALUATION_RESULTS = Endpoint(
     repeatable=True,
 )
 GET_CONFIG = Endpoint("GET", "/api/get_config", Config)
+SET_CONFIG = Endpoint("POST", "/api/set_config", SetConfigResponse, repeatable=True)
 
 _config_body = partial(set_config_body, config_class=Config, older_names={})
 

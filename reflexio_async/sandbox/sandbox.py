@@ -60,7 +60,7 @@ class Sandbox:
         aggregation_seconds: Work of one aggregation, in seconds.
         evaluation_seconds: Work of grading one session, in seconds.
         my_config: Whether ``/api/my_config`` shows the credentials of the storage.
-        legacy: Whether to serve January's routes (feedback, request groups) instead of today's.
+        legacy: Whether to serve the routes of January 2026 instead of today's.
         keepalive_seconds: Real seconds until an idle connection is closed.
         host: The address to listen on. Without a key only requests from this machine are accepted, as by
             the real server.

@@ -127,6 +127,7 @@ def _prepare(loop: Loop, place: Place, contract: str, operation: str) -> None:
         place.post("/api/rerun_profile_generation", user_id="ana")
         place.post("/api/rerun_feedback_generation", agent_version="agent-v0", feedback_name="f")
         place.names.update(user_id="ana", agent_version="agent-v0", service_name="profile_generation")
+        place.bodies["POST /api/set_config"] = place.ask("GET", "/api/get_config")
 
 
 async def _seed(place: Place) -> None:

@@ -23,8 +23,8 @@ REASONS: dict[str, str] = {
     r"InteractionView\.(retrieved_learnings|tools_used)": "plain mappings in responses",
     r"CancelOperationRequest\.service_name": _WORDS,
     r"(LearningStatusResponse|PlaybookAggregationOperation|RegenerateStatusResponse)\.status": _WORDS,
-    r"Config\.storage_config": "storage that this release does not know is kept and sent back",
-    r"Config\.storage_config_test|StorageConfigTest": "numbers without names in the contract",
+    r"(legacy )?Config\.storage_config": "storage that this release does not know is kept and sent back",
+    r"(legacy )?Config\.storage_config_test|StorageConfigTest": "numbers without names",
     r"(Up|Down)gradeProfilesRequest\.only_affected_users": (
         "True, as the official client sends: with False users without anything to move lose their profiles"
     ),
@@ -33,7 +33,9 @@ REASONS: dict[str, str] = {
     r"SubmitPlaybookAggregationRequest\.request_id": "made by the client when it is left out: repeatable",
     r"UserProfile\.(generated_from_request_id|last_modified_timestamp|profile_id)": _MADE,
     r"(HTTPValidationError|ValidationError)(\.\w+)?": "errors are read by _engine/error_bodies.py",
-    r"legacy Delete(Raw)?FeedbackRequest\.\w+": "ids start at 1",
+    r"legacy Delete((Raw)?Feedback|UserInteraction)Request\.\w+_id": "ids start at 1",
+    r"legacy POST /api/set_config request": "a ConfigBody: the Config with its secrets in clear",
+    r"legacy (APIKeyConfig|StorageConfig(Local|Supabase)|Token)\.\w+": "one class for both APIs",
     r"legacy (FeedbackStatus|\w+\.feedback_status(_filter)?)": _FEEDBACK,
     r"legacy OperationStatus": "one list of words for both APIs",
     r"legacy PublishUserInteractionRequest\.request_id": "ignored by these servers; older ones took it",

@@ -1,7 +1,10 @@
 """``python -m tests.parity.refresh``: write what the server of ``tests.real_server.VERSION`` says today.
 
 For a new server: set that version, run this, look at the difference in git, and then at what
-``python -m tests.parity --differences`` finds. January's contract does not change any more.
+``python -m tests.parity --differences`` finds.
+
+``python -m tests.parity.refresh january`` writes the schemas of January's contract as reflexio-commons
+0.1.0.0 has them. Its paths were written by hand, and do not change any more.
 
 ``python -m tests.parity.refresh 0.3.5 …/reflect_sdk/client.py`` does so for the official Reflect client,
 from a release that was unpacked somewhere. Reflect's contract was written by hand: no server publishes it.
@@ -14,11 +17,13 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from tests.environments import REFLEXIO_COMMONS
 from tests.real_server import VERSION, RealServer, server_python
 
 if TYPE_CHECKING:
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 CONTRACT = HERE / "reflexio.openapi.json"
+JANUARY = HERE / "reflexio-legacy.openapi.json"
 OFFICIAL = HERE / "official.json"
 REFLECT_OFFICIAL = HERE / "reflect_official.json"
 NAMES = HERE / "official_names.json"
@@ -69,6 +75,29 @@ def contract() -> dict[str, Any]:
     schemas = spec["components"]["schemas"]
     document["components"] = {"schemas": {name: _bare(schemas[name]) for name in sorted(schemas)}}
     return document
+
+
+def january() -> dict[str, Any]:
+    """The committed contract of January, with its schemas as reflexio-commons says them."""
+    program = HERE.parent / "official/january.py"
+    done = subprocess.run(
+        [REFLEXIO_COMMONS.python(), program], input="", stdout=subprocess.PIPE, check=True, text=True
+    )
+    every: dict[str, Any] = json.loads(done.stdout)
+    document: dict[str, Any] = json.loads(JANUARY.read_text())
+    needed: dict[str, Any] = {}
+    missing = set(_references(document["paths"]))
+    while missing:
+        name = missing.pop()
+        needed[name] = _bare(every[name])
+        missing |= set(_references(needed[name])) - needed.keys()
+    document["components"] = {"schemas": {name: needed[name] for name in sorted(needed)}}
+    return document
+
+
+def _references(value: Any) -> list[str]:
+    """The names of the schemas that a part of a contract refers to."""
+    return re.findall(r'"#/components/schemas/(\w+)"', json.dumps(value))
 
 
 def _bare(value: Any, *, named: bool = False) -> Any:
@@ -194,6 +223,9 @@ def _reflect_route(method: ast.AST, within: Mapping[str, ast.AST]) -> dict[str, 
 
 def main(arguments: list[str]) -> int:
     """Write the files of the server; or with arguments those of one release (see above)."""
+    if arguments == ["january"]:
+        JANUARY.write_text(json.dumps(january(), indent=1, sort_keys=True) + "\n")
+        return 0
     if arguments and arguments[0] == "names":
         _, distribution, package = arguments
         note_names(distribution, Path(package))

@@ -42,7 +42,7 @@ async def test_requests_come_in_groups(opened: Opens) -> None:
     [
         ("GET", "/meta/version"),
         ("GET", "/api/whoami"),
-        ("POST", "/api/get_profiles"),
+        ("POST", "/api/search"),
         ("POST", "/api/get_user_playbooks"),
         ("POST", "/api/rerun_playbook_generation"),
         ("POST", "/api/cancel_operation"),

@@ -18,7 +18,6 @@ import pytest
 
 from reflexio_async.sandbox.reflect import schemas as reflect_schemas
 from reflexio_async.sandbox.reflexio import schemas as reflexio_schemas
-from reflexio_async.sandbox.reflexio.schemas import legacy as legacy_schemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +97,8 @@ def _components(contract: str) -> dict[str, Any]:
 
 def _all_schemas() -> Iterator[tuple[str, type[Any]]]:
     for module in pkgutil.iter_modules(reflexio_schemas.__path__, f"{reflexio_schemas.__name__}."):
-        contract = "reflexio-legacy" if module.name == legacy_schemas.__name__ else "reflexio"
+        is_legacy = module.name.rpartition(".")[2].startswith("legacy")
+        contract = "reflexio-legacy" if is_legacy else "reflexio"
         for schema in _schemas_of(import_module(module.name)):
             yield contract, schema
     for schema in _schemas_of(reflect_schemas):

@@ -11,6 +11,10 @@ from typing import Any, Final
 
 from reflexio_async._engine.clock import Clock
 from reflexio_async.sandbox.reflexio.rate_limits import FixedWindowLimiter
+from reflexio_async.sandbox.reflexio.schemas.legacy_config import (
+    LegacyConfigSchema,
+    LegacyStorageConfigLocalSchema,
+)
 from reflexio_async.sandbox.reflexio.settings import ReflexioSettings
 from reflexio_async.sandbox.reflexio.simulation.aggregation import AggregationOperation, Aggregator
 from reflexio_async.sandbox.reflexio.simulation.generation import GenerationWorker
@@ -97,6 +101,9 @@ class ReflexioState:
             clock, Table(changes, "tool_call", PendingToolCall.from_document, lambda row: row.id)
         )
         self._stalls = Table(changes, "stall", LearningStall.from_document, lambda _: ORGANISATION)
+        self._legacy_configuration = Table(
+            changes, "legacy_configuration", DocumentRow.from_document, by_name
+        )
         self._connections = Table(changes, "connection", DocumentRow.from_document, by_name)
         self._tokens = Table(changes, "token", _BearerToken.from_document, lambda row: row.bearer)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,6 +128,21 @@ class ReflexioState:
         self._connections.pop(_BRAINTRUST, None)
         if connection is not None:
             self._connections[_BRAINTRUST] = DocumentRow(_BRAINTRUST, connection)
+
+    @property
+    def legacy_config(self) -> LegacyConfigSchema:
+        """The configuration of a server of January. Set it again to change it.
+
+        Of what it says, the sandbox heeds the evaluators.
+        """
+        row = self._legacy_configuration.get(ORGANISATION)
+        default = LegacyConfigSchema(storage_config=LegacyStorageConfigLocalSchema(dir_path="data"))
+        return default if row is None else LegacyConfigSchema.model_validate(row.body)
+
+    @legacy_config.setter
+    def legacy_config(self, config: LegacyConfigSchema) -> None:
+        document = config.model_dump(mode="json")
+        self._legacy_configuration[ORGANISATION] = DocumentRow(ORGANISATION, document)
 
     def resume(self) -> None:
         """Continue with rows that were read from a file into a new state."""

@@ -12,6 +12,10 @@ from reflexio_async.sandbox.reflexio import deadlines
 from reflexio_async.sandbox.reflexio.handlers.changed import deleted, deleted_all, deleted_count
 from reflexio_async.sandbox.reflexio.handlers.search import search_response
 from reflexio_async.sandbox.reflexio.schemas import interactions as schemas
+from reflexio_async.sandbox.reflexio.schemas.legacy import (
+    LegacyGetInteractionsRequestSchema,
+    LegacySearchInteractionRequestSchema,
+)
 from reflexio_async.sandbox.reflexio.simulation.ranking import ranked
 from reflexio_async.sandbox.reflexio.state import ReflexioState
 from reflexio_async.sandbox.reflexio.store.configuration import arm_of
@@ -155,9 +159,17 @@ def _matches(request: StoredRequest, body: schemas.GetRequestsRequestSchema) -> 
 @routes.post("/api/get_interactions")
 async def get_interactions(state: ReflexioState, body: schemas.GetInteractionsRequestSchema) -> Response:
     """One user's interactions, newest first; those of one second oldest first. ``top_k: null`` means all."""
+    return _found(newest_interactions(state, body))
+
+
+def newest_interactions(
+    state: ReflexioState,
+    body: schemas.GetInteractionsRequestSchema | LegacyGetInteractionsRequestSchema,
+) -> list[StoredInteraction]:
+    """What ``get_interactions`` returns, on today's and January's servers."""
     found = [each for each in state.store.interactions(body.user_id) if body.includes(each.created_at)]
     found.sort(key=lambda each: -each.created_at)
-    return _found(found[: body.top_k])
+    return found[: body.top_k]
 
 
 @routes.get("/api/get_all_interactions", per_minute=30)
@@ -175,18 +187,24 @@ def _found(interactions: Sequence[StoredInteraction]) -> Response:
 @routes.post("/api/search_interactions", per_minute=120)
 async def search_interactions(state: ReflexioState, body: schemas.SearchInteractionRequestSchema) -> Response:
     """One user's interactions. Without a query the most recent, if ``most_recent_k`` is given."""
+    return search_response("interactions", matching_interactions(state, body), "interaction(s)")
+
+
+def matching_interactions(
+    state: ReflexioState,
+    body: schemas.SearchInteractionRequestSchema | LegacySearchInteractionRequestSchema,
+) -> list[StoredInteraction]:
+    """What ``search_interactions`` finds, on today's and January's servers."""
     found = [
         each
         for each in state.store.interactions(body.user_id)
         if body.request_id in (None, "", each.request_id) and body.includes(each.created_at)
     ]
     if body.query:
-        found = ranked(body.query, found, lambda each: each.content)[: body.most_recent_k or _DEFAULT_TOP_K]
-    elif body.most_recent_k:
-        found = sorted(found, key=lambda each: each.created_at)[-body.most_recent_k :]
-    else:
-        found = []
-    return search_response("interactions", found, "interaction(s)")
+        return ranked(body.query, found, lambda each: each.content)[: body.most_recent_k or _DEFAULT_TOP_K]
+    if body.most_recent_k:
+        return sorted(found, key=lambda each: each.created_at)[-body.most_recent_k :]
+    return []
 
 
 @routes.delete("/api/delete_interaction")

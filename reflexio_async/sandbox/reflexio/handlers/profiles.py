@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final
@@ -137,23 +137,32 @@ def _iso(epoch_seconds: int) -> str:
 @routes.get("/api/profile_change_log")
 async def profile_change_log(state: ReflexioState) -> Response:
     """What each generation added, latest first, with nulls. Deleted profiles are not in it."""
+    return Response({"success": True, "profile_change_logs": change_logs(state, StoredProfile.with_nulls)})
+
+
+def change_logs(
+    state: ReflexioState, shown: Callable[[StoredProfile], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The latest entries of the change log. ``shown`` makes the view of a profile."""
     rows = sorted(state.store.all_profiles(), key=lambda row: row.generated_from_request_id)
     logs = [
-        _log_entry(list(group))
+        _log_entry(list(group), shown)
         for request_id, group in groupby(rows, key=lambda row: row.generated_from_request_id)
         if request_id
     ]
     logs.sort(key=lambda log: -log["created_at"])
-    return Response({"success": True, "profile_change_logs": logs[:_MOST_LOGS]})
+    return logs[:_MOST_LOGS]
 
 
-def _log_entry(rows: Sequence[StoredProfile]) -> dict[str, Any]:
+def _log_entry(
+    rows: Sequence[StoredProfile], shown: Callable[[StoredProfile], dict[str, Any]]
+) -> dict[str, Any]:
     return {
         "id": 0,
         "user_id": rows[0].user_id,
         "request_id": rows[0].generated_from_request_id,
         "created_at": max(row.created_at for row in rows),
-        "added_profiles": [row.with_nulls() for row in rows],
+        "added_profiles": [shown(row) for row in rows],
         "removed_profiles": list[Any](),
     }
 

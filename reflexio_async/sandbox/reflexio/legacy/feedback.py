@@ -37,7 +37,7 @@ async def get_raw_feedbacks(
     rows = [
         row
         for row in reversed(state.store.playbooks.values())
-        if _status_matches(row.status, body.status_filter)
+        if status_matches(row.status, body.status_filter)
         and body.feedback_name in (None, "", row.playbook_name)
     ]
     return _raw_feedbacks(rows[: body.limit or _DEFAULT_LIMIT])
@@ -51,7 +51,7 @@ async def search_raw_feedbacks(
     rows = [
         row
         for row in reversed(state.store.playbooks.values())
-        if _status_matches(row.status, body.status_filter)
+        if status_matches(row.status, body.status_filter)
         and body.user_id in (None, "", row.user_id)
         and body.agent_version in (None, "", row.agent_version)
         and body.feedback_name in (None, "", row.playbook_name)
@@ -66,7 +66,7 @@ async def get_feedbacks(state: ReflexioState, body: schemas.LegacyGetFeedbacksRe
     rows = [
         row
         for row in reversed(state.store.agent_playbooks.values())
-        if _status_matches(row.status, body.status_filter)
+        if status_matches(row.status, body.status_filter)
         and body.feedback_name in (None, "", row.playbook_name)
         and (body.feedback_status_filter is None or body.feedback_status_filter.value == row.playbook_status)
     ]
@@ -79,7 +79,7 @@ async def search_feedbacks(state: ReflexioState, body: schemas.LegacySearchFeedb
     rows = [
         row
         for row in reversed(state.store.agent_playbooks.values())
-        if _status_matches(row.status, body.status_filter)
+        if status_matches(row.status, body.status_filter)
         and body.agent_version in (None, "", row.agent_version)
         and body.feedback_name in (None, "", row.playbook_name)
         and (body.feedback_status_filter is None or body.feedback_status_filter.value == row.playbook_status)
@@ -88,7 +88,8 @@ async def search_feedbacks(state: ReflexioState, body: schemas.LegacySearchFeedb
     return _feedbacks(best_matches(body.query, rows)[: body.top_k or _DEFAULT_TOP_K])
 
 
-def _status_matches(status: Status, wanted: Sequence[LegacyStatusSchema | None] | None) -> bool:
+def status_matches(status: Status, wanted: Sequence[LegacyStatusSchema | None] | None) -> bool:
+    """Whether a status filter matches. Without a filter, every status does."""
     statuses = [None if each is None else each.value for each in wanted or ()]
     return status in statuses if statuses else status not in TOMBSTONES
 

@@ -1,28 +1,22 @@
-"""January's publishing into groups, reading and deleting groups, and profiles with their reruns."""
+"""January's publishing into groups, and reading and deleting of groups and interactions."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers.changed import deleted
-from reflexio_async.sandbox.reflexio.handlers.operations import rerun_profiles
-from reflexio_async.sandbox.reflexio.handlers.profiles import STATUS_NAMES, newest_first
+from reflexio_async.sandbox.reflexio.handlers.interactions import matching_interactions, newest_interactions
 from reflexio_async.sandbox.reflexio.schemas import legacy as schemas
 from reflexio_async.sandbox.reflexio.schemas.interactions import (
     InteractionDataSchema,
     PublishUserInteractionRequestSchema,
 )
 from reflexio_async.sandbox.reflexio.state import ReflexioState
-from reflexio_async.sandbox.reflexio.store.rows import (
-    StoredInteraction,
-    StoredProfile,
-    StoredRequest,
-    status_matches,
-)
+from reflexio_async.sandbox.reflexio.store.rows import StoredInteraction, StoredRequest
 
 _INTERACTION_FIELDS = {
     *("role", "content", "user_action", "user_action_description", "interacted_image_url"),
@@ -116,34 +110,22 @@ async def delete_request_group(
     return Response({"success": True, "message": message, "deleted_requests_count": count})
 
 
-@routes.get("/api/get_all_profiles")
-async def get_all_profiles(state: ReflexioState, query: schemas.LegacyAllProfilesQuerySchema) -> Response:
-    """The profiles of all users, newest first, current by default."""
-    wanted = [STATUS_NAMES.get(query.status_filter or "current")]
-    rows = newest_first(row for row in state.store.all_profiles() if status_matches(row.status, wanted))
-    views = [_profile(row) for row in rows[: query.limit]]
-    return Response({"success": True, "user_profiles": views, "msg": f"Found {len(views)} profiles"})
-
-
-def _profile(row: StoredProfile) -> dict[str, Any]:
-    return {
-        "profile_id": row.profile_id,
-        "user_id": row.user_id,
-        "profile_content": row.content,
-        "last_modified_timestamp": row.last_modified_timestamp,
-        "generated_from_request_id": row.generated_from_request_id,
-        "profile_time_to_live": row.profile_time_to_live,
-        "expiration_timestamp": row.expiration_timestamp,
-        "custom_features": row.custom_features,
-        "source": row.source,
-        "status": row.status,
-        "embedding": list[float](),
-    }
-
-
-@routes.post("/api/rerun_profile_generation", per_minute=5)
-async def rerun_profile_generation(
-    state: ReflexioState, context: RequestContext, body: schemas.LegacyRerunProfileGenerationRequestSchema
+@routes.post("/api/get_interactions")
+async def get_interactions(
+    state: ReflexioState, body: schemas.LegacyGetInteractionsRequestSchema
 ) -> Response:
-    """Start a rerun for one user or all."""
-    return await rerun_profiles(state, context, body)
+    """One user's, newest first."""
+    return _interactions(newest_interactions(state, body))
+
+
+@routes.post("/api/search_interactions", per_minute=120)
+async def search_interactions(
+    state: ReflexioState, body: schemas.LegacySearchInteractionRequestSchema
+) -> Response:
+    """One user's. Without a query the most recent, if ``most_recent_k`` is given."""
+    return _interactions(matching_interactions(state, body))
+
+
+def _interactions(found: Sequence[StoredInteraction]) -> Response:
+    views = [_interaction(each) for each in found]
+    return Response({"success": True, "interactions": views, "msg": f"Found {len(views)} interactions"})

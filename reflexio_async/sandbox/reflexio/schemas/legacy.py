@@ -72,6 +72,58 @@ class LegacyAllProfilesQuerySchema(BaseModel):
     status_filter: str | None = None
 
 
+class LegacyGetUserProfilesRequestSchema(common.TimeRangeSchema):
+    """Read profiles of one user."""
+
+    user_id: str
+    top_k: int | None = 30
+    status_filter: list[LegacyStatusSchema | None] | None = None
+
+
+class LegacySearchUserProfileRequestSchema(common.TimeRangeSchema):
+    """Search profiles of one user."""
+
+    user_id: str
+    generated_from_request_id: str | None = None
+    query: str | None = None
+    top_k: int | None = 10
+    source: str | None = None
+    custom_feature: str | None = None
+    threshold: float | None = 0.5
+
+
+class LegacyDeleteUserProfileRequestSchema(BaseModel):
+    """Delete a profile of a user, or those that a search finds."""
+
+    user_id: str
+    profile_id: str = ""
+    search_query: str = ""
+
+
+class LegacyGetInteractionsRequestSchema(common.TimeRangeSchema):
+    """Read interactions of one user."""
+
+    user_id: str
+    top_k: int | None = 30
+
+
+class LegacySearchInteractionRequestSchema(common.TimeRangeSchema):
+    """Search interactions of one user."""
+
+    user_id: str
+    request_id: str | None = None
+    query: str | None = None
+    top_k: int | None = None
+    most_recent_k: int | None = None
+
+
+class LegacyGetAgentSuccessEvaluationResultsRequestSchema(BaseModel):
+    """Read evaluation results."""
+
+    limit: int | None = 100
+    agent_version: str | None = None
+
+
 class LegacyRerunProfileGenerationRequestSchema(common.TimeRangeSchema):
     """Start a profile rerun. No user means all users."""
 

@@ -199,24 +199,37 @@ class Grader:
         return requests[0].user_id in self._failing
 
     def _grade(self, requests: Sequence[StoredRequest], agent_version: str) -> SessionGrade:
-        texts = [
-            each.content.lower()
-            for request in requests
-            for each in request.interactions
-            if each.given.role.lower() == "user"
-        ]
+        texts = _user_texts(requests)
         grade = SessionGrade(
             result_id=self._store.next_id("grade"),
             user_id=requests[0].user_id,
             session_id=requests[0].session_id,
             agent_version=agent_version,
             created_at=int(self._clock.time()),
-            complaints=sum(any(word in text for word in _COMPLAINTS) for text in texts),
+            complaints=sum(map(_complains, texts)),
             user_turns=len(texts),
         )
         self._grades.pop(_key(grade), None)
         self._grades[_key(grade)] = grade
         return grade
+
+
+def complains(request: StoredRequest) -> bool:
+    """Whether the user complains in a request."""
+    return any(map(_complains, _user_texts([request])))
+
+
+def _user_texts(requests: Sequence[StoredRequest]) -> list[str]:
+    return [
+        each.content.lower()
+        for request in requests
+        for each in request.interactions
+        if each.given.role.lower() == "user"
+    ]
+
+
+def _complains(text: str) -> bool:
+    return any(word in text for word in _COMPLAINTS)
 
 
 def _key(grade: SessionGrade | OnDemandGrade) -> tuple[str, str]:
