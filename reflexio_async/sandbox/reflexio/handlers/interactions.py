@@ -212,10 +212,7 @@ async def delete_interaction(
     state: ReflexioState, body: schemas.DeleteUserInteractionRequestSchema
 ) -> Response:
     """Delete one. Its request remains, even without interactions."""
-    for request in state.store.requests_by_user.get(body.user_id, ()):
-        request.interactions = [
-            each for each in request.interactions if each.interaction_id != body.interaction_id
-        ]
+    state.store.delete_interaction(body.user_id, body.interaction_id)
     return deleted()
 
 

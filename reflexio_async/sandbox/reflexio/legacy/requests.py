@@ -91,6 +91,15 @@ def _interaction(interaction: StoredInteraction) -> dict[str, Any]:
     }
 
 
+@routes.delete("/api/delete_interaction")
+async def delete_interaction(
+    state: ReflexioState, body: schemas.LegacyDeleteUserInteractionRequestSchema
+) -> Response:
+    """Delete one."""
+    state.store.delete_interaction(body.user_id, body.interaction_id)
+    return deleted()
+
+
 @routes.delete("/api/delete_request")
 async def delete_request(state: ReflexioState, body: schemas.LegacyDeleteRequestRequestSchema) -> Response:
     """Delete one with its interactions."""

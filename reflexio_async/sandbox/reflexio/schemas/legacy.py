@@ -117,6 +117,13 @@ class LegacySearchInteractionRequestSchema(common.TimeRangeSchema):
     most_recent_k: int | None = None
 
 
+class LegacyDeleteUserInteractionRequestSchema(BaseModel):
+    """Delete an interaction."""
+
+    user_id: str
+    interaction_id: int
+
+
 class LegacyGetAgentSuccessEvaluationResultsRequestSchema(BaseModel):
     """Read evaluation results."""
 

@@ -134,6 +134,13 @@ class ReflexioStore:
             _remove(self.requests_by_user, request.user_id, request)
         return len(deleted)
 
+    def delete_interaction(self, user_id: str, interaction_id: int) -> None:
+        """Delete one, if the user has it. Its request remains."""
+        for request in self.requests_by_user.get(user_id, ()):
+            request.interactions = [
+                each for each in request.interactions if each.interaction_id != interaction_id
+            ]
+
     def all_profiles(self) -> Iterator[StoredProfile]:
         """The profiles of all users that have not expired."""
         now = self.now
