@@ -12,6 +12,7 @@ QUICK = (
     "core",
     "endpoints",
     "jobs",
+    "loops",
     "reflect",
     "transport",
     "test_docs.py",
