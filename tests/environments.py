@@ -94,7 +94,9 @@ def _uv(*arguments: str) -> None:
 REFLEXIO_CLIENT = Environment("reflexio-client-0.2.2", "3.12", ("reflexio-client==0.2.2",))
 """The official Reflexio client."""
 
-REFLEXIO_COMMONS = Environment("reflexio-commons-0.1.0.0", "3.12", ("reflexio-commons==0.1.0.0", "pydantic"))
+REFLEXIO_COMMONS = Environment(
+    "reflexio-commons-0.1.0.0", "3.12", ("reflexio-commons==0.1.0.0", "pydantic==2.14.4")
+)
 """The models of January 2026, which that server and that client shared."""
 
 REFLECT_SDK = Environment("reflect-sdk-0.3.0", "3.12", ("httpx==0.28.1",), ("reflect-sdk==0.3.0",))
