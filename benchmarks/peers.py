@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.fresh import ROOT
 from benchmarks.rounds import Cost, turns
-from tests.environments import REFLECT_SDK, REFLEXIO_CLIENT, Environment, NoPython
+from tests.environments import REFLEXIO_CLIENT, WHOLE_REFLECT_SDK, Environment, NoPython
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,7 +28,7 @@ OURS = Environment(
 )
 """The libraries of our client, in the versions of this interpreter, on the Python of the official clients."""
 
-ENVIRONMENTS = {"ours": OURS, "official_reflexio": REFLEXIO_CLIENT, "official_reflect": REFLECT_SDK}
+ENVIRONMENTS = {"ours": OURS, "official_reflexio": REFLEXIO_CLIENT, "official_reflect": WHOLE_REFLECT_SDK}
 
 
 class Worker:

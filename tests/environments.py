@@ -91,13 +91,44 @@ def _uv(*arguments: str) -> None:
         raise RuntimeError(message)
 
 
-REFLEXIO_CLIENT = Environment("reflexio-client-0.2.2", "3.12", ("reflexio-client==0.2.2",))
-"""The official Reflexio client."""
+REFLEXIO_AI_VERSION = "0.2.32"
+REFLEXIO_CLIENT_VERSION = "0.2.16"
+REFLECT_SDK_VERSION = "0.3.5"
+"""The newest official packages on PyPI. After a change: ``python -m tests.parity.refresh``."""
 
 REFLEXIO_COMMONS = Environment(
     "reflexio-commons-0.1.0.0", "3.12", ("reflexio-commons==0.1.0.0", "pydantic==2.14.4")
 )
 """The models of January 2026, which that server and that client shared."""
 
-REFLECT_SDK = Environment("reflect-sdk-0.3.0", "3.12", ("httpx==0.28.1",), ("reflect-sdk==0.3.0",))
-"""An official Reflect client, older than the contract. Of its dependencies only httpx is needed."""
+REFLEXIO_SERVER = Environment(
+    f"reflexio-server-{REFLEXIO_AI_VERSION}",
+    "3.12",
+    (f"reflexio-ai=={REFLEXIO_AI_VERSION}",),
+    # The server runs without torch, which takes gigabytes (server-behaviour: Installing it).
+    overrides="torch; sys_platform == 'never'\ntriton; sys_platform == 'never'\n",
+    variable="REFLEXIO_SERVER_VENV",
+)
+"""The open-source server, and the official client inside the same package."""
+
+REFLEXIO_CLIENT = Environment(
+    f"reflexio-client-{REFLEXIO_CLIENT_VERSION}", "3.12", (f"reflexio-client=={REFLEXIO_CLIENT_VERSION}",)
+)
+"""The official Reflexio client on its own."""
+
+REFLECT_SDK = Environment(
+    f"reflect-sdk-{REFLECT_SDK_VERSION}",
+    "3.12",
+    ("httpx==0.28.1",),
+    (f"reflect-sdk=={REFLECT_SDK_VERSION}",),
+)
+"""The official Reflect client. It needs ``tests/parity/stand_ins``, for a package that no index has."""
+
+WHOLE_REFLECT_SDK_VERSION = "0.3.3"
+WHOLE_REFLECT_SDK = Environment(
+    f"reflect-sdk-{WHOLE_REFLECT_SDK_VERSION}",
+    "3.12",
+    ("httpx==0.28.1",),
+    (f"reflect-sdk=={WHOLE_REFLECT_SDK_VERSION}",),
+)
+"""The last official Reflect client that runs as it is on PyPI. Of its dependencies only httpx is needed."""

@@ -19,20 +19,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self
 
-from tests.environments import Environment
+from tests.environments import REFLEXIO_SERVER, Environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-VERSION = "0.2.32"
-ENVIRONMENT = Environment(
-    f"reflexio-server-{VERSION}",
-    "3.12",
-    (f"reflexio-ai=={VERSION}",),
-    # The server runs without torch, which takes gigabytes (server-behaviour: Installing it).
-    overrides="torch; sys_platform == 'never'\ntriton; sys_platform == 'never'\n",
-    variable="REFLEXIO_SERVER_VENV",
-)
 
 _SQLITE = Environment("pysqlite3-0.5.4", "3.12", ("pysqlite3-binary==0.5.4.post2",))
 """A SQLite that loads extensions (server-behaviour: Aggregation). Python's own may not."""
@@ -241,11 +231,11 @@ def parse_access_log(lines: list[str]) -> Iterator[AccessEntry]:
 
 def server_python() -> Path:
     """The interpreter of the server's environment, which is built on the first call."""
-    return ENVIRONMENT.python()
+    return REFLEXIO_SERVER.python()
 
 
 def _site_packages(python: Path) -> Path:
-    return python.parents[1] / f"lib/python{ENVIRONMENT.version}/site-packages"
+    return python.parents[1] / f"lib/python{REFLEXIO_SERVER.version}/site-packages"
 
 
 def _answers(port: int) -> bool:

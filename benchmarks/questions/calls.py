@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from benchmarks import by_hand, peers, rounds, static_server
 from benchmarks.report import Ratio, Result, at_least, at_most
 from reflexio_async import AsyncReflexioClient
+from tests.environments import REFLEXIO_CLIENT_VERSION, WHOLE_REFLECT_SDK_VERSION
 
 if TYPE_CHECKING:
     from benchmarks.report import Figure
@@ -111,9 +112,9 @@ def _peers(server: Server, scale: Scale, result: Result) -> list[Figure]:
     """Every client in a process of its own, all on one Python; 20 profiles, 32 calls in flight."""
     url, in_flight = f"{server.url}/20", "32"
     names = {
-        "async": "reflexio-client 0.2.2, asynchronous",
-        "threads": "reflexio-client 0.2.2, threads",
-        "reflect": "reflect-sdk 0.3.0, asynchronous",
+        "async": f"reflexio-client {REFLEXIO_CLIENT_VERSION}, asynchronous",
+        "threads": f"reflexio-client {REFLEXIO_CLIENT_VERSION}, threads",
+        "reflect": f"reflect-sdk {WHOLE_REFLECT_SDK_VERSION}, asynchronous",
     }
     figures = {
         who: Ratio(name, "µs", target=at_least(2), scale=1e6, faster=True, against=name.partition(" ")[0])

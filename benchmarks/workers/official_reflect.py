@@ -1,4 +1,4 @@
-"""The official ``reflect-sdk`` 0.3.0, its asynchronous path: ``URL IN_FLIGHT``."""
+"""The official ``reflect-sdk``, its asynchronous path: ``URL IN_FLIGHT``."""
 
 from __future__ import annotations
 

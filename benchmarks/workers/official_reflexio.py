@@ -1,17 +1,11 @@
-"""The official ``reflexio-client`` 0.2.2: ``(async|threads) URL IN_FLIGHT``."""
+"""The official ``reflexio-client``: ``(async|threads) URL IN_FLIGHT``."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
-from types import ModuleType
 
 from benchmarks.workers import protocol
-
-# Its wheel lacks a module that it imports. The client's own code is not changed.
-defaults = ModuleType("reflexio.defaults")
-defaults.__dict__["DEFAULT_AGENT_VERSION"] = "agent-v0"
-sys.modules["reflexio.defaults"] = defaults
 
 
 def main(how: str, url: str, in_flight: str) -> None:

@@ -19,12 +19,13 @@ from reflexio_async import (
     UnprocessableRequest,
 )
 from tests.calls import calls, to_the_end
-from tests.parity.compare import OFFICIAL
+from tests.parity.official_data import OFFICIAL
 
 if TYPE_CHECKING:
     from reflexio_async.sandbox import Sandbox
 
 Loose = Any
+METHODS = OFFICIAL["reflexio-ai"].described["ReflexioClient"]
 SESSION: dict[str, Any] = {"user_id": "u", "session_id": "s"}
 
 
@@ -147,7 +148,7 @@ async def sent(box: Sandbox, client: Loose, name: str, fields: dict[str, Any]) -
 
 
 @pytest.mark.filterwarnings("ignore:search_profiles is deprecated:DeprecationWarning")
-@pytest.mark.parametrize("name", [name for name in CALLS if name in OFFICIAL["methods"]])
+@pytest.mark.parametrize("name", [name for name in CALLS if name in METHODS])
 async def test_none_means_left_out_wherever_it_is_the_official_default(
     box: Sandbox, client: Loose, name: str
 ) -> None:
@@ -155,7 +156,7 @@ async def test_none_means_left_out_wherever_it_is_the_official_default(
     fields = {field: GIVEN[field] for field in needed}
     nones = {
         parameter: None
-        for parameter, official in OFFICIAL["methods"][name]["parameters"].items()
-        if official["default"] == "None" and parameter not in needed
+        for parameter, official in METHODS[name].items()
+        if official.get("default") == "None" and parameter not in needed
     }
     assert await sent(box, client, name, fields | nones) == await sent(box, client, name, fields)

@@ -12,7 +12,6 @@ import json
 import re
 import sys
 import time
-import types
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -29,10 +28,6 @@ _SHOWN = {"user_id", "session_id"}
 
 def main(url: str) -> None:
     """The whole life cycle, in the order in which its parts depend on one another."""
-    # The package as published imports this module and lacks it. Its own code stays as it is.
-    defaults: Any = types.ModuleType("reflexio.defaults")
-    defaults.DEFAULT_AGENT_VERSION = "agent-v0"
-    sys.modules["reflexio.defaults"] = defaults
     client = importlib.import_module("reflexio").ReflexioClient(url_endpoint=url)
     for part in (_acquaint, _configure, _publish, _read, _rerun, _generate, _cancel, _aggregate, _search):
         part(client)
@@ -139,10 +134,8 @@ def _rerun(client: Any) -> None:
     say("rerun of an unknown user", lambda: client.rerun_profile_generation(**unknown))
     say("rerun, not waited for", lambda: client.rerun_profile_generation(user_id="bob"))
     say("and its end", lambda: _ended(client, "profile_generation", user_id="bob"))
-    # Not waited for: this client asks for "feedback_generation", as January's servers called it, so that on
-    # today's it waits 600 seconds in vain.
-    say("rerun of playbooks", lambda: client.rerun_playbook_generation(agent_version="agent-v0"))
-    say("and its end", lambda: _ended(client, "playbook_generation", agent_version="agent-v0"))
+    version = {"agent_version": "agent-v0", "wait_for_response": True}
+    say("rerun of playbooks", lambda: client.rerun_playbook_generation(**version))
     say("its playbooks", lambda: client.get_user_playbooks(agent_version="agent-v0"))
     say("rerun of no playbooks", lambda: client.rerun_playbook_generation(agent_version="nope"))
     say("and its end", lambda: _ended(client, "playbook_generation", agent_version="nope"))

@@ -1,8 +1,7 @@
-"""What the contract and the official client say, beside what this client says."""
+"""What the contracts say, beside what this client says."""
 
 from __future__ import annotations
 
-import inspect
 import json
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,19 +16,23 @@ import reflexio_async.reflexio.models
 from reflexio_async import AsyncReflexioClient
 from reflexio_async._engine.models import Header, Query, RequestPart
 from reflexio_async.legacy.api import LegacyAPI
-from reflexio_async.reflexio.api.session_scoped import SessionScopedClient
 from reflexio_async.reflexio.models import enums
-from reflexio_async.reflexio.models.interactions import DEFAULT_AGENT_VERSION
-from tests.calls import Call, calls, coroutine_functions
+from tests.calls import Call, calls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import ModuleType
 
 HERE = Path(__file__).parent
-CONTRACT = json.loads((HERE / "reflexio.openapi.json").read_text())
-LEGACY = json.loads((HERE / "reflexio-legacy.openapi.json").read_text())
-OFFICIAL = json.loads((HERE / "official.json").read_text())
+
+
+def load(file: str) -> Any:
+    """The data in a file of this folder."""
+    return json.loads((HERE / file).read_text())
+
+
+CONTRACT = load("reflexio.openapi.json")
+LEGACY = load("reflexio-legacy.openapi.json")
 
 _BOUNDS = {
     "minLength": "len>=",
@@ -42,7 +45,7 @@ _BOUNDS = {
     "exclusiveMaximum": "<",
     "pattern": "~",
 }
-_ABSENT = "absent"
+ABSENT = "absent"
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def _request(what: str, operation: dict[str, Any], call: Call) -> Iterator[Compa
         else:
             ours[place] = _shape(schema["properties"][name], schema.get("$defs", {}))
     for key in sorted(set(theirs) | set(ours)):
-        yield Comparison(f"{what} {key[0]} {key[1]}", theirs.get(key, _ABSENT), ours.get(key, _ABSENT))
+        yield Comparison(f"{what} {key[0]} {key[1]}", theirs.get(key, ABSENT), ours.get(key, ABSENT))
     wanted = body.get("$ref", "").rsplit("/", 1)[-1]
     names = [kind.__name__ for kind in call.request.__mro__]
     same = wanted in names or not (wanted or in_body)
@@ -164,7 +167,7 @@ def compare_schemas(
     for name, schema in schemas.items():
         if "enum" in schema:
             enum = getattr(enums, name, None)
-            ours_says = str(sorted(member.value for member in enum)) if enum else _ABSENT
+            ours_says = str(sorted(member.value for member in enum)) if enum else ABSENT
             yield Comparison(f"{prefix}{name}", str(sorted(schema["enum"])), ours_says)
         elif "properties" in schema:
             yield from _fields(prefix + name, schema, schemas, ours.get(name))
@@ -174,7 +177,7 @@ def _fields(
     name: str, schema: dict[str, Any], schemas: dict[str, Any], model: type[BaseModel] | None
 ) -> Iterator[Comparison]:
     if model is None:
-        yield Comparison(name, "a schema", _ABSENT)
+        yield Comparison(name, "a schema", ABSENT)
         return
     request = issubclass(model, RequestPart)
     mine = _our_schema(model)
@@ -185,13 +188,13 @@ def _fields(
     }
     places = {field for field, info in model.model_fields.items() if _elsewhere(info.metadata)}
     for field in sorted(set(schema["properties"]) | set(wire)):
-        theirs = our = _ABSENT
+        theirs = our = ABSENT
         if field in schema["properties"]:
             given = schema["properties"][field]
             theirs = _described(given, schemas, required=field in schema.get("required", []), strict=request)
         if field in wire:
             local = wire[field]
-            if theirs is _ABSENT and local in places:
+            if theirs is ABSENT and local in places:
                 continue  # compared with the parameters of its route
             ours_field = mine["properties"][local]
             required = local in mine.get("required", [])
@@ -268,81 +271,6 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-# --- the official client
-
-
-def methods() -> Iterator[Comparison]:
-    """Every method of the official client: its route, and each parameter with its position and default."""
-    yield from compare_methods(OFFICIAL["methods"], AsyncReflexioClient, "")
-    for name in OFFICIAL["session_methods"]:
-        found = name in coroutine_functions(SessionScopedClient)
-        yield Comparison(f"for_session().{name}()", "a method", "a method" if found else _ABSENT)
-
-
-def compare_methods(official: dict[str, Any], client: type, prefix: str) -> Iterator[Comparison]:
-    """Every method of ``official`` beside the method of ``client`` that has its name."""
-    ours = calls(client)
-    for name, theirs in official.items():
-        what = f"{prefix}{name}"
-        method = getattr(client, name, None)
-        if method is None:
-            yield Comparison(f"{what}()", "a method", _ABSENT)
-            continue
-        call = ours.get(name)
-        if call is not None:
-            route = f"{theirs['verb']} {_any_id(theirs['path'])}"
-            yield Comparison(
-                f"{what}() route", route, f"{call.endpoint.method} {_any_id(call.endpoint.path)}"
-            )
-        takes_request = call is not None and call.takes_request
-        parameters = _parameters(method)
-        for parameter, given in theirs["parameters"].items():
-            if takes_request and parameter in _BESIDE_A_REQUEST:
-                continue  # tests/endpoints: every decorated call takes them
-            # The official client writes None for "not sent". A decorated call shows the default that the
-            # server then takes.
-            shown = not (takes_request and given["default"] in (None, "None"))
-            yield Comparison(
-                f"{what}({parameter})",
-                _described_parameter(given.get("position"), given["default"] if shown else None),
-                _our_parameter(parameters, parameter, shown=shown),
-            )
-
-
-_BESIDE_A_REQUEST = ("request", "wait_for_response", "force_refresh")
-_CONSTANTS = {"DEFAULT_AGENT_VERSION": repr(DEFAULT_AGENT_VERSION)}
-"""Names that stand for a default in the official client's source."""
-
-
-def _parameters(method: Callable[..., Any]) -> dict[str, tuple[int | None, str | None]]:
-    """The parameters of ``method``: their positions, None by name only, and their defaults."""
-    given = [*inspect.signature(method).parameters.values()]
-    given = [parameter for parameter in given if parameter.name not in ("self", "cls")]
-    return {
-        parameter.name: (
-            None if parameter.kind is inspect.Parameter.KEYWORD_ONLY else position,
-            None if parameter.default is inspect.Parameter.empty else repr(parameter.default),
-        )
-        for position, parameter in enumerate(given)
-    }
-
-
-def _any_id(path: str) -> str:
-    return "/".join("{}" if part.startswith("{") else part for part in path.split("/"))
-
-
-def _described_parameter(position: int | None, default: str | None) -> str:
-    where = "by name" if position is None else f"at position {position}"
-    return where if default is None else f"{where}, default {_CONSTANTS.get(default, default)}"
-
-
-def _our_parameter(parameters: Mapping[str, tuple[int | None, str | None]], name: str, *, shown: bool) -> str:
-    if name not in parameters:
-        return _ABSENT
-    position, default = parameters[name]
-    return _described_parameter(position, default if shown else None)
-
-
 def table() -> list[Comparison]:
     """All of it."""
-    return [*routes(), *fields(), *methods()]
+    return [*routes(), *fields()]

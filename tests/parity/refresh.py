@@ -1,40 +1,48 @@
-"""``python -m tests.parity.refresh``: write what the server of ``tests.real_server.VERSION`` says today.
+"""``python -m tests.parity.refresh``: write anew what the official packages say and send.
 
-For a new server: set that version, run this, look at the difference in git, and then at what
-``python -m tests.parity --differences`` finds.
-
-``python -m tests.parity.refresh january`` writes the schemas of January's contract as reflexio-commons
-0.1.0.0 has them. Its paths were written by hand, and do not change any more.
-
-``python -m tests.parity.refresh 0.3.5 …/reflect_sdk/client.py`` does so for the official Reflect client,
-from a release that was unpacked somewhere. Reflect's contract was written by hand: no server publishes it.
-
-``python -m tests.parity.refresh names reflexio-client …/reflexio/__init__.py`` notes the public names of a
-release that was unpacked somewhere. The first form notes those of the server's own package.
+The packages are those of ``tests/environments.py``; their environments are built if need be. For a new
+release set its version there, run this, look at the difference in git, and then at what
+``python -m tests.parity --differences`` finds. The schemas of January's contract are those of
+reflexio-commons; its paths, and Reflect's contract, were written by hand: no server publishes them.
 """
 
 from __future__ import annotations
 
-import ast
 import json
+import os
 import re
 import subprocess
-import sys
-from pathlib import Path
+import tempfile
 from typing import TYPE_CHECKING, Any, cast
 
-from tests.environments import REFLEXIO_COMMONS
-from tests.real_server import VERSION, RealServer, server_python
+from tests.environments import (
+    REFLECT_SDK,
+    REFLECT_SDK_VERSION,
+    REFLEXIO_AI_VERSION,
+    REFLEXIO_CLIENT,
+    REFLEXIO_CLIENT_VERSION,
+    REFLEXIO_COMMONS,
+    REFLEXIO_SERVER,
+    WHOLE_REFLECT_SDK,
+    WHOLE_REFLECT_SDK_VERSION,
+)
+from tests.parity.compare import HERE
+from tests.parity.official_data import FOLDER
+from tests.real_server import RealServer, server_python
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from tests.environments import Environment
 
-HERE = Path(__file__).parent
 CONTRACT = HERE / "reflexio.openapi.json"
 JANUARY = HERE / "reflexio-legacy.openapi.json"
-OFFICIAL = HERE / "official.json"
-REFLECT_OFFICIAL = HERE / "reflect_official.json"
-NAMES = HERE / "official_names.json"
+PACKAGES = {
+    "reflexio-ai": (REFLEXIO_AI_VERSION, REFLEXIO_SERVER, "reflexio"),
+    "reflexio-client": (REFLEXIO_CLIENT_VERSION, REFLEXIO_CLIENT, "reflexio"),
+    "reflect-sdk": (REFLECT_SDK_VERSION, REFLECT_SDK, "reflect_sdk"),
+    # Its response types are its own, with the names of older releases.
+    "reflect-sdk-0.3.3": (WHOLE_REFLECT_SDK_VERSION, WHOLE_REFLECT_SDK, "reflect_sdk"),
+}
+"""By distribution: its version, its environment, and the package that it installs."""
 
 # Run by the server's own interpreter: its OpenAPI document lacks the configuration and the limits.
 _PROGRAM = """
@@ -70,7 +78,8 @@ def contract() -> dict[str, Any]:
             text=True,
         )
     spec = json.loads(done.stdout[done.stdout.index("{") :])
-    document = {"openapi": spec["openapi"], "info": {"title": "reflexio wire contract", "version": VERSION}}
+    info = {"title": "reflexio wire contract", "version": REFLEXIO_AI_VERSION}
+    document = {"openapi": spec["openapi"], "info": info}
     document["paths"] = {path: _bare(spec["paths"][path]) for path in sorted(spec["paths"])}
     schemas = spec["components"]["schemas"]
     document["components"] = {"schemas": {name: _bare(schemas[name]) for name in sorted(schemas)}}
@@ -113,134 +122,47 @@ def _bare(value: Any, *, named: bool = False) -> Any:
     return value
 
 
-def _server_file(path: str) -> Path:
-    """A file of the package that is installed with the server."""
-    (found,) = server_python().parents[1].glob(f"lib/python*/site-packages/reflexio/{path}")
-    return found
+def recorded(distribution: str) -> str:
+    """The file of one official package, as ``tests/parity/record_official.py`` gives it."""
+    version, environment, package = PACKAGES[distribution]
+    return _as_lines({"version": version, **_record(environment, package)})
 
 
-def public_names(package: Path) -> list[str]:
-    """The ``__all__`` of the package whose ``__init__.py`` is given."""
-    for node in ast.parse(package.read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return sorted(ast.literal_eval(node.value))
-    message = f"{package} has no __all__"
-    raise ValueError(message)
+def _record(environment: Environment, package: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:  # the client loads any .env on its way up
+        path = f"{HERE.parents[1]}:{HERE / 'stand_ins'}"
+        done = subprocess.run(
+            [environment.python(), "-m", "tests.parity.record_official", package],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "HOME": folder, "PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+        )
+    return cast("dict[str, Any]", json.loads(done.stdout))
 
 
-def note_names(distribution: str, package: Path) -> None:
-    """Write the public names of one official package beside those of the others."""
-    noted: dict[str, Any] = json.loads(NAMES.read_text()) if NAMES.exists() else {}
-    NAMES.write_text(json.dumps({**noted, distribution: public_names(package)}, indent=1) + "\n")
+def _as_lines(document: dict[str, Any]) -> str:
+    """JSON with one line for each name and call, so that a difference in git can be read."""
+    sections: list[str] = []
+    for section, content in document.items():
+        if isinstance(content, dict):
+            parts = cast("dict[str, Any]", content).items()
+            lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(part)}" for name, part in parts)
+            sections.append(f" {json.dumps(section)}: {{\n{lines}\n }}")
+        else:
+            sections.append(f" {json.dumps(section)}: {json.dumps(content)}")
+    return "{\n" + ",\n".join(sections) + "\n}\n"
 
 
-def official() -> dict[str, Any]:
-    """The public methods of the official clients: verb, path and parameters."""
-    nodes = ast.parse(_server_file("client/client.py").read_text()).body
-    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
-    within = {node.name: node for node in classes["ReflexioClient"].body if isinstance(node, _Function)}
-    methods = {
-        method.name: {**_route(method, within), "parameters": _parameters(method.args)}
-        for method in _public(classes["ReflexioClient"])
-    }
-    own = ("session_id", "client")
-    session = [method.name for method in _public(classes["SessionScopedClient"]) if method.name not in own]
-    return {"version": VERSION, "methods": methods, "session_methods": session}
-
-
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def _public(owner: ast.ClassDef) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [
-        node
-        for node in owner.body
-        if isinstance(node, _Function)
-        and not node.name.startswith("_")
-        and not any(ast.unparse(decorator) == "overload" for decorator in node.decorator_list)
-    ]
-
-
-def _route(method: ast.AST, within: Mapping[str, ast.AST]) -> dict[str, str]:
-    """The first verb and path in a method's code, or in that of a method which it calls."""
-    for node in ast.walk(method):
-        if isinstance(node, ast.Call) and len(node.args) >= 2:
-            verb, path = node.args[:2]
-            if isinstance(verb, ast.Constant) and verb.value in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-                text = ast.unparse(path).removeprefix("f").strip("'\"")
-                return {"verb": str(verb.value), "path": text.partition("?")[0]}
-    called = [node.attr for node in ast.walk(method) if isinstance(node, ast.Attribute)]
-    rest = {name: node for name, node in within.items() if node is not method}
-    found = (_route(rest[name], rest) for name in called if name in rest)
-    return next((route for route in found if route["path"]), {"verb": "", "path": ""})
-
-
-def _parameters(arguments: ast.arguments) -> dict[str, Any]:
-    positional = [argument.arg for argument in arguments.args[1:]]
-    defaults = [None] * (len(positional) - len(arguments.defaults)) + [
-        ast.unparse(default) for default in arguments.defaults
-    ]
-    found: dict[str, Any] = {
-        name: {"position": position, "default": default}
-        for position, (name, default) in enumerate(zip(positional, defaults, strict=True))
-    }
-    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        found[argument.arg] = {"default": ast.unparse(default) if default else None}
-    return found
-
-
-def reflect_official(version: str, client: Path) -> dict[str, Any]:
-    """The public methods of the official Reflect client: verb, path and parameters."""
-    (owner,) = (
-        node
-        for node in ast.parse(client.read_text()).body
-        if isinstance(node, ast.ClassDef) and node.name == "ReflectClient"
-    )
-    within = {node.name: node for node in owner.body if isinstance(node, _Function)}
-    methods = {
-        method.name: {**_reflect_route(method, within), "parameters": _parameters(method.args)}
-        for method in _public(owner)
-    }
-    return {"version": version, "methods": methods}
-
-
-def _reflect_route(method: ast.AST, within: Mapping[str, ast.AST]) -> dict[str, str]:
-    """The first call of ``_get``, ``_post`` or ``_delete``, here or in a method that is called."""
-    for node in ast.walk(method):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-            verb = node.func.attr.strip("_").removesuffix("_async").upper()
-            path = node.args[0]
-            if verb in ("GET", "POST", "DELETE"):
-                if isinstance(path, ast.Call):  # a path below the project's
-                    rest = ast.unparse(path.args[0]).removeprefix("f").strip("'\"")
-                    return {"verb": verb, "path": "/v1/projects/{project_id}" + rest}
-                return {"verb": verb, "path": ast.unparse(path).strip("'\"")}
-    called = [node.attr for node in ast.walk(method) if isinstance(node, ast.Attribute)]
-    rest_of = {name: node for name, node in within.items() if node is not method}
-    found = (_reflect_route(rest_of[name], rest_of) for name in called if name in rest_of)
-    return next((route for route in found if route["path"]), {"verb": "", "path": ""})
-
-
-def main(arguments: list[str]) -> int:
-    """Write the files of the server; or with arguments those of one release (see above)."""
-    if arguments == ["january"]:
-        JANUARY.write_text(json.dumps(january(), indent=1, sort_keys=True) + "\n")
-        return 0
-    if arguments and arguments[0] == "names":
-        _, distribution, package = arguments
-        note_names(distribution, Path(package))
-        return 0
-    if arguments:
-        version, client = arguments
-        methods = reflect_official(version, Path(client))
-        REFLECT_OFFICIAL.write_text(json.dumps(methods, indent=1) + "\n")
-        return 0
-    for file, content in ((CONTRACT, contract()), (OFFICIAL, official())):
-        file.write_text(json.dumps(content, indent=1) + "\n")
-        print(f"wrote {file.name}")  # noqa: T201  # its purpose
-    note_names("reflexio-ai", _server_file("__init__.py"))
-    return 0
+def main() -> None:
+    """Write the files."""
+    CONTRACT.write_text(json.dumps(contract(), indent=1) + "\n")
+    JANUARY.write_text(json.dumps(january(), indent=1, sort_keys=True) + "\n")
+    for distribution in PACKAGES:
+        (FOLDER / f"{distribution}.json").write_text(recorded(distribution))
+    print(f"wrote the contracts, and in {FOLDER.name}/ {', '.join(PACKAGES)}")  # noqa: T201  # its purpose
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

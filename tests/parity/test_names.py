@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import enum
-import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +12,9 @@ import reflexio_async
 from reflexio_async import legacy
 from reflexio_async.reflect import models as reflect_models
 from reflexio_async.reflexio import models as reflexio_models
+from tests.parity.official_data import OFFICIAL
 
-OFFICIAL: dict[str, list[str]] = json.loads((Path(__file__).parent / "official_names.json").read_text())
+NAMES = {distribution: package.names for distribution, package in OFFICIAL.items()}
 
 # What stands for an official name that is no name of ours.
 STANDS_FOR = {
@@ -38,13 +37,13 @@ STANDS_FOR = {
 
 
 def test_the_lists_of_the_official_packages_are_whole() -> None:
-    counted = {package: len(names) for package, names in OFFICIAL.items()}
-    assert counted == {"reflexio-client": 68, "reflexio-ai": 77, "reflect-sdk": 15, "reflect-sdk 0.3.0": 14}
+    counted = {distribution: len(names) for distribution, names in NAMES.items()}
+    assert counted == {"reflexio-client": 74, "reflexio-ai": 77, "reflect-sdk": 15, "reflect-sdk-0.3.3": 14}
 
 
-@pytest.mark.parametrize("package", OFFICIAL)
+@pytest.mark.parametrize("package", NAMES)
 def test_every_official_name_imports_from_the_package(package: str) -> None:
-    assert [name for name in OFFICIAL[package] if not hasattr(reflexio_async, name)] == []
+    assert [name for name in NAMES[package] if not hasattr(reflexio_async, name)] == []
 
 
 def test_dir_lists_the_official_names_that_differ() -> None:
@@ -57,13 +56,13 @@ def test_an_official_name_that_differs_is_the_class_of_the_same_meaning(name: st
 
 
 def test_the_names_that_differ_are_these() -> None:
-    everything = {name for names in OFFICIAL.values() for name in names}
+    everything = {name for names in NAMES.values() for name in names}
     ours = {*reflexio_async.__all__, *reflexio_models.__all__, *reflect_models.__all__}
     assert everything - ours == set(STANDS_FOR)
 
 
 def test_a_name_that_january_has_too_is_today_s() -> None:
-    shared = [name for name in legacy.__all__ if name in OFFICIAL["reflexio-ai"]]
+    shared = [name for name in legacy.__all__ if name in NAMES["reflexio-ai"]]
     assert "InteractionData" in shared
     ours = [getattr(reflexio_async, name) for name in shared]
     assert [kind for kind in ours if kind.__module__.startswith("reflexio_async.legacy")] == []

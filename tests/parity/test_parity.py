@@ -1,4 +1,4 @@
-"""The clients against the contracts and the official clients (see ``python -m tests.parity``)."""
+"""The clients against the contracts and the official packages (see ``python -m tests.parity``)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import pytest
 from reflexio_async import AsyncReflectClient, AsyncReflexioClient
 from reflexio_async.legacy.api import LegacyAPI
 from tests.calls import calls
-from tests.parity import compare, reflect
-from tests.parity.__main__ import main
-from tests.parity.compare import CONTRACT, LEGACY, OFFICIAL
+from tests.parity import reflect
+from tests.parity.__main__ import main, table
+from tests.parity.compare import CONTRACT, LEGACY
+from tests.parity.official_data import OFFICIAL
 from tests.parity.reasons import REASONS, reason
 
-TABLE = [*compare.table(), *reflect.table()]
+TABLE = table()
 
 # Calls whose result is not the response itself: a part of it, what it becomes in the end, or more than it.
 OTHER_RESULTS = {
@@ -70,9 +71,9 @@ def test_every_reason_is_needed(pattern: str) -> None:
 
 
 def test_the_table_is_whole() -> None:
-    assert (len(CONTRACT["paths"]), len(LEGACY["paths"]), len(OFFICIAL["methods"])) == (98, 32, 81)
-    assert (len(reflect.CONTRACT["paths"]), len(reflect.OFFICIAL["methods"])) == (12, 28)
-    assert len(TABLE) > 2400
+    assert (len(CONTRACT["paths"]), len(LEGACY["paths"]), len(reflect.CONTRACT["paths"])) == (98, 32, 12)
+    assert len(OFFICIAL["reflexio-ai"].described["ReflexioClient"]) == 82
+    assert len(TABLE) > 5000
 
 
 def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -230,7 +230,7 @@ class ProfilesAPI(API):
 
         Args:
             user_profiles: ``UserProfile`` models, or mappings with ``user_id`` and ``content``. The client
-                makes a ``profile_id`` for each that has none.
+                makes a ``profile_id`` for each that has none. A profile without a source gets ``cli-manual``.
         """
         request = AddUserProfileRequest(user_profiles=user_profiles)
         complete = [_complete(profile) for profile in request.user_profiles]
@@ -327,7 +327,7 @@ def _only_affected_users(request: P) -> P:
 
 
 def _complete(profile: UserProfile | Mapping[str, Any]) -> UserProfile:
-    """``profile`` with the fields that the server requires, made as the official client makes them."""
+    """``profile`` with an id, a time and an origin, made as the official client makes them."""
     profile = UserProfile.model_validate(profile)
     made = {
         "profile_id": str(uuid4()),
@@ -335,4 +335,6 @@ def _complete(profile: UserProfile | Mapping[str, Any]) -> UserProfile:
         "generated_from_request_id": "cli-manual",
     }
     absent = {name: value for name, value in made.items() if getattr(profile, name) is None}
+    if "source" not in profile.model_fields_set:
+        absent["source"] = "cli-manual"
     return profile.model_copy(update=absent)

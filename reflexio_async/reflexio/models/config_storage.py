@@ -87,7 +87,7 @@ class StorageConfigSQLite(ConfigPart):
     """SQLite."""
 
     db_path: str | None = None
-    type: Literal["sqlite"] = "sqlite"
+    storage_type: Literal["sqlite"] = Field(default="sqlite", alias="type")
 
 
 class StorageConfigSupabase(ConfigPart):
@@ -98,8 +98,8 @@ class StorageConfigSupabase(ConfigPart):
     db_url: Secret
     read_key: Secret | None = None
     read_url: str | None = None
-    schema_: str | None = Field(default=None, alias="schema")
-    type: Literal["supabase"] = "supabase"
+    schema_name: str | None = Field(default=None, alias="schema")
+    storage_type: Literal["supabase"] = Field(default="supabase", alias="type")
 
 
 class StorageConfigPostgres(ConfigPart):
@@ -111,8 +111,8 @@ class StorageConfigPostgres(ConfigPart):
     read_db_url: Secret | None = None
     read_pool_acquire_timeout: Annotated[float, Field(gt=0)] | None = None
     read_pool_size: Annotated[int, Field(ge=1)] | None = None
-    schema_: str | None = Field(default=None, alias="schema")
-    type: Literal["postgres"] = "postgres"
+    schema_name: str | None = Field(default=None, alias="schema")
+    storage_type: Literal["postgres"] = Field(default="postgres", alias="type")
 
 
 class StorageConfigDisk(ConfigPart):
@@ -144,7 +144,7 @@ def _kind_of_storage(value: Any) -> str:
     fields = dict[str, Any](value)
     if "managed_by" in fields:
         return "managed"
-    kind = fields.get("type")
+    kind = fields.get("type", fields.get("storage_type"))
     if kind is None:
         # Servers leave out the type, except that of PostgreSQL (server-behaviour: Configuration).
         if fields.keys() >= {"url", "key", "db_url"}:

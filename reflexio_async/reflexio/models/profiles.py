@@ -161,7 +161,7 @@ class UserProfile(RequestPart):
     notes: str | None = None
     profile_time_to_live: AnyProfileTimeToLive = ProfileTimeToLive.INFINITY
     reader_angle: str | None = None
-    source: str | None = None
+    source: str | None = Field(default=None, description="``cli-manual`` when absent.")
     source_interaction_ids: Sequence[int] = ()
     source_span: str | None = None
     status: AnyStatus | None = None

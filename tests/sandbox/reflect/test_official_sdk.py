@@ -1,4 +1,4 @@
-"""The sandbox with the official client: ``reflect-sdk`` 0.3.0 from PyPI, unchanged.
+"""The sandbox with the official client: ``reflect-sdk`` 0.3.3 from PyPI, unchanged.
 
 Each snippet runs in a process of its own, where ``client`` is the official client at the sandbox, ``plain``
 and ``awaited`` call a method of it or its ``*_async`` twin, ``caught`` gives the error of a call, and
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from reflexio_async.sandbox import ReflectSettings, Sandbox
-from tests.environments import REFLECT_SDK
+from tests.environments import WHOLE_REFLECT_SDK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -64,7 +64,7 @@ class RunsSDK(Protocol):
 
 @pytest.fixture(scope="session")
 def sdk_python() -> Path:
-    return REFLECT_SDK.python()
+    return WHOLE_REFLECT_SDK.python()
 
 
 @pytest.fixture
@@ -114,7 +114,11 @@ async def test_it_augments_a_task(sdk: RunsSDK, box: Sandbox, way: str) -> None:
     box.reflect.seed_memory("sort a list", guidance="not bubble sort", success=False)
     augmented = await sdk(box, f"report({way}('augment_with_memories', 'sort a list'))")
     text = augmented["augmented_task"]
-    assert text.index("Successful memories") < text.index("use sorted") < text.index("Failed memories")
+    worked, failed = text.split("</memory>")[:2]
+    assert 'outcome="success"' in worked
+    assert "use sorted" in worked
+    assert 'outcome="failure"' in failed
+    assert "not bubble sort" in failed
     assert len(augmented["memories"]) == 2
 
 
