@@ -1,7 +1,7 @@
 """Calls as users of the official clients write them. The official client sends each, and so does ours.
 
-They are texts, which ``tests/parity/recording.py`` evaluates. ``test_official.py`` checks that every method of
-an official client is called, with each parameter at least once.
+They are texts, which ``tests/parity/recording.py`` evaluates. ``test_official.py`` checks that every method
+of an official client is called, with each parameter once or more.
 """
 
 from __future__ import annotations

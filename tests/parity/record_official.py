@@ -74,7 +74,10 @@ async def _traced_async(context: Any, **output: Any) -> None:
 
 
 def _decorated(decorator: Any, task: str) -> Any:
-    return decorator(lambda ctx, task=None: "4")(task)  # noqa: ARG005  # what a decorated function takes
+    def function(ctx: Any, task: Any = None) -> str:  # noqa: ARG001  # what such a function takes
+        return "4"
+
+    return decorator(function)(task)
 
 
 def _record(server: RecordingServer, call: str, names: Names) -> list[dict[str, Any]] | None:

@@ -69,7 +69,7 @@ class RecordingServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def handle_error(self, *_: object) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore that a client closed its connection."""
 
 
@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815  # the names of http.server
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *_: Any) -> None:  # noqa: A002  # the name of http.server
         """Print nothing."""
 
 
@@ -113,7 +113,7 @@ def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _timeless(part) for name, part in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        return [_timeless(part) for part in cast("list[Any]", value)]
+        return [_timeless(part) for part in cast("Any", value)]
     return NOW if isinstance(value, int) and abs(value - time.time()) < _SECONDS else value
 
 

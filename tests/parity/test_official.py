@@ -10,7 +10,7 @@ import reflexio_async
 from tests.parity import refresh
 from tests.parity.compare import load
 from tests.parity.official_calls import REFLECT, REFLEXIO, called
-from tests.parity.official_data import OFFICIAL
+from tests.parity.official_data import FOLDER, OFFICIAL
 from tests.parity.recording import Names, evaluate
 
 CLIENTS = {
@@ -18,6 +18,10 @@ CLIENTS = {
     "reflect-sdk": ("ReflectClient", "TraceContext", REFLECT),
 }
 """Of the packages that have the most: the client, what else has methods, and the calls."""
+
+
+def _ignore(**_: Any) -> None:
+    pass
 
 
 class Spy:
@@ -30,7 +34,7 @@ class Spy:
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._methods:  # of the session: the client's
-            return lambda **_: None
+            return _ignore
 
         def method(*values: Any, **keywords: Any) -> Any:
             positions = [one for one, about in self._methods[name].items() if "position" in about]
@@ -79,7 +83,7 @@ def test_the_recorded_versions_are_those_of_the_environments() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("distribution", refresh.PACKAGES)
 def test_what_is_recorded_is_what_the_official_package_gives(distribution: str) -> None:
-    assert refresh.recorded(distribution) == (refresh.FOLDER / f"{distribution}.json").read_text()
+    assert refresh.recorded(distribution) == (FOLDER / f"{distribution}.json").read_text()
 
 
 @pytest.mark.real

@@ -108,7 +108,7 @@ def _parts(request: dict[str, Any]) -> dict[str, str]:
     schemas = contract["components"]["schemas"]
     query = {one["name"]: one["schema"] for one in operation.get("parameters", ()) if one["in"] == "query"}
     kinds = operation.get("requestBody", {}).get("content", {})
-    body = next(iter(kinds.values()))["schema"] if kinds else {}
+    body: dict[str, Any] = next(iter(kinds.values()))["schema"] if kinds else {}
     if path == "/api/set_config":
         body = schemas["Config"]  # the contract leaves it open
     parts = {"route": f"{method} {path}"}
@@ -141,7 +141,7 @@ def _given(value: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any]) ->
         elif "items" in part:
             schema = part
     if isinstance(value, list):
-        return [_given(item, schema.get("items", {}), schemas) for item in cast("list[Any]", value)]
+        return [_given(item, schema.get("items", {}), schemas) for item in cast("Any", value)]
     if not isinstance(value, dict):
         return value
     fields = schema.get("properties", {})
