@@ -46,7 +46,7 @@ async def run(graph: list[Node], question: str) -> str:
     try:
         for node in graph:
             state |= await asyncio.create_task(node(state))
-    except Exception as error:
+    except BaseException as error:  # after a cancellation, close sends nothing
         trace: TraceContext | None = state.get("trace")
         if trace is not None:
             await trace.close(error)

@@ -144,7 +144,9 @@ class TraceContext:
             InvalidRequest: One of the arguments is unusable, or the run is not entered, or it is left.
         """
         if self._phase is not _Phase.INSIDE:
-            message = f"set_output: call it while the run is entered; it is {self._phase.value}"
+            message = (
+                f"set_output: call it after entering and before leaving the run; it is {self._phase.value}"
+            )
             raise InvalidRequest(message)
         defaults = self._defaults
         if alpha is None:

@@ -102,12 +102,15 @@ async def test_set_output_is_refused_outside_of_the_block() -> None:
     async with reflecting() as scene:
         trace = scene.client.trace(TASK)
         with pytest.raises(
-            InvalidRequest, match="set_output: call it while the run is entered; it is not entered yet"
+            InvalidRequest,
+            match="set_output: call it after entering and before leaving the run; it is not entered yet",
         ):
             trace.set_output(trajectory=MESSAGES)
         async with trace:
             pass
-        with pytest.raises(InvalidRequest, match="set_output: call it while the run is entered; it is left"):
+        with pytest.raises(
+            InvalidRequest, match="set_output: call it after entering and before leaving the run; it is left"
+        ):
             trace.set_output(trajectory=MESSAGES)
 
 

@@ -121,7 +121,9 @@ async def test_an_output_after_closing_is_refused() -> None:
     async with reflecting() as scene:
         ctx = await scene.client.open_trace(TASK)
         await ctx.close()
-        with pytest.raises(InvalidRequest, match="set_output: call it while the run is entered; it is left"):
+        with pytest.raises(
+            InvalidRequest, match="set_output: call it after entering and before leaving the run; it is left"
+        ):
             ctx.set_output(trajectory=TEXT)
 
 
