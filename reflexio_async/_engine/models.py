@@ -243,6 +243,9 @@ SourceName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._:-]{0
 """Where interactions came from: lower case letters, digits and ``. _ : -``, at most 128 characters."""
 
 AtLeastOne = Annotated[int, Field(gt=0)]
+ZeroOrMore = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(le=1.0, ge=0.0)]
+ShortText = Annotated[str, Field(max_length=255)]
 
 
 REVEAL = {"reveal": True}

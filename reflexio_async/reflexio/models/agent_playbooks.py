@@ -7,6 +7,7 @@ from pydantic import Field, StrictBool
 
 from reflexio_async._engine.models import (
     AtLeastOne,
+    Fraction,
     OrMapping,
     OrNone,
     RequestModel,
@@ -114,7 +115,7 @@ class SearchAgentPlaybookRequest(TimeRange):
         default=None, description="None inside it means current."
     )
     tags: Sequence[str] | None = None
-    threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
+    threshold: Fraction | None = None
     top_k: AtLeastOne | None = 10
     user_id: str | None = None
 

@@ -4,7 +4,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reflexio_async._engine.models import AtLeastOne, ResponseModel, Secret, empty_dict, empty_list
+from reflexio_async._engine.models import (
+    AtLeastOne,
+    Fraction,
+    ResponseModel,
+    Secret,
+    ZeroOrMore,
+    empty_dict,
+    empty_list,
+)
 from reflexio_async.reflexio.models.config_storage import APIKeyConfig, ConfigPart, StorageConfig
 from reflexio_async.reflexio.models.enums import ExtractionPreset
 from reflexio_async.reflexio.models.experiments import RetrievalExperimentRecord
@@ -15,10 +23,10 @@ class AgentSuccessConfig(ConfigPart):
 
     success_definition_prompt: str
     evaluation_name: str | None = None
-    evaluation_only_sampling_rate: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
+    evaluation_only_sampling_rate: Fraction | None = None
     request_sources_enabled: list[str] | None = None
-    retrieved_learning_sampling_rate: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
-    sampling_rate: Annotated[float, Field(le=1.0, ge=0.0)] = 0.05
+    retrieved_learning_sampling_rate: Fraction | None = None
+    sampling_rate: Fraction = 0.05
     stride_size_override: AtLeastOne | None = None
     tagging_definition_prompt: str | None = None
     window_size_override: AtLeastOne | None = None
@@ -63,7 +71,7 @@ class PendingToolCallToolOverrideConfig(ConfigPart):
     max_pending_followups_per_scope: AtLeastOne | None = None
     pending_ttl_seconds: AtLeastOne | None = None
     prior_answer_valid_seconds: AtLeastOne | None = None
-    similarity_threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
+    similarity_threshold: Fraction | None = None
 
 
 class PendingToolCallConfig(ConfigPart):
@@ -72,14 +80,14 @@ class PendingToolCallConfig(ConfigPart):
     dedup_cache_seconds: AtLeastOne = 300
     enabled: bool = False
     hmac_secrets: list[Secret] = Field(default_factory=empty_list)
-    max_finalization_attempts: Annotated[int, Field(ge=0)] = 3
+    max_finalization_attempts: ZeroOrMore = 3
     max_pending_followups_per_scope: AtLeastOne = 10
-    max_resume_attempts: Annotated[int, Field(ge=0)] = 3
+    max_resume_attempts: ZeroOrMore = 3
     pending_ttl_seconds: AtLeastOne = 86400
     prior_answer_valid_seconds: AtLeastOne = 2592000
     resume_claim_ttl_seconds: AtLeastOne = 600
     resume_poll_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
-    similarity_threshold: Annotated[float, Field(le=1.0, ge=0.0)] = 0.0
+    similarity_threshold: Fraction = 0.0
     tool_overrides: dict[str, PendingToolCallToolOverrideConfig] = Field(default_factory=empty_dict)
 
 
@@ -91,15 +99,15 @@ class PlaybookOptimizerConfig(ConfigPart):
     assistant_script_path: str | None = None
     auto_update_pending_agent_playbooks: bool = True
     auto_update_user_playbooks: bool = False
-    cooldown_after_aborts_seconds: Annotated[int, Field(ge=0)] = 3600
-    early_stop_score: Annotated[float, Field(le=1.0, ge=0.0)] = 0.9
+    cooldown_after_aborts_seconds: ZeroOrMore = 3600
+    early_stop_score: Fraction = 0.9
     enabled: bool = False
-    max_merge_invocations: Annotated[int, Field(ge=0)] = 5
+    max_merge_invocations: ZeroOrMore = 5
     max_metric_calls: AtLeastOne = 20
     max_turns: AtLeastOne = 4
     max_validation_windows: AtLeastOne = 2
     min_commit_likert: Annotated[int, Field(le=5, ge=1)] = 4
-    min_commit_score: Annotated[float, Field(le=1.0, ge=0.0)] = 0.75
+    min_commit_score: Fraction = 0.75
     min_commit_windows: AtLeastOne = 2
     optimize_agent_playbooks: bool = False
     optimize_user_playbooks: bool = False
@@ -109,7 +117,7 @@ class PlaybookOptimizerConfig(ConfigPart):
     use_merge: bool = True
     webhook_auth_header: Secret | None = None
     webhook_backoff_base_seconds: Annotated[float, Field(ge=0.0)] = 1.0
-    webhook_max_retries: Annotated[int, Field(ge=0)] = 3
+    webhook_max_retries: ZeroOrMore = 3
     webhook_timeout_seconds: AtLeastOne = 60
     webhook_url: str | None = None
 
@@ -155,8 +163,8 @@ class ToolUseConfig(ConfigPart):
 class PlaybookAggregatorConfig(ConfigPart):
     """How user playbooks are aggregated."""
 
-    clustering_similarity: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
-    direction_overlap_threshold: Annotated[float, Field(le=1.0, ge=0.0)] = 0.6
+    clustering_similarity: Fraction | None = None
+    direction_overlap_threshold: Fraction = 0.6
     min_cluster_size: Annotated[int, Field(ge=1)] = 2
     reaggregation_trigger_count: Annotated[int, Field(ge=1)] = 2
 
@@ -165,7 +173,7 @@ class DeduplicationConfig(ConfigPart):
     """How duplicate lessons are found."""
 
     max_unified_content_chars: AtLeastOne = 1200
-    search_threshold: Annotated[float, Field(le=1.0, ge=0.0)] = 0.4
+    search_threshold: Fraction = 0.4
     search_top_k: Annotated[int, Field(ge=1)] = 5
     strategy: str = "legacy"
 
@@ -195,7 +203,7 @@ class Config(ConfigPart):
     eval_concurrency_limit: AtLeastOne = 10
     eval_sample_n_per_stratum: AtLeastOne = 200
     expiry_reclamation: ExpiryReclamationConfig = Field(default_factory=ExpiryReclamationConfig)
-    extraction_idle_timeout_seconds: Annotated[int, Field(ge=0)] = 21600
+    extraction_idle_timeout_seconds: ZeroOrMore = 21600
     extraction_preset: ExtractionPreset | str | None = Field(default=None, union_mode="left_to_right")
     governance_retention: GovernanceRetentionConfig = Field(default_factory=GovernanceRetentionConfig)
     lineage_gc: LineageGCConfig = Field(default_factory=LineageGCConfig)

@@ -19,6 +19,7 @@ from reflexio_async._engine.models import (
     Starting,
     TimeRange,
     UtcDatetime,
+    ZeroOrMore,
     empty_list,
 )
 from reflexio_async.reflexio.models.enums import (
@@ -115,8 +116,8 @@ class GetRetrievedLearningEvaluationResultsResponse(ResponseModel):
 class RegenerateRequest(RequestModel):
     """Judge the sessions of a span of time again."""
 
-    from_ts: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
-    to_ts: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
+    from_ts: ZeroOrMore = Field(description="Epoch seconds.")
+    to_ts: ZeroOrMore = Field(description="Epoch seconds.")
     evaluation_name: str | None = None
 
     @model_validator(mode="after")
@@ -196,8 +197,8 @@ class EvaluationSourceSetRequest(RequestPart):
 class GetEvaluationOverviewRequest(RequestModel):
     """The span of time of an overview."""
 
-    from_ts: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
-    to_ts: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
+    from_ts: ZeroOrMore = Field(description="Epoch seconds.")
+    to_ts: ZeroOrMore = Field(description="Epoch seconds.")
     bucket: Literal["day", "week"] = "week"
     include_shadow: bool = True
     source_sets: Sequence[OrMapping[EvaluationSourceSetRequest]] = ()

@@ -7,6 +7,7 @@ from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from reflexio_async._engine.models import (
     AtLeastOne,
+    Fraction,
     JsonObject,
     NotBlank,
     OrMapping,
@@ -18,6 +19,7 @@ from reflexio_async._engine.models import (
     SourceName,
     TimeRange,
     UtcDatetime,
+    ZeroOrMore,
     empty_dict,
     empty_list,
     epoch_now,
@@ -187,7 +189,7 @@ class GetRequestsRequest(TimeRange):
     start_time: UtcDatetime | None = None
     end_time: UtcDatetime | None = None
     top_k: AtLeastOne | None = 30
-    offset: Annotated[int, Field(ge=0)] | None = 0
+    offset: ZeroOrMore | None = 0
 
 
 class InteractionView(ResponseModel):
@@ -257,7 +259,7 @@ class SearchInteractionRequest(TimeRange):
     request_id: str | None = None
     search_mode: OrNone[AnySearchMode] = SearchMode.HYBRID
     start_time: UtcDatetime | None = None
-    threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
+    threshold: Fraction | None = None
     top_k: AtLeastOne | None = Field(default=None, description="Ignored by servers up to 0.2.32.")
 
 

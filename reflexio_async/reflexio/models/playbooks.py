@@ -7,11 +7,13 @@ from pydantic import Field, model_validator
 
 from reflexio_async._engine.models import (
     AtLeastOne,
+    Fraction,
     OrMapping,
     OrNone,
     RequestModel,
     RequestPart,
     ResponseModel,
+    ShortText,
     SourceName,
     TimeRange,
     UtcDatetime,
@@ -181,9 +183,9 @@ class SearchUserPlaybookRequest(TimeRange):
     end_time: UtcDatetime | None = None
     playbook_name: str | None = None
     query: str | None = None
-    request_id: Annotated[str, Field(max_length=255)] | None = None
+    request_id: ShortText | None = None
     search_mode: OrNone[AnySearchMode] = SearchMode.HYBRID
-    session_id: Annotated[str, Field(max_length=255)] | None = Field(
+    session_id: ShortText | None = Field(
         default=None, description="The server leaves out what this session was given before."
     )
     source: SourceName | None = None
@@ -192,9 +194,9 @@ class SearchUserPlaybookRequest(TimeRange):
         default=None, description="None inside it means current; absent: every status, archived included."
     )
     tags: Sequence[str] | None = None
-    threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
+    threshold: Fraction | None = None
     top_k: Annotated[int, Field(gt=0, le=100)] | None = 10
-    user_id: Annotated[str, Field(max_length=255)] | None = None
+    user_id: ShortText | None = None
 
 
 class SearchUserPlaybooksViewResponse(ResponseModel):

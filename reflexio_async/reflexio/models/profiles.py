@@ -8,6 +8,7 @@ from pydantic import Field, StrictBool
 
 from reflexio_async._engine.models import (
     AtLeastOne,
+    Fraction,
     JsonObject,
     NotBlank,
     OrMapping,
@@ -120,7 +121,7 @@ class SearchUserProfileRequest(TimeRange):
     source: SourceName | None = None
     start_time: UtcDatetime | None = None
     tags: Sequence[str] | None = None
-    threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
+    threshold: Fraction | None = None
     top_k: AtLeastOne | None = 10
 
 

@@ -7,11 +7,13 @@ from pydantic import Field
 
 from reflexio_async._engine.models import (
     AtLeastOne,
+    Fraction,
     OrMapping,
     OrNone,
     RequestModel,
     RequestPart,
     ResponseModel,
+    ShortText,
     SourceName,
     empty_list,
 )
@@ -44,18 +46,18 @@ class UnifiedSearchRequest(RequestModel):
     entity_types: Sequence[EntityType] | None = None
     interaction_id: AtLeastOne | None = None
     playbook_name: str | None = None
-    request_id: Annotated[str, Field(max_length=255)] | None = None
+    request_id: ShortText | None = None
     search_mode: OrNone[AnySearchMode] = SearchMode.HYBRID
-    session_id: Annotated[str, Field(max_length=255)] | None = Field(
+    session_id: ShortText | None = Field(
         default=None, description="The server leaves out what this session was given before."
     )
     source: SourceName | None = None
     tags: Sequence[str] | None = None
-    threshold: Annotated[float, Field(le=1.0, ge=0.0)] | None = None
+    threshold: Fraction | None = None
     top_k: Annotated[int, Field(gt=0, le=100)] | None = Field(
         default=5, description="The most results of each kind."
     )
-    user_id: Annotated[str, Field(max_length=255)] | None = None
+    user_id: ShortText | None = None
 
 
 class UnifiedSearchViewResponse(ResponseModel):

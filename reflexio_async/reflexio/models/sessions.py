@@ -11,6 +11,7 @@ from reflexio_async._engine.models import (
     RequestModel,
     ResponseModel,
     SourceName,
+    ZeroOrMore,
     empty_list,
 )
 from reflexio_async.reflexio.models.enums import SessionOutcomeFailureReason, SessionOutcomeKind
@@ -36,7 +37,7 @@ class OutcomeFields(RequestModel):
     """How a session ended: what the two requests below share."""
 
     outcome: AnySessionOutcomeKind
-    occurred_at: Annotated[int, Field(ge=0)] = Field(description="Epoch seconds.")
+    occurred_at: ZeroOrMore = Field(description="Epoch seconds.")
     label: Annotated[str, Field(max_length=128)] | None = None
     metadata: JsonObject | None = None
     value: float | None = Field(default=None, description="A measure of your own, such as a rating.")
@@ -74,13 +75,13 @@ class SetSessionOutcomeResponse(ResponseModel):
 class GetSessionOutcomesRequest(RequestModel):
     """Which recorded outcomes are wanted, newest first."""
 
-    end_time: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Epoch seconds.")
+    end_time: ZeroOrMore | None = Field(default=None, description="Epoch seconds.")
     label: str | None = None
-    offset: Annotated[int, Field(ge=0)] = 0
+    offset: ZeroOrMore = 0
     outcome: AnySessionOutcomeKind | None = None
     session_ids: Annotated[Sequence[str], Field(max_length=100)] | None = None
     source: SourceName | None = None
-    start_time: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Epoch seconds.")
+    start_time: ZeroOrMore | None = Field(default=None, description="Epoch seconds.")
     top_k: Annotated[int, Field(le=1000, ge=1)] = 100
     user_id: str | None = None
 
