@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reflexio_async import APIConnectionError, AsyncReflexioClient, RetryPolicy
+from reflexio_async import APIConnectionError, AsyncReflectClient, AsyncReflexioClient, RetryPolicy
+from tests.transport.certificates import Authority
+from tests.transport.forward_proxy import forward_proxy
 from tests.transport.servers import (
     TURNS,
     WHOAMI,
@@ -21,7 +24,7 @@ from tests.transport.servers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from reflexio_async.sandbox import VirtualClock
 
@@ -172,3 +175,41 @@ async def test_what_sends_before_it_is_asked_is_no_http_server(clock: VirtualClo
         [writer] = writers  # one connection
         writer.close()  # since Python 3.12 a listener waits for its connections
     assert url in str(caught.value)
+
+
+@asynccontextmanager
+async def reached(how: str) -> AsyncGenerator[tuple[RawServer, AsyncReflexioClient]]:
+    """A server, and a client that reaches it over TLS, through a proxy or through a tunnel."""
+    authority = Authority() if how in ("TLS", "tunnel") else None
+    async with AsyncExitStack() as stack:
+        tls = authority.server() if authority else None
+        server = await stack.enter_async_context(raw_server(sequence(then=reply_with(TRUE)), tls=tls))
+        options: dict[str, Any] = {"ssl": authority.client()} if authority else {}
+        url = server.url
+        if how in ("proxy", "tunnel"):
+            proxy = await stack.enter_async_context(forward_proxy(server.url))
+            options["proxy"] = proxy.url
+            url = f"{'https' if authority else 'http'}://memory.internal:8061"
+        yield server, await stack.enter_async_context(AsyncReflexioClient("t", url, retry=ONCE, **options))
+
+
+@pytest.mark.parametrize("how", ["TLS", "proxy", "tunnel"])
+@pytest.mark.parametrize("stray", STRAYS)
+async def test_however_the_server_is_reached_stray_bytes_never_become_an_answer(how: str, stray: str) -> None:
+    async with reached(how) as (server, client):
+        await client.whoami()
+        await send_stray(server, STRAYS[stray], is_read=True)
+        assert await publish(client) == "true"
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("stray", STRAYS)
+async def test_reflect_never_takes_stray_bytes_for_an_answer(stray: str) -> None:
+    async with (
+        raw_server(sequence(then=reply_with({"status": "true"}))) as server,
+        AsyncReflectClient(base_url=server.url, retry=ONCE) as client,
+    ):
+        await client.health()
+        await send_stray(server, STRAYS[stray], is_read=True)
+        assert await client.health() == {"status": "true"}
+    assert server.connections == 2
