@@ -29,7 +29,7 @@ from reflexio_async.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from reflexio_async._engine.service import Service
 
@@ -87,7 +87,7 @@ class Endpoint(Generic[T_co]):
     @cached_property
     def read(self) -> Callable[[bytes], T_co]:
         """The function that reads the body of a 2xx response; it raises pydantic's ValidationError."""
-        return TypeAdapter(self.response).validate_json
+        return TypeAdapter(self.response).validator.validate_json
 
 
 class EncodedRequest(NamedTuple):
@@ -98,7 +98,7 @@ class EncodedRequest(NamedTuple):
     target: str
     body: bytes | None
     content_type: str | None
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Sequence[tuple[str, str]] = ()
 
 
 class RawResponse(NamedTuple):
@@ -112,31 +112,36 @@ class RawResponse(NamedTuple):
     """The proxy that may have sent it in place of the server."""
 
 
-class _OutsideBody(NamedTuple):
-    """The fields of a request that are sent outside of its body."""
+class _Layout(NamedTuple):
+    """Where the fields of a request are sent."""
 
     path: tuple[str, ...]
+    """The fields in the path."""
     query: dict[str, str]
     """Field name → quoted name in the query string."""
     headers: dict[str, str]
     """Field name → name of the header."""
-
-    def names(self) -> set[str]:
-        return {*self.path, *self.query, *self.headers}
+    outside: set[str] | None
+    """All of these fields, if there are any. The others are sent in the body."""
+    to_json: Callable[..., bytes]
+    """Writes the body."""
 
 
 @cache
-def _outside_body(request_type: type[BaseModel], path: str) -> _OutsideBody:
-    places = _OutsideBody(tuple(re.findall(r"{(\w+)}", path)), {}, {})
+def _layout(request_type: type[BaseModel], path: str) -> _Layout:
+    in_path = tuple(re.findall(r"{(\w+)}", path))
+    query: dict[str, str] = {}
+    headers: dict[str, str] = {}
     for name, field in request_type.model_fields.items():
-        if name in places.path:
+        if name in in_path:
             continue
         for marker in field.metadata:
             if isinstance(marker, Query):
-                places.query[name] = quote_plus(field.serialization_alias or name)
+                query[name] = quote_plus(field.serialization_alias or name)
             elif isinstance(marker, Header):
-                places.headers[name] = marker.name
-    return places
+                headers[name] = marker.name
+    outside = {*in_path, *query, *headers} or None
+    return _Layout(in_path, query, headers, outside, TypeAdapter(request_type).serializer.to_json)
 
 
 def encode(endpoint: Endpoint[Any], request: BaseModel) -> EncodedRequest:
@@ -160,26 +165,25 @@ def encode(endpoint: Endpoint[Any], request: BaseModel) -> EncodedRequest:
 
 def _encode(endpoint: Endpoint[Any], request: BaseModel) -> EncodedRequest:
     method, path = endpoint.method, endpoint.path
-    outside = _outside_body(type(request), path)
-    if outside.path:
-        path = path.format(**{name: path_segment(name, str(getattr(request, name))) for name in outside.path})
+    layout = _layout(type(request), path)
+    if layout.path:
+        path = path.format(**{name: path_segment(name, str(getattr(request, name))) for name in layout.path})
     query = [urlencode(endpoint.query)] if endpoint.query else []
-    for name, parameter in outside.query.items():
+    for name, parameter in layout.query.items():
         if (value := _given(request, name)) is not None:
             query += [f"{parameter}={text}" for text in _query_texts(value)]
-    headers = tuple(
+    headers = [
         (header, _header_text(name, str(value)))
-        for name, header in outside.headers.items()
+        for name, header in layout.headers.items()
         if (value := _given(request, name)) is not None
-    )
+    ]
     body: bytes | None = None
     content_type: str | None = None
     if endpoint.form:
         body = urlencode(request.model_dump(mode="json", by_alias=True)).encode()
         content_type = "application/x-www-form-urlencoded"
     elif method != "GET":
-        dumped = request.model_dump_json(by_alias=True, exclude_unset=True, exclude=outside.names())
-        body = dumped.encode()
+        body = layout.to_json(request, by_alias=True, exclude_unset=True, exclude=layout.outside)
         content_type = "application/json"
     target = f"{path}?{'&'.join(query)}" if query else path
     return EncodedRequest(method, path, target, body, content_type, headers)
