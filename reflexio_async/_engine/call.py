@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 import anyio
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.auth import Credentials
     from reflexio_async._engine.clock import Clock
+    from reflexio_async._engine.events import RequestHook
     from reflexio_async._engine.http import HttpClient
     from reflexio_async._engine.rate_limits import RateLimiter, RateLimiters
     from reflexio_async._engine.service import Service
@@ -64,7 +65,7 @@ class Caller:
         """Return the rate limiter of ``path``."""
         return self._rate_limiters.rate_limiter(path)
 
-    async def send(
+    def send(
         self,
         endpoint: Endpoint[T],
         encoded: EncodedRequest,
@@ -75,8 +76,8 @@ class Caller:
         withdrawn: asyncio.Event | None = None,
         on_attempt: Callable[[], None] | None = None,
         rate_limiter: RateLimiter | None = None,
-    ) -> T:
-        """Make one call and return its decoded response.
+    ) -> Coroutine[Any, Any, T]:
+        """Make one call; awaiting it returns the decoded response.
 
         The call takes at most ``settings.timeout`` seconds (or the endpoint's deadline, if that is longer).
         This includes retries and waiting for the rate limit.
@@ -92,7 +93,7 @@ class Caller:
             on_attempt: Called before every HTTP exchange of this call.
             rate_limiter: Replaces the rate limiter of the request's path.
         """
-        call = _Call(
+        return _Call(
             self,
             endpoint,
             encoded,
@@ -103,8 +104,7 @@ class Caller:
             withdrawn,
             on_attempt,
             deadline=self.clock.now() + max(settings.timeout, endpoint.deadline or 0.0),
-        )
-        return await call.run()
+        ).run()
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -182,20 +182,21 @@ class _Call(Generic[T]):
             self.rate_limiter.refused(permit, response.headers, response.body)
         raise error
 
-    async def _exchange(self, authorization: str | None) -> RawResponse:
+    def _exchange(self, authorization: str | None) -> Awaitable[RawResponse]:
         """Make one HTTP exchange, and report it to the hooks."""
         if self.on_attempt is not None:
             self.on_attempt()
-        http, encoded, hook = self.caller.http, self.encoded, self.settings.on_request
-        timeout = self._remaining()
-        if hook is None:
-            return await http.send(encoded, authorization=authorization, timeout=timeout)
-        clock = self.caller.clock
+        exchange = self.caller.http.send(self.encoded, authorization=authorization, timeout=self._remaining())
+        hook = self.settings.on_request
+        return exchange if hook is None else self._reported(exchange, hook)
+
+    async def _reported(self, exchange: Awaitable[RawResponse], hook: RequestHook) -> RawResponse:
+        encoded, clock = self.encoded, self.caller.clock
         started = clock.now()
         status: int | None = None
         failure: str | None = None
         try:
-            response = await http.send(encoded, authorization=authorization, timeout=timeout)
+            response = await exchange
             status = response.status
         except BaseException as error:
             failure = type(error).__name__

@@ -36,6 +36,7 @@ from reflexio_async.errors import (
     APIConnectionError,
     APITimeout,
     ConfigurationError,
+    ReflexioError,
     UnexpectedResponse,
 )
 
@@ -246,20 +247,22 @@ class HttpClient:
             UnexpectedResponse: The response is larger than ``max_response_bytes``, or of another encoding.
         """
         pool = self._pool
-        capacity = pool.connections().capacity  # before waiting: a closed client says so at once
+        connections = pool.connections()
+        must_wait = connections.capacity.locked()
         attempt = Attempt()
         has_capacity = False
-        failure: APIConnectionError
+        failure: ReflexioError
         try:
             # A virtual clock must not stand still for a call that only waits for a free connection.
-            async with self._clock.timeout(timeout), capacity:
+            async with self._clock.timeout(timeout), connections.capacity:
                 has_capacity = True
+                if must_wait:
+                    pool.connections()  # raises an error if the client was closed meanwhile
                 with self._clock.busy() as extra:
                     # A caller's connector does not say when bytes may have left.
                     attempt.sent = not pool.owned
-                    return await self._exchange(
-                        request, self._headers(request, authorization, extra), attempt
-                    )
+                    headers = self._headers(request, authorization, extra)
+                    return await self._exchange(connections.session, request, headers, attempt)
         except aiohttp.ClientError as error:
             failure = self._failure(request, error, attempt)
         except TimeoutError:
@@ -273,6 +276,14 @@ class HttpClient:
             failure = APITimeout(f"{request.method} {request.path}: {text}", outcome_unknown=attempt.sent)
         except OSError as error:
             failure = self._failure(request, error, attempt)
+        except ValueError as error:
+            if pool.owned or isinstance(error, ConfigurationError):
+                raise
+            message = (
+                "the session that was given to this client adds credentials to those of the client; make it "
+                "without auth=, and without trust_env=True where a netrc file is"
+            )
+            failure = ConfigurationError(message)
         # Raised out here, without a cause: aiohttp's errors may hold the request's headers, token included.
         raise failure
 
@@ -291,15 +302,22 @@ class HttpClient:
         return headers
 
     async def _exchange(
-        self, request: EncodedRequest, headers: CIMultiDict[str], attempt: Attempt
+        self,
+        session: aiohttp.ClientSession,
+        request: EncodedRequest,
+        headers: CIMultiDict[str],
+        attempt: Attempt,
     ) -> RawResponse:
         """Send ``request`` and read the response; the connection is in the pool again, or closed."""
-        session = self._pool.connections().session
         url = self._base_url + request.target
+        body = request.body
+        data = BytesIO(body) if body is not None and len(body) > _LARGE else body
         response: aiohttp.ClientResponse | None = None
         token = _attempt.set(attempt)
         try:
-            response = await self._request(session, request, url, headers)
+            response = await session.request(
+                request.method, _parsed(url), headers=headers, data=data, **self._options
+            )
             self._has_answered = True
             # A response that a test tool plays back has no connection.
             if response.status >= 500 and attempt.protocol is not None:
@@ -307,7 +325,8 @@ class HttpClient:
                 attempt.protocol.force_close()
                 if response.content.is_eof():
                     attempt.protocol.close()
-            body = await self._body(response)
+            is_small = self._is_small(response.headers)
+            body = await (response.read() if is_small else self._read_in_pieces(response))
         except BaseException:
             if response is not None:
                 response.close()
@@ -322,37 +341,13 @@ class HttpClient:
         relay = self._proxy.name if self._proxy is not None and url.startswith("http:") else None
         return RawResponse(response.status, response.headers, body, url, relay)
 
-    async def _request(
-        self,
-        session: aiohttp.ClientSession,
-        request: EncodedRequest,
-        url: str,
-        headers: CIMultiDict[str],
-    ) -> aiohttp.ClientResponse:
-        body = request.body
-        data = BytesIO(body) if body is not None and len(body) > _LARGE else body
-        try:
-            return await session.request(
-                request.method, _parsed(url), headers=headers, data=data, **self._options
-            )
-        except aiohttp.ClientError:
-            raise
-        except ValueError:
-            if self._pool.owned:
-                raise
-            message = (
-                "the session that was given to this client adds credentials to those of the client; make it "
-                "without auth=, and without trust_env=True where a netrc file is"
-            )
-            raise ConfigurationError(message) from None
-
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        headers = response.headers
-        encoding = headers.get(hdrs.CONTENT_ENCODING, "identity")
+    def _is_small(self, headers: Mapping[str, str]) -> bool:
+        """Whether the body is not compressed, and is within ``max_response_bytes``."""
         length = headers.get(hdrs.CONTENT_LENGTH, "")
-        is_small = length.isdecimal() and int(length) <= self._max_bytes
-        if is_small and encoding == "identity":
-            return await response.read()
+        return hdrs.CONTENT_ENCODING not in headers and length.isdecimal() and int(length) <= self._max_bytes
+
+    async def _read_in_pieces(self, response: aiohttp.ClientResponse) -> bytes:
+        encoding = response.headers.get(hdrs.CONTENT_ENCODING, "identity")
         try:
             decompressor = None if encoding.strip().lower() in ("", "identity") else Decompressor(encoding)
         except LookupError:

@@ -74,7 +74,9 @@ def takes(request_class: Any, /, *, waiting: Any = None, option: str = "") -> An
         async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             request = reader.read(args, kwargs)
             response = await function(self, request)
-            return await response.wait_in_call(request) if isinstance(request, Waiting) else response
+            if waiting is not None and isinstance(request, Waiting):
+                return await response.wait_in_call(request)
+            return response
 
         _describe(call, (waiting or request_class).model_fields | request_class.model_fields)
         return call
@@ -118,8 +120,9 @@ class _RequestReader:
                 raise invalid(self._name, _EITHER)
             args = (fields.pop("request"),)
         request = self._request_of(args, fields) if args else self._build(fields)
-        for field in self._deprecated & request.model_fields_set:
-            warn_caller(f"{self._name}: {field} is deprecated by the server", DeprecationWarning)
+        for field in self._deprecated:
+            if field in request.model_fields_set:
+                warn_caller(f"{self._name}: {field} is deprecated by the server", DeprecationWarning)
         return request
 
     def _request_of(self, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
