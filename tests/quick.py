@@ -18,6 +18,7 @@ QUICK = (
     "test_docs.py",
     "test_errors.py",
     "test_exports.py",
+    "test_readme_tables.py",
     "test_settings.py",
     "test_version.py",
     "test_words.py",
