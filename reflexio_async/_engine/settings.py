@@ -128,8 +128,8 @@ class ClientOptions(_SharedOptions, total=False):
         session: Your own ``aiohttp.ClientSession``. It is used as it is, and never closed. Its timeouts and
             ``raise_for_status`` do not apply. With it, aiohttp itself sends a GET, PUT or DELETE once more
             when a pooled connection is dead, and never a POST. A call on a dead pooled connection may have
-            had its effect (``outcome_unknown``): a session does not say whether bytes were sent. aiohttp takes
-            what a server sends on an idle connection, unasked, for the next response.
+            had its effect (``outcome_unknown``): a session does not say whether bytes were sent. And what a
+            server sends on an idle connection, aiohttp takes for the next response.
         proxy: The http:// or https:// URL of a proxy, with its credentials if it asks for any.
         ssl: An ``ssl.SSLContext``, for example for a CA of your own; False: certificates are not checked.
         headers: Headers sent with every request. Those that the client sends itself cannot be set:
