@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from reflexio_async._version import __version__
 
 if TYPE_CHECKING:
-    from reflexio_async._engine.base_client import DrainSummary
     from reflexio_async._engine.batch.batch import Batch
     from reflexio_async._engine.batch.progress import BatchPlan, BatchProgress
     from reflexio_async._engine.batch.report import BatchReport, Outcome, OutcomeState
     from reflexio_async._engine.clock import Clock, SystemClock
+    from reflexio_async._engine.drain_summary import DrainSummary
     from reflexio_async._engine.events import BackgroundErrorEvent, RequestEvent, RetryEvent
     from reflexio_async._engine.jobs.job import Job, JobTiming, as_completed, gather_jobs
     from reflexio_async._engine.jobs.status import JobState, JobStatus
@@ -144,7 +144,7 @@ if TYPE_CHECKING:
 else:
     # A name is loaded when it is first used: every run of pytest imports this package, for its plugin.
     _MODULES = {
-        "_engine.base_client": "DrainSummary",
+        "_engine.drain_summary": "DrainSummary",
         "_engine.batch.batch": "Batch",
         "_engine.batch.progress": "BatchPlan BatchProgress",
         "_engine.batch.report": "BatchReport Outcome OutcomeState",

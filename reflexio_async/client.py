@@ -17,7 +17,7 @@ from reflexio_async._engine.http import ConnectionPool, HttpClient
 from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.jobs.manager import JobManager
 from reflexio_async._engine.jobs.tokens import Token
-from reflexio_async._engine.loops import LoopBinding
+from reflexio_async._engine.loops import Lifetime, LoopBinding
 from reflexio_async._engine.models import build_request
 from reflexio_async._engine.rate_limits import RateLimiters
 from reflexio_async._engine.settings import (
@@ -123,15 +123,14 @@ class AsyncReflexioClient(
         tasks = TaskTracker(loops, settings.on_background_error)
         self._pool = ConnectionPool(settings, loops)
         http = HttpClient(settings, clock, self._pool, url_hint=REFLEXIO.url_hint)
-        caller = Caller(
-            REFLEXIO, http, Credentials(api_key_from(api_key), loops), RateLimiters(clock, loops), clock
-        )
+        credentials = Credentials(api_key_from(api_key), loops)
+        caller = Caller(REFLEXIO, http, credentials, RateLimiters(clock, loops), clock=clock, loops=loops)
         status = ReflexioStatus(caller, settings)
         jobs = JobManager(
             status, clock, tasks, settings, slots=status, polled_kinds=POLLED_KINDS, slot_kinds=SLOT_KINDS
         )
         cache = Cache(clock, tasks, settings.cache_ttl)
-        self._set_up(Engine(caller, jobs, tasks, cache, settings))
+        self._set_up(Engine(caller, jobs, tasks, cache, settings, Lifetime(loops)))
         self._server = ServerKnowledge()
         self._reflect_server = reflect_server(reflect_url, reflect_api_key, project_id, prefix="reflect_")
         self._shared_reflect: list[SharedReflectClient] = []
@@ -156,9 +155,8 @@ class AsyncReflexioClient(
             engine, server = self._engine, self._reflect_server
             settings = replace(engine.settings, base_url=server.base_url)
             if not self._shared_reflect:
-                made = SharedReflectClient(settings, server, self._pool, engine.caller.clock, engine.tasks)
+                made = SharedReflectClient(settings, server, self._pool, engine)
                 self._shared_reflect.append(made)
-                self._managers.append(made.jobs)
             self._reflect = self._shared_reflect[0].with_settings(settings)
         return self._reflect
 

@@ -3,7 +3,7 @@
     ReflexioError
     ├── ConfigurationError              the client has unusable options (also ValueError)
     ├── InvalidRequest                  an argument is unusable; nothing was sent (also ValueError)
-    ├── ClientClosed                    the client was closed
+    ├── ClientClosed                    the client was closed; see ``outcome_unknown``
     ├── Withdrawn                       the caller stopped the call before anything was sent
     ├── APIConnectionError              no complete response; see ``outcome_unknown``
     │   └── APITimeout                  no response in time (also TimeoutError)
@@ -76,7 +76,16 @@ class InvalidRequest(ReflexioError, ValueError):
 
 
 class ClientClosed(ReflexioError):
-    """The client was closed. Make a new one."""
+    """The client was closed, or its event loop ended, before the call was finished. Or it was closed before.
+
+    Attributes:
+        outcome_unknown: True when bytes may have reached the server, so that the call may have had its
+            effect. False when nothing was sent.
+    """
+
+    def __init__(self, message: str, *, outcome_unknown: bool = False) -> None:
+        super().__init__(message)
+        self.outcome_unknown = outcome_unknown
 
 
 class Withdrawn(ReflexioError):

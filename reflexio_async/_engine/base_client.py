@@ -3,51 +3,30 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from pydantic import TypeAdapter
 
+from reflexio_async._engine.drain_summary import DrainSummary
 from reflexio_async._engine.engine import API
-from reflexio_async._engine.loops import first_of
 from reflexio_async._engine.settings import ViewOptions, check_view_options
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from reflexio_async._engine.engine import Engine
-    from reflexio_async._engine.jobs.manager import JobManager
 
 logger = logging.getLogger("reflexio_async")
 
 
-class DrainSummary(NamedTuple):
-    """What was not finished when a client was closed.
-
-    Attributes:
-        unsent_starts: The names of the starts that were not sent.
-        unfinished_calls: The names of the background calls that had no response.
-    """
-
-    unsent_starts: tuple[str, ...] = ()
-    unfinished_calls: tuple[str, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything was finished."""
-        return not self.unsent_starts and not self.unfinished_calls
-
-
 class BaseClient(API):
     """A client. Its views share its connections, tasks and jobs, and are closed with it."""
-
-    _managers: list[JobManager]
 
     def _set_up(self, engine: Engine) -> None:
         # Pydantic looks for plugins on disk when the first model of a process is built. Let that happen now,
         # and not in a call, where it would block the event loop.
         TypeAdapter(int)
         self._engine = engine
-        self._managers = [engine.jobs]
 
     def with_options(self, **options: Unpack[ViewOptions]) -> Self:
         """Return a view with other options. It shares connections, login, lanes and rate limits.
@@ -68,11 +47,15 @@ class BaseClient(API):
         return self._engine.settings.base_url
 
     async def aclose(self, *, drain: bool = True) -> DrainSummary:
-        """Close the client and all its views.
+        """Close the client, with all its views. What callers wait for is finished before.
+
+        On a view (``with_options``, ``with_project``, ``client.reflect``) this does nothing: only the client
+        that was made can be closed.
 
         Args:
-            drain: Before closing, send the queued starts and finish the background calls, within
-                ``drain_timeout`` seconds.
+            drain: Before closing, finish the calls and batches under way, send the queued starts and finish
+                the background calls, within ``drain_timeout`` seconds. False: cut them short. Jobs at the
+                server go on in both cases.
 
         Returns:
             What was not finished. It is also logged.
@@ -80,35 +63,34 @@ class BaseClient(API):
         Raises:
             ConfigurationError: The client belongs to another event loop, which is still open.
         """
+        if self._is_view:
+            return DrainSummary()
         loops = self._engine.loops
         loops.check()
         try:
-            if drain and self._has_work:
+            if drain:
                 await self._drain(self._engine.settings.drain_timeout)
         finally:
-            scope, starts, calls = loops.close()
-            summary = DrainSummary(tuple(starts), tuple(calls))
+            scope, summary = loops.close()
             if not summary.complete:
-                logger.warning(
-                    "closed with unfinished work: starts not sent: %s; calls without a response: %s",
-                    first_of(summary.unsent_starts),
-                    first_of(summary.unfinished_calls),
-                )
+                logger.warning("%s was closed with unfinished work: %s", loops.name, summary.as_text())
+            elif summary.running_jobs:
+                logger.info("%s was closed: %s", loops.name, summary.as_text())
             await scope.aclose()
         return summary
 
-    @property
-    def _has_work(self) -> bool:
-        return bool(self._engine.tasks.unfinished_calls) or any(jobs.busy for jobs in self._managers)
-
     async def _drain(self, seconds: float) -> None:
-        engine = self._engine
+        loops = self._engine.loops
+        under_way = loops.under_way()
+        if under_way.complete:
+            return
+        logger.info("closing %s: waiting up to %g s for %s", loops.name, seconds, under_way.as_text())
         try:
-            async with engine.caller.clock.timeout(seconds):
-                while self._has_work:
-                    for jobs in self._managers:
-                        await jobs.drained()
-                    await engine.tasks.calls_finished()
+            async with self._engine.caller.clock.timeout(seconds):
+                while loops.scope.busy or any(owner.busy for owner in loops.job_owners):
+                    for owner in loops.job_owners:
+                        await owner.drained()
+                    await loops.scope.finished()
         except TimeoutError:
             pass  # the summary names what is left
 

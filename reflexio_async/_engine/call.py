@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine
@@ -24,13 +25,13 @@ from reflexio_async.errors import (
 )
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Iterator
 
     from reflexio_async._engine.auth import Credentials
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.events import RequestHook
     from reflexio_async._engine.http import HttpClient
+    from reflexio_async._engine.loops import LoopBinding
     from reflexio_async._engine.rate_limits import RateLimiter, RateLimiters
     from reflexio_async._engine.service import Service
     from reflexio_async._engine.settings import Settings
@@ -53,12 +54,15 @@ class Caller:
         http: HttpClient,
         credentials: Credentials,
         rate_limiters: RateLimiters,
+        *,
         clock: Clock,
+        loops: LoopBinding,
     ) -> None:
         self.service = service
         self.http = http
         self.credentials = credentials
         self.clock = clock
+        self.loops = loops
         self._rate_limiters = rate_limiters
 
     def rate_limiter(self, path: str) -> RateLimiter:
@@ -128,30 +132,35 @@ class _Call(Generic[T]):
     delays: Iterator[float] | None = None
 
     async def run(self) -> T:
-        while True:
-            permit = self.rate_limiter.try_acquire()
-            if permit is None:
-                permit = await self._wait_for_permit()
-            try:
-                return await self._try(permit)
-            except ClientClosed:
-                if self.last_error is not None and self.outcome_unknown:
-                    raise self.last_error from None  # the client was closed between two tries
+        try:
+            while True:
+                permit = self.rate_limiter.try_acquire()
+                if permit is None:
+                    permit = await self._wait_for_permit()
+                try:
+                    return await self._try(permit)
+                except (APIConnectionError, APIStatusError, RequestRefused) as error:
+                    error.attempts = self.attempts
+                    self.last_error = error
+                    if isinstance(error, RequestRefused):
+                        error.repeated = self.outcome_unknown
+                    else:
+                        # If an earlier try may have had its effect, no later error can exclude that.
+                        self.outcome_unknown = self.outcome_unknown or error.outcome_unknown
+                        error.outcome_unknown = self.outcome_unknown
+                    if not await self._may_retry(error):
+                        if isinstance(error, RequestRefused) and not self._raises_refusals:
+                            return cast("T", error.response)
+                        raise
+                    await self._pause(error)
+        except ClientClosed as error:
+            error.outcome_unknown = error.outcome_unknown or self.outcome_unknown
+            raise error from self.last_error
+        except asyncio.CancelledError:
+            closed = self.caller.loops.cut_short(self._name, sent=self.outcome_unknown)
+            if closed is None:
                 raise
-            except (APIConnectionError, APIStatusError, RequestRefused) as error:
-                error.attempts = self.attempts
-                self.last_error = error
-                if isinstance(error, RequestRefused):
-                    error.repeated = self.outcome_unknown
-                else:
-                    # If an earlier try may have had its effect, no later error can exclude that.
-                    self.outcome_unknown = self.outcome_unknown or error.outcome_unknown
-                    error.outcome_unknown = self.outcome_unknown
-                if not await self._may_retry(error):
-                    if isinstance(error, RequestRefused) and not self._raises_refusals:
-                        return cast("T", error.response)
-                    raise
-                await self._pause(error)
+            raise closed from self.last_error
 
     async def _try(self, permit: int) -> T:
         self.attempts += 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
 
 from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.jobs.status import RUNNING
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.kinds import PolledKind, SlotKind
     from reflexio_async._engine.jobs.manager import JobManager
     from reflexio_async._engine.jobs.status import JobStatus
-    from reflexio_async._engine.loops import LoopBinding
+    from reflexio_async._engine.loops import Lifetime, LoopBinding
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.tasks import BackgroundCall, TaskTracker
     from reflexio_async._engine.wire import Endpoint
@@ -35,6 +36,7 @@ class Engine(NamedTuple):
     tasks: TaskTracker
     cache: Cache
     settings: Settings
+    lifetime: Lifetime
 
     @property
     def loops(self) -> LoopBinding:
@@ -50,10 +52,13 @@ class API:
     """The base of every group of calls. Its methods are the ways to make a call."""
 
     _engine: Engine
+    _is_view = False
+    """A view shares everything with the client that it was made of, and cannot close it."""
 
     def _with_settings(self, settings: Settings) -> Self:
         """A view of this client with other settings."""
         view = copy.copy(self)
+        view._is_view = True  # noqa: SLF001  # a copy of self
         view._engine = self._engine.with_settings(settings)  # noqa: SLF001  # a copy of self
         return view
 
@@ -69,8 +74,13 @@ class API:
             options: Options of ``Caller.send``.
         """
         engine = self._engine
-        engine.loops.enter()
+        scope = engine.loops.enter()
         encoded = encode(endpoint, request)
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        # When the client is closed, it waits for the calls. A call inside a call is a part of that one.
+        is_counted = task not in scope.calls and task not in scope.background_calls
+        if is_counted:
+            scope.calls[task] = _name(endpoint)
         try:
             response = await engine.caller.send(endpoint, encoded, settings or engine.settings, **options)
         except RequestRefused:
@@ -78,6 +88,10 @@ class API:
         except BaseException:
             self._invalidate(endpoint)  # the call may have had its effect
             raise
+        finally:
+            if is_counted:
+                del scope.calls[task]
+                scope.ended()
         if getattr(response, "success", True) is not False:
             self._invalidate(endpoint)
         return response

@@ -17,10 +17,9 @@ import asyncio
 import math
 import select
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -30,11 +29,13 @@ from yarl import URL
 
 from reflexio_async._engine.connection_errors import SpokeFirst, explanation
 from reflexio_async._engine.decompression import ACCEPTED, DecompressionError, Decompressor
+from reflexio_async._engine.loops import CLIENT_CLOSED
 from reflexio_async._engine.proxy import proxy_for
 from reflexio_async._engine.wire import RawResponse
 from reflexio_async.errors import (
     APIConnectionError,
     APITimeout,
+    ClientClosed,
     ConfigurationError,
     ReflexioError,
     UnexpectedResponse,
@@ -144,8 +145,7 @@ def _parsed(url: str) -> URL:
     return URL(url, encoded=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Connections:
+class Connections(NamedTuple):
     """The connections of one client on one event loop.
 
     ``capacity`` is acquired for the time of an exchange.
@@ -163,7 +163,7 @@ class ConnectionPool:
 
     def __init__(self, settings: Settings, loops: LoopBinding) -> None:
         self._settings = settings
-        self._loops = loops
+        self.loops = loops
         self._headers = CIMultiDict({hdrs.USER_AGENT: settings.user_agent, hdrs.ACCEPT: "application/json"})
         self._headers.update(settings.headers)
         self._headers[hdrs.ACCEPT_ENCODING] = ACCEPTED
@@ -181,14 +181,14 @@ class ConnectionPool:
             ClientClosed: The client was closed.
             ConfigurationError: The client belongs to another event loop, or the caller's session is closed.
         """
-        connections = self._loops.scope.part(self, self._open)
+        connections = self.loops.scope.part(self, self._open)
         if self._given is not None and self._given.closed:
             message = "the session that was given to this client is closed"
             raise ConfigurationError(message)
         return connections
 
     def _open(self) -> Connections:
-        scope = self._loops.enter()
+        scope = self.loops.enter()
         session = self._given
         if session is None:
             # aiohttp's ``trust_env`` stays off: a netrc file's credentials beside ours are an error to it.
@@ -247,14 +247,14 @@ class HttpClient:
             UnexpectedResponse: The response is larger than ``max_response_bytes``, or of another encoding.
         """
         pool = self._pool
-        connections = pool.connections()
-        must_wait = connections.capacity.locked()
+        session, capacity = pool.connections()
+        must_wait = capacity.locked()
         attempt = Attempt()
         has_capacity = False
-        failure: ReflexioError
+        failure: ReflexioError | None
         try:
             # A virtual clock must not stand still for a call that only waits for a free connection.
-            async with self._clock.timeout(timeout), connections.capacity:
+            async with self._clock.timeout(timeout), capacity:
                 has_capacity = True
                 if must_wait:
                     pool.connections()  # raises an error if the client was closed meanwhile
@@ -262,9 +262,19 @@ class HttpClient:
                     # A caller's connector does not say when bytes may have left.
                     attempt.sent = not pool.owned
                     headers = self._headers(request, authorization, extra)
-                    return await self._exchange(connections.session, request, headers, attempt)
+                    return await self._exchange(session, request, headers, attempt)
+        except asyncio.CancelledError:
+            failure = pool.loops.cut_short(f"{request.method} {request.path}", sent=attempt.sent)
+            if failure is None:
+                raise
         except aiohttp.ClientError as error:
-            failure = self._failure(request, error, attempt)
+            if session.closed and pool.owned:
+                failure = ClientClosed(
+                    f"{request.method} {request.path}: {CLIENT_CLOSED} before the response came",
+                    outcome_unknown=attempt.sent,
+                )
+            else:
+                failure = self._failure(request, error, attempt)
         except TimeoutError:
             if attempt.sent:
                 text = f"waited {timeout:.3g} s for a response from {self._base_url}{self._through}"

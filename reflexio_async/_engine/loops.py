@@ -14,25 +14,64 @@ import asyncio
 import logging
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
-from weakref import WeakSet
+import warnings
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
+from weakref import WeakSet, finalize
 
+from reflexio_async._engine.drain_summary import DrainSummary
 from reflexio_async.errors import CLOSED, ClientClosed, ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
 T = TypeVar("T")
+Closer: TypeAlias = "Callable[[], Awaitable[object]]"
 logger = logging.getLogger("reflexio_async")
 
 LOOP_ENDED = "its event loop ended"
+CLIENT_CLOSED = "the client was closed"
+_ADVICE = "Use `async with`, or `await client.aclose()` before the event loop ends"
 
 
 class LoopOwner(Protocol):
     """A part of a client that has something under way on a loop."""
 
-    def leave_loop(self, reason: str, /) -> list[str]:
-        """End what is under way, because of ``reason``. Return the names of starts without an answer."""
+    def leave_loop(self, reason: str, /) -> None:
+        """End what is under way, because of ``reason``."""
+        ...
+
+
+class JobOwner(LoopOwner, Protocol):
+    """The part of a client that starts jobs."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether starts are queued or under way."""
+        ...
+
+    async def drained(self) -> None:
+        """Wait until every queued start has been sent and answered."""
+        ...
+
+    def unanswered_starts(self) -> list[str]:
+        """The names of the starts that were not sent, or not answered."""
+        ...
+
+    def running_tokens(self) -> list[str]:
+        """The tokens of the jobs that run at the server."""
+        ...
+
+
+class RunningBatch(Protocol):
+    """A batch that has begun and has not ended."""
+
+    @property
+    def description(self) -> str:
+        """Its name, and how far it is."""
+        ...
+
+    def start_nothing_more(self) -> None:
+        """Leave the rest as not started."""
         ...
 
 
@@ -42,19 +81,29 @@ class LoopScope:
     Attributes:
         loop: The loop; None until the client is used.
         tasks: The tasks that the client has started.
-        background_calls: Those of them that are background calls, with their names.
+        calls: The callers' tasks that wait for the response to a call, with its name.
+        job_calls: Those that wait for the job of a call.
+        background_calls: The tasks that are background calls, with their names.
         cut_off: The names of background calls that were cancelled because the loop ended.
+        batches: The batches that have begun.
         closers: They close what is open, such as connections.
+        watch: It notices that the loop ends.
+        guard: It notices that the client is gone.
     """
 
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.calls: dict[asyncio.Task[Any], str] = {}
+        self.job_calls: dict[asyncio.Task[Any], str] = {}
         self.background_calls: dict[asyncio.Task[Any], str] = {}
         self.cut_off: list[str] = []
-        self.closers: list[Callable[[], Awaitable[object]]] = []
+        self.batches: dict[RunningBatch, None] = {}
+        self.closers: list[Closer] = []
         self.watch: AsyncGenerator[None] | None = None
+        self.guard: finalize[[asyncio.AbstractEventLoop, list[Closer]], LoopBinding] | None = None
         self._parts: dict[object, Any] = {}
+        self._ended: asyncio.Event | None = None
 
     def part(self, owner: object, make: Callable[[], T]) -> T:
         """What ``owner`` has on this loop. ``make`` makes it when it is asked for first."""
@@ -62,6 +111,22 @@ class LoopScope:
         if part is None:
             part = self._parts[owner] = make()
         return cast("T", part)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call or a batch is under way."""
+        return bool(self.calls or self.job_calls or self.background_calls or self.batches)
+
+    def ended(self) -> None:
+        """Note that a call or a batch has ended."""
+        if self._ended is not None:
+            self._ended.set()
+
+    async def finished(self) -> None:
+        """Wait until no call and no batch is under way."""
+        while self.busy:
+            self._ended = asyncio.Event()
+            await self._ended.wait()
 
     async def aclose(self) -> None:
         """Cancel the tasks, wait for their end, and close what is open."""
@@ -73,8 +138,7 @@ class LoopScope:
                 task.cancel()
             await asyncio.wait(tasks)
             self.tasks.difference_update(tasks)
-        while self.closers:
-            await self.closers.pop()()
+        await _close_all(self.closers)
 
 
 class LoopBinding:
@@ -86,7 +150,8 @@ class LoopBinding:
     Attributes:
         closed: Whether the client was closed.
         scope: What belongs to the loop. Before the first use, and when a loop has ended, it has no loop yet.
-        owners: The parts that are asked what they have under way.
+        owners: The parts that have something under way on a loop.
+        job_owners: Those of them that start jobs.
     """
 
     def __init__(self, name: str = "this client") -> None:
@@ -94,9 +159,12 @@ class LoopBinding:
         self.closed = False
         self.scope = LoopScope()
         self.owners: list[LoopOwner] = []
+        self.job_owners: list[JobOwner] = []
         self._used = False
         self._inherited: LoopScope | None = None
         """In a forked child: the parent's scope. It is kept, because dropping it would close connections."""
+        self._cut_short: dict[asyncio.Task[Any], str] = {}
+        """The tasks whose calls are cancelled by ``_leave``, and why."""
         self._lock = threading.RLock()
         _bindings.add(self)
 
@@ -125,25 +193,56 @@ class LoopBinding:
         if running is not None:
             self._refuse_other(running)
 
-    def close(self) -> tuple[LoopScope, list[str], list[str]]:
-        """Refuse every use from now on.
+    def under_way(self) -> DrainSummary:
+        """What has not ended."""
+        scope = self.scope
+        return DrainSummary(
+            calls=(*scope.calls.values(), *scope.job_calls.values()),
+            background_calls=(*scope.cut_off, *scope.background_calls.values()),
+            unsent_starts=tuple(name for owner in self.job_owners for name in owner.unanswered_starts()),
+            batches=tuple(batch.description for batch in scope.batches),
+            running_jobs=tuple(token for owner in self.job_owners for token in owner.running_tokens()),
+        )
 
-        Returns:
-            The scope, which must be closed, and the names of the starts and of the background calls that had
-            no answer.
-        """
+    def close(self) -> tuple[LoopScope, DrainSummary]:
+        """Refuse every use from now on. Return the scope, which must be closed, and what has not ended."""
         if self.scope.loop is not None and self.scope.loop.is_closed():
             self._loop_ended()
         self.closed = True
         scope = self.scope
-        return scope, *self._leave("the client was closed")
+        return scope, self._leave(CLIENT_CLOSED)
 
-    def _leave(self, reason: str) -> tuple[list[str], list[str]]:
-        """Throw the scope away. Return the names of the starts and background calls without an answer."""
-        scope = self.scope
-        starts = [name for owner in self.owners for name in owner.leave_loop(reason)]
+    def cut_short(self, what: str, *, sent: bool) -> ClientClosed | None:
+        """Return the error of a call that was cancelled by the end of the client or of its loop.
+
+        Return None when it was cancelled by something else.
+
+        Args:
+            what: The call.
+            sent: Whether bytes may have left.
+        """
+        task = asyncio.current_task()
+        reason = None if task is None else self._cut_short.pop(task, None)
+        if task is None or reason is None or task.uncancel() > 0:
+            return None
+        state = "the request may have reached the server" if sent else "nothing was sent"
+        return ClientClosed(f"{what}: {reason} before the response came; {state}", outcome_unknown=sent)
+
+    def _leave(self, reason: str) -> DrainSummary:
+        """Throw the scope away. Return what has not ended."""
+        scope, left = self.scope, self.under_way()
+        for batch in scope.batches:
+            batch.start_nothing_more()
+        for owner in (*self.owners, *self.job_owners):
+            owner.leave_loop(reason)
         self.scope = LoopScope()
-        return starts, [*scope.cut_off, *scope.background_calls.values()]
+        if scope.guard is not None:
+            scope.guard.detach()
+        if scope.loop is not None and not scope.loop.is_closed():
+            self._cut_short |= dict.fromkeys((*scope.calls, *scope.background_calls), reason)
+            for task in scope.calls.keys() - scope.tasks:  # the others are cancelled with the scope
+                task.cancel()  # ``cut_short`` takes it back
+        return left
 
     def _bind(self, loop: asyncio.AbstractEventLoop) -> LoopScope:
         with self._lock:  # two threads may use a new client at once
@@ -156,6 +255,8 @@ class LoopBinding:
             scope = self.scope
             scope.loop = loop
             self._used = True
+            scope.guard = finalize(self, _close_soon, loop, scope.closers)
+            scope.guard.atexit = False
             # The loop closes its asynchronous generators when it ends (``asyncio.run`` sees to it).
             scope.watch = self._watch(scope)
             try:
@@ -171,19 +272,32 @@ class LoopBinding:
         finally:
             if scope is self.scope:
                 scope.watch = None
-                self._loop_ended()
+                lost = self._loop_ended()
                 await scope.aclose()
+                if lost:
+                    warnings.warn(lost, ResourceWarning, stacklevel=1)
 
-    def _loop_ended(self) -> None:
-        starts, calls = self._leave(LOOP_ENDED)
-        if starts or calls:
-            logger.error(
-                "%s was not closed before its event loop ended. Starts not sent: %s; calls without a "
-                "response: %s. Use `async with`, or `await client.aclose()`, before the loop ends",
-                self.name,
-                first_of(starts),
-                first_of(calls),
-            )
+    def _loop_ended(self) -> str:
+        """Throw the scope away, and log what is lost. Return the text of the log record."""
+        left = self._leave(LOOP_ENDED)
+        if left.complete:
+            return ""
+        text = f"{self.name} was not closed before its event loop ended, and this is lost: {left.as_text()}"
+        logger.error("%s. %s", text, _ADVICE)
+        return text
+
+    def dropped(self) -> None:
+        """Warn, because nothing refers to the client any more, or the program ends, and it was not closed."""
+        loop = self.scope.loop
+        if self.closed or self._inherited is not None or loop is None:
+            return
+        left = self.under_way()
+        text = f"{self.name} was dropped without being closed"
+        if loop.is_running():
+            text += f"; under way: {left.as_text()}" if not left.complete else ""
+        else:
+            text = self._loop_ended() or text
+        warnings.warn(f"{text}. {_ADVICE}", ResourceWarning, stacklevel=1)
 
     def _refuse_other(self, running: asyncio.AbstractEventLoop) -> None:
         loop = self.scope.loop
@@ -208,14 +322,28 @@ class LoopBinding:
             self._inherited, self.scope = self.scope, LoopScope()
 
 
-_MAX_NAMES = 20  # starts or calls in a log record
+class Lifetime:
+    """What a client and its views refer to, and nothing else does: it ends with the last of them.
+
+    Then, or when the program ends before, the client warns if it was not closed.
+    """
+
+    def __init__(self, loops: LoopBinding) -> None:
+        finalize(self, loops.dropped)
+
+
+async def _close_all(closers: list[Closer]) -> None:
+    while closers:
+        await closers.pop()()
+
+
+def _close_soon(loop: asyncio.AbstractEventLoop, closers: list[Closer]) -> None:
+    """Close what a client has left open that was collected as garbage, while its loop goes on."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(lambda: loop.create_task(_close_all(closers)))
+
+
 _bindings: WeakSet[LoopBinding] = WeakSet()
-
-
-def first_of(names: list[str] | tuple[str, ...]) -> str:
-    """The first names, as text. A large batch must not fill the log."""
-    shown = ", ".join(names[:_MAX_NAMES]) or "none"
-    return shown if len(names) <= _MAX_NAMES else f"{shown} and {len(names) - _MAX_NAMES} more"
 
 
 def _after_fork() -> None:

@@ -222,11 +222,10 @@ class RateLimiters:
         self._clock = clock
         self._limiters: dict[str, RateLimiter] = {}
 
-    def leave_loop(self, reason: str, /) -> list[str]:  # noqa: ARG002  # as every LoopOwner
+    def leave_loop(self, reason: str, /) -> None:  # noqa: ARG002  # as every LoopOwner
         """Forget the callers that wait, because their event loop has ended."""
         for limiter in self._limiters.values():
             limiter.leave_loop()
-        return []
 
     def rate_limiter(self, path: str) -> RateLimiter:
         """Return the rate limiter of ``path``."""

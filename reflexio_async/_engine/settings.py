@@ -141,7 +141,7 @@ class ClientOptions(_SharedOptions, total=False):
         max_connections: The maximum of requests at once, each on a connection of its own. The default is 100.
         cache_ttl: Seconds that responses of get_profiles and get_agent_playbooks are cached. The default is
             600; 0 switches the cache off.
-        drain_timeout: Seconds that leaving the ``async with`` block may take. The default is 30.
+        drain_timeout: Seconds that leaving the ``async with`` block may take. The default is 20.
         concurrency: How many jobs run at once on a server that responds to a start when the job is done. The
             default is 16.
         max_response_bytes: Larger responses are errors. The default is 256 MiB.
@@ -228,7 +228,7 @@ class Settings:
     connect_timeout: float = 10.0
     max_connections: int = 100
     cache_ttl: float = 600.0
-    drain_timeout: float = 30.0
+    drain_timeout: float = 20.0
     concurrency: int = 16
     max_response_bytes: int = 256 * 1024 * 1024
     user_agent: str = DEFAULT_USER_AGENT

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reflexio_async._engine.events import BackgroundErrorEvent, notify
-from reflexio_async._engine.loops import LOOP_ENDED
-from reflexio_async.errors import CLOSED, ClientClosed, ReflexioError
+from reflexio_async._engine.loops import CLIENT_CLOSED, LOOP_ENDED
+from reflexio_async.errors import ClientClosed, ReflexioError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
@@ -83,20 +83,24 @@ async def result_of(task: asyncio.Task[T]) -> T:
     Raises:
         ClientClosed: The task was cancelled, because the client was closed or its event loop ended.
     """
-    ended = f"{task.get_name()}: {LOOP_ENDED} before the response came"
-    if not task.done() and task.get_loop().is_closed():
-        raise ClientClosed(ended)
+    loop_is_closed = task.get_loop().is_closed()
+    reason = LOOP_ENDED if loop_is_closed else CLIENT_CLOSED
+    error = ClientClosed(f"{task.get_name()}: {reason} before the response came")
+    if loop_is_closed and not task.done():
+        raise error
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         current = asyncio.current_task()
         if task.cancelled() and not (current and current.cancelling()):
-            raise ClientClosed(ended if task.get_loop().is_closed() else CLOSED) from None
+            raise error from None
         raise
 
 
 def _report_failure(what: str, tracker: TaskTracker, task: asyncio.Task[Any]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
+    # A call that was cut short is named where the client is closed.
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, ClientClosed):
         tracker.report(what, error)
 
 
@@ -135,6 +139,7 @@ class TaskTracker:
         def ended(task: asyncio.Task[T]) -> None:
             if scope.background_calls.pop(task, None) and task.cancelled():
                 scope.cut_off.append(what)
+            scope.ended()
 
         task = self.spawn(work, name=what)
         scope.background_calls[task] = what
@@ -143,7 +148,9 @@ class TaskTracker:
 
     def cancel(self, task: asyncio.Task[Any]) -> None:
         """Cancel a background call for the caller that awaits it."""
-        self.loops.scope.background_calls.pop(task, None)
+        scope = self.loops.scope
+        scope.background_calls.pop(task, None)
+        scope.ended()
         task.cancel()
 
     async def calls_finished(self) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, Self, Unpack
 
 from reflexio_async._engine.auth import Credentials
-from reflexio_async._engine.base_client import BaseClient, DrainSummary
+from reflexio_async._engine.base_client import BaseClient
 from reflexio_async._engine.cache import Cache
 from reflexio_async._engine.call import Caller
 from reflexio_async._engine.clock import Clock, clock_from
 from reflexio_async._engine.engine import Engine
 from reflexio_async._engine.http import ConnectionPool, HttpClient
 from reflexio_async._engine.jobs.manager import JobManager
-from reflexio_async._engine.loops import LoopBinding
+from reflexio_async._engine.loops import Lifetime, LoopBinding
 from reflexio_async._engine.models import build_request
 from reflexio_async._engine.rate_limits import RateLimiters
 from reflexio_async._engine.settings import (
@@ -80,7 +79,8 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         settings = Settings(base_url=server.base_url, timeout=seconds_of(timeout), **options)
         loops = LoopBinding(f"{type(self).__name__}({settings.base_url!r})")
         tasks = TaskTracker(loops, settings.on_background_error)
-        self._assemble(settings, server, ConnectionPool(settings, loops), clock_from(settings.clock), tasks)
+        pool, clock = ConnectionPool(settings, loops), clock_from(settings.clock)
+        self._assemble(settings, server, pool, clock, tasks, lifetime=Lifetime(loops))
 
     def _assemble(
         self,
@@ -89,16 +89,19 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         pool: ConnectionPool,
         clock: Clock,
         tasks: TaskTracker,
+        *,
+        lifetime: Lifetime,
     ) -> None:
         self._project_id = server.project_id
         self._pool = pool
         self._kinds = trace_kinds(settings.polls_per_second)
         http = HttpClient(settings, clock, pool, url_hint=server.url_hint)
         loops = tasks.loops
-        caller = Caller(REFLECT, http, Credentials(server.api_key, loops), RateLimiters(clock, loops), clock)
+        credentials = Credentials(server.api_key, loops)
+        caller = Caller(REFLECT, http, credentials, RateLimiters(clock, loops), clock=clock, loops=loops)
         status = TraceStatus(caller, settings)
         jobs = JobManager(status, clock, tasks, settings, polled_kinds=self._kinds.by_name())
-        self._set_up(Engine(caller, jobs, tasks, Cache(clock, tasks, 0.0), settings))
+        self._set_up(Engine(caller, jobs, tasks, Cache(clock, tasks, 0.0), settings, lifetime))
 
     @classmethod
     async def bootstrap(
@@ -149,7 +152,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         Raises:
             ConfigurationError: ``project_id`` is unusable.
         """
-        view = copy.copy(self)
+        view = self._with_settings(self._engine.settings)
         view._project_id = check_project(project_id)  # noqa: SLF001  # a copy of self
         return view
 
@@ -206,24 +209,10 @@ class SharedReflectClient(AsyncReflectClient):
     """``client.reflect`` of an AsyncReflexioClient: it uses the connections and tasks of that client."""
 
     def __init__(
-        self,
-        settings: Settings,
-        server: ReflectServer,
-        pool: ConnectionPool,
-        clock: Clock,
-        tasks: TaskTracker,
+        self, settings: Settings, server: ReflectServer, pool: ConnectionPool, owner: Engine
     ) -> None:
-        self._assemble(settings, server, pool, clock, tasks)
-
-    @property
-    def jobs(self) -> JobManager:
-        """Its jobs, which the AsyncReflexioClient finishes when it is closed."""
-        return self._engine.jobs
+        self._assemble(settings, server, pool, owner.caller.clock, owner.tasks, lifetime=owner.lifetime)
 
     def with_settings(self, settings: Settings) -> Self:
         """Return a view with other settings."""
         return self._with_settings(settings)
-
-    async def aclose(self, *, drain: bool = True) -> DrainSummary:  # noqa: ARG002  # as every client has it
-        """Do nothing. The AsyncReflexioClient closes this client."""
-        return DrainSummary()

@@ -431,8 +431,10 @@ async def test_a_reader_of_publishes_learns_that_its_client_was_closed() -> None
             reader = asyncio.ensure_future(_next(batch))
             await box.arrived("POST", PUBLISH)
             await client.aclose(drain=False)
+            outcome = await reader
+            assert (outcome.state, type(outcome.error)) == (OutcomeState.LOST, ClientClosed)
             with pytest.raises(ClientClosed):
-                await reader
+                await anext(batch)
 
 
 async def test_many_publishes_are_stored_once_each() -> None:

@@ -199,11 +199,14 @@ async def test_what_could_not_be_sent_in_time_is_named_in_the_summary_and_in_one
     async with Sandbox(clock=clock, rerun_seconds=100.0) as box:
         box.seed("a")
         client = AsyncReflexioClient(url_endpoint=box.url, clock=clock, drain_timeout=5.0)
-        await client.rerun_profile_generation(user_id="a")
+        running = await client.rerun_profile_generation(user_id="a")
         queued = await client.rerun_profile_generation(user_id="b")
         with caplog.at_level(logging.WARNING, "reflexio_async"):
             summary = await client.aclose()
-        assert summary == DrainSummary(unsent_starts=("profile_rerun (user_id=b)",))
+        assert running.token is not None
+        assert summary == DrainSummary(
+            unsent_starts=("profile_rerun (user_id=b)",), running_jobs=(running.token,)
+        )
         assert not summary.complete
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert "user_id=b" in caplog.text

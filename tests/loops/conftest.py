@@ -30,7 +30,8 @@ def box(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     async def start() -> Sandbox:
         box = Sandbox(rerun_seconds=0.3, **options)
         await box.start()
-        box.seed("u")
+        for user in ("u", "second", "third"):
+            box.seed(user)
         return box
 
     box: Sandbox = run(start())

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from reflexio_async._engine.clock import Clock
+    from reflexio_async._engine.loops import LoopScope
     from reflexio_async._engine.tasks import TaskTracker
 
 K = TypeVar("K")
@@ -79,6 +80,7 @@ class Batch(Generic[K, T]):
         self._report: BatchReport[K, T] = BatchReport(self._retry)
         self._unread: asyncio.Queue[Outcome[K, T] | None] | None = None
         self._runner: asyncio.Task[None] | None = None
+        self._scope: LoopScope  # from its beginning
 
     @property
     def plan(self) -> BatchPlan:
@@ -119,9 +121,8 @@ class Batch(Generic[K, T]):
         self._tasks.loops.check()
         if self._stopping:
             return
-        self._stopping = True
+        self.start_nothing_more()
         for attempt in list(self._attempts.values()):
-            attempt.stopped.set()
             if attempt.job is not None and attempt.job.status.state is JobState.QUEUED:
                 self._tasks.spawn(attempt.job.cancel(), name=f"withdraw {self._work.name}")
 
@@ -141,6 +142,7 @@ class Batch(Generic[K, T]):
         self._begin()
         self._unread = asyncio.Queue(_UNREAD_OUTCOMES)
         self._runner = self._tasks.spawn(self._stream(self._unread), name=self._work.name)
+        self._runner.add_done_callback(self._ended_on_loop)
         return self
 
     def __aiter__(self) -> AsyncIterator[Outcome[K, T]]:
@@ -189,6 +191,12 @@ class Batch(Generic[K, T]):
     async def run(self) -> BatchReport[K, T]:
         """Do the work for every key; the same as ``await batch``."""
         self._begin()
+        try:
+            return await self._whole()
+        finally:
+            self._ended_on_loop()
+
+    async def _whole(self) -> BatchReport[K, T]:
         report = self._report
         await self._run(self._keep)
         report.seconds = self.progress.seconds
@@ -218,9 +226,26 @@ class Batch(Generic[K, T]):
         if self._began is not None:
             message = "a batch runs once; report.retry_failed() makes another"
             raise RuntimeError(message)
-        self._tasks.loops.enter()
+        self._scope = self._tasks.loops.enter()
+        self._scope.batches[self] = None
         self._began = self._clock.now()
         self._report_progress()
+
+    def _ended_on_loop(self, _: object = None) -> None:
+        self._scope.batches.pop(self, None)
+        self._scope.ended()
+
+    @property
+    def description(self) -> str:
+        """What it goes over, and how far it is, for messages."""
+        total = "" if self._items.total is None else f" of {self._items.total}"
+        return f"{self._work.name} ({sum(self._counts.values())}{total} done)"
+
+    def start_nothing_more(self) -> None:
+        """Leave the rest as not started, because the client is closed or its event loop has ended."""
+        self._stopping = True
+        for attempt in self._attempts.values():
+            attempt.stopped.set()
 
     async def _run(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
         async with anyio.create_task_group() as group:
@@ -319,11 +344,13 @@ def _state_of(error: BaseException) -> OutcomeState:
     match error:
         case JobTimeout():
             return OutcomeState.TIMED_OUT
-        case JobCancelled() | Withdrawn():
+        case JobCancelled() | Withdrawn() | ClientClosed(outcome_unknown=False):
             return OutcomeState.CANCELLED
         case JobLost():
             return OutcomeState.LOST
-        case APIConnectionError() | APIStatusError() | UnexpectedResponse() if error.outcome_unknown:
+        case APIConnectionError() | APIStatusError() | ClientClosed() | UnexpectedResponse() if (
+            error.outcome_unknown
+        ):
             return OutcomeState.LOST
         case RequestRefused(repeated=True):
             return OutcomeState.LOST

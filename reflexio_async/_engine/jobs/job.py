@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, cast, overload
 
 from reflexio_async._engine.jobs.poller import SHORTEST_INTERVAL
 from reflexio_async._engine.jobs.status import JobState, JobStatus
@@ -129,6 +129,8 @@ class Job(Generic[T]):
         would be sent later. Where the client does not want refusals raised, a rerun that failed is a response
         that says so.
         """
+        scope, task = self._record.loop_scope(), cast("asyncio.Task[Any]", asyncio.current_task())
+        scope.job_calls[task] = self.kind  # the client waits for it when it is closed
         try:
             return await self.result(poll_interval=request.poll_interval, wait_timeout=request.wait_timeout)
         except asyncio.CancelledError:
@@ -143,6 +145,9 @@ class Job(Generic[T]):
             if response is None:
                 raise
             return response
+        finally:
+            del scope.job_calls[task]
+            scope.ended()
 
     async def settled(self) -> JobStatus:
         """Wait like ``await job``, but return the last status instead of a result or an error."""

@@ -149,28 +149,29 @@ class Lane:
         while self.busy:
             await asyncio.wait([*self._start_tasks, *([] if self._worker is None else [self._worker])])
 
-    def abandon(self, reason: str, *, closed: bool) -> list[str]:
-        """End every job that was not admitted; returns their names.
+    def unanswered(self) -> list[str]:
+        """The names of the starts that were not sent, or not answered."""
+        starting = [f"{job.description} (sent, not answered)" for job in self._starting if not job.done]
+        return [*self._cut_off, *(job.description for job in self._queue), *starting]
+
+    def abandon(self, reason: str, *, closed: bool) -> None:
+        """End every job that was not admitted.
 
         ``closed``: because the client is closed. Otherwise its event loop has ended.
         """
-        names = self._cut_off
         while self._queue:
             job = self._queue.popleft()
-            names.append(job.description)
             if closed:
                 job.withdraw(reason)
             else:
                 job.cut_off(reason, sent=False)
             self._release_caller(job)
         for job in self._starting:
-            names.append(f"{job.description} (sent, not answered)")
             if closed:
                 job.lose(f"{reason} while its start was being answered; it may have begun")
             else:
                 job.cut_off(reason, sent=True)
             self._release_caller(job)
-        return names
 
     # For the slot's status
 

@@ -67,7 +67,7 @@ class JobManager:
         self.clock = clock
         self.tasks = tasks
         self.loops = tasks.loops
-        self.loops.owners.append(self)
+        self.loops.job_owners.append(self)
         self._earlier: dict[str, Lane] = {}
         """The lanes of the event loop before, for what was learned there."""
         self._polled_jobs: dict[str, PolledJobs[Any]] = {}
@@ -147,8 +147,18 @@ class JobManager:
         for lane in self.lanes:
             await lane.drained()
 
-    def leave_loop(self, reason: str, /) -> list[str]:
-        """End every wait, and every start that was not answered. Return the names of those starts.
+    def unanswered_starts(self) -> list[str]:
+        """The names of the starts that were not sent, or not answered."""
+        return [name for lane in self.lanes for name in lane.unanswered()]
+
+    def running_tokens(self) -> list[str]:
+        """The tokens of the jobs that run at the server: those in slots, and those that have waiters."""
+        jobs: list[JobRecord[Any]] = [job for lane in self.lanes for job in lane.slot.running]
+        jobs += [source for source in self.poller.active if isinstance(source, PolledJob)]
+        return [token for job in jobs if not job.done and (token := job.token_text) is not None]
+
+    def leave_loop(self, reason: str, /) -> None:
+        """End every wait, and every start that was not answered.
 
         Jobs that run at the server are lost to their waiters when the client is closed. When only the event
         loop has ended, they can be awaited on another.
@@ -157,7 +167,8 @@ class JobManager:
         self._earlier.update((lane.slot.name, lane) for lane in lanes)
         for source in self.poller.close():
             source.give_up(reason, closed=closed)
-        return [name for lane in lanes for name in lane.abandon(reason, closed=closed)]
+        for lane in lanes:
+            lane.abandon(reason, closed=closed)
 
     def _check(self) -> None:
         if self.loops.closed:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.kinds import JobKind
     from reflexio_async._engine.jobs.manager import JobManager
     from reflexio_async._engine.jobs.tokens import Token
+    from reflexio_async._engine.loops import LoopScope
     from reflexio_async._engine.settings import Settings
     from reflexio_async.errors import JobError
 
@@ -155,6 +156,10 @@ class JobRecord(ABC, Generic[T]):
     def check_loop(self) -> None:
         """Raise ConfigurationError where another event loop is running than the one of the client."""
         self._jobs.loops.check()
+
+    def loop_scope(self) -> LoopScope:
+        """What belongs to the event loop of the client."""
+        return self._jobs.loops.scope
 
     async def wait(
         self, *, interval: float | None = None, timeout: float | None = None, for_change: bool = False

@@ -191,7 +191,7 @@ class SlotJob(JobRecord[T]):
         when = (
             "while its start was being answered; it may have begun" if sent else "before its start was sent"
         )
-        error = ClientClosed(f"{self.description}: {reason} {when}")
+        error = ClientClosed(f"{self.description}: {reason} {when}", outcome_unknown=sent)
         self.end_waits(reason)
         self.finish(JobStatus(JobState.LOST if sent else JobState.CANCELLED, error=reason), error=error)
 

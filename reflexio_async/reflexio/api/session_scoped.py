@@ -1,8 +1,9 @@
 """``client.for_session(id)``: the calls that concern one session, with the session filled in."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
+from reflexio_async._engine.drain_summary import DrainSummary
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.models import OrMapping, RequestModel
 from reflexio_async._engine.tasks import BackgroundCall
@@ -42,6 +43,8 @@ from reflexio_async.reflexio.models.sessions import (
 )
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from reflexio_async.client import AsyncReflexioClient
 
 R = TypeVar("R", bound=RequestModel)
@@ -227,6 +230,18 @@ class SessionScopedClient:
     def _another(self, name: str, field: str) -> InvalidRequest:
         """The error of a call ``name`` that was given another session."""
         return InvalidRequest(f"{name}: {field}: this view is of session {self._session_id!r} alone")
+
+    async def aclose(self, *, drain: bool = True) -> DrainSummary:  # noqa: ARG002  # as every client has it
+        """Do nothing: only the client itself can be closed, and its views with it."""
+        return DrainSummary()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        pass
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
