@@ -82,9 +82,13 @@ class AsyncReflexioClient(
 ):
     """The asyncio client of a Reflexio server.
 
-    Use it as ``async with AsyncReflexioClient(…) as client``. When the block ends, the client sends the
-    queued starts and finishes the background calls, within ``drain_timeout`` seconds. When an exception ends
-    the block, the client starts nothing more. Jobs that run at the server go on in both cases.
+    Use it as ``async with AsyncReflexioClient(…) as client``. When the block ends, the client finishes the
+    calls that are under way, in other tasks and in the background, and sends the queued starts, within
+    ``drain_timeout`` seconds. When an exception ends the block, it cuts them short and starts nothing more.
+    Jobs that run at the server go on in both cases.
+
+    It belongs to the event loop in which it is entered or used first. When that loop is closed, it can be used
+    on another.
 
     Args:
         api_key: The bearer token. Without it, ``REFLEXIO_API_KEY`` is used. Without both, calls are sent

@@ -265,7 +265,7 @@ def reflexio_clock():
     return VirtualClock(auto_advance=False)
 
 @pytest.mark.{mark}
-@pytest.mark.reflexio(rerun_seconds=20)
+@pytest.mark.reflexio(rerun_seconds=15)
 async def test_it(reflexio_sandbox, reflexio_client):
     boxes.append(reflexio_sandbox)
     for user in ("ana", "bob"):
