@@ -87,8 +87,8 @@ class AsyncReflexioClient(
     ``drain_timeout`` seconds. When an exception ends the block, it cuts them short and starts nothing more.
     Jobs that run at the server go on in both cases.
 
-    It belongs to the event loop in which it is entered or used first. When that loop is closed, it can be used
-    on another.
+    It belongs to the event loop in which it is entered or used first. When that loop is closed, it can be
+    used on another.
 
     Args:
         api_key: The bearer token. Without it, ``REFLEXIO_API_KEY`` is used. Without both, calls are sent

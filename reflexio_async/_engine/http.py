@@ -268,21 +268,9 @@ class HttpClient:
             if failure is None:
                 raise
         except aiohttp.ClientError as error:
-            if session.closed and pool.owned:
-                failure = ClientClosed(
-                    f"{request.method} {request.path}: {CLIENT_CLOSED} before the response came",
-                    outcome_unknown=attempt.sent,
-                )
-            else:
-                failure = self._failure(request, error, attempt)
+            failure = self._failure(request, error, attempt)
         except TimeoutError:
-            if attempt.sent:
-                text = f"waited {timeout:.3g} s for a response from {self._base_url}{self._through}"
-            elif has_capacity:
-                text = f"was connecting to {self._base_url}{self._through} for {timeout:.3g} s"
-            else:
-                text = f"waited {timeout:.3g} s for a free connection to {self._base_url}"
-                text += f" (max_connections={self._max_connections})"
+            text = self._waited_for(attempt, timeout, has_capacity=has_capacity)
             failure = APITimeout(f"{request.method} {request.path}: {text}", outcome_unknown=attempt.sent)
         except OSError as error:
             failure = self._failure(request, error, attempt)
@@ -296,6 +284,14 @@ class HttpClient:
             failure = ConfigurationError(message)
         # Raised out here, without a cause: aiohttp's errors may hold the request's headers, token included.
         raise failure
+
+    def _waited_for(self, attempt: Attempt, seconds: float, *, has_capacity: bool) -> str:
+        if attempt.sent:
+            return f"waited {seconds:.3g} s for a response from {self._base_url}{self._through}"
+        if has_capacity:
+            return f"was connecting to {self._base_url}{self._through} for {seconds:.3g} s"
+        limit = f"max_connections={self._max_connections}"
+        return f"waited {seconds:.3g} s for a free connection to {self._base_url} ({limit})"
 
     def _headers(
         self, request: EncodedRequest, authorization: str | None, extra: Mapping[str, str] | None
@@ -384,8 +380,11 @@ class HttpClient:
 
     def _failure(
         self, request: EncodedRequest, error: aiohttp.ClientError | OSError, attempt: Attempt
-    ) -> APIConnectionError:
+    ) -> APIConnectionError | ClientClosed:
         call = f"{request.method} {request.path}"
+        if self._pool.loops.closed and self._pool.owned:
+            message = f"{call}: {CLIENT_CLOSED} before the response came"
+            return ClientClosed(message, outcome_unknown=attempt.sent)
         is_timeout = isinstance(error, aiohttp.ConnectionTimeoutError)
         unknown = attempt.sent
         if is_timeout or isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
