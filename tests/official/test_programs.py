@@ -63,7 +63,7 @@ def _printed(version: str, name: str, *arguments: str, folder: Path) -> list[str
     ours = version == "migrated"
     python = Path(sys.executable) if ours else RUNS[name].environment.python()
     done = subprocess.run(
-        [python, *(("-X", "dev") if ours else ()), PROGRAMS / version / f"{name}.py", *arguments],
+        [python, *(("-W", "default") if ours else ()), PROGRAMS / version / f"{name}.py", *arguments],
         cwd=folder,  # the official client loads any .env
         env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT if ours else STAND_INS)},
         capture_output=True,
