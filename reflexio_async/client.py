@@ -134,7 +134,7 @@ class AsyncReflexioClient(
             status, clock, tasks, settings, slots=status, polled_kinds=POLLED_KINDS, slot_kinds=SLOT_KINDS
         )
         cache = Cache(clock, tasks, settings.cache_ttl)
-        self._set_up(Engine(caller, jobs, tasks, cache, settings, Lifetime(loops)))
+        self._set_up(Engine(caller, jobs, tasks, cache, settings, loops, Lifetime(loops)))
         self._server = ServerKnowledge()
         self._reflect_server = reflect_server(reflect_url, reflect_api_key, project_id, prefix="reflect_")
         self._shared_reflect: list[SharedReflectClient] = []

@@ -36,12 +36,8 @@ class Engine(NamedTuple):
     tasks: TaskTracker
     cache: Cache
     settings: Settings
+    loops: LoopBinding
     lifetime: Lifetime
-
-    @property
-    def loops(self) -> LoopBinding:
-        """The event loop that the client belongs to."""
-        return self.tasks.loops
 
     def with_settings(self, settings: Settings) -> Engine:
         """The same parts with other settings."""
@@ -80,7 +76,7 @@ class API:
         # When the client is closed, it waits for the calls. A call inside a call is a part of that one.
         is_counted = task not in scope.calls and task not in scope.background_calls
         if is_counted:
-            scope.calls[task] = _name(endpoint)
+            scope.calls[task] = endpoint.path
         try:
             response = await engine.caller.send(endpoint, encoded, settings or engine.settings, **options)
         except RequestRefused:

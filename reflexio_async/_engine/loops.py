@@ -81,7 +81,7 @@ class LoopScope:
     Attributes:
         loop: The loop; None until the client is used.
         tasks: The tasks that the client has started.
-        calls: The callers' tasks that wait for the response to a call, with its name.
+        calls: The callers' tasks that wait for the response to a call, with its path.
         job_calls: Those that wait for the job of a call.
         background_calls: The tasks that are background calls, with their names.
         cut_off: The names of background calls that were cancelled because the loop ended.
@@ -197,7 +197,7 @@ class LoopBinding:
         """What has not ended."""
         scope = self.scope
         return DrainSummary(
-            calls=(*scope.calls.values(), *scope.job_calls.values()),
+            calls=(*(path.rpartition("/")[2] for path in scope.calls.values()), *scope.job_calls.values()),
             background_calls=(*scope.cut_off, *scope.background_calls.values()),
             unsent_starts=tuple(name for owner in self.job_owners for name in owner.unanswered_starts()),
             batches=tuple(batch.description for batch in scope.batches),

@@ -101,7 +101,8 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         caller = Caller(REFLECT, http, credentials, RateLimiters(clock, loops), clock=clock, loops=loops)
         status = TraceStatus(caller, settings)
         jobs = JobManager(status, clock, tasks, settings, polled_kinds=self._kinds.by_name())
-        self._set_up(Engine(caller, jobs, tasks, Cache(clock, tasks, 0.0), settings, lifetime))
+        cache = Cache(clock, tasks, 0.0)
+        self._set_up(Engine(caller, jobs, tasks, cache, settings, loops, lifetime))
 
     @classmethod
     async def bootstrap(
