@@ -99,10 +99,10 @@ class API:
     async def _cached(self, endpoint: Endpoint[T], request: BaseModel, *, refresh: bool) -> T:
         """Return the cached response of an equal request, or send it. ``refresh``: send it in any case."""
         engine = self._engine
-        engine.loops.enter()
         cache = engine.cache
         if not cache.ttl:
             return await self._send(endpoint, request)
+        engine.loops.enter()
         sent: list[T] = []
 
         async def load() -> tuple[bytes, bool]:

@@ -19,7 +19,7 @@ import select
 from contextvars import ContextVar
 from functools import lru_cache, partial
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -99,20 +99,19 @@ class _Connector(aiohttp.TCPConnector):
             raise aiohttp.ServerDisconnectedError
         while True:
             connection = await super().connect(req, traces, timeout)
-            protocol = cast("ResponseHandler", connection.protocol)  # None only after its release
+            protocol: Any = connection.protocol
             arrived = self._inputs.get(protocol)
             if not protocol.should_close and (arrived is None or not arrived()):
                 break
             connection.close()
             if arrived is None:
                 raise SpokeFirst
-        transport = cast("asyncio.WriteTransport", protocol.transport)
+        # Kept here too: a protocol that is closed forgets it.
+        attempt.transport = protocol.transport
         if arrived is None:
-            self._inputs[protocol] = _input_of(transport)
+            self._inputs[protocol] = _input_of(protocol.transport)
         attempt.sent = True
         attempt.protocol = protocol
-        # Kept here too: a protocol that is closed forgets it.
-        attempt.transport = transport
         return connection
 
 
@@ -254,7 +253,8 @@ class HttpClient:
         failure: ReflexioError | None
         try:
             # A virtual clock must not stand still for a call that only waits for a free connection.
-            async with self._clock.timeout(timeout), capacity:
+            async with self._clock.timeout(timeout):
+                await capacity.acquire()
                 has_capacity = True
                 if must_wait:
                     pool.connections()  # raises an error if the client was closed meanwhile
@@ -282,6 +282,9 @@ class HttpClient:
                 "without auth=, and without trust_env=True where a netrc file is"
             )
             failure = ConfigurationError(message)
+        finally:
+            if has_capacity:
+                capacity.release()
         # Raised out here, without a cause: aiohttp's errors may hold the request's headers, token included.
         raise failure
 

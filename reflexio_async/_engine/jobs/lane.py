@@ -79,7 +79,6 @@ class Lane:
         # The future that each caller awaits until its start is answered, or has to wait.
         self._callers: dict[SlotJob[Any], asyncio.Future[None]] = {}
         self._worker: asyncio.Task[None] | None = None
-        self._start_tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()  # the queue, a start or the slot's status
         self._busy_refusals = 0  # in a row, ten at most
         self._busy_until = self._clock.now()
@@ -96,12 +95,14 @@ class Lane:
         ahead = len(self._queue) + len(self._starting)
         if self.dialect is not Dialect.SYNCHRONOUS:
             ahead += len(self.slot.running)
-        may_start = ahead < self._width(job) and self._opens_in(job) <= 0
-        if not may_start:
+        if ahead >= self._width(job) or self._pause_before(job) > 0:
             self._enqueue(job)
             return
         answered = self._callers[job] = asyncio.get_running_loop().create_future()
-        self._enqueue(job)
+        if self.dialect is Dialect.SYNCHRONOUS and not self._queue:
+            self._launch(job)  # no status is asked for, so there is nothing to wait for
+        else:
+            self._enqueue(job)
         try:
             await answered
         except asyncio.CancelledError:
@@ -142,12 +143,12 @@ class Lane:
     @property
     def busy(self) -> bool:
         """Whether starts are queued or under way."""
-        return bool(self._start_tasks) or (self._worker is not None and not self._worker.done())
+        return bool(self._queue or self._starting)
 
     async def drained(self) -> None:
         """Wait until every queued start has been sent and answered."""
         while self.busy:
-            await asyncio.wait([*self._start_tasks, *([] if self._worker is None else [self._worker])])
+            await self._change()
 
     def unanswered(self) -> list[str]:
         """The names of the starts that were not sent, or not answered."""
@@ -172,6 +173,8 @@ class Lane:
             else:
                 job.cut_off(reason, sent=True)
             self._release_caller(job)
+        if closed:
+            self._changed.set()
 
     # For the slot's status
 
@@ -299,9 +302,7 @@ class Lane:
     def _launch(self, job: SlotJob[Any]) -> None:
         """Send the start in its own task. Cancelling the caller does not cancel it."""
         self._starting.add(job)
-        task = self._tasks.spawn(self._start(job), name=f"start {job.kind.name}")
-        self._start_tasks.add(task)
-        task.add_done_callback(self._start_tasks.discard)
+        self._tasks.spawn(self._start(job), name=f"start {job.kind.name}")
 
     async def _start(self, job: SlotJob[Any]) -> None:
         """Send the start of ``job``, once, and take ``job`` to its next step."""
