@@ -76,7 +76,7 @@ class InvalidRequest(ReflexioError, ValueError):
 
 
 class ClientClosed(ReflexioError):
-    """The client was closed, or its event loop ended, before the call was finished. Or it was closed before.
+    """The client is closed. Or it was closed, or its event loop ended, while the call was under way.
 
     Attributes:
         outcome_unknown: True when bytes may have reached the server, so that the call may have had its

@@ -289,7 +289,7 @@ class LoopBinding:
     def dropped(self) -> None:
         """Warn, because nothing refers to the client any more, or the program ends, and it was not closed."""
         loop = self.scope.loop
-        if self.closed or self._inherited is not None or loop is None:
+        if self.closed or loop is None:  # also in a forked child, where the scope is a new one
             return
         left = self.under_way()
         text = f"{self.name} was dropped without being closed"

@@ -153,17 +153,6 @@ class TaskTracker:
         scope.ended()
         task.cancel()
 
-    async def calls_finished(self) -> None:
-        """Wait until every background call has ended."""
-        calls = self.loops.scope.background_calls
-        while calls:
-            await asyncio.wait(list(calls))
-
-    @property
-    def unfinished_calls(self) -> list[str]:
-        """The names of the background calls that have not ended."""
-        return list(self.loops.scope.background_calls.values())
-
     def report(self, what: str, error: BaseException) -> None:
         """Count and log a failure that no caller awaited, and call the hook."""
         self.errors += 1

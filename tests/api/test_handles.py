@@ -94,7 +94,7 @@ async def test_an_error_of_a_handle_that_is_not_awaited_is_reported(caplog: pyte
         play.box.faults.add(faults.status(404, {"detail": "gone"}), path="/api/delete_request")
         await play.client.delete_request("r")
         await play.box.arrived("DELETE", "/api/delete_request")
-        await play.client._engine.tasks.calls_finished()
+        await play.client._engine.loops.scope.finished()
         await asyncio.sleep(0)
     assert events == ["delete_request"]
     assert "delete_request failed in the background" in caplog.text

@@ -38,8 +38,12 @@ async def forever() -> int:
 
 
 async def close(tasks: TaskTracker) -> None:
-    scope, *_ = tasks.loops.close()
+    scope, _ = tasks.loops.close()
     await scope.aclose()
+
+
+def under_way(tasks: TaskTracker) -> list[str]:
+    return list(tasks.loops.under_way().background_calls)
 
 
 async def passes() -> None:
@@ -75,7 +79,7 @@ async def test_a_call_after_closing_raises_client_closed_and_does_not_begin(
     with pytest.raises(ClientClosed, match="make a new one"):
         tasks.call(fail(), what="delete_profile")
     await passes()
-    assert (tasks.errors, reported, tasks.unfinished_calls) == (0, [], [])
+    assert (tasks.errors, reported, under_way(tasks)) == (0, [], [])
 
 
 async def test_the_answer_can_be_had_again(tasks: TaskTracker) -> None:
@@ -244,9 +248,9 @@ async def test_calls_under_way_are_named(tasks: TaskTracker) -> None:
     call = tasks.call(forever(), what="manual_profile_generation")
     done = tasks.call(succeed(), what="delete_profile")
     await done
-    assert tasks.unfinished_calls == ["manual_profile_generation"]
+    assert under_way(tasks) == ["manual_profile_generation"]
     await close(tasks)
-    assert tasks.unfinished_calls == []
+    assert under_way(tasks) == []
     assert call.done()
 
 
@@ -256,8 +260,8 @@ async def test_finishing_waits_for_calls_made_meanwhile(tasks: TaskTracker) -> N
         tasks.call(succeed(), what="second")
 
     tasks.call(first(), what="first")
-    await tasks.calls_finished()
-    assert tasks.unfinished_calls == []
+    await tasks.loops.scope.finished()
+    assert under_way(tasks) == []
 
 
 async def test_closing_cancels_what_is_left_and_waits_for_it(tasks: TaskTracker) -> None:

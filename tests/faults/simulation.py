@@ -119,7 +119,7 @@ class Simulation:
         """Every caller has its answer: no request is sent any more, no waiter is registered."""
         jobs = self.client._engine.jobs
         await jobs.drained()
-        await self.client._engine.tasks.calls_finished()
+        await self.client._engine.loops.scope.finished()
         for lane in jobs.lanes:
             if lane._queue or lane._starting or lane._unresolved:
                 self.problems.append(f"idle, but {lane._name} still has {lane._queue or lane._starting}")

@@ -13,7 +13,6 @@ from reflexio_async import (
     ClientClosed,
     DrainSummary,
     OutcomeState,
-    RetryPolicy,
 )
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.scene import PUBLISH, RERUN, Scene, scene
@@ -186,14 +185,29 @@ async def test_a_call_of_which_nothing_was_sent_says_that(
 
 
 async def test_a_call_between_two_tries_says_what_the_first_may_have_done() -> None:
-    retry = RetryPolicy(max_attempts=3, base_delay=60.0, max_delay=60.0)
-    async with scene(client={**SHORT, "retry": retry}) as play:
-        play.box.faults.add(faults.status(503, {"detail": "x"}, headers={"Retry-After": "60"}), path=WHOAMI)
+    async with scene(client=SHORT) as play:
+        play.box.faults.add(faults.status(500, {"detail": "x"}, headers={"Retry-After": "60"}), path=WHOAMI)
         call = await begun(play.client.whoami(), play)
         await play.client.aclose()
         with pytest.raises(ClientClosed) as cut:
             await call
-        assert "503" in str(cut.value.__cause__)
+        assert cut.value.outcome_unknown
+        assert "500" in str(cut.value.__cause__)
+
+
+async def test_a_second_try_that_was_not_sent_does_not_hide_what_the_first_may_have_done() -> None:
+    async with scene(client={**SHORT, "max_connections": 1}) as play:
+        play.box.faults.add(faults.status(500, {"detail": "x"}, headers={"Retry-After": "1"}), path=WHOAMI)
+        play.box.faults.add(faults.freeze(), path="/api/get_config")
+        call = await begun(play.client.whoami(), play)
+        other = await begun(play.client.get_config(), play)
+        await play.clock.sleep(2.0)
+        await play.client.aclose()
+        with pytest.raises(ClientClosed, match="nothing was sent") as cut:
+            await call
+        assert cut.value.outcome_unknown
+        with pytest.raises(ClientClosed):
+            await other
 
 
 async def test_leaving_by_an_exception_cuts_short_at_once() -> None:
@@ -224,7 +238,8 @@ async def test_a_background_call_that_is_cut_short_says_so_and_is_not_reported_a
     reported: list[BackgroundErrorEvent] = []
     async with scene(client={**SHORT, "on_background_error": reported.append}) as play:
         play.box.faults.add(faults.freeze(), path="/api/delete_profile", times=None)
-        call, _ = [await play.client.delete_profile("u", "p") for _ in range(2)]
+        call = await play.client.delete_profile("u", "p")
+        await play.client.delete_profile("u", "p")
         await play.clock.sleep(0.01)
         summary = await play.client.aclose()
         assert summary == DrainSummary(background_calls=("delete_profile", "delete_profile"))

@@ -203,6 +203,29 @@ def test_a_start_whose_answer_was_cut_off_may_have_begun(
     assert "user_id=u) (sent, not answered)" in caplog.text
 
 
+def test_what_is_awaited_while_a_loop_shuts_down_fails_as_client_closed(
+    box: Sandbox, client: AsyncReflexioClient
+) -> None:
+    box.faults.add(faults.freeze(), path="/api/whoami")
+    box.faults.add(faults.freeze(), path=DELETE)
+
+    async def background() -> None:
+        await (await client.delete_profile("u", "p"))
+
+    async def job() -> None:
+        await (await started(client))
+
+    loop = asyncio.new_event_loop()
+    tasks = [loop.create_task(work) for work in (client.whoami(), background(), job())]
+    loop.run_until_complete(asyncio.sleep(0.2))
+    assert not any(task.done() for task in tasks)
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    for task in tasks:
+        with pytest.raises(ClientClosed, match="its event loop ended"):
+            loop.run_until_complete(task)
+    loop.close()
+
+
 # --- what is refused
 
 
@@ -299,8 +322,11 @@ logging.getLogger("reflexio_async").addHandler(handler)
 async def finish(handle):
     return await asyncio.wait_for(handle, 20)
 
+loops = []  # held, and with them what they know
+
 def leave(work):
     loop = asyncio.new_event_loop()
+    loops.append(loop)
     try:
         return loop.run_until_complete(work)
     finally:
@@ -320,7 +346,7 @@ def cut_off(handle, text):
 def test_jobs_that_were_awaited_on_an_abandoned_loop_are_awaited_on_the_next(
     box: Sandbox, program: Program
 ) -> None:
-    box.faults.add(faults.status(200, {"status": "pending"}), path="/api/learning_status", times=2)
+    box.faults.add(faults.freeze(), path="/api/learning_status")
     box.faults.add(faults.status(200, {"status": "done"}), path="/api/learning_status", times=None)
     source = """
 async def wait_a_moment():
