@@ -63,11 +63,8 @@ class Caller:
         self.credentials = credentials
         self.clock = clock
         self.loops = loops
-        self._rate_limiters = rate_limiters
-
-    def rate_limiter(self, path: str) -> RateLimiter:
-        """Return the rate limiter of ``path``."""
-        return self._rate_limiters.rate_limiter(path)
+        self.rate_limiter = rate_limiters.rate_limiter
+        """Returns the rate limiter of a path."""
 
     def send(
         self,

@@ -157,6 +157,7 @@ class API:
             width: How many jobs may run at once on a server whose start responds when the job is done.
         """
         engine = self._engine
+        params = {name: getattr(request, name) for name in kind.echoed}
         engine.loops.enter()
         # No waiting for the rate limit in here: the lane waits for it, and then looks at the slot again.
         limiter = engine.caller.rate_limiter(endpoint.path)
@@ -167,7 +168,7 @@ class API:
             kind,
             engine.settings,
             request=encode(endpoint, request),
-            params={name: getattr(request, name) for name in kind.echoed},
+            params=params,
             send=send,
             limiter=limiter,
             width=width,

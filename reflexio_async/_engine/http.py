@@ -180,7 +180,8 @@ class ConnectionPool:
             ClientClosed: The client was closed.
             ConfigurationError: The client belongs to another event loop, or the caller's session is closed.
         """
-        connections = self.loops.scope.part(self, self._open)
+        scope = self.loops.scope
+        connections: Connections = scope.parts.get(self) or scope.part(self, self._open)
         if self._given is not None and self._given.closed:
             message = "the session that was given to this client is closed"
             raise ConfigurationError(message)

@@ -86,6 +86,7 @@ class LoopScope:
         background_calls: The tasks that are background calls, with their names.
         cut_off: The names of background calls that were cancelled because the loop ended.
         batches: The batches that have begun.
+        parts: What the parts of the client have on the loop, by part.
         closers: They close what is open, such as connections.
         watch: It notices that the loop ends.
         guard: It notices that the client is gone.
@@ -102,14 +103,14 @@ class LoopScope:
         self.closers: list[Closer] = []
         self.watch: AsyncGenerator[None] | None = None
         self.guard: finalize[[asyncio.AbstractEventLoop, list[Closer]], LoopBinding] | None = None
-        self._parts: dict[object, Any] = {}
+        self.parts: dict[object, Any] = {}
         self._ended: asyncio.Event | None = None
 
     def part(self, owner: object, make: Callable[[], T]) -> T:
         """What ``owner`` has on this loop. ``make`` makes it when it is asked for first."""
-        part = self._parts.get(owner)
+        part = self.parts.get(owner)
         if part is None:
-            part = self._parts[owner] = make()
+            part = self.parts[owner] = make()
         return cast("T", part)
 
     @property

@@ -190,7 +190,10 @@ def operation(info: OperationStatusInfo) -> Operation:
         raw=info.model_dump(),
     )
     failed = {str(row.get("user_id")): str(row.get("error", "")) for row in info.failed_user_ids}
-    return Operation(info.operation_id, info.request_params, info.started_at, status, failed, info)
+    # Servers that have no unique ids repeat none.
+    operation_id = info.request_params.get("operation_id")
+    unique_id = operation_id if isinstance(operation_id, str) else None
+    return Operation(unique_id, info.request_params, info.started_at, status, failed, info)
 
 
 def learning_status(answer: LearningStatusResponse) -> JobStatus:

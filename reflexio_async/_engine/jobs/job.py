@@ -113,10 +113,11 @@ class Job(Generic[T]):
         """
         check_waiting(poll_interval, wait_timeout, zero=True)
         record = self._record
-        record.check_loop()
-        if not record.done and wait_timeout == 0:
+        if record.done:
+            record.check_loop()
+        elif wait_timeout == 0:
             await record.look()
-        elif not record.done:
+        else:
             interval = SHORTEST_INTERVAL if poll_interval == 0 else poll_interval
             await record.wait(interval=interval, timeout=wait_timeout)
         record.outcome_read = record.done

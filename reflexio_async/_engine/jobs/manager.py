@@ -99,10 +99,10 @@ class JobManager:
             width: How many starts may run at once on a server of the synchronous dialect; at least the
                 client's ``concurrency``.
         """
-        self._check()
+        lane = self.lane(kind.slot)
         start = Start(request, send, limiter, max(width, self._settings.concurrency))
         job = SlotJob(kind, self, settings, params=params, start=start)
-        await self.lane(kind.slot).submit(job)
+        await lane.submit(job)
         return job
 
     def follow(self, kind: PolledKind[T], job_id: str, settings: Settings) -> JobRecord[T]:
@@ -177,7 +177,8 @@ class JobManager:
 
     @property
     def _on_loop(self) -> _LoopJobs:
-        return self.loops.scope.part(self, lambda: _LoopJobs(Poller(self.clock, self.tasks)))
+        scope = self.loops.scope
+        return scope.parts.get(self) or scope.part(self, lambda: _LoopJobs(Poller(self.clock, self.tasks)))
 
     @property
     def poller(self) -> Poller:
