@@ -87,9 +87,9 @@ class BaseClient(API):
         logger.info("closing %s: waiting up to %g s for %s", loops.name, seconds, under_way.as_text())
         try:
             async with self._engine.caller.clock.timeout(seconds):
-                while loops.scope.busy or any(owner.busy for owner in loops.job_owners):
-                    for owner in loops.job_owners:
-                        await owner.drained()
+                while loops.scope.busy or any(jobs.busy for jobs in loops.job_managers):
+                    for jobs in loops.job_managers:
+                        await jobs.drained()
                     await loops.scope.finished()
         except TimeoutError:
             pass  # the summary names what is left

@@ -15,7 +15,7 @@ import logging
 import os
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from weakref import WeakSet, finalize
 
 from reflexio_async._engine.drain_summary import DrainSummary
@@ -24,6 +24,10 @@ from reflexio_async.errors import CLOSED, ClientClosed, ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from reflexio_async._engine.batch.batch import Batch
+    from reflexio_async._engine.jobs.manager import JobManager
+    from reflexio_async._engine.rate_limits import RateLimiters
+
 T = TypeVar("T")
 Closer: TypeAlias = "Callable[[], Awaitable[object]]"
 logger = logging.getLogger("reflexio_async")
@@ -31,48 +35,6 @@ logger = logging.getLogger("reflexio_async")
 LOOP_ENDED = "its event loop ended"
 CLIENT_CLOSED = "the client was closed"
 _ADVICE = "Use `async with`, or `await client.aclose()` before the event loop ends"
-
-
-class LoopOwner(Protocol):
-    """A part of a client that has something under way on a loop."""
-
-    def leave_loop(self, reason: str, /) -> None:
-        """End what is under way, because of ``reason``."""
-        ...
-
-
-class JobOwner(LoopOwner, Protocol):
-    """The part of a client that starts jobs."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether starts are queued or under way."""
-        ...
-
-    async def drained(self) -> None:
-        """Wait until every queued start has been sent and answered."""
-        ...
-
-    def unanswered_starts(self) -> list[str]:
-        """The names of the starts that were not sent, or not answered."""
-        ...
-
-    def running_tokens(self) -> list[str]:
-        """The tokens of the jobs that run at the server."""
-        ...
-
-
-class RunningBatch(Protocol):
-    """A batch that has begun and has not ended."""
-
-    @property
-    def description(self) -> str:
-        """Its name, and how far it is."""
-        ...
-
-    def start_nothing_more(self) -> None:
-        """Leave the rest as not started."""
-        ...
 
 
 class LoopScope:
@@ -99,7 +61,7 @@ class LoopScope:
         self.job_calls: dict[asyncio.Task[Any], str] = {}
         self.background_calls: dict[asyncio.Task[Any], str] = {}
         self.cut_off: list[str] = []
-        self.batches: dict[RunningBatch, None] = {}
+        self.batches: dict[Batch[Any, Any], None] = {}
         self.closers: list[Closer] = []
         self.watch: AsyncGenerator[None] | None = None
         self.guard: finalize[[asyncio.AbstractEventLoop, list[Closer]], LoopBinding] | None = None
@@ -125,9 +87,10 @@ class LoopScope:
 
     async def finished(self) -> None:
         """Wait until no call and no batch is under way."""
+        ended = self._ended = self._ended or asyncio.Event()
         while self.busy:
-            self._ended = asyncio.Event()
-            await self._ended.wait()
+            ended.clear()
+            await ended.wait()
 
     async def aclose(self) -> None:
         """Cancel the tasks, wait for their end, and close what is open."""
@@ -151,16 +114,16 @@ class LoopBinding:
     Attributes:
         closed: Whether the client was closed.
         scope: What belongs to the loop. Before the first use, and when a loop has ended, it has no loop yet.
-        owners: The parts that have something under way on a loop.
-        job_owners: Those of them that start jobs.
+        job_managers: The managers of the client's jobs, one for each service that was used.
+        rate_limiters: Their rate limiters.
     """
 
     def __init__(self, name: str = "this client") -> None:
         self.name = name
         self.closed = False
         self.scope = LoopScope()
-        self.owners: list[LoopOwner] = []
-        self.job_owners: list[JobOwner] = []
+        self.job_managers: list[JobManager] = []
+        self.rate_limiters: list[RateLimiters] = []
         self._used = False
         self._inherited: LoopScope | None = None
         """In a forked child: the parent's scope. It is kept, because dropping it would close connections."""
@@ -200,9 +163,9 @@ class LoopBinding:
         return DrainSummary(
             calls=(*(path.rpartition("/")[2] for path in scope.calls.values()), *scope.job_calls.values()),
             background_calls=(*scope.cut_off, *scope.background_calls.values()),
-            unsent_starts=tuple(name for owner in self.job_owners for name in owner.unanswered_starts()),
+            unsent_starts=tuple(name for jobs in self.job_managers for name in jobs.unanswered_starts()),
             batches=tuple(batch.description for batch in scope.batches),
-            running_jobs=tuple(token for owner in self.job_owners for token in owner.running_tokens()),
+            running_jobs=tuple(token for jobs in self.job_managers for token in jobs.running_tokens()),
         )
 
     def close(self) -> tuple[LoopScope, DrainSummary]:
@@ -234,8 +197,10 @@ class LoopBinding:
         scope, left = self.scope, self.under_way()
         for batch in scope.batches:
             batch.start_nothing_more()
-        for owner in (*self.owners, *self.job_owners):
-            owner.leave_loop(reason)
+        for limiters in self.rate_limiters:
+            limiters.leave_loop()
+        for jobs in self.job_managers:
+            jobs.leave_loop(reason)
         self.scope = LoopScope()
         if scope.guard is not None:
             scope.guard.detach()

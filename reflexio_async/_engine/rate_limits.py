@@ -218,11 +218,11 @@ class RateLimiters:
     """The rate limiters of one server, one for each literal path."""
 
     def __init__(self, clock: Clock, loops: LoopBinding) -> None:
-        loops.owners.append(self)
+        loops.rate_limiters.append(self)
         self._clock = clock
         self._limiters: dict[str, RateLimiter] = {}
 
-    def leave_loop(self, reason: str, /) -> None:  # noqa: ARG002  # as every LoopOwner
+    def leave_loop(self) -> None:
         """Forget the callers that wait, because their event loop has ended."""
         for limiter in self._limiters.values():
             limiter.leave_loop()

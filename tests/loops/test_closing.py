@@ -113,6 +113,16 @@ async def test_closing_says_at_its_beginning_what_it_waits_for(caplog: pytest.Lo
         await call
 
 
+async def test_closing_twice_at_once_finishes_the_same_calls() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.delay(3.0), path=PUBLISH)
+        call = await begun(publish(play.client), play)
+        closing = [asyncio.create_task(play.client.aclose()) for _ in range(2)]
+        assert await asyncio.gather(*closing) == [DrainSummary()] * 2
+        assert (await call).success
+        assert play.clock.now() < 4
+
+
 async def test_closing_says_nothing_when_there_is_nothing_to_wait_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -67,7 +67,7 @@ class JobManager:
         self.clock = clock
         self.tasks = tasks
         self.loops = tasks.loops
-        self.loops.job_owners.append(self)
+        self.loops.job_managers.append(self)
         self._earlier: dict[str, Lane] = {}
         """The lanes of the event loop before, for what was learned there."""
         self._polled_jobs: dict[str, PolledJobs[Any]] = {}
@@ -157,7 +157,7 @@ class JobManager:
         jobs += [source for source in self.poller.active if isinstance(source, PolledJob)]
         return [token for job in jobs if not job.done and (token := job.token_text) is not None]
 
-    def leave_loop(self, reason: str, /) -> None:
+    def leave_loop(self, reason: str) -> None:
         """End every wait, and every start that was not answered.
 
         Jobs that run at the server are lost to their waiters when the client is closed. When only the event
