@@ -221,6 +221,7 @@ class LoopBinding:
             scope = self.scope
             scope.loop = loop
             self._used = True
+            self._cut_short.clear()  # of a loop that has ended
             scope.guard = finalize(self, _close_soon, loop, scope.closers)
             scope.guard.atexit = False
             # The loop closes its asynchronous generators when it ends (``asyncio.run`` sees to it).
