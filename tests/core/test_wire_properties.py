@@ -119,7 +119,8 @@ def test_a_request_can_be_read_back_from_its_body(model: type[BaseModel], data: 
     body = encode(POST, request).body
     assert body is not None
     back = model.model_validate_json(body)
-    assert back == request
+    # Without defaults: that of ``created_at`` is the present second, which may be another one by now.
+    assert back.model_dump(exclude_unset=True) == request.model_dump(exclude_unset=True)
     assert back.model_fields_set == request.model_fields_set
 
 
