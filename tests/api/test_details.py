@@ -205,3 +205,19 @@ async def test_a_legacy_publish_is_never_sent_twice() -> None:
             await play.client.legacy.publish_interaction(user_id="u", interactions=[{"content": "x"}])
         assert lost.value.outcome_unknown is True  # type: ignore[attr-defined]
         assert play.box.count("POST", "/api/publish_interaction") == 1
+
+
+@pytest.mark.parametrize("text", ["current", "None"])
+async def test_a_text_for_the_current_status_is_refused_and_the_error_says_none(text: Any) -> None:
+    async with scene() as play:
+        client = play.client
+        for refused in (
+            client.get_profiles(user_id="u", status_filter=[text]),
+            client.search_user_playbooks(query="q", status_filter=[text]),
+            client.legacy.get_profiles(user_id="u", status_filter=[text]),
+        ):
+            with pytest.raises(
+                InvalidRequest, match=r"status_filter.0: .*'pending', .*None, which is the cur"
+            ):
+                await refused
+        assert play.box.requests == []

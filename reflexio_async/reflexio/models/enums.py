@@ -7,6 +7,12 @@ and does not fail the call.
 from __future__ import annotations
 
 from enum import StrEnum, nonmember
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import core_schema
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
 
 
 class Status(StrEnum):
@@ -21,6 +27,17 @@ class Status(StrEnum):
     MERGED = "merged"
     SUPERSEDED = "superseded"
     EXPIRED = "expired"
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        # Who passes "current", or the official client's "None", reads here what to pass.
+        texts = ", ".join(repr(member.value) for member in cls)
+        message = f"must be one of {texts}, or None, which is the current state (Status.CURRENT)"
+        return core_schema.custom_error_schema(
+            handler(source), custom_error_type="status", custom_error_message=message
+        )
 
 
 class OperationStatus(StrEnum):
