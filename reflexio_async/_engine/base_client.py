@@ -84,7 +84,8 @@ class BaseClient(API):
         under_way = loops.under_way()
         if under_way.complete:
             return
-        logger.info("closing %s: waiting up to %g s for %s", loops.name, seconds, under_way.as_text())
+        awaited = under_way._replace(running_jobs=()).as_text()
+        logger.info("closing %s: waiting up to %g s for %s", loops.name, seconds, awaited)
         try:
             async with self._engine.caller.clock.timeout(seconds):
                 while loops.scope.busy or any(jobs.busy for jobs in loops.job_managers):

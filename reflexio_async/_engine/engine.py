@@ -86,7 +86,7 @@ class API:
             raise
         finally:
             if is_counted:
-                del scope.calls[task]
+                scope.calls.pop(task, None)
                 scope.ended()
         if getattr(response, "success", True) is not False:
             self._invalidate(endpoint)

@@ -16,7 +16,7 @@ import os
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
-from weakref import WeakSet, finalize
+from weakref import WeakKeyDictionary, WeakSet, finalize
 
 from reflexio_async._engine.drain_summary import DrainSummary
 from reflexio_async.errors import CLOSED, ClientClosed, ConfigurationError
@@ -97,12 +97,14 @@ class LoopScope:
         watch, self.watch = self.watch, None
         if watch is not None:
             await watch.aclose()
-        while tasks := [task for task in self.tasks if task is not asyncio.current_task()]:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-            self.tasks.difference_update(tasks)
-        await _close_all(self.closers)
+        try:
+            while tasks := [task for task in self.tasks if task is not asyncio.current_task()]:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+                self.tasks.difference_update(tasks)
+        finally:  # also when this wait is cancelled: nobody closes it again
+            await _close_all(self.closers)
 
 
 class LoopBinding:
@@ -127,7 +129,7 @@ class LoopBinding:
         self._used = False
         self._inherited: LoopScope | None = None
         """In a forked child: the parent's scope. It is kept, because dropping it would close connections."""
-        self._cut_short: dict[asyncio.Task[Any], str] = {}
+        self._cut_short: WeakKeyDictionary[asyncio.Task[Any], str] = WeakKeyDictionary()
         """The tasks whose calls are cancelled by ``_leave``, and why."""
         self._lock = threading.RLock()
         _bindings.add(self)
@@ -139,10 +141,13 @@ class LoopBinding:
             ClientClosed: The client was closed.
             ConfigurationError: The client belongs to another loop that is still open, or to another process.
         """
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            self._refuse_fork()  # in a child that was forked by a coroutine, no loop is running
+            raise
         scope = self.scope
-        if scope.loop is asyncio.get_running_loop():
-            return scope
-        return self._bind(asyncio.get_running_loop())
+        return scope if scope.loop is running else self._bind(running)
 
     def check(self) -> None:
         """Raise ConfigurationError where ``enter`` would. A closed client is not refused.
@@ -221,7 +226,6 @@ class LoopBinding:
             scope = self.scope
             scope.loop = loop
             self._used = True
-            self._cut_short.clear()  # of a loop that has ended
             scope.guard = finalize(self, _close_soon, loop, scope.closers)
             scope.guard.atexit = False
             # The loop closes its asynchronous generators when it ends (``asyncio.run`` sees to it).
@@ -249,7 +253,8 @@ class LoopBinding:
         left = self._leave(LOOP_ENDED)
         if left.complete:
             return ""
-        text = f"{self.name} was not closed before its event loop ended, and this is lost: {left.as_text()}"
+        lost = left._replace(running_jobs=()).as_text()
+        text = f"{self.name} was not closed before its event loop ended, and this is lost: {lost}"
         logger.error("%s. %s", text, _ADVICE)
         return text
 
@@ -262,6 +267,9 @@ class LoopBinding:
         text = f"{self.name} was dropped without being closed"
         if loop.is_running():
             text += f"; under way: {left.as_text()}" if not left.complete else ""
+            # The program ends before the loop when that runs in a daemon thread.
+            if not left.complete and not threading.main_thread().is_alive():
+                logger.error("%s. %s", text, _ADVICE)
         else:
             text = self._loop_ended() or text
         warnings.warn(f"{text}. {_ADVICE}", ResourceWarning, stacklevel=1)

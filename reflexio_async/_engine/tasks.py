@@ -139,10 +139,13 @@ class TaskTracker:
         def ended(task: asyncio.Task[T]) -> None:
             if scope.background_calls.pop(task, None) and task.cancelled():
                 scope.cut_off.append(what)
+            if not task.cancelled():
+                task.exception()  # the handle reports a failure; asyncio must not do it too
             scope.ended()
 
         task = self.spawn(work, name=what)
         scope.background_calls[task] = what
+        scope.calls.pop(task, None)  # an eager task has begun its call before it had a name here
         task.add_done_callback(ended)
         return BackgroundCall(task, what, self)
 

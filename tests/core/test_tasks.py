@@ -98,6 +98,20 @@ async def test_an_awaited_failure_is_the_callers_and_is_not_reported(
     assert (tasks.errors, reported) == (0, [])
 
 
+async def test_a_failure_of_a_handle_in_a_cycle_is_reported_once_and_not_by_asyncio_too(
+    tasks: TaskTracker, reported: list[BackgroundErrorEvent]
+) -> None:
+    said: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    cycle: list[object] = [tasks.call(fail(), what="delete_profile")]
+    cycle.append(cycle)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    del cycle
+    gc.collect()
+    assert ([event.what for event in reported], said) == (["delete_profile"], [])
+
+
 async def test_a_waiter_that_is_cancelled_leaves_the_call_on_its_way(tasks: TaskTracker) -> None:
     release = asyncio.Event()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -386,3 +387,41 @@ async def test_closing_the_client_closes_its_views() -> None:
         await play.client.aclose()
         with pytest.raises(ClientClosed):
             await session.search(query="tea")
+
+
+# --- cancelled itself, and eager tasks
+
+
+@pytest.mark.parametrize("passes", range(6))
+async def test_closing_that_is_cancelled_twice_closes_the_connections_all_the_same(passes: int) -> None:
+    async with Sandbox() as box:
+        box.faults.add(faults.freeze(), path="/api/delete_profile")
+        client = AsyncReflexioClient(url_endpoint=box.url)
+        await client.delete_profile("u", "p")
+        await asyncio.sleep(0.02)
+        session = client._pool.connections().session
+        closing = asyncio.create_task(client.aclose())
+        await asyncio.sleep(0.01)
+        closing.cancel()
+        for _ in range(passes):
+            await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert session.closed
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_under_eager_tasks_a_background_call_is_named_once() -> None:
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        loop.set_task_factory(getattr(asyncio, "eager_task_factory"))  # noqa: B009  # 3.11 has none
+        async with Sandbox() as box:
+            client = AsyncReflexioClient(url_endpoint=box.url)
+            box.faults.add(faults.delay(0.1), path="/api/delete_profile")
+            assert (await (await client.delete_profile("u", "p"))).success
+            box.faults.add(faults.freeze(), path="/api/delete_profile")
+            await client.delete_profile("u", "p")
+            assert await client.aclose(drain=False) == DrainSummary(background_calls=("delete_profile",))
+
+    asyncio.run(main())

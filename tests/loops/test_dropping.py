@@ -84,6 +84,25 @@ def test_what_was_lost_is_written_to_standard_error(box: Sandbox, program: Progr
 
 
 @pytest.mark.slow
+def test_what_is_lost_with_the_loop_of_a_daemon_thread_is_written_to_standard_error(
+    box: Sandbox, program: Program
+) -> None:
+    box.faults.add(faults.freeze(), path=DELETE, times=None)
+    source = """
+import threading
+client = make()
+loop = asyncio.new_event_loop()
+threading.Thread(target=loop.run_forever, daemon=True).start()
+asyncio.run_coroutine_threadsafe(forget(client), loop).result()
+"""
+    written = program(START + source, box.url, warnings="default::DeprecationWarning")
+    [line] = written.splitlines()
+    assert "dropped without being closed" in line
+    for name in LOST:
+        assert name in line
+
+
+@pytest.mark.slow
 def test_what_was_lost_is_a_resource_warning_too(box: Sandbox, program: Program) -> None:
     box.faults.add(faults.freeze(), path=DELETE, times=None)
     written = program(START + "asyncio.run(forget(make()))", box.url, warnings="default::ResourceWarning")

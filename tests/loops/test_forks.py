@@ -85,6 +85,25 @@ asyncio.run(main())
     assert program(FORK + source, box.url) == ""
 
 
+def test_a_client_is_refused_in_the_coroutine_that_forked(box: Sandbox, program: Program) -> None:
+    source = """
+def go_on():
+    coroutine = client.whoami()
+    try:
+        coroutine.send(None)
+    finally:
+        coroutine.close()
+
+async def main():
+    await use()
+    in_child(refused(go_on))
+    await use()
+
+asyncio.run(main())
+"""
+    assert program(FORK + source, box.url) == ""
+
+
 def test_an_unused_client_may_be_used_in_the_child(box: Sandbox, program: Program) -> None:
     source = """
 in_child(lambda: asyncio.run(use()))

@@ -152,6 +152,7 @@ def test_a_start_that_was_not_sent_fails_as_client_closed_and_is_named_in_one_re
     assert record.levelno == logging.ERROR
     assert "not closed before its event loop ended" in record.getMessage()
     assert "user_id=later" in record.getMessage()
+    assert "jobs at the server" not in record.getMessage()  # they are not lost
     assert box.count("POST", "/api/rerun_profile_generation") == 1
 
 
