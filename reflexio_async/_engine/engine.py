@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
 
 from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.jobs.status import RUNNING
+from reflexio_async._engine.loops import call_name
 from reflexio_async._engine.wire import encode
 from reflexio_async.errors import InvalidRequest, RequestRefused
 
@@ -125,7 +126,8 @@ class API:
         """Send ``request`` in a task and return its handle. Or wait for the response and return it."""
         if not isinstance(wait_for_response, bool):
             message = (
-                f"{_name(endpoint)}: wait_for_response must be True or False, not {wait_for_response!r:.40}"
+                f"{call_name(endpoint.path)}: wait_for_response must be True or False, "
+                f"not {wait_for_response!r:.40}"
             )
             raise InvalidRequest(message)
         if wait_for_response:
@@ -137,7 +139,7 @@ class API:
         self._engine.loops.enter()
         # From now on, a read must not return what was cached before this call.
         self._invalidate(endpoint)
-        return self._engine.tasks.call(self._send(endpoint, request), what=_name(endpoint))
+        return self._engine.tasks.call(self._send(endpoint, request), what=call_name(endpoint.path))
 
     async def _start(self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T]) -> Job[T]:
         """Start a job through the lane of its service. Raise the error of a start that was refused."""
@@ -183,7 +185,7 @@ class API:
             job = await self._submit(endpoint, request, kind)
             return await job.result(**options)
 
-        return self._engine.tasks.call(run(), what=_name(endpoint))
+        return self._engine.tasks.call(run(), what=call_name(endpoint.path))
 
     def _follow(self, kind: PolledKind[T], job_id: str, status: JobStatus = RUNNING) -> Job[T]:
         """The handle of the job that has the id ``job_id``. This sends nothing.
@@ -193,8 +195,3 @@ class API:
         record = self._engine.jobs.follow(kind, job_id, self._engine.settings)
         record.update(status)
         return Job(record)
-
-
-def _name(endpoint: Endpoint[Any]) -> str:
-    """The name of the call, for logs and handles."""
-    return endpoint.path.rpartition("/")[2]

@@ -166,7 +166,7 @@ class LoopBinding:
         """What has not ended."""
         scope = self.scope
         return DrainSummary(
-            calls=(*(path.rpartition("/")[2] for path in scope.calls.values()), *scope.job_calls.values()),
+            calls=(*map(call_name, scope.calls.values()), *scope.job_calls.values()),
             background_calls=(*scope.cut_off, *scope.background_calls.values()),
             unsent_starts=tuple(name for jobs in self.job_managers for name in jobs.unanswered_starts()),
             batches=tuple(batch.description for batch in scope.batches),
@@ -305,6 +305,11 @@ class Lifetime:
 
     def __init__(self, loops: LoopBinding) -> None:
         finalize(self, loops.dropped)
+
+
+def call_name(path: str) -> str:
+    """The name of the call to ``path``, for logs and handles: the last part that is no parameter."""
+    return next(part for part in reversed(path.split("/")) if not part.startswith("{"))
 
 
 async def _close_all(closers: list[Closer]) -> None:

@@ -347,6 +347,27 @@ async def test_a_start_that_is_cut_short_is_named() -> None:
             await start
 
 
+BY_ID: dict[str, Callable[[AsyncReflexioClient], Coroutine[Any, Any, Any]]] = {
+    "traces": lambda client: client.reflect.get_trace("t"),
+    "projects": lambda client: client.reflect.delete_project(),
+    "pending_tool_calls": lambda client: client.get_pending_tool_call("q"),
+}
+
+
+@pytest.mark.parametrize("name", BY_ID)
+async def test_a_call_by_an_id_is_named_by_what_it_is_about(name: str) -> None:
+    async with Sandbox() as box:
+        client = AsyncReflexioClient(
+            url_endpoint=box.url, reflect_url=box.reflect_url, reflect_api_key=box.reflect_key
+        )
+        box.faults.add(faults.freeze(), times=None)
+        task = asyncio.create_task(BY_ID[name](client))
+        await asyncio.sleep(0.05)
+        assert (await client.aclose(drain=False)).calls == (name,)
+        with pytest.raises(ClientClosed):
+            await task
+
+
 async def test_long_lists_are_shortened_in_the_log_and_whole_in_the_summary(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
