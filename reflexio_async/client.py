@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from pydantic import SecretStr
 
-from reflexio_async._engine.auth import Credentials
+from reflexio_async._engine.auth import Credentials, Secrets
 from reflexio_async._engine.base_client import BaseClient
 from reflexio_async._engine.cache import Cache
 from reflexio_async._engine.call import Caller
@@ -127,7 +127,7 @@ class AsyncReflexioClient(
         tasks = TaskTracker(loops, settings.on_background_error)
         self._pool = ConnectionPool(settings, loops)
         http = HttpClient(settings, clock, self._pool, url_hint=REFLEXIO.url_hint)
-        credentials = Credentials(api_key_from(api_key), loops)
+        credentials = Credentials(api_key_from(api_key), loops, Secrets(settings))
         caller = Caller(REFLEXIO, http, credentials, RateLimiters(clock, loops), clock=clock, loops=loops)
         status = ReflexioStatus(caller, settings)
         jobs = JobManager(
@@ -181,6 +181,8 @@ class AsyncReflexioClient(
             NotFound: This server has no login. Pass ``api_key`` instead.
         """
         form = LoginForm(email=email, password=password)
+        del password  # tools show the variables of a traceback
+        self._engine.caller.credentials.secrets.add(form.password)
 
         async def sign_in() -> LoginResponse:
             try:

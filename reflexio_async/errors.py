@@ -27,7 +27,7 @@
     └── BatchInterrupted                the caller's iterable of keys raised an error
 
 Messages say what to do next. They may hold ids, and the values of options. They never hold credentials, and
-never the texts of a request, such as messages, tasks and profiles.
+never the texts of a request, such as messages, tasks and profiles. They are one line of limited length.
 """
 
 from __future__ import annotations
@@ -41,8 +41,28 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.status import JobStatus
 
 
+_LONGEST_MESSAGE = 4000  # characters
+
+
+def printable(text: str, limit: int = _LONGEST_MESSAGE) -> str:
+    """Return ``text`` with at most ``limit`` characters, and with escapes for those that are not printable.
+
+    Texts of servers and ids of users go through it on their way into a message or a log record. So they
+    cannot move the cursor of a terminal, begin a line of their own, or reverse the direction of a text.
+    """
+    shown = text[: limit + 1]
+    if not shown.isprintable():
+        shown = "".join(
+            char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown
+        )
+    return shown if len(shown) <= limit else f"{shown[:limit]}…"
+
+
 class ReflexioError(Exception):
     """The base of every error of this package."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Process pools and task queues pickle errors. The default does not work with keyword-only arguments.
@@ -72,7 +92,7 @@ class InvalidRequest(ReflexioError, ValueError):
 
     def __init__(self, message: str, *, faults: str = "") -> None:
         super().__init__(message)
-        self.faults = faults or message
+        self.faults = printable(faults or message)
 
 
 class ClientClosed(ReflexioError):
@@ -124,7 +144,8 @@ class APIStatusError(ReflexioError):
         server_message: The text of the server, without the input that it repeats.
         headers: The headers of the response.
         correlation_id: The id of this exchange in the server's log, or None.
-        retry_after: Seconds after which the server allows another try; None when it named no time.
+        retry_after: Seconds after which the server allows another try, at most 3600; None when it named no
+            time.
         outcome_unknown: Whether the call may have had its effect, as with most 5xx.
         attempts: The number of tries.
     """

@@ -1,35 +1,94 @@
-"""The bearer token, and its renewal."""
+"""The bearer token and its renewal, and the secrets that no message may show."""
 
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
+from collections import deque
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+from pydantic import SecretStr
+
+from reflexio_async._engine.proxy import proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from pydantic import SecretStr
-
     from reflexio_async._engine.loops import LoopBinding
+    from reflexio_async._engine.settings import Settings
+
+_SHORTEST = 4  # characters; removing shorter ones would only make a text unreadable
+_TOKENS = 16  # tokens of logins that are remembered
+
+
+class Secrets:
+    """The credentials that a client knows. They are removed from the texts of servers.
+
+    Args:
+        settings: Their proxy's password and the values of their headers are secrets.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._fixed: set[str] = set()
+        self._tokens: deque[str] = deque(maxlen=_TOKENS)
+        if settings is not None:
+            self.add_settings(settings)
+
+    def add_settings(self, settings: Settings) -> None:
+        """Remember the secrets of ``settings``."""
+        self.add(*(value for name, value in settings.headers.items() if name.lower() != "user-agent"))
+        trust_env = settings.trust_env and settings.session is None
+        proxy = proxy_for(settings.base_url, settings.proxy, trust_env=trust_env)
+        if proxy is not None:
+            parts = urlsplit(proxy.url)
+            name, password = unquote(parts.username or ""), unquote(parts.password or "")
+            if password:
+                self.add(password, b64encode(f"{name}:{password}".encode()).decode())
+
+    def add(self, *secrets: str) -> None:
+        """Remember ``secrets`` for as long as the client lives."""
+        for secret in secrets:
+            if len(secret) >= _SHORTEST:
+                self._fixed |= {secret, quote(secret, safe="")}
+
+    def add_token(self, token: SecretStr) -> None:
+        """Remember a token. After many later ones it is forgotten."""
+        text = token.get_secret_value()
+        if len(text) >= _SHORTEST and text not in self._tokens:
+            self._tokens.append(text)
+
+    def redact(self, text: str) -> str:
+        """Return ``text`` without secrets. A server may repeat them in an error message."""
+        # The longest first: one secret may be a part of another.
+        for secret in sorted((*self._fixed, *self._tokens), key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
 
 
 class Credentials:
     """The token of one client. All views of the client share it."""
 
-    def __init__(self, token: SecretStr, loops: LoopBinding) -> None:
-        self._token = token
+    def __init__(self, token: SecretStr, loops: LoopBinding, secrets: Secrets | None = None) -> None:
         self._loops = loops
-        self.header = _bearer(token)
+        self.secrets = secrets or Secrets()
+        self.header: SecretStr | None = None
         """The value of the ``Authorization`` header, or None without a token."""
+        self._use(token)
         self._sign_in: Callable[[], Awaitable[SecretStr]] | None = None
         self._failures = 0
         self._last_failure: Exception | None = None
 
     def set_token(self, token: SecretStr, sign_in: Callable[[], Awaitable[SecretStr]] | None) -> None:
         """Use ``token`` from now on. ``sign_in`` gets a new one when the server refuses it."""
-        self._token, self.header, self._sign_in = token, _bearer(token), sign_in
+        self._use(token)
+        self._sign_in = sign_in
 
-    async def renew(self, refused: str | None) -> bool:
+    def _use(self, token: SecretStr) -> None:
+        self.secrets.add_token(token)
+        self.header = SecretStr(f"Bearer {token.get_secret_value()}") if token else None
+
+    async def renew(self, refused: SecretStr | None) -> bool:
         """Replace the token when ``refused`` is still its header. Return whether another token is now in use.
 
         Calls that are refused at the same time share one login, and its error if it fails.
@@ -43,21 +102,17 @@ class Credentials:
             if self._failures != failures_before and self._last_failure is not None:
                 raise self._last_failure.with_traceback(None)
             try:
-                self._token = await self._sign_in()
+                token = await self._sign_in()
             except Exception as error:
                 self._failures += 1
                 self._last_failure = error
                 raise
-            self.header = _bearer(self._token)
+            self._use(token)
             return True
 
     def redact(self, text: str) -> str:
-        """Return ``text`` without the token. A server may repeat it in an error message."""
-        return text.replace(self._token.get_secret_value(), "***") if self._token else text
+        """Return ``text`` without the secrets of the client."""
+        return self.secrets.redact(text)
 
     def __repr__(self) -> str:
-        return f"Credentials({'signed in' if self._token else 'anonymous'})"
-
-
-def _bearer(token: SecretStr) -> str | None:
-    return f"Bearer {token.get_secret_value()}" if token else None
+        return f"Credentials({'anonymous' if self.header is None else 'signed in'})"

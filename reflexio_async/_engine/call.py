@@ -27,6 +27,8 @@ from reflexio_async.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pydantic import SecretStr
+
     from reflexio_async._engine.auth import Credentials
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.events import RequestHook
@@ -188,7 +190,7 @@ class _Call(Generic[T]):
             self.rate_limiter.refused(permit, response.headers, response.body)
         raise error
 
-    def _exchange(self, authorization: str | None) -> Awaitable[RawResponse]:
+    def _exchange(self, authorization: SecretStr | None) -> Awaitable[RawResponse]:
         """Make one HTTP exchange, and report it to the hooks."""
         if self.on_attempt is not None:
             self.on_attempt()
@@ -213,7 +215,7 @@ class _Call(Generic[T]):
             notify("on_request", hook, event)
         return response
 
-    async def _renew_token(self, refused: str | None) -> bool:
+    async def _renew_token(self, refused: SecretStr | None) -> bool:
         """Whether another token than ``refused`` is now in use."""
         try:
             async with self.caller.clock.timeout(self._remaining()):

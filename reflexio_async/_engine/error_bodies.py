@@ -1,11 +1,17 @@
 """The bodies of error responses (server-behaviour: Refusals).
 
-A 422 response repeats the input. Reading it with these models drops that.
+A 422 response repeats the input. Reading it with these models drops that. Only the beginning of a body is
+read: an error page may be megabytes long.
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json
+
+_READ = 16 * 1024  # bytes of an error body that are read
+_LONGEST_SECRET = 4096  # characters; the end of a body that was cut off may be the beginning of a secret
 
 
 class FieldError(BaseModel):
@@ -62,3 +68,35 @@ class RefusalBody(BaseModel):
     success: Literal[False]
     msg: str | None = None
     message: str | None = None
+
+
+def read_json(body: bytes) -> Any:
+    """The JSON value of an error body. Of a long one: what is complete in its beginning.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    return from_json(body[:_READ], allow_partial=len(body) > _READ)
+
+
+def reason_in(body: bytes, redact: Callable[[str], str]) -> str | None:
+    """The reason in an error body; None when it has none of the known shapes.
+
+    Args:
+        body: The body.
+        redact: Removes secrets from the server's text.
+    """
+    try:
+        text = str(ErrorBody.model_validate(read_json(body)))
+        if not text and len(body) > _READ:
+            value = from_json(body[:_READ], allow_partial="trailing-strings")
+            return redact(str(ErrorBody.model_validate(value)))[:-_LONGEST_SECRET]
+    except ValueError:
+        return None
+    return redact(text)
+
+
+def beginning_of(body: bytes, redact: Callable[[str], str]) -> str:
+    """The beginning of an error body that is text, without secrets."""
+    text = redact(body[:_READ].decode(errors="replace"))
+    return text[:-_LONGEST_SECRET] if len(body) > _READ else text

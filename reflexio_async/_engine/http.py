@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
+    from pydantic import SecretStr
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.loops import LoopBinding
@@ -237,7 +238,7 @@ class HttpClient:
             self._options["ssl"] = settings.ssl
 
     async def send(
-        self, request: EncodedRequest, *, authorization: str | None, timeout: float
+        self, request: EncodedRequest, *, authorization: SecretStr | None, timeout: float
     ) -> RawResponse:
         """One exchange, sent once.
 
@@ -262,12 +263,11 @@ class HttpClient:
                 with self._clock.busy() as extra:
                     # A caller's connector does not say when bytes may have left.
                     attempt.sent = not pool.owned
-                    headers = self._headers(request, authorization, extra)
-                    return await self._exchange(session, request, headers, attempt)
-        except asyncio.CancelledError:
+                    return await self._exchange(session, request, authorization, extra, attempt)
+        except asyncio.CancelledError as error:
             failure = pool.loops.cut_short(f"{request.method} {request.path}", sent=attempt.sent)
             if failure is None:
-                raise
+                raise error.with_traceback(None)  # noqa: B904  # the variables of aiohttp's frames hold the token
         except aiohttp.ClientError as error:
             failure = self._failure(request, error, attempt)
         except TimeoutError:
@@ -298,7 +298,7 @@ class HttpClient:
         return f"waited {seconds:.3g} s for a free connection to {self._base_url} ({limit})"
 
     def _headers(
-        self, request: EncodedRequest, authorization: str | None, extra: Mapping[str, str] | None
+        self, request: EncodedRequest, authorization: SecretStr | None, extra: Mapping[str, str] | None
     ) -> CIMultiDict[str]:
         headers = self._pool.headers.copy()
         if request.headers:
@@ -306,7 +306,7 @@ class HttpClient:
         if extra:
             headers.update(extra)
         if authorization is not None:
-            headers[hdrs.AUTHORIZATION] = authorization
+            headers[hdrs.AUTHORIZATION] = authorization.get_secret_value()
         if request.content_type is not None:
             headers[hdrs.CONTENT_TYPE] = request.content_type
         return headers
@@ -315,7 +315,8 @@ class HttpClient:
         self,
         session: aiohttp.ClientSession,
         request: EncodedRequest,
-        headers: CIMultiDict[str],
+        authorization: SecretStr | None,
+        extra: Mapping[str, str] | None,
         attempt: Attempt,
     ) -> RawResponse:
         """Send ``request`` and read the response; the connection is in the pool again, or closed."""
@@ -326,7 +327,12 @@ class HttpClient:
         token = _attempt.set(attempt)
         try:
             response = await session.request(
-                request.method, _parsed(url), headers=headers, data=data, **self._options
+                request.method,
+                _parsed(url),
+                # Not a variable: tools show the variables of a traceback, and these hold the token.
+                headers=self._headers(request, authorization, extra),
+                data=data,
+                **self._options,
             )
             self._has_answered = True
             # A response that a test tool plays back has no connection.

@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     PlainSerializer,
     SecretStr,
     SerializationInfo,
@@ -19,10 +20,10 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import to_json
+from pydantic_core import CoreSchema, core_schema, to_json
 
 from reflexio_async._engine.settings import positive_seconds
-from reflexio_async._engine.validation import describe
+from reflexio_async._engine.validation import NULL_BRANCH, VALUE_BRANCH, describe
 from reflexio_async.errors import InvalidRequest
 
 M = TypeVar("M", bound=BaseModel)
@@ -132,9 +133,55 @@ class Polling(Waiting):
 
 
 class ResponseModel(BaseModel):
-    """A response. Fields that this release does not know are in ``model_extra``."""
+    """A response. Fields that this release does not know are in ``model_extra``.
 
-    model_config = ConfigDict(extra="allow", hide_input_in_errors=True, defer_build=True)
+    Null for a field that cannot be null means its default, and for a list or an object without a default an
+    empty one. A list is read up to its first bad entry: a long list of them would take seconds.
+    """
+
+    # NaN and infinity stay what they are when a response is kept as JSON.
+    model_config = ConfigDict(
+        extra="allow", hide_input_in_errors=True, defer_build=True, ser_json_inf_nan="constants"
+    )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        inner: Any = handler.resolve_ref_schema(schema)
+        while inner["type"] != "model-fields":  # within the model and its validators
+            inner = inner["schema"]
+        for field in inner["fields"].values():
+            field["schema"] = _null_as_default(field["schema"])
+        return schema
+
+
+_EMPTY: Mapping[str, Callable[[], Any]] = {"list": empty_list, "dict": empty_dict}
+_NULLABLE = ("any", "none", "nullable")
+
+
+def _null_as_default(schema: Any) -> Any:
+    """The schema of a response's field, which takes null for the default as well."""
+    has_default = schema["type"] == "default"
+    value: Any = schema["schema"] if has_default else schema
+    kind = value["type"]
+    _stop_at_first_error(value)
+    if kind in _NULLABLE or not (has_default or kind in _EMPTY):
+        return schema
+    default = schema if has_default else core_schema.with_default_schema(value, default_factory=_EMPTY[kind])
+    # First it must be null. That is no value, so "on_error" puts the default in its place.
+    null = core_schema.chain_schema([core_schema.none_schema(), {**default, "on_error": "default"}, value])
+    either = core_schema.union_schema([(value, VALUE_BRANCH), (null, NULL_BRANCH)], mode="left_to_right")
+    # It is written as ``value`` alone: that takes less time.
+    both = core_schema.lax_or_strict_schema(either, value)
+    return {**schema, "schema": both} if has_default else both
+
+
+def _stop_at_first_error(schema: Any) -> None:
+    """Let the lists in ``schema`` be read up to their first bad entry."""
+    while schema is not None:
+        if schema["type"] == "list":
+            schema["fail_fast"] = True
+        schema = schema.get("schema") or schema.get("items_schema") or schema.get("values_schema")
 
 
 class TimeRange(RequestModel):

@@ -4,18 +4,21 @@ The server counts the requests to one literal path in fixed windows. The first r
 server does not say when a window ends (server-behaviour: Rate limits). The end can still be known: the server
 counts a request before it sends the response. So a window that our request opened has ended when one period
 has passed since its response.
+
+The server's window may end a little before that. What we send in between may be counted in the server's next
+window, so it uses up a hit of our next window too.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import re
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from reflexio_async._engine.retry import retry_after
+from reflexio_async._engine.error_bodies import read_json
+from reflexio_async._engine.retry import BELIEVED, retry_after, server_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,10 +27,13 @@ if TYPE_CHECKING:
     from reflexio_async._engine.loops import LoopBinding
 
 _MARGIN = 0.25  # seconds added to a window's end, for differences between the server's clock and ours
+_SLOWEST = 10.0  # seconds from sending a request to when the server counts it, at most
 _REMEMBERED_HITS = 256
 _MAX_LIMITERS = 1024
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-_LIMIT_TEXT = re.compile(r"(\d+) per (\d+)? ?(second|minute|hour|day)", re.IGNORECASE)
+# Numbers of more digits are no limits. Without a bound, a text of digits takes quadratic time.
+_LIMIT_TEXT = re.compile(r"(?<![0-9])([0-9]{1,9}) per ([0-9]{1,9})? ?(second|minute|hour|day)", re.IGNORECASE)
+_MILLISECONDS = 100  # a reset of more than this times the epoch seconds is in milliseconds
 
 
 class Limit(NamedTuple):
@@ -36,6 +42,11 @@ class Limit(NamedTuple):
     hits: int
     period: float
 
+    @property
+    def window(self) -> float:
+        """Seconds after which a request is tried again: the period, at most ``BELIEVED``."""
+        return min(self.period, BELIEVED)
+
     def __str__(self) -> str:
         return f"{self.hits} per {self.period:g} s"
 
@@ -43,7 +54,7 @@ class Limit(NamedTuple):
 def parse_limit(body: bytes) -> Limit | None:
     """Return the limit in a body such as ``{"error": "Rate limit exceeded: 5 per 1 minute"}``, or None."""
     try:
-        text = json.loads(body)["error"]
+        text = read_json(body)["error"]
         match = _LIMIT_TEXT.search(text)
     except (ValueError, KeyError, TypeError):
         return None
@@ -65,11 +76,15 @@ class RateLimiter:
         "_changed",
         "_clock",
         "_closed_until",
+        "_late",
         "_order",
+        "_probing",
         "_recent",
         "_refused_in_a_row",
+        "_unsure",
         "_used",
         "_window",
+        "_window_began",
         "_window_end",
         "limit",
     )
@@ -79,11 +94,19 @@ class RateLimiter:
         self.limit: Limit | None = None
         """The limit, or None while it is not known."""
         self._window = 0
+        self._window_began: float | None = None
+        """The earliest time at which the server can have begun this window; None before its first hit."""
         self._window_end: float | None = None
-        """When the window ends, or None until the first response in it has arrived."""
+        """When the window has ended for sure, or None until the first response in it has arrived."""
         self._used = 0
-        """The hits used in this window."""
+        """The hits used in this window, and the late ones of the window before."""
+        self._late: list[float] = []
+        """When those hits of this window were sent that the server may count in its next one."""
         self._closed_until = -math.inf
+        self._unsure = False
+        """Whether the server asked for a longer wait than is believed. After it, one request goes first."""
+        self._probing = False
+        """Whether that request is under way."""
         self._recent: deque[float] = deque(maxlen=_REMEMBERED_HITS)
         """When the responses of the last hits arrived."""
         self._refused_in_a_row = 0
@@ -101,10 +124,12 @@ class RateLimiter:
     @property
     def unused(self) -> bool:
         """Whether it knows no limit and no caller waits."""
-        return self.limit is None and not self._order.locked() and self._closed_until <= self._clock.now()
+        return self.limit is None and not self._order.locked() and self.opens_in() <= 0
 
     def opens_in(self) -> float:
         """Seconds until a request may be sent: 0 for now, infinite when that is not known yet."""
+        if self._probing:
+            return math.inf
         now = self._clock.now()
         wait = max(0.0, self._closed_until - now)
         if self.limit is not None and self._used >= self.limit.hits:
@@ -118,7 +143,7 @@ class RateLimiter:
         opens_in = self.opens_in()
         free_now = 0 if opens_in > 0 else self.limit.hits - self._used
         windows_after = max(0, math.ceil((hits - free_now) / self.limit.hits) - (opens_in > 0))
-        return (0.0 if math.isinf(opens_in) else opens_in) + windows_after * self.limit.period
+        return (0.0 if math.isinf(opens_in) else opens_in) + windows_after * self.limit.window
 
     def try_acquire(self) -> int | None:
         """Return a permit for one request, or None when the limit is used up or other callers wait."""
@@ -137,13 +162,15 @@ class RateLimiter:
         if counted:
             self._recent.append(now)
             self._refused_in_a_row = 0
-        if permit != self._window or self.limit is None:
-            return
-        if not counted:
-            self._used -= 1
-        elif self._window_end is None:
-            self._window_end = now + self.limit.period + _MARGIN
-        self._changed.set()
+        if self._probing:
+            self._probing = False
+            self._changed.set()
+        if permit == self._window and self.limit is not None:
+            if not counted:
+                self._used -= 1
+            elif self._window_end is None:
+                self._window_end = now + self.limit.window + _MARGIN
+            self._changed.set()
 
     def refused(self, permit: int, headers: Mapping[str, str], body: bytes) -> None:
         """Learn from the 429 response of the request that had ``permit``."""
@@ -151,20 +178,20 @@ class RateLimiter:
         limit = parse_limit(body)
         seconds = retry_after(headers, self._clock.time())
         if limit is None:
-            self._closed_until = max(self._closed_until, now + (1.0 if seconds is None else seconds))
+            self._close(1.0 if seconds is None else seconds)
         elif permit == self._window:
             # A refusal in an older window says nothing new: its request was sent before we knew the limit.
             if seconds is not None:
                 end = now + seconds
             elif self._refused_in_a_row:
-                end = now + limit.period
+                end = now + limit.window
             else:
-                end = self._window_start(now, limit) + limit.period
+                end = self._window_start(now, limit) + limit.window
             self._refused_in_a_row += 1
             self.limit = limit
-            self._window += 1
-            self._used = limit.hits
+            self._begin_window(used=limit.hits)
             self._window_end = end + _MARGIN
+            self._unsure = self._unsure or end >= now + BELIEVED
         self._changed.set()
 
     def observe(self, headers: Mapping[str, str]) -> None:
@@ -173,23 +200,48 @@ class RateLimiter:
             remaining, reset = int(headers["X-RateLimit-Remaining"]), float(headers["X-RateLimit-Reset"])
         except (KeyError, ValueError):
             return
-        if remaining == 0 and math.isfinite(reset):
-            epoch = self._clock.time()
-            seconds = reset - epoch if reset > epoch / 2 else reset
-            self._closed_until = max(self._closed_until, self._clock.now() + max(0.0, seconds))
+        if remaining <= 0 and math.isfinite(reset):
+            epoch = server_time(headers, self._clock.time())
+            if reset > epoch * _MILLISECONDS:
+                reset /= 1000
+            self._close(reset - epoch if reset > epoch / 2 else reset)
+
+    def _close(self, seconds: float) -> None:
+        """Let no request pass for that many seconds, at most ``BELIEVED``."""
+        seconds = min(max(0.0, seconds), BELIEVED)
+        self._closed_until = max(self._closed_until, self._clock.now() + seconds)
+        self._unsure = self._unsure or seconds >= BELIEVED
 
     def _take(self) -> int | None:
-        if self._closed_until > self._clock.now():
+        now = self._clock.now()
+        if self._probing or self._closed_until > now:
             return None
         if self.limit is not None:
-            if self._window_end is not None and self._clock.now() >= self._window_end:
-                self._window += 1
-                self._window_end = None
-                self._used = 0
+            if self._window_end is not None and now >= self._window_end:
+                self._next_window(now, self.limit)
             if self._used >= self.limit.hits:
                 return None
             self._used += 1
+            if self._window_began is None:
+                self._window_began = now
+            elif now > self._window_began + self.limit.window - _MARGIN:
+                self._late.append(now)
+        if self._unsure:
+            self._unsure, self._probing = False, True
         return self._window
+
+    def _next_window(self, now: float, limit: Limit) -> None:
+        began, self._unsure = self._window_began, limit.period > BELIEVED
+        late = sum(sent_at + _SLOWEST + limit.window > now for sent_at in self._late)
+        self._begin_window(used=late)
+        if late and began is not None:
+            # They may have opened the server's window, but not before the one before was over.
+            self._window_began = began + limit.window
+
+    def _begin_window(self, *, used: int) -> None:
+        self._window += 1
+        self._window_began = self._window_end = None
+        self._used, self._late = used, []
 
     async def _wait(self) -> None:
         """Wait until the limit should open, or until something is learned that may open it sooner."""

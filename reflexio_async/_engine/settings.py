@@ -303,7 +303,9 @@ def secret_key(name: str, given: str, in_environment: str, *, url_name: str) -> 
 
 def check_url(name: str, value: str) -> str:
     """Return ``value`` without a trailing slash. Raise ConfigurationError when it is no usable URL."""
-    shown = re.sub(r"[?#].*", "?***", re.sub(r"//.*@", "//***@", value))
+    # Credentials are hidden with and without a scheme in front of them.
+    shown = re.sub(r"(?s)^([a-z][a-z0-9+.-]*://)?.*@", r"\1***@", value, flags=re.IGNORECASE)
+    shown = re.sub(r"(?s)[?#].*", "?***", shown)
     try:
         parts = urlsplit(value)
         port_is_valid = parts.port is None or parts.port > 0

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
+VALUE_BRANCH, NULL_BRANCH = "[value]", "[null]"
+"""The names that pydantic's errors have for the two ways to read a field of a response."""
 
 _PLAIN_TEXTS = {
     "model_type": "must be a mapping or {class_name}",
@@ -19,16 +22,29 @@ _PLAIN_TEXTS = {
 }
 """Texts in place of those of pydantic, by the type of the error. In braces: names in the error's context."""
 
+_MAX_ERRORS = 500
+"""Above it, errors are only counted: pydantic takes seconds for a list of a million."""
+_SHOWN = 20  # fields that are named
+
+
+def is_not_json(error: ValidationError) -> bool:
+    """Whether the text that was validated is not JSON."""
+    return error.error_count() == 1 and _errors(error)[0]["type"] == "json_invalid"
+
 
 def describe(error: ValidationError, known: Iterable[str] = ()) -> str:
-    """Name each wrong field and what was expected of it, in one line.
+    """Name the wrong fields (the first twenty) and what was expected of each, in one line.
 
     Args:
         error: The error of pydantic.
         known: The names of the fields, for suggestions when a name is misspelt.
     """
+    if error.error_count() > _MAX_ERRORS:
+        return f"{error.error_count()} fields are wrong"
     problems: dict[str, str] = {}
-    for problem in error.errors(include_url=False, include_input=False):
+    for problem in _errors(error):
+        if _is_null_branch(problem["loc"]):
+            continue
         where = ".".join(str(part) for part in problem["loc"] if not _is_union_branch(part))
         context = problem.get("ctx", {})
         kind = problem["type"]
@@ -43,7 +59,18 @@ def describe(error: ValidationError, known: Iterable[str] = ()) -> str:
         elif kind in _PLAIN_TEXTS:
             text = _PLAIN_TEXTS[kind].format_map(context)
         problems.setdefault(where, text)
-    return "; ".join(f"{where}: {text}" if where else text for where, text in problems.items())
+    named = [f"{where}: {text}" if where else text for where, text in problems.items()]
+    more = [f"and {len(named) - _SHOWN} more"] if len(named) > _SHOWN else []
+    return "; ".join(named[:_SHOWN] + more)
+
+
+def _errors(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False, include_input=False)
+
+
+def _is_null_branch(place: tuple[str | int, ...]) -> bool:
+    # A response takes null for a field with a default. That null was expected too is not worth saying.
+    return bool(place) and place[-1] == NULL_BRANCH
 
 
 def _is_union_branch(part: str | int) -> bool:

@@ -9,16 +9,16 @@ import re
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, TypeVar, cast, get_origin
 from urllib.parse import quote, quote_plus, urlencode
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, FailFast, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from reflexio_async._engine.error_bodies import ErrorBody, RefusalBody
+from reflexio_async._engine.error_bodies import RefusalBody, beginning_of, reason_in
 from reflexio_async._engine.models import Header, Query
 from reflexio_async._engine.retry import retry_after
-from reflexio_async._engine.validation import describe
+from reflexio_async._engine.validation import describe, is_not_json
 from reflexio_async.errors import (
     STATUS_ERRORS,
     APIStatusError,
@@ -26,6 +26,7 @@ from reflexio_async.errors import (
     RequestRefused,
     ServerError,
     UnexpectedResponse,
+    printable,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 _SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_-]+")  # needs no quoting in a path
 _MAX_TEXT = 500  # characters of a server's text in an error message
+_MAX_HEADER = 100  # characters of a header in an error message
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +89,10 @@ class Endpoint(Generic[T_co]):
     @cached_property
     def read(self) -> Callable[[bytes], T_co]:
         """The function that reads the body of a 2xx response; it raises pydantic's ValidationError."""
-        return TypeAdapter(self.response).validator.validate_json
+        is_list = get_origin(self.response) is list
+        # The first bad entry says enough: a long list of them would take seconds.
+        response: Any = Annotated[self.response, FailFast()] if is_list else self.response
+        return TypeAdapter(response).validator.validate_json
 
 
 class EncodedRequest(NamedTuple):
@@ -100,6 +105,10 @@ class EncodedRequest(NamedTuple):
     content_type: str | None
     headers: Sequence[tuple[str, str]] = ()
 
+    def __repr__(self) -> str:
+        # Tools that show the variables of a traceback must not show credentials and the texts of users.
+        return f"<EncodedRequest {self.method} {self.path}>"
+
 
 class RawResponse(NamedTuple):
     """One response as it came. The keys of ``headers`` are case-insensitive."""
@@ -110,6 +119,9 @@ class RawResponse(NamedTuple):
     url: str
     proxy: str | None = None
     """The proxy that may have sent it in place of the server."""
+
+    def __repr__(self) -> str:
+        return f"<RawResponse {self.status}, {len(self.body)} bytes>"
 
 
 class _Layout(NamedTuple):
@@ -240,7 +252,7 @@ def decode(
         return endpoint.read(response.body)
     except ValidationError as error:
         refusal = _incomplete_refusal(endpoint, service, response, redact)
-        raise refusal or _unexpected_body(endpoint, service, response, error) from None
+        raise refusal or _unexpected_body(endpoint, service, response, error, redact) from None
 
 
 def _incomplete_refusal(
@@ -260,15 +272,15 @@ def refusal_of(
     """Return the error for a response that says ``success: false``, or None for any other."""
     if not service.refuses or getattr(value, "success", True) is not False:
         return None
-    text = redact(refusal_text(value))
+    text = refusal_text(value, redact)
     message = f"{endpoint.method} {endpoint.path} was refused: {text or 'the server gave no reason'}"
     return RequestRefused(message, response=value)
 
 
-def refusal_text(value: Any) -> str:
+def refusal_text(value: Any, redact: Callable[[str], str] = str) -> str:
     """The reason in a refusal. Some calls return a traceback; its last line is enough."""
     text = str(getattr(value, "msg", None) or getattr(value, "message", None) or "").strip()
-    return _clip(text.splitlines()[-1] if text.startswith("Traceback") else text)
+    return printable(redact(text.splitlines()[-1] if text.startswith("Traceback") else text), _MAX_TEXT)
 
 
 def error_for(
@@ -292,12 +304,11 @@ def error_for(
     """
     status, call = response.status, f"{request.method} {request.path}"
     if not 400 <= status < 600:
-        location = response.headers.get("Location")
-        what = f"a redirect to {redact(location)}" if location else "a status that this API never sends"
+        location = printable(redact(response.headers.get("Location", "")), _MAX_TEXT)
+        what = f"a redirect to {location}" if location else "a status that this API never sends"
         message = f"{call}: {response.url} answered {status}, {what}; {service.url_hint}"
         return UnexpectedResponse(message, url=response.url, status=status)
-    text, nothing_admitted = _server_text(response)
-    text = redact(text)
+    text, nothing_admitted = _server_text(response, redact)
     message = (
         f"{call} answered {status}"
         + (f": {text}" if text else "")
@@ -319,16 +330,18 @@ def error_for(
     )
 
 
-def _server_text(response: RawResponse) -> tuple[str, bool]:
+def _server_text(response: RawResponse, redact: Callable[[str], str]) -> tuple[str, bool]:
     """The server's text without the input that it repeats, and whether a 503 admitted nothing."""
-    try:
-        text = str(ErrorBody.model_validate_json(response.body))
-    except ValidationError:
+    nothing_admitted = False
+    text = reason_in(response.body, redact)
+    if text is None:
         content_type = response.headers.get("Content-Type", "").split(";")[0].strip()
-        if content_type == "text/plain":
-            return _clip(response.body.decode(errors="replace").strip()), False
-        return f"({content_type or 'no content type'})", False
-    return _clip(text), response.status == 503 and bool(text)
+        if content_type != "text/plain":
+            return f"({printable(redact(content_type), _MAX_HEADER) or 'no content type'})", False
+        text = beginning_of(response.body, redact)
+    else:
+        nothing_admitted = response.status == 503 and bool(text)
+    return printable(text.strip(), _MAX_TEXT), nothing_admitted
 
 
 def _hint(response: RawResponse, text: str, endpoint: Endpoint[Any], service: Service) -> str:
@@ -359,18 +372,19 @@ def _proxy_hint(response: RawResponse) -> str:
 
 
 def _unexpected_body(
-    endpoint: Endpoint[Any], service: Service, response: RawResponse, error: ValidationError
+    endpoint: Endpoint[Any],
+    service: Service,
+    response: RawResponse,
+    error: ValidationError,
+    redact: Callable[[str], str],
 ) -> UnexpectedResponse:
     call = f"{endpoint.method} {endpoint.path}: {response.url} answered {response.status}"
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    if problems[0]["type"] == "json_invalid":
-        content_type = response.headers.get("Content-Type") or "no content type"
+    if is_not_json(error):
+        content_type = redact(response.headers.get("Content-Type", ""))
+        shown = printable(content_type, _MAX_HEADER) or "no content type"
         size = len(response.body)
-        message = f"{call} with {content_type} that is not JSON ({size} bytes); {service.url_hint}"
+        message = f"{call} with {shown} that is not JSON ({size} bytes); {service.url_hint}"
     else:
-        message = f"{call} with JSON of another shape; the response: {describe(error)}"
+        faults = printable(redact(describe(error)), _MAX_TEXT)
+        message = f"{call} with JSON of another shape; the response: {faults}"
     return UnexpectedResponse(message, url=response.url, status=response.status)
-
-
-def _clip(text: str) -> str:
-    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"

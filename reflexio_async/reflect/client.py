@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self, Unpack
 
-from reflexio_async._engine.auth import Credentials
+from reflexio_async._engine.auth import Credentials, Secrets
 from reflexio_async._engine.base_client import BaseClient
 from reflexio_async._engine.cache import Cache
 from reflexio_async._engine.call import Caller
@@ -80,7 +80,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         loops = LoopBinding(f"{type(self).__name__}({settings.base_url!r})")
         tasks = TaskTracker(loops, settings.on_background_error)
         pool, clock = ConnectionPool(settings, loops), clock_from(settings.clock)
-        self._assemble(settings, server, pool, clock, tasks, lifetime=Lifetime(loops))
+        self._assemble(settings, server, pool, clock, tasks, lifetime=Lifetime(loops), secrets=Secrets())
 
     def _assemble(
         self,
@@ -91,13 +91,15 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         tasks: TaskTracker,
         *,
         lifetime: Lifetime,
+        secrets: Secrets,
     ) -> None:
+        secrets.add_settings(settings)
         self._project_id = server.project_id
         self._pool = pool
         self._kinds = trace_kinds(settings.polls_per_second)
         http = HttpClient(settings, clock, pool, url_hint=server.url_hint)
         loops = tasks.loops
-        credentials = Credentials(server.api_key, loops)
+        credentials = Credentials(server.api_key, loops, secrets)
         caller = Caller(REFLECT, http, credentials, RateLimiters(clock, loops), clock=clock, loops=loops)
         status = TraceStatus(caller, settings)
         jobs = JobManager(status, clock, tasks, settings, polled_kinds=self._kinds.by_name())
@@ -212,7 +214,8 @@ class SharedReflectClient(AsyncReflectClient):
     def __init__(
         self, settings: Settings, server: ReflectServer, pool: ConnectionPool, owner: Engine
     ) -> None:
-        self._assemble(settings, server, pool, owner.caller.clock, owner.tasks, lifetime=owner.lifetime)
+        clock, secrets = owner.caller.clock, owner.caller.credentials.secrets
+        self._assemble(settings, server, pool, clock, owner.tasks, lifetime=owner.lifetime, secrets=secrets)
 
     def with_settings(self, settings: Settings) -> Self:
         """Return a view with other settings."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reflexio_async._engine.jobs.kinds import (
@@ -97,7 +98,8 @@ def slot_kind(
     def result(operation: Operation) -> T:
         """The response to the start, as it would be if the server sent it after the work."""
         info: OperationStatusInfo = operation.raw
-        fields: dict[str, Any] = {count_field: info.stats.get("total_generated")}
+        count = info.stats.get("total_generated")
+        fields: dict[str, Any] = {count_field: count if isinstance(count, int) else None}
         if operation.id is not None:
             fields["operation_id"] = operation.id
         return response(success=True, msg=message, **fields)
@@ -172,6 +174,15 @@ _LEARNING_STATES: Mapping[str, JobState] = {
 }
 
 
+def _share(done: float, total: float) -> float | None:
+    """``done`` of ``total``, from 0 to 1; None when a server's numbers make no sense."""
+    try:
+        share = done / total
+    except (ZeroDivisionError, OverflowError):
+        return None
+    return min(max(share, 0.0), 1.0) if math.isfinite(share) else None
+
+
 def operation(info: OperationStatusInfo) -> Operation:
     """The engine's view of ``info``. A status word that this release does not know counts as running."""
     state = _OPERATION_STATES.get(info.status, JobState.RUNNING)
@@ -180,7 +191,7 @@ def operation(info: OperationStatusInfo) -> Operation:
         error = f"the server gave up watching it, though it may still be writing results ({error})"
     status = JobStatus(
         state=state,
-        progress=info.progress_percentage / 100,
+        progress=_share(info.progress_percentage, 100),
         processed_users=info.processed_users,
         total_users=info.total_users,
         failed_users=info.failed_users,
@@ -237,7 +248,7 @@ def regeneration_status(answer: RegenerateStatusResponse) -> JobStatus:
     reasons = "; ".join(f"{failure.session_id}: {failure.reason}" for failure in answer.failures[:3])
     return JobStatus(
         state=state,
-        progress=(answer.completed + answer.failed) / answer.total if answer.total else None,
+        progress=_share(answer.completed + answer.failed, answer.total),
         message=f"{answer.completed} of {answer.total} sessions judged, {answer.failed} failed",
         error=(reasons or "the server names no reason") if state is JobState.FAILED else None,
         started_at=answer.started_at,

@@ -37,7 +37,7 @@ def test_without_a_token_there_is_no_header() -> None:
 
 
 def test_a_token_is_sent_as_bearer() -> None:
-    assert Credentials(SecretStr("t"), LoopBinding()).header == "Bearer t"
+    assert Credentials(SecretStr("t"), LoopBinding()).header == SecretStr("Bearer t")
 
 
 @pytest.mark.parametrize("token", ["", "SECRET"])
@@ -54,41 +54,41 @@ def test_a_token_is_redacted_in_a_text() -> None:
 
 async def test_a_token_without_a_login_is_not_renewed() -> None:
     credentials = Credentials(SecretStr("old"), LoopBinding())
-    assert not await credentials.renew("Bearer old")
-    assert credentials.header == "Bearer old"
+    assert not await credentials.renew(SecretStr("Bearer old"))
+    assert credentials.header == SecretStr("Bearer old")
 
 
 async def test_a_login_renews_the_token() -> None:
     credentials, login = Credentials(SecretStr(""), LoopBinding()), Login()
     credentials.set_token(SecretStr("old"), login.sign_in)
-    assert await credentials.renew("Bearer old")
-    assert credentials.header == "Bearer new-1"
+    assert await credentials.renew(SecretStr("Bearer old"))
+    assert credentials.header == SecretStr("Bearer new-1")
 
 
 async def test_a_login_that_is_not_remembered_is_not_repeated() -> None:
     credentials = Credentials(SecretStr(""), LoopBinding())
     credentials.set_token(SecretStr("old"), None)
-    assert not await credentials.renew("Bearer old")
+    assert not await credentials.renew(SecretStr("Bearer old"))
 
 
 async def test_a_token_that_was_replaced_before_needs_no_login() -> None:
     credentials, login = Credentials(SecretStr(""), LoopBinding()), Login()
     credentials.set_token(SecretStr("new"), login.sign_in)
-    assert await credentials.renew("Bearer old")
+    assert await credentials.renew(SecretStr("Bearer old"))
     assert login.logins == 0
 
 
 async def test_fifty_calls_refused_at_the_same_time_share_one_login() -> None:
     credentials, login = Credentials(SecretStr(""), LoopBinding()), Login()
     credentials.set_token(SecretStr("old"), login.sign_in)
-    assert all(await asyncio.gather(*(credentials.renew("Bearer old") for _ in range(50))))
+    assert all(await asyncio.gather(*(credentials.renew(SecretStr("Bearer old")) for _ in range(50))))
     assert login.logins == 1
 
 
 async def test_fifty_calls_refused_at_the_same_time_share_one_failed_login() -> None:
     credentials, login = Credentials(SecretStr(""), LoopBinding()), Login(fails=True)
     credentials.set_token(SecretStr("old"), login.sign_in)
-    refused = (credentials.renew("Bearer old") for _ in range(50))
+    refused = (credentials.renew(SecretStr("Bearer old")) for _ in range(50))
     errors = await asyncio.gather(*refused, return_exceptions=True)
     assert {type(error) for error in errors} == {AuthenticationError}
     assert login.logins == 1
@@ -98,9 +98,9 @@ async def test_after_a_failed_login_a_later_call_signs_in_again() -> None:
     credentials, login = Credentials(SecretStr(""), LoopBinding()), Login(fails=True)
     credentials.set_token(SecretStr("old"), login.sign_in)
     with pytest.raises(AuthenticationError):
-        await credentials.renew("Bearer old")
+        await credentials.renew(SecretStr("Bearer old"))
     login.fails = False
-    assert await credentials.renew("Bearer old")
+    assert await credentials.renew(SecretStr("Bearer old"))
     assert login.logins == 2
 
 
@@ -108,10 +108,10 @@ async def test_after_a_caller_is_cancelled_the_next_one_signs_in() -> None:
     credentials, login = Credentials(SecretStr(""), LoopBinding()), Login()
     credentials.set_token(SecretStr("old"), login.sign_in)
     login.open.clear()
-    first, second = (asyncio.create_task(credentials.renew("Bearer old")) for _ in range(2))
+    first, second = (asyncio.create_task(credentials.renew(SecretStr("Bearer old"))) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
     login.open.set()
     assert await asyncio.wait_for(second, 1)
-    assert credentials.header in ("Bearer new-1", "Bearer new-2")
+    assert credentials.header in (SecretStr("Bearer new-1"), SecretStr("Bearer new-2"))

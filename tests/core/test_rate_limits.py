@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reflexio_async._engine.loops import LoopBinding
 from reflexio_async._engine.rate_limits import Limit, RateLimiter, RateLimiters, parse_limit
@@ -201,6 +206,58 @@ async def test_a_call_without_a_response_counts(clock: VirtualClock, rate_limite
     assert rate_limiter.try_acquire() is None
 
 
+# --- the end of a window, which the server may place a little before ours
+
+
+async def test_a_hit_in_the_margin_counts_in_both_windows(
+    clock: VirtualClock, rate_limiter: RateLimiter
+) -> None:
+    server = Server(clock, latency=0.0)
+    learn_limit(rate_limiter)
+    await clock.sleep(200)
+    await server.call(rate_limiter)
+    await clock.sleep(60.12)  # the server's next window, and still ours
+    await server.call(rate_limiter)
+    await clock.sleep(0.3)
+    await asyncio.gather(*(server.call(rate_limiter) for _ in range(5)))
+    assert server.statuses == {200: 7}
+
+
+async def test_a_hit_that_counted_in_both_windows_is_forgotten_after_the_second(
+    clock: VirtualClock, rate_limiter: RateLimiter
+) -> None:
+    server = Server(clock, latency=0.0)
+    learn_limit(rate_limiter)
+    await clock.sleep(200)
+    await server.call(rate_limiter)
+    await clock.sleep(60.12)
+    await server.call(rate_limiter)
+    await clock.sleep(0.3)
+    await server.call(rate_limiter)
+    await clock.sleep(61)
+    assert [rate_limiter.try_acquire() is not None for _ in range(6)] == [True] * 5 + [False]
+
+
+@given(
+    pauses=st.lists(st.one_of(st.floats(0, 1), st.floats(0, 90), st.floats(59.5, 60.5)), max_size=25),
+    latency=st.one_of(st.floats(0, 0.2), st.floats(0, 10)),
+    width=st.integers(1, 8),
+)
+@settings(deadline=None, max_examples=200)
+def test_after_the_limit_is_known_no_call_is_refused(pauses: list[float], latency: float, width: int) -> None:
+    async def run() -> Counter[int]:
+        clock = VirtualClock()
+        server, rate_limiter = Server(clock, latency=latency), RateLimiter(clock)
+        learn_limit(rate_limiter)
+        await clock.sleep(100)
+        for pause in pauses:
+            await asyncio.gather(*(server.call(rate_limiter) for _ in range(width)))
+            await clock.sleep(pause)
+        return server.statuses
+
+    assert asyncio.run(run())[429] == 0
+
+
 # --- hits that the server did not count
 
 
@@ -287,12 +344,96 @@ async def test_a_remaining_of_zero_in_the_headers_closes_until_the_reset(
         {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "soon"},
         {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "nan"},
         {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "-20"},
+        {"X-RateLimit-Remaining": "9" * 5000, "X-RateLimit-Reset": "20"},
+        {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1e999"},
     ],
-    ids=["none", "some left", "no reset", "no number", "no time", "nan", "past"],
+    ids=["none", "some left", "no reset", "no number", "no time", "nan", "past", "digits", "infinite"],
 )
 def test_other_headers_close_nothing(rate_limiter: RateLimiter, headers: dict[str, str]) -> None:
     rate_limiter.observe(headers)
     assert rate_limiter.opens_in() == 0
+
+
+async def test_a_reset_in_epoch_milliseconds_is_understood(
+    clock: VirtualClock, rate_limiter: RateLimiter
+) -> None:
+    reset = str((clock.time() + 20) * 1000)
+    rate_limiter.observe({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset})
+    assert rate_limiter.opens_in() == pytest.approx(20)
+
+
+@pytest.mark.parametrize("ahead", [-3000, 3000])
+async def test_a_reset_is_by_the_clock_of_the_server(
+    clock: VirtualClock, rate_limiter: RateLimiter, ahead: int
+) -> None:
+    server_now = clock.time() + ahead
+    date = format_datetime(datetime.fromtimestamp(server_now, UTC), usegmt=True)
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(server_now + 20), "Date": date}
+    rate_limiter.observe(headers)
+    assert rate_limiter.opens_in() == pytest.approx(20, abs=1)
+
+
+# --- absurd limits: believed for an hour, then one request is sent to find out
+
+
+async def test_after_an_absurd_reset_one_request_goes_first(
+    clock: VirtualClock, rate_limiter: RateLimiter
+) -> None:
+    rate_limiter.observe({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "99999999"})
+    assert rate_limiter.opens_in() == 3600
+    await clock.sleep(3600)
+    probe = enter(rate_limiter)
+    assert rate_limiter.try_acquire() is None
+    assert math.isinf(rate_limiter.opens_in())
+    rate_limiter.release(probe, counted=True)
+    assert all(rate_limiter.try_acquire() is not None for _ in range(10))
+
+
+async def test_the_response_to_the_first_request_lets_the_waiting_ones_go(
+    clock: VirtualClock, rate_limiter: RateLimiter
+) -> None:
+    rate_limiter.observe({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "99999999"})
+    await clock.sleep(3600)
+    probe = enter(rate_limiter)
+    waiters = [asyncio.create_task(rate_limiter.acquire()) for _ in range(3)]
+    await clock.sleep(1)
+    assert not any(waiter.done() for waiter in waiters)
+    rate_limiter.release(probe, counted=True)
+    await asyncio.gather(*waiters)
+    assert clock.now() == 3601
+
+
+@pytest.mark.parametrize("retry_after", ["9" * 300, "86400", "Wed, 18 Nov 2099 11:06:40 GMT"])
+def test_a_huge_retry_after_closes_for_an_hour(rate_limiter: RateLimiter, retry_after: str) -> None:
+    rate_limiter.refused(enter(rate_limiter), {"Retry-After": retry_after}, b"")
+    assert rate_limiter.opens_in() == 3600
+
+
+async def test_a_window_of_days_closes_for_an_hour_and_then_one_request_goes_first(
+    clock: VirtualClock, rate_limiter: RateLimiter
+) -> None:
+    body = b'{"error":"Rate limit exceeded: 5 per 9999999 day"}'
+    permit = enter(rate_limiter)
+    rate_limiter.release(permit, counted=False)
+    rate_limiter.refused(permit, {}, body)
+    for _ in range(3):
+        assert 3600 <= rate_limiter.opens_in() < 3601
+        await clock.sleep(rate_limiter.opens_in())
+        probe = enter(rate_limiter)
+        assert rate_limiter.try_acquire() is None
+        rate_limiter.release(probe, counted=False)
+        rate_limiter.refused(probe, {}, body)
+
+
+async def test_an_admitted_first_request_opens_a_window_of_days_for_the_rest_of_its_hits(
+    clock: VirtualClock, rate_limiter: RateLimiter
+) -> None:
+    permit = enter(rate_limiter)
+    rate_limiter.release(permit, counted=False)
+    rate_limiter.refused(permit, {}, b'{"error":"Rate limit exceeded: 5 per 1 day"}')
+    await clock.sleep(rate_limiter.opens_in())
+    rate_limiter.release(enter(rate_limiter), counted=True)
+    assert [rate_limiter.try_acquire() is not None for _ in range(5)] == [True] * 4 + [False]
 
 
 # --- waiting
@@ -385,6 +526,8 @@ async def test_after_a_timeout_of_a_waiter_permits_are_still_given(
         ("5 per fortnight", None),
         ("slow down", None),
         ("", None),
+        ("9999999999 per 1 minute", None),
+        ("5 per 9999999999 day", None),
     ],
 )
 def test_a_limit_is_read_from_the_text(text: str, limit: Limit | None) -> None:
@@ -407,6 +550,15 @@ def test_a_limit_is_read_from_the_text(text: str, limit: Limit | None) -> None:
 )
 def test_other_bodies_name_no_limit(body: bytes) -> None:
     assert parse_limit(body) is None
+
+
+@pytest.mark.parametrize("filler", [b"1", b"1 per ", b"1 per 1", b"[", b"\\u0031"], ids=repr)
+def test_reading_a_limit_takes_a_time_that_does_not_grow_with_the_square(filler: bytes) -> None:
+    body = b'{"error":"' + filler * (2**20 // len(filler)) + b'"}'
+    began = time.perf_counter()
+    assert parse_limit(body) is None
+    assert parse_limit(body[:16_000] + b'"}') is None
+    assert time.perf_counter() - began < 0.5
 
 
 def test_a_limit_as_text() -> None:

@@ -38,7 +38,8 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def configuration_of(client: AsyncReflectClient) -> tuple[str, str | None, str]:
     engine = client._engine
-    return engine.settings.base_url, engine.caller.credentials.header, client._project_id
+    header = engine.caller.credentials.header
+    return engine.settings.base_url, header and header.get_secret_value(), client._project_id
 
 
 def reflexio(**options: Any) -> AsyncReflexioClient:
