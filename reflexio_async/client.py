@@ -180,8 +180,10 @@ class AsyncReflexioClient(
             AuthenticationError: The server does not accept this address and password.
             NotFound: This server has no login. Pass ``api_key`` instead.
         """
-        form = LoginForm(email=email, password=password)
-        del password  # tools show the variables of a traceback
+        try:
+            form = LoginForm(email=email, password=password)
+        finally:
+            del password  # tools show the variables of a traceback
         self._engine.caller.credentials.secrets.add(form.password)
 
         async def sign_in() -> LoginResponse:

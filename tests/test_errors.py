@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import reflexio_async
-from reflexio_async import errors
+from reflexio_async import InvalidRequest, errors
+from reflexio_async.errors import printable
 
 
 def drawn() -> dict[str, str]:
@@ -97,3 +98,15 @@ def test_an_error_can_be_pickled(kind: type[Exception], fields: dict[str, Any]) 
     assert str(error) == "what happened"
     for name, value in fields.items():
         assert getattr(error, name) == value
+
+
+def test_a_message_is_one_printable_line_of_limited_length() -> None:
+    error = InvalidRequest("a\x1b[2J\r\nb\u202e\ud800" + "x" * 10_000)
+    assert str(error).startswith(r"a\x1b[2J\r\nb\u202e\ud800xxx")
+    assert len(str(error)) == 4001
+    assert error.faults == str(error)
+
+
+def test_what_is_printable_stays_as_it_is() -> None:
+    assert printable("naïve 日本語 🍣") == "naïve 日本語 🍣"
+    assert printable("abc", 2) == "ab…"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -14,6 +16,7 @@ from reflexio_async import (
     AsyncReflexioClient,
     AuthenticationError,
     BackgroundErrorEvent,
+    BadRequest,
     InvalidRequest,
     PermissionDenied,
     ReflexioError,
@@ -25,8 +28,11 @@ from reflexio_async import (
     UnexpectedResponse,
     UnprocessableRequest,
 )
+from reflexio_async._engine.auth import Secrets
+from reflexio_async._engine.settings import Settings
 from reflexio_async.reflexio.models.identity import LoginForm
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
+from tests.transport.forward_proxy import forward_proxy
 from tests.transport.servers import RawReply, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
@@ -57,6 +63,7 @@ class SeenTexts:
         while error is not None and id(error) not in visited:
             visited.add(id(error))
             yield from traceback.format_exception(error)
+            yield from _variables(error)
             yield from (
                 f"{error!r} {error} {error.args!r} {vars(error)!r}",
                 repr(getattr(error, "__notes__", "")),
@@ -71,6 +78,14 @@ class SeenTexts:
         assert len(self._seen) > 2
         for secret in (TOKEN, PASSWORD, PAYLOAD, ISSUED):
             assert [text for text in self._seen if secret in text] == []
+
+
+def _variables(error: BaseException) -> Iterator[str]:
+    """The variables of every frame of the package in the traceback, as tools such as Sentry show them."""
+    for summary in traceback.TracebackException.from_exception(error, capture_locals=True).stack:
+        if "/reflexio_async/" in summary.filename or "/aiohttp/" in summary.filename:
+            # Texts of the user may be there: the user's own frames have them too.
+            yield f"{summary.name}: {summary.locals}".replace(PAYLOAD, "")
 
 
 @pytest.fixture
@@ -207,6 +222,99 @@ async def test_no_error_shows_a_token_that_the_server_repeats(
             AsyncReflexioClient(TOKEN, server.url, clock=clock, retry=RetryPolicy(max_attempts=1)) as client,
         ):
             await fails_with(seen, kind, client.whoami())
+
+
+@pytest.mark.parametrize("padding", [*range(430, 510, 8), 16_300, 16_370, 16_384, 20_000])
+@pytest.mark.parametrize("kind", ["application/json", "text/plain"])
+async def test_a_token_at_the_place_where_a_text_is_clipped_is_not_shown_in_part(
+    clock: VirtualClock, padding: int, kind: str
+) -> None:
+    for filler in ("x", " ", f"{TOKEN} "):
+        text = filler * (padding // len(filler)) + TOKEN
+        body: Any = {"detail": text} if kind == "application/json" else text.encode()
+        async with (
+            raw_server(sequence(then=reply_with(body, 400, kind=kind))) as server,
+            AsyncReflexioClient(TOKEN, server.url, clock=clock) as client,
+        ):
+            with pytest.raises(BadRequest) as caught:
+                await client.whoami()
+        assert TOKEN[:6] not in str(caught.value)
+
+
+async def test_every_credential_of_the_client_is_redacted(clock: VirtualClock) -> None:
+    secrets = [
+        TOKEN,
+        PASSWORD,
+        ISSUED,
+        "proxy-SECRET-5",
+        "header-SECRET-6",
+        "reflect-SECRET-7",
+        "space d/SECRET-8",
+    ]
+    text = " ".join([*secrets, *map(quote_plus, secrets), b64encode(b"ana:proxy-SECRET-5").decode()])
+    replies = [reply_with({"api_key": ISSUED, "token_type": "bearer"}), reply_with({"detail": text}, 400)]
+    async with (
+        raw_server(sequence(*replies, then=replies[1])) as server,
+        forward_proxy(server.url) as proxy,
+        AsyncReflexioClient(
+            TOKEN,
+            server.url,
+            clock=clock,
+            proxy=proxy.url.replace("//", "//ana:proxy-SECRET-5@"),
+            headers={"X-Gateway": "header-SECRET-6", "X-Other": "space d/SECRET-8"},
+            reflect_url=server.url,
+            reflect_api_key="reflect-SECRET-7",
+        ) as client,
+    ):
+        await client.login("ana", PASSWORD)
+        for call in (client.reflect.health, client.whoami):
+            with pytest.raises(BadRequest) as caught:
+                await call()
+            assert "SECRET" not in str(caught.value)
+            assert b64encode(b"ana:proxy-SECRET-5").decode() not in str(caught.value)
+
+
+def test_a_short_header_value_or_a_user_agent_is_no_secret() -> None:
+    secrets = Secrets(Settings("http://localhost", headers={"X-Env": "a", "User-Agent": "mine/1"}))
+    assert secrets.redact("a user agent such as mine/1") == "a user agent such as mine/1"
+
+
+async def test_no_error_keeps_its_traceback_in_a_report(clock: VirtualClock) -> None:
+    refusal = reply_with({"detail": "no"}, 400)
+    requests: list[dict[str, Any]] = [
+        {"user_id": f"u{number}", "session_id": "s", "interactions": TURNS} for number in range(2)
+    ]
+    async with (
+        raw_server(sequence(then=refusal)) as server,
+        AsyncReflexioClient(TOKEN, server.url, clock=clock) as client,
+    ):
+        report = await client.publish_many(iter([*requests, {"user_id": 5}]))
+    assert len(report.failed) == 3
+    for outcome in report.outcomes:
+        error: BaseException | None = outcome.error
+        assert error is not None
+        while error is not None:
+            assert error.__traceback__ is None
+            error = error.__context__
+
+
+CONTROLS = "\x1b[2Jroot#\r\nINFO all fine\x07\u202e"
+
+
+async def test_control_characters_of_a_server_are_escaped_in_errors_and_logs(
+    caplog: pytest.LogCaptureFixture, clock: VirtualClock
+) -> None:
+    async with (
+        raw_server(sequence(then=reply_with({"detail": CONTROLS}, 400))) as server,
+        AsyncReflexioClient(TOKEN, server.url, clock=clock) as client,
+    ):
+        with pytest.raises(BadRequest) as caught:
+            await client.whoami()
+        assert str(caught.value).endswith(r"400: \x1b[2Jroot#\r\nINFO all fine\x07\u202e")
+        await client.delete_profile(user_id="u", profile_id="p")
+    messages = [record.getMessage() for record in caplog.records if record.name == "reflexio_async"]
+    assert any("delete_profile failed in the background" in message for message in messages)
+    assert all(message.isprintable() for message in messages)
 
 
 async def test_the_message_of_a_refusal_does_not_show_a_token(seen: SeenTexts, clock: VirtualClock) -> None:

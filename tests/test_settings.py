@@ -178,6 +178,11 @@ def test_the_error_of_a_bad_url_says_what_is_wrong(url: str, says: str) -> None:
         "http://ana:SECRET/SECRET@localhost",
         "http://SECRET@localhost:99999",
         "ftp://ana:SECRET@localhost",
+        "ana:SECRET@localhost:8061",
+        "ana:SECRET@localhost/api",
+        "ana:SEC//SECRET@localhost",
+        "SECRET@localhost",
+        "HTTP://ana:SECRET\nSECRET@localhost",
     ],
 )
 def test_a_password_in_a_url_is_not_repeated(url: str) -> None:

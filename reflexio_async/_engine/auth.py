@@ -6,7 +6,7 @@ import asyncio
 from base64 import b64encode
 from collections import deque
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -50,7 +50,7 @@ class Secrets:
         """Remember ``secrets`` for as long as the client lives."""
         for secret in secrets:
             if len(secret) >= _SHORTEST:
-                self._fixed |= {secret, quote(secret, safe="")}
+                self._fixed |= {secret, quote(secret, safe=""), quote_plus(secret)}
 
     def add_token(self, token: SecretStr) -> None:
         """Remember a token. After many later ones it is forgotten."""

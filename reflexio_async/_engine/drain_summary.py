@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from reflexio_async.errors import printable
+
 _MAX_NAMES = 20  # of one kind in a log record; the summary has all of them
 
 
@@ -43,5 +45,5 @@ class DrainSummary(NamedTuple):
 
 
 def _first_of(names: tuple[str, ...]) -> str:
-    shown = ", ".join(names[:_MAX_NAMES])
+    shown = printable(", ".join(names[:_MAX_NAMES]))
     return shown if len(names) <= _MAX_NAMES else f"{shown} and {len(names) - _MAX_NAMES} more"

@@ -74,6 +74,7 @@ class RequestModel(RequestPart):
         try:
             super().__init__(**fields)
         except ValidationError as error:
+            fields.clear()  # tools show the variables of a traceback; one of them may be a password
             raise invalid(error.title, describe(error, type(self).model_fields)) from None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reflexio_async._engine.events import BackgroundErrorEvent, notify
 from reflexio_async._engine.loops import CLIENT_CLOSED, LOOP_ENDED
-from reflexio_async.errors import ClientClosed, ReflexioError
+from reflexio_async.errors import ClientClosed, ReflexioError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
@@ -159,5 +159,6 @@ class TaskTracker:
     def report(self, what: str, error: BaseException) -> None:
         """Count and log a failure that no caller awaited, and call the hook."""
         self.errors += 1
-        logger.error("%s failed in the background: %s: %s", what, type(error).__name__, error)
+        text = printable(str(error))
+        logger.error("%s failed in the background: %s: %s", printable(what), type(error).__name__, text)
         notify("on_background_error", self._on_error, BackgroundErrorEvent(what, error))

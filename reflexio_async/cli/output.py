@@ -8,6 +8,8 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
+from reflexio_async import errors
+
 
 def console(*, stderr: bool = False) -> Console:
     """A console without markup: ids and messages of servers are printed as they are."""
@@ -16,10 +18,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def printable(text: object) -> str:
     """``text`` with control characters, and others that cannot be shown, as escapes."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
-        for char in str(text)
-    )
+    return errors.printable(str(text))
 
 
 def one_line(text: object) -> str:

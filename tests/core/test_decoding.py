@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import pickle
 from typing import Any, TypeVar
 
 import pytest
@@ -15,10 +17,12 @@ from reflexio_async._engine.wire import (
     refusal_of,
     refusal_text,
 )
+from reflexio_async.reflexio.models.dashboard import TimeSeriesDataPoint
 from reflexio_async.reflexio.models.enums import OperationStatus, Status
 from reflexio_async.reflexio.models.identity import LoginResponse, WhoamiResponse
 from reflexio_async.reflexio.models.interactions import PublishUserInteractionResponse
 from reflexio_async.reflexio.models.operations import (
+    ClearUserDataResponse,
     GetOperationStatusResponse,
     RerunProfileGenerationResponse,
 )
@@ -127,6 +131,67 @@ def test_an_absent_list_is_a_new_empty_list() -> None:
     first, second = profile(), profile()
     first.tags.append("x")
     assert second.tags == []
+
+
+# --- null
+
+
+def test_null_for_a_list_is_an_empty_list() -> None:
+    body = response({"success": True, "user_profiles": None, "msg": None})
+    assert decode(get(GetProfilesViewResponse), REFLEXIO, body).user_profiles == []
+
+
+def test_every_null_list_is_a_list_of_its_own() -> None:
+    body = response({"success": True, "user_profiles": None})
+    first, second = (decode(get(GetProfilesViewResponse), REFLEXIO, body) for _ in range(2))
+    assert first.user_profiles is not second.user_profiles
+
+
+def test_null_for_a_field_with_a_default_is_the_default() -> None:
+    body = response({"success": True, "message": None, "warnings": None, "request_id": None})
+    receipt = decode(get(PublishUserInteractionResponse), REFLEXIO, body)
+    assert (receipt.message, receipt.warnings, receipt.request_id) == ("", [], None)
+
+
+def test_null_for_an_object_is_an_empty_object() -> None:
+    body = response({"success": True, "deleted_counts": None})
+    assert decode(get(ClearUserDataResponse), REFLEXIO, body).deleted_counts == {}
+
+
+def test_null_for_a_required_text_is_an_error_that_is_said_once() -> None:
+    with pytest.raises(UnexpectedResponse, match=r"the response: org_id: Input should be a valid string$"):
+        decode(get(WhoamiResponse), REFLEXIO, response({"success": True, "org_id": None}))
+
+
+def test_what_was_read_from_nulls_can_be_dumped_read_again_and_pickled() -> None:
+    read = profile(source_interaction_ids=None, profile_time_to_live=None, custom_features=None)
+    assert type(read).model_validate(read.model_dump()) == read
+    assert type(read).model_validate_json(read.model_dump_json()) == read
+    assert pickle.loads(pickle.dumps(read)) == read  # noqa: S301  # our own dump
+
+
+def test_the_json_schema_of_a_response_says_that_null_is_read_and_not_written() -> None:
+    read = GetProfilesViewResponse.model_json_schema(mode="validation")["properties"]["user_profiles"]
+    written = GetProfilesViewResponse.model_json_schema(mode="serialization")["properties"]["user_profiles"]
+    assert [kind["type"] for kind in read["anyOf"]] == ["array", "null"]
+    assert written["type"] == "array"
+
+
+def test_of_a_list_only_the_first_bad_entry_is_named() -> None:
+    kinds: dict[Any, Any] = {
+        GetProfilesViewResponse: {"success": True, "user_profiles": [PROFILE, {"x": 1}, {"x": 1}]},
+        list[ProfileView]: [PROFILE, {}, {}],
+    }
+    for kind, body in kinds.items():
+        with pytest.raises(UnexpectedResponse) as caught:
+            decode(get(kind), REFLEXIO, response(body))
+        assert "1.profile_id: Field required" in str(caught.value)
+        assert "2.profile_id" not in str(caught.value)
+
+
+def test_numbers_that_are_not_finite_stay_what_they_are_in_the_json_of_a_response() -> None:
+    point = TimeSeriesDataPoint(timestamp=1, value=math.inf)
+    assert TimeSeriesDataPoint.model_validate_json(point.model_dump_json()) == point
 
 
 def test_a_response_may_be_a_list_or_a_mapping() -> None:

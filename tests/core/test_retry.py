@@ -60,5 +60,34 @@ def test_retry_after_is_seconds_from_now(text: str, seconds: float | None) -> No
     assert retry_after({"Retry-After": text}, NOW) == seconds
 
 
+@pytest.mark.parametrize("text", ["9" * 400, "86400", "Wed, 18 Nov 9999 11:06:40 GMT"])
+def test_more_than_an_hour_is_not_believed(text: str) -> None:
+    assert retry_after({"Retry-After": text}, NOW) == 3600
+
+
+@pytest.mark.parametrize("ours", [NOW - 5000, NOW, NOW + 5000])
+def test_a_date_is_by_the_clock_of_the_server(ours: float) -> None:
+    headers = {"Date": "Wed, 18 Nov 2026 11:06:40 GMT", "Retry-After": "Wed, 18 Nov 2026 11:07:40 GMT"}
+    assert retry_after(headers, ours) == 60
+
+
+def test_a_date_without_a_zone_is_in_utc() -> None:
+    assert retry_after({"Retry-After": "Wed, 18 Nov 2026 11:07:40 -0000"}, NOW) == 60
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nan",
+        "-1",
+        "Wed, 18 Nov 99999999999999999999 11:06:40 GMT",
+        "Wed, 32 Foo 2026 25:61:61 GMT",
+        "x" * 10**6,
+    ],
+)
+def test_a_broken_value_names_no_time(text: str) -> None:
+    assert retry_after({"Retry-After": text}, NOW) is None
+
+
 def test_without_the_header_there_is_no_time() -> None:
     assert retry_after({}, NOW) is None

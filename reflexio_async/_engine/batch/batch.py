@@ -15,6 +15,7 @@ from reflexio_async._engine.batch.items import Given, Items
 from reflexio_async._engine.batch.progress import BatchPlan, BatchProgress
 from reflexio_async._engine.batch.report import BatchReport, Outcome, OutcomeState
 from reflexio_async._engine.batch.work import Attempt, Work
+from reflexio_async._engine.jobs.record import without_traceback
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.loops import LOOP_ENDED
 from reflexio_async._engine.settings import positive_count, true_or_false
@@ -204,7 +205,7 @@ class Batch(Generic[K, T]):
             try:
                 report.upgrade = await self._work.finish()
             except Exception as error:  # noqa: BLE001  # the outcomes must reach the caller all the same
-                report.upgrade_error = error
+                report.upgrade_error = without_traceback(error)
         self._raise_source_error()
         return report
 
@@ -274,7 +275,7 @@ class Batch(Generic[K, T]):
             item = self._items.checked(raw)
             key: K = self._work.key(item)
         except Exception as error:  # noqa: BLE001  # one bad key must not stop the others
-            return Outcome(raw, OutcomeState.FAILED, error=error, item=raw)
+            return Outcome(raw, OutcomeState.FAILED, error=without_traceback(error), item=raw)
         if self._stopping:
             return self._not_started(item)
         if key in self._attempts:
@@ -285,7 +286,8 @@ class Batch(Generic[K, T]):
         try:
             await self._work.process_item(item, attempt)
         except Exception as error:  # noqa: BLE001  # any error is this key's outcome
-            error_ = error
+            # A traceback would keep the frames of the whole call, for every key that failed.
+            error_ = without_traceback(error)
         finally:
             del self._attempts[key]
         job = attempt.job

@@ -15,6 +15,7 @@ from reflexio_async.errors import (
     JobCancelled,
     JobFailed,
     JobLost,
+    printable,
 )
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class SlotJob(JobRecord[T]):
     def description(self) -> str:
         """The kind, the id and the parameters, for messages."""
         params = ", ".join(f"{name}={value}" for name, value in self.params.items() if value is not None)
-        return f"{self.kind.name} {self.id or ''}({params})"
+        return printable(f"{self.kind.name} {self.id or ''}({params})")
 
     def subscribe(self, interval: float | None) -> None:
         """Poll the slot for one more waiter."""
