@@ -45,15 +45,16 @@ _LONGEST_MESSAGE = 4000  # characters
 
 
 def printable(text: str, limit: int = _LONGEST_MESSAGE) -> str:
-    """Return ``text`` with at most ``limit`` characters, and with escapes for those that are not printable.
+    """Return ``text`` on one line of at most ``limit`` characters. What is not printable becomes an escape.
 
     Texts of servers and ids of users go through it on their way into a message or a log record. So they
     cannot move the cursor of a terminal, begin a line of their own, or reverse the direction of a text.
     """
     shown = text[: limit + 1]
     if not shown.isprintable():
+        line = " ".join(shown.splitlines())
         shown = "".join(
-            char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown
+            char if char.isprintable() else char.encode("unicode_escape").decode() for char in line
         )
     return shown if len(shown) <= limit else f"{shown[:limit]}…"
 

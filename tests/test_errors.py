@@ -102,7 +102,7 @@ def test_an_error_can_be_pickled(kind: type[Exception], fields: dict[str, Any]) 
 
 def test_a_message_is_one_printable_line_of_limited_length() -> None:
     error = InvalidRequest("a\x1b[2J\r\nb\u202e\ud800" + "x" * 10_000)
-    assert str(error).startswith(r"a\x1b[2J\r\nb\u202e\ud800xxx")
+    assert str(error).startswith(r"a\x1b[2J b\u202e\ud800xxx")
     assert len(str(error)) == 4001
     assert error.faults == str(error)
 
