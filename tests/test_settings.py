@@ -132,6 +132,7 @@ def test_configuration_errors_are_value_errors_too() -> None:
         ("HTTP://Example.Test", "HTTP://Example.Test"),
         ("http://[::1]:8061", "http://[::1]:8061"),
         ("http://192.168.0.7", "http://192.168.0.7"),
+        ("http://reflexio.example.", "http://reflexio.example."),
     ],
 )
 def test_a_url_loses_its_last_slash_only(given: str, kept: str) -> None:
@@ -158,6 +159,8 @@ def test_a_url_loses_its_last_slash_only(given: str, kept: str) -> None:
         ("http://localhost:99999", "no usable host"),
         ("http://localhost:-1", "no usable host"),
         ("http://[::1", "no usable host"),
+        ("http://a..b", "no usable host"),
+        (f"http://{'a' * 64}.example", "no usable host"),
         ("http://localhost?x=1", "query"),
         ("http://localhost/#top", "fragment"),
         ("http://ana:SECRET@localhost", "credentials"),

@@ -11,7 +11,10 @@ from benchmarks import rounds, static_server
 from benchmarks.allocated import BareTasks
 from benchmarks.questions.waiting import WaitingReruns, no_logs, users_named
 from benchmarks.report import TIMES, Figure, Result, Series
-from reflexio_async import AsyncReflexioClient
+from reflexio_async import AsyncReflexioClient, UnexpectedResponse
+from reflexio_async._engine.wire import RawResponse, decode
+from reflexio_async.reflexio.api.operations import GET_OPERATION_STATUS
+from reflexio_async.reflexio.service import REFLEXIO
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.scale import Scale
     from benchmarks.static_server import Server
 
-TITLE = "Cost per call and per job, from 100 to 100,000"
+TITLE = "Cost per call and per job, from 100 to 100,000; and of a byte of a bad response"
 IN_FLIGHT = 32
 
 
@@ -45,12 +48,37 @@ def measure(scale: Scale) -> Result:
             growth = Figure(f"{name}: at {sizes[-1]:,} / at {sizes[middle]:,}", TIMES, exact=True)
             growth.samples.append(points[-1][1] / points[middle][1])
             result.figures.append(growth)
+    _add_refused_responses(result, scale)
     result.notes.append(
         "Medians of three, each with a new client. The queued jobs wait in a taken slot and end with the "
         "client. What grows with the number of live objects is the work of Python's garbage collector; the "
         "bare tasks show it alone."
     )
     return result
+
+
+def _add_refused_responses(result: Result, scale: Scale) -> None:
+    """What it costs to refuse a response whose unknown fields are a long list, the worst that was found."""
+    sizes = [2**16, 2**18] if scale.quick else [2**18, 2**20, 2**22]
+    _refuse(1)  # builds the models
+    per_byte = {size: median(_refuse(size) for _ in range(scale.of(5, 1))) / size for size in sizes}
+    cost = Figure("1 MB of the worst response, refused", "ms CPU", exact=True)
+    cost.samples.append(per_byte[2**20 if 2**20 in per_byte else sizes[-1]] * 2**20 * 1e3)
+    growth = Figure(f"a byte of it: of {sizes[-1]:,} / of {sizes[0]:,}", TIMES, exact=True)
+    growth.samples.append(per_byte[sizes[-1]] / per_byte[sizes[0]])
+    result.figures += [cost, growth]
+
+
+def _refuse(size: int) -> float:
+    """Seconds of CPU to refuse a response of about ``size`` bytes."""
+    body = b'{"success":true,"operation_status":{"x":[' + b"{}," * (size // 3) + b"{}]}}"
+    response = RawResponse(200, {}, body, "http://localhost")
+    began = time.process_time()
+    try:
+        decode(GET_OPERATION_STATUS, REFLEXIO, response)
+    except UnexpectedResponse:
+        return time.process_time() - began
+    raise AssertionError
 
 
 async def _once(server: Server, seconds: Callable[[Server, int], Awaitable[float]], size: int) -> float:

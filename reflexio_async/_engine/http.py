@@ -367,7 +367,9 @@ class HttpClient:
         try:
             decompressor = None if encoding.strip().lower() in ("", "identity") else Decompressor(encoding)
         except LookupError:
-            raise self._unexpected(response, f"with Content-Encoding {encoding!r}, not {ACCEPTED}") from None
+            raise self._unexpected(
+                response, f"with Content-Encoding {encoding!r:.40}, not {ACCEPTED}"
+            ) from None
         pieces: list[bytes] = []
         size = 0
         try:

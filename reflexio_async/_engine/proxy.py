@@ -52,6 +52,7 @@ def _checked(name: str, proxy: str) -> Proxy:
     try:
         parts = urlsplit(url)
         port = parts.port
+        (parts.hostname or "").encode("idna")
         # aiohttp sends credentials in this encoding.
         is_usable = bool(parts.hostname) and url.isprintable() and " " not in url
         for text in (parts.username, parts.password):

@@ -309,6 +309,7 @@ def check_url(name: str, value: str) -> str:
     try:
         parts = urlsplit(value)
         port_is_valid = parts.port is None or parts.port > 0
+        (parts.hostname or "").encode("idna")  # a name with a part that is empty or too long has no address
     except ValueError:
         message = f"{name} {shown!r} has no usable host and port"
         raise ConfigurationError(message) from None

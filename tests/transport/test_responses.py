@@ -15,6 +15,7 @@ from reflexio_async import (
     APIConnectionError,
     AsyncReflexioClient,
     NotFound,
+    ReflexioError,
     RequestRefused,
     RetryPolicy,
     UnexpectedResponse,
@@ -30,6 +31,56 @@ LARGE = WHOAMI | {"message": "x" * 20_000}
 
 def locked(text: str = "database is locked") -> Any:
     return {"success": False, "user_profiles": [], "msg": text}
+
+
+# --- broken
+
+
+def head(*lines: bytes, status: bytes = b"200 OK") -> bytes:
+    """A response with these headers and the body ``{}``."""
+    return b"\r\n".join([b"HTTP/1.1 " + status, *lines, b"Content-Length: 2", b"", b"{}"])
+
+
+BROKEN = {
+    "a length of 5,000 digits": b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nx",
+    "a length in other digits": b"HTTP/1.1 200 OK\r\nContent-Length: \xd9\xa3\r\n\r\nx",
+    "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nx",
+    "two lengths": head(b"Content-Length: 3"),
+    "a chunk of no size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "a chunk of absurd size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 40 + b"\r\n",
+    "a header of 20,000 bytes": head(b"X: " + b"a" * 20_000),
+    "a null byte in a header": head(b"X\0: x"),
+    "bytes that are no text": head(b"Content-Type: \xff\xfe", status=b"400 \xff\xfe"),
+    "an unknown charset": head(b"Content-Type: text/plain; charset=no-such-charset", status=b"400 Bad"),
+    "an unknown encoding": head(b"Content-Encoding: " + b"z" * 5000),
+    "a redirect to nowhere": head(b"Location: \xff://[::", status=b"302 Found"),
+    "a cookie of no date": head(b"Set-Cookie: a=\xff; expires=Wed, 99 Foo 99999 99:99:99"),
+    "dates outside of the calendar": head(
+        b"Date: Wed, 18 Nov 99999999999 11:06:40 GMT",
+        b"Retry-After: Wed, 18 Nov 99999999999 11:06:40 GMT",
+        b"X-RateLimit-Remaining: 0",
+        b"X-RateLimit-Reset: nan",
+        status=b"429 Too Many",
+    ),
+    "a status of six digits": head(status=b"999999 OK"),
+    "another protocol": b"\x16\x03\x01" * 100,
+    "a switch of the protocol": head(b"Upgrade: websocket", b"Connection: upgrade", status=b"101 Switching"),
+    "empty lines": b"\r\n" * 5000,
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_broken_response_is_an_error_of_ours_on_one_line(clock: VirtualClock, name: str) -> None:
+    async with (
+        raw_server(sequence(then=RawReply(BROKEN[name], close=True))) as server,
+        AsyncReflexioClient(
+            url_endpoint=server.url, clock=clock, retry=RetryPolicy(max_attempts=1)
+        ) as client,
+    ):
+        with pytest.raises(ReflexioError) as caught:
+            await client.whoami()
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
 
 
 # --- size
