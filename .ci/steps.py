@@ -85,6 +85,7 @@ def chains(work: Path) -> list[list[Step]]:
                 f'python -c "{is_typed}" {work}/wheel/*.whl',
                 variables=path,
             ),
+            Step("audit of dependencies", "python .ci/audit.py", variables=path),
             Step("README: demo", "python .ci/readme_commands.py demo", variables=path),
             Step("README: quick", "python .ci/readme_commands.py quick", variables=path),
         ],
