@@ -146,7 +146,9 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         }
         request = build_request(BootstrapRequest, fields, "bootstrap")
         # This call sends no key. The token is passed as one, so that no error shows it.
-        async with cls(base_url=base_url, api_key=bootstrap_token, timeout=timeout, clock=clock) as client:
+        client = cls(base_url=base_url, api_key=bootstrap_token, timeout=timeout, clock=clock)
+        del bootstrap_token, fields  # tools show the variables of a traceback
+        async with client:
             return await client._send(BOOTSTRAP, request)
 
     def with_project(self, project_id: str) -> Self:

@@ -73,6 +73,7 @@ def takes(request_class: Any, /, *, waiting: Any = None, option: str = "") -> An
         @wraps(function)
         async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             request = reader.read(args, kwargs)
+            del args, kwargs  # tools show the variables of a traceback; the request's repr has no secrets
             response = await function(self, request)
             if waiting is not None and isinstance(request, Waiting):
                 return await response.wait_in_call(request)
