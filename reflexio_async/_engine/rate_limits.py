@@ -76,11 +76,11 @@ class RateLimiter:
         "_changed",
         "_clock",
         "_closed_until",
-        "_late",
         "_order",
         "_probing",
         "_recent",
         "_refused_in_a_row",
+        "_uncertain",
         "_unsure",
         "_used",
         "_window",
@@ -99,8 +99,8 @@ class RateLimiter:
         self._window_end: float | None = None
         """When the window has ended for sure, or None until the first response in it has arrived."""
         self._used = 0
-        """The hits used in this window, and the late ones of the window before."""
-        self._late: list[float] = []
+        """The hits used in this window, and the uncertain ones of the window before."""
+        self._uncertain: list[float] = []
         """When those hits of this window were sent that the server may count in its next one."""
         self._closed_until = -math.inf
         self._unsure = False
@@ -117,9 +117,10 @@ class RateLimiter:
         self._order = asyncio.Lock()
         """Held by the first of the waiting callers. The others wait for it in their order."""
         self._changed = asyncio.Event()
+        self._probing = False
         if self.limit is not None and self._used and self._window_end is None:
             # No response to the hits of this window will come, and the server may have counted them.
-            self._window_end = self._clock.now() + self.limit.period + _MARGIN
+            self._window_end = self._clock.now() + self.limit.window + _MARGIN
 
     @property
     def unused(self) -> bool:
@@ -225,23 +226,24 @@ class RateLimiter:
             if self._window_began is None:
                 self._window_began = now
             elif now > self._window_began + self.limit.window - _MARGIN:
-                self._late.append(now)
+                self._uncertain.append(now)
         if self._unsure:
             self._unsure, self._probing = False, True
         return self._window
 
     def _next_window(self, now: float, limit: Limit) -> None:
-        began, self._unsure = self._window_began, limit.period > BELIEVED
-        late = sum(sent_at + _SLOWEST + limit.window > now for sent_at in self._late)
-        self._begin_window(used=late)
-        if late and began is not None:
+        began = self._window_began
+        self._unsure = self._unsure or limit.period > BELIEVED
+        uncertain = sum(sent_at + _SLOWEST + limit.window > now for sent_at in self._uncertain)
+        self._begin_window(used=uncertain)
+        if uncertain and began is not None:
             # They may have opened the server's window, but not before the one before was over.
             self._window_began = began + limit.window
 
     def _begin_window(self, *, used: int) -> None:
         self._window += 1
         self._window_began = self._window_end = None
-        self._used, self._late = used, []
+        self._used, self._uncertain = used, []
 
     async def _wait(self) -> None:
         """Wait until the limit should open, or until something is learned that may open it sooner."""

@@ -425,6 +425,18 @@ async def test_a_window_of_days_closes_for_an_hour_and_then_one_request_goes_fir
         rate_limiter.refused(probe, {}, body)
 
 
+async def test_after_a_huge_retry_after_beside_a_limit_one_request_goes_first(
+    clock: VirtualClock, rate_limiter: RateLimiter
+) -> None:
+    permit = enter(rate_limiter)
+    rate_limiter.release(permit, counted=False)
+    rate_limiter.refused(permit, {"Retry-After": "86400"}, BODY)
+    await clock.sleep(rate_limiter.opens_in())
+    assert clock.now() == 3600 + MARGIN
+    enter(rate_limiter)
+    assert rate_limiter.try_acquire() is None
+
+
 async def test_an_admitted_first_request_opens_a_window_of_days_for_the_rest_of_its_hits(
     clock: VirtualClock, rate_limiter: RateLimiter
 ) -> None:
