@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-from email.utils import formatdate
 from pathlib import Path
 from typing import Literal
 
@@ -80,6 +78,7 @@ class ServerProcess:
                 respond=self._respond if service == "reflexio" else self._respond_reflect,
                 intercept=faults.intercept,
                 clock=clock,
+                time=self.server_clock.time,
                 log=self.log,
                 control=self,
                 keepalive=keepalive,
@@ -208,7 +207,4 @@ class ServerProcess:
                 await self.data_file.settled()
             except NotStored:  # the data file has logged it
                 return internal_error()
-        if self.server_clock.ahead:
-            dated = {**response.headers, "Date": formatdate(self.server_clock.time(), usegmt=True)}
-            return dataclasses.replace(response, headers=dated)
         return response

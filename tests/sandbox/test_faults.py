@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -263,6 +264,13 @@ async def test_a_scripted_skew_dates_later_rows(opened: Opens, clock: VirtualClo
         await wire.publish("u", request_id="after")
         before, after = box.stored_requests["before"], box.stored_requests["after"]
         assert (before.created_at, after.created_at) == (int(clock.time()), int(clock.time()) + 7200)
+
+
+async def test_the_date_header_is_by_the_virtual_clock(opened: Opens, clock: VirtualClock) -> None:
+    async with opened() as (_, wire):
+        await clock.advance(86400 * 365 * 10)
+        date = parsedate_to_datetime((await wire.get("/api/whoami")).headers["Date"])
+    assert abs(date.timestamp() - clock.time()) < 2
 
 
 async def test_a_skewed_server_sends_a_skewed_date_header(opened: Opens) -> None:

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any, Final
 
 from aiohttp import ClientConnectionError, web
@@ -43,6 +44,7 @@ class HttpServer:
         respond: Handles a request.
         intercept: Called with each request and a function that handles it. Faults use it.
         clock: Bounds all waiting.
+        time: Epoch seconds, for the ``Date`` header.
         log: Keeps every request that arrived whole.
         control: Passed to faults.
         keepalive: Real seconds until an idle connection is closed.
@@ -56,6 +58,7 @@ class HttpServer:
     respond: Callable[[RequestContext], Awaitable[Response]]
     intercept: Callable[[RequestContext, Callable[[], Awaitable[Response]]], Awaitable[Response]]
     clock: Clock
+    time: Callable[[], float]
     log: RequestLog
     control: ServerControl
     keepalive: float
@@ -165,7 +168,8 @@ class HttpServer:
         if response.disconnect is Disconnect.BEFORE_HEADERS:
             _close_connection(request)
             return web.Response()
-        headers = {"Content-Type": response.content_type, **response.headers}
+        date = formatdate(self.time(), usegmt=True)
+        headers = {"Content-Type": response.content_type, "Date": date, **response.headers}
         # The real server answers a crash outside of the middleware that adds the id.
         if self.correlated and response.status != 500:
             headers["x-correlation-id"] = context.correlation_id
