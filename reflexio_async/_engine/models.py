@@ -157,7 +157,8 @@ class ResponseModel(BaseModel):
 
 
 _EMPTY: Mapping[str, Callable[[], Any]] = {"list": empty_list, "dict": empty_dict}
-_NULLABLE = ("any", "none", "nullable")
+# "lax-or-strict": this was done before. Pydantic gives the same schema again for every model that holds it.
+_READS_NULL = ("any", "none", "nullable", "lax-or-strict")
 
 
 def _null_as_default(schema: Any) -> Any:
@@ -166,7 +167,7 @@ def _null_as_default(schema: Any) -> Any:
     value: Any = schema["schema"] if has_default else schema
     kind = value["type"]
     _stop_at_first_error(value)
-    if kind in _NULLABLE or not (has_default or kind in _EMPTY):
+    if kind in _READS_NULL or not (has_default or kind in _EMPTY):
         return schema
     default = schema if has_default else core_schema.with_default_schema(value, default_factory=_EMPTY[kind])
     # First it must be null. That is no value, so "on_error" puts the default in its place.
