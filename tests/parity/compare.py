@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, TypeAdapter
 
 import reflexio_async.legacy
 import reflexio_async.reflexio.models
 from reflexio_async import AsyncReflexioClient
-from reflexio_async._engine.models import Header, Query, RequestPart
+from reflexio_async._engine.models import Header, Query, RequestPart, ResponseModel
 from reflexio_async.legacy.api import LegacyAPI
 from reflexio_async.reflexio.models import enums
 from tests.calls import Call, calls
@@ -207,7 +207,11 @@ def _elsewhere(metadata: list[Any]) -> bool:
 
 
 def _our_schema(model: type[BaseModel]) -> dict[str, Any]:
-    return TypeAdapter(model).json_schema(by_alias=False)
+    # Null is read for every field of a response, whatever the contract says.
+    mode: Literal["serialization", "validation"] = (
+        "serialization" if issubclass(model, ResponseModel) else "validation"
+    )
+    return TypeAdapter(model).json_schema(by_alias=False, mode=mode)
 
 
 def _described(schema: dict[str, Any], schemas: dict[str, Any], *, required: bool, strict: bool) -> str:
