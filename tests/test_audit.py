@@ -11,9 +11,17 @@ import audit
 if TYPE_CHECKING:
     from pathlib import Path
 
-FINE = {"name": "anyio", "version": "4.8", "vulns": []}
-UNKNOWN = {"name": "aiohttp", "version": "3.12", "skip_reason": "Dependency not found on PyPI"}
-BAD = {"name": "aiohttp", "version": "3.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["3.1"]}]}
+FINE: dict[str, Any] = {"name": "anyio", "version": "4.8", "vulns": []}
+UNKNOWN: dict[str, Any] = {
+    "name": "aiohttp",
+    "version": "3.12",
+    "skip_reason": "not found on PyPI",
+}
+BAD: dict[str, Any] = {
+    "name": "aiohttp",
+    "version": "3.0",
+    "vulns": [{"id": "PYSEC-1", "fix_versions": ["3.1"]}],
+}
 
 
 @pytest.mark.parametrize(

@@ -169,9 +169,12 @@ def _null_as_default(schema: Any) -> Any:
     _stop_at_first_error(value)
     if kind in _READS_NULL or not (has_default or kind in _EMPTY):
         return schema
-    default = schema if has_default else core_schema.with_default_schema(value, default_factory=_EMPTY[kind])
+    default: Any = (
+        schema if has_default else core_schema.with_default_schema(value, default_factory=_EMPTY[kind])
+    )
     # First it must be null. That is no value, so "on_error" puts the default in its place.
-    null = core_schema.chain_schema([core_schema.none_schema(), {**default, "on_error": "default"}, value])
+    or_default: Any = {**default, "on_error": "default"}
+    null = core_schema.chain_schema([core_schema.none_schema(), or_default, value])
     either = core_schema.union_schema([(value, VALUE_BRANCH), (null, NULL_BRANCH)], mode="left_to_right")
     # It is written as ``value`` alone: that takes less time.
     both = core_schema.lax_or_strict_schema(either, value)

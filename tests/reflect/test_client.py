@@ -39,7 +39,8 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def configuration_of(client: AsyncReflectClient) -> tuple[str, str | None, str]:
     engine = client._engine
     header = engine.caller.credentials.header
-    return engine.settings.base_url, header and header.get_secret_value(), client._project_id
+    value = None if header is None else header.get_secret_value()
+    return engine.settings.base_url, value, client._project_id
 
 
 def reflexio(**options: Any) -> AsyncReflexioClient:
