@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 _OTHER_NAMES = {
     **dict.fromkeys(("base_url", "url", "endpoint", "endpoint_url", "api_url", "host"), "url_endpoint"),
     **dict.fromkeys(("token", "key", "bearer_token"), "api_key"),
+    "max_retries": "retry",
 }
 """Names that other clients have for an option, for the error's hint."""
 

@@ -357,7 +357,12 @@ def test_the_error_of_an_unknown_option_suggests_the_right_one(make: Any) -> Non
         (AsyncReflexioClient, "base_url", "url_endpoint"),
         (AsyncReflexioClient, "url", "url_endpoint"),
         (AsyncReflexioClient, "token", "api_key"),
+        (AsyncReflexioClient, "url_endpont", "url_endpoint"),
+        (AsyncReflexioClient, "apikey", "api_key"),
+        (AsyncReflexioClient, "timeouts", "timeout"),
+        (AsyncReflexioClient, "max_retries", "retry"),
         (AsyncReflectClient, "url_endpoint", "base_url"),
+        (AsyncReflectClient, "projectid", "project_id"),
         (AsyncReflectClient, "reflect_api_key", "api_key"),
     ],
 )

@@ -191,8 +191,12 @@ def check_names(
     """
     for name in options:
         if name not in known:
-            meant = (other_names or {}).get(name)
-            close = [meant] if meant else get_close_matches(name, known, n=1)
+            other_names = other_names or {}
+            meant = other_names.get(name)
+            # Some options are parameters of the client itself.
+            close = (
+                [meant] if meant else get_close_matches(name, {*known, *other_names.values(), "timeout"}, 1)
+            )
             message = f"there is no option {name}" + (f"; did you mean {close[0]}?" if close else "")
             raise ConfigurationError(message)
 

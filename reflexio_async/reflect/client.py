@@ -39,6 +39,7 @@ _OTHER_NAMES = {
     **dict.fromkeys(("url_endpoint", "url", "endpoint", "reflect_url", "api_url", "host"), "base_url"),
     **dict.fromkeys(("token", "key", "reflect_api_key"), "api_key"),
     "project": "project_id",
+    "max_retries": "retry",
 }
 """Names that other clients have for an option, for the error's hint."""
 
