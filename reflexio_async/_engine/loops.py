@@ -293,6 +293,7 @@ class LoopBinding:
 
     def enter_child(self) -> None:
         """Refuse every use from now on, if the client was used: this process is a forked child."""
+        self._lock = threading.RLock()  # another thread of the parent may hold the other for ever
         if self._used:
             self._inherited, self.scope = self.scope, LoopScope()
 

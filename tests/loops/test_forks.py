@@ -110,3 +110,26 @@ in_child(lambda: asyncio.run(use()))
 asyncio.run(use())
 """
     assert program(FORK + source, box.url) == ""
+
+
+def test_a_client_that_another_thread_was_binding_may_be_used_in_the_child(
+    box: Sandbox, program: Program
+) -> None:
+    source = """
+import threading
+
+held, go_on = threading.Event(), threading.Event()
+
+def bind():
+    with client._engine.loops._lock:
+        held.set()
+        go_on.wait()
+
+thread = threading.Thread(target=bind)
+thread.start()
+held.wait()
+in_child(lambda: asyncio.run(asyncio.wait_for(use(), 5)))
+go_on.set()
+thread.join()
+"""
+    assert program(FORK + source, box.url, warnings="ignore::DeprecationWarning") == ""
