@@ -318,6 +318,56 @@ async def test_an_iterator_that_fails_is_reported_after_what_was_pulled_has_ende
         assert isinstance(interrupted.value.__cause__, OSError)
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["awaited", "streamed"])
+@pytest.mark.parametrize("error", [OSError, asyncio.CancelledError])
+async def test_an_iterator_that_breaks_interrupts_the_batch_and_nothing_is_promoted(
+    error: type[BaseException], *, stream: bool
+) -> None:
+    async def users() -> AsyncIterator[str]:
+        yield "user-0"
+        yield "user-1"
+        raise error
+
+    async with scene(2) as play:
+        batch = play.client.rerun_profiles_many(users(), upgrade=True, concurrency=3)
+        seen: set[str] = set()
+
+        async def read() -> None:
+            async with batch:
+                async for outcome in batch:
+                    seen.add(outcome.key)
+
+        with pytest.raises(BatchInterrupted) as interrupted:
+            await (read() if stream else batch)
+        report = interrupted.value.report
+        assert isinstance(interrupted.value.__cause__, error)
+        assert seen | {outcome.key for outcome in report.completed} == {"user-0", "user-1"}
+        assert (report.ok, play.box.count("POST", UPGRADE)) == (False, 0)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["awaited", "streamed"])
+@pytest.mark.parametrize("is_list", [False, True], ids=["an iterator", "a list"])
+async def test_a_batch_of_nothing_promotes_nothing(*, is_list: bool, stream: bool) -> None:
+    async with scene() as play:
+        batch = play.client.rerun_profiles_many([] if is_list else iter(()), upgrade=True)
+        if stream:
+            async with batch:
+                assert [outcome async for outcome in batch] == []
+        else:
+            await batch
+        assert play.box.count("POST", UPGRADE) == 0
+
+
+async def test_a_batch_that_was_stopped_promotes_nothing() -> None:
+    async with scene(1) as play:
+        batch = play.client.rerun_profiles_many(iter(["user-0", "user-0"]), upgrade=True, concurrency=1)
+        running = asyncio.ensure_future(_collected(batch))
+        await play.clock.sleep(0.01)
+        batch.stop()
+        report = await running
+        assert (len(report.completed), report.ok, play.box.count("POST", UPGRADE)) == (1, False, 0)
+
+
 async def test_a_streamed_batch_over_many_keys_needs_flat_memory() -> None:
     async with scene(dialect="synchronous") as play:
         play.box.faults.add(

@@ -7,7 +7,7 @@ import inspect
 import logging
 import math
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 import anyio
 
@@ -77,7 +77,7 @@ class Batch(Generic[K, T]):
         self._used = False
         self._stopping = False
         self._on_progress = work.on_progress
-        self._source_error: Exception | None = None
+        self._source_error: BaseException | None = None
         self._report: BatchReport[K, T] = BatchReport(self._retry)
         self._unread: asyncio.Queue[Outcome[K, T] | None] | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -201,7 +201,7 @@ class Batch(Generic[K, T]):
         report = self._report
         await self._run(self._keep)
         report.seconds = self.progress.seconds
-        if self._work.finish is not None and report.ok:
+        if self._work.finish is not None and self._may_promote:
             try:
                 report.upgrade = await self._work.finish()
             except Exception as error:  # noqa: BLE001  # the outcomes must reach the caller all the same
@@ -215,8 +215,7 @@ class Batch(Generic[K, T]):
     async def _stream(self, unread: asyncio.Queue[Outcome[K, T] | None]) -> None:
         try:
             await self._run(unread.put)
-            complete = set(self._counts) <= {OutcomeState.COMPLETED}
-            if self._work.finish is not None and complete and self._source_error is None:
+            if self._work.finish is not None and self._may_promote:
                 self._report.upgrade = await self._work.finish()
         finally:
             if not unread.full():
@@ -258,12 +257,27 @@ class Batch(Generic[K, T]):
             self._source_error = self._source_error or error
         for item in self._items.rest():
             await self._ended(emit, self._not_started(item))
+        # The rest of a collection that was stopped has outcomes.
+        self._report.interrupted = self._source_error is not None or (
+            self._stopping and self._items.total is None
+        )
+
+    @property
+    def _may_promote(self) -> bool:
+        """Whether all that was asked for completed. A promotion is of the whole organisation."""
+        return not self._report.interrupted and set(self._counts) == {OutcomeState.COMPLETED}
 
     async def _worker(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
         while not self._stopping and self._source_error is None:
             try:
                 raw = await self._items.pull()
             except StopAsyncIteration:
+                return
+            except asyncio.CancelledError as error:
+                if cast("asyncio.Task[Any]", asyncio.current_task()).cancelling():
+                    raise
+                # Of the caller's own iterable: nobody has cancelled this batch.
+                self._source_error = error
                 return
             except Exception as error:  # noqa: BLE001  # of the caller's own iterable; raised when the rest has ended
                 self._source_error = error

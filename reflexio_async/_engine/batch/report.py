@@ -88,6 +88,8 @@ class BatchReport(Generic[K, T]):
         seconds: How long the batch took.
         upgrade: The answer of the promotion that ``upgrade=True`` asked for; None when it was not made.
         upgrade_error: Why the promotion failed.
+        interrupted: Whether the batch ended before its iterable did, because that raised an error, or because
+            the batch was stopped.
     """
 
     def __init__(self, retry: Callable[[list[Any]], Batch[K, T]] | None = None) -> None:
@@ -96,6 +98,7 @@ class BatchReport(Generic[K, T]):
         self.seconds = 0.0
         self.upgrade: Any = None
         self.upgrade_error: Exception | None = None
+        self.interrupted = False
 
     @property
     def completed(self) -> list[Outcome[K, T]]:
@@ -125,7 +128,8 @@ class BatchReport(Generic[K, T]):
     @property
     def ok(self) -> bool:
         """Whether every key completed, and so did the promotion if one was asked for."""
-        return self.upgrade_error is None and len(self.completed) == len(self.outcomes)
+        all_completed = len(self.completed) == len(self.outcomes)
+        return all_completed and not self.interrupted and self.upgrade_error is None
 
     def retry_failed(self, *states: OutcomeState | str) -> Batch[K, T]:
         """A new batch of the keys that failed (or ended in one of ``states``), with the same options.
