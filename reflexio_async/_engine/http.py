@@ -324,7 +324,7 @@ class HttpClient:
         body = request.body
         data = BytesIO(body) if body is not None and len(body) > _LARGE else body
         response: aiohttp.ClientResponse | None = None
-        token = _attempt.set(attempt)
+        _attempt.set(attempt)
         try:
             response = await session.request(
                 request.method,
@@ -348,7 +348,7 @@ class HttpClient:
                 response.close()
             raise
         finally:
-            _attempt.reset(token)
+            _attempt.set(None)  # no reset: a call of a loop that is gone is closed in another context
             # The response came, or the time was over, before all of the request was sent. Closing would wait
             # for a server that need not ever read the rest.
             if attempt.transport is not None and attempt.transport.get_write_buffer_size():

@@ -252,6 +252,20 @@ def test_a_loop_that_is_open_and_does_not_run_keeps_the_client(client: AsyncRefl
     asyncio.run(client.whoami())  # pyright: ignore[reportArgumentType]
 
 
+def test_a_call_of_a_loop_that_is_gone_ends_without_an_error(box: Sandbox) -> None:
+    async def main() -> None:
+        box.faults.add(faults.freeze(), path="/api/whoami")
+        async with AsyncReflexioClient(url_endpoint=box.url, drain_timeout=0.0) as client:
+            call = client.whoami()
+            task = asyncio.create_task(call)  # in a context of its own
+            await asyncio.sleep(0.1)
+            call.close()  # as the garbage collector does it
+            task.cancel()
+            await asyncio.wait([task])
+
+    asyncio.run(main())
+
+
 def test_a_session_of_the_callers_is_not_taken_to_another_loop(box: Sandbox) -> None:
     async def use(made: dict[str, Any]) -> None:
         if not made:
