@@ -310,7 +310,7 @@ def test_of_a_large_error_body_only_the_beginning_is_read(status: int, filler: b
         error_for(
             GET_PROFILES, REFLEXIO, REQUEST, RawResponse(status, {"Content-Type": kind}, body, URL), now=0.0
         )
-        assert time.process_time() - began < 0.1
+        assert time.process_time() - began < 1
 
 
 def test_the_fields_at_fault_are_named_though_the_rest_of_a_large_422_is_cut_off() -> None:

@@ -567,10 +567,10 @@ def test_other_bodies_name_no_limit(body: bytes) -> None:
 @pytest.mark.parametrize("filler", [b"1", b"1 per ", b"1 per 1", b"[", b"\\u0031"], ids=repr)
 def test_reading_a_limit_takes_a_time_that_does_not_grow_with_the_square(filler: bytes) -> None:
     body = b'{"error":"' + filler * (2**20 // len(filler)) + b'"}'
-    began = time.perf_counter()
+    began = time.process_time()
     assert parse_limit(body) is None
     assert parse_limit(body[:16_000] + b'"}') is None
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 2
 
 
 def test_a_limit_as_text() -> None:

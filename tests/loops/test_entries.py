@@ -233,18 +233,3 @@ async def held(client: AsyncReflexioClient) -> None:
     await client.whoami()
     await asyncio.sleep(0.01)
     await client.whoami()
-
-
-@pytest.mark.slow
-async def test_the_check_of_the_loop_costs_less_than_half_a_microsecond() -> None:
-    client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:9")
-    enter_loop, loops = client._engine.loops.enter, client._engine.loops
-    enter_loop()
-    times: list[float] = []
-    for _ in range(20):
-        began = asyncio.get_running_loop().time()
-        for _ in range(1000):
-            loops.enter()
-        times.append((asyncio.get_running_loop().time() - began) / 1000)
-    assert min(times) < 0.5e-6
-    await client.aclose()
