@@ -149,6 +149,8 @@ class APIStatusError(ReflexioError):
             time.
         outcome_unknown: Whether the call may have had its effect, as with most 5xx.
         attempts: The number of tries.
+        from_api: Whether the body has the shape of this API's errors. Otherwise something in between may have
+            sent it, such as a proxy.
     """
 
     def __init__(
@@ -163,6 +165,7 @@ class APIStatusError(ReflexioError):
         retry_after: float | None = None,
         outcome_unknown: bool = False,
         attempts: int = 1,
+        from_api: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -174,6 +177,7 @@ class APIStatusError(ReflexioError):
         self.retry_after = retry_after
         self.outcome_unknown = outcome_unknown
         self.attempts = attempts
+        self.from_api = from_api
 
 
 class BadRequest(APIStatusError):
@@ -219,13 +223,20 @@ class UnexpectedResponse(ReflexioError):
         url: The URL of the request.
         status: The HTTP status.
         outcome_unknown: True for a 2xx, since the call may have had its effect.
+        attempts: The number of tries.
+        foreign: Whether it seems to come from something else than the API: a page, an empty or broken body, a
+            redirect. False for JSON of another shape and for a response that is too large.
     """
 
-    def __init__(self, message: str, *, url: str, status: int) -> None:
+    def __init__(
+        self, message: str, *, url: str, status: int, attempts: int = 1, foreign: bool = False
+    ) -> None:
         super().__init__(message)
         self.url = url
         self.status = status
         self.outcome_unknown = 200 <= status < 300
+        self.attempts = attempts
+        self.foreign = foreign
 
 
 class RequestRefused(ReflexioError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 import anyio
 
 from reflexio_async._engine import retry, wire
+from reflexio_async._engine.availability import Availability
 from reflexio_async._engine.events import RequestEvent, RetryEvent, notify
 from reflexio_async.errors import (
     APIConnectionError,
@@ -21,6 +22,7 @@ from reflexio_async.errors import (
     RateLimited,
     ReflexioError,
     RequestRefused,
+    UnexpectedResponse,
     Withdrawn,
 )
 
@@ -65,6 +67,7 @@ class Caller:
         self.credentials = credentials
         self.clock = clock
         self.loops = loops
+        self.availability = Availability(http.base_url, clock)
         self.rate_limiter = rate_limiters.rate_limiter
         """Returns the rate limiter of a path."""
 
@@ -138,7 +141,8 @@ class _Call(Generic[T]):
                     permit = await self._wait_for_permit()
                 try:
                     return await self._try(permit)
-                except (APIConnectionError, APIStatusError, RequestRefused) as error:
+                except (APIConnectionError, APIStatusError, RequestRefused, UnexpectedResponse) as error:
+                    self.caller.availability.failed(error)
                     error.attempts = self.attempts
                     self.last_error = error
                     if isinstance(error, RequestRefused):
@@ -179,6 +183,7 @@ class _Call(Generic[T]):
         redact = caller.credentials.redact
         if 200 <= response.status < 300:
             value = wire.decode(endpoint, caller.service, response, redact)
+            caller.availability.answered(properly=True)
             refusal = wire.refusal_of(endpoint, caller.service, value, redact)
             if refusal is not None and (self._raises_refusals or self._nothing_stored(refusal)):
                 raise refusal
@@ -240,7 +245,9 @@ class _Call(Generic[T]):
         text = self.caller.service.nothing_stored
         return bool(text) and text in wire.refusal_text(refusal.response)
 
-    async def _may_retry(self, error: APIConnectionError | APIStatusError | RequestRefused) -> bool:
+    async def _may_retry(
+        self, error: APIConnectionError | APIStatusError | RequestRefused | UnexpectedResponse
+    ) -> bool:
         no_attempts_left = self.attempts >= self.settings.retry.max_attempts
         if isinstance(error, RateLimited):
             # It had no effect. Once the limit is known, waiting for it does not count as a try.
@@ -249,7 +256,7 @@ class _Call(Generic[T]):
             return False
         if isinstance(error, RequestRefused):
             return self._nothing_stored(error)
-        if isinstance(error, APIStatusError) and error.status < 500:
+        if not retry.call_may_pass(error, has_answered=self.caller.availability.has_answered):
             return False
         return not self.outcome_unknown or await self._is_repeatable()
 

@@ -96,6 +96,15 @@ def reason_in(body: bytes, redact: Callable[[str], str]) -> str | None:
     return redact(text)
 
 
+def is_of_api(body: bytes) -> bool:
+    """Whether an error body has a shape of these APIs. That of a gateway has a ``message`` alone."""
+    try:
+        value = ErrorBody.model_validate(read_json(body))
+    except ValueError:
+        return False
+    return value.detail is not None or value.error is not None
+
+
 def beginning_of(body: bytes, redact: Callable[[str], str]) -> str:
     """The beginning of an error body that is text, without secrets."""
     text = redact(body[:_READ].decode(errors="replace"))

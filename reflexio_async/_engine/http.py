@@ -237,6 +237,11 @@ class HttpClient:
         if settings.ssl is not None:
             self._options["ssl"] = settings.ssl
 
+    @property
+    def base_url(self) -> str:
+        """The server's address."""
+        return self._base_url
+
     async def send(
         self, request: EncodedRequest, *, authorization: SecretStr | None, timeout: float
     ) -> RawResponse:
@@ -367,9 +372,8 @@ class HttpClient:
         try:
             decompressor = None if encoding.strip().lower() in ("", "identity") else Decompressor(encoding)
         except LookupError:
-            raise self._unexpected(
-                response, f"with Content-Encoding {encoding!r:.40}, not {ACCEPTED}"
-            ) from None
+            what = f"with Content-Encoding {encoding!r:.40}, not {ACCEPTED}"
+            raise self._unexpected(response, what, foreign=True) from None
         pieces: list[bytes] = []
         size = 0
         try:
@@ -386,9 +390,11 @@ class HttpClient:
             raise aiohttp.ClientPayloadError(message) from None
         return b"".join(pieces)
 
-    def _unexpected(self, response: aiohttp.ClientResponse, what: str) -> UnexpectedResponse:
+    def _unexpected(
+        self, response: aiohttp.ClientResponse, what: str, *, foreign: bool = False
+    ) -> UnexpectedResponse:
         url = str(response.url)
-        return UnexpectedResponse(f"{url} answered {what}", url=url, status=response.status)
+        return UnexpectedResponse(f"{url} answered {what}", url=url, status=response.status, foreign=foreign)
 
     def _failure(
         self, request: EncodedRequest, error: aiohttp.ClientError | OSError, attempt: Attempt

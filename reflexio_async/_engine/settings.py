@@ -96,6 +96,7 @@ class _SharedOptions(TypedDict, total=False):
     poll_interval: float | None
     wait_timeout: float | None
     retry: RetryPolicy
+    outage_timeout: float
     raise_on_refusal: bool
     on_request: RequestHook | None
     on_retry: RetryHook | None
@@ -120,6 +121,10 @@ class ClientOptions(_SharedOptions, total=False):
         poll_interval: Seconds between status requests. The default depends on the kind of job.
         wait_timeout: Seconds to wait for a job after its admission. The default depends on the kind of job.
         retry: How calls that may be repeated are repeated. The default is ``RetryPolicy()``.
+        outage_timeout: Seconds that the server may be away, once this client has had a response from it. As
+            long, queued starts wait, status requests get past answers that are not of this API, and calls
+            that change something are tried again if they were not sent. The default is 60; batches have an
+            option of their own.
         raise_on_refusal: Raise RequestRefused for HTTP 200 with ``success: false`` (True, the default), or
             return such a response (False).
         on_request: Called after every HTTP exchange with a RequestEvent.
@@ -223,6 +228,7 @@ class Settings:
     poll_interval: float | None = None
     wait_timeout: float | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    outage_timeout: float = 60.0
     raise_on_refusal: bool = True
     session: ClientSession | None = field(default=None, repr=False)
     proxy: str | None = field(default=None, repr=False)
@@ -246,7 +252,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("timeout", "connect_timeout"):
             positive_seconds(name, getattr(self, name), error=ConfigurationError)
-        for name in ("cache_ttl", "drain_timeout"):
+        for name in ("cache_ttl", "drain_timeout", "outage_timeout"):
             positive_seconds(name, getattr(self, name), zero=True, error=ConfigurationError)
         for name in ("poll_interval", "wait_timeout"):
             if getattr(self, name) is not None:

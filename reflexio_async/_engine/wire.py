@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus, urlencode
 from pydantic import BaseModel, FailFast, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from reflexio_async._engine.error_bodies import RefusalBody, beginning_of, reason_in
+from reflexio_async._engine.error_bodies import RefusalBody, beginning_of, is_of_api, reason_in
 from reflexio_async._engine.models import Header, Query
 from reflexio_async._engine.retry import retry_after
 from reflexio_async._engine.validation import describe, is_not_json
@@ -307,7 +307,7 @@ def error_for(
         location = printable(redact(response.headers.get("Location", "")), _MAX_TEXT)
         what = f"a redirect to {location}" if location else "a status that this API never sends"
         message = f"{call}: {response.url} answered {status}, {what}; {service.url_hint}"
-        return UnexpectedResponse(message, url=response.url, status=status)
+        return UnexpectedResponse(message, url=response.url, status=status, foreign=True)
     text, nothing_admitted = _server_text(response, redact)
     message = (
         f"{call} answered {status}"
@@ -327,6 +327,7 @@ def error_for(
         headers=response.headers,
         retry_after=retry_after(response.headers, now),
         outcome_unknown=status >= 500 and not nothing_admitted,
+        from_api=is_of_api(response.body),
     )
 
 
@@ -379,7 +380,8 @@ def _unexpected_body(
     redact: Callable[[str], str],
 ) -> UnexpectedResponse:
     call = f"{endpoint.method} {endpoint.path}: {response.url} answered {response.status}"
-    if is_not_json(error):
+    foreign = is_not_json(error)
+    if foreign:
         content_type = redact(response.headers.get("Content-Type", ""))
         shown = printable(content_type, _MAX_HEADER) or "no content type"
         size = len(response.body)
@@ -387,4 +389,4 @@ def _unexpected_body(
     else:
         faults = printable(redact(describe(error)), _MAX_TEXT)
         message = f"{call} with JSON of another shape; the response: {faults}"
-    return UnexpectedResponse(message, url=response.url, status=response.status)
+    return UnexpectedResponse(message, url=response.url, status=response.status, foreign=foreign)

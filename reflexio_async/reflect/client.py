@@ -181,7 +181,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         Raises:
             JobFailed: The server could not store the trace. The message has its reason.
             JobTimeout: The wait ended before the job. ``client.job(error.token)`` returns the job.
-            NotFound: The trace was deleted during the wait.
+            JobLost: The trace was deleted during the wait.
         """
         request = build_request(ByTrace, {"trace_id": trace_id}, "wait_for_trace")
         true_or_false("require_reviewed", require_reviewed)

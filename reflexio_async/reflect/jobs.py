@@ -17,6 +17,7 @@ from reflexio_async.reflect.models.traces import IngestStatus, ReviewStatus, Tra
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.call import Caller
     from reflexio_async._engine.jobs.record import JobRecord
     from reflexio_async._engine.settings import Settings
@@ -134,6 +135,11 @@ class TraceStatus:
         )
         # One for all traces: if the server has a rate limit, it counts the requests for all of them.
         self._rate_limiter = caller.rate_limiter(GET_TRACE.path)
+
+    @property
+    def availability(self) -> Availability:
+        """Whether the server answers."""
+        return self._caller.availability
 
     async def status(self, kind: PolledKind[T], job_id: str) -> T:  # noqa: ARG002  # both kinds read a Trace
         """Return the trace."""

@@ -23,6 +23,7 @@ from reflexio_async.reflexio.models.operations import ByService, CancelOperation
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.call import Caller
     from reflexio_async._engine.jobs.kinds import Operation, PolledKind
     from reflexio_async._engine.settings import Settings
@@ -45,6 +46,11 @@ class ReflexioStatus:
             raise_on_refusal=True,
         )
         self._operation_limiter = caller.rate_limiter(GET_OPERATION_STATUS.path)
+
+    @property
+    def availability(self) -> Availability:
+        """Whether the server answers."""
+        return self._caller.availability
 
     async def operation(self, service: str) -> Operation | None:
         """The latest operation of ``service``, or None when it never ran."""

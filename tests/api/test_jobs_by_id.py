@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reflexio_async import Conflict, InvalidRequest, JobCancelled, JobFailed, JobState, NotFound
+from reflexio_async import Conflict, InvalidRequest, JobCancelled, JobFailed, JobLost, JobState
 from reflexio_async.sandbox import faults
 from tests.scene import Scene, scene
 
@@ -132,8 +132,9 @@ async def test_one_regeneration_at_a_time() -> None:
 async def test_a_regeneration_that_the_server_has_forgotten() -> None:
     async with scene(1, evaluation_seconds=10.0) as play:
         job = await play.client.regenerate_evaluations(from_ts=0, to_ts=4_000_000_000)
-        play.box.faults.add(faults.status(404, {"detail": "Unknown job_id"}), path=f"{REGENERATION}/{job.id}")
-        with pytest.raises(NotFound, match="Unknown job_id"):
+        unknown = faults.status(404, {"detail": "Unknown job_id"})
+        play.box.faults.add(unknown, path=f"{REGENERATION}/{job.id}", times=2)
+        with pytest.raises(JobLost, match="Unknown job_id"):
             await job
         assert job.status.state is JobState.LOST
 

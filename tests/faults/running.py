@@ -74,7 +74,8 @@ def _lane(lane: Any) -> str:
     return (
         f"lane {lane._name}: dialect={lane.dialect} queued={names(lane._queue)} "
         f"starting={names(lane._starting)} unresolved={names(lane._unresolved)} "
-        f"running={names(slot.running)} failures={slot.failures} failing_since={slot._failing_since} "
+        f"running={names(slot.running)} failures={slot.failures} "
+        f"failed_for={slot.failed.since if slot.failed.count else None} "
         f"observed_at={slot.observed_at} latest={slot.latest} subscriptions={slot._subscriptions} "
         f"polling={slot.polling} worker={lane._worker}"
     )

@@ -15,6 +15,7 @@ import pytest
 
 from reflexio_async import (
     BackgroundErrorEvent,
+    BadRequest,
     InvalidRequest,
     Job,
     JobFailed,
@@ -396,9 +397,19 @@ async def test_transient_errors_of_polling_are_outlasted_and_named_by_a_timeout(
 async def test_polling_that_is_refused_for_good_ends_the_wait_at_once() -> None:
     async with scene(1, rerun_seconds=1000.0) as play:
         job = await started(play)
-        play.box.faults.add(faults.status(404), path=STATUS)
-        with pytest.raises(NotFound):
+        play.box.faults.add(faults.status(400), path=STATUS)
+        with pytest.raises(BadRequest):
             await job
+        assert play.clock.now() < 1.0
+
+
+async def test_a_job_that_the_server_twice_does_not_know_is_lost() -> None:
+    async with scene(1, rerun_seconds=1000.0) as play:
+        job = await started(play)
+        play.box.faults.add(faults.status(404), path=STATUS, times=2)
+        with pytest.raises(JobLost, match="does not know it any more") as lost:
+            await job
+        assert isinstance(lost.value.__cause__, NotFound)
         assert play.clock.now() < 1.0
 
 

@@ -22,6 +22,7 @@ from reflexio_async import (
     RequestRefused,
     ServerError,
 )
+from reflexio_async._engine.jobs.slot import SlotStatus
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.scene import PLAYBOOKS, RERUN, STATUS, scene
 
@@ -383,7 +384,7 @@ async def test_a_500_to_a_start_is_resolved_by_the_status() -> None:
 
 
 async def test_a_short_outage_of_the_status_does_not_hurt_the_batch_of_starts() -> None:
-    async with scene(5, rerun_seconds=1.0) as play:
+    async with scene(5, rerun_seconds=1.0, client={"outage_timeout": 300}) as play:
         play.box.faults.add(faults.status(503, {"detail": "restarting"}), path=STATUS, times=20, after=3)
         jobs = await asyncio.gather(
             *(play.client.rerun_profile_generation(user_id=user) for user in play.users)
@@ -393,8 +394,8 @@ async def test_a_short_outage_of_the_status_does_not_hurt_the_batch_of_starts() 
         assert play.starts() == 5
 
 
-async def test_an_outage_longer_than_the_timeout_fails_queued_starts_with_what_was_met() -> None:
-    async with scene(2, client={"timeout": 50.0}, rerun_seconds=1.0) as play:
+async def test_an_outage_longer_than_the_outage_timeout_fails_queued_starts_with_what_was_met() -> None:
+    async with scene(2, client={"outage_timeout": 50.0}, rerun_seconds=1.0) as play:
         await (await play.client.rerun_profile_generation(user_id="user-0"))
         await play.clock.sleep(5.0)
         play.box.faults.add(faults.status(503, {"detail": "down"}), path=STATUS, times=None)
@@ -402,6 +403,25 @@ async def test_an_outage_longer_than_the_timeout_fails_queued_starts_with_what_w
         with pytest.raises(ServerError, match="503: down"):
             await job
         assert (play.starts(), play.clock.now() < 100.0) == (1, True)
+
+
+async def test_an_unexpected_error_of_the_lane_ends_queued_starts_and_not_the_job_that_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scene(2, rerun_seconds=20.0) as play:
+        running = await play.client.rerun_profile_generation(user_id="user-0")
+        queued = await play.client.rerun_profile_generation(user_id="user-1")
+
+        def fail(_: object) -> bool:
+            message = "a fault"
+            raise RuntimeError(message)
+
+        monkeypatch.setattr(SlotStatus, "known_free", property(fail))
+        await play.client._engine.jobs.lanes[0].slot.poll()
+        with pytest.raises(RuntimeError, match="not started: RuntimeError: a fault"):
+            await queued
+        assert (await running).success
+        assert play.starts() == 1
 
 
 async def test_a_server_that_never_answered_fails_the_start_after_the_usual_tries() -> None:

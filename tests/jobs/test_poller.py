@@ -33,7 +33,7 @@ class Source:
     polling: bool = False
     name: str = "source"
     times: list[float] = field(default_factory=list[float])
-    failed: list[tuple[Exception, bool]] = field(default_factory=list[tuple[Exception, bool]])
+    failed: list[Exception] = field(default_factory=list[Exception])
 
     @property
     def subscribed(self) -> bool:
@@ -47,8 +47,8 @@ class Source:
         if self.error is not None:
             raise self.error
 
-    def poll_failed(self, error: Exception, *, transient: bool) -> None:
-        self.failed.append((error, transient))
+    def poll_failed(self, error: Exception) -> None:
+        self.failed.append(error)
 
     def give_up(self, _: str, /, *, closed: bool) -> None:  # noqa: ARG002  # as the poller calls it
         self.wanted = 0
@@ -142,14 +142,14 @@ async def test_a_failed_poll_is_repeated_after_a_growing_pause(clock: VirtualClo
     await clock.sleep(100.0)
     gaps = [later - earlier for earlier, later in zip(source.times, source.times[1:], strict=False)]
     assert gaps == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0, 10.0, 10.0])
-    assert {transient for _, transient in source.failed} == {True}
+    assert len(source.failed) == 12
 
 
-async def test_an_error_that_will_not_pass_is_handed_on_as_final(clock: VirtualClock, poller: Poller) -> None:
+async def test_every_error_is_handed_on(clock: VirtualClock, poller: Poller) -> None:
     source = Source(clock, error=failure(400))
     poller.schedule(source)
     await clock.sleep(10.0)
-    assert source.failed == [(source.error, False)]
+    assert source.failed == [source.error]
 
 
 async def test_sources_of_one_rate_are_polled_no_more_often_than_it_allows(

@@ -91,15 +91,16 @@ async def test_an_unknown_trace_is_waited_for() -> None:
             await s.client.wait_for_trace("unknown", wait_timeout=3)
 
 
-async def test_a_trace_deleted_during_the_wait_raises_not_found() -> None:
+async def test_a_trace_deleted_during_the_wait_is_lost() -> None:
     async with scene(review_seconds=1000) as s:
         job = await s.client.create_trace(task="t", trajectory=[], review_result="pass")
         waiting = asyncio.create_task(job.result(wait_timeout=500))
         await s.clock.sleep(5)
         assert job.ingest_status == "processing"
         await s.client.delete_traces([job.id])
-        with pytest.raises(NotFound):
+        with pytest.raises(JobLost) as lost:
             await waiting
+        assert isinstance(lost.value.__cause__, NotFound)
         assert s.clock.now() < 10
 
 
@@ -118,13 +119,13 @@ async def test_a_revoked_key_ends_the_wait_at_once() -> None:
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, AuthenticationError), (403, PermissionDenied)])
-async def test_a_forbidden_status_request_ends_the_wait(status: int, kind: type[Exception]) -> None:
+async def test_two_forbidden_status_requests_end_the_wait(status: int, kind: type[Exception]) -> None:
     async with scene(ingest_seconds=10) as s:
         job = await s.client.create_trace(task="t", trajectory=[])
-        s.box.faults.add(faults.status(status), method="GET", path=f"{TRACES}/{job.id}")
+        s.box.faults.add(faults.status(status), method="GET", path=f"{TRACES}/{job.id}", times=2)
         with pytest.raises(kind):
             await job
-        assert s.asked() == 1
+        assert s.asked() == 2
 
 
 async def test_status_requests_that_fail_for_a_while_are_repeated() -> None:
@@ -147,7 +148,7 @@ async def test_a_timeout_has_the_last_error_of_polling() -> None:
 async def test_a_status_of_another_shape_ends_the_wait() -> None:
     replies = [reply_with({"trace_id": "t1", "ingest_status": "queued"}), reply_with({"id": "t1"})]
     async with (
-        raw_server(sequence(*replies)) as server,
+        raw_server(sequence(replies[0], then=replies[1])) as server,
         AsyncReflectClient(base_url=server.url) as client,
     ):
         with pytest.raises(UnexpectedResponse, match="review_status"):

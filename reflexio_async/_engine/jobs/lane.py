@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from reflexio_async._engine.jobs.kinds import Dialect, StartRefused
 from reflexio_async._engine.jobs.slot import SlotStatus, SlotStatusSource
 from reflexio_async._engine.loops import LOOP_ENDED
+from reflexio_async._engine.retry import is_away
 from reflexio_async.errors import (
     APIConnectionError,
     APIStatusError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.kinds import Slot
     from reflexio_async._engine.jobs.poller import Poller
     from reflexio_async._engine.jobs.slot_job import SlotJob
+    from reflexio_async._engine.retry import FailedPolls
 
 logger = logging.getLogger("reflexio_async")
 
@@ -59,7 +61,6 @@ class Lane:
         source: SlotStatusSource,
         poller: Poller,
         *,
-        outage: float,
         max_attempts: int,
         earlier: Lane | None = None,
     ) -> None:
@@ -71,9 +72,7 @@ class Lane:
         self._tasks = poller.tasks
         self._max_attempts = max_attempts
         self._queue: deque[SlotJob[Any]] = deque()
-        self.slot = SlotStatus(
-            slot, source, poller, self, queue=self._queue, outage=outage, max_attempts=max_attempts
-        )
+        self.slot = SlotStatus(slot, source, poller, self, queue=self._queue)
         self._starting: set[SlotJob[Any]] = set()
         self._unresolved: set[SlotJob[Any]] = set()  # starting jobs whose answer was lost
         # The future that each caller awaits until its start is answered, or has to wait.
@@ -182,19 +181,24 @@ class Lane:
         """A poll was answered."""
         self._changed.set()
 
-    def status_delayed(self) -> None:
-        """A poll failed; later ones may succeed."""
-        self._release_callers()
-
-    def status_unavailable(self, error: Exception) -> None:
-        """Fail the queued starts: the status cannot be asked, and without it no start may be sent."""
+    def status_failed(self, failed: FailedPolls) -> bool:
+        """A poll failed. End the starts that wait no longer for the status; return whether others wait."""
+        reason = failed.description(self._clock.now())
         for job in self._unresolved:
-            job.lose(f"its start got no answer, and the status cannot be asked: {error}")
-        while self._queue:
-            job = self._queue.popleft()
-            job.fail_unsent(error)
-            self._release_caller(job)
+            if job.gives_up(failed):
+                job.lose(f"its start got no answer, and the status cannot be asked: {reason}")
+        waiting = [job for job in self._unresolved if not job.done]
+        for job in [job for job in self._queue if job.gives_up(failed)]:
+            self._fail_unsent(job, failed.error or RuntimeError(), reason)
+        if self.slot.availability.has_answered:
+            self._release_callers()
         self._changed.set()
+        return bool(self._queue or waiting)
+
+    def _fail_unsent(self, job: SlotJob[Any], error: Exception, reason: str) -> None:
+        self._queue.remove(job)
+        job.fail_unsent(error, reason)
+        self._release_caller(job)
 
     # Callers of starts
 
@@ -212,8 +216,6 @@ class Lane:
 
     def _enqueue(self, job: SlotJob[Any]) -> None:
         self._queue.append(job)
-        if self.slot.failures and not self.slot.may_recover:
-            self.slot.failures = 0  # for a new start the server is asked again, at once
         self._wake_worker()
 
     def _return_to_queue(self, job: SlotJob[Any]) -> None:
@@ -231,9 +233,13 @@ class Lane:
         self._changed.set()
 
     def _worker_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            reason = error if isinstance(error, Exception) else RuntimeError(str(error))
-            self.slot.poll_failed(reason, transient=False)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        # Without the worker no start is sent. The jobs that run are followed all the same.
+        reason = error if isinstance(error, Exception) else RuntimeError(str(error))
+        for job in list(self._queue):
+            self._fail_unsent(job, reason, f"{type(reason).__name__}: {reason}")
+        self._changed.set()
 
     async def _work(self) -> None:
         """Send the queued starts, each as soon as slot and rate limit allow it."""
@@ -338,9 +344,10 @@ class Lane:
         except RequestRefused as refusal:
             self._read_answer(job, refusal.response, refusal)
         except (APIConnectionError, APIStatusError, UnexpectedResponse) as error:
-            if not error.outcome_unknown:
+            if error.outcome_unknown:
+                await self._resolve(job, error)
+            elif not self._waits_for_server(job, error):
                 raise
-            await self._resolve(job, error)
         else:
             self._read_answer(job, answer)
 
@@ -349,6 +356,7 @@ class Lane:
 
         ``refusal`` is None when the client's option asks for refusals as results.
         """
+        job.unsent_since = None
         kind = job.slot_kind
         read = kind.read_start(answer)
         if isinstance(read, StartRefused):
@@ -369,14 +377,32 @@ class Lane:
         else:
             self._admit(job, read.operation_id)
 
+    def _waits_for_server(self, job: SlotJob[Any], error: ReflexioError) -> bool:
+        """Queue ``job`` again, because its start did not reach the server; return whether it may wait."""
+        if not (self.slot.availability.has_answered and is_away(error)):
+            return False
+        if job.unsent_since is None:
+            job.unsent_since = self._clock.now()
+        if job.outage_is_over(job.unsent_since):
+            return False
+        job.attempts -= 1
+        self._pause_starts()
+        self._return_to_queue(job)
+        self._release_caller(job)
+        return True
+
     def _slot_was_taken(self, job: SlotJob[Any]) -> None:
         """Another client has the slot. The status may still say "free", so pause before the next start."""
         logger.info("%s: another client has taken the slot; waiting for it", self._name)
+        self._pause_starts()
+        self._return_to_queue(job)
+
+    def _pause_starts(self) -> None:
+        """Ask for the status before the next start, and send that later and later."""
         self.slot.forget()
         pause = min(self.slot.interval * 2.0**self._busy_refusals, _LONGEST_BUSY_PAUSE)
         self._busy_until = self._clock.now() + pause
         self._busy_refusals = min(self._busy_refusals + 1, 10)
-        self._return_to_queue(job)
 
     async def _resolve(self, job: SlotJob[Any], error: ReflexioError) -> None:
         """Find out from the status whether the server began a start that got no answer."""

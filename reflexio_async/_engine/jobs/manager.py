@@ -201,7 +201,6 @@ class JobManager:
                 slot,
                 self._slots,
                 self.poller,
-                outage=settings.timeout,
                 max_attempts=settings.retry.max_attempts,
                 earlier=self._earlier.pop(slot.service, None),
             )

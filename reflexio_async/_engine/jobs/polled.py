@@ -8,11 +8,13 @@ from reflexio_async._engine.jobs.poller import FIRST_POLL_AFTER, DurationEstimat
 from reflexio_async._engine.jobs.record import JobRecord, without_traceback
 from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
 from reflexio_async._engine.jobs.tokens import Token
+from reflexio_async._engine.retry import FailedPolls
 from reflexio_async.errors import InvalidRequest, JobCancelled, JobFailed, JobLost, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.jobs.kinds import PolledKind, PollRate
     from reflexio_async._engine.jobs.manager import JobManager
     from reflexio_async._engine.jobs.record import Waiter
@@ -34,6 +36,11 @@ class JobStatusSource(Protocol):
     @property
     def url(self) -> str:
         """The server's address, which is part of every token."""
+        ...
+
+    @property
+    def availability(self) -> Availability:
+        """Whether the server answers."""
         ...
 
     def status(self, kind: PolledKind[T], job_id: str) -> Awaitable[T]:
@@ -65,11 +72,12 @@ class PolledJob(JobRecord[T]):
 
     attempts = 0  # its start is an ordinary call
 
-    __slots__ = ("_group", "_not_ended_at", "failures", "polled_at", "polling", "polls")
+    __slots__ = ("_failed", "_group", "_not_ended_at", "failures", "polled_at", "polling", "polls")
 
     def __init__(self, group: PolledJobs[T], job_id: str, settings: Settings) -> None:
         super().__init__(group.kind, group.jobs, settings)
         self._group = group
+        self._failed: FailedPolls | None = None
         self.id = job_id
         self.status = RUNNING
         self.admitted_at = self.created_at
@@ -89,6 +97,11 @@ class PolledJob(JobRecord[T]):
     def token(self) -> Token:
         """The token by which it is found again."""
         return Token(kind=self.kind.name, url=self._group.source.url, id=self.job_id)
+
+    @property
+    def availability(self) -> Availability:
+        """Whether its server answers."""
+        return self._group.source.availability
 
     def subscribe(self, interval: float | None) -> None:  # noqa: ARG002  # ``pause`` reads the intervals of its waiters
         """Poll for one more waiter."""
@@ -162,6 +175,7 @@ class PolledJob(JobRecord[T]):
         else:
             self.last_poll_error = None
             self._observe(answer)
+        self._failed = None
         if group.durations is not None:
             if self.done:
                 began = self.created_at
@@ -184,11 +198,12 @@ class PolledJob(JobRecord[T]):
                 message = f"{kind.name} {self.job_id} was cancelled at the server"
                 self.finish(status, error=JobCancelled(message, status=status, token=self.token_text))
 
-    def poll_failed(self, error: Exception, *, transient: bool) -> None:
-        """Store the error for messages. A permanent error ends the job."""
-        self.last_poll_error = without_traceback(error)
-        if not transient:
-            self.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
+    def poll_failed(self, error: Exception) -> None:
+        """Note the error. One that will not pass ends the job."""
+        if self._failed is None:
+            self._failed = FailedPolls()
+        self._failed.add(without_traceback(error), self.now())
+        self.status_failed(self._failed)
 
     def give_up(self, reason: str, /, *, closed: bool) -> None:
         """End every wait. When the client is ``closed``, with JobLost."""

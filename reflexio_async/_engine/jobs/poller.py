@@ -8,8 +8,6 @@ from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol
 
-from reflexio_async.errors import APIConnectionError, RateLimited, RequestRefused, ServerError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -27,7 +25,6 @@ SHORTEST_INTERVAL: Final = (
 
 _FIRST_PAUSE_AFTER_FAILURE = 0.1  # seconds; doubled with every further failure
 _LONGEST_PAUSE_AFTER_FAILURE = 10.0  # seconds
-TRANSIENT: Final = (APIConnectionError, ServerError, RateLimited, RequestRefused)
 
 _SHORTEST_WAIT = 0.02  # seconds that a worker waits for the rate, so that it does not wake for every poll
 _CATCH_UP = 0.1  # seconds; after a delay of up to this time, the missed polls are sent at once
@@ -77,8 +74,8 @@ class Pollable(Protocol):
         """Send one status request and pass the answer on."""
         ...
 
-    def poll_failed(self, error: Exception, *, transient: bool) -> None:
-        """Handle the error of a poll; ``transient``: the next poll may succeed."""
+    def poll_failed(self, error: Exception) -> None:
+        """Handle the error of a poll. If a waiter is left, it is polled again."""
         ...
 
     def give_up(self, reason: str, /, *, closed: bool) -> None:
@@ -150,11 +147,9 @@ class Poller:
         source.polled_at = self.clock.now()
         try:
             await source.poll()
-        except TRANSIENT as error:
-            source.failures += 1
-            source.poll_failed(error, transient=True)
         except Exception as error:  # noqa: BLE001  # any error belongs to the waiters
-            source.poll_failed(error, transient=False)
+            source.failures += 1
+            source.poll_failed(error)
         else:
             source.failures = 0
         finally:

@@ -7,11 +7,20 @@ import copy
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from reflexio_async._engine.jobs.poller import TRANSIENT
-from reflexio_async._engine.jobs.status import QUEUED, JobStatus
-from reflexio_async.errors import ClientClosed, JobCancelled, JobTimeout
+from reflexio_async._engine.jobs.status import QUEUED, JobState, JobStatus
+from reflexio_async._engine.retry import FailedPolls, Verdict
+from reflexio_async.errors import (
+    APIConnectionError,
+    APIStatusError,
+    ClientClosed,
+    JobCancelled,
+    JobLost,
+    JobTimeout,
+    UnexpectedResponse,
+)
 
 if TYPE_CHECKING:
+    from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.clock import Timer
     from reflexio_async._engine.jobs.kinds import JobKind
     from reflexio_async._engine.jobs.manager import JobManager
@@ -106,6 +115,11 @@ class JobRecord(ABC, Generic[T]):
     def token(self) -> Token | None:
         """The token by which it is found again; None before admission."""
 
+    @property
+    @abstractmethod
+    def availability(self) -> Availability:
+        """Whether its server answers."""
+
     @abstractmethod
     def subscribe(self, interval: float | None) -> None:
         """Poll its status for one more waiter, every ``interval`` seconds (None: the kind's interval)."""
@@ -196,7 +210,11 @@ class JobRecord(ABC, Generic[T]):
         if self.admitted_at is not None:
             try:
                 await self.refresh()
-            except TRANSIENT as error:
+            except Exception as error:
+                failed = FailedPolls()
+                failed.add(error, self.now())
+                if self.verdict(failed) is not Verdict.ASK_AGAIN:
+                    raise
                 self.last_poll_error = without_traceback(error)
 
     def _enter(self) -> None:
@@ -255,6 +273,32 @@ class JobRecord(ABC, Generic[T]):
         for waiter in self.waiters():
             waiter.wake()
             self._remove(waiter)
+
+    def status_failed(self, failed: FailedPolls) -> None:
+        """Note that status requests have failed. End it if that will not pass."""
+        error = self.last_poll_error = failed.error
+        assert error is not None  # noqa: S101  # one has failed
+        verdict = self.verdict(failed)
+        if verdict is Verdict.ASK_AGAIN:
+            return
+        status = JobStatus(JobState.LOST, error=str(error))
+        if verdict is Verdict.LOSE:
+            message = f"{self.description}: outcome unknown: the server does not know it any more: {error}"
+            lost = JobLost(message, status=status, token=self.token_text)
+            lost.__cause__ = error
+            self.finish(status, error=lost)
+        else:
+            self.finish(status, error=with_message(error, failed.description(self.now())))
+
+    def verdict(self, failed: FailedPolls) -> Verdict:
+        """What follows from ``failed`` status requests while it runs."""
+        return failed.verdict(
+            self.now(),
+            has_answered=self.availability.has_answered,
+            max_attempts=self._settings.retry.max_attempts,
+            outage_timeout=self._settings.outage_timeout,
+            began=self.created_at if self.admitted_at is None else self.admitted_at,
+        )
 
     # Waiters
 
@@ -333,6 +377,19 @@ def without_traceback(error: E) -> E:
             link.__traceback__ = None
             chain += [link.__cause__, link.__context__]
     return error
+
+
+def with_message(error: Exception, message: str, *, nothing_sent: bool = False) -> Exception:
+    """A copy of ``error`` with another message.
+
+    ``nothing_sent``: it is for a request that was not sent. The outcome that may be unknown is that of the
+    status request that had the error.
+    """
+    made = copy.copy(error)
+    made.args = (message,)
+    if nothing_sent and isinstance(made, APIConnectionError | APIStatusError | UnexpectedResponse):
+        made.outcome_unknown = False
+    return made
 
 
 def _copy_of_error(error: BaseException) -> Any:

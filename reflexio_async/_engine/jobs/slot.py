@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from reflexio_async._engine.jobs.kinds import UNLIMITED
 from reflexio_async._engine.jobs.poller import FIRST_POLL_AFTER, DurationEstimator
 from reflexio_async._engine.jobs.record import without_traceback
-from reflexio_async._engine.jobs.status import QUEUED, JobState, JobStatus
+from reflexio_async._engine.jobs.status import QUEUED, JobState
+from reflexio_async._engine.retry import FailedPolls
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.jobs.kinds import Operation, Slot
     from reflexio_async._engine.jobs.poller import Poller
     from reflexio_async._engine.jobs.slot_job import SlotJob
@@ -34,6 +36,11 @@ class SlotStatusSource(Protocol):
         """The server's address, which is part of every token."""
         ...
 
+    @property
+    def availability(self) -> Availability:
+        """Whether the server answers."""
+        ...
+
     async def operation(self, service: str) -> Operation | None:
         """The latest operation of ``service``; None when there never was one."""
         ...
@@ -50,12 +57,8 @@ class SlotObserver(Protocol):
         """A poll was answered."""
         ...
 
-    def status_delayed(self) -> None:
-        """A poll failed; later ones may succeed."""
-        ...
-
-    def status_unavailable(self, error: Exception) -> None:
-        """A poll failed with a permanent error, or polls have failed for too long."""
+    def status_failed(self, failed: FailedPolls) -> bool:
+        """A poll failed. Return whether starts still wait for the status."""
         ...
 
 
@@ -79,19 +82,16 @@ class SlotStatus:
         observer: SlotObserver,
         *,
         queue: Collection[SlotJob[Any]],
-        outage: float,
-        max_attempts: int,
     ) -> None:
         self.name = slot.service
         self.url = source.url
+        self.availability = source.availability
         self.interval = slot.poll_interval
         self._source = source
         self._poller = poller
         self._clock = poller.clock
         self._observer = observer
         self._queue = queue
-        self._outage = outage
-        self._max_attempts = max_attempts
         self._polling_lock = asyncio.Lock()
         self._subscriptions: Counter[float | None] = Counter()  # by interval; None: the slot's own
         # Written by the poller:
@@ -105,8 +105,8 @@ class SlotStatus:
         self.observed_at: float | None = None
         self.started_at = self._not_ended_at = self._clock.now()
         self._status = QUEUED  # of the latest operation
-        self._ever_answered = False
-        self._failing_since: float | None = None
+        self.failed = FailedPolls()
+        self._without_operation = 0  # answers in a row that show none, since the last admission
         self._durations = DurationEstimator(_QUANTILES)
 
     # Subscriptions
@@ -159,8 +159,7 @@ class SlotStatus:
             operation = await self._source.operation(self.name)
         self.latest = operation
         self.observed_at = self._clock.now()
-        self._ever_answered = True
-        self._failing_since = None
+        self.failed = FailedPolls()
         ended = self._pass_on(operation, asked_at)
         if ended:
             self._durations.add(
@@ -172,6 +171,9 @@ class SlotStatus:
 
     def _pass_on(self, operation: Operation | None, asked_at: float) -> bool:
         """Update the running jobs from a poll; returns whether any of them has ended."""
+        self._without_operation = 0 if operation is not None else self._without_operation + 1
+        if self._without_operation == 1:
+            return False  # one such answer may be a mistake
         if operation is not None and operation.status != self._status:
             # Keep the same object while the status is equal: comparing by identity is fast.
             self._status = operation.status
@@ -185,39 +187,22 @@ class SlotStatus:
             del self.running[job]
         return bool(ended)
 
-    def poll_failed(self, error: Exception, *, transient: bool) -> None:
-        """Keep polling after a transient error. A permanent error ends every job in the slot."""
-        without_traceback(error)
-        for job in self.running:
-            job.last_poll_error = error
-        if self._failing_since is None:
-            self._failing_since = self._clock.now()
-        if transient and self.may_recover:
-            if self._ever_answered:
-                self._observer.status_delayed()
-            return
-        if not transient:
-            for job in self.running:
-                job.finish(JobStatus(JobState.LOST, error=str(error)), error=error)
-            self.running.clear()
-        self._observer.status_unavailable(error)
-
-    @property
-    def may_recover(self) -> bool:
-        """Whether to poll again after failed polls, because the outage may end."""
-        if self._failing_since is None:
-            return True
-        if self._ever_answered:
-            return self._clock.now() - self._failing_since < self._outage
-        # The address of a server that never answered is probably wrong.
-        return self.failures < self._max_attempts
+    def poll_failed(self, error: Exception) -> None:
+        """Note the error. The jobs for which it will not pass end."""
+        self.failed.add(without_traceback(error), self._clock.now())
+        for job in list(self.running):
+            job.status_failed(self.failed)
+            if job.done:
+                del self.running[job]
+        if not self._observer.status_failed(self.failed) and not self.running:
+            self.failed = FailedPolls()  # for the next start the server is asked again, at once
+            self.failures = 0
 
     def remember(self, earlier: SlotStatus) -> None:
         """Take over what was learned about the slot on an event loop that has ended."""
         self.running = earlier.running
         self.latest, self._status = earlier.latest, earlier._status
         self.started_at, self._not_ended_at = earlier.started_at, earlier._not_ended_at
-        self._ever_answered = earlier._ever_answered
         self._durations = earlier._durations
 
     def give_up(self, reason: str, /, *, closed: bool) -> None:
@@ -240,6 +225,7 @@ class SlotStatus:
         """Record that the server accepted the start of ``job``, and poll soon."""
         job.enter_slot(operation_id)
         self.running[job] = None
+        self._without_operation = 0
         self.started_at = self._not_ended_at = self._clock.now()
         self.observed_at = None
         self.polled_at, self.polls = self._clock.now(), 0

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from reflexio_async._engine.jobs.record import JobRecord
+from reflexio_async._engine.jobs.record import JobRecord, with_message
 from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
 from reflexio_async._engine.jobs.tokens import Token
-from reflexio_async.errors import (
-    APIConnectionError,
-    APIStatusError,
-    ClientClosed,
-    JobCancelled,
-    JobFailed,
-    JobLost,
-    printable,
-)
+from reflexio_async._engine.retry import Verdict
+from reflexio_async.errors import ClientClosed, JobCancelled, JobFailed, JobLost, printable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.jobs.kinds import Operation, SlotKind
     from reflexio_async._engine.jobs.lane import Lane
     from reflexio_async._engine.jobs.manager import JobManager
+    from reflexio_async._engine.retry import FailedPolls
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.wire import EncodedRequest
     from reflexio_async.errors import JobError
@@ -67,6 +61,7 @@ class SlotJob(JobRecord[T]):
         not_before: Start time of ``before``, in epoch seconds. A resumed job has no ``before``, only this.
         seen: The status has shown this job.
         cancel_requested: It was cancelled while its start was under way.
+        unsent_since: Since when its start cannot be sent, because the server is away; None: it can.
     """
 
     __slots__ = (
@@ -78,6 +73,7 @@ class SlotJob(JobRecord[T]):
         "seen",
         "slot_kind",
         "start",
+        "unsent_since",
     )
 
     def __init__(
@@ -98,6 +94,7 @@ class SlotJob(JobRecord[T]):
         self.not_before: int | None = None
         self.seen = False
         self.cancel_requested = False
+        self.unsent_since: float | None = None
 
     @property
     def _lane(self) -> Lane:
@@ -116,6 +113,11 @@ class SlotJob(JobRecord[T]):
         """The kind, the id and the parameters, for messages."""
         params = ", ".join(f"{name}={value}" for name, value in self.params.items() if value is not None)
         return printable(f"{self.kind.name} {self.id or ''}({params})")
+
+    @property
+    def availability(self) -> Availability:
+        """Whether its server answers."""
+        return self._lane.slot.availability
 
     def subscribe(self, interval: float | None) -> None:
         """Poll the slot for one more waiter."""
@@ -175,12 +177,19 @@ class SlotJob(JobRecord[T]):
         """End it with ``error``: its start was refused, or could not be sent."""
         self.finish(JobStatus(JobState.FAILED, error=str(error)), error=error)
 
-    def fail_unsent(self, error: Exception) -> None:
-        """End it with the ``error`` of a poll: without the status its start was not sent."""
-        if isinstance(error, APIConnectionError | APIStatusError):
-            error = copy.copy(error)
-            error.outcome_unknown = False  # the outcome of the poll is unknown; the start was never sent
-        self.fail_to_start(error)
+    def gives_up(self, failed: FailedPolls) -> bool:
+        """Whether it waits no longer for the status, which it needs before its start is sent."""
+        over = self.outage_is_over(failed.since)
+        return (over and self.availability.has_answered) or self.verdict(failed) is not Verdict.ASK_AGAIN
+
+    def outage_is_over(self, since: float) -> bool:
+        """Whether its ``outage_timeout`` has passed since then, or since it was made."""
+        return self.now() - max(since, self.created_at) >= self._settings.outage_timeout
+
+    def fail_unsent(self, error: Exception, reason: str) -> None:
+        """End it with the ``error`` of a status request. Its start was not sent."""
+        message = f"{self.description}: not started: {reason}"
+        self.fail_to_start(with_message(error, message, nothing_sent=True))
 
     def withdraw(self, reason: str) -> None:
         """End it: its start will not be sent."""
