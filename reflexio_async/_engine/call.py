@@ -93,7 +93,8 @@ class Caller:
             encoded: The request as it will be sent.
             settings: The settings of the client, or of one of its views.
             limit_wait: Seconds to wait for the rate limit, not counted against the timeout. Infinite in a
-                batch; 0 raises RateLimited at once; None counts the wait against the timeout.
+                batch, where an outage does not count either. 0 in a lane, which waits by itself: RateLimited
+                is raised at once. None counts the wait against the timeout.
             repeatable: Replaces ``endpoint.may_repeat``. A function is called when a response was lost.
             withdrawn: When this event is set, a wait for the rate limit ends in ``Withdrawn``.
             on_attempt: Called before every HTTP exchange of this call.
@@ -132,6 +133,10 @@ class _Call(Generic[T]):
     """Whether one of the tries may have had its effect."""
     last_error: ReflexioError | None = None
     delays: Iterator[float] | None = None
+    away_since: float | None = None
+    """Since when every try has met a server that is away."""
+    outlasted: int = 0
+    """The tries that met such a server, and do not count."""
 
     async def run(self) -> T:
         try:
@@ -248,7 +253,10 @@ class _Call(Generic[T]):
     async def _may_retry(
         self, error: APIConnectionError | APIStatusError | RequestRefused | UnexpectedResponse
     ) -> bool:
-        no_attempts_left = self.attempts >= self.settings.retry.max_attempts
+        outlasts = self._outlasts(error)
+        self.outlasted += outlasts
+        counted = self.attempts - self.outlasted
+        no_attempts_left = not outlasts and counted >= self.settings.retry.max_attempts
         if isinstance(error, RateLimited):
             # It had no effect. Once the limit is known, waiting for it does not count as a try.
             return self.limit_wait != 0 and (self.rate_limiter.limit is not None or not no_attempts_left)
@@ -260,15 +268,41 @@ class _Call(Generic[T]):
             return False
         return not self.outcome_unknown or await self._is_repeatable()
 
+    def _outlasts(self, error: ReflexioError) -> bool:
+        """Whether the server is away, and this call waits for it: a call that changes something does.
+
+        A lane waits by itself (``limit_wait`` is 0). In a batch, no outage counts against the timeout.
+        """
+        if not retry.is_away(error):
+            self.away_since = None
+            return False
+        now = self.caller.clock.now()
+        if self.away_since is None:
+            self.away_since = now
+        if (
+            not self.endpoint.is_write
+            or self.settings.retry.max_attempts == 1
+            or self.limit_wait == 0
+            or not self.caller.availability.has_answered
+            or now - self.away_since >= self.settings.outage_timeout
+            or (self.withdrawn is not None and self.withdrawn.is_set())
+        ):
+            return False
+        if self.limit_wait is not None:
+            self.deadline = now + max(self.settings.timeout, self.endpoint.deadline or 0.0)
+        return True
+
     async def _is_repeatable(self) -> bool:
         if self.repeatable is None:
             return self.endpoint.may_repeat
-        if not isinstance(self.repeatable, bool):
+        while not isinstance(self.repeatable, bool):
             try:
                 self.repeatable = await self.repeatable(self._remaining())
             except ReflexioError as error:
                 logger.info("cannot find out whether repeating is safe (%s)", type(error).__name__)
-                return False
+                if not self._outlasts(error) or self._remaining() <= _MOMENT:
+                    return False
+                await self.caller.clock.sleep(retry.outage_delay(self.settings.retry))
         return self.repeatable
 
     async def _pause(self, error: ReflexioError) -> None:
@@ -279,7 +313,8 @@ class _Call(Generic[T]):
             delay = 0.0  # the next try waits for the rate limiter
         else:
             asked_for = (error.retry_after if isinstance(error, APIStatusError) else None) or 0.0
-            delay = max(next(self.delays, self.settings.retry.max_delay), asked_for)
+            planned = next(self.delays, None)
+            delay = max(retry.outage_delay(self.settings.retry) if planned is None else planned, asked_for)
             if delay >= self._remaining():
                 raise error
         reason = type(error).__name__

@@ -42,7 +42,8 @@ class RetryPolicy:
     The wait is random, between 0 and a limit that doubles with every try. It ends before the call's timeout.
 
     Args:
-        max_attempts: The number of tries, the first one included.
+        max_attempts: The number of tries, the first one included. 1: no call is tried again, not even while
+            the server is away.
         base_delay: The first limit of the wait, in seconds.
         max_delay: The last limit of the wait, in seconds.
 

@@ -60,6 +60,8 @@ class Endpoint(Generic[T_co]):
         invalidates: The paths whose cached responses this call makes stale.
         successor: The call that replaces it on newer servers. An error names it when the server does not
             have this one.
+        writes: Whether it changes something at the server, and so outlasts an outage. None: unless it is a
+            GET, or a POST that may be repeated (a search).
     """
 
     method: str
@@ -75,6 +77,15 @@ class Endpoint(Generic[T_co]):
     form: bool = False
     invalidates: tuple[str, ...] = ()
     successor: str = ""
+    writes: bool | None = None
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it changes something at the server."""
+        if self.writes is not None:
+            return self.writes
+        searches = self.method == "POST" and self.may_repeat and not self.invalidates
+        return self.method != "GET" and not searches
 
     @property
     def may_repeat(self) -> bool:

@@ -87,6 +87,8 @@ def _note(progress: BatchProgress, *, last: bool) -> str:
         if state != OutcomeState.COMPLETED
     ]
     parts.append(duration(progress.seconds))
+    if progress.unreachable_seconds is not None and not last:
+        parts.append(f"server unreachable for {duration(progress.unreachable_seconds)}")
     if progress.eta_seconds is not None and not last:
         parts.append(f"about {duration(progress.eta_seconds)} to go")
     return ", ".join(parts)

@@ -20,12 +20,14 @@ _STYLES = {
     OutcomeState.TIMED_OUT: "yellow",
     OutcomeState.LOST: "magenta",
     OutcomeState.CANCELLED: "yellow",
+    OutcomeState.NOT_STARTED: "yellow",
 }
 # The most serious first.
 _ORDER = [
     OutcomeState.FAILED,
     OutcomeState.LOST,
     OutcomeState.TIMED_OUT,
+    OutcomeState.NOT_STARTED,
     OutcomeState.CANCELLED,
     OutcomeState.COMPLETED,
 ]

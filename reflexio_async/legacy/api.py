@@ -84,7 +84,7 @@ GET_AGENT_SUCCESS_EVALUATION_RESULTS = Endpoint(
     repeatable=True,
 )
 GET_CONFIG = Endpoint("GET", "/api/get_config", Config)
-SET_CONFIG = Endpoint("POST", "/api/set_config", SetConfigResponse, repeatable=True)
+SET_CONFIG = Endpoint("POST", "/api/set_config", SetConfigResponse, repeatable=True, writes=True)
 
 _config_body = partial(set_config_body, config_class=Config, older_names={})
 

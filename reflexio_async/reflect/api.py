@@ -42,12 +42,16 @@ QUERY_MEMORIES = Endpoint("POST", PROJECT + "/memory/query", list[Memory], repea
 CREATE_TRACE = Endpoint("POST", PROJECT + "/traces", TraceSubmission)
 LIST_TRACES = Endpoint("GET", PROJECT + "/traces", list[Trace])
 REVIEW_TRACE = Endpoint("POST", PROJECT + "/traces/{trace_id}/review", Trace)
-DELETE_TRACES = Endpoint("POST", PROJECT + "/traces/delete", DeleteTracesResponse, repeatable=True)
+DELETE_TRACES = Endpoint(
+    "POST", PROJECT + "/traces/delete", DeleteTracesResponse, repeatable=True, writes=True
+)
 GET_SKILL = Endpoint("GET", PROJECT + "/skill", Skill)
 CREATE_SKILL = Endpoint("POST", PROJECT + "/skill/create", Skill)
 LIST_API_KEYS = Endpoint("GET", PROJECT + "/api-keys", list[ApiKeyInfo])
 CREATE_API_KEY = Endpoint("POST", PROJECT + "/api-keys", CreatedApiKey)
-REVOKE_API_KEY = Endpoint("POST", PROJECT + "/api-keys/{key_id}/revoke", ApiKeyInfo, repeatable=True)
+REVOKE_API_KEY = Endpoint(
+    "POST", PROJECT + "/api-keys/{key_id}/revoke", ApiKeyInfo, repeatable=True, writes=True
+)
 DELETE_PROJECT = Endpoint("DELETE", PROJECT, DeleteProjectResponse, repeatable=True)
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote
 
 from reflexio_async._engine.batch.batch import Batch
-from reflexio_async._engine.batch.work import Attempt, Work
+from reflexio_async._engine.batch.work import BATCH_OUTAGE_TIMEOUT, Attempt, Work
 from reflexio_async._engine.jobs.job import check_waiting
 from reflexio_async._engine.models import build_request
-from reflexio_async._engine.settings import true_or_false
+from reflexio_async._engine.settings import positive_seconds, true_or_false
 from reflexio_async.errors import InvalidRequest, JobFailed
 from reflexio_async.reflect.api import CREATE_TRACE, ReflectAPI
 from reflexio_async.reflect.models.traces import TraceCreate
@@ -55,6 +55,7 @@ class ReflectBatches(ReflectAPI):
         wait_timeout: float | None = None,
         on_progress: Callable[[BatchProgress], None] | None = None,
         fail_fast: bool = False,
+        outage_timeout: float = BATCH_OUTAGE_TIMEOUT,
     ) -> Batch[int | str, Trace]: ...
     @overload
     def create_traces_many(
@@ -66,6 +67,7 @@ class ReflectBatches(ReflectAPI):
         key: Callable[[TraceCreate], int | str] | None = None,
         on_progress: Callable[[BatchProgress], None] | None = None,
         fail_fast: bool = False,
+        outage_timeout: float = BATCH_OUTAGE_TIMEOUT,
     ) -> Batch[int | str, TraceJob]: ...
     def create_traces_many(
         self,
@@ -78,6 +80,7 @@ class ReflectBatches(ReflectAPI):
         wait_timeout: float | None = None,
         on_progress: Callable[[BatchProgress], None] | None = None,
         fail_fast: bool = False,
+        outage_timeout: float = BATCH_OUTAGE_TIMEOUT,
     ) -> Batch[int | str, Any]:
         """Send many traces. A failure does not stop the others.
 
@@ -101,6 +104,8 @@ class ReflectBatches(ReflectAPI):
             wait_timeout: Seconds to wait for each trace, from its sending. None: the client's, or 60.
             on_progress: Called after every step with a BatchProgress.
             fail_fast: Send nothing more after the first trace that does not complete.
+            outage_timeout: Seconds that the server may be away, once it has answered. Then the batch stops,
+                and the rest is ``not_started``.
 
         Raises:
             InvalidRequest: A trace or an option is unusable, or two traces have the same key.
@@ -110,7 +115,8 @@ class ReflectBatches(ReflectAPI):
         if key is not None and not callable(key):
             message = f"key must be a function that returns the key of a trace, not {type(key).__name__}"
             raise InvalidRequest(message)
-        settings = self._engine.settings
+        positive_seconds("outage_timeout", outage_timeout, zero=True)
+        settings = self._engine.settings.with_options(outage_timeout=outage_timeout)
         if poll_interval is not None:
             settings = settings.with_options(poll_interval=poll_interval)
         if wait_timeout is not None:
@@ -145,6 +151,7 @@ class ReflectBatches(ReflectAPI):
             width=_DEFAULT_CONCURRENCY if concurrency is None else concurrency,
             per_minute=None,
             rate_limiter=engine.caller.rate_limiter(path),
+            availability=engine.caller.availability,
             fail_fast=fail_fast,
             on_progress=on_progress,
         )

@@ -113,7 +113,7 @@ async def test_what_was_never_sent_has_no_attempts() -> None:
     async with scene(2, client={"timeout": 5.0}) as play:
         play.box.faults.add(faults.lost_before(), path="/api/get_operation_status", times=None)
         report = await play.client.rerun_profiles_many(play.users)
-        assert [(row.state, row.attempts) for row in report] == [(OutcomeState.FAILED, 0)] * 2
+        assert [(row.state, row.attempts) for row in report] == [(OutcomeState.NOT_STARTED, 0)] * 2
 
 
 async def test_streamed_outcomes_come_as_they_end() -> None:
@@ -561,7 +561,7 @@ async def _next(batch: Any) -> Any:
 
 
 def test_the_states_of_outcomes_are_words() -> None:
-    words = ["completed", "failed", "cancelled", "timed_out", "lost"]
+    words = ["completed", "failed", "cancelled", "timed_out", "lost", "not_started"]
     assert [state.value for state in OutcomeState] == words
 
 

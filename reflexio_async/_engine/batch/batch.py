@@ -18,6 +18,7 @@ from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.record import without_traceback
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.loops import LOOP_ENDED
+from reflexio_async._engine.retry import is_away
 from reflexio_async._engine.settings import positive_count, true_or_false
 from reflexio_async.errors import (
     APIConnectionError,
@@ -76,6 +77,8 @@ class Batch(Generic[K, T]):
         self._began: float | None = None
         self._used = False
         self._stopping = False
+        self._server_away: BaseException | None = None
+        """Why the rest is not started."""
         self._on_progress = work.on_progress
         self._source_error: BaseException | None = None
         self._report: BatchReport[K, T] = BatchReport(self._retry)
@@ -107,10 +110,13 @@ class Batch(Generic[K, T]):
                 eta = (total - done) * seconds / done
         counts = {state.value: count for state, count in self._counts.items()}
         opens_in = self._work.rate_limiter.opens_in()
+        unreachable = self._work.availability.unreachable_for
         waiting = None
-        if 0 < opens_in < math.inf:
+        if unreachable is not None:
+            waiting, eta = f"server unreachable for {unreachable:.0f} s", None
+        elif 0 < opens_in < math.inf:
             waiting = f"the limit of {self._work.rate_limiter.limit} opens in {opens_in:.0f} s"
-        return BatchProgress(total, done, len(self._attempts), counts, seconds, eta, waiting)
+        return BatchProgress(total, done, len(self._attempts), counts, seconds, eta, waiting, unreachable)
 
     @property
     def upgrade(self) -> Any:
@@ -228,11 +234,13 @@ class Batch(Generic[K, T]):
             raise RuntimeError(message)
         self._scope = self._tasks.loops.enter()
         self._scope.batches[self] = None
+        self._work.availability.watchers.add(self._report_progress)
         self._began = self._clock.now()
         self._report_progress()
 
     def _ended_on_loop(self, _: object = None) -> None:
         self._scope.batches.pop(self, None)
+        self._work.availability.watchers.discard(self._report_progress)
         self._scope.ended()
 
     @property
@@ -306,8 +314,13 @@ class Batch(Generic[K, T]):
             del self._attempts[key]
         job = attempt.job
         state = OutcomeState.COMPLETED if error_ is None else _state_of(error_)
-        if error_ is not None and job is not None and job.status.state is JobState.LOST:
-            state = OutcomeState.LOST  # admitted, but asking for its status was refused
+        if error_ is not None and job is not None:
+            if job.status.state is JobState.LOST:
+                state = OutcomeState.LOST  # admitted, but asking for its status was refused
+            elif state is OutcomeState.FAILED and not attempt.attempts:
+                state = OutcomeState.NOT_STARTED
+            elif state is OutcomeState.CANCELLED and job.token is None and self._server_away is not None:
+                state, error_ = OutcomeState.NOT_STARTED, self._server_away
         return Outcome(
             key,
             state,
@@ -322,6 +335,10 @@ class Batch(Generic[K, T]):
 
     async def _ended(self, emit: Callable[[Outcome[K, T]], Awaitable[None]], outcome: Outcome[K, T]) -> None:
         self._counts[outcome.state] += 1
+        if outcome.state is OutcomeState.NOT_STARTED and not self._stopping:
+            self._server_away = outcome.error
+            logger.warning("%s: the rest is not started: %s", self.description, outcome.error)
+            self.stop()
         if self._work.fail_fast and outcome.state is not OutcomeState.COMPLETED:
             self.stop()
         self._report_progress()
@@ -329,6 +346,8 @@ class Batch(Generic[K, T]):
 
     def _not_started(self, item: Any) -> Outcome[K, T]:
         key = self._work.key(item)
+        if self._server_away is not None:
+            return Outcome(key, OutcomeState.NOT_STARTED, error=self._server_away, item=item)
         error = JobCancelled(
             f"{key}: not started, the batch was stopped", status=JobStatus(JobState.CANCELLED)
         )
@@ -362,13 +381,11 @@ def _state_of(error: BaseException) -> OutcomeState:
             return OutcomeState.TIMED_OUT
         case JobCancelled() | Withdrawn() | ClientClosed(outcome_unknown=False):
             return OutcomeState.CANCELLED
-        case JobLost():
+        case JobLost() | ClientClosed() | RequestRefused(repeated=True):
             return OutcomeState.LOST
-        case APIConnectionError() | APIStatusError() | ClientClosed() | UnexpectedResponse() if (
-            error.outcome_unknown
-        ):
+        case APIConnectionError() | APIStatusError() | UnexpectedResponse() if error.outcome_unknown:
             return OutcomeState.LOST
-        case RequestRefused(repeated=True):
-            return OutcomeState.LOST
+        case APIConnectionError() | APIStatusError() | UnexpectedResponse() if is_away(error):
+            return OutcomeState.NOT_STARTED
         case _:
             return OutcomeState.FAILED

@@ -15,7 +15,9 @@ class BatchProgress(NamedTuple):
         counts: Outcome state → keys that ended so.
         seconds: Since the batch began.
         eta_seconds: Seconds until the end, estimated; None: unknown.
-        waiting: Which rate limit the batch waits for now, in words; None: none.
+        waiting: What the batch waits for now, in words: a rate limit, or a server that is away; None:
+            nothing.
+        unreachable_seconds: For how long the server has been away; None: it is not.
     """
 
     total: int | None
@@ -25,6 +27,7 @@ class BatchProgress(NamedTuple):
     seconds: float
     eta_seconds: float | None
     waiting: str | None
+    unreachable_seconds: float | None = None
 
 
 class BatchPlan(NamedTuple):

@@ -25,7 +25,8 @@ class OutcomeState(StrEnum):
     """How one key ended.
 
     ``lost``: the outcome is unknown, because another operation took the slot or a request was sent and never
-    answered. ``cancelled``: nothing was started, unless the server reports the cancellation.
+    answered. ``cancelled``: nothing was started, unless the server reports the cancellation. ``not_started``:
+    nothing was started, because the server was away.
     """
 
     COMPLETED = "completed"
@@ -33,6 +34,7 @@ class OutcomeState(StrEnum):
     CANCELLED = "cancelled"
     TIMED_OUT = "timed_out"
     LOST = "lost"
+    NOT_STARTED = "not_started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +128,30 @@ class BatchReport(Generic[K, T]):
         return self._in(OutcomeState.LOST)
 
     @property
+    def not_started(self) -> list[Outcome[K, T]]:
+        """The outcomes of keys that were not started, because the server was away."""
+        return self._in(OutcomeState.NOT_STARTED)
+
+    @property
     def ok(self) -> bool:
         """Whether every key completed, and so did the promotion if one was asked for."""
         all_completed = len(self.completed) == len(self.outcomes)
         return all_completed and not self.interrupted and self.upgrade_error is None
 
     def retry_failed(self, *states: OutcomeState | str) -> Batch[K, T]:
-        """A new batch of the keys that failed (or ended in one of ``states``), with the same options.
+        """A new batch of the keys that failed or were not started, with the same options.
+
+        Args:
+            states: Take the keys that ended in one of these states instead.
 
         Raises:
             InvalidRequest: One of ``states`` is no OutcomeState, or this report was not made by a batch.
         """
         try:
-            chosen = {OutcomeState(state) for state in states} or {OutcomeState.FAILED}
+            chosen = {OutcomeState(state) for state in states} or {
+                OutcomeState.FAILED,
+                OutcomeState.NOT_STARTED,
+            }
         except ValueError as error:
             message = f"retry_failed: {error}; the states are {', '.join(OutcomeState)}"
             raise InvalidRequest(message) from None
@@ -159,7 +172,7 @@ class BatchReport(Generic[K, T]):
         shown = others[:rows]
         if shown:
             width = max(len(str(outcome.key)) for outcome in shown)
-            lines += [f"{outcome.key!s:<{width}}  {outcome.state:<9}  {outcome.error}" for outcome in shown]
+            lines += [f"{outcome.key!s:<{width}}  {outcome.state:<11}  {outcome.error}" for outcome in shown]
         if len(others) > rows:
             lines.append(f"… and {len(others) - rows} more")
         if self.upgrade_error is not None:

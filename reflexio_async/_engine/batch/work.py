@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.batch.progress import BatchProgress
     from reflexio_async._engine.jobs.job import Job
     from reflexio_async._engine.rate_limits import RateLimiter
+
+BATCH_OUTAGE_TIMEOUT = 3600.0
+"""Seconds for which a batch waits for a server that is away, by default."""
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -50,8 +54,9 @@ class Work(Generic[K, T]):
         width: How many items are worked on at once.
         per_minute: The contract's rate limit, for the plan.
         rate_limiter: The rate limit as the server's responses have shown it, for the progress.
+        availability: Whether the server answers, for the progress.
         fail_fast: Start nothing more after the first item that does not complete.
-        on_progress: Called at the start and after every item that ends.
+        on_progress: Called at the start, after every item that ends, and every minute of an outage.
         finish: Called once when every item has completed; its result is the report's ``upgrade``.
     """
 
@@ -62,6 +67,7 @@ class Work(Generic[K, T]):
     width: int
     per_minute: int | None
     rate_limiter: RateLimiter
+    availability: Availability
     fail_fast: bool = False
     on_progress: Callable[[BatchProgress], None] | None = None
     finish: Callable[[], Awaitable[Any]] | None = None

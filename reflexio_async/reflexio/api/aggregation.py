@@ -39,6 +39,7 @@ SUBMIT_PLAYBOOK_AGGREGATION = Endpoint(
     PlaybookAggregationOperation,
     per_minute=10,
     repeatable=True,
+    writes=True,
 )
 GET_PLAYBOOK_AGGREGATION_OPERATION = Endpoint(
     "GET", "/api/playbook_aggregation_operations/{operation_id}", PlaybookAggregationOperation, per_minute=120

@@ -9,12 +9,12 @@ from uuid import uuid4
 from reflexio_async._engine.batch.batch import Batch
 from reflexio_async._engine.batch.items import Given
 from reflexio_async._engine.batch.progress import BatchProgress
-from reflexio_async._engine.batch.work import Attempt, Work
+from reflexio_async._engine.batch.work import BATCH_OUTAGE_TIMEOUT, Attempt, Work
 from reflexio_async._engine.jobs.job import check_waiting
 from reflexio_async._engine.jobs.kinds import SlotKind
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.models import RequestModel, build_request, drop_none
-from reflexio_async._engine.settings import true_or_false
+from reflexio_async._engine.settings import positive_seconds, true_or_false
 from reflexio_async._engine.wire import Endpoint, refusal_of
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI
@@ -72,6 +72,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         on_progress: Callable[[BatchProgress], None] | None = None,
         upgrade: bool = False,
         fail_fast: bool = False,
+        outage_timeout: float = BATCH_OUTAGE_TIMEOUT,
     ) -> Batch[str, RerunProfileGenerationResponse]:
         """Rerun the profiles of many users. One failure does not stop the others.
 
@@ -88,6 +89,8 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             on_progress: Called with a BatchProgress after every change.
             upgrade: When all have completed, promote the pending profiles of the whole organisation.
             fail_fast: Start no more reruns after the first that does not complete.
+            outage_timeout: Seconds that the server may be away, once it has answered. Then the batch stops,
+                and the rest is ``not_started``.
 
         Raises:
             InvalidRequest: An id is empty, not text, or given twice; or an option has an unusable value.
@@ -107,6 +110,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             upgrade=upgrade,
             promotion=(UPGRADE_PROFILES, self.upgrade_profiles),
             fail_fast=fail_fast,
+            outage_timeout=outage_timeout,
         )
 
     def rerun_playbooks_many(
@@ -122,6 +126,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         on_progress: Callable[[BatchProgress], None] | None = None,
         upgrade: bool = False,
         fail_fast: bool = False,
+        outage_timeout: float = BATCH_OUTAGE_TIMEOUT,
     ) -> Batch[str, RerunPlaybookGenerationResponse]:
         """Rerun the playbooks of many agent versions. The options are those of ``rerun_profiles_many``."""
         common = {"source": source, "start_time": start_time, "end_time": end_time}
@@ -139,6 +144,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             upgrade=upgrade,
             promotion=(UPGRADE_USER_PLAYBOOKS, self.upgrade_user_playbooks),
             fail_fast=fail_fast,
+            outage_timeout=outage_timeout,
         )
 
     def publish_many(
@@ -149,6 +155,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         concurrency: int | None = None,
         on_progress: Callable[[BatchProgress], None] | None = None,
         fail_fast: bool = False,
+        outage_timeout: float = BATCH_OUTAGE_TIMEOUT,
     ) -> Batch[str, PublishUserInteractionResponse]:
         """Publish many requests. A ``request_id`` is made for each that has none.
 
@@ -159,6 +166,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             concurrency: How many are under way at once; None: 4, as many as a server works on.
             on_progress: Called with a BatchProgress after every change.
             fail_fast: Publish no more after the first that fails.
+            outage_timeout: As in ``rerun_profiles_many``.
 
         Raises:
             InvalidRequest: An item is unusable, or two share a ``request_id``.
@@ -175,7 +183,9 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             return _Publish(request.model_copy(update={"request_id": uuid4().hex}), made=True)
 
         # A refusal is a failure of its item, whatever the client's own option says.
-        strict = self._with_settings(engine.settings.with_options(raise_on_refusal=True))
+        positive_seconds("outage_timeout", outage_timeout, zero=True)
+        settings = engine.settings.with_options(raise_on_refusal=True, outage_timeout=outage_timeout)
+        strict = self._with_settings(settings)
 
         async def publish(item: _Publish, attempt: Attempt[PublishUserInteractionResponse]) -> None:
             began = clock.now()
@@ -199,6 +209,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             width=_PUBLISH_WIDTH if concurrency is None else concurrency,
             per_minute=PUBLISH_INTERACTION.per_minute,
             rate_limiter=engine.caller.rate_limiter(PUBLISH_INTERACTION.path),
+            availability=engine.caller.availability,
             fail_fast=fail_fast,
             on_progress=on_progress,
         )
@@ -220,14 +231,16 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         upgrade: bool,
         promotion: tuple[Endpoint[Any], Callable[[], Awaitable[Any]]],
         fail_fast: bool,
+        outage_timeout: float,
     ) -> Batch[str, T]:
         true_or_false("upgrade", upgrade)
         poll_interval, wait_timeout = waiting
         check_waiting(poll_interval, wait_timeout)
+        positive_seconds("outage_timeout", outage_timeout, zero=True)
         fields = drop_none(common)
         common_request = build_request(model, fields)
         # A refused start is no completed outcome, whatever the client's own option says.
-        settings = self._engine.settings.with_options(raise_on_refusal=True)
+        settings = self._engine.settings.with_options(raise_on_refusal=True, outage_timeout=outage_timeout)
         if poll_interval is not None:
             settings = settings.with_options(poll_interval=poll_interval)
         if wait_timeout is not None:
@@ -277,6 +290,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             width=width,
             per_minute=endpoint.per_minute,
             rate_limiter=self._engine.caller.rate_limiter(endpoint.path),
+            availability=self._engine.caller.availability,
             fail_fast=fail_fast,
             on_progress=on_progress,
             finish=promote if upgrade else None,

@@ -16,9 +16,15 @@ from reflexio_async.reflexio.models.identity import AdminInvalidateCacheRequest
 from reflexio_async.reflexio.models.masks import masks_in
 
 GET_CONFIG = Endpoint("GET", "/api/get_config", Config)
-SET_CONFIG = Endpoint("POST", "/api/set_config", SetConfigResponse, repeatable=True, per_minute=10)
-UPDATE_CONFIG = Endpoint("POST", "/api/update_config", SetConfigResponse, repeatable=True, per_minute=10)
-INVALIDATE_CACHE = Endpoint("POST", "/api/admin/cache/invalidate", dict[str, Any], repeatable=True)
+SET_CONFIG = Endpoint(
+    "POST", "/api/set_config", SetConfigResponse, repeatable=True, writes=True, per_minute=10
+)
+UPDATE_CONFIG = Endpoint(
+    "POST", "/api/update_config", SetConfigResponse, repeatable=True, writes=True, per_minute=10
+)
+INVALIDATE_CACHE = Endpoint(
+    "POST", "/api/admin/cache/invalidate", dict[str, Any], repeatable=True, writes=True
+)
 
 # update_config accepts these older names, and then keeps the present value of the new one.
 _OLDER_NAMES = {

@@ -26,7 +26,9 @@ GET_ROOT = Endpoint("GET", "/", dict[str, Any], public=True)
 GET_VERSION = Endpoint("GET", "/meta/version", ServerVersion, public=True)
 GET_MY_CONFIG = Endpoint("GET", "/api/my_config", MyConfigResponse, refusal="return")
 GET_STALL_STATE = Endpoint("GET", "/stall_state", StallStateResponse)
-MARK_STALL_NOTIFIED = Endpoint("POST", "/stall_state/notified", MarkNotifiedResponse, repeatable=True)
+MARK_STALL_NOTIFIED = Endpoint(
+    "POST", "/stall_state/notified", MarkNotifiedResponse, repeatable=True, writes=True
+)
 
 
 class IdentityAPI(API):
