@@ -45,6 +45,9 @@ T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
 
 _MOMENT = 0.001  # seconds
+# Seconds that one try of a repeatable call may take. Servers give up after 60 (server-behaviour: Deadlines);
+# five are for its response. A connection that died silently must not cost the call all of its time.
+_LONGEST_TRY = 65.0
 Repeatable: TypeAlias = bool | Callable[[float], Awaitable[bool]]
 """Whether a call may be sent again; or a function that finds it out within the given seconds."""
 
@@ -82,6 +85,7 @@ class Caller:
         withdrawn: asyncio.Event | None = None,
         on_attempt: Callable[[], None] | None = None,
         rate_limiter: RateLimiter | None = None,
+        deadline: float | None = None,
     ) -> Coroutine[Any, Any, T]:
         """Make one call; awaiting it returns the decoded response.
 
@@ -99,7 +103,10 @@ class Caller:
             withdrawn: When this event is set, a wait for the rate limit ends in ``Withdrawn``.
             on_attempt: Called before every HTTP exchange of this call.
             rate_limiter: Replaces the rate limiter of the request's path.
+            deadline: When the call must have ended, by the clock: that of a call of which this is a part.
         """
+        if deadline is None:
+            deadline = self.clock.now() + max(settings.timeout, endpoint.deadline or 0.0)
         return _Call(
             self,
             endpoint,
@@ -110,7 +117,7 @@ class Caller:
             repeatable,
             withdrawn,
             on_attempt,
-            deadline=self.clock.now() + max(settings.timeout, endpoint.deadline or 0.0),
+            deadline=deadline,
         ).run()
 
 
@@ -204,7 +211,10 @@ class _Call(Generic[T]):
         """Make one HTTP exchange, and report it to the hooks."""
         if self.on_attempt is not None:
             self.on_attempt()
-        exchange = self.caller.http.send(self.encoded, authorization=authorization, timeout=self._remaining())
+        timeout = self._remaining()
+        if self.repeatable is True or (self.repeatable is None and self.endpoint.may_repeat):
+            timeout = min(timeout, self.endpoint.deadline or _LONGEST_TRY)
+        exchange = self.caller.http.send(self.encoded, authorization=authorization, timeout=timeout)
         hook = self.settings.on_request
         return exchange if hook is None else self._reported(exchange, hook)
 

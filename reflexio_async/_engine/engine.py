@@ -142,13 +142,38 @@ class API:
         return self._engine.tasks.call(self._send(endpoint, request), what=call_name(endpoint.path))
 
     async def _start(self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T]) -> Job[T]:
-        """Start a job through the lane of its service. Raise the error of a start that was refused."""
-        job = await self._submit(endpoint, request, kind)
+        """Start a job through the lane of its service. Raise the error of a start that was refused.
+
+        Raises:
+            APITimeout: The timeout of the call has passed, and the start was not sent.
+        """
+        settings = self._settings_within(request)
+        job = await self._submit(endpoint, request, kind, timeout=settings.timeout)
         job.check_start()
+        if settings is self._engine.settings:
+            job.check_sent(settings.timeout)
         return job
 
+    def _deadline(self) -> float:
+        """When a call of several exchanges that begins now must have ended, by the clock."""
+        return self._engine.caller.clock.now() + self._engine.settings.timeout
+
+    def _settings_within(self, request: Any) -> Settings:
+        """The settings for the first exchange of a call that may wait: ``wait_timeout`` bounds that too."""
+        settings = self._engine.settings
+        wait_timeout = getattr(request, "wait_timeout", None)
+        if not wait_timeout or wait_timeout >= settings.timeout:
+            return settings
+        return settings.with_options(timeout=wait_timeout)
+
     async def _submit(
-        self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T], *, width: int = 1
+        self,
+        endpoint: Endpoint[T],
+        request: BaseModel,
+        kind: SlotKind[T],
+        *,
+        width: int = 1,
+        timeout: float | None = None,
     ) -> Job[T]:
         """Start a job as ``_start`` does, but leave the error of a refused start to the job.
 
@@ -157,6 +182,7 @@ class API:
             request: The request.
             kind: The kind of the job.
             width: How many jobs may run at once on a server whose start responds when the job is done.
+            timeout: Seconds after which to return, though the start is not answered; None: there is no limit.
         """
         engine = self._engine
         params = {name: getattr(request, name) for name in kind.echoed}
@@ -174,24 +200,35 @@ class API:
             send=send,
             limiter=limiter,
             width=width,
+            timeout=timeout,
         )
         return Job(record)
 
     def _run_in_lane(self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T]) -> BackgroundCall[T]:
         """Run a job in a task and return its handle. The start of the job responds when the job is done."""
-        options = {name: getattr(request, name, None) for name in ("poll_interval", "wait_timeout")}
+        poll_interval, wait_timeout = (
+            getattr(request, name, None) for name in ("poll_interval", "wait_timeout")
+        )
 
         async def run() -> T:
-            job = await self._submit(endpoint, request, kind)
-            return await job.result(**options)
+            job = await self._submit(endpoint, request, kind, timeout=wait_timeout or None)
+            return await job.result_within(wait_timeout, poll_interval=poll_interval)
 
         return self._engine.tasks.call(run(), what=call_name(endpoint.path))
 
-    def _follow(self, kind: PolledKind[T], job_id: str, status: JobStatus = RUNNING) -> Job[T]:
+    def _follow(
+        self, kind: PolledKind[T], job_id: str, status: JobStatus = RUNNING, *, began: float | None = None
+    ) -> Job[T]:
         """The handle of the job that has the id ``job_id``. This sends nothing.
 
-        ``status``: what is known of it already.
+        Args:
+            kind: The kind of the job.
+            job_id: The id.
+            status: What is known of it already.
+            began: When the call that started it began, by the clock; None: now.
         """
         record = self._engine.jobs.follow(kind, job_id, self._engine.settings)
+        if began is not None:
+            record.created_at = began
         record.update(status)
         return Job(record)

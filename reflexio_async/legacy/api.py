@@ -299,6 +299,11 @@ class LegacyAPI(FeedbackAPI):
         """The configuration. Change it by attribute, and send it back with ``set_config``."""
         return await self._send(GET_CONFIG, Empty())
 
+    async def _storage_config(self, deadline: float) -> Any:
+        """The part ``storage_config`` of the present configuration. ``deadline``: that of the whole call."""
+        present = await self._send(GET_CONFIG, Empty(), deadline=deadline)
+        return present.to_wire().get("storage_config")
+
     async def set_config(self, config: Config | Mapping[str, Any]) -> dict[str, Any]:
         """Replace the configuration. What ``config`` leaves out gets the server's default.
 
@@ -312,6 +317,7 @@ class LegacyAPI(FeedbackAPI):
                 place of a credential; the message names it. Nothing was sent.
         """
         body = _config_body(config)
+        deadline = self._deadline()
         if "storage_config" not in body:
-            body["storage_config"] = (await self.get_config()).to_wire().get("storage_config")
-        return (await self._send(SET_CONFIG, ConfigBody(**body))).model_dump()
+            body["storage_config"] = await self._storage_config(deadline)
+        return (await self._send(SET_CONFIG, ConfigBody(**body), deadline=deadline)).model_dump()

@@ -145,9 +145,10 @@ class ReflectAPI(API):
         Raises:
             JobFailed: The server could not store the trace. The message has its reason.
             JobTimeout: The wait ended before the job. ``client.job(error.token)`` returns the job.
+            APITimeout: The server did not take the trace in time.
         """
-        job = await self._submit_trace(request)
-        return await job.result(poll_interval=request.poll_interval, wait_timeout=request.wait_timeout)
+        job = await self._submit_trace(request, settings=self._settings_within(request))
+        return await job.result_within(request.wait_timeout, poll_interval=request.poll_interval)
 
     create_trace_and_wait_async = create_trace_and_wait
     """The same call as ``create_trace_and_wait``: the official client has both names."""
@@ -236,12 +237,15 @@ class ReflectAPI(API):
         return await self._send(QUERY_MEMORIES, self._in_project(request)) or []
 
     async def _submit_trace(self, request: TraceCreate, **options: Any) -> TraceJob:
-        """Send a trace and return its job. ``options``: those of ``Caller.send``."""
+        """Send a trace and return its job. ``options``: those of ``_send``."""
         request = self._in_project(request)
+        began = self._engine.caller.clock.now()
         submission = await self._send(CREATE_TRACE, request, **options)
         reviewed = request.review is not None
         ingest = submission.ingest_status
-        return self._trace_job(submission.trace_id, request.project_id, reviewed=reviewed, ingest=ingest)
+        return self._trace_job(
+            submission.trace_id, request.project_id, reviewed=reviewed, ingest=ingest, began=began
+        )
 
     def _trace_job(
         self,
@@ -250,12 +254,16 @@ class ReflectAPI(API):
         *,
         reviewed: bool,
         ingest: str = IngestStatus.QUEUED,
+        began: float | None = None,
     ) -> TraceJob:
         """The job of a trace that was sent before. This sends nothing."""
         engine = self._engine
         kind = self._kinds.reviewed if reviewed else self._kinds.stored
         job_id = job_id_of(project_id or self._project_id, trace_id)
-        return TraceJob(engine.jobs.follow(kind, job_id, engine.settings), ingest)
+        record = engine.jobs.follow(kind, job_id, engine.settings)
+        if began is not None:
+            record.created_at = began
+        return TraceJob(record, ingest)
 
     def _in_project(self, request: R) -> R:
         """Return ``request`` with the project of this client, unless it names a project."""

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, ca
 from reflexio_async._engine.jobs.poller import SHORTEST_INTERVAL
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.settings import positive_seconds, true_or_false
-from reflexio_async.errors import ClientClosed, InvalidRequest, JobCancelled, JobFailed, JobTimeout
+from reflexio_async.errors import (
+    APITimeout,
+    ClientClosed,
+    InvalidRequest,
+    JobCancelled,
+    JobFailed,
+    JobTimeout,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.models import Polling
 
 T = TypeVar("T")
+_MOMENT = 0.001  # seconds
 
 
 class JobTiming(NamedTuple):
@@ -123,6 +131,25 @@ class Job(Generic[T]):
         record.outcome_read = record.done
         return record.outcome(wait_timeout)
 
+    async def result_within(self, wait_timeout: float | None, *, poll_interval: float | None) -> T:
+        """Wait like ``result``; ``wait_timeout`` counts from the beginning of the call that made the job."""
+        left = wait_timeout
+        if wait_timeout:
+            left = max(wait_timeout - (self._record.now() - self._record.created_at), _MOMENT)
+        try:
+            return await self.result(poll_interval=poll_interval, wait_timeout=left)
+        except JobTimeout:
+            raise self._record.timed_out(wait_timeout) from None
+
+    def check_sent(self, timeout: float) -> None:
+        """Raise APITimeout, and withdraw it, if it is queued ``timeout`` seconds after its call began."""
+        record = self._record
+        if record.now() - record.created_at < timeout:
+            return
+        if record.withdraw_start("the call that started it timed out"):
+            message = f"{record.description}: its start was not sent within {timeout:g} s{record.last_poll}"
+            raise APITimeout(message)
+
     async def wait_in_call(self, request: Polling) -> T:
         """The result, for a call with ``wait_for_response=True`` and the options of ``request``.
 
@@ -133,7 +160,7 @@ class Job(Generic[T]):
         scope, task = self._record.loop_scope(), cast("asyncio.Task[Any]", asyncio.current_task())
         scope.job_calls[task] = self.kind  # the client waits for it when it is closed
         try:
-            return await self.result(poll_interval=request.poll_interval, wait_timeout=request.wait_timeout)
+            return await self.result_within(request.wait_timeout, poll_interval=request.poll_interval)
         except asyncio.CancelledError:
             self._record.withdraw_start("the call that started it was cancelled")
             raise

@@ -89,8 +89,11 @@ class Lane:
 
     # For the manager
 
-    async def submit(self, job: SlotJob[Any]) -> None:
-        """Queue ``job``. Return when its start was answered, or at once when its start has to wait."""
+    async def submit(self, job: SlotJob[Any], timeout: float | None) -> None:
+        """Queue ``job``. Return when its start was answered, or at once when its start has to wait.
+
+        Return after ``timeout`` seconds in any case; None: there is no limit.
+        """
         ahead = len(self._queue) + len(self._starting)
         if self.dialect is not Dialect.SYNCHRONOUS:
             ahead += len(self.slot.running)
@@ -103,7 +106,9 @@ class Lane:
         else:
             self._enqueue(job)
         try:
-            await answered
+            with suppress(TimeoutError):
+                async with self._clock.timeout(timeout):
+                    await answered
         except asyncio.CancelledError:
             # The caller has no handle with which to withdraw the start later. A start that was sent goes on.
             job.outcome_read = self.withdraw(

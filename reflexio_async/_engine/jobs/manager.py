@@ -82,6 +82,7 @@ class JobManager:
         send: Callable[[EncodedRequest], Awaitable[T]],
         limiter: Limiter,
         width: int = 1,
+        timeout: float | None = None,
     ) -> JobRecord[T]:
         """Start a job through the lane of its slot.
 
@@ -98,11 +99,12 @@ class JobManager:
             limiter: The rate limit of the start.
             width: How many starts may run at once on a server of the synchronous dialect; at least the
                 client's ``concurrency``.
+            timeout: Seconds after which to return in any case; None: there is no limit.
         """
         lane = self.lane(kind.slot)
         start = Start(request, send, limiter, max(width, self._settings.concurrency))
         job = SlotJob(kind, self, settings, params=params, start=start)
-        await lane.submit(job)
+        await lane.submit(job, timeout)
         return job
 
     def follow(self, kind: PolledKind[T], job_id: str, settings: Settings) -> JobRecord[T]:

@@ -349,11 +349,11 @@ class JobRecord(ABC, Generic[T]):
         """How far it was after ``timeout`` seconds, for JobTimeout."""
         return (
             f"{self.description} was still {self.status.state} after {timeout:g} s; "
-            f"it goes on at the server; resume it by its token{self._last_poll}"
+            f"it goes on at the server; resume it by its token{self.last_poll}"
         )
 
     @property
-    def _last_poll(self) -> str:
+    def last_poll(self) -> str:
         """The error of the last status request, as the end of a message."""
         return (
             ""

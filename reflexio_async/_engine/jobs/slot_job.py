@@ -150,7 +150,7 @@ class SlotJob(JobRecord[T]):
             start = "its start was sent and is not answered; it may begin at the server"
         else:
             start = "its start has not been sent"
-        return f"{self.description} was still queued after {timeout:g} s; {start}{self._last_poll}"
+        return f"{self.description} was still queued after {timeout:g} s; {start}{self.last_poll}"
 
     def as_response(self, error: JobError) -> T | None:
         """What its start would have answered, had it waited and failed; with ``raise_on_refusal=False``."""

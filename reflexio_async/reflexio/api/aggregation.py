@@ -75,8 +75,10 @@ class AggregationAPI(API):
         """
         if request.request_id is None:
             request = request.model_copy(update={"request_id": uuid4().hex})
-        operation = await self._send(SUBMIT_PLAYBOOK_AGGREGATION, request)
-        return self._follow(AGGREGATION, operation.operation_id)
+        began = self._engine.caller.clock.now()
+        settings = self._settings_within(request)
+        operation = await self._send(SUBMIT_PLAYBOOK_AGGREGATION, request, settings=settings)
+        return self._follow(AGGREGATION, operation.operation_id, began=began)
 
     async def get_playbook_aggregation_operation(self, operation_id: str) -> PlaybookAggregationOperation:
         """The state of one operation that ``submit_playbook_aggregation`` started."""

@@ -70,10 +70,16 @@ class ConfigAPI(API):
                 place of a credential; the message names it. Nothing was sent.
         """
         body = set_config_body(config)
+        deadline = self._deadline()
         if "storage_config" not in body:
-            body["storage_config"] = (await self.get_config()).to_wire().get("storage_config")
-        response = (await self._send(SET_CONFIG, ConfigBody(**body))).model_dump()
+            body["storage_config"] = await self._storage_config(deadline)
+        response = (await self._send(SET_CONFIG, ConfigBody(**body), deadline=deadline)).model_dump()
         return {**response, "message": response.get("msg")}
+
+    async def _storage_config(self, deadline: float) -> Any:
+        """The part ``storage_config`` of the present configuration. ``deadline``: that of the whole call."""
+        present = await self._send(GET_CONFIG, Empty(), deadline=deadline)
+        return present.to_wire().get("storage_config")
 
     async def update_config(self, partial: dict[str, Any]) -> dict[str, Any]:
         """Change the top-level keys that are in ``partial``. The others stay as they are.

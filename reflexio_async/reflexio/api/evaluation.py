@@ -99,13 +99,14 @@ class EvaluationAPI(API):
         Raises Conflict while another regeneration of the organisation runs. After ``job.cancel()`` the server
         finishes the sessions that it is judging, and stops.
         """
-        started = await self._send(REGENERATE_EVALUATIONS, request)
+        began = self._engine.caller.clock.now()
+        started = await self._send(REGENERATE_EVALUATIONS, request, settings=self._settings_within(request))
         status = JobStatus(
             JobState.RUNNING,
             message=f"0 of {started.total} sessions judged, 0 failed",
             raw=started.model_dump(),
         )
-        return self._follow(REGENERATION, started.job_id, status)
+        return self._follow(REGENERATION, started.job_id, status, began=began)
 
     async def get_evaluation_regeneration_status(self, job_id: str) -> RegenerateStatusResponse:
         """The status of one regeneration. Servers forget it one hour after its end, and at a restart."""

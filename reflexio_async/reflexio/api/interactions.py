@@ -182,6 +182,8 @@ class InteractionsAPI(API):
     ) -> PublishUserInteractionResponse:
         settings = self._engine.settings
         strict = settings if settings.raise_on_refusal else settings.with_options(raise_on_refusal=True)
+        if options.get("limit_wait") is None:
+            options["deadline"] = self._deadline()  # of all exchanges together
         try:
             receipt = await self._send(
                 PUBLISH_INTERACTION,
@@ -194,7 +196,7 @@ class InteractionsAPI(API):
             refusal.repeated = refusal.repeated or sent_before
             already = refusal.repeated and _ALREADY_STORED in refusal_text(refusal.response)
             try:
-                stored = already and (id_is_ours or await self._is_stored(request))
+                stored = already and (id_is_ours or await self._is_stored(request, options.get("deadline")))
             except ReflexioError:
                 raise refusal from None  # it could not be checked: ``repeated`` says that it may be stored
             if stored:
@@ -222,9 +224,10 @@ class InteractionsAPI(API):
                 self._server.stores_request_id_once = True
         return self._server.stores_request_id_once
 
-    async def _is_stored(self, request: PublishUserInteractionRequest) -> bool:
+    async def _is_stored(self, request: PublishUserInteractionRequest, deadline: float | None) -> bool:
         """Whether what is stored under the caller's own id is this request, not an earlier one."""
-        found = await self._send(GET_REQUESTS, GetRequestsRequest(request_id=request.request_id))
+        by_id = GetRequestsRequest(request_id=request.request_id)
+        found = await self._send(GET_REQUESTS, by_id, deadline=deadline)
         # Validation has made models of all turns.
         turns = cast("Sequence[InteractionData]", request.interactions)
         sent = {(turn.role, turn.content) for turn in turns}
