@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async import APIConnectionError, JobState, JobTimeout, ReflexioError
-from tests.real.helpers import client_of, pending, pending_of_each, publish_each, starts
+from tests.real.helpers import TURN, client_of, pending, pending_of_each, publish_each, starts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ async def test_a_batch_whose_server_dies_between_two_operations_is_completed_by_
 ) -> None:
     async with client_of(server) as client:
         await publish_each(client, names)
-    async with client_of(server, timeout=1.0) as client:
+    async with client_of(server) as client:
         four_are_done = asyncio.Event()
 
         def count(progress: BatchProgress) -> None:
@@ -50,16 +50,73 @@ async def test_a_batch_whose_server_dies_between_two_operations_is_completed_by_
                 yield user
 
         began = time.monotonic()
-        report = await client.rerun_profiles_many(users(), concurrency=8, wait_timeout=5, on_progress=count)
+        report = await client.rerun_profiles_many(
+            users(), concurrency=8, wait_timeout=5, on_progress=count, outage_timeout=1.0
+        )
         assert time.monotonic() - began < 30
         assert sorted(row.key for row in report.completed) == names[:4]
         # The first start after the kill went out on a connection that had just died: nobody can know.
-        assert sorted(row.key for row in (*report.failed, *report.lost)) == names[4:]
+        assert not report.failed
+        ended = {row.key for row in report}
+        assert sorted(row.key for row in (*report.not_started, *report.lost)) == sorted(ended - {*names[:4]})
         assert all(isinstance(row.error, ReflexioError) for row in report if row.key in names[4:])
         await asyncio.to_thread(server.restart)
-        rest = await report.retry_failed("failed", "lost", "timed_out")
+        rest = await report.retry_failed("not_started", "lost")
+        assert rest.ok, rest.table()
+        rest = await client.rerun_profiles_many(name for name in names if name not in ended)  # not read
         assert rest.ok, rest.table()
         assert await pending_of_each(client, names) == dict.fromkeys(names, 1)
+        assert starts(server) == {200: 12}
+
+
+async def test_publishes_and_reruns_outlast_a_restart_and_nothing_is_lost_or_done_twice(
+    server: RealServer, names: list[str]
+) -> None:
+    restarts: list[asyncio.Task[None]] = []
+
+    def die_and_come_back() -> None:
+        server.kill()
+        restarts.append(asyncio.create_task(asyncio.to_thread(server.restart)))
+
+    def die_after_twelve(progress: BatchProgress) -> None:
+        if progress.done >= 12 and not restarts:
+            die_and_come_back()
+
+    async with client_of(server) as client:
+        items = [
+            {
+                "user_id": names[n % 12],
+                "session_id": f"s{n}",
+                "interactions": [{**TURN, "content": f"I like {n}"}],
+            }
+            for n in range(40)
+        ]
+        report = await client.publish_many(items, on_progress=die_after_twelve)
+        await restarts.pop()
+        assert report.counts() == {"completed": 40}, report.table()
+        stored = await client.get_all_interactions(limit=-1)
+        assert sorted(turn.content for turn in stored.interactions) == sorted(
+            f"I like {n}" for n in range(40)
+        )
+
+        server.forget_leases()
+        four_are_done = asyncio.Event()
+
+        def count(progress: BatchProgress) -> None:
+            if progress.done == 4:
+                four_are_done.set()
+
+        async def users() -> AsyncIterator[str]:
+            for user in names[:4]:
+                yield user
+            await four_are_done.wait()
+            die_and_come_back()
+            for user in names[4:]:
+                yield user
+
+        reruns = await client.rerun_profiles_many(users(), concurrency=8, on_progress=count)
+        await restarts.pop()
+        assert reruns.counts() == {"completed": 12}, reruns.table()
         assert starts(server) == {200: 12}
 
 
@@ -71,7 +128,7 @@ async def test_a_batch_whose_server_dies_under_way_ends_in_typed_outcomes(
     began = time.monotonic()
     async with client_of(server, timeout=1.0) as client:
         ended: dict[str, BaseException | None] = {}
-        async with client.rerun_profiles_many(names, wait_timeout=5) as batch:
+        async with client.rerun_profiles_many(names, wait_timeout=5, outage_timeout=1.0) as batch:
             async for outcome in batch:
                 ended[outcome.key] = outcome.error
                 if len(ended) == 3:
