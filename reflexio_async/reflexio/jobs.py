@@ -183,10 +183,21 @@ def _share(done: float, total: float) -> float | None:
     return min(max(share, 0.0), 1.0) if math.isfinite(share) else None
 
 
+def _state_of(
+    word: str, states: Mapping[str, JobState], ended_at: float | None, error: str | None
+) -> tuple[JobState, str | None]:
+    """The state for a status word, and the error.
+
+    A word that this release does not know means that the job runs, or with an end time that it failed.
+    """
+    if word in states or ended_at is None:
+        return states.get(word, JobState.RUNNING), error
+    return JobState.FAILED, error or f"the server ended it as {word!r:.40}"
+
+
 def operation(info: OperationStatusInfo) -> Operation:
-    """The engine's view of ``info``. A status word that this release does not know counts as running."""
-    state = _OPERATION_STATES.get(info.status, JobState.RUNNING)
-    error = info.error_message
+    """The engine's view of ``info``."""
+    state, error = _state_of(info.status, _OPERATION_STATES, info.completed_at, info.error_message)
     if error and _GAVE_UP_MESSAGE in error:
         error = f"the server gave up watching it, though it may still be writing results ({error})"
     status = JobStatus(
@@ -232,10 +243,11 @@ _REGENERATION_STATES: Mapping[str, JobState] = {
 
 def aggregation_status(operation: PlaybookAggregationOperation) -> JobStatus:
     """A durable aggregation as a JobStatus; ``message`` is the server's status word."""
+    state, error = _state_of(operation.status, _AGGREGATION_STATES, operation.completed_at, operation.error)
     return JobStatus(
-        state=_AGGREGATION_STATES.get(operation.status, JobState.RUNNING),
+        state=state,
         message=str(operation.status),
-        error=operation.error,
+        error=error,
         started_at=operation.started_at,
         finished_at=operation.completed_at,
         raw=operation.model_dump(),
@@ -244,13 +256,13 @@ def aggregation_status(operation: PlaybookAggregationOperation) -> JobStatus:
 
 def regeneration_status(answer: RegenerateStatusResponse) -> JobStatus:
     """A regeneration as a JobStatus; its units are sessions."""
-    state = _REGENERATION_STATES.get(answer.status, JobState.RUNNING)
     reasons = "; ".join(f"{failure.session_id}: {failure.reason}" for failure in answer.failures[:3])
+    state, error = _state_of(answer.status, _REGENERATION_STATES, answer.finished_at, reasons or None)
     return JobStatus(
         state=state,
         progress=_share(answer.completed + answer.failed, answer.total),
         message=f"{answer.completed} of {answer.total} sessions judged, {answer.failed} failed",
-        error=(reasons or "the server names no reason") if state is JobState.FAILED else None,
+        error=(error or "the server names no reason") if state is JobState.FAILED else None,
         started_at=answer.started_at,
         finished_at=answer.finished_at,
         raw=answer.model_dump(),

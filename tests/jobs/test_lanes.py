@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,6 +27,12 @@ from reflexio_async import (
 from reflexio_async._engine.jobs.slot import SlotStatus
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.scene import PLAYBOOKS, RERUN, STATUS, scene
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from reflexio_async.sandbox.http.context import RequestContext
+    from reflexio_async.sandbox.http.responses import Response
 
 WINDOW = 60.0
 
@@ -445,6 +453,28 @@ async def test_an_operation_that_the_server_gave_up_watching_says_so() -> None:
         with pytest.raises(JobFailed, match="gave up watching") as failed:
             await job
         assert "Auto-recovered" in str(failed.value)
+
+
+@dataclass(frozen=True)
+class Reword:
+    """Answers truthfully, but with another word for the end."""
+
+    word: str
+
+    async def play(self, _: RequestContext, serve: Callable[[], Awaitable[Response]]) -> Response:
+        response = await serve()
+        return replace(response, body=response.encoded().decode().replace('completed"', f'{self.word}"'))
+
+
+async def test_a_final_word_that_is_not_known_ends_the_job_and_the_next_one_starts() -> None:
+    async with scene(3) as play:
+        play.box.faults.add(Reword("aborted"), path=STATUS, times=4)
+        report = await play.client.rerun_profiles_many(play.users)
+        assert [outcome.state for outcome in report.failed] == ["failed"] * len(report.failed)
+        assert report.failed
+        assert all("ended it as 'aborted'" in str(outcome.error) for outcome in report.failed)
+        assert len(report.completed) + len(report.failed) == 3
+        assert len(play.box.operations()) == 3
 
 
 async def test_failed_users_reach_the_caller() -> None:
