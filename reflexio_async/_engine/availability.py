@@ -23,11 +23,13 @@ class Availability:
 
     Attributes:
         has_answered: This API has given a proper response at this address. Before, the address may be wrong.
+        is_in_doubt: It has not, or it has been away since its last answer.
         watchers: Called when an outage is reported, and when it is over.
     """
 
     def __init__(self, url: str, clock: Clock) -> None:
         self.has_answered = False
+        self.is_in_doubt = True
         self.watchers: set[Callable[[], object]] = set()
         self._url = url
         self._clock = clock
@@ -44,6 +46,7 @@ class Availability:
     def answered(self, *, properly: bool) -> None:
         """Note an answer of this API; ``properly``: a response that could be read, not an error."""
         self.has_answered = self.has_answered or properly
+        self.is_in_doubt = not self.has_answered
         if self._away_since is None:
             return
         seconds = self._clock.now() - self._away_since
@@ -59,6 +62,7 @@ class Availability:
             self.answered(properly=False)
             return
         now = self._clock.now()
+        self.is_in_doubt = True
         if self._away_since is None:
             self._away_since = now
         seconds = self.unreachable_for

@@ -195,7 +195,8 @@ class _Call(Generic[T]):
         redact = caller.credentials.redact
         if 200 <= response.status < 300:
             value = wire.decode(endpoint, caller.service, response, redact)
-            caller.availability.answered(properly=True)
+            if caller.availability.is_in_doubt:
+                caller.availability.answered(properly=True)
             refusal = wire.refusal_of(endpoint, caller.service, value, redact)
             if refusal is not None and (self._raises_refusals or self._nothing_stored(refusal)):
                 raise refusal

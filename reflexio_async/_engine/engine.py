@@ -148,10 +148,9 @@ class API:
             APITimeout: The timeout of the call has passed, and the start was not sent.
         """
         settings = self._settings_within(request)
-        job = await self._submit(endpoint, request, kind, timeout=settings.timeout)
+        fails = settings is self._engine.settings
+        job = await self._submit(endpoint, request, kind, timeout=settings.timeout, fails_at_timeout=fails)
         job.check_start()
-        if settings is self._engine.settings:
-            job.check_sent(settings.timeout)
         return job
 
     def _deadline(self) -> float:
@@ -174,6 +173,7 @@ class API:
         *,
         width: int = 1,
         timeout: float | None = None,
+        fails_at_timeout: bool = False,
     ) -> Job[T]:
         """Start a job as ``_start`` does, but leave the error of a refused start to the job.
 
@@ -183,6 +183,7 @@ class API:
             kind: The kind of the job.
             width: How many jobs may run at once on a server whose start responds when the job is done.
             timeout: Seconds after which to return, though the start is not answered; None: there is no limit.
+            fails_at_timeout: A start that was not sent by then fails, and is not sent later.
         """
         engine = self._engine
         params = {name: getattr(request, name) for name in kind.echoed}
@@ -201,6 +202,7 @@ class API:
             limiter=limiter,
             width=width,
             timeout=timeout,
+            fails_at_timeout=fails_at_timeout,
         )
         return Job(record)
 

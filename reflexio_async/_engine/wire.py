@@ -87,7 +87,7 @@ class Endpoint(Generic[T_co]):
         searches = self.method == "POST" and self.may_repeat and not self.invalidates
         return self.method != "GET" and not searches
 
-    @property
+    @cached_property
     def may_repeat(self) -> bool:
         """Whether sending it twice does no harm."""
         return self.method == "GET" if self.repeatable is None else self.repeatable

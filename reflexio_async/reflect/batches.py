@@ -105,7 +105,7 @@ class ReflectBatches(ReflectAPI):
             on_progress: Called after every step with a BatchProgress.
             fail_fast: Send nothing more after the first trace that does not complete.
             outage_timeout: Seconds that the server may be away, once it has answered. Then the batch stops,
-                and the rest is ``not_started``.
+                and the rest is ``not_started``; of an iterator, the rest is not read.
 
         Raises:
             InvalidRequest: A trace or an option is unusable, or two traces have the same key.

@@ -40,7 +40,7 @@ class Answer:
     content_type: str = "text/html; charset=utf-8"
     headers: dict[str, str] = field(default_factory=dict[str, str])
 
-    async def play(self, _context: RequestContext, _serve: Callable[[], Awaitable[Response]]) -> Response:
+    async def play(self, context: RequestContext, serve: Callable[[], Awaitable[Response]]) -> Response:  # noqa: ARG002
         return Response(self.body, self.status, self.headers, self.content_type)
 
 

@@ -461,7 +461,7 @@ class Reword:
 
     word: str
 
-    async def play(self, _: RequestContext, serve: Callable[[], Awaitable[Response]]) -> Response:
+    async def play(self, context: RequestContext, serve: Callable[[], Awaitable[Response]]) -> Response:  # noqa: ARG002
         response = await serve()
         return replace(response, body=response.encoded().decode().replace('completed"', f'{self.word}"'))
 

@@ -11,7 +11,6 @@ from reflexio_async._engine.jobs.poller import SHORTEST_INTERVAL
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.settings import positive_seconds, true_or_false
 from reflexio_async.errors import (
-    APITimeout,
     ClientClosed,
     InvalidRequest,
     JobCancelled,
@@ -140,15 +139,6 @@ class Job(Generic[T]):
             return await self.result(poll_interval=poll_interval, wait_timeout=left)
         except JobTimeout:
             raise self._record.timed_out(wait_timeout) from None
-
-    def check_sent(self, timeout: float) -> None:
-        """Raise APITimeout, and withdraw it, if it is queued ``timeout`` seconds after its call began."""
-        record = self._record
-        if record.now() - record.created_at < timeout:
-            return
-        if record.withdraw_start("the call that started it timed out"):
-            message = f"{record.description}: its start was not sent within {timeout:g} s{record.last_poll}"
-            raise APITimeout(message)
 
     async def wait_in_call(self, request: Polling) -> T:
         """The result, for a call with ``wait_for_response=True`` and the options of ``request``.

@@ -89,10 +89,11 @@ class Lane:
 
     # For the manager
 
-    async def submit(self, job: SlotJob[Any], timeout: float | None) -> None:
+    async def submit(self, job: SlotJob[Any], timeout: float | None, *, fails_at_timeout: bool) -> None:
         """Queue ``job``. Return when its start was answered, or at once when its start has to wait.
 
-        Return after ``timeout`` seconds in any case; None: there is no limit.
+        Return after ``timeout`` seconds in any case; None: there is no limit. ``fails_at_timeout``: a start
+        that was not sent by then fails.
         """
         ahead = len(self._queue) + len(self._starting)
         if self.dialect is not Dialect.SYNCHRONOUS:
@@ -106,9 +107,16 @@ class Lane:
         else:
             self._enqueue(job)
         try:
-            with suppress(TimeoutError):
-                async with self._clock.timeout(timeout):
-                    await answered
+            async with self._clock.timeout(timeout):
+                await answered
+        except TimeoutError:
+            if fails_at_timeout and job in self._queue:
+                self._queue.remove(job)
+                message = (
+                    f"{job.description}: its start was not sent, because the server did not answer the "
+                    f"status request before it within {timeout:g} s"
+                )
+                job.fail_to_start(APITimeout(message))
         except asyncio.CancelledError:
             # The caller has no handle with which to withdraw the start later. A start that was sent goes on.
             job.outcome_read = self.withdraw(

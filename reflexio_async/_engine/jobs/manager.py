@@ -83,6 +83,7 @@ class JobManager:
         limiter: Limiter,
         width: int = 1,
         timeout: float | None = None,
+        fails_at_timeout: bool = False,
     ) -> JobRecord[T]:
         """Start a job through the lane of its slot.
 
@@ -100,11 +101,12 @@ class JobManager:
             width: How many starts may run at once on a server of the synchronous dialect; at least the
                 client's ``concurrency``.
             timeout: Seconds after which to return in any case; None: there is no limit.
+            fails_at_timeout: A start that was not sent by then fails, and is not sent later.
         """
         lane = self.lane(kind.slot)
         start = Start(request, send, limiter, max(width, self._settings.concurrency))
         job = SlotJob(kind, self, settings, params=params, start=start)
-        await lane.submit(job, timeout)
+        await lane.submit(job, timeout, fails_at_timeout=fails_at_timeout)
         return job
 
     def follow(self, kind: PolledKind[T], job_id: str, settings: Settings) -> JobRecord[T]:

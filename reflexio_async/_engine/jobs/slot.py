@@ -159,7 +159,8 @@ class SlotStatus:
             operation = await self._source.operation(self.name)
         self.latest = operation
         self.observed_at = self._clock.now()
-        self.failed = FailedPolls()
+        if self.failed.count:
+            self.failed = FailedPolls()
         ended = self._pass_on(operation, asked_at)
         if ended:
             self._durations.add(

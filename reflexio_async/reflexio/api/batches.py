@@ -90,7 +90,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             upgrade: When all have completed, promote the pending profiles of the whole organisation.
             fail_fast: Start no more reruns after the first that does not complete.
             outage_timeout: Seconds that the server may be away, once it has answered. Then the batch stops,
-                and the rest is ``not_started``.
+                and the rest is ``not_started``; of an iterator, the rest is not read.
 
         Raises:
             InvalidRequest: An id is empty, not text, or given twice; or an option has an unusable value.
