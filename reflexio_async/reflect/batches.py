@@ -152,6 +152,7 @@ class ReflectBatches(ReflectAPI):
             per_minute=None,
             rate_limiter=engine.caller.rate_limiter(path),
             availability=engine.caller.availability,
+            outage_timeout=outage_timeout,
             fail_fast=fail_fast,
             on_progress=on_progress,
         )

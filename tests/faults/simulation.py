@@ -235,6 +235,8 @@ class Simulation:
         call.state = outcome.state
         if (outcome.state is OutcomeState.COMPLETED) != (outcome.error is None):
             self.problems.append(f"{outcome}: state and error disagree")
+        if outcome.state is OutcomeState.LOST and not outcome.attempts:
+            self.problems.append(f"{outcome}: lost, and its request was never sent")
         if outcome.error is not None and outcome.result is not None:
             self.problems.append(f"{outcome}: both a result and an error")
 

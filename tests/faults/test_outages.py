@@ -134,6 +134,18 @@ async def test_publishes_stop_after_an_hour_and_the_rest_is_not_started() -> Non
         assert len(play.box.stored_requests) == 200
 
 
+async def test_publishes_of_which_nobody_can_know_stop_after_an_hour_too() -> None:
+    async with scene(rate_limits=True) as play:
+        async with outage(play.box, play.clock, LONG, after=100.0):
+            report = await play.client.publish_many(publishes(200))
+        assert set(report.counts()) == {"completed", "lost", "not_started"}
+        assert len(report.lost) <= 4
+        assert not any(getattr(outcome.error, "outcome_unknown", True) for outcome in report.not_started)
+        assert report.seconds < 3900
+        assert (await report.retry_failed("lost", "not_started")).ok
+        assert len(play.box.stored_requests) == 200
+
+
 async def test_traces_stop_after_an_hour_and_the_rest_is_not_started() -> None:
     async with reflect_scene(ingest_seconds=1.0) as s:
         traces = [{"task": f"t{n}", "trajectory": MESSAGES} for n in range(100)]

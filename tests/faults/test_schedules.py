@@ -70,7 +70,7 @@ def scheduled_faults(timeout: float) -> SearchStrategy[ScheduledFault]:
         fault("delay", spans, after_effect=st.just(value=True)),
         fault("overwork", spans.filter(lambda span: span < timeout)),
         fault("internal_error", after_effect=st.booleans()),
-        fault("status", st.sampled_from([400, 401, 403, 404, 409, 413, 422, 503])),
+        fault("status", st.sampled_from([302, 400, 401, 403, 404, 408, 409, 413, 421, 422, 425, 503])),
         fault("status", st.sampled_from([500, 502, 504]), after_effect=st.booleans()),
         # A batch of publishes waits for as long as ``Retry-After`` says.
         fault("rate_limited", times=st.integers(1, 7)),
@@ -85,7 +85,7 @@ def scheduled_faults(timeout: float) -> SearchStrategy[ScheduledFault]:
             times=st.integers(1, 7),  # a slot that is taken is waited for as long as it takes
             after=often["after"],
         ),
-        fault("html", st.sampled_from([200, 404, 502])),
+        fault("html", st.sampled_from([200, 403, 404, 429, 502, 503])),
     )
 
 

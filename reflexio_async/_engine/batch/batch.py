@@ -15,7 +15,7 @@ from reflexio_async._engine.batch.items import Given, Items
 from reflexio_async._engine.batch.progress import BatchPlan, BatchProgress
 from reflexio_async._engine.batch.report import BatchReport, Outcome, OutcomeState
 from reflexio_async._engine.batch.work import Attempt, Work
-from reflexio_async._engine.jobs.record import without_traceback
+from reflexio_async._engine.jobs.record import with_message, without_traceback
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.loops import LOOP_ENDED
 from reflexio_async._engine.retry import is_away
@@ -335,14 +335,24 @@ class Batch(Generic[K, T]):
 
     async def _ended(self, emit: Callable[[Outcome[K, T]], Awaitable[None]], outcome: Outcome[K, T]) -> None:
         self._counts[outcome.state] += 1
-        if outcome.state is OutcomeState.NOT_STARTED and not self._stopping:
-            self._server_away = outcome.error
-            logger.warning("%s: the rest is not started: %s", self.description, outcome.error)
+        error = outcome.error
+        if isinstance(error, Exception) and not self._stopping and self._ends_batch(outcome.state, error):
+            logger.warning("%s: the rest is not started: %s", self.description, error)
+            self._server_away = with_message(
+                error, f"not started, as an earlier one met: {error}", sent=False
+            )
             self.stop()
         if self._work.fail_fast and outcome.state is not OutcomeState.COMPLETED:
             self.stop()
         self._report_progress()
         await emit(outcome)
+
+    def _ends_batch(self, state: OutcomeState, error: Exception) -> bool:
+        """Whether the server is away, and has been for the ``outage_timeout``."""
+        if state is OutcomeState.LOST:
+            away = self._work.availability.unreachable_for
+            return is_away(error) and away is not None and away >= self._work.outage_timeout
+        return state is OutcomeState.NOT_STARTED
 
     def _not_started(self, item: Any) -> Outcome[K, T]:
         key = self._work.key(item)

@@ -55,6 +55,7 @@ class Work(Generic[K, T]):
         per_minute: The contract's rate limit, for the plan.
         rate_limiter: The rate limit as the server's responses have shown it, for the progress.
         availability: Whether the server answers, for the progress.
+        outage_timeout: Seconds for which the server may be away. Then the batch starts nothing more.
         fail_fast: Start nothing more after the first item that does not complete.
         on_progress: Called at the start, after every item that ends, and every minute of an outage.
         finish: Called once when every item has completed; its result is the report's ``upgrade``.
@@ -68,6 +69,7 @@ class Work(Generic[K, T]):
     per_minute: int | None
     rate_limiter: RateLimiter
     availability: Availability
+    outage_timeout: float
     fail_fast: bool = False
     on_progress: Callable[[BatchProgress], None] | None = None
     finish: Callable[[], Awaitable[Any]] | None = None

@@ -17,6 +17,7 @@ from reflexio_async.errors import (
     JobLost,
     JobTimeout,
     UnexpectedResponse,
+    printable,
 )
 
 if TYPE_CHECKING:
@@ -379,15 +380,15 @@ def without_traceback(error: E) -> E:
     return error
 
 
-def with_message(error: Exception, message: str, *, nothing_sent: bool = False) -> Exception:
+def with_message(error: Exception, message: str, *, sent: bool = True) -> Exception:
     """A copy of ``error`` with another message.
 
-    ``nothing_sent``: it is for a request that was not sent. The outcome that may be unknown is that of the
-    status request that had the error.
+    ``sent``: False for what was not sent. The outcome that may be unknown is that of another request, which
+    had the error.
     """
     made = copy.copy(error)
-    made.args = (message,)
-    if nothing_sent and isinstance(made, APIConnectionError | APIStatusError | UnexpectedResponse):
+    made.args = (printable(message),)
+    if not sent and isinstance(made, APIConnectionError | APIStatusError | UnexpectedResponse):
         made.outcome_unknown = False
     return made
 

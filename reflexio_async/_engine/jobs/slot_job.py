@@ -189,7 +189,7 @@ class SlotJob(JobRecord[T]):
     def fail_unsent(self, error: Exception, reason: str) -> None:
         """End it with the ``error`` of a status request. Its start was not sent."""
         message = f"{self.description}: not started: {reason}"
-        self.fail_to_start(with_message(error, message, nothing_sent=True))
+        self.fail_to_start(with_message(error, message, sent=False))
 
     def withdraw(self, reason: str) -> None:
         """End it: its start will not be sent."""

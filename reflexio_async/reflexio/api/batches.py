@@ -210,6 +210,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             per_minute=PUBLISH_INTERACTION.per_minute,
             rate_limiter=engine.caller.rate_limiter(PUBLISH_INTERACTION.path),
             availability=engine.caller.availability,
+            outage_timeout=outage_timeout,
             fail_fast=fail_fast,
             on_progress=on_progress,
         )
@@ -291,6 +292,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             per_minute=endpoint.per_minute,
             rate_limiter=self._engine.caller.rate_limiter(endpoint.path),
             availability=self._engine.caller.availability,
+            outage_timeout=outage_timeout,
             fail_fast=fail_fast,
             on_progress=on_progress,
             finish=promote if upgrade else None,
