@@ -314,13 +314,15 @@ class Batch(Generic[K, T]):
             del self._attempts[key]
         job = attempt.job
         state = OutcomeState.COMPLETED if error_ is None else _state_of(error_)
-        if error_ is not None and job is not None:
+        is_at_server = job is not None and job.token is not None
+        if state is OutcomeState.CANCELLED and self._server_away is not None and not is_at_server:
+            # It was withdrawn, because the batch has stopped.
+            state, error_ = OutcomeState.NOT_STARTED, self._server_away
+        elif error_ is not None and job is not None:
             if job.status.state is JobState.LOST:
                 state = OutcomeState.LOST  # admitted, but asking for its status was refused
             elif state is OutcomeState.FAILED and not attempt.attempts:
                 state = OutcomeState.NOT_STARTED
-            elif state is OutcomeState.CANCELLED and job.token is None and self._server_away is not None:
-                state, error_ = OutcomeState.NOT_STARTED, self._server_away
         return Outcome(
             key,
             state,
