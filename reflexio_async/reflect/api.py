@@ -81,7 +81,8 @@ class ReflectAPI(API):
             task: What the agent is about to do.
             limit: The maximum number of memories.
             lambda_: 1 ranks by similarity alone, 0 by q-value alone (how useful a memory has been).
-            metadata_filter: Only memories whose metadata has all these entries.
+            metadata_filter: Only memories whose metadata has all these entries. Where it has a list, one of
+                the list's values must be the wanted one.
             similarity_threshold: The minimum similarity. None: the server's default.
             mmr_lambda: 1 allows near-duplicates, 0 prefers memories that differ.
         """
