@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         JobFailed,
         JobLost,
         JobTimeout,
+        LeaseLost,
         NotFound,
         PayloadTooLarge,
         PermissionDenied,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         ReflexioError,
         RequestRefused,
         ServerError,
+        StoreError,
         UnexpectedResponse,
         UnprocessableRequest,
         Withdrawn,
@@ -85,6 +87,7 @@ __all__: list[str] = [
     "JobStatus",
     "JobTimeout",
     "JobTiming",
+    "LeaseLost",
     "NotFound",
     "Outcome",
     "OutcomeState",
@@ -99,6 +102,7 @@ __all__: list[str] = [
     "ServerError",
     "ServerQuirkWarning",
     "SessionScopedClient",
+    "StoreError",
     "SystemClock",
     "TraceContext",
     "TraceJob",
@@ -154,8 +158,8 @@ else:
         "errors": (
             "APIConnectionError APIStatusError APITimeout AuthenticationError BadRequest "
             "BatchInterrupted ClientClosed ConfigurationError Conflict InvalidRequest JobCancelled "
-            "JobError JobFailed JobLost JobTimeout NotFound PayloadTooLarge PermissionDenied "
-            "RateLimited ReflexioError RequestRefused ServerError UnexpectedResponse "
+            "JobError JobFailed JobLost JobTimeout LeaseLost NotFound PayloadTooLarge PermissionDenied "
+            "RateLimited ReflexioError RequestRefused ServerError StoreError UnexpectedResponse "
             "UnprocessableRequest Withdrawn "
         ),
         "_engine.events": "BackgroundErrorEvent RequestEvent RetryEvent",

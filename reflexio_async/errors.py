@@ -24,7 +24,9 @@
     │   ├── JobTimeout                  the job did not end within ``wait_timeout`` (also TimeoutError)
     │   ├── JobCancelled                cancelled before or while it ran
     │   └── JobLost                     the outcome is unknown for good
-    └── BatchInterrupted                the caller's iterable of keys raised an error
+    ├── BatchInterrupted                the caller's iterable of keys raised an error
+    └── StoreError                      the store cannot be used; nothing was written
+        └── LeaseLost                   another process has taken over what this one was driving
 
 Messages say what to do next. They may hold ids, and the values of options. They never hold credentials, and
 never the texts of a request, such as messages, tasks and profiles. They are one line of limited length.
@@ -341,3 +343,11 @@ STATUS_ERRORS: Mapping[int, type[APIStatusError]] = {
     422: UnprocessableRequest,
     429: RateLimited,
 }
+
+
+class StoreError(ReflexioError):
+    """The store cannot be used, or a row could not be written. The message says why and what to do."""
+
+
+class LeaseLost(StoreError):
+    """Another process has taken over what this one was driving. Nothing was written."""

@@ -1,0 +1,58 @@
+"""What a store needs of a database. ``sqlite.py`` and ``postgres.py`` are the two that exist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Value: TypeAlias = "str | int | float | None"
+Row: TypeAlias = tuple[Any, ...]
+
+
+class Statement(NamedTuple):
+    """One SQL statement with ``?`` for its values."""
+
+    sql: str
+    values: tuple[Value, ...] = ()
+
+
+class Database(Protocol):
+    """A database with the tables of ``schema.py``. One object serves all clients of a process.
+
+    The SQL is the same for both. Where they differ, the text has one of these names in braces:
+    ``{now}`` (the seconds of the clock that leases are measured by), ``{boot}`` (the machine's boot, because
+    a lease of an earlier boot is over) and ``{serial}`` (the type of a key that grows by itself).
+    """
+
+    name: str
+    """The path or the address without its password, for messages."""
+
+    async def open(self) -> None:
+        """Connect, and make the tables if there are none.
+
+        Raises:
+            StoreError: It cannot be used. The message says why and what to do.
+        """
+        ...
+
+    async def read(self, sql: str, *values: Value) -> list[Row]:
+        """Return the rows of one SELECT."""
+        ...
+
+    async def write(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """Run ``statements`` in one transaction. Return the rows of each, when all are safe on the disk.
+
+        Raises:
+            StoreError: Nothing was written.
+        """
+        ...
+
+    async def changed(self, within: float) -> None:
+        """Wait until rows may have changed, in any process, and at most ``within`` seconds."""
+        ...
+
+    async def aclose(self) -> None:
+        """Finish the writes that were asked for, and close."""
+        ...

@@ -1,0 +1,319 @@
+"""A store: the rows of jobs, batches and publishes, and the lanes that processes share.
+
+Every method is one transaction. A write with a lease changes nothing when the lease has passed to another
+holder, and raises LeaseLost.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from reflexio_async.durable.database import Statement
+from reflexio_async.durable.rows import (
+    JOB_COLUMNS,
+    OUTBOX_COLUMNS,
+    LaneKey,
+    Lease,
+    RowState,
+    job_row,
+    outbox_row,
+    request_text,
+)
+from reflexio_async.errors import LeaseLost
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from reflexio_async._engine.clock import Clock
+    from reflexio_async.durable.database import Database, Row, Value
+    from reflexio_async.durable.rows import JobRow, NewJob, OutboxRow
+
+LEASE_SECONDS = 15.0
+"""How long a lease lasts that is not renewed."""
+
+_CHUNK = 500  # values in one statement
+
+_HELD = "exists (select 1 from lane where url = ? and org = ? and name = ? and fence = ?)"
+_OF_ORG = "url = ? and account in (select id from account where url = ? and org = ?)"
+# First what has begun, then the rest in the order in which it came.
+_BY_PROGRESS = "case state when 'admitted' then 0 when 'starting' then 1 else 2 end, seq"
+
+
+class Store:
+    """One client's view of a database of jobs and publishes.
+
+    Args:
+        database: The database. Clients of one process share it.
+        clock: The client's clock. A virtual clock stands still while the database works.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self._clock = clock
+
+    async def _read(self, sql: str, *values: Value) -> list[Row]:
+        with self._clock.busy():
+            return await self.database.read(sql, *values)
+
+    async def _write(self, *statements: Statement) -> list[list[Row]]:
+        with self._clock.busy():
+            return await self.database.write(statements)
+
+    async def open(self) -> None:
+        """Open the database, if it is not open yet."""
+        with self._clock.busy():
+            await self.database.open()
+
+    # Accounts
+
+    async def organisation(self, account: str) -> str | None:
+        """The organisation of ``account``, or None when it is not known yet."""
+        rows = await self._read("select org from account where id = ?", account)
+        return rows[0][0] if rows else None
+
+    async def add_account(self, account: str, url: str, org: str | None) -> None:
+        """Remember ``account``, and its organisation if it is known."""
+        await self._write(
+            Statement("insert into account (id, url) values (?, ?) on conflict do nothing", (account, url)),
+            Statement("update account set org = coalesce(?, org) where id = ?", (org, account)),
+        )
+
+    # Lanes
+
+    async def acquire(self, lane: LaneKey, holder: str, seconds: float = LEASE_SECONDS) -> Lease | None:
+        """Take the lease of ``lane``. Return None when another holder has it."""
+        asked_at = self._clock.now()
+        taken = (
+            await self._write(
+                Statement("insert into lane (url, org, name) values (?, ?, ?) on conflict do nothing", lane),
+                Statement(
+                    "update lane set holder = ?, lease_end = {now} + ?, boot = {boot}, fence = fence + 1 "
+                    "where url = ? and org = ? and name = ? "
+                    "and (holder is null or lease_end < {now} or boot <> {boot}) returning fence, limiter",
+                    (holder, seconds, *lane),
+                ),
+            )
+        )[1]
+        if not taken:
+            return None
+        fence, limiter = taken[0]
+        return Lease(lane, fence, asked_at + seconds, limiter)
+
+    async def renew(self, lease: Lease, seconds: float = LEASE_SECONDS) -> Lease:
+        """Prolong ``lease``."""
+        asked_at = self._clock.now()
+        (renewed,) = await self._write(
+            Statement(
+                "update lane set lease_end = {now} + ? "
+                "where url = ? and org = ? and name = ? and fence = ? returning 1",
+                (seconds, *lease.lane, lease.fence),
+            )
+        )
+        _check(lease, renewed)
+        return lease._replace(ends_at=asked_at + seconds)
+
+    async def release(self, lease: Lease) -> None:
+        """Give ``lease`` back, so that another process can take it at once."""
+        await self._write(
+            Statement(
+                "update lane set holder = null, lease_end = 0 "
+                "where url = ? and org = ? and name = ? and fence = ?",
+                (*lease.lane, lease.fence),
+            )
+        )
+
+    async def lanes(self, url: str, org: str) -> list[LaneKey]:
+        """The slots' lanes that have jobs which have not ended."""
+        rows = await self._read(
+            f"select distinct service from job where state <> 'ended' and {_OF_ORG}", url, url, org
+        )
+        return [LaneKey(url, org, service) for (service,) in rows]
+
+    # Jobs
+
+    async def add_jobs(self, jobs: Sequence[NewJob]) -> None:
+        """Add ``jobs``. One whose batch and key are there already is left as it is."""
+        sql = (
+            "insert into job (id, account, url, service, kind, request, params, created_at, batch, key) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
+        )
+        for first in range(0, len(jobs), _CHUNK):
+            await self._write(
+                *(
+                    Statement(
+                        sql,
+                        (
+                            job.id,
+                            job.account,
+                            job.url,
+                            job.service,
+                            job.kind,
+                            request_text(job.request),
+                            json.dumps(job.params),
+                            job.created_at,
+                            job.batch,
+                            job.key,
+                        ),
+                    )
+                    for job in jobs[first : first + _CHUNK]
+                )
+            )
+
+    async def jobs(self, ids: Collection[str]) -> list[JobRow]:
+        """The jobs with these ids."""
+        return await self._by("id", list(ids))
+
+    async def jobs_of_batch(self, batch: str, keys: Sequence[str]) -> list[JobRow]:
+        """The jobs of ``batch`` with these keys."""
+        return await self._by("key", list(keys), "batch = ? and ", batch)
+
+    async def _by(self, column: str, wanted: list[str], also: str = "", *values: Value) -> list[JobRow]:
+        found: list[JobRow] = []
+        for first in range(0, len(wanted), _CHUNK):
+            chunk = wanted[first : first + _CHUNK]
+            marks = ", ".join("?" * len(chunk))
+            sql = f"select {JOB_COLUMNS} from job where {also}{column} in ({marks})"
+            found += map(job_row, await self._read(sql, *values, *chunk))
+        return found
+
+    async def open_jobs(self, lane: LaneKey, limit: int) -> list[JobRow]:
+        """The first jobs of ``lane`` that have not ended: those that have begun before the queued ones."""
+        rows = await self._read(
+            f"select {JOB_COLUMNS} from job where {_OF_ORG} and service = ? and state <> 'ended' "
+            f"order by {_BY_PROGRESS} limit ?",
+            lane.url,
+            lane.url,
+            lane.org,
+            lane.name,
+            limit,
+        )
+        return [job_row(row) for row in rows]
+
+    async def update_job(
+        self, lease: Lease, job_id: str, *, limiter: str | None = None, **values: Any
+    ) -> None:
+        """Write columns of a job that has not ended. Dictionaries are written as JSON.
+
+        ``limiter``: what is known of the rate limit now, for the next holder of the lease.
+        """
+        texts = {
+            name: json.dumps(value) if isinstance(value, dict) else value for name, value in values.items()
+        }
+        columns = ", ".join(f"{name} = ?" for name in texts)
+        held = (*lease.lane, lease.fence)
+        statements = [
+            Statement(
+                f"update job set {columns} where id = ? and state <> 'ended' and {_HELD} returning 1",
+                (*texts.values(), job_id, *held),
+            )
+        ]
+        if limiter is not None:
+            sql = "update lane set limiter = ? where url = ? and org = ? and name = ? and fence = ?"
+            statements.append(Statement(sql, (limiter, *held)))
+        _check(lease, (await self._write(*statements))[0])
+
+    async def withdraw(self, ids: Collection[str], outcome: dict[str, Any], ended_at: float) -> list[str]:
+        """End those of these jobs that are still queued. Return their ids."""
+        withdrawn: list[str] = []
+        for job_id in ids:
+            (rows,) = await self._write(
+                Statement(
+                    "update job set state = 'ended', outcome = ?, ended_at = ? "
+                    "where id = ? and state = 'queued' returning id",
+                    (json.dumps(outcome), ended_at, job_id),
+                )
+            )
+            withdrawn += [found for (found,) in rows]
+        return withdrawn
+
+    async def queue_again(self, ids: Collection[str]) -> None:
+        """Queue jobs that have ended once more."""
+        await self._write(
+            *(
+                Statement(
+                    "update job set state = 'queued', attempts = 0, outcome = null, ended_at = null, "
+                    "intent_at = null, before = null, operation_id = null, not_before = null, admitted_at = null "
+                    "where id = ? and state = 'ended'",
+                    (job_id,),
+                )
+                for job_id in ids
+            )
+        )
+
+    # Outbox
+
+    async def accept(self, rows: Sequence[OutboxRow]) -> None:
+        """Add calls to the outbox. One whose id is there already is left as it is."""
+        await self._write(
+            *(
+                Statement(
+                    "insert into outbox (id, account, url, call, session, request, bytes, created_at) "
+                    "values (?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
+                    (
+                        row.id,
+                        row.account,
+                        row.url,
+                        row.call,
+                        row.session,
+                        request_text(row.request),
+                        row.bytes,
+                        row.created_at,
+                    ),
+                )
+                for row in rows
+            )
+        )
+
+    async def waiting(self, lane: LaneKey, limit: int, *, after: int = 0) -> list[OutboxRow]:
+        """The first calls that wait in the outbox, behind the one with the number ``after``."""
+        rows = await self._read(
+            f"select {OUTBOX_COLUMNS} from outbox where {_OF_ORG} and state = 'waiting' and seq > ? "
+            "order by seq limit ?",
+            lane.url,
+            lane.url,
+            lane.org,
+            after,
+            limit,
+        )
+        return [outbox_row(row) for row in rows]
+
+    async def delivered(self, lease: Lease, ids: Collection[str]) -> None:
+        """Delete calls that were delivered."""
+        held = (*lease.lane, lease.fence)
+        done = await self._write(
+            *(
+                Statement(f"delete from outbox where id = ? and {_HELD} returning 1", (job_id, *held))
+                for job_id in ids
+            )
+        )
+        for rows in done:
+            _check(lease, rows)
+
+    async def set_aside(self, lease: Lease, row_id: str, reason: str) -> None:
+        """Keep a call that cannot be delivered, with the reason, and go on without it."""
+        (rows,) = await self._write(
+            Statement(
+                f"update outbox set state = 'set_aside', reason = ? where id = ? and {_HELD} returning 1",
+                (reason, row_id, *lease.lane, lease.fence),
+            )
+        )
+        _check(lease, rows)
+
+    # Looking after it
+
+    async def prune(self, before: float) -> int:
+        """Delete the jobs that ended before that time (epoch seconds). Return how many."""
+        (rows,) = await self._write(
+            Statement("delete from job where state = 'ended' and ended_at < ? returning 1", (before,))
+        )
+        return len(rows)
+
+
+def _check(lease: Lease, rows: list[Row]) -> None:
+    if not rows:
+        message = f"another process has taken the lane {lease.lane.name} of {lease.lane.url}"
+        raise LeaseLost(message)
+
+
+__all__ = ["LEASE_SECONDS", "LaneKey", "Lease", "RowState", "Store"]
