@@ -244,6 +244,9 @@ class AsyncReflexioClient(
     def job(self, token: str) -> Job[Any]:
         """Return the job of ``token``. This sends nothing.
 
+        A server remembers the outcome of its latest rerun alone. A client remembers the last 1,000 outcomes
+        of such jobs that it has read; one of these jobs has ended already.
+
         Args:
             token: The text of ``job.token``. The job may have been started in another process.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reflexio_async._engine.jobs.lane import Lane
 from reflexio_async._engine.jobs.polled import PolledJob, PolledJobs
 from reflexio_async._engine.jobs.poller import Poller
-from reflexio_async._engine.jobs.slot_job import SlotJob, Start
+from reflexio_async._engine.jobs.slot_job import OutcomeMemory, SlotJob, Start
 from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async.errors import CLOSED, ClientClosed, InvalidRequest
 
@@ -71,6 +71,7 @@ class JobManager:
         self._earlier: dict[str, Lane] = {}
         """The lanes of the event loop before, for what was learned there."""
         self._polled_jobs: dict[str, PolledJobs[Any]] = {}
+        self.outcomes = OutcomeMemory()
 
     async def start(
         self,
@@ -138,7 +139,8 @@ class JobManager:
             message = f"token: kind {token.kind!r} is not known to this release"
             raise InvalidRequest(message)
         job = SlotJob(kind, self, settings, params=token.params)
-        self.lane(kind.slot).slot.adopt(job, token.id, token.not_before)
+        if not self.outcomes.recall(job, token):
+            self.lane(kind.slot).slot.adopt(job, token.id, token.not_before)
         return job
 
     @property

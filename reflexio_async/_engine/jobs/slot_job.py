@@ -27,6 +27,7 @@ T = TypeVar("T")
 # Seconds from admission in which the status must show the job. The server claims the slot before it answers
 # the start (server-behaviour: Admission). The time is for a status that is behind. After it the job is lost.
 _APPEARS_WITHIN = 30.0
+_REMEMBERED = 1000  # outcomes
 
 
 class Limiter(Protocol):
@@ -160,6 +161,14 @@ class SlotJob(JobRecord[T]):
 
     # State changes
 
+    def finish(
+        self, status: JobStatus, *, result: T | None = None, error: BaseException | None = None
+    ) -> None:
+        """Store how it ended, and remember that for its token. Only the first call has an effect."""
+        if not self.done:
+            super().finish(status, result=result, error=error)
+            self._jobs.outcomes.remember(self)
+
     def enter_slot(self, operation_id: str) -> None:
         """Record that the server accepted the start, under this id."""
         self.not_before = None if self.before is None else self.before.started_at
@@ -256,3 +265,33 @@ class SlotJob(JobRecord[T]):
             return True  # the request was sent before the start was answered
         unchanged = self.before is not None and operation.is_same(self.before)
         return unchanged and asked_at - self.admitted_at < _APPEARS_WITHIN
+
+
+class OutcomeMemory:
+    """The last outcomes that one client has read, by token. A slot's status shows the latest one alone."""
+
+    def __init__(self) -> None:
+        # Not the jobs: one that failed and is dropped is reported.
+        self._outcomes: dict[str, tuple[JobStatus, Any, BaseException | None]] = {}
+
+    def remember(self, job: SlotJob[Any]) -> None:
+        """Keep how ``job`` ended, if it was admitted and its outcome is known."""
+        token = job.token_text
+        if token is None or job.status.state is JobState.LOST:
+            return
+        self._outcomes.pop(token, None)  # the last one is the newest
+        self._outcomes[token] = (job.status, job.result, job.error)
+        if len(self._outcomes) > _REMEMBERED:
+            del self._outcomes[next(iter(self._outcomes))]
+
+    def recall(self, job: SlotJob[Any], token: Token) -> bool:
+        """End ``job`` as the job of ``token`` ended; return whether that is known."""
+        outcome = self._outcomes.get(token.to_text())
+        if outcome is None:
+            return False
+        status, result, error = outcome
+        job.enter_slot(token.id)
+        job.not_before = token.not_before
+        job.outcome_read = True  # it is reported once, by the job itself
+        job.finish(status, result=result, error=error)
+        return True
