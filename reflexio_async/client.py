@@ -12,7 +12,7 @@ from reflexio_async._engine.base_client import BaseClient
 from reflexio_async._engine.cache import Cache
 from reflexio_async._engine.call import Caller
 from reflexio_async._engine.clock import clock_from
-from reflexio_async._engine.engine import Engine
+from reflexio_async._engine.engine import API, Engine
 from reflexio_async._engine.http import ConnectionPool, HttpClient
 from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.jobs.manager import JobManager
@@ -187,11 +187,15 @@ class AsyncReflexioClient(
             del password  # tools show the variables of a traceback
         self._engine.caller.credentials.secrets.add(form.password)
 
+        # A renewal must not refer to the client, which would never be collected as garbage then.
+        sender = API()
+        sender._engine = engine = self._engine._replace(lifetime=None)  # noqa: SLF001  # a part of this client
+
         async def sign_in() -> LoginResponse:
             try:
-                return await self._send(LOGIN, form)
+                return await sender._send(LOGIN, form)  # noqa: SLF001  # as above
             except NotFound as error:
-                message = f"{self._engine.settings.base_url} has no login (POST /token); pass api_key instead"
+                message = f"{engine.settings.base_url} has no login (POST /token); pass api_key instead"
                 raise NotFound(
                     message, status=404, method="POST", path="/token", headers=error.headers
                 ) from None

@@ -38,7 +38,7 @@ class Engine(NamedTuple):
     cache: Cache
     settings: Settings
     loops: LoopBinding
-    lifetime: Lifetime
+    lifetime: Lifetime | None
 
     def with_settings(self, settings: Settings) -> Engine:
         """The same parts with other settings."""

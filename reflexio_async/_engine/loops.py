@@ -126,6 +126,8 @@ class LoopBinding:
         self.scope = LoopScope()
         self.job_managers: list[JobManager] = []
         self.rate_limiters: list[RateLimiters] = []
+        self.guard: finalize[[], Lifetime] | None = None
+        """It notices that the last view of the client is gone."""
         self._used = False
         self._inherited: LoopScope | None = None
         """In a forked child: the parent's scope. It is kept, because dropping it would close connections."""
@@ -178,6 +180,8 @@ class LoopBinding:
         if self.scope.loop is not None and self.scope.loop.is_closed():
             self._loop_ended()
         self.closed = True
+        if self.guard is not None:
+            self.guard.detach()  # else the interpreter keeps a client that refers to itself
         scope = self.scope
         return scope, self._leave(CLIENT_CLOSED)
 
@@ -305,7 +309,7 @@ class Lifetime:
     """
 
     def __init__(self, loops: LoopBinding) -> None:
-        finalize(self, loops.dropped)
+        loops.guard = finalize(self, loops.dropped)
 
 
 def call_name(path: str) -> str:

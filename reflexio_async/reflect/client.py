@@ -91,7 +91,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         clock: Clock,
         tasks: TaskTracker,
         *,
-        lifetime: Lifetime,
+        lifetime: Lifetime | None,
         secrets: Secrets,
     ) -> None:
         secrets.add_settings(settings)

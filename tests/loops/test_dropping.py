@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -162,6 +163,34 @@ async def test_a_client_that_is_dropped_warns() -> None:
         del client
         gc.collect()
         await asyncio.sleep(0.05)  # the connections are closed by the loop
+
+
+LOGIN = ("ana@example.com", "secret of ana")
+
+
+async def test_a_client_that_has_logged_in_warns_too_when_it_is_dropped() -> None:
+    async with Sandbox(logins=dict([LOGIN])) as box:
+        client: AsyncReflexioClient | None = AsyncReflexioClient(url_endpoint=box.url)
+        assert client is not None
+        await client.login(*LOGIN)
+        with pytest.warns(ResourceWarning, match="dropped without being closed"):
+            client = None
+        gc.collect()
+        await asyncio.sleep(0.05)
+
+
+async def test_nothing_is_kept_of_a_client_that_was_closed() -> None:
+    async with Sandbox(logins=dict([LOGIN])) as box:
+        box.seed("u")
+        async with AsyncReflexioClient(url_endpoint=box.url) as client:
+            await client.login(*LOGIN)
+            await client.whoami()
+            await client.rerun_profile_generation(user_id="u", wait_for_response=True)
+            kept = weakref.ref(client._engine.loops)
+        client._refers_to_itself = client  # type: ignore[attr-defined]
+        del client
+        gc.collect()
+        assert kept() is None
 
 
 async def test_the_warning_names_what_is_under_way() -> None:
