@@ -31,8 +31,14 @@ EVERYTHING = "3.11"
 OTHERS = ("3.12", "3.13")
 """The versions that run the quick tests, those with frameworks, and those on the real server."""
 
-DEBIAN_PACKAGES: tuple[str, ...] = ()
-"""What tests need from the system, such as ``postgresql``: installed by apt-get where it is missing."""
+DEBIAN_PACKAGES: Mapping[str, str] = {
+    "postgresql": "mkdir -p /etc/postgresql-common && "
+    "echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf",
+}
+"""What tests need from the system: installed by apt-get where it is missing. And the commands to run before.
+
+Tests start their own Postgres server. The package must not start another.
+"""
 
 CHAINS_AT_ONCE = 2
 
@@ -55,7 +61,7 @@ def preparation(work: Path) -> list[Step]:
     """The chain that comes before all others."""
     return [
         Step("clone", f"git clone --quiet {shlex.quote(str(ROOT))} .", makes_environment=True),
-        *(_debian_package(name) for name in DEBIAN_PACKAGES),
+        *(_debian_package(name, before) for name, before in DEBIAN_PACKAGES.items()),
         _environment(work, EVERYTHING, extra="dev"),
     ]
 
@@ -114,12 +120,13 @@ def chains(work: Path) -> list[list[Step]]:
     ]
 
 
-def _debian_package(name: str) -> Step:
+def _debian_package(name: str, before: str) -> Step:
     command = (
-        f"dpkg-query --show --showformat='${{Status}}' {name} | grep 'ok installed' || "
-        f"(apt-get update -qq && apt-get install -qq --no-install-recommends {name})"
+        f"dpkg-query --show --showformat='${{Status}}' {name} 2>/dev/null | grep -q 'ok installed' || "
+        f"({before} && apt-get update -qq && apt-get install -qq --no-install-recommends {name})"
     )
-    return Step(f"Debian: {name}", command, makes_environment=True)
+    variables = {"DEBIAN_FRONTEND": "noninteractive"}
+    return Step(f"Debian: {name}", command, variables=variables, makes_environment=True)
 
 
 def _environment(work: Path, version: str, extra: str, *, lowest: bool = False) -> Step:

@@ -86,7 +86,7 @@ def test_a_missing_interpreter_fails(
     runner: Runner, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(steps, "EVERYTHING", "3.99")
-    clone, environment = steps.preparation(runner.work)
+    clone, *_, environment = steps.preparation(runner.work)
     assert runner.run([clone])
     assert not runner.run([environment])
     assert "Python 3.99 is missing" in capsys.readouterr().out
