@@ -88,9 +88,9 @@ class BaseClient(API):
         logger.info("closing %s: waiting up to %g s for %s", loops.name, seconds, awaited)
         try:
             async with self._engine.caller.clock.timeout(seconds):
-                while loops.scope.busy or any(jobs.busy for jobs in loops.job_managers):
-                    for jobs in loops.job_managers:
-                        await jobs.drained()
+                while loops.scope.busy or any(sender.busy for sender in loops.senders):
+                    for sender in loops.senders:
+                        await sender.drained()
                     await loops.scope.finished()
         except TimeoutError:
             pass  # the summary names what is left

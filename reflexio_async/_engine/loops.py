@@ -15,7 +15,7 @@ import logging
 import os
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary, WeakSet, finalize
 
 from reflexio_async._engine.drain_summary import DrainSummary
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from reflexio_async._engine.batch.batch import Batch
-    from reflexio_async._engine.jobs.manager import JobManager
     from reflexio_async._engine.rate_limits import RateLimiters
 
 T = TypeVar("T")
@@ -35,6 +34,31 @@ logger = logging.getLogger("reflexio_async")
 LOOP_ENDED = "its event loop ended"
 CLIENT_CLOSED = "the client was closed"
 _ADVICE = "Use `async with`, or `await client.aclose()` before the event loop ends"
+
+
+class Sender(Protocol):
+    """What sends something after the call that asked for it: the jobs, and the outbox."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is to be sent, or is under way."""
+        ...
+
+    async def drained(self) -> None:
+        """Wait until all of it has been sent and answered."""
+        ...
+
+    def unanswered_starts(self) -> list[str]:
+        """The names of what was not sent, or not answered, and is lost with the client."""
+        ...
+
+    def running_tokens(self) -> list[str]:
+        """The tokens of the jobs that run at the server."""
+        ...
+
+    def leave_loop(self, reason: str) -> None:
+        """End every wait, because the client is closed or its loop has ended."""
+        ...
 
 
 class LoopScope:
@@ -116,7 +140,7 @@ class LoopBinding:
     Attributes:
         closed: Whether the client was closed.
         scope: What belongs to the loop. Before the first use, and when a loop has ended, it has no loop yet.
-        job_managers: The managers of the client's jobs, one for each service that was used.
+        senders: The managers of the client's jobs, one for each service that was used, and its outbox.
         rate_limiters: Their rate limiters.
     """
 
@@ -124,7 +148,7 @@ class LoopBinding:
         self.name = name
         self.closed = False
         self.scope = LoopScope()
-        self.job_managers: list[JobManager] = []
+        self.senders: list[Sender] = []
         self.rate_limiters: list[RateLimiters] = []
         self.guard: finalize[[], Lifetime] | None = None
         """It notices that the last view of the client is gone."""
@@ -170,9 +194,9 @@ class LoopBinding:
         return DrainSummary(
             calls=(*map(call_name, scope.calls.values()), *scope.job_calls.values()),
             background_calls=(*scope.cut_off, *scope.background_calls.values()),
-            unsent_starts=tuple(name for jobs in self.job_managers for name in jobs.unanswered_starts()),
+            unsent_starts=tuple(name for sender in self.senders for name in sender.unanswered_starts()),
             batches=tuple(batch.description for batch in scope.batches),
-            running_jobs=tuple(token for jobs in self.job_managers for token in jobs.running_tokens()),
+            running_jobs=tuple(token for sender in self.senders for token in sender.running_tokens()),
         )
 
     def close(self) -> tuple[LoopScope, DrainSummary]:
@@ -208,8 +232,8 @@ class LoopBinding:
             batch.start_nothing_more()
         for limiters in self.rate_limiters:
             limiters.leave_loop()
-        for jobs in self.job_managers:
-            jobs.leave_loop(reason)
+        for sender in self.senders:
+            sender.leave_loop(reason)
         self.scope = LoopScope()
         if scope.guard is not None:
             scope.guard.detach()

@@ -129,6 +129,22 @@ def outbox_row(row: Row) -> OutboxRow:
     return OutboxRow(*row)._replace(request=request_from(row[6]))
 
 
+class OutboxStats(NamedTuple):
+    """What is in an outbox.
+
+    Attributes:
+        waiting: Calls that wait to be delivered.
+        bytes: Bytes of their requests.
+        set_aside: Calls that the server has refused.
+        oldest: Seconds for which the first of the waiting calls has waited; None when there is none.
+    """
+
+    waiting: int
+    bytes: int
+    set_aside: int
+    oldest: float | None
+
+
 def request_text(request: EncodedRequest) -> str:
     """``request`` as JSON. It has no credential: that is added when it is sent."""
     body = None if request.body is None else request.body.decode()

@@ -15,6 +15,7 @@ from reflexio_async.durable.rows import (
     OUTBOX_COLUMNS,
     LaneKey,
     Lease,
+    OutboxStats,
     RowState,
     job_row,
     outbox_row,
@@ -299,6 +300,46 @@ class Store:
             )
         )
         _check(lease, rows)
+
+    async def mark_sent(self, lease: Lease, row_id: str, *, sent: bool) -> None:
+        """Note that a call is about to be sent, or that it was not sent after all."""
+        sql = f"update outbox set attempts = ? where id = ? and {_HELD} returning 1"
+        (rows,) = await self._write(Statement(sql, (int(sent), row_id, *lease.lane, lease.fence)))
+        _check(lease, rows)
+
+    async def outbox_state(self, row_id: str) -> tuple[str, str | None] | None:
+        """The state of a call and why it was set aside. None: it was delivered."""
+        rows = await self._read("select state, reason from outbox where id = ?", row_id)
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def outbox_stats(self, url: str, now: float) -> OutboxStats:
+        """What is in the outbox for the server at ``url``."""
+        rows = await self._read(
+            "select state, count(*), coalesce(sum(bytes), 0), min(created_at) from outbox "
+            "where url = ? group by state",
+            url,
+        )
+        found = {state: (int(count), int(size), first) for state, count, size, first in rows}
+        waiting, size, first = found.get("waiting", (0, 0, None))
+        return OutboxStats(waiting, size, found.get("set_aside", (0, 0, None))[0], first and now - first)
+
+    async def set_aside_rows(self, url: str, limit: int) -> list[OutboxRow]:
+        """The calls that were set aside, the oldest first."""
+        rows = await self._read(
+            f"select {OUTBOX_COLUMNS} from outbox where url = ? and state = 'set_aside' order by seq limit ?",
+            url,
+            limit,
+        )
+        return [outbox_row(row) for row in rows]
+
+    async def put_back(self, url: str) -> int:
+        """Deliver the calls that were set aside once more. Return how many there are."""
+        sql = (
+            "update outbox set state = 'waiting', reason = null, attempts = 0 "
+            "where url = ? and state = 'set_aside' returning 1"
+        )
+        (rows,) = await self._write(Statement(sql, (url,)))
+        return len(rows)
 
     # Looking after it
 

@@ -67,7 +67,7 @@ class JobManager:
         self.clock = clock
         self.tasks = tasks
         self.loops = tasks.loops
-        self.loops.job_managers.append(self)
+        self.loops.senders.append(self)
         self._earlier: dict[str, Lane] = {}
         """The lanes of the event loop before, for what was learned there."""
         self._polled_jobs: dict[str, PolledJobs[Any]] = {}

@@ -1,0 +1,95 @@
+"""Holding the lease of a lane: it is renewed in the background, and given back at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import anyio
+
+from reflexio_async.durable.store import LEASE_SECONDS
+from reflexio_async.errors import LeaseLost, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from reflexio_async._engine.clock import Clock
+    from reflexio_async.durable.rows import LaneKey, Lease
+    from reflexio_async.durable.store import Store
+
+logger = logging.getLogger("reflexio_async")
+
+
+class HeldLease:
+    """The lease that this process holds now.
+
+    Attributes:
+        lease: The lease, as it was renewed last.
+    """
+
+    def __init__(self, lease: Lease, clock: Clock) -> None:
+        self.lease = lease
+        self._clock = clock
+        self._lost = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether another process may hold it now."""
+        return self._lost or self._clock.now() >= self.lease.ends_at
+
+    def check(self) -> None:
+        """Raise LeaseLost when it is over. This is the last look before bytes leave for the server."""
+        if self.is_over:
+            lane = self.lease.lane
+            message = f"this process held the lane {lane.name} of {lane.url} for too long without renewing it"
+            raise LeaseLost(message)
+
+    async def renew(self, store: Store, seconds: float) -> None:
+        """Renew it three times in its lifetime, until it is lost."""
+        while not self.is_over:
+            await self._clock.sleep(seconds / 3)
+            try:
+                self.lease = await store.renew(self.lease, seconds)
+            except LeaseLost as error:
+                logger.warning("%s", error)
+                self._lost = True
+            except StoreError as error:
+                logger.warning("a lease could not be renewed: %s", error)
+
+
+@asynccontextmanager
+async def hold(
+    store: Store, lane: LaneKey, holder: str, clock: Clock, *, seconds: float = LEASE_SECONDS
+) -> AsyncGenerator[HeldLease | None]:
+    """Hold the lease of ``lane`` while the block runs. The block gets None when another holder has it.
+
+    Args:
+        store: The store.
+        lane: The lane.
+        holder: A name for this process.
+        clock: The client's clock.
+        seconds: How long the lease lasts that is not renewed.
+
+    Raises:
+        LeaseLost: It was lost, and the block was cancelled.
+    """
+    lease = await store.acquire(lane, holder, seconds)
+    if lease is None:
+        yield None
+        return
+    held = HeldLease(lease, clock)
+
+    scope = anyio.CancelScope()
+    renewal = asyncio.get_running_loop().create_task(held.renew(store, seconds), name=f"lease {lane.name}")
+    renewal.add_done_callback(lambda _: scope.cancel())
+    try:
+        with scope:
+            yield held
+    finally:
+        renewal.cancel()
+        with anyio.CancelScope(shield=True), suppress(StoreError):
+            await store.release(held.lease)
+    if scope.cancelled_caught:
+        held.check()

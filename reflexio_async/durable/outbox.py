@@ -1,0 +1,432 @@
+"""The outbox: calls that are accepted at once, and delivered in the background.
+
+A call is a row before ``add`` returns. Rows of one session are delivered in their order, and several sessions
+at once. A row is deleted when the server has its call. One that the server refuses is set aside with the
+reason, and the rows behind it go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+from uuid import uuid4
+from weakref import WeakValueDictionary
+
+from reflexio_async._engine.jobs.record import without_traceback
+from reflexio_async._engine.retry import Meaning, is_away, meaning_of
+from reflexio_async.durable.leases import hold
+from reflexio_async.durable.rows import LaneKey, OutboxRow
+from reflexio_async.errors import ClientClosed, LeaseLost, ReflexioError, StoreError, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Mapping
+
+    from reflexio_async._engine.clock import Clock
+    from reflexio_async._engine.tasks import TaskTracker
+    from reflexio_async._engine.wire import EncodedRequest
+    from reflexio_async.durable.leases import HeldLease
+    from reflexio_async.durable.rows import OutboxStats
+    from reflexio_async.durable.store import Store
+
+T = TypeVar("T")
+logger = logging.getLogger("reflexio_async")
+
+LANE = "outbox"
+MAX_ROWS = 100_000
+"""Calls that wait in an outbox at most."""
+MAX_BYTES = 256 * 2**20
+"""Bytes of their requests at most."""
+
+_PAGE = 256  # rows that are read at once
+_SESSIONS_AT_ONCE = 4  # a server works on four publishes at a time (server-behaviour: Concurrency)
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between two tries of one row
+_TRIES = 5  # of a row that the server answers with an error which may pass
+_ELSEWHERE = 1.0  # seconds between looks at what another process does
+
+
+class Delivery(NamedTuple):
+    """How one kind of call is delivered.
+
+    Attributes:
+        deliver: Sends the call of a row. It may wait for a server that is away.
+        repeatable: Whether a row that was sent before may be sent again. Otherwise, a row that may have
+            arrived is set aside.
+        elsewhere: Returns the response of a call that another process has delivered, given its id.
+    """
+
+    deliver: Callable[[OutboxRow], Awaitable[Any]]
+    repeatable: bool
+    elsewhere: Callable[[str], Any]
+
+
+class OutboxCall(Generic[T]):
+    """A call that was accepted by the outbox. Awaiting it waits for its response.
+
+    It may be dropped: the call is delivered all the same, and a failure is logged.
+
+    Attributes:
+        kind: The call, such as ``publish_interaction``.
+        request_id: Its id, by which the server stores it once.
+    """
+
+    __slots__ = ("__weakref__", "_ended", "_error", "_outbox", "_response", "kind", "request_id")
+
+    def __init__(self, kind: str, request_id: str, outbox: Outbox) -> None:
+        self.kind = kind
+        self.request_id = request_id
+        self._outbox = outbox
+        self._ended = asyncio.Event()
+        self._response: T | None = None
+        self._error: Exception | None = None
+
+    def done(self) -> bool:
+        """Whether it was delivered or has failed."""
+        return self._ended.is_set()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self.result().__await__()
+
+    async def result(self) -> T:
+        """Wait for the response. Cancelling this wait does not cancel the call.
+
+        Raises:
+            ClientClosed: The client was closed before.
+            StoreError: Another process has set the call aside. The message has its reason.
+            ReflexioError: The call was refused, and set aside.
+        """
+        while not self._ended.is_set():
+            await self._outbox.look_at(self, self._ended)
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        return cast("T", self._response)
+
+    def end(self, response: Any = None, error: Exception | None = None) -> None:
+        """Record how it ended, and wake the callers that wait. Only the first call has an effect."""
+        if not self._ended.is_set():
+            self._response = response
+            self._error = None if error is None else without_traceback(error)
+            self._ended.set()
+
+    def __repr__(self) -> str:
+        return f"<OutboxCall {self.kind} {self.request_id} {'done' if self.done() else 'waiting'}>"
+
+
+class _OnLoop:
+    """What an Outbox has on one event loop."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.opened = asyncio.Lock()
+        self.is_open = False
+        self.account = ""
+        """The account that was written last."""
+        self.room: OutboxStats | None = None
+        self.added = asyncio.Event()
+        self.driver: asyncio.Task[None] | None = None
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.calls: WeakValueDictionary[str, OutboxCall[Any]] = WeakValueDictionary()
+
+
+class Outbox:
+    """The outbox of one client: on its way to one server, for one organisation.
+
+    Args:
+        make_store: Makes the store. It is opened at the first use.
+        url: The server's address.
+        account: Returns the account of the client's credential.
+        organisation: Asks the server for the organisation of that account.
+        deliveries: The kinds of call, by name.
+        clock: The client's clock.
+        tasks: The client's background tasks.
+        survives: Whether the rows outlive the process.
+    """
+
+    def __init__(
+        self,
+        make_store: Callable[[], Store],
+        *,
+        url: str,
+        account: Callable[[], str],
+        organisation: Callable[[], Awaitable[str]],
+        deliveries: Mapping[str, Delivery],
+        clock: Clock,
+        tasks: TaskTracker,
+        survives: bool,
+        max_rows: int = MAX_ROWS,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._make_store = make_store
+        self._url = url
+        self._account = account
+        self._organisation = organisation
+        self._deliveries = deliveries
+        self._clock = clock
+        self._tasks = tasks
+        self._survives = survives
+        self._max_rows, self._max_bytes = max_rows, max_bytes
+        self._holder = f"{os.getpid()}-{uuid4().hex[:8]}"
+        self._undelivered: dict[str, str] = {}
+        """The calls of this process that were accepted and not delivered: id → kind."""
+        tasks.loops.senders.append(self)
+
+    async def add(self, call: str, row_id: str, session: str, request: EncodedRequest) -> OutboxCall[Any]:
+        """Accept a call. It is in the store when this returns.
+
+        Args:
+            call: Its kind, a name in ``deliveries``.
+            row_id: Its id, by which the server stores it once.
+            session: Calls of one session are delivered in their order.
+            request: The call, encoded.
+
+        Raises:
+            StoreError: The outbox is full, or cannot be used. Nothing was accepted.
+        """
+        here = await self._open()
+        size = len(request.body or b"")
+        await self._wait_for_room(here, size)
+        account, now = self._account(), self._clock.time()
+        if here.account != account:
+            await here.store.add_account(account, self._url, None)
+            here.account = account
+        handle = here.calls[row_id] = OutboxCall(call, row_id, self)
+        self._undelivered[row_id] = call
+        row = OutboxRow(0, row_id, account, self._url, call, session, request, size, "waiting", 0, None, now)
+        try:
+            await here.store.accept([row])
+        except StoreError:
+            del self._undelivered[row_id]
+            raise
+        self._wake(here)
+        return handle
+
+    async def stats(self) -> OutboxStats:
+        """What is in the outbox now."""
+        return await (await self._open()).store.outbox_stats(self._url, self._clock.time())
+
+    async def refused(self, limit: int = 100) -> list[OutboxRow]:
+        """The calls that were set aside, with the reasons; the oldest first."""
+        return await (await self._open()).store.set_aside_rows(self._url, limit)
+
+    async def retry_refused(self) -> int:
+        """Deliver the calls that were set aside once more. Return how many there are."""
+        here = await self._open()
+        count = await here.store.put_back(self._url)
+        self._wake(here)
+        return count
+
+    async def wake(self) -> None:
+        """Deliver what an earlier process has left."""
+        self._wake(await self._open())
+
+    async def look_at(self, call: OutboxCall[Any], ended: asyncio.Event) -> None:
+        """Wait until ``call`` has ended, for a while. See whether another process has delivered it."""
+        self._tasks.loops.check()
+        with suppress(TimeoutError):
+            async with self._clock.timeout(_ELSEWHERE):
+                await ended.wait()
+        if ended.is_set():
+            return
+        if self._tasks.loops.closed:
+            message = f"{call.request_id}: the client was closed before it was delivered"
+            raise ClientClosed(message)
+        here = await self._open()
+        if not here.idle.is_set():
+            return  # this process delivers it
+        state = await here.store.outbox_state(call.request_id)
+        if state is None:
+            call.end(self._deliveries[call.kind].elsewhere(call.request_id))
+        elif state[0] == "set_aside":
+            call.end(error=StoreError(f"{call.request_id} was set aside: {state[1]}"))
+
+    # For closing the client
+
+    @property
+    def busy(self) -> bool:
+        """Whether it delivers calls now."""
+        here = self._here
+        return here is not None and not here.idle.is_set()
+
+    async def drained(self) -> None:
+        """Wait until every call is delivered or set aside, as far as this process does it."""
+        here = self._here
+        if here is not None:
+            await here.idle.wait()
+
+    def unanswered_starts(self) -> list[str]:
+        """The names of the calls that are lost when the process ends now."""
+        return [] if self._survives else [f"{call} {key}" for key, call in self._undelivered.items()]
+
+    def running_tokens(self) -> list[str]:
+        """None: calls have no tokens."""
+        return []
+
+    def leave_loop(self, reason: str) -> None:
+        """End every wait. Rows in a file or a database stay."""
+        here = self._here
+        if here is None:
+            return
+        what = "it stays in the store" if self._survives else "it was not delivered"
+        for call in list(here.calls.values()):
+            call.end(error=ClientClosed(f"{call.request_id}: {reason}; {what}"))
+        self._undelivered.clear()
+
+    # Opening
+
+    @property
+    def _here(self) -> _OnLoop | None:
+        return self._tasks.loops.scope.parts.get(self)
+
+    async def _open(self) -> _OnLoop:
+        scope = self._tasks.loops.enter()
+        here = scope.part(self, lambda: _OnLoop(self._make_store()))
+        if not here.is_open:
+            async with here.opened:
+                if not here.is_open:
+                    scope.closers.append(here.store.database.aclose)
+                    await here.store.open()
+                    here.is_open = True
+        return here
+
+    async def _wait_for_room(self, here: _OnLoop, size: int) -> None:
+        """Wait while the outbox is full."""
+        room = here.room or await self.stats()
+        while room.waiting >= self._max_rows or room.bytes + size > self._max_bytes:
+            await here.store.database.changed(_ELSEWHERE)
+            room = await self.stats()
+        here.room = room._replace(waiting=room.waiting + 1, bytes=room.bytes + size)
+
+    # Delivering
+
+    def _wake(self, here: _OnLoop) -> None:
+        here.added.set()
+        if here.driver is None or here.driver.done():
+            here.idle.clear()
+            here.driver = self._tasks.spawn(self._drive(here), name=f"{LANE} of {self._url}")
+
+    async def _drive(self, here: _OnLoop) -> None:
+        """Deliver what waits, whenever this process has the lease, until nothing waits."""
+        pause = _SHORTEST_PAUSE
+        while here.added.is_set():
+            here.added.clear()
+            try:
+                lane = LaneKey(self._url, await self._org(here), LANE)
+                async with hold(here.store, lane, self._holder, self._clock) as held:
+                    if held is not None:
+                        here.idle.clear()
+                        await self._deliver_all(here, held)
+                        here.idle.set()
+                        continue
+                # Another process delivers. Look from time to time whether it still does.
+                here.idle.set()
+                if await here.store.waiting(lane, 1):
+                    here.added.set()
+                    await here.store.database.changed(_ELSEWHERE)
+            except LeaseLost:
+                here.added.set()
+            except ReflexioError as error:
+                # The organisation could not be asked for, or the store is out of order. Nothing is lost.
+                logger.warning("the outbox waits: %s", error)
+                here.added.set()
+                await self._clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # jitter
+                pause = min(pause * 2, _LONGEST_PAUSE)
+        here.idle.set()
+
+    async def _org(self, here: _OnLoop) -> str:
+        account = self._account()
+        known = await here.store.organisation(account)
+        if known is not None:
+            return known
+        org = await self._organisation() if self._survives else ""
+        await here.store.add_account(account, self._url, org)
+        return org
+
+    async def _deliver_all(self, here: _OnLoop, held: HeldLease) -> None:
+        last = 0
+        while rows := await here.store.waiting(held.lease.lane, _PAGE, after=last):
+            last = rows[-1].seq
+            sessions: dict[str, deque[OutboxRow]] = {}
+            for row in rows:
+                sessions.setdefault(row.session, deque()).append(row)
+            queue = deque(sessions.values())
+
+            async def work(queue: deque[deque[OutboxRow]] = queue) -> None:
+                while queue:
+                    for row in queue.popleft():
+                        await self._deliver(here, held, row)
+
+            tasks = [asyncio.create_task(work()) for _ in range(min(_SESSIONS_AT_ONCE, len(queue)))]
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _deliver(self, here: _OnLoop, held: HeldLease, row: OutboxRow) -> None:
+        """Deliver one row, or set it aside. Wait as long as the server is away."""
+        delivery = self._deliveries.get(row.call)
+        if delivery is None:
+            await self._set_aside(here, held, row, "this release does not know such a call", None)
+            return
+        if row.attempts and not delivery.repeatable:
+            reason = "the process that sent it ended before the response came; it may have arrived"
+            await self._set_aside(here, held, row, reason, None)
+            return
+        pause, tries = _SHORTEST_PAUSE, 0
+        while True:
+            held.check()
+            if not delivery.repeatable:
+                await here.store.mark_sent(held.lease, row.id, sent=True)
+            try:
+                response = await delivery.deliver(row)
+            except (LeaseLost, ClientClosed):
+                raise
+            except ReflexioError as error:
+                tries += not is_away(error)
+                refusal = self._reason_to_stop(error, delivery, tries)
+                if refusal is not None:
+                    await self._set_aside(here, held, row, refusal, error)
+                    return
+                logger.warning("%s %s waits: %s", row.call, row.id, error)
+                if not delivery.repeatable:
+                    await here.store.mark_sent(held.lease, row.id, sent=False)
+                await self._clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # jitter
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                await here.store.delivered(held.lease, [row.id])
+                self._end(here, row, response, None)
+                return
+
+    @staticmethod
+    def _reason_to_stop(error: ReflexioError, delivery: Delivery, tries: int) -> str | None:
+        """Why the call cannot be delivered; None when it may be tried again."""
+        if getattr(error, "outcome_unknown", False) and not delivery.repeatable:
+            return f"it may have arrived: {error}"
+        meaning = meaning_of(error)
+        if is_away(error) or meaning is Meaning.CREDENTIAL:
+            return None
+        if meaning is Meaning.LATER and tries < _TRIES:
+            return None
+        return str(error)
+
+    async def _set_aside(
+        self, here: _OnLoop, held: HeldLease, row: OutboxRow, reason: str, error: ReflexioError | None
+    ) -> None:
+        await here.store.set_aside(held.lease, row.id, printable(reason))
+        failure = error or StoreError(f"{row.call} {row.id} was set aside: {reason}")
+        self._tasks.report(f"{row.call} {row.id}, which was set aside,", failure)
+        self._end(here, row, None, failure)
+
+    def _end(self, here: _OnLoop, row: OutboxRow, response: Any, error: Exception | None) -> None:
+        self._undelivered.pop(row.id, None)
+        if here.room is not None:
+            here.room = here.room._replace(waiting=here.room.waiting - 1, bytes=here.room.bytes - row.bytes)
+        call = here.calls.pop(row.id, None)
+        if call is not None:
+            call.end(response, error)
