@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 
 from reflexio_async._engine.jobs.record import without_traceback
 from reflexio_async._engine.retry import Meaning, is_away, meaning_of
+from reflexio_async.durable.accounts import organisation_of
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.rows import LaneKey, OutboxRow
 from reflexio_async.errors import ClientClosed, LeaseLost, ReflexioError, StoreError, printable
@@ -140,7 +141,8 @@ class Outbox:
         make_store: Makes the store. It is opened at the first use.
         url: The server's address.
         account: Returns the account of the client's credential.
-        organisation: Asks the server for the organisation of that account.
+        organisation: Asks the server for the organisation of that account. Rows that do not survive belong
+            to none.
         deliveries: The kinds of call, by name.
         clock: The client's clock.
         tasks: The client's background tasks.
@@ -315,7 +317,8 @@ class Outbox:
         while here.added.is_set():
             here.added.clear()
             try:
-                lane = LaneKey(self._url, await self._org(here), LANE)
+                org = await organisation_of(here.store, self._account(), self._url, self._organisation)
+                lane = LaneKey(self._url, org, LANE)
                 async with hold(here.store, lane, self._holder, self._clock) as held:
                     if held is not None:
                         here.idle.clear()
@@ -336,15 +339,6 @@ class Outbox:
                 await self._clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # jitter
                 pause = min(pause * 2, _LONGEST_PAUSE)
         here.idle.set()
-
-    async def _org(self, here: _OnLoop) -> str:
-        account = self._account()
-        known = await here.store.organisation(account)
-        if known is not None:
-            return known
-        org = await self._organisation() if self._survives else ""
-        await here.store.add_account(account, self._url, org)
-        return org
 
     async def _deliver_all(self, here: _OnLoop, held: HeldLease) -> None:
         last = 0
