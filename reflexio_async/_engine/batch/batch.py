@@ -76,7 +76,8 @@ class Batch(Generic[K, T]):
         self._counts: Counter[OutcomeState] = Counter()
         self._began: float | None = None
         self._used = False
-        self._stopping = False
+        self._stopped = asyncio.Event()
+        """Set when nothing more may be started."""
         self._server_away: BaseException | None = None
         """Why the rest is not started."""
         self._on_progress = work.on_progress
@@ -126,7 +127,7 @@ class Batch(Generic[K, T]):
     def stop(self) -> None:
         """Start nothing more. Queued starts are withdrawn; what runs at the server is still awaited."""
         self._tasks.loops.check()
-        if self._stopping:
+        if self._stopped.is_set():
             return
         self.start_nothing_more()
         for attempt in list(self._attempts.values()):
@@ -251,9 +252,7 @@ class Batch(Generic[K, T]):
 
     def start_nothing_more(self) -> None:
         """Leave the rest as not started, because the client is closed or its event loop has ended."""
-        self._stopping = True
-        for attempt in self._attempts.values():
-            attempt.stopped.set()
+        self._stopped.set()
 
     async def _run(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
         async with anyio.create_task_group() as group:
@@ -267,7 +266,7 @@ class Batch(Generic[K, T]):
             await self._ended(emit, self._not_started(item))
         # The rest of a collection that was stopped has outcomes.
         self._report.interrupted = self._source_error is not None or (
-            self._stopping and self._items.total is None
+            self._stopped.is_set() and self._items.total is None
         )
 
     @property
@@ -276,7 +275,7 @@ class Batch(Generic[K, T]):
         return not self._report.interrupted and set(self._counts) == {OutcomeState.COMPLETED}
 
     async def _worker(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
-        while not self._stopping and self._source_error is None:
+        while not self._stopped.is_set() and self._source_error is None:
             try:
                 raw = await self._items.pull()
             except StopAsyncIteration:
@@ -298,12 +297,12 @@ class Batch(Generic[K, T]):
             key: K = self._work.key(item)
         except Exception as error:  # noqa: BLE001  # one bad key must not stop the others
             return Outcome(raw, OutcomeState.FAILED, error=without_traceback(error), item=raw)
-        if self._stopping:
+        if self._stopped.is_set():
             return self._not_started(item)
         if key in self._attempts:
             duplicate = InvalidRequest(f"{key!r} is already under way in this batch")
             return Outcome(key, OutcomeState.FAILED, error=duplicate, item=item)
-        attempt = self._attempts[key] = Attempt()
+        attempt = self._attempts[key] = Attempt(self._stopped)
         error_: BaseException | None = None
         try:
             await self._work.process_item(item, attempt)
@@ -314,7 +313,7 @@ class Batch(Generic[K, T]):
             del self._attempts[key]
         job = attempt.job
         state = OutcomeState.COMPLETED if error_ is None else _state_of(error_)
-        is_at_server = job is not None and job.token is not None
+        is_at_server = job is not None and job.id is not None
         if state is OutcomeState.CANCELLED and self._server_away is not None and not is_at_server:
             # It was withdrawn, because the batch has stopped.
             state, error_ = OutcomeState.NOT_STARTED, self._server_away
@@ -338,7 +337,7 @@ class Batch(Generic[K, T]):
     async def _ended(self, emit: Callable[[Outcome[K, T]], Awaitable[None]], outcome: Outcome[K, T]) -> None:
         self._counts[outcome.state] += 1
         error = outcome.error
-        if isinstance(error, Exception) and not self._stopping and self._ends_batch(outcome.state, error):
+        if isinstance(error, Exception) and not self._stopped.is_set() and self._ends_batch(outcome.state, error):
             logger.warning("%s: the rest is not started: %s", self.description, error)
             self._server_away = with_message(
                 error, f"not started, as an earlier one met: {error}", sent=False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from reflexio_async._engine.availability import Availability
@@ -24,18 +24,19 @@ T = TypeVar("T")
 class Attempt(Generic[T]):
     """The work on one key. ``Work.process_item`` writes it, and the batch reads it to make the Outcome.
 
-    ``attempts`` is how often the request was sent. When ``stopped`` is set, nothing more may be sent.
+    ``attempts`` is how often the request was sent. ``stopped`` is the batch's: when it is set, nothing more may
+    be sent.
     """
 
     __slots__ = ("attempts", "job", "result", "seconds_queued", "seconds_running", "stopped")
 
-    def __init__(self) -> None:
+    def __init__(self, stopped: asyncio.Event) -> None:
         self.seconds_queued = 0.0
         self.seconds_running = 0.0
         self.attempts = 0
         self.result: T | None = None
         self.job: Job[T] | None = None
-        self.stopped = asyncio.Event()
+        self.stopped = stopped
 
     def count(self) -> None:
         """Count one HTTP request; an ``on_attempt`` callback."""
