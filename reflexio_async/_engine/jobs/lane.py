@@ -107,8 +107,11 @@ class Lane:
         else:
             self._enqueue(job)
         try:
-            async with self._clock.timeout(timeout):
+            if timeout is None:
                 await answered
+            else:
+                async with self._clock.timeout(timeout):
+                    await answered
         except TimeoutError:
             if fails_at_timeout and job in self._queue:
                 self._queue.remove(job)
