@@ -337,7 +337,11 @@ class Batch(Generic[K, T]):
     async def _ended(self, emit: Callable[[Outcome[K, T]], Awaitable[None]], outcome: Outcome[K, T]) -> None:
         self._counts[outcome.state] += 1
         error = outcome.error
-        if isinstance(error, Exception) and not self._stopped.is_set() and self._ends_batch(outcome.state, error):
+        if (
+            isinstance(error, Exception)
+            and not self._stopped.is_set()
+            and self._ends_batch(outcome.state, error)
+        ):
             logger.warning("%s: the rest is not started: %s", self.description, error)
             self._server_away = with_message(
                 error, f"not started, as an earlier one met: {error}", sent=False

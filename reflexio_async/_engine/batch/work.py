@@ -24,8 +24,8 @@ T = TypeVar("T")
 class Attempt(Generic[T]):
     """The work on one key. ``Work.process_item`` writes it, and the batch reads it to make the Outcome.
 
-    ``attempts`` is how often the request was sent. ``stopped`` is the batch's: when it is set, nothing more may
-    be sent.
+    ``attempts`` is how often the request was sent. When ``stopped``, an event of the whole batch, is set,
+    nothing more may be sent.
     """
 
     __slots__ = ("attempts", "job", "result", "seconds_queued", "seconds_running", "stopped")
