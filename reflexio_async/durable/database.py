@@ -29,8 +29,11 @@ class Database(Protocol):
     name: str
     """The path or the address without its password, for messages."""
 
+    changes: int
+    """Grows when this process sees that rows have changed. See ``changed``."""
+
     async def open(self) -> None:
-        """Connect, and make the tables if there are none.
+        """Connect, and make the tables if there are none. Each ``open`` needs one ``aclose``.
 
         Raises:
             StoreError: It cannot be used. The message says why and what to do.
@@ -49,10 +52,19 @@ class Database(Protocol):
         """
         ...
 
-    async def changed(self, within: float) -> None:
-        """Wait until rows may have changed, in any process, and at most ``within`` seconds."""
+    async def changed(self, within: float, since: int | None = None) -> int:
+        """Wait until rows may have changed, in any process, and at most ``within`` seconds.
+
+        Args:
+            within: Seconds of real time.
+            since: The value of ``changes`` before the rows were read. If they have changed since then, there
+                is no waiting.
+
+        Returns:
+            The value of ``changes`` now.
+        """
         ...
 
     async def aclose(self) -> None:
-        """Finish the writes that were asked for, and close."""
+        """Finish the writes that were asked for, and close, with the last of the clients."""
         ...

@@ -8,14 +8,14 @@ VERSION = 1
 # lease is on the database's own clock.
 TABLES = (
     # The credentials that rows were written with, and the organisation that they belong to, as the server
-    # said. ``id`` is a digest: no credential is stored.
+    # says. ``id`` is a digest: no credential is stored.
     """create table if not exists account (
         id text primary key,
         url text not null,
         org text)""",
-    # A lane is the queue in front of one slot, or the outbox. One process at a time holds its lease. ``fence``
-    # grows with every holder: a write of an earlier holder changes nothing. ``limiter`` is what was learned
-    # about the rate limit, as JSON.
+    # A lane is the queue in front of one slot, or the outbox. One process at a time holds its lease. The
+    # ``fence`` grows with every holder: a write of an earlier holder changes nothing. ``limiter`` is what was
+    # learned about the rate limit, as JSON.
     """create table if not exists lane (
         url text not null,
         org text not null,
@@ -26,8 +26,8 @@ TABLES = (
         fence bigint not null default 0,
         limiter text,
         primary key (url, org, name))""",
-    # ``request`` and ``params`` are JSON, as the server gets them. ``before`` is the slot's operation when the
-    # start was about to be sent. ``outcome`` is JSON: the state, and the result or the error.
+    # ``request`` and ``params`` are JSON, as the server gets them. ``before`` is the slot's operation when
+    # the start was about to be sent. ``outcome`` is JSON: the state, and the result or the error.
     """create table if not exists job (
         seq {serial} primary key,
         id text not null unique,

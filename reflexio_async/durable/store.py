@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 15.0
 """How long a lease lasts that is not renewed."""
 
+# What lasts longer was written by an earlier boot, or before the database's clock was set back.
+_LONGEST_LEASE = 60.0
 _CHUNK = 500  # values in one statement
 
 _HELD = "exists (select 1 from lane where url = ? and org = ? and name = ? and fence = ?)"
@@ -52,6 +54,7 @@ class Store:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self._clock = clock
+        self._is_open = False
 
     async def _read(self, sql: str, *values: Value) -> list[Row]:
         with self._clock.busy():
@@ -62,9 +65,27 @@ class Store:
             return await self.database.write(statements)
 
     async def open(self) -> None:
-        """Open the database, if it is not open yet."""
-        with self._clock.busy():
-            await self.database.open()
+        """Open the database, if it is not open yet.
+
+        Raises:
+            StoreError: It cannot be used. The message says why and what to do.
+        """
+        if self._is_open:
+            return
+        self._is_open = True
+        try:
+            with self._clock.busy():
+                await self.database.open()
+        except BaseException:
+            self._is_open = False
+            raise
+
+    async def aclose(self) -> None:
+        """Finish the writes that were asked for, and close the database if no other client uses it."""
+        if self._is_open:
+            self._is_open = False
+            with self._clock.busy():
+                await self.database.aclose()
 
     # Accounts
 
@@ -91,8 +112,9 @@ class Store:
                 Statement(
                     "update lane set holder = ?, lease_end = {now} + ?, boot = {boot}, fence = fence + 1 "
                     "where url = ? and org = ? and name = ? "
-                    "and (holder is null or lease_end < {now} or boot <> {boot}) returning fence, limiter",
-                    (holder, seconds, *lane),
+                    "and (holder is null or lease_end < {now} or boot <> {boot} or lease_end > {now} + ?) "
+                    "returning fence, limiter",
+                    (holder, seconds, *lane, _LONGEST_LEASE),
                 ),
             )
         )[1]
@@ -234,8 +256,8 @@ class Store:
             *(
                 Statement(
                     "update job set state = 'queued', attempts = 0, outcome = null, ended_at = null, "
-                    "intent_at = null, before = null, operation_id = null, not_before = null, admitted_at = null "
-                    "where id = ? and state = 'ended'",
+                    "intent_at = null, before = null, operation_id = null, not_before = null, "
+                    "admitted_at = null where id = ? and state = 'ended'",
                     (job_id,),
                 )
                 for job_id in ids

@@ -1,0 +1,245 @@
+"""Opens the SQLite file of a store, and says in words what is wrong with one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reflexio_async.durable.schema import TABLES, VERSION
+from reflexio_async.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MEMORY = ":memory:"
+
+_APPLICATION = 0x5266_6C78  # marks the file as ours
+_OLDEST_SQLITE = (3, 35, 0)  # has ``returning``
+_RETRY_AFTER = 0.002  # seconds
+
+# Their locks, or the memory that processes share, do not work between machines.
+_NETWORK = frozenset(
+    [
+        *("9p", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "fuse.ceph", "fuse.cephfs", "fuse.davfs"),
+        *("fuse.gcsfuse", "fuse.glusterfs", "fuse.juicefs", "fuse.rclone", "fuse.s3fs", "fuse.smbnetfs"),
+        *("fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "smb2"),
+        *("smb3", "smbfs"),
+    ]
+)
+
+
+def database_text(sql: str) -> str:
+    """Replace the names in braces by what they are in SQLite."""
+    if "{" not in sql:
+        return sql
+    return (
+        sql.replace("{now}", "monotonic()")
+        .replace("{boot}", "boot()")
+        .replace("{serial} primary key", "integer primary key autoincrement")
+    )
+
+
+def connect(
+    path: str, monotonic: Callable[[], float], busy_timeout: float, *, reads: bool = False
+) -> sqlite3.Connection:
+    """Open the file and check it. Make it, with its tables, if there is none.
+
+    Raises:
+        StoreError: It cannot be used.
+        sqlite3.Error: ``as_store_error`` says what it means.
+        OSError: Likewise.
+    """
+    if path != MEMORY and not reads:
+        _check_file(Path(path))
+    # One thread opens both connections, and another one reads.
+    connection = sqlite3.connect(
+        path, timeout=busy_timeout, isolation_level=None, check_same_thread=not reads
+    )
+    try:
+        boot = _boot_id()
+        connection.create_function("monotonic", 0, monotonic)
+        connection.create_function("boot", 0, lambda: boot)
+        if reads:
+            connection.execute("pragma query_only=1")
+        else:
+            _prepare(connection, path, busy_timeout)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _boot_id() -> str:
+    """The id of this start of the machine. Where there is none, ``Store.acquire`` sees it by the times."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _check_file(path: Path) -> None:
+    """Refuse a file that cannot be the file of a store, and create one that does not exist, for its owner."""
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        message = f"a store needs SQLite 3.35, and this Python has {sqlite3.sqlite_version}"
+        raise StoreError(message)
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        message = f"the store {path} cannot be made, because there is no folder {folder}. Make it first"
+        raise StoreError(message)
+    if path.is_dir():
+        message = f"the store {path} is a folder. Name a file"
+        raise StoreError(message)
+    kind = file_system(_mounts(), folder)
+    if kind in _NETWORK:
+        message = (
+            f"the store {path} is on a network file system ({kind}), where SQLite can lose data. Use a disk "
+            "of this machine, or for several machines store='postgresql://…'"
+        )
+        raise StoreError(message)
+    # In this order, because another process may be making the file: the log comes after the file.
+    log = Path(f"{path}-wal")
+    has_log = log.exists() and log.stat().st_size > 0
+    if has_log and not (path.exists() and path.stat().st_size > 0):
+        message = (
+            f"the store {path} is missing or empty, but {log.name} beside it holds rows that belong to it. "
+            "Put the file back, or delete both"
+        )
+        raise StoreError(message)
+    with suppress(FileExistsError):
+        # SQLite gives the mode of the file to the two beside it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _mounts() -> str:
+    try:
+        return Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
+    except OSError:
+        return ""
+
+
+def file_system(mounts: str, folder: Path) -> str:
+    """The type of the file system that ``folder`` is on, or an empty text when it is not known.
+
+    Args:
+        mounts: The text of ``/proc/self/mountinfo``.
+        folder: An absolute path without symbolic links.
+    """
+    found, found_at = "", -1
+    for line in mounts.splitlines():
+        # 36 35 98:0 /root /mount/point rw,noatime master:1 - ext3 /dev/root rw
+        mount, _, rest = line.partition(" - ")
+        fields = mount.split(" ")
+        if len(fields) < 5 or not rest:
+            continue
+        point = Path(_unescaped(fields[4]))
+        # A later mount at the same place hides the earlier one.
+        if len(point.parts) >= found_at and folder.is_relative_to(point):
+            found, found_at = rest.split(" ")[0], len(point.parts)
+    return found
+
+
+def _unescaped(text: str) -> str:
+    for char in " \t\n\\":
+        text = text.replace(f"\\{ord(char):03o}", char)
+    return text
+
+
+def _prepare(connection: sqlite3.Connection, path: str, busy_timeout: float) -> None:
+    """Check whose file it is, switch to write-ahead logging and make the tables."""
+    _check_owner(connection, path)
+    if path != MEMORY:
+        _switch_to_wal(connection, path, busy_timeout)
+    connection.execute("pragma synchronous=full")
+    connection.execute("pragma journal_size_limit=67108864")
+    connection.execute("begin immediate")
+    try:
+        # Sixty processes may be here at once. The first one makes the tables.
+        _check_owner(connection, path)
+        for table in TABLES:
+            connection.execute(database_text(table))
+        connection.execute(f"pragma application_id={_APPLICATION}")
+        connection.execute(f"pragma user_version={VERSION}")
+        connection.execute("commit")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise
+
+
+def _check_owner(connection: sqlite3.Connection, path: str) -> None:
+    (application,) = connection.execute("pragma application_id").fetchone()
+    (version,) = connection.execute("pragma user_version").fetchone()
+    (tables,) = connection.execute("select count(*) from sqlite_master").fetchone()
+    if application != _APPLICATION and (tables or application):
+        message = f"the store {path} is a database of another program. Name a file of its own"
+        raise StoreError(message)
+    if version > VERSION:
+        message = (
+            f"the store {path} was written by a newer release of reflexio_async (version {version} of its "
+            f"tables; this release knows {VERSION}). Upgrade, or name another file"
+        )
+        raise StoreError(message)
+
+
+def _switch_to_wal(connection: sqlite3.Connection, path: str, busy_timeout: float) -> None:
+    # SQLite's own busy timeout does not cover this switch.
+    ends_at = time.monotonic() + busy_timeout
+    while True:
+        try:
+            (mode,) = connection.execute("pragma journal_mode=wal").fetchone()
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > ends_at:
+                raise
+            time.sleep(_RETRY_AFTER)
+            continue
+        if mode != "wal":
+            message = f"the store {path} is on a file system where SQLite has no write-ahead log. Use another"
+            raise StoreError(message)
+        return
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    """Whether another process has locked the file."""
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says more precisely where
+
+
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: "another program keeps it locked. Wait for that program or end it",
+    sqlite3.SQLITE_LOCKED: "another program keeps it locked. Wait for that program or end it",
+    sqlite3.SQLITE_FULL: "the disk is full. Make room",
+    sqlite3.SQLITE_IOERR: "the disk cannot be read or written. Is it full, or is there a limit for files?",
+    sqlite3.SQLITE_READONLY: "the file, or its folder, may only be read. Allow this user to write both",
+    sqlite3.SQLITE_PERM: "this user has no permission to use the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened. May this user read and write it, and its folder?",
+    sqlite3.SQLITE_NOTADB: "the file is not a store. Name another file",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged. Put a copy back, or name another file",
+}
+
+
+def as_store_error(error: Exception, path: str) -> StoreError:
+    """What ``error`` means, and what to do."""
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, sqlite3.Error) and _code(error) in _ADVICE:
+        reason = f"{_ADVICE[_code(error)]} ({error})"
+    elif isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        reason = f"this user may not use its folder. Allow reading and writing ({error.strerror})"
+    elif isinstance(error, OSError):
+        reason = f"{error.strerror}"
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    made = StoreError(f"the store {path} cannot be used: {reason}")
+    made.__cause__ = error
+    return made
+
+
+__all__ = ["MEMORY", "as_store_error", "connect", "database_text", "file_system"]
