@@ -59,6 +59,7 @@ async def post(session: aiohttp.ClientSession, url: str, **options: Any) -> byte
         (BaseConnector.connect, ["self", "req", "traces", "timeout"]),
         (aiohttp.TCPConnector.connect, ["self", "req", "traces", "timeout"]),
         (Connection.close, ["self"]),
+        (Connection.release, ["self"]),
         (ResponseHandler.force_close, ["self"]),
         (ResponseHandler.close, ["self"]),
     ],

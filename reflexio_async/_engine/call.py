@@ -86,6 +86,7 @@ class Caller:
         on_attempt: Callable[[], None] | None = None,
         rate_limiter: RateLimiter | None = None,
         deadline: float | None = None,
+        guard: Callable[[], None] | None = None,
     ) -> Coroutine[Any, Any, T]:
         """Make one call; awaiting it returns the decoded response.
 
@@ -104,6 +105,9 @@ class Caller:
             on_attempt: Called before every HTTP exchange of this call.
             rate_limiter: Replaces the rate limiter of the request's path.
             deadline: When the call must have ended, by the clock: that of a call of which this is a part.
+            guard: Called in every try as the last thing before bytes leave: when the connection is there, or,
+                over a caller's session, when that gets the request. A ReflexioError that it raises ends the
+                call: that try has sent nothing, uses up nothing of the rate limit, and is not repeated.
         """
         if deadline is None:
             deadline = self.clock.now() + max(settings.timeout, endpoint.deadline or 0.0)
@@ -117,6 +121,7 @@ class Caller:
             repeatable,
             withdrawn,
             on_attempt,
+            guard,
             deadline=deadline,
         ).run()
 
@@ -134,6 +139,7 @@ class _Call(Generic[T]):
     repeatable: Repeatable | None
     withdrawn: asyncio.Event | None
     on_attempt: Callable[[], None] | None
+    guard: Callable[[], None] | None
     deadline: float
     attempts: int = 0
     outcome_unknown: bool = False
@@ -144,6 +150,8 @@ class _Call(Generic[T]):
     """Since when every try has met a server that is away."""
     outlasted: int = 0
     """The tries that met such a server, and do not count."""
+    guarded: bool = False
+    """Whether the guard has ended the call."""
 
     async def run(self) -> T:
         try:
@@ -189,7 +197,7 @@ class _Call(Generic[T]):
             # The server does not count a 422, nor a call without a token (server-behaviour: Rate limits).
             counted = response.status not in (401, 422, 429)
         finally:
-            self.rate_limiter.release(permit, counted=counted)
+            self.rate_limiter.release(permit, counted=counted and not self.guarded)
         if "X-RateLimit-Remaining" in response.headers:
             self.rate_limiter.observe(response.headers)
         redact = caller.credentials.redact
@@ -215,9 +223,18 @@ class _Call(Generic[T]):
         timeout = self._remaining()
         if self.repeatable is True or (self.repeatable is None and self.endpoint.may_repeat):
             timeout = min(timeout, self.endpoint.deadline or _LONGEST_TRY)
-        exchange = self.caller.http.send(self.encoded, authorization=authorization, timeout=timeout)
+        guard = None if self.guard is None else self._check_guard
+        exchange = self.caller.http.send(
+            self.encoded, authorization=authorization, timeout=timeout, guard=guard
+        )
         hook = self.settings.on_request
         return exchange if hook is None else self._reported(exchange, hook)
+
+    def _check_guard(self) -> None:
+        assert self.guard is not None  # noqa: S101  # else this is not called
+        self.guarded = True
+        self.guard()
+        self.guarded = False
 
     async def _reported(self, exchange: Awaitable[RawResponse], hook: RequestHook) -> RawResponse:
         encoded, clock = self.encoded, self.caller.clock

@@ -5,9 +5,10 @@ requests to one server over it, and turns aiohttp's errors into ours.
 
 aiohttp resends GET, PUT and DELETE by itself when a pooled connection turns out to be dead. Our retry policy
 decides that, so our own connector never hands out two connections for one attempt. It also notes when bytes
-may have left, and refuses connections that must not be used again. For this it uses ``TCPConnector.connect``,
-``Connection.protocol`` with ``should_close``, ``force_close``, ``close`` and ``transport``, and one context
-variable: aiohttp has no other way from ``connect()`` to the attempt it is for.
+may have left, refuses connections that must not be used again, and calls the attempt's guard. For this it
+uses ``TCPConnector.connect``, ``Connection.release``, ``Connection.protocol`` with ``should_close``,
+``force_close``, ``close`` and ``transport``, and one context variable: aiohttp has no other way from
+``connect()`` to the attempt it is for.
 ``tests/test_aiohttp_pins.py`` pins each of them.
 """
 
@@ -66,9 +67,10 @@ _RESENT = ("PUT", "DELETE")
 class Attempt:
     """One HTTP exchange: whether bytes may have left, and on which connection."""
 
-    __slots__ = ("protocol", "sent", "transport")
+    __slots__ = ("guard", "protocol", "sent", "transport")
 
-    def __init__(self) -> None:
+    def __init__(self, guard: Callable[[], None] | None = None) -> None:
+        self.guard = guard
         self.sent = False
         self.protocol: ResponseHandler | None = None
         self.transport: asyncio.WriteTransport | None = None
@@ -107,6 +109,12 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
             if arrived is None:
                 raise SpokeFirst
+        if attempt.guard is not None:
+            try:
+                attempt.guard()
+            except BaseException:
+                connection.release()
+                raise
         # Kept here too: a protocol that is closed forgets it.
         attempt.transport = protocol.transport
         if arrived is None:
@@ -243,9 +251,17 @@ class HttpClient:
         return self._base_url
 
     async def send(
-        self, request: EncodedRequest, *, authorization: SecretStr | None, timeout: float
+        self,
+        request: EncodedRequest,
+        *,
+        authorization: SecretStr | None,
+        timeout: float,
+        guard: Callable[[], None] | None = None,
     ) -> RawResponse:
         """One exchange, sent once.
+
+        ``guard`` is called when the connection is there, before bytes leave; over a caller's session, before
+        the session gets the request. Its error is raised, and nothing is sent.
 
         Raises:
             APIConnectionError: No complete response; ``outcome_unknown`` says whether bytes may have left.
@@ -255,7 +271,7 @@ class HttpClient:
         pool = self._pool
         session, capacity = pool.connections()
         must_wait = capacity.locked()
-        attempt = Attempt()
+        attempt = Attempt(guard)
         has_capacity = False
         failure: ReflexioError | None
         try:
@@ -266,13 +282,11 @@ class HttpClient:
                 if must_wait:
                     pool.connections()  # raises an error if the client was closed meanwhile
                 with self._clock.busy() as extra:
-                    # A caller's connector does not say when bytes may have left.
-                    attempt.sent = not pool.owned
                     return await self._exchange(session, request, authorization, extra, attempt)
-        except asyncio.CancelledError as error:
+        except asyncio.CancelledError:
             failure = pool.loops.cut_short(f"{request.method} {request.path}", sent=attempt.sent)
             if failure is None:
-                raise error.with_traceback(None)  # noqa: B904  # the variables of aiohttp's frames hold the token
+                raise
         except aiohttp.ClientError as error:
             failure = self._failure(request, error, attempt)
         except TimeoutError:
@@ -281,7 +295,7 @@ class HttpClient:
         except OSError as error:
             failure = self._failure(request, error, attempt)
         except ValueError as error:
-            if pool.owned or isinstance(error, ConfigurationError):
+            if pool.owned or isinstance(error, ReflexioError):
                 raise
             message = (
                 "the session that was given to this client adds credentials to those of the client; make it "
@@ -329,6 +343,11 @@ class HttpClient:
         body = request.body
         data = BytesIO(body) if body is not None and len(body) > _LARGE else body
         response: aiohttp.ClientResponse | None = None
+        if not self._pool.owned:
+            # A caller's connector does not ask the guard, and does not say when bytes may have left.
+            if attempt.guard is not None:
+                attempt.guard()
+            attempt.sent = True
         _attempt.set(attempt)
         try:
             response = await session.request(
@@ -348,10 +367,10 @@ class HttpClient:
                     attempt.protocol.close()
             is_small = self._is_small(response.headers)
             body = await (response.read() if is_small else self._read_in_pieces(response))
-        except BaseException:
+        except BaseException as error:  # noqa: BLE001  # raised again
             if response is not None:
                 response.close()
-            raise
+            raise error.with_traceback(None)  # noqa: B904  # the variables of aiohttp's frames hold the token
         finally:
             _attempt.set(None)  # no reset: a call of a loop that is gone is closed in another context
             # The response came, or the time was over, before all of the request was sent. Closing would wait

@@ -18,6 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from reflexio_async._engine.error_bodies import read_json
+from reflexio_async._engine.rate_snapshot import RateSnapshot
 from reflexio_async._engine.retry import BELIEVED, retry_after, server_time
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _MARGIN = 0.25  # seconds added to a window's end, for differences between the server's clock and ours
 _SLOWEST = 10.0  # seconds from sending a request to when the server counts it, at most
 _REMEMBERED_HITS = 256
+_SAVED_HITS = 32  # of the remembered ones: a snapshot is written for every job
+_SAME_WINDOW = 1.0  # seconds between the ends of one window, as two processes know it
 _MAX_LIMITERS = 1024
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 # Numbers of more digits are no limits. Without a bound, a text of digits takes quadratic time.
@@ -206,6 +209,93 @@ class RateLimiter:
             if reset > epoch * _MILLISECONDS:
                 reset /= 1000
             self._close(reset - epoch if reset > epoch / 2 else reset)
+
+    def snapshot(self) -> str | None:
+        """What is known, for ``restore`` in another process, as JSON; None when nothing is known."""
+        now, epoch = self._clock.now(), self._clock.time()
+
+        def at(time: float) -> float:
+            return round(epoch + time - now, 3)
+
+        hits, period = self.limit or (None, None)
+        recent = [time for time in self._recent if time > now - (period or BELIEVED)]
+        closed = self._closed_until > now
+        if hits is None and not recent and not closed:
+            return None
+        return RateSnapshot(
+            at=round(epoch, 3),
+            hits=hits,
+            period=period,
+            began=None if self._window_began is None else at(self._window_began),
+            end=None if self._window_end is None else at(self._window_end),
+            used=self._used,
+            uncertain=tuple(map(at, self._uncertain)),
+            recent=tuple(map(at, recent[-_SAVED_HITS:])),
+            closed_until=at(self._closed_until) if closed else 0.0,
+            unsure=self._unsure or self._probing,
+        ).to_text()
+
+    def restore(self, text: str, *, unsaved: int = 0) -> None:
+        """Go on where another process was when it made the snapshot ``text``.
+
+        A text that cannot be read, or is older than a day, is ignored. No time in it is believed that is
+        more than ``BELIEVED`` ahead. What this process knows of a later window is kept.
+
+        Args:
+            text: What ``snapshot`` returned.
+            unsaved: How many hits that process may have sent after the snapshot.
+        """
+        now, epoch = self._clock.now(), self._clock.time()
+        snapshot = RateSnapshot.from_text(text, epoch)
+        if snapshot is None:
+            return
+        # If the clock was set back meanwhile, the snapshot counts as written now.
+        offset = now - max(epoch, snapshot.at)
+
+        def past(time: float) -> float:
+            return min(time + offset, now)
+
+        def future(time: float) -> float:
+            return min(time + offset, now + BELIEVED)
+
+        recent = sorted({*self._recent, *map(past, snapshot.recent)})
+        self._recent = deque(recent, maxlen=_REMEMBERED_HITS)
+        self._closed_until = max(self._closed_until, future(snapshot.closed_until))
+        self._unsure = self._unsure or snapshot.unsure
+        if snapshot.hits is not None and snapshot.period is not None:
+            limit = Limit(snapshot.hits, snapshot.period)
+            used, end = min(snapshot.used, limit.hits), snapshot.end
+            if end is None and used:
+                # Nothing says when its hits were counted. The last may have been counted just then.
+                end = snapshot.at + limit.window + _MARGIN
+            ours = self._known_end(now)
+            if end is not None and abs(future(end) - ours) < _SAME_WINDOW:
+                self._used = max(self._used, used)
+            elif self.limit is None or (end is not None and future(end) > ours):
+                self.limit = limit
+                self._begin_window(used=used)
+                self._window_began = None if snapshot.began is None else past(snapshot.began)
+                self._window_end = None if end is None else future(end)
+                self._uncertain = [past(sent_at) for sent_at in snapshot.uncertain[:used]]
+            self._add_hits(unsaved, past(snapshot.at))
+        self._changed.set()
+
+    def _known_end(self, now: float) -> float:
+        """When our window has ended at the latest; minus infinity when there is none."""
+        if self.limit is None or not self._used:
+            return -math.inf
+        return now + self.limit.window + _MARGIN if self._window_end is None else self._window_end
+
+    def _add_hits(self, hits: int, since: float) -> None:
+        """Count hits that were sent at unknown times after ``since``."""
+        if not hits or self.limit is None:
+            return
+        now = self._clock.now()
+        if now >= self._known_end(now):
+            # They may have opened a window, at the latest now.
+            self._next_window(now, self.limit)
+            self._window_began, self._window_end = since, now + self.limit.window + _MARGIN
+        self._used = min(self.limit.hits, self._used + hits)
 
     def _close(self, seconds: float) -> None:
         """Let no request pass for that many seconds, at most ``BELIEVED``."""

@@ -131,6 +131,12 @@ class JobManager:
         if token.url != self._source.url:
             message = f"token: it belongs to {token.url}, this client speaks to {self._source.url}"
             raise InvalidRequest(message)
+        if token.row and not token.id:
+            message = (
+                "token: its job was not begun when the token was made, and its row is in a store; open the "
+                "client with store=, the store in which the job was started"
+            )
+            raise InvalidRequest(message)
         polled_kind = self._polled_kinds.get(token.kind)
         if polled_kind is not None:
             return self._polled(polled_kind, token.id, settings)

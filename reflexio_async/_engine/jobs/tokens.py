@@ -11,6 +11,8 @@ from pydantic import TypeAdapter
 from reflexio_async.errors import InvalidRequest
 
 _VERSION = 1
+_VERSION_WITH_ROW = 2
+"""Releases that know no rows refuse these tokens: ``id`` may be empty in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,11 @@ class Token:
     Attributes:
         kind: The name of its kind.
         url: The server's address.
-        id: The server's id of the job.
+        id: The server's id of the job. Empty before admission, which only a token with a ``row`` can be.
         params: The parameters of its request that the server repeats in its status.
         not_before: Start time of the operation before this job (epoch seconds by the server's clock). Tells
             jobs apart on servers that give no unique id.
+        row: The id of the job's row in a store; None for a job without a store.
     """
 
     kind: str
@@ -31,10 +34,14 @@ class Token:
     id: str
     params: dict[str, Any] = field(default_factory=dict[str, Any])
     not_before: int | None = None
+    row: str | None = None
 
     def to_text(self) -> str:
         """The token as the user keeps it."""
-        return json.dumps({"v": _VERSION, **asdict(self)}, separators=(",", ":"))
+        content = asdict(self)
+        if self.row is None:
+            del content["row"]
+        return json.dumps({"v": _version_of(self), **content}, separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str) -> Token:
@@ -42,10 +49,16 @@ class Token:
         try:
             content = json.loads(text)
             version = content.pop("v")
-            if version == _VERSION:
-                return TypeAdapter(cls).validate_json(json.dumps(content), strict=True)
+            if version in (_VERSION, _VERSION_WITH_ROW):
+                token = TypeAdapter(cls).validate_json(json.dumps(content), strict=True)
+                if version == _version_of(token):
+                    return token
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             message = "token: not a job token; pass the text of job.token"
         else:
-            message = f"token: written by another release than this one, which knows version {_VERSION}"
+            message = "token: written by another release than this one, which knows versions 1 and 2"
         raise InvalidRequest(message)
+
+
+def _version_of(token: Token) -> int:
+    return _VERSION if token.row is None else _VERSION_WITH_ROW
