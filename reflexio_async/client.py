@@ -124,6 +124,10 @@ class AsyncReflexioClient(
         check_names(options, ClientOptions.__optional_keys__, _OTHER_NAMES)
         settings = Settings(base_url=base_url_from(url_endpoint), timeout=seconds_of(timeout), **options)
         clock = clock_from(settings.clock)
+        if settings.store is not None:
+            from reflexio_async.durable.opening import open_store  # noqa: PLC0415  # loads sqlite3
+
+            open_store(settings)  # checks it
         loops = LoopBinding(f"{type(self).__name__}({settings.base_url!r})")
         tasks = TaskTracker(loops, settings.on_background_error)
         self._pool = ConnectionPool(settings, loops)

@@ -73,7 +73,7 @@ def test_the_table_of_options_states_the_default(name: str) -> None:
         case str():
             assert default.startswith(stated.removesuffix("…"))
         case _:
-            assert eval(stated, {"RetryPolicy": type(default)}) == default  # noqa: S307  # the README's text
+            assert eval(stated, {type(default).__name__: type(default)}) == default  # noqa: S307  # the README's text
 
 
 def test_the_table_of_faults_names_every_action_once() -> None:

@@ -6,7 +6,9 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from difflib import get_close_matches
+from os import PathLike, fspath
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, cast
 from urllib.parse import urlsplit
@@ -156,6 +158,11 @@ class ClientOptions(_SharedOptions, total=False):
             200.
         adaptive_polling: Learn how long jobs take that have a status of their own (traces, learning,
             aggregations, regenerations), and poll when a job is likely to be done. Off by default.
+        store: Where jobs, batches and publishes are kept, so that they survive the process: the path of a
+            file, which processes of one machine may share, or a ``postgresql://`` URL for several machines,
+            which needs the extra ``cluster``. Without it they are lost with the process.
+        store_retention: How long jobs are kept in the store after their end, in seconds or as a timedelta.
+            The default is 7 days.
         clock: The clock to use. Tests pass a VirtualClock.
     """
 
@@ -174,6 +181,8 @@ class ClientOptions(_SharedOptions, total=False):
     user_agent: str
     polls_per_second: float
     adaptive_polling: bool
+    store: str | PathLike[str] | None
+    store_retention: float | timedelta
     clock: Clock | None
 
 
@@ -248,6 +257,8 @@ class Settings:
     on_background_error: BackgroundErrorHook | None = None
     polls_per_second: float = 200.0
     adaptive_polling: bool = False
+    store: str | PathLike[str] | None = field(default=None, repr=False)
+    store_retention: float | timedelta = timedelta(days=7)
     clock: Clock | None = None
 
     def __post_init__(self) -> None:
@@ -270,6 +281,14 @@ class Settings:
         check_user_agent(self.user_agent)
         check_headers(self.headers)
         check_session(self.session)
+        check_store(self.store)
+        positive_seconds("store_retention", self.retention_seconds, error=ConfigurationError)
+
+    @property
+    def retention_seconds(self) -> float:
+        """``store_retention`` in seconds."""
+        kept = self.store_retention
+        return kept.total_seconds() if isinstance(kept, timedelta) else kept
 
     def with_options(self, **changes: Any) -> Self:
         """Return a copy with other values. Raise ConfigurationError for an unusable one."""
@@ -373,6 +392,22 @@ def check_session(session: object) -> None:
         callable(getattr(session, "request", None)) and isinstance(getattr(session, "closed", None), bool)
     ):
         message = f"session must be an aiohttp.ClientSession, not {type(session).__name__}"
+        raise ConfigurationError(message)
+
+
+def check_store(store: object) -> None:
+    """Raise ConfigurationError unless ``store`` is None or text that may name a file or a database."""
+    if store is None:
+        return
+    if not isinstance(store, str | PathLike):
+        message = f"store must be a path or a postgresql:// URL, not {type(store).__name__}"
+        raise ConfigurationError(message)
+    place: object = fspath(cast("str", store))  # pathlib allows bytes too
+    if not isinstance(place, str) or not place.strip() or not place.isprintable():
+        message = "store must be a path as text, or a postgresql:// URL, and must not be empty"
+        raise ConfigurationError(message)
+    if place == ":memory:":
+        message = "store=':memory:' would keep nothing; leave store out"
         raise ConfigurationError(message)
 
 

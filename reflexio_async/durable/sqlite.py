@@ -183,7 +183,7 @@ class _Connection:
         self._monotonic = monotonic
         self._busy_timeout = busy_timeout
         self._count = count
-        self._closing = False
+        self._closing = self._closed = False
         self._version = -1
         self._look_after = _FIRST_LOOK
         self._next_look = 0.0
@@ -203,7 +203,7 @@ class _Connection:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[list[Row]]] = loop.create_future()
         queue.put(_Request(loop, future, statements))
-        if self.ended.done():
+        if self._closed:
             self._refuse(queue)
         return await future
 
@@ -237,10 +237,11 @@ class _Connection:
             self._run(*connections)
         for connection in reversed(connections):
             connection.close()
-        self.ended.set_result(None)
+        self._closed = True
         self._refuse(self.reads)
         self._refuse(self.writes)
         self._hand_over([], changed=True)
+        self.ended.set_result(None)
         if error is not None:
             self.opened.set_exception(error)
 

@@ -6,7 +6,9 @@ holder, and raises LeaseLost.
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async.durable.database import Statement
@@ -21,7 +23,7 @@ from reflexio_async.durable.rows import (
     outbox_row,
     request_text,
 )
-from reflexio_async.errors import LeaseLost
+from reflexio_async.errors import LeaseLost, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -44,7 +46,7 @@ _BY_PROGRESS = "case state when 'admitted' then 0 when 'starting' then 1 else 2 
 
 
 class Store:
-    """One client's view of a database of jobs and publishes.
+    """One client's view of a database of jobs and publishes, on one event loop.
 
     Args:
         database: The database. Clients of one process share it.
@@ -54,7 +56,7 @@ class Store:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self._clock = clock
-        self._is_open = False
+        self._opening: asyncio.Task[None] | None = None
 
     async def _read(self, sql: str, *values: Value) -> list[Row]:
         with self._clock.busy():
@@ -70,22 +72,28 @@ class Store:
         Raises:
             StoreError: It cannot be used. The message says why and what to do.
         """
-        if self._is_open:
-            return
-        self._is_open = True
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().create_task(
+                self.database.open(), name="open the store"
+            )
+        opening = self._opening
         try:
             with self._clock.busy():
-                await self.database.open()
-        except BaseException:
-            self._is_open = False
+                await asyncio.shield(opening)
+        except StoreError:
+            if self._opening is opening:
+                self._opening = None
             raise
 
     async def aclose(self) -> None:
         """Finish the writes that were asked for, and close the database if no other client uses it."""
-        if self._is_open:
-            self._is_open = False
-            with self._clock.busy():
-                await self.database.aclose()
+        opening, self._opening = self._opening, None
+        if opening is None:
+            return
+        with self._clock.busy():
+            with suppress(StoreError):
+                await opening
+            await self.database.aclose()
 
     # Accounts
 

@@ -1,0 +1,94 @@
+"""Which database the option ``store`` names. All clients of a process share the one of a path or address."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
+
+from reflexio_async._engine.clock import clock_from
+from reflexio_async.durable.sqlite import SQLiteDatabase
+from reflexio_async.durable.sqlite_file import MEMORY
+from reflexio_async.durable.store import Store
+from reflexio_async.errors import ConfigurationError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reflexio_async._engine.loops import LoopScope
+    from reflexio_async._engine.settings import Settings
+    from reflexio_async.durable.database import Database
+
+_Key: TypeAlias = "tuple[str, Callable[[], float] | None]"
+
+_POSTGRES = ("postgresql", "postgres")
+
+_databases: WeakValueDictionary[_Key, Database] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that ``settings`` name, or one in memory, which is this client's alone. This does no I/O.
+
+    It must be opened: ``await store.open()``.
+
+    Raises:
+        ConfigurationError: It is an address, and it is unusable, or the extra ``cluster`` is not installed.
+    """
+    clock = clock_from(settings.clock)
+    if settings.store is None:
+        return Store(SQLiteDatabase(MEMORY, clock.now), clock)
+    # Postgres measures leases by its own clock.
+    place = os.fspath(settings.store)
+    is_address = "://" in place
+    key: _Key = (place, None) if is_address else (str(Path(place).absolute()), clock.now)
+    with _lock:
+        database = _databases.get(key)
+        if database is None:
+            database = _postgres(place) if is_address else SQLiteDatabase(key[0], clock.now)
+            _databases[key] = database
+    return Store(database, clock)
+
+
+async def store_on(scope: LoopScope, settings: Settings) -> Store:
+    """The open store of a client on its event loop. It is closed with the client.
+
+    Raises:
+        StoreError: It cannot be used. The message says why and what to do.
+    """
+
+    def make() -> Store:
+        store = open_store(settings)
+        scope.closers.append(store.aclose)
+        return store
+
+    store: Store = scope.part(open_store, make)
+    await store.open()
+    return store
+
+
+def _postgres(url: str) -> Database:
+    scheme = urlsplit(url).scheme
+    if scheme not in _POSTGRES:
+        message = (
+            f"store must be a path, or an address that begins with postgresql://, not with {scheme!r:.20}://"
+        )
+        raise ConfigurationError(message)
+    try:
+        from reflexio_async.durable.postgres import (  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415  # an extra
+            PostgresDatabase,
+        )
+    except ImportError as error:
+        message = (
+            f"store=postgresql://… needs the extra cluster: pip install 'reflexio-async[cluster]' ({error})"
+        )
+        raise ConfigurationError(message) from None
+    try:
+        database: Database = PostgresDatabase(url)
+    except StoreError as error:
+        message = f"store: {error}"
+        raise ConfigurationError(message) from None
+    return database
