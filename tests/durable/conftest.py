@@ -29,8 +29,6 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def postgres_url(postgres: PostgresServer) -> Iterator[str]:
-    """The address of a database that is empty and the test's own."""
-    url = postgres.new_database()
-    yield url
-    postgres.drop(url)
+def postgres_url(postgres: PostgresServer) -> str:
+    """The address of a database that is empty and the test's own. It goes with the server."""
+    return postgres.new_database()

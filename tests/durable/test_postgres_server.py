@@ -23,7 +23,6 @@ def test_every_test_has_a_database_of_its_own(postgres: PostgresServer, postgres
         connection.execute("create table made (id int)")
     with psycopg.connect(other) as connection:
         assert connection.execute("select to_regclass('made')").fetchone() == (None,)
-    postgres.drop(other)
 
 
 def test_it_syncs_its_writes(postgres_url: str) -> None:
