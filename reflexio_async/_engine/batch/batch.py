@@ -32,6 +32,7 @@ from reflexio_async.errors import (
     RequestRefused,
     UnexpectedResponse,
     Withdrawn,
+    printable,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
 
 _UNREAD_OUTCOMES = 1024  # a streamed batch pauses when so many outcomes were not read yet
+_EXITS = (KeyboardInterrupt, SystemExit)
 
 
 class Batch(Generic[K, T]):
@@ -58,6 +60,8 @@ class Batch(Generic[K, T]):
     Raises:
         RuntimeError: It was run before, or it is streamed outside ``async with``.
         BatchInterrupted: The caller's iterable raised an error. The outcomes so far are in its ``report``.
+            KeyboardInterrupt and SystemExit are raised as they are, at once. The log names what was under
+            way.
         ClientClosed: The client was closed.
     """
 
@@ -125,7 +129,10 @@ class Batch(Generic[K, T]):
         return self._report.upgrade
 
     def stop(self) -> None:
-        """Start nothing more. Queued starts are withdrawn; what runs at the server is still awaited."""
+        """Start nothing more. Queued starts are withdrawn; what runs at the server is still awaited.
+
+        An asynchronous iterable that waits for its next item is cancelled.
+        """
         self._tasks.loops.check()
         if self._stopped.is_set():
             return
@@ -253,14 +260,15 @@ class Batch(Generic[K, T]):
     def start_nothing_more(self) -> None:
         """Leave the rest as not started, because the client is closed or its event loop has ended."""
         self._stopped.set()
+        self._items.stop()
 
     async def _run(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
         async with anyio.create_task_group() as group:
             for _ in range(min(self._work.width, self._items.total or self._work.width)):
-                group.start_soon(self._worker, emit)
+                group.start_soon(self._worker, emit, group.cancel_scope)
         try:
             await self._items.aclose()
-        except Exception as error:  # noqa: BLE001  # the caller's own generator; the outcomes must reach the caller
+        except (Exception, *_EXITS) as error:  # noqa: BLE001  # the caller's own generator; the outcomes must reach the caller
             self._source_error = self._source_error or error
         for item in self._items.rest():
             await self._ended(emit, self._not_started(item))
@@ -274,7 +282,9 @@ class Batch(Generic[K, T]):
         """Whether all that was asked for completed. A promotion is of the whole organisation."""
         return not self._report.interrupted and set(self._counts) == {OutcomeState.COMPLETED}
 
-    async def _worker(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
+    async def _worker(
+        self, emit: Callable[[Outcome[K, T]], Awaitable[None]], workers: anyio.CancelScope
+    ) -> None:
         while not self._stopped.is_set() and self._source_error is None:
             try:
                 raw = await self._items.pull()
@@ -288,6 +298,12 @@ class Batch(Generic[K, T]):
                 return
             except Exception as error:  # noqa: BLE001  # of the caller's own iterable; raised when the rest has ended
                 self._source_error = error
+                return
+            except _EXITS as error:
+                # It is for the caller. From this task it would end the event loop at once.
+                self._source_error = error
+                self._log_cut_short(error)
+                workers.cancel()
                 return
             await self._ended(emit, await self._outcome_of(raw))
 
@@ -377,7 +393,21 @@ class Batch(Generic[K, T]):
             logger.exception("on_progress failed; the batch goes on without it")
             self._on_progress = None
 
+    def _log_cut_short(self, reason: BaseException) -> None:
+        """Name what is under way, because ``reason`` ends the batch before it ends."""
+        tokens = {key: attempt.job and attempt.job.token for key, attempt in self._attempts.items()}
+        if tokens:
+            names = ", ".join(f"{key} ({token})" if token else str(key) for key, token in tokens.items())
+            logger.warning(
+                "%s: %s ended it; what was sent goes on at the server. Under way were: %s",
+                self.description,
+                type(reason).__name__,
+                printable(names),
+            )
+
     def _raise_source_error(self) -> None:
+        if isinstance(self._source_error, _EXITS):
+            raise self._source_error
         if self._source_error is not None:
             done = sum(self._counts.values())
             message = (

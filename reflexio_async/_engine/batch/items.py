@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -28,6 +29,9 @@ class Items(Generic[I]):
             raise InvalidRequest(message)
         self._check = check
         self._lock = anyio.Lock()
+        self._stopped = False
+        self._waiting: asyncio.Task[Any] | None = None
+        """The task that waits for an asynchronous iterable."""
         self._pulled: Iterator[Any] | AsyncIterator[Any]
         self.total: int | None = None
         self._checked = isinstance(given, Collection)
@@ -44,7 +48,7 @@ class Items(Generic[I]):
             raise InvalidRequest(message)
 
     async def pull(self) -> Any:
-        """The next item as it was given, unchecked; raises StopAsyncIteration at the end."""
+        """The next item as it was given, unchecked; StopAsyncIteration at the end and after ``stop``."""
         if isinstance(self._pulled, Iterator):
             try:
                 return next(self._pulled)
@@ -52,7 +56,32 @@ class Items(Generic[I]):
                 raise StopAsyncIteration from None
         # An asynchronous generator raises when two tasks ask it for the next item at once.
         async with self._lock:
-            return await anext(self._pulled)
+            if self._stopped:
+                raise StopAsyncIteration
+            self._waiting = asyncio.current_task()
+            try:
+                return await anext(self._pulled)
+            except asyncio.CancelledError:
+                if self._waiting is None:
+                    raise StopAsyncIteration from None  # ``stop`` has cancelled it
+                raise
+            finally:
+                self._waiting = None
+
+    def stop(self) -> None:
+        """Pull nothing more. An asynchronous iterable that waits for its next item is cancelled."""
+        if self._stopped:
+            return
+        self._stopped = True
+        task = self._waiting
+        if task is not None and not task.get_loop().is_closed():
+            # Later: it may be the iterable itself that stops the batch.
+            task.get_loop().call_soon(self._cancel_wait)
+
+    def _cancel_wait(self) -> None:
+        task, self._waiting = self._waiting, None
+        if task is not None:
+            task.cancel()
 
     def checked(self, raw: Any) -> I:
         """Return the item for ``raw``, or raise InvalidRequest."""
