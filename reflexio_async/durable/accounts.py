@@ -27,7 +27,7 @@ async def organisation_of(store: Store, account: str, url: str, ask: Callable[[]
 
     ``ask`` asks the server, if no process has done so before.
     """
-    known = await store.organisation(account)
+    known = await store.organisation(account, url)
     if known is not None:
         return known
     org = await ask()

@@ -10,9 +10,10 @@ TABLES = (
     # The credentials that rows were written with, and the organisation that they belong to, as the server
     # says. ``id`` is a digest: no credential is stored.
     """create table if not exists account (
-        id text primary key,
+        id text not null,
         url text not null,
-        org text)""",
+        org text,
+        primary key (url, id))""",
     # A lane is the queue in front of one slot, or the outbox. One process at a time holds its lease. The
     # ``fence`` grows with every holder: a write of an earlier holder changes nothing. ``limiter`` is what was
     # learned about the rate limit, as JSON.
@@ -27,7 +28,8 @@ TABLES = (
         limiter text,
         primary key (url, org, name))""",
     # ``request`` and ``params`` are JSON, as the server gets them. ``before`` is the slot's operation when
-    # the start was about to be sent. ``outcome`` is JSON: the state, and the result or the error.
+    # the start was about to be sent. ``outcome`` is JSON: the state, and the result or the error. Its state
+    # is also in ``ended_as``, to be counted.
     """create table if not exists job (
         seq {serial} primary key,
         id text not null unique,
@@ -49,9 +51,11 @@ TABLES = (
         admitted_at double precision,
         ended_at double precision,
         outcome text,
+        ended_as text,
         unique (batch, key))""",
-    "create index if not exists job_open on job (url, service, state, seq) where state <> 'ended'",
-    "create index if not exists job_ended on job (ended_at) where state = 'ended'",
+    "create index if not exists job_open on job (url, account, service, state, seq) where state <> 'ended'",
+    "create index if not exists job_ended on job (ended_at, ended_as) where state = 'ended'",
+    "create index if not exists job_of_batch on job (batch, state, ended_as) where batch is not null",
     """create table if not exists batch (
         id text primary key,
         account text not null,
@@ -73,5 +77,5 @@ TABLES = (
         attempts bigint not null default 0,
         reason text,
         created_at double precision not null)""",
-    "create index if not exists outbox_waiting on outbox (url, state, seq)",
+    "create index if not exists outbox_waiting on outbox (url, account, state, seq)",
 )

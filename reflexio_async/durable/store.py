@@ -40,9 +40,8 @@ _LONGEST_LEASE = 60.0
 _CHUNK = 500  # values in one statement
 
 _HELD = "exists (select 1 from lane where url = ? and org = ? and name = ? and fence = ?)"
-_OF_ORG = "url = ? and account in (select id from account where url = ? and org = ?)"
-# First what has begun, then the rest in the order in which it came.
-_BY_PROGRESS = "case state when 'admitted' then 0 when 'starting' then 1 else 2 end, seq"
+_BY_PROGRESS = (RowState.ADMITTED, RowState.STARTING, RowState.QUEUED)
+_ACCOUNTS = 100  # in one statement
 
 
 class Store:
@@ -97,17 +96,24 @@ class Store:
 
     # Accounts
 
-    async def organisation(self, account: str) -> str | None:
-        """The organisation of ``account``, or None when it is not known yet."""
-        rows = await self._read("select org from account where id = ?", account)
+    async def organisation(self, account: str, url: str) -> str | None:
+        """The organisation of ``account`` at the server ``url``, or None when it is not known yet."""
+        rows = await self._read("select org from account where id = ? and url = ?", account, url)
         return rows[0][0] if rows else None
 
     async def add_account(self, account: str, url: str, org: str | None) -> None:
         """Remember ``account``, and its organisation if it is known."""
         await self._write(
             Statement("insert into account (id, url) values (?, ?) on conflict do nothing", (account, url)),
-            Statement("update account set org = coalesce(?, org) where id = ?", (org, account)),
+            Statement(
+                "update account set org = ? where id = ? and url = ? and ? is not null",
+                (org, account, url, org),
+            ),
         )
+
+    async def _accounts(self, url: str, org: str) -> list[str]:
+        rows = await self._read("select id from account where url = ? and org = ?", url, org)
+        return [account for (account,) in rows]
 
     # Lanes
 
@@ -156,10 +162,18 @@ class Store:
 
     async def lanes(self, url: str, org: str) -> list[LaneKey]:
         """The slots' lanes that have jobs which have not ended."""
-        rows = await self._read(
-            f"select distinct service from job where state <> 'ended' and {_OF_ORG}", url, url, org
+        next_of = "select min(service) from job where url = ? and account = ? and state <> 'ended'"
+        # It goes from one service to the next in the index. ``distinct`` would look at all jobs.
+        sql = (
+            f"with recursive found(service) as ({next_of} "
+            f"union all select ({next_of} and service > found.service) from found where service is not null) "
+            "select service from found where service is not null"
         )
-        return [LaneKey(url, org, service) for (service,) in rows]
+        services: dict[str, None] = {}
+        for account in await self._accounts(url, org):
+            rows = await self._read(sql, url, account, url, account)
+            services |= dict.fromkeys(service for (service,) in rows)
+        return [LaneKey(url, org, service) for service in services]
 
     # Jobs
 
@@ -210,16 +224,33 @@ class Store:
 
     async def open_jobs(self, lane: LaneKey, limit: int) -> list[JobRow]:
         """The first jobs of ``lane`` that have not ended: those that have begun before the queued ones."""
-        rows = await self._read(
-            f"select {JOB_COLUMNS} from job where {_OF_ORG} and service = ? and state <> 'ended' "
-            f"order by {_BY_PROGRESS} limit ?",
-            lane.url,
-            lane.url,
-            lane.org,
-            lane.name,
-            limit,
-        )
-        return [job_row(row) for row in rows]
+        of_state = [
+            f"select {place} as place, {JOB_COLUMNS} from job "
+            f"where url = ? and account = ? and service = ? and state = '{state}'"
+            for place, state in enumerate(_BY_PROGRESS)
+        ]
+        return [job_row(row) for row in await self._first(of_state, lane, (lane.name,), limit)]
+
+    async def _first(
+        self, selects: Sequence[str], lane: LaneKey, values: tuple[Value, ...], limit: int
+    ) -> list[Row]:
+        """The first rows of an organisation, by the columns ``place`` and ``seq``. ``place`` is left out.
+
+        Each account is read by itself, along an index: this organisation, or another one, may have a hundred
+        thousand rows.
+        """
+        accounts = await self._accounts(lane.url, lane.org)
+        found: list[Row] = []
+        for first in range(0, len(accounts), _ACCOUNTS):
+            pairs = [(sql, account) for account in accounts[first : first + _ACCOUNTS] for sql in selects]
+            parts = " union all ".join(
+                f"select * from ({sql} order by seq limit ?) as part{n}" for n, (sql, _) in enumerate(pairs)
+            )
+            of_parts = [value for _, account in pairs for value in (lane.url, account, *values, limit)]
+            found += await self._read(
+                f"select * from ({parts}) as parts order by place, seq limit ?", *of_parts, limit
+            )
+        return [row[1:] for row in sorted(found)[:limit]]
 
     async def update_job(
         self, lease: Lease, job_id: str, *, limiter: str | None = None, **values: Any
@@ -231,6 +262,8 @@ class Store:
         texts = {
             name: json.dumps(value) if isinstance(value, dict) else value for name, value in values.items()
         }
+        if values.get("outcome") is not None:
+            texts["ended_as"] = values["outcome"]["state"]
         columns = ", ".join(f"{name} = ?" for name in texts)
         held = (*lease.lane, lease.fence)
         statements = [
@@ -250,9 +283,9 @@ class Store:
         for job_id in ids:
             (rows,) = await self._write(
                 Statement(
-                    "update job set state = 'ended', outcome = ?, ended_at = ? "
+                    "update job set state = 'ended', outcome = ?, ended_as = ?, ended_at = ? "
                     "where id = ? and state = 'queued' returning id",
-                    (json.dumps(outcome), ended_at, job_id),
+                    (json.dumps(outcome), outcome["state"], ended_at, job_id),
                 )
             )
             withdrawn += [found for (found,) in rows]
@@ -263,9 +296,9 @@ class Store:
         await self._write(
             *(
                 Statement(
-                    "update job set state = 'queued', attempts = 0, outcome = null, ended_at = null, "
-                    "intent_at = null, before = null, operation_id = null, not_before = null, "
-                    "admitted_at = null where id = ? and state = 'ended'",
+                    "update job set state = 'queued', attempts = 0, outcome = null, ended_as = null, "
+                    "ended_at = null, intent_at = null, before = null, operation_id = null, "
+                    "not_before = null, admitted_at = null where id = ? and state = 'ended'",
                     (job_id,),
                 )
                 for job_id in ids
@@ -298,16 +331,11 @@ class Store:
 
     async def waiting(self, lane: LaneKey, limit: int, *, after: int = 0) -> list[OutboxRow]:
         """The first calls that wait in the outbox, behind the one with the number ``after``."""
-        rows = await self._read(
-            f"select {OUTBOX_COLUMNS} from outbox where {_OF_ORG} and state = 'waiting' and seq > ? "
-            "order by seq limit ?",
-            lane.url,
-            lane.url,
-            lane.org,
-            after,
-            limit,
+        sql = (
+            f"select 0 as place, {OUTBOX_COLUMNS} from outbox "
+            "where url = ? and account = ? and state = 'waiting' and seq > ?"
         )
-        return [outbox_row(row) for row in rows]
+        return [outbox_row(row) for row in await self._first([sql], lane, (after,), limit)]
 
     async def delivered(self, lease: Lease, ids: Collection[str]) -> None:
         """Delete calls that were delivered."""
