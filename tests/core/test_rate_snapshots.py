@@ -195,12 +195,12 @@ async def test_hits_that_came_after_the_snapshot_may_have_opened_a_window(
 # --- what this process knows itself
 
 
+@pytest.mark.parametrize("ours", [1, 3])
 async def test_of_one_window_the_larger_number_of_hits_counts(
-    clock: VirtualClock, rate_limiter: RateLimiter
+    clock: VirtualClock, rate_limiter: RateLimiter, ours: int
 ) -> None:
-    await hits_of_a_window(clock, rate_limiter, 2)
-    text = text_of(rate_limiter)
-    rate_limiter.release(enter(rate_limiter), counted=True)
+    await hits_of_a_window(clock, rate_limiter, ours)
+    text = json.dumps(json.loads(text_of(rate_limiter)) | {"used": 4 - ours})
     rate_limiter.restore(text)
     assert [rate_limiter.try_acquire() is not None for _ in range(3)] == [True, True, False]
 
