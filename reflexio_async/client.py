@@ -53,6 +53,7 @@ from reflexio_async.reflexio.service import REFLEXIO, api_key_from, base_url_fro
 from reflexio_async.reflexio.status import ReflexioStatus
 
 if TYPE_CHECKING:
+    from reflexio_async.durable.view import StoreView
     from reflexio_async.legacy.api import LegacyAPI
     from reflexio_async.reflect.client import AsyncReflectClient, SharedReflectClient
 
@@ -151,6 +152,14 @@ class AsyncReflexioClient(
         view = super()._with_settings(settings)
         view._reflect = None  # noqa: SLF001  # a view with other options
         return view
+
+    @property
+    def store(self) -> StoreView:
+        """What is in the store that the client was made with (``store=``)."""
+        from reflexio_async.durable.view import StoreView  # noqa: PLC0415  # loads sqlite3
+
+        engine = self._engine
+        return StoreView(engine.settings, engine.loops, engine.caller.clock)
 
     @property
     def reflect(self) -> AsyncReflectClient:

@@ -23,7 +23,8 @@ class Database(Protocol):
 
     The SQL is the same for both. Where they differ, the text has one of these names in braces:
     ``{now}`` (the seconds of the clock that leases are measured by), ``{boot}`` (the machine's boot, because
-    a lease of an earlier boot is over) and ``{serial}`` (the type of a key that grows by itself).
+    a lease of an earlier boot is over), ``{serial}`` (the type of a key that grows by itself) and ``{size}``
+    (the bytes that the store takes).
     """
 
     name: str

@@ -52,6 +52,7 @@ class HeldLease:
             await self._clock.sleep(seconds / 3)
             try:
                 self.lease = await store.renew(self.lease, seconds)
+                await store.prune_sometimes()
             except LeaseLost as error:
                 logger.warning("%s", error)
                 self._lost = True

@@ -39,8 +39,9 @@ def open_store(settings: Settings) -> Store:
         ConfigurationError: It is an address, and it is unusable, or the extra ``cluster`` is not installed.
     """
     clock = clock_from(settings.clock)
+    keep = settings.retention_seconds
     if settings.store is None:
-        return Store(SQLiteDatabase(MEMORY, clock.now), clock)
+        return Store(SQLiteDatabase(MEMORY, clock.now), clock, keep=keep)
     # Postgres measures leases by its own clock.
     place = os.fspath(settings.store)
     is_address = "://" in place
@@ -50,7 +51,7 @@ def open_store(settings: Settings) -> Store:
         if database is None:
             database = _postgres(place) if is_address else SQLiteDatabase(key[0], clock.now)
             _databases[key] = database
-    return Store(database, clock)
+    return Store(database, clock, keep=keep)
 
 
 async def store_on(scope: LoopScope, settings: Settings) -> Store:
@@ -78,9 +79,7 @@ def _postgres(url: str) -> Database:
         )
         raise ConfigurationError(message)
     try:
-        from reflexio_async.durable.postgres import (  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415  # an extra
-            PostgresDatabase,
-        )
+        from reflexio_async.durable.postgres import PostgresDatabase  # noqa: PLC0415  # needs an extra
     except ImportError as error:
         message = (
             f"store=postgresql://… needs the extra cluster: pip install 'reflexio-async[cluster]' ({error})"

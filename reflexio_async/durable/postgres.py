@@ -63,6 +63,12 @@ create or replace trigger outbox_changed after update or delete on outbox
 """
 
 
+_SIZE = (
+    "(select coalesce(sum(pg_total_relation_size(oid)), 0)::bigint from pg_class "
+    f"where relnamespace = '{SCHEMA}'::regnamespace and relkind = 'r')"
+)
+
+
 class PostgresDatabase:
     """A ``Database`` in Postgres.
 
@@ -305,6 +311,7 @@ def database_text(sql: str) -> bytes:
             text.replace("{now}", "extract(epoch from clock_timestamp())::float8")
             .replace("{boot}", "''")
             .replace("{serial}", "bigserial")
+            .replace("{size}", _SIZE)
         )
     return text.encode()
 

@@ -40,6 +40,7 @@ def database_text(sql: str) -> str:
     return (
         sql.replace("{now}", "monotonic()")
         .replace("{boot}", "boot()")
+        .replace("{size}", "(select page_count * page_size from pragma_page_count, pragma_page_size)")
         .replace("{serial} primary key", "integer primary key autoincrement")
     )
 

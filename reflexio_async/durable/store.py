@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,14 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 15.0
 """How long a lease lasts that is not renewed."""
 
-# What lasts longer was written by an earlier boot, or before the database's clock was set back.
+# A lease that lasts longer was written by an earlier boot, or before the database's clock was set back.
 _LONGEST_LEASE = 60.0
+HELD_NOW = (
+    f"holder is not null and boot = {{boot}} and lease_end between {{now}} and {{now}} + {_LONGEST_LEASE}"
+)
+"""Whether a process holds a lane, in SQL."""
+
+_PRUNE_EVERY = 60.0  # seconds
 _CHUNK = 500  # values in one statement
 
 _HELD = "exists (select 1 from lane where url = ? and org = ? and name = ? and fence = ?)"
@@ -50,18 +57,23 @@ class Store:
     Args:
         database: The database. Clients of one process share it.
         clock: The client's clock. A virtual clock stands still while the database works.
+        keep: Seconds after their end for which jobs are kept. The default is for ever.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, keep: float = math.inf) -> None:
         self.database = database
         self._clock = clock
+        self._keep = keep
+        self._next_prune = 0.0
         self._opening: asyncio.Task[None] | None = None
 
-    async def _read(self, sql: str, *values: Value) -> list[Row]:
+    async def read(self, sql: str, *values: Value) -> list[Row]:
+        """Return the rows of one SELECT."""
         with self._clock.busy():
             return await self.database.read(sql, *values)
 
-    async def _write(self, *statements: Statement) -> list[list[Row]]:
+    async def write(self, *statements: Statement) -> list[list[Row]]:
+        """Run ``statements`` in one transaction. Return the rows of each."""
         with self._clock.busy():
             return await self.database.write(statements)
 
@@ -98,21 +110,20 @@ class Store:
 
     async def organisation(self, account: str, url: str) -> str | None:
         """The organisation of ``account`` at the server ``url``, or None when it is not known yet."""
-        rows = await self._read("select org from account where id = ? and url = ?", account, url)
+        rows = await self.read("select org from account where id = ? and url = ?", account, url)
         return rows[0][0] if rows else None
 
     async def add_account(self, account: str, url: str, org: str | None) -> None:
         """Remember ``account``, and its organisation if it is known."""
-        await self._write(
+        await self.write(
             Statement("insert into account (id, url) values (?, ?) on conflict do nothing", (account, url)),
             Statement(
-                "update account set org = ? where id = ? and url = ? and ? is not null",
-                (org, account, url, org),
+                "update account set org = coalesce(?, org) where id = ? and url = ?", (org, account, url)
             ),
         )
 
     async def _accounts(self, url: str, org: str) -> list[str]:
-        rows = await self._read("select id from account where url = ? and org = ?", url, org)
+        rows = await self.read("select id from account where url = ? and org = ?", url, org)
         return [account for (account,) in rows]
 
     # Lanes
@@ -121,14 +132,12 @@ class Store:
         """Take the lease of ``lane``. Return None when another holder has it."""
         asked_at = self._clock.now()
         taken = (
-            await self._write(
+            await self.write(
                 Statement("insert into lane (url, org, name) values (?, ?, ?) on conflict do nothing", lane),
                 Statement(
                     "update lane set holder = ?, lease_end = {now} + ?, boot = {boot}, fence = fence + 1 "
-                    "where url = ? and org = ? and name = ? "
-                    "and (holder is null or lease_end < {now} or boot <> {boot} or lease_end > {now} + ?) "
-                    "returning fence, limiter",
-                    (holder, seconds, *lane, _LONGEST_LEASE),
+                    f"where url = ? and org = ? and name = ? and not ({HELD_NOW}) returning fence, limiter",
+                    (holder, seconds, *lane),
                 ),
             )
         )[1]
@@ -140,7 +149,7 @@ class Store:
     async def renew(self, lease: Lease, seconds: float = LEASE_SECONDS) -> Lease:
         """Prolong ``lease``."""
         asked_at = self._clock.now()
-        (renewed,) = await self._write(
+        (renewed,) = await self.write(
             Statement(
                 "update lane set lease_end = {now} + ? "
                 "where url = ? and org = ? and name = ? and fence = ? returning 1",
@@ -152,7 +161,7 @@ class Store:
 
     async def release(self, lease: Lease) -> None:
         """Give ``lease`` back, so that another process can take it at once."""
-        await self._write(
+        await self.write(
             Statement(
                 "update lane set holder = null, lease_end = 0 "
                 "where url = ? and org = ? and name = ? and fence = ?",
@@ -171,7 +180,7 @@ class Store:
         )
         services: dict[str, None] = {}
         for account in await self._accounts(url, org):
-            rows = await self._read(sql, url, account, url, account)
+            rows = await self.read(sql, url, account, url, account)
             services |= dict.fromkeys(service for (service,) in rows)
         return [LaneKey(url, org, service) for service in services]
 
@@ -184,7 +193,7 @@ class Store:
             "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
         )
         for first in range(0, len(jobs), _CHUNK):
-            await self._write(
+            await self.write(
                 *(
                     Statement(
                         sql,
@@ -219,7 +228,7 @@ class Store:
             chunk = wanted[first : first + _CHUNK]
             marks = ", ".join("?" * len(chunk))
             sql = f"select {JOB_COLUMNS} from job where {also}{column} in ({marks})"
-            found += map(job_row, await self._read(sql, *values, *chunk))
+            found += map(job_row, await self.read(sql, *values, *chunk))
         return found
 
     async def open_jobs(self, lane: LaneKey, limit: int) -> list[JobRow]:
@@ -248,7 +257,7 @@ class Store:
                 f"select * from ({sql} order by seq limit ?) as part{n}" for n, (sql, _) in enumerate(pairs)
             )
             of_parts = [value for _, account in pairs for value in (lane.url, account, *values, limit)]
-            found += await self._read(
+            found += await self.read(
                 f"select * from ({parts}) as parts order by place, seq limit ?", *of_parts, limit
             )
         return [row[1:] for row in sorted(found)[:limit]]
@@ -276,13 +285,13 @@ class Store:
         if limiter is not None:
             sql = "update lane set limiter = ? where url = ? and org = ? and name = ? and fence = ?"
             statements.append(Statement(sql, (limiter, *held)))
-        _check(lease, (await self._write(*statements))[0])
+        _check(lease, (await self.write(*statements))[0])
 
     async def withdraw(self, ids: Collection[str], outcome: dict[str, Any], ended_at: float) -> list[str]:
         """End those of these jobs that are still queued. Return their ids."""
         withdrawn: list[str] = []
         for job_id in ids:
-            (rows,) = await self._write(
+            (rows,) = await self.write(
                 Statement(
                     "update job set state = 'ended', outcome = ?, ended_as = ?, ended_at = ? "
                     "where id = ? and state = 'queued' returning id",
@@ -294,7 +303,7 @@ class Store:
 
     async def queue_again(self, ids: Collection[str]) -> None:
         """Queue jobs that have ended once more."""
-        await self._write(
+        await self.write(
             *(
                 Statement(
                     "update job set state = 'queued', attempts = 0, outcome = null, ended_as = null, "
@@ -310,7 +319,7 @@ class Store:
 
     async def accept(self, rows: Sequence[OutboxRow]) -> None:
         """Add calls to the outbox. One whose id is there already is left as it is."""
-        await self._write(
+        await self.write(
             *(
                 Statement(
                     "insert into outbox (id, account, url, call, session, request, bytes, created_at) "
@@ -341,7 +350,7 @@ class Store:
     async def delivered(self, lease: Lease, ids: Collection[str]) -> None:
         """Delete calls that were delivered."""
         held = (*lease.lane, lease.fence)
-        done = await self._write(
+        done = await self.write(
             *(
                 Statement(f"delete from outbox where id = ? and {_HELD} returning 1", (job_id, *held))
                 for job_id in ids
@@ -352,7 +361,7 @@ class Store:
 
     async def set_aside(self, lease: Lease, row_id: str, reason: str) -> None:
         """Keep a call that cannot be delivered, with the reason, and go on without it."""
-        (rows,) = await self._write(
+        (rows,) = await self.write(
             Statement(
                 f"update outbox set state = 'set_aside', reason = ? where id = ? and {_HELD} returning 1",
                 (reason, row_id, *lease.lane, lease.fence),
@@ -363,17 +372,17 @@ class Store:
     async def mark_sent(self, lease: Lease, row_id: str, *, sent: bool) -> None:
         """Note that a call is about to be sent, or that it was not sent after all."""
         sql = f"update outbox set attempts = ? where id = ? and {_HELD} returning 1"
-        (rows,) = await self._write(Statement(sql, (int(sent), row_id, *lease.lane, lease.fence)))
+        (rows,) = await self.write(Statement(sql, (int(sent), row_id, *lease.lane, lease.fence)))
         _check(lease, rows)
 
     async def outbox_state(self, row_id: str) -> tuple[str, str | None] | None:
         """The state of a call and why it was set aside. None: it was delivered."""
-        rows = await self._read("select state, reason from outbox where id = ?", row_id)
+        rows = await self.read("select state, reason from outbox where id = ?", row_id)
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def outbox_stats(self, url: str, now: float) -> OutboxStats:
         """What is in the outbox for the server at ``url``."""
-        rows = await self._read(
+        rows = await self.read(
             "select state, count(*), coalesce(sum(bytes), 0), min(created_at) from outbox "
             "where url = ? group by state",
             url,
@@ -384,7 +393,7 @@ class Store:
 
     async def set_aside_rows(self, url: str, limit: int) -> list[OutboxRow]:
         """The calls that were set aside, the oldest first."""
-        rows = await self._read(
+        rows = await self.read(
             f"select {OUTBOX_COLUMNS} from outbox where url = ? and state = 'set_aside' order by seq limit ?",
             url,
             limit,
@@ -397,17 +406,39 @@ class Store:
             "update outbox set state = 'waiting', reason = null, attempts = 0 "
             "where url = ? and state = 'set_aside' returning 1"
         )
-        (rows,) = await self._write(Statement(sql, (url,)))
+        (rows,) = await self.write(Statement(sql, (url,)))
         return len(rows)
 
     # Looking after it
 
     async def prune(self, before: float) -> int:
-        """Delete the jobs that ended before that time (epoch seconds). Return how many."""
-        (rows,) = await self._write(
-            Statement("delete from job where state = 'ended' and ended_at < ? returning 1", (before,))
+        """Delete some of the jobs that ended before that time (epoch seconds). Return how many.
+
+        The jobs of a batch are kept until all of them have ended, because it may be continued.
+        """
+        jobs, _ = await self.write(
+            Statement(
+                "delete from job where seq in (select seq from job where state = 'ended' and ended_at < ? "
+                "and (batch is null or not exists (select 1 from job as other where other.batch = job.batch "
+                "and other.state in ('queued', 'starting', 'admitted'))) order by ended_at limit ?) "
+                "returning 1",
+                (before, _CHUNK),
+            ),
+            Statement(
+                "delete from batch where created_at < ? "
+                "and not exists (select 1 from job where job.batch = batch.id)",
+                (before,),
+            ),
         )
-        return len(rows)
+        return len(jobs)
+
+    async def prune_sometimes(self) -> None:
+        """Delete some of the jobs whose time is over. Who holds a lane calls this now and then."""
+        if self._keep == math.inf or self._clock.now() < self._next_prune:
+            return
+        self._next_prune = self._clock.now() + _PRUNE_EVERY
+        if await self.prune(self._clock.time() - self._keep) == _CHUNK:
+            self._next_prune = 0.0  # there are more
 
 
 def _check(lease: Lease, rows: list[Row]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from reflexio_async._engine.auth import Credentials, Secrets
 from reflexio_async._engine.base_client import BaseClient
@@ -32,6 +32,9 @@ from reflexio_async.reflect.models.projects import BootstrapRequest, BootstrapRe
 from reflexio_async.reflect.models.traces import ByTrace, Trace
 from reflexio_async.reflect.service import REFLECT, ReflectServer, check_project, reflect_server
 from reflexio_async.reflect.tracing import TracingAPI
+
+if TYPE_CHECKING:
+    from reflexio_async.durable.view import StoreView
 
 BOOTSTRAP = Endpoint("POST", "/v1/bootstrap", BootstrapResponse, public=True)
 
@@ -110,6 +113,14 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         jobs = JobManager(status, clock, tasks, settings, polled_kinds=self._kinds.by_name())
         cache = Cache(clock, tasks, 0.0)
         self._set_up(Engine(caller, jobs, tasks, cache, settings, loops, lifetime))
+
+    @property
+    def store(self) -> StoreView:
+        """What is in the store that the client was made with (``store=``)."""
+        from reflexio_async.durable.view import StoreView  # noqa: PLC0415  # loads sqlite3
+
+        engine = self._engine
+        return StoreView(engine.settings, engine.loops, engine.caller.clock)
 
     @classmethod
     async def bootstrap(

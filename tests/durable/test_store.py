@@ -9,17 +9,23 @@ import pytest
 
 from reflexio_async._engine.clock import SystemClock
 from reflexio_async._engine.wire import EncodedRequest
+from reflexio_async.durable.database import Statement
 from reflexio_async.durable.rows import LaneKey, NewJob, OutboxRow, RowState
 from reflexio_async.durable.sqlite import SQLiteDatabase
 from reflexio_async.durable.store import Store
 from reflexio_async.errors import LeaseLost
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from reflexio_async.durable.database import Database
 
 URL = "http://127.0.0.1:8061"
 REQUEST = EncodedRequest("POST", "/api/rerun", "/api/rerun", b"{}", "application/json")
 LANE = LaneKey(URL, "org", "profiles")
+
+
+TABLE_NAMES = ("account", "lane", "job", "batch", "outbox")
 
 
 class Time:
@@ -33,13 +39,31 @@ class Time:
 
 
 @asynccontextmanager
-async def opened(time: Time | None = None) -> AsyncGenerator[Store]:
-    store = Store(SQLiteDatabase(":memory:", time or Time()), SystemClock())
+async def opened(database: Database) -> AsyncGenerator[Store]:
+    store = Store(database, SystemClock())
     await store.open()
     try:
         yield store
     finally:
         await store.aclose()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """The operations are the same in both databases."""
+    if request.param == "sqlite":
+        return SQLiteDatabase(":memory:")
+    postgres = pytest.importorskip("reflexio_async.durable.postgres")
+    made: Database = postgres.PostgresDatabase(request.getfixturevalue("postgres").new_database())
+    return made
+
+
+@pytest.fixture
+async def store(database: Database) -> AsyncIterator[Store]:
+    """An empty store."""
+    async with opened(database) as store:
+        await store.write(*(Statement(f"delete from {table}") for table in TABLE_NAMES))  # noqa: S608
+        yield store
 
 
 def job(name: str, account: str = "a", **fields: Any) -> NewJob:
@@ -51,87 +75,79 @@ async def ids(store: Store, lane: LaneKey = LANE, limit: int = 10) -> list[str]:
     return [row.id for row in await store.open_jobs(lane, limit)]
 
 
-async def test_a_job_is_read_as_it_was_added() -> None:
-    async with opened() as store:
-        await store.add_jobs([job("ana", batch="b", key="ana")])
-        (row,) = await store.jobs(["ana"])
+async def test_a_job_is_read_as_it_was_added(store: Store) -> None:
+    await store.add_jobs([job("ana", batch="b", key="ana")])
+    (row,) = await store.jobs(["ana"])
     assert (row.request, row.params, row.state) == (REQUEST, {"user_id": "ana"}, RowState.QUEUED)
     assert (row.batch, row.key, row.outcome, row.before) == ("b", "ana", None, None)
 
 
-async def test_a_key_of_a_batch_is_added_once() -> None:
-    async with opened() as store:
-        await store.add_jobs([job("one", batch="b", key="ana"), job("two", batch="b", key="ana")])
-        assert [row.id for row in await store.jobs_of_batch("b", ["ana"])] == ["one"]
+async def test_a_key_of_a_batch_is_added_once(store: Store) -> None:
+    await store.add_jobs([job("one", batch="b", key="ana"), job("two", batch="b", key="ana")])
+    assert [row.id for row in await store.jobs_of_batch("b", ["ana"])] == ["one"]
 
 
-async def test_jobs_that_have_begun_come_first_and_then_those_that_were_added_first() -> None:
-    async with opened() as store:
-        await store.add_account("a", URL, "org")
-        await store.add_account("b", URL, "org")
-        await store.add_jobs([job("q1"), job("q2", "b"), job("starts"), job("runs", "b"), job("ended")])
-        lease = await store.acquire(LANE, "me")
-        assert lease is not None
-        await store.update_job(lease, "starts", state=RowState.STARTING)
-        await store.update_job(lease, "runs", state=RowState.ADMITTED)
-        await store.update_job(lease, "ended", state=RowState.ENDED, outcome={"state": "completed"})
-        assert await ids(store) == ["runs", "starts", "q1", "q2"]
-        assert await ids(store, limit=3) == ["runs", "starts", "q1"]
+async def test_jobs_that_have_begun_come_first_and_then_those_that_were_added_first(store: Store) -> None:
+    await store.add_account("a", URL, "org")
+    await store.add_account("b", URL, "org")
+    await store.add_jobs([job("q1"), job("q2", "b"), job("starts"), job("runs", "b"), job("ended")])
+    lease = await store.acquire(LANE, "me")
+    assert lease is not None
+    await store.update_job(lease, "starts", state=RowState.STARTING)
+    await store.update_job(lease, "runs", state=RowState.ADMITTED)
+    await store.update_job(lease, "ended", state=RowState.ENDED, outcome={"state": "completed"})
+    assert await ids(store) == ["runs", "starts", "q1", "q2"]
+    assert await ids(store, limit=3) == ["runs", "starts", "q1"]
 
 
-async def test_a_lane_has_the_jobs_of_all_accounts_of_its_organisation_and_no_others() -> None:
-    async with opened() as store:
-        for account, org in {"a": "org", "b": "org", "c": "other", "d": None}.items():
-            await store.add_account(account, URL, org)
-            await store.add_jobs([job(f"of {account}", account)])
-        assert await ids(store) == ["of a", "of b"]
-        assert await ids(store, LANE._replace(org="other")) == ["of c"]
+async def test_a_lane_has_the_jobs_of_all_accounts_of_its_organisation_and_no_others(store: Store) -> None:
+    for account, org in {"a": "org", "b": "org", "c": "other", "d": None}.items():
+        await store.add_account(account, URL, org)
+        await store.add_jobs([job(f"of {account}", account)])
+    assert await ids(store) == ["of a", "of b"]
+    assert await ids(store, LANE._replace(org="other")) == ["of c"]
 
 
-async def test_one_credential_belongs_to_another_organisation_at_another_server() -> None:
+async def test_one_credential_belongs_to_another_organisation_at_another_server(store: Store) -> None:
     other = "http://127.0.0.1:9000"
-    async with opened() as store:
-        await store.add_account("a", URL, "org")
-        await store.add_account("a", other, "other")
-        await store.add_jobs([job("here"), job("there", url=other)])
-        assert await ids(store) == ["here"]
-        assert await ids(store, LaneKey(other, "other", "profiles")) == ["there"]
-        assert await store.organisation("a", URL) == "org"
-        assert await store.organisation("a", other) == "other"
+    await store.add_account("a", URL, "org")
+    await store.add_account("a", other, "other")
+    await store.add_jobs([job("here"), job("there", url=other)])
+    assert await ids(store) == ["here"]
+    assert await ids(store, LaneKey(other, "other", "profiles")) == ["there"]
+    assert await store.organisation("a", URL) == "org"
+    assert await store.organisation("a", other) == "other"
 
 
-async def test_the_organisation_of_an_account_is_not_forgotten() -> None:
-    async with opened() as store:
-        assert await store.organisation("a", URL) is None
-        await store.add_account("a", URL, None)
-        await store.add_account("a", URL, "")  # a server that has no organisations
-        await store.add_account("a", URL, None)
-        assert await store.organisation("a", URL) == ""
+async def test_the_organisation_of_an_account_is_not_forgotten(store: Store) -> None:
+    assert await store.organisation("a", URL) is None
+    await store.add_account("a", URL, None)
+    await store.add_account("a", URL, "")  # a server that has no organisations
+    await store.add_account("a", URL, None)
+    assert await store.organisation("a", URL) == ""
 
 
-async def test_the_lanes_of_an_organisation_are_those_with_jobs_that_have_not_ended() -> None:
-    async with opened() as store:
-        await store.add_account("a", URL, "org")
-        await store.add_account("b", URL, "org")
-        await store.add_jobs([job("one"), job("two", service="zebra"), job("three", "b", service="other")])
-        await store.add_jobs([job("four", service="done")])
-        await store.withdraw(["four"], {"state": "cancelled"}, 2.0)
-        assert {lane.name for lane in await store.lanes(URL, "org")} == {"profiles", "zebra", "other"}
-        assert await store.lanes(URL, "unknown") == []
+async def test_the_lanes_of_an_organisation_are_those_with_jobs_that_have_not_ended(store: Store) -> None:
+    await store.add_account("a", URL, "org")
+    await store.add_account("b", URL, "org")
+    await store.add_jobs([job("one"), job("two", service="zebra"), job("three", "b", service="other")])
+    await store.add_jobs([job("four", service="done")])
+    await store.withdraw(["four"], {"state": "cancelled"}, 2.0)
+    assert {lane.name for lane in await store.lanes(URL, "org")} == {"profiles", "zebra", "other"}
+    assert await store.lanes(URL, "unknown") == []
 
 
-async def test_a_lease_is_held_by_one_until_it_is_released() -> None:
-    async with opened() as store:
-        lease = await store.acquire(LANE, "one")
-        assert lease is not None
-        assert await store.acquire(LANE, "two") is None
-        await store.release(lease)
-        assert await store.acquire(LANE, "two") is not None
+async def test_a_lease_is_held_by_one_until_it_is_released(store: Store) -> None:
+    lease = await store.acquire(LANE, "one")
+    assert lease is not None
+    assert await store.acquire(LANE, "two") is None
+    await store.release(lease)
+    assert await store.acquire(LANE, "two") is not None
 
 
 async def test_a_lease_that_is_not_renewed_passes_to_another_and_the_first_holder_writes_nothing() -> None:
     time = Time()
-    async with opened(time) as store:
+    async with opened(SQLiteDatabase(":memory:", time)) as store:
         await store.add_jobs([job("ana")])
         first = await store.acquire(LANE, "one")
         assert first is not None
@@ -152,71 +168,66 @@ async def test_a_lease_that_is_not_renewed_passes_to_another_and_the_first_holde
 
 async def test_a_lease_of_an_earlier_boot_is_over() -> None:
     time = Time()
-    async with opened(time) as store:
+    async with opened(SQLiteDatabase(":memory:", time)) as store:
         assert await store.acquire(LANE, "one") is not None
         time.seconds = 5  # the clock begins anew with the machine
         assert await store.acquire(LANE, "two") is not None
 
 
-async def test_what_was_learned_of_the_rate_limit_goes_to_the_next_holder() -> None:
-    async with opened() as store:
-        await store.add_jobs([job("ana")])
-        lease = await store.acquire(LANE, "one")
-        assert lease is not None
-        assert lease.limiter is None
-        await store.update_job(lease, "ana", state=RowState.STARTING, limiter="[1]")
-        await store.release(lease)
-        lease = await store.acquire(LANE, "two")
-        assert lease is not None
-        assert lease.limiter == "[1]"
+async def test_what_was_learned_of_the_rate_limit_goes_to_the_next_holder(store: Store) -> None:
+    await store.add_jobs([job("ana")])
+    lease = await store.acquire(LANE, "one")
+    assert lease is not None
+    assert lease.limiter is None
+    await store.update_job(lease, "ana", state=RowState.STARTING, limiter="[1]")
+    await store.release(lease)
+    lease = await store.acquire(LANE, "two")
+    assert lease is not None
+    assert lease.limiter == "[1]"
 
 
-async def test_a_job_is_withdrawn_only_while_it_is_queued() -> None:
-    async with opened() as store:
-        await store.add_jobs([job("ana"), job("ben")])
-        lease = await store.acquire(LANE, "me")
-        assert lease is not None
-        await store.update_job(lease, "ben", state=RowState.STARTING)
-        assert await store.withdraw(["ana", "ben"], {"state": "cancelled"}, 5.0) == ["ana"]
-        (row,) = await store.jobs(["ana"])
-        assert (row.state, row.outcome, row.ended_at) == (RowState.ENDED, {"state": "cancelled"}, 5.0)
+async def test_a_job_is_withdrawn_only_while_it_is_queued(store: Store) -> None:
+    await store.add_jobs([job("ana"), job("ben")])
+    lease = await store.acquire(LANE, "me")
+    assert lease is not None
+    await store.update_job(lease, "ben", state=RowState.STARTING)
+    assert await store.withdraw(["ana", "ben"], {"state": "cancelled"}, 5.0) == ["ana"]
+    (row,) = await store.jobs(["ana"])
+    assert (row.state, row.outcome, row.ended_at) == (RowState.ENDED, {"state": "cancelled"}, 5.0)
 
 
-async def test_a_job_that_was_queued_again_is_as_new() -> None:
-    async with opened() as store:
-        await store.add_jobs([job("ana")])
-        (new,) = await store.jobs(["ana"])
-        await store.withdraw(["ana"], {"state": "cancelled"}, 5.0)
-        await store.queue_again(["ana"])
-        assert await store.jobs(["ana"]) == [new]
+async def test_a_job_that_was_queued_again_is_as_new(store: Store) -> None:
+    await store.add_jobs([job("ana")])
+    (new,) = await store.jobs(["ana"])
+    await store.withdraw(["ana"], {"state": "cancelled"}, 5.0)
+    await store.queue_again(["ana"])
+    assert await store.jobs(["ana"]) == [new]
 
 
-async def test_an_ended_job_is_not_changed_any_more() -> None:
-    async with opened() as store:
-        await store.add_jobs([job("ana")])
-        lease = await store.acquire(LANE, "me")
-        assert lease is not None
-        await store.update_job(lease, "ana", state=RowState.ENDED, outcome={"state": "completed"})
-        with pytest.raises(LeaseLost):
-            await store.update_job(lease, "ana", state=RowState.STARTING)
+async def test_an_ended_job_is_not_changed_any_more(store: Store) -> None:
+    await store.add_jobs([job("ana")])
+    lease = await store.acquire(LANE, "me")
+    assert lease is not None
+    await store.update_job(lease, "ana", state=RowState.ENDED, outcome={"state": "completed"})
+    with pytest.raises(LeaseLost):
+        await store.update_job(lease, "ana", state=RowState.STARTING)
 
 
-async def test_calls_wait_in_the_outbox_in_the_order_in_which_they_were_accepted() -> None:
+async def test_calls_wait_in_the_outbox_in_the_order_in_which_they_were_accepted(store: Store) -> None:
     lane = LANE._replace(name="outbox")
-    async with opened() as store:
-        for account in ("a", "b"):
-            await store.add_account(account, URL, "org")
-        await store.accept(
-            [
-                OutboxRow(0, name, account, URL, "publish", "s", REQUEST, 10, "waiting", 0, None, 1.0)
-                for name, account in (("1", "a"), ("2", "b"), ("3", "a"), ("3", "b"))
-            ]
-        )
-        rows = await store.waiting(lane, 10)
-        assert [row.id for row in rows] == ["1", "2", "3"]
-        assert [row.id for row in await store.waiting(lane, 1, after=rows[0].seq)] == ["2"]
-        lease = await store.acquire(lane, "me")
-        assert lease is not None
-        await store.delivered(lease, ["2"])
-        await store.set_aside(lease, "1", "refused")
-        assert [row.id for row in await store.waiting(lane, 10)] == ["3"]
+    for account in ("a", "b"):
+        await store.add_account(account, URL, "org")
+    await store.accept(
+        [
+            OutboxRow(0, name, account, URL, "publish", "s", REQUEST, 10, "waiting", 0, None, 1.0)
+            for name, account in (("1", "a"), ("2", "b"), ("3", "a"), ("3", "b"))
+        ]
+    )
+    rows = await store.waiting(lane, 10)
+    assert [row.id for row in rows] == ["1", "2", "3"]
+    assert [row.id for row in await store.waiting(lane, 1, after=rows[0].seq)] == ["2"]
+    lease = await store.acquire(lane, "me")
+    assert lease is not None
+    await store.delivered(lease, ["2"])
+    await store.set_aside(lease, "1", "refused")
+    assert [row.id for row in await store.waiting(lane, 10)] == ["3"]
