@@ -181,6 +181,8 @@ class AsyncReflexioClient(
     async def login(self, email: str, password: str, *, remember: bool = True) -> LoginResponse:
         """Sign in, and use the bearer token for every later call.
 
+        Of several logins at once, the one that was called last wins.
+
         Returns the token. Its text is ``token.api_key``, which another client takes as ``api_key``. It is
         hidden in reprs and masked in dumps.
 
@@ -188,17 +190,22 @@ class AsyncReflexioClient(
             email: The address of the account.
             password: Its password.
             remember: Hold both in memory, to sign in again when the server refuses the token. Calls that
-                are refused at the same time share one login.
+                are refused at the same time share one login. If the server refuses that login, it is not
+                tried again: until the next ``login``, every call that needs a token raises
+                AuthenticationError, and nothing is sent.
 
         Raises:
             AuthenticationError: The server does not accept this address and password.
+            UnexpectedResponse: The server's token is empty, too long, or cannot be sent in a header.
             NotFound: This server has no login. Pass ``api_key`` instead.
         """
         try:
             form = LoginForm(email=email, password=password)
         finally:
             del password  # tools show the variables of a traceback
-        self._engine.caller.credentials.secrets.add(form.password)
+        credentials = self._engine.caller.credentials
+        credentials.secrets.add(form.password)
+        number = credentials.begin_login()
 
         # A renewal must not refer to the client, which would never be collected as garbage then.
         sender = API()
@@ -217,7 +224,7 @@ class AsyncReflexioClient(
             return SecretStr((await sign_in()).api_key)
 
         token = await sign_in()
-        self._engine.caller.credentials.set_token(SecretStr(token.api_key), renew if remember else None)
+        credentials.set_token(SecretStr(token.api_key), renew if remember else None, number)
         return token
 
     def learning(self, request_id: str) -> Job[LearningStatusResponse]:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from typing import TYPE_CHECKING
 
 import pytest
 
-from reflexio_async import APITimeout, AsyncReflexioClient, AuthenticationError, NotFound
+from reflexio_async import (
+    APITimeout,
+    AsyncReflexioClient,
+    AuthenticationError,
+    BadRequest,
+    NotFound,
+    UnexpectedResponse,
+)
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.transport.servers import TURNS
 
@@ -186,3 +194,129 @@ async def test_the_server_refuses_a_login_without_email_or_password(
 ) -> None:
     with pytest.raises(Exception, match=r"POST /token answered (401|422)"):
         await client.login(*pair)
+
+
+# --- a stored login that the server refuses
+
+
+@pytest.fixture
+async def refused(box: Sandbox, client: AsyncReflexioClient) -> AsyncReflexioClient:
+    """A client whose token is revoked, and whose password was changed at the server."""
+    await client.login(*ANA)
+    box.revoke_tokens()
+    box.faults.add(faults.status(401, {"detail": "Incorrect username or password"}), path="/token")
+    with pytest.raises(AuthenticationError, match=r"Incorrect username or password; log in again"):
+        await client.whoami()
+    return client
+
+
+async def test_a_refused_login_is_not_repeated_by_later_calls(
+    box: Sandbox, refused: AsyncReflexioClient
+) -> None:
+    sent = len(box.requests)
+    for _ in range(30):
+        with pytest.raises(AuthenticationError, match=r"log in again: await client\.login"):
+            await refused.whoami()
+    calls = (refused.search(query=str(number)) for number in range(30))
+    errors = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(error) for error in errors} == {AuthenticationError}
+    assert len(box.requests) == sent
+
+
+async def test_after_a_refused_login_a_publish_says_that_nothing_was_sent(
+    box: Sandbox, refused: AsyncReflexioClient
+) -> None:
+    with pytest.raises(AuthenticationError) as caught:
+        await refused.publish_interaction(user_id="u", session_id="s", interactions=TURNS)
+    assert (caught.value.outcome_unknown, caught.value.attempts) == (False, 0)
+    assert not box.stored_requests
+
+
+async def test_after_a_refused_login_what_needs_no_token_is_still_sent(refused: AsyncReflexioClient) -> None:
+    assert await refused.health_live()
+
+
+async def test_a_new_login_ends_the_refusal(refused: AsyncReflexioClient) -> None:
+    await refused.login(*ANA)
+    assert (await refused.whoami()).success
+
+
+async def test_a_new_login_that_is_refused_too_does_not_end_it(refused: AsyncReflexioClient) -> None:
+    with pytest.raises(AuthenticationError, match="Incorrect"):
+        await refused.login(ANA[0], "wrong")
+    with pytest.raises(AuthenticationError, match="log in again"):
+        await refused.whoami()
+
+
+async def test_a_login_that_cannot_be_renewed_for_the_moment_is_tried_again_later(
+    box: Sandbox, client: AsyncReflexioClient
+) -> None:
+    await client.login(*ANA)
+    box.revoke_tokens()
+    box.faults.add(faults.status(400), path="/token")
+    with pytest.raises(BadRequest):
+        await client.whoami()
+    assert (await client.whoami()).success
+
+
+# --- several logins
+
+
+async def test_a_login_wins_over_a_renewal_in_flight(clock: VirtualClock) -> None:
+    bob = ("bob@example.com", "secret")
+    async with (
+        Sandbox(clock=clock, logins=dict([ANA, bob])) as box,
+        AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client,
+    ):
+        await client.login(*ANA)
+        box.revoke_tokens()
+        box.faults.add(faults.delay(5), path="/token")
+        call = asyncio.create_task(client.whoami())
+        await box.arrived("POST", "/token", 2)
+        token = await client.login(*bob)
+        assert (await call).success
+        await client.whoami()
+        sent = [record.headers["Authorization"] for record in box.requests[-2:]]
+        assert sent == [f"Bearer {token.api_key}"] * 2
+
+
+async def test_of_two_logins_the_last_one_called_wins(box: Sandbox, client: AsyncReflexioClient) -> None:
+    box.faults.add(faults.delay(5), path="/token")
+    first = asyncio.create_task(client.login(*ANA))
+    await box.arrived("POST", "/token")
+    second = await client.login(*ANA)
+    await first
+    await client.whoami()
+    assert box.requests[-1].headers["Authorization"] == f"Bearer {second.api_key}"
+
+
+# --- the token of the server
+
+
+UNUSABLE = ["", " ", "SECRET token", "SECRET\r\nX-Evil: 1", "SECRET\0", "SÉCRET", "SECRET\u2028", "S" * 8193]
+
+
+@pytest.mark.parametrize("token", UNUSABLE, ids=repr)
+async def test_a_token_that_cannot_be_sent_is_refused_and_not_shown(
+    box: Sandbox, client: AsyncReflexioClient, token: str
+) -> None:
+    first = await client.login(*ANA)
+    box.faults.add(faults.status(200, {"api_key": token, "token_type": "bearer"}), path="/token")
+    with pytest.raises(UnexpectedResponse, match="api_key") as caught:
+        await client.login(*ANA)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "SECRET" not in shown
+    assert "Evil" not in shown
+    await client.whoami()
+    assert box.requests[-1].headers["Authorization"] == f"Bearer {first.api_key}"
+
+
+async def test_a_renewed_token_that_cannot_be_sent_is_an_error_of_the_call(
+    box: Sandbox, client: AsyncReflexioClient
+) -> None:
+    await client.login(*ANA)
+    box.revoke_tokens()
+    box.faults.add(faults.status(200, {"api_key": "a\nb", "token_type": "bearer"}), path="/token")
+    with pytest.raises(UnexpectedResponse, match="POST /token"):
+        await client.whoami()
+    assert (await client.whoami()).success

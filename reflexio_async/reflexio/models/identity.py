@@ -13,6 +13,17 @@ def _masked(credentials: dict[str, Any]) -> dict[str, Any]:
     return cast("dict[str, Any]", masked(credentials, everything=True))
 
 
+_LONGEST_TOKEN = 8192
+"""Characters. Servers and proxies refuse headers that are longer."""
+
+
+def _sendable(token: str) -> str:
+    if not token.isascii() or not token.isprintable() or " " in token:
+        message = "must be printable ASCII text without spaces: it is sent in a header"
+        raise ValueError(message)
+    return token
+
+
 StorageCredentials = Annotated[dict[str, Any], AfterValidator(Credentials), PlainSerializer(_masked)]
 """Values in clear by key, masked in reprs and dumps."""
 
@@ -38,7 +49,12 @@ class LoginForm(RequestModel, title="login"):
 class LoginResponse(ResponseModel):
     """The response of a login. ``api_key`` is the bearer token: hidden in reprs, masked in dumps."""
 
-    api_key: Annotated[str, Field(repr=False), PlainSerializer(lambda _: MASK)]
+    api_key: Annotated[
+        str,
+        Field(repr=False, min_length=1, max_length=_LONGEST_TOKEN),
+        AfterValidator(_sendable),
+        PlainSerializer(lambda _: MASK),
+    ]
     token_type: str
     auto_verified: bool | None = None
 
