@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import anyio
 
@@ -18,6 +18,7 @@ from reflexio_async.errors import (
     APIConnectionError,
     APIStatusError,
     APITimeout,
+    AuthenticationError,
     ClientClosed,
     RateLimited,
     ReflexioError,
@@ -27,7 +28,7 @@ from reflexio_async.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
     from pydantic import SecretStr
 
@@ -48,8 +49,6 @@ _MOMENT = 0.001  # seconds
 # Seconds that one try of a repeatable call may take. Servers give up after 60 (server-behaviour: Deadlines);
 # five are for its response. A connection that died silently must not cost the call all of its time.
 _LONGEST_TRY = 65.0
-Repeatable: TypeAlias = bool | Callable[[float], Awaitable[bool]]
-"""Whether a call may be sent again; or a function that finds it out within the given seconds."""
 
 
 class Caller:
@@ -81,7 +80,9 @@ class Caller:
         settings: Settings,
         *,
         limit_wait: float | None = None,
-        repeatable: Repeatable | None = None,
+        repeatable: bool | None = None,
+        resolve: Callable[[float], Awaitable[T | None]] | None = None,
+        sent_before: bool = False,
         withdrawn: asyncio.Event | None = None,
         on_attempt: Callable[[], None] | None = None,
         rate_limiter: RateLimiter | None = None,
@@ -100,7 +101,11 @@ class Caller:
             limit_wait: Seconds to wait for the rate limit, not counted against the timeout. Infinite in a
                 batch, where an outage does not count either. 0 in a lane, which waits by itself: RateLimited
                 is raised at once. None counts the wait against the timeout.
-            repeatable: Replaces ``endpoint.may_repeat``. A function is called when a response was lost.
+            repeatable: Replaces ``endpoint.may_repeat``.
+            resolve: Asks the server, after a response was lost and before the call is sent again, whether the
+                call had its effect. It gets the deadline, by the clock. It returns the response that says so,
+                or None: then the call is sent again. When it raises an error, the call is not sent again.
+            sent_before: An earlier call may have had the effect: ``resolve`` is called first.
             withdrawn: When this event is set, a wait for the rate limit ends in ``Withdrawn``.
             on_attempt: Called before every HTTP exchange of this call.
             rate_limiter: Replaces the rate limiter of the request's path.
@@ -119,10 +124,12 @@ class Caller:
             rate_limiter or self.rate_limiter(encoded.path),
             limit_wait,
             repeatable,
+            resolve,
             withdrawn,
             on_attempt,
             guard,
             deadline=deadline,
+            outcome_unknown=sent_before,
         ).run()
 
 
@@ -136,7 +143,8 @@ class _Call(Generic[T]):
     settings: Settings
     rate_limiter: RateLimiter
     limit_wait: float | None
-    repeatable: Repeatable | None
+    repeatable: bool | None
+    resolve: Callable[[float], Awaitable[T | None]] | None
     withdrawn: asyncio.Event | None
     on_attempt: Callable[[], None] | None
     guard: Callable[[], None] | None
@@ -155,27 +163,17 @@ class _Call(Generic[T]):
 
     async def run(self) -> T:
         try:
-            while True:
+            value = await self._resolved() if self.outcome_unknown else None
+            while value is None:
+                if self.caller.credentials.refusal is not None and not self.endpoint.public:
+                    raise self._login_refused(self.caller.credentials.refusal) from self.last_error
                 permit = self.rate_limiter.try_acquire()
                 if permit is None:
                     permit = await self._wait_for_permit()
                 try:
                     return await self._try(permit)
                 except (APIConnectionError, APIStatusError, RequestRefused, UnexpectedResponse) as error:
-                    self.caller.availability.failed(error)
-                    error.attempts = self.attempts
-                    self.last_error = error
-                    if isinstance(error, RequestRefused):
-                        error.repeated = self.outcome_unknown
-                    else:
-                        # If an earlier try may have had its effect, no later error can exclude that.
-                        self.outcome_unknown = self.outcome_unknown or error.outcome_unknown
-                        error.outcome_unknown = self.outcome_unknown
-                    if not await self._may_retry(error):
-                        if isinstance(error, RequestRefused) and not self._raises_refusals:
-                            return cast("T", error.response)
-                        raise
-                    await self._pause(error)
+                    value = await self._after_failure(error)
         except ClientClosed as error:
             error.outcome_unknown = error.outcome_unknown or self.outcome_unknown
             raise error from self.last_error
@@ -184,6 +182,36 @@ class _Call(Generic[T]):
             if closed is None:
                 raise
             raise closed from self.last_error
+        else:
+            return value
+
+    async def _after_failure(
+        self, error: APIConnectionError | APIStatusError | RequestRefused | UnexpectedResponse
+    ) -> T | None:
+        """Return the response if it is known all the same; or None, when it is time for another try.
+
+        Raise ``error`` if there is neither.
+        """
+        self.caller.availability.failed(error)
+        error.attempts = self.attempts
+        self.last_error = error
+        if isinstance(error, RequestRefused):
+            error.repeated = self.outcome_unknown
+            if not self._may_retry(error):
+                if self._raises_refusals:
+                    raise error
+                return cast("T", error.response)
+        else:
+            lost = error.outcome_unknown
+            # If an earlier try may have had its effect, no later error can exclude that.
+            error.outcome_unknown = self.outcome_unknown = self.outcome_unknown or lost
+            value = await self._resolved(error) if lost else None
+            if value is not None:
+                return value
+            if not self._may_retry(error):
+                raise error
+        await self._pause(error)
+        return None
 
     async def _try(self, permit: int) -> T:
         self.attempts += 1
@@ -221,7 +249,7 @@ class _Call(Generic[T]):
         if self.on_attempt is not None:
             self.on_attempt()
         timeout = self._remaining()
-        if self.repeatable is True or (self.repeatable is None and self.endpoint.may_repeat):
+        if self._may_repeat:
             timeout = min(timeout, self.endpoint.deadline or _LONGEST_TRY)
         guard = None if self.guard is None else self._check_guard
         exchange = self.caller.http.send(
@@ -262,6 +290,12 @@ class _Call(Generic[T]):
             message = f"{self._name}: no time was left to sign in again; nothing was done"
             raise APITimeout(message) from None
 
+    def _login_refused(self, refusal: AuthenticationError) -> AuthenticationError:
+        """The error of a call that is not sent, because the stored login was refused."""
+        error = copy(refusal)
+        error.attempts, error.outcome_unknown = self.attempts, self.outcome_unknown
+        return error
+
     @property
     def _name(self) -> str:
         return f"{self.encoded.method} {self.encoded.path}"
@@ -278,7 +312,7 @@ class _Call(Generic[T]):
         text = self.caller.service.nothing_stored
         return bool(text) and text in wire.refusal_text(refusal.response)
 
-    async def _may_retry(
+    def _may_retry(
         self, error: APIConnectionError | APIStatusError | RequestRefused | UnexpectedResponse
     ) -> bool:
         outlasts = self._outlasts(error)
@@ -294,7 +328,7 @@ class _Call(Generic[T]):
             return self._nothing_stored(error)
         if not retry.call_may_pass(error, has_answered=self.caller.availability.has_answered):
             return False
-        return not self.outcome_unknown or await self._is_repeatable()
+        return not self.outcome_unknown or self._may_repeat or self.resolve is not None
 
     def _outlasts(self, error: ReflexioError) -> bool:
         """Whether the server is away, and this call waits for it: a call that changes something does.
@@ -320,18 +354,36 @@ class _Call(Generic[T]):
             self.deadline = now + max(self.settings.timeout, self.endpoint.deadline or 0.0)
         return True
 
-    async def _is_repeatable(self) -> bool:
-        if self.repeatable is None:
-            return self.endpoint.may_repeat
-        while not isinstance(self.repeatable, bool):
+    @property
+    def _may_repeat(self) -> bool:
+        return self.endpoint.may_repeat if self.repeatable is None else self.repeatable
+
+    async def _resolved(self, lost: ReflexioError | None = None) -> T | None:
+        """The response, if the call turns out to have had its effect; None if it may be sent.
+
+        Args:
+            lost: The error of a try. It is raised when it cannot be known whether it had its effect.
+        """
+        if self.resolve is None:
+            return None
+        if lost is not None and self._remaining() <= _MOMENT:
+            raise lost
+        while True:
             try:
-                self.repeatable = await self.repeatable(self._remaining())
+                return await self.resolve(self.deadline)
+            except ClientClosed:
+                message = f"{self._name}: the client was closed after the response was lost"
+                raise ClientClosed(message, outcome_unknown=True) from None
             except ReflexioError as error:
-                logger.info("cannot find out whether repeating is safe (%s)", type(error).__name__)
-                if not self._outlasts(error) or self._remaining() <= _MOMENT:
-                    return False
-                await self.caller.clock.sleep(retry.outage_delay(self.settings.retry))
-        return self.repeatable
+                logger.info("%s: its effect is not known (%s)", self._name, type(error).__name__)
+                delay, remaining = retry.outage_delay(self.settings.retry), self._remaining()
+                if not self._outlasts(error) or remaining <= max(delay, _MOMENT):
+                    if lost is not None:
+                        raise lost from error
+                    if isinstance(error, APIConnectionError | APIStatusError | UnexpectedResponse):
+                        error.outcome_unknown = True
+                    raise
+            await self.caller.clock.sleep(delay)
 
     async def _pause(self, error: ReflexioError) -> None:
         """Wait before the next try; raise ``error`` when there is no time for one."""

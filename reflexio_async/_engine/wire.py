@@ -62,6 +62,8 @@ class Endpoint(Generic[T_co]):
             have this one.
         writes: Whether it changes something at the server, and so outlasts an outage. None: unless it is a
             GET, or a POST that may be repeated (a search).
+        read_accepted: Reads the body of a 202, where that does not mean the same as a 200. It raises
+            pydantic's ValidationError.
     """
 
     method: str
@@ -78,6 +80,7 @@ class Endpoint(Generic[T_co]):
     invalidates: tuple[str, ...] = ()
     successor: str = ""
     writes: bool | None = None
+    read_accepted: Callable[[bytes], T_co] | None = None
 
     @property
     def is_write(self) -> bool:
@@ -259,8 +262,11 @@ def decode(
         RequestRefused: The body says ``success: false`` and lacks other fields of the response.
         UnexpectedResponse: The body has another shape.
     """
+    read = endpoint.read
+    if response.status == 202 and endpoint.read_accepted is not None:
+        read = endpoint.read_accepted
     try:
-        return endpoint.read(response.body)
+        return read(response.body)
     except ValidationError as error:
         refusal = _incomplete_refusal(endpoint, service, response, redact)
         raise refusal or _unexpected_body(endpoint, service, response, error, redact) from None

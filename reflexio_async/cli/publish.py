@@ -42,6 +42,8 @@ class Publish:
             )
             for warning in receipt.warnings:
                 output.print_line(stderr, f"the server warns: {warning}", "yellow")
+            if receipt.accepted:
+                output.print_line(stderr, "accepted; the server has not stored it yet", "yellow")
             if receipt.request_id is None:
                 output.print_line(
                     stderr, "stored; this server gives no request id to ask about its learning by"

@@ -12,12 +12,12 @@ class ServerQuirkWarning(UserWarning):
 class ServerKnowledge:
     """What a client and its views have learned about their server.
 
-    ``stores_request_id_once`` says whether the server stores a ``request_id`` only once. None: not known yet
-    (server-behaviour: Repeating a publish).
+    ``knows_request_ids`` says whether the server knows publishes by their ``request_id``: today's do, and
+    January's do not. None: not known yet (server-behaviour: Repeating a publish).
     """
 
     def __init__(self) -> None:
-        self.stores_request_id_once: bool | None = None
+        self.knows_request_ids: bool | None = None
         self._warnings: set[str] = set()
 
     def warn_once(self, message: str) -> None:

@@ -129,7 +129,7 @@ async def test_the_exchanges_of_one_publish_share_its_deadline() -> None:
     async with scene(client={"timeout": 10.0}) as play:
         await play.client.publish_interaction("ana", [TURN], session_id="s", request_id="r")
         began = play.clock.now()
-        play.box.faults.add(faults.answer_lost(), path=PUBLISH)
+        play.box.faults.add(faults.lost_before(), path=PUBLISH)
         play.box.faults.add(faults.delay(6.0), path=PUBLISH, times=None)
         play.box.faults.add(faults.delay(8.0), path="/api/get_requests", times=None)
         with pytest.raises(ReflexioError):

@@ -52,6 +52,7 @@ REASONS: dict[str, str] = {
     r"Config\.\w+": _NOT_SET,
     r"PublishUserInteractionRequest\.interaction(s|_data_list)": "its constructor takes both names",
     r"ReflexioClient\.submit_playbook_aggregation\(request_id\)": _REPEATABLE,
+    r"PublishUserInteractionResponse\.accepted": "whether the server has answered 202",
     r"RegenerateStatusResponse\.finished_at": "None when it is absent",
     r"Status\.CURRENT": "an attribute that is None, not a member",
     r"wire (session\.)?publish_interaction(_async)? body request_id": _REPEATABLE,

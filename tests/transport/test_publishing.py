@@ -234,7 +234,7 @@ async def test_a_publish_to_a_frozen_server_ends_at_the_timeout(
 async def test_everything_after_a_lost_response_ends_at_the_timeout(
     box: Sandbox, client: AsyncReflexioClient, clock: VirtualClock
 ) -> None:
-    box.faults.add(faults.answer_lost(), path=PATH)
+    box.faults.add(faults.lost_before(), path=PATH)
     box.faults.add(faults.delay(6), path="/meta/version")
     box.faults.add(faults.freeze(), path=PATH, times=None)
     with pytest.raises(APIConnectionError) as caught:

@@ -2,8 +2,9 @@
 
 import contextlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from reflexio_async._engine.batch.batch import Batch
@@ -42,18 +43,19 @@ T = TypeVar("T")
 _PUBLISH_WIDTH = 4
 
 
-class _Publish(NamedTuple):
+@dataclass(slots=True, eq=False)
+class _Publish:
     """One publish.
 
     Args:
         request: What to publish.
         made: Its ``request_id`` was made here, not by the caller.
-        again: An earlier batch has sent it already.
+        may_be_stored: An earlier batch has sent it, and does not know whether it is stored.
     """
 
     request: PublishUserInteractionRequest
     made: bool
-    again: bool = False
+    may_be_stored: bool = False
 
 
 class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
@@ -159,7 +161,8 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
     ) -> Batch[str, PublishUserInteractionResponse]:
         """Publish many requests. A ``request_id`` is made for each that has none.
 
-        Rate limits are waited for, however long that takes.
+        Rate limits are waited for, however long that takes. An item counts as completed, too, when the server
+        has only accepted it (``result.accepted``).
 
         Args:
             items: Requests to publish: models, or mappings with their fields.
@@ -176,7 +179,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
 
         def check(raw: Any) -> _Publish:
             if isinstance(raw, _Publish):  # from ``retry_failed`` of an earlier batch
-                return raw._replace(again=True)
+                return raw
             request = build_request(PublishUserInteractionRequest, raw)
             if request.request_id is not None:
                 return _Publish(request, made=False)
@@ -190,14 +193,19 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         async def publish(item: _Publish, attempt: Attempt[PublishUserInteractionResponse]) -> None:
             began = clock.now()
             try:
-                attempt.result = await strict._publish(  # noqa: SLF001  # a view of self
+                attempt.result = await strict._deliver_publish(  # noqa: SLF001  # a view of self
                     item.request,
                     id_is_ours=item.made,
-                    sent_before=item.again,
+                    sent_before=item.may_be_stored,
                     limit_wait=float("inf"),
                     withdrawn=attempt.stopped,
                     on_attempt=attempt.count,
                 )
+            except BaseException as error:
+                # An error without these attributes, and a cancellation, say nothing about what was sent.
+                unknown = getattr(error, "outcome_unknown", getattr(error, "repeated", attempt.attempts > 0))
+                item.may_be_stored = item.may_be_stored or unknown
+                raise
             finally:
                 attempt.seconds_running = clock.now() - began
 

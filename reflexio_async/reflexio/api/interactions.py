@@ -2,15 +2,25 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, cast, overload
 from uuid import uuid4
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.models import Empty, OrMapping, build_request, drop_none
+from reflexio_async._engine.retry import is_away
+from reflexio_async._engine.settings import Settings
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.wire import Endpoint, refusal_text
-from reflexio_async.errors import NotFound, ReflexioError, RequestRefused
+from reflexio_async.errors import (
+    APIConnectionError,
+    APIStatusError,
+    NotFound,
+    ReflexioError,
+    RequestRefused,
+    UnexpectedResponse,
+)
 from reflexio_async.reflexio.api.identity import GET_VERSION
 from reflexio_async.reflexio.cached_paths import EVERYTHING
 from reflexio_async.reflexio.models.enums import LearningStatus
@@ -36,6 +46,13 @@ from reflexio_async.reflexio.models.interactions import (
     SessionView,
 )
 from reflexio_async.reflexio.models.operations import BulkDeleteResponse
+from reflexio_async.reflexio.publishing import (
+    GET_REQUESTS,
+    find_publish,
+    is_stored,
+    read_accepted,
+    response_of_stored,
+)
 from reflexio_async.reflexio.server_knowledge import ServerKnowledge
 from reflexio_async.reflexio.unknown_fields import without_unknown_fields
 
@@ -43,10 +60,14 @@ from reflexio_async.reflexio.unknown_fields import without_unknown_fields
 _ALREADY_STORED = "already exists"
 
 PUBLISH_INTERACTION = Endpoint(
-    "POST", "/api/publish_interaction", PublishUserInteractionResponse, per_minute=60, invalidates=EVERYTHING
+    "POST",
+    "/api/publish_interaction",
+    PublishUserInteractionResponse,
+    per_minute=60,
+    invalidates=EVERYTHING,
+    read_accepted=read_accepted,
 )
 GET_LEARNING_STATUS = Endpoint("GET", "/api/learning_status", LearningStatusResponse, per_minute=120)
-GET_REQUESTS = Endpoint("POST", "/api/get_requests", GetRequestsViewResponse, repeatable=True)
 SEARCH_INTERACTIONS = Endpoint(
     "POST", "/api/search_interactions", SearchInteractionsViewResponse, repeatable=True, per_minute=120
 )
@@ -96,8 +117,8 @@ class InteractionsAPI(API):
     ) -> PublishUserInteractionResponse:
         """Store interactions: turns of a conversation. The server then learns from them in the background.
 
-        The client makes a ``request_id`` if none is given. So it can publish again after a lost response, and
-        nothing is stored twice.
+        The client makes a ``request_id`` if none is given. After a lost response it asks the server for that
+        id, and publishes again only if the server does not have it. So nothing is stored twice.
 
         Args:
             user_id: The user who talked to the agent.
@@ -106,7 +127,8 @@ class InteractionsAPI(API):
             source: Where the turns come from: lower case letters, digits and ``. _ : -``.
             agent_version: The agent's version. Playbooks are learned per version.
             session_id: The conversation that the turns belong to. Required.
-            wait_for_response: Wait until the server has learned from the turns, or has deferred that.
+            wait_for_response: Wait until the server has learned from the turns, or has deferred that. A
+                response with ``accepted``, or one of which the original was lost, says nothing about it.
             skip_aggregation: Learn user playbooks, but do not aggregate them.
             force_extraction: Learn now, however few turns there are.
             evaluation_only: Store the turns for evaluation, and do not learn from them.
@@ -115,6 +137,9 @@ class InteractionsAPI(API):
             retrieval_experiment_arm: The arm that the search reported.
             session_finished: The session is over, so that learning need not wait for more turns.
             request_id: An id of your own for this publish. A server stores it only once.
+
+        Returns:
+            What was stored. If ``accepted`` is true, the server has only accepted it, and stores it later.
 
         Raises:
             InvalidRequest: An argument has an unusable value; nothing was sent.
@@ -140,12 +165,12 @@ class InteractionsAPI(API):
                 request_id=request_id,
             ),
         )
-        return await self._publish(request)
+        return await self._deliver_publish(request)
 
     publish_interaction_async = publish_interaction
     """The same call as ``publish_interaction``: the official client has both names."""
 
-    async def _publish(
+    async def _deliver_publish(
         self,
         request: PublishUserInteractionRequest,
         *,
@@ -153,15 +178,15 @@ class InteractionsAPI(API):
         sent_before: bool = False,
         **options: Any,
     ) -> PublishUserInteractionResponse:
-        """Publish, and store the interactions only once; raises an error where that cannot be known.
+        """Publish, and store the interactions only once; raise an error where that cannot be known.
 
-        Servers store a ``request_id`` only once (server-behaviour: Repeating a publish). January's servers
-        ignore it. So a request is sent again only to a server that is known to store it once.
+        After a lost response the server is asked for the ``request_id``. The publish is sent again only if
+        the server does not have it. January's servers have no ids: there it is never sent again.
 
         Args:
             request: What to publish.
-            id_is_ours: Its ``request_id`` was made by this client, not by the caller.
-            sent_before: An earlier call may have stored it.
+            id_is_ours: Its ``request_id`` was made by a client, not by the caller.
+            sent_before: An earlier call may have stored it: the server is asked before it is sent.
             options: Those of ``Caller.send``.
         """
         request, dropped = without_unknown_fields(request)
@@ -169,7 +194,7 @@ class InteractionsAPI(API):
             request = request.model_copy(update={"request_id": uuid4().hex})
             id_is_ours = True
         try:
-            receipt = await self._publish_once(request, id_is_ours, sent_before, **options)
+            receipt = await self._publish(request, id_is_ours, sent_before, **options)
         except ReflexioError as error:
             for warning in dropped:
                 error.add_note(warning)
@@ -177,69 +202,87 @@ class InteractionsAPI(API):
         receipt.warnings += dropped
         return receipt
 
-    async def _publish_once(
+    async def _publish(
         self, request: PublishUserInteractionRequest, id_is_ours: bool, sent_before: bool, **options: Any
     ) -> PublishUserInteractionResponse:
-        settings = self._engine.settings
-        strict = settings if settings.raise_on_refusal else settings.with_options(raise_on_refusal=True)
+        server = self._server
         if options.get("limit_wait") is None:
             options["deadline"] = self._deadline()  # of all exchanges together
         try:
             receipt = await self._send(
                 PUBLISH_INTERACTION,
                 request,
-                settings=strict,
-                repeatable=self._server.stores_request_id_once or self._inserts_once,
+                settings=self._strict_settings(),
+                # One try then has a limit of its own. A publish that waits for learning takes longer.
+                repeatable=bool(server.knows_request_ids) and not request.wait_for_response,
+                resolve=partial(self._find_publish, request, id_is_ours),
+                sent_before=sent_before,
                 **options,
             )
         except RequestRefused as refusal:
-            refusal.repeated = refusal.repeated or sent_before
-            already = refusal.repeated and _ALREADY_STORED in refusal_text(refusal.response)
-            try:
-                stored = already and (id_is_ours or await self._is_stored(request, options.get("deadline")))
-            except ReflexioError:
-                raise refusal from None  # it could not be checked: ``repeated`` says that it may be stored
-            if stored:
-                return PublishUserInteractionResponse(
-                    success=True,
-                    message="Stored by an earlier try of this call, whose response was lost",
-                    request_id=request.request_id,
-                )
-            if settings.raise_on_refusal:
+            if await self._refused_as_stored(request, refusal, id_is_ours, options.get("deadline")):
+                return response_of_stored(request)
+            if self._engine.settings.raise_on_refusal:
                 raise
             return cast("PublishUserInteractionResponse", refusal.response)
         if receipt.request_id is not None:
-            self._server.stores_request_id_once = True
+            server.knows_request_ids = True
+        elif receipt.accepted:
+            receipt.request_id = request.request_id
         return receipt
 
-    async def _inserts_once(self, seconds: float) -> bool:
-        """Whether this server stores a ``request_id`` only once: the servers that have a version do."""
-        if self._server.stores_request_id_once is None:
-            settings = self._engine.settings.with_options(timeout=seconds)
-            try:
-                await self._send(GET_VERSION, Empty(), settings=settings)
-            except NotFound:
-                self._server.stores_request_id_once = False
-            else:
-                self._server.stores_request_id_once = True
-        return self._server.stores_request_id_once
+    def _strict_settings(self) -> Settings:
+        """The settings with which a refusal is an error."""
+        settings = self._engine.settings
+        return settings if settings.raise_on_refusal else settings.with_options(raise_on_refusal=True)
 
-    async def _is_stored(self, request: PublishUserInteractionRequest, deadline: float | None) -> bool:
-        """Whether what is stored under the caller's own id is this request, not an earlier one."""
-        by_id = GetRequestsRequest(request_id=request.request_id)
-        found = await self._send(GET_REQUESTS, by_id, deadline=deadline)
-        # Validation has made models of all turns.
-        turns = cast("Sequence[InteractionData]", request.interactions)
-        sent = {(turn.role, turn.content) for turn in turns}
-        return any(
-            stored.request.request_id == request.request_id
-            and stored.request.user_id == request.user_id.strip()
-            and session.session_id == request.session_id.strip()
-            # The server drops empty turns (server-behaviour: Fields of a publish).
-            and {(turn.role, turn.content) for turn in stored.interactions} <= sent
-            for session in found.sessions
-            for stored in session.requests
-        )
+    async def _find_publish(
+        self, request: PublishUserInteractionRequest, id_is_ours: bool, deadline: float
+    ) -> PublishUserInteractionResponse | None:
+        """The response for a publish that the server has; None if it may be sent again.
+
+        Raises:
+            APIConnectionError: The server is away, or it is one of January's, which know no ids.
+        """
+        if not await self._knows_request_ids(deadline):
+            message = "this server has no ids by which a publish could be found; it is not sent again"
+            raise APIConnectionError(message, outcome_unknown=True)
+        send = partial(self._send, settings=self._strict_settings())
+        clock = self._engine.caller.clock
+        try:
+            found = await find_publish(send, request, clock=clock, deadline=deadline, id_is_ours=id_is_ours)
+        except (APIStatusError, RequestRefused, UnexpectedResponse) as error:
+            if is_away(error):
+                raise
+            found = False  # this server does not say, but it stores the same id only once
+        return response_of_stored(request) if found else None
+
+    async def _refused_as_stored(
+        self,
+        request: PublishUserInteractionRequest,
+        refusal: RequestRefused,
+        id_is_ours: bool,
+        deadline: float | None,
+    ) -> bool:
+        """Whether a publish was refused because an earlier try has stored it."""
+        if not refusal.repeated or _ALREADY_STORED not in refusal_text(refusal.response):
+            return False
+        send = partial(self._send, settings=self._strict_settings())
+        try:
+            return id_is_ours or await is_stored(send, request, deadline=deadline, id_is_ours=False)
+        except ReflexioError:
+            raise refusal from None  # it could not be checked: ``repeated`` says that it may be stored
+
+    async def _knows_request_ids(self, deadline: float) -> bool:
+        """Whether this server knows publishes by their ``request_id``: the servers that have a version do."""
+        if self._server.knows_request_ids is None:
+            try:
+                await self._send(GET_VERSION, Empty(), deadline=deadline)
+            except NotFound:
+                self._server.knows_request_ids = False
+            else:
+                self._server.knows_request_ids = True
+        return self._server.knows_request_ids
 
     async def get_learning_status(self, request_id: str) -> LearningStatus | str:
         """The state of learning from one request: pending, processing, done, failed or not_tracked."""

@@ -149,9 +149,14 @@ class PublishUserInteractionRequest(RequestModel, title="publish_interaction"):
 
 
 class PublishUserInteractionResponse(ResponseModel):
-    """What was stored, and the state of learning from it."""
+    """What was stored, and the state of learning from it.
+
+    ``accepted``: it is not stored yet. The server has only accepted it (HTTP 202), and stores it later;
+    ``get_requests(request_id=…)`` finds it then. Nothing is known about learning.
+    """
 
     success: bool
+    accepted: bool = False
     message: str = ""
     warnings: list[str] = Field(default_factory=empty_list)
     request_id: str | None = None
