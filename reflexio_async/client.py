@@ -40,6 +40,7 @@ from reflexio_async.reflexio.api.evaluation import EvaluationAPI
 from reflexio_async.reflexio.api.experiments import ExperimentsAPI
 from reflexio_async.reflexio.api.identity import LOGIN, IdentityAPI
 from reflexio_async.reflexio.api.operations import OperationsAPI
+from reflexio_async.reflexio.api.outbox import OutboxAPI
 from reflexio_async.reflexio.api.pending_tool_calls import PendingToolCallsAPI
 from reflexio_async.reflexio.api.provenance import ProvenanceAPI
 from reflexio_async.reflexio.api.search import SearchAPI
@@ -67,6 +68,7 @@ _OTHER_NAMES = {
 
 class AsyncReflexioClient(
     BatchesAPI,
+    OutboxAPI,
     AgentPlaybooksAPI,
     AggregationAPI,
     BraintrustAPI,
@@ -143,10 +145,17 @@ class AsyncReflexioClient(
         self._set_up(Engine(caller, jobs, tasks, cache, settings, loops, Lifetime(loops)))
         self._server = ServerKnowledge()
         self._reflect_server = reflect_server(reflect_url, reflect_api_key, project_id, prefix="reflect_")
+        self._outboxes = []
         self._shared_reflect: list[SharedReflectClient] = []
         """Empty, or the Reflect client. It is a list because all views of this client share it."""
         self._reflect: AsyncReflectClient | None = None
         """The view of the Reflect client that has the options of this view."""
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        if self._engine.settings.store is not None:
+            await self.outbox.wake()
+        return self
 
     def _with_settings(self, settings: Settings) -> Self:
         view = super()._with_settings(settings)

@@ -75,7 +75,7 @@ class API:
         encoded = encode(endpoint, request)
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         # When the client is closed, it waits for the calls. A call inside a call is a part of that one.
-        is_counted = task not in scope.calls and task not in scope.background_calls
+        is_counted = not (task in scope.calls or task in scope.background_calls or task in scope.sending)
         if is_counted:
             scope.calls[task] = endpoint.path
         try:

@@ -70,6 +70,7 @@ class LoopScope:
         calls: The callers' tasks that wait for the response to a call, with its path.
         job_calls: Those that wait for the job of a call.
         background_calls: The tasks that are background calls, with their names.
+        sending: The tasks of senders, which name themselves what they have not sent.
         cut_off: The names of background calls that were cancelled because the loop ended.
         batches: The batches that have begun.
         parts: What the parts of the client have on the loop, by part.
@@ -84,6 +85,7 @@ class LoopScope:
         self.calls: dict[asyncio.Task[Any], str] = {}
         self.job_calls: dict[asyncio.Task[Any], str] = {}
         self.background_calls: dict[asyncio.Task[Any], str] = {}
+        self.sending: set[asyncio.Task[Any]] = set()
         self.cut_off: list[str] = []
         self.batches: dict[Batch[Any, Any], None] = {}
         self.closers: list[Closer] = []

@@ -123,6 +123,14 @@ class TaskTracker:
         task.add_done_callback(tasks.discard)
         return task
 
+    def send(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
+        """Start a task of a sender: its calls are not named when the client is closed."""
+        sending = self.loops.scope.sending
+        task = self.spawn(work, name=name)
+        sending.add(task)
+        task.add_done_callback(sending.discard)
+        return task
+
     def call(self, work: Coroutine[Any, Any, T], *, what: str) -> BackgroundCall[T]:
         """Start a call that the user may await or forget; ``what`` names it in logs.
 

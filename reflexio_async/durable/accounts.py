@@ -25,11 +25,12 @@ def account_of(header: SecretStr | None) -> str:
 async def organisation_of(store: Store, account: str, url: str, ask: Callable[[], Awaitable[str]]) -> str:
     """The organisation of ``account`` at the server ``url``.
 
-    ``ask`` asks the server, if no process has done so before.
+    ``ask`` asks the server, if no process has done so before. It returns nothing for servers that cannot
+    tell. Then every credential is an organisation of its own.
     """
     known = await store.organisation(account, url)
     if known is not None:
         return known
-    org = await ask()
+    org = await ask() or account
     await store.add_account(account, url, org)
     return org

@@ -13,14 +13,16 @@ import os
 import random
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from reflexio_async._engine.jobs.record import without_traceback
 from reflexio_async._engine.retry import Meaning, is_away, meaning_of
-from reflexio_async.durable.accounts import organisation_of
+from reflexio_async.durable.accounts import account_of, organisation_of
 from reflexio_async.durable.leases import hold
+from reflexio_async.durable.opening import open_store
 from reflexio_async.durable.rows import LaneKey, OutboxRow
 from reflexio_async.errors import ClientClosed, LeaseLost, ReflexioError, StoreError, printable
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
 
     from reflexio_async._engine.clock import Clock
+    from reflexio_async._engine.engine import Engine
     from reflexio_async._engine.tasks import TaskTracker
     from reflexio_async._engine.wire import EncodedRequest
     from reflexio_async.durable.leases import HeldLease
@@ -141,8 +144,7 @@ class Outbox:
         make_store: Makes the store. It is opened at the first use.
         url: The server's address.
         account: Returns the account of the client's credential.
-        organisation: Asks the server for the organisation of that account. Rows that do not survive belong
-            to none.
+        organisation: Asks the server for the organisation of that account.
         deliveries: The kinds of call, by name.
         clock: The client's clock.
         tasks: The client's background tasks.
@@ -171,7 +173,7 @@ class Outbox:
         self._clock = clock
         self._tasks = tasks
         self._survives = survives
-        self._max_rows, self._max_bytes = max_rows, max_bytes
+        self.max_rows, self.max_bytes = max_rows, max_bytes
         self._holder = f"{os.getpid()}-{uuid4().hex[:8]}"
         self._undelivered: dict[str, str] = {}
         """The calls of this process that were accepted and not delivered: id → kind."""
@@ -298,7 +300,7 @@ class Outbox:
     async def _wait_for_room(self, here: _OnLoop, size: int) -> None:
         """Wait while the outbox is full."""
         room = here.room or await self.stats()
-        while room.waiting >= self._max_rows or room.bytes + size > self._max_bytes:
+        while room.waiting >= self.max_rows or room.bytes + size > self.max_bytes:
             await here.store.database.changed(_ELSEWHERE)
             room = await self.stats()
         here.room = room._replace(waiting=room.waiting + 1, bytes=room.bytes + size)
@@ -307,9 +309,9 @@ class Outbox:
 
     def _wake(self, here: _OnLoop) -> None:
         here.added.set()
+        here.idle.clear()
         if here.driver is None or here.driver.done():
-            here.idle.clear()
-            here.driver = self._tasks.spawn(self._drive(here), name=f"{LANE} of {self._url}")
+            here.driver = self._tasks.send(self._drive(here), name=LANE)
 
     async def _drive(self, here: _OnLoop) -> None:
         """Deliver what waits, whenever this process has the lease, until nothing waits."""
@@ -323,7 +325,6 @@ class Outbox:
                     if held is not None:
                         here.idle.clear()
                         await self._deliver_all(here, held)
-                        here.idle.set()
                         continue
                 # Another process delivers. Look from time to time whether it still does.
                 here.idle.set()
@@ -332,6 +333,8 @@ class Outbox:
                     await here.store.database.changed(_ELSEWHERE)
             except LeaseLost:
                 here.added.set()
+            except ClientClosed:
+                break
             except ReflexioError as error:
                 # The organisation could not be asked for, or the store is out of order. Nothing is lost.
                 logger.warning("the outbox waits: %s", error)
@@ -354,7 +357,8 @@ class Outbox:
                     for row in queue.popleft():
                         await self._deliver(here, held, row)
 
-            tasks = [asyncio.create_task(work()) for _ in range(min(_SESSIONS_AT_ONCE, len(queue)))]
+            width = min(_SESSIONS_AT_ONCE, len(queue))
+            tasks = [self._tasks.send(work(), name=LANE) for _ in range(width)]
             try:
                 await asyncio.gather(*tasks)
             finally:
@@ -424,3 +428,25 @@ class Outbox:
         call = here.calls.pop(row.id, None)
         if call is not None:
             call.end(response, error)
+
+
+async def _unknown() -> str:
+    return ""
+
+
+def outbox_of(
+    engine: Engine, deliveries: Mapping[str, Delivery], organisation: Callable[[], Awaitable[str]] = _unknown
+) -> Outbox:
+    """The outbox of the client with these parts. ``organisation`` asks its server for its organisation."""
+    caller, settings = engine.caller, engine.settings
+    survives = settings.store is not None
+    return Outbox(
+        partial(open_store, settings),
+        url=settings.base_url,
+        account=lambda: account_of(caller.credentials.header),
+        organisation=organisation if survives else _unknown,
+        deliveries=deliveries,
+        clock=caller.clock,
+        tasks=engine.tasks,
+        survives=survives,
+    )

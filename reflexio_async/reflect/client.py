@@ -30,6 +30,7 @@ from reflexio_async.reflect.batches import ReflectBatches
 from reflexio_async.reflect.jobs import TraceJob, TraceStatus, split_job_id, trace_kinds
 from reflexio_async.reflect.models.projects import BootstrapRequest, BootstrapResponse
 from reflexio_async.reflect.models.traces import ByTrace, Trace
+from reflexio_async.reflect.outbox import TraceOutboxAPI
 from reflexio_async.reflect.service import REFLECT, ReflectServer, check_project, reflect_server
 from reflexio_async.reflect.tracing import TracingAPI
 
@@ -47,7 +48,7 @@ _OTHER_NAMES = {
 """Names that other clients have for an option, for the error's hint."""
 
 
-class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
+class AsyncReflectClient(ReflectBatches, TracingAPI, TraceOutboxAPI, BaseClient):
     """The asyncio client of a Reflect server, which makes memories of what agents did.
 
     Use it as ``async with AsyncReflectClient(…) as client``. Or use ``client.reflect`` of an
@@ -104,6 +105,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, BaseClient):
         secrets.add_settings(settings)
         self._project_id = server.project_id
         self._pool = pool
+        self._outboxes = []
         self._kinds = trace_kinds(settings.polls_per_second)
         http = HttpClient(settings, clock, pool, url_hint=server.url_hint)
         loops = tasks.loops

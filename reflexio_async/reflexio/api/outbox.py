@@ -1,0 +1,148 @@
+"""Publishing through the outbox: accepted now, delivered in the background."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Literal, cast
+from uuid import uuid4
+
+from reflexio_async._engine.models import OrMapping, drop_none
+from reflexio_async._engine.wire import encode
+from reflexio_async.errors import NotFound
+from reflexio_async.reflexio.api.identity import IdentityAPI
+from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI
+from reflexio_async.reflexio.models.interactions import (
+    DEFAULT_AGENT_VERSION,
+    InteractionData,
+    PublishUserInteractionRequest,
+    PublishUserInteractionResponse,
+)
+
+if TYPE_CHECKING:
+    from reflexio_async.durable.outbox import Outbox, OutboxCall
+    from reflexio_async.durable.rows import OutboxRow
+
+_OWN_ID = "publish_interaction"
+_CALLERS_ID = "publish_interaction with an id of the caller"
+
+
+class OutboxAPI(InteractionsAPI, IdentityAPI):
+    """Calls that are accepted now and delivered in the background."""
+
+    _outboxes: "list[Outbox]"
+    """Empty, or the outbox. It is a list because all views of the client share it."""
+
+    async def publish_later(
+        self,
+        user_id: str,
+        interactions: Sequence[OrMapping[InteractionData]],
+        source: str = "",
+        agent_version: str = DEFAULT_AGENT_VERSION,
+        session_id: str | None = None,
+        skip_aggregation: bool = False,
+        force_extraction: bool = False,
+        evaluation_only: bool = False,
+        override_learning_stall: bool = False,
+        retrieval_experiment_id: str | None = None,
+        retrieval_experiment_arm: Literal["treatment", "holdout"] | None = None,
+        session_finished: bool = False,
+        *,
+        request_id: str | None = None,
+    ) -> "OutboxCall[PublishUserInteractionResponse]":
+        """Accept a publish, and deliver it in the background. It returns before anything is sent.
+
+        The publishes of one session are delivered in their order. The outbox waits for a server that is away,
+        for as long as it takes. A publish that the server refuses is set aside with the reason:
+        ``client.outbox.refused()`` returns those.
+
+        With ``store=``, the publish is on the disk when this returns. It is delivered even when the process
+        is killed: then by the next process with this store. Without, closing the client waits for it.
+
+        Args:
+            user_id: As in ``publish_interaction``, and so are the others.
+            interactions: The turns. Those without ``created_at`` get the present time.
+            source: Where the turns come from.
+            agent_version: The agent's version.
+            session_id: The conversation that the turns belong to. Required.
+            skip_aggregation: Learn user playbooks, but do not aggregate them.
+            force_extraction: Learn now, however few turns there are.
+            evaluation_only: Store the turns for evaluation, and do not learn from them.
+            override_learning_stall: Learn although learning has stopped.
+            retrieval_experiment_id: The experiment that the search reported.
+            retrieval_experiment_arm: The arm that the search reported.
+            session_finished: The session is over, so that learning need not wait for more turns.
+            request_id: An id of your own for this publish.
+
+        Returns:
+            A handle with the ``request_id``. Awaiting it waits for the server's response. It may be dropped.
+
+        Raises:
+            InvalidRequest: An argument has an unusable value; nothing was accepted.
+            StoreError: The outbox cannot be used; nothing was accepted.
+        """
+        request = PublishUserInteractionRequest(
+            user_id=user_id,
+            interactions=list(interactions) if isinstance(interactions, Iterator) else interactions,
+            agent_version=agent_version,
+            **drop_none(
+                session_id=session_id,
+                source=source or None,
+                skip_aggregation=skip_aggregation or None,
+                force_extraction=force_extraction or None,
+                evaluation_only=evaluation_only or None,
+                override_learning_stall=override_learning_stall or None,
+                retrieval_experiment_id=retrieval_experiment_id,
+                retrieval_experiment_arm=retrieval_experiment_arm,
+                session_finished=session_finished or None,
+                request_id=request_id or uuid4().hex,
+            ),
+        )
+        now = int(self._engine.caller.clock.time())
+        for turn in cast("Sequence[InteractionData]", request.interactions):  # validation has made models
+            if "created_at" not in turn.model_fields_set:
+                turn.created_at = now
+        call = _OWN_ID if request_id is None else _CALLERS_ID
+        return await self.outbox.add(
+            call, cast("str", request.request_id), request.session_id, encode(PUBLISH_INTERACTION, request)
+        )
+
+    @property
+    def outbox(self) -> "Outbox":
+        """The outbox of this client: its counts, and the calls that the server has refused."""
+        if not self._outboxes:
+            from reflexio_async.durable.outbox import Delivery, outbox_of  # noqa: PLC0415  # loads the database
+
+            # The outbox belongs to the client. It must not keep it alive: a client that is dropped is noticed.
+            engine = self._engine._replace(lifetime=None)
+            view = self._with_settings(engine.settings.with_options(raise_on_refusal=True))
+            view._engine = view._engine._replace(lifetime=None)  # noqa: SLF001  # a copy of self
+            deliveries = {
+                _OWN_ID: Delivery(
+                    partial(_deliver, view, id_is_ours=True), repeatable=True, elsewhere=_elsewhere
+                ),
+                _CALLERS_ID: Delivery(
+                    partial(_deliver, view, id_is_ours=False), repeatable=True, elsewhere=_elsewhere
+                ),
+            }
+            self._outboxes.append(outbox_of(engine, deliveries, partial(_organisation, view)))
+        return self._outboxes[0]
+
+
+async def _deliver(view: OutboxAPI, row: "OutboxRow", *, id_is_ours: bool) -> PublishUserInteractionResponse:
+    request = PublishUserInteractionRequest.model_validate_json(row.request.body or b"")
+    # An earlier try may have stored it, in this process or in one that has ended.
+    return await view._publish(  # noqa: SLF001  # of this file
+        request, id_is_ours=id_is_ours, sent_before=True, limit_wait=float("inf")
+    )
+
+
+def _elsewhere(request_id: str) -> PublishUserInteractionResponse:
+    message = "Delivered by another process"
+    return PublishUserInteractionResponse(success=True, message=message, request_id=request_id)
+
+
+async def _organisation(view: OutboxAPI) -> str:
+    """The id of the organisation, or nothing on servers that cannot say it."""
+    try:
+        return (await view.whoami()).org_id or ""
+    except NotFound:
+        return ""
