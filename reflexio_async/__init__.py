@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.job import Job, JobTiming, as_completed, gather_jobs
     from reflexio_async._engine.jobs.status import JobState, JobStatus
     from reflexio_async._engine.opentelemetry import request_spans
+    from reflexio_async._engine.outbox_call import OutboxCall
     from reflexio_async._engine.settings import ClientOptions, RetryPolicy
     from reflexio_async._engine.tasks import BackgroundCall
     from reflexio_async.client import AsyncReflexioClient
@@ -89,6 +90,7 @@ __all__: list[str] = [
     "JobTiming",
     "LeaseLost",
     "NotFound",
+    "OutboxCall",
     "Outcome",
     "OutcomeState",
     "PayloadTooLarge",
@@ -154,6 +156,7 @@ else:
         "_engine.batch.report": "BatchReport Outcome OutcomeState",
         "client": "AsyncReflexioClient",
         "_engine.tasks": "BackgroundCall",
+        "_engine.outbox_call": "OutboxCall",
         "_engine.clock": "Clock SystemClock",
         "errors": (
             "APIConnectionError APIStatusError APITimeout AuthenticationError BadRequest "

@@ -153,7 +153,8 @@ class AsyncReflexioClient(
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        if self._engine.settings.store is not None:
+        settings = self._engine.settings
+        if settings.store is not None and not settings.has_workers:
             await self.outbox.wake()
         return self
 

@@ -53,6 +53,7 @@ NAMES = [
     "LeaseLost",
     "JobTiming",
     "NotFound",
+    "OutboxCall",
     "Outcome",
     "OutcomeState",
     "PayloadTooLarge",

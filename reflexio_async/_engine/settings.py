@@ -285,6 +285,11 @@ class Settings:
         positive_seconds("store_retention", self.retention_seconds, error=ConfigurationError)
 
     @property
+    def has_workers(self) -> bool:
+        """Whether the store is a database whose workers send what is in it. With a file, clients do."""
+        return self.store is not None and "://" in fspath(self.store)
+
+    @property
     def retention_seconds(self) -> float:
         """``store_retention`` in seconds."""
         kept = self.store_retention

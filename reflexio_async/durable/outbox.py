@@ -14,30 +14,30 @@ import random
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-from reflexio_async._engine.jobs.record import without_traceback
+from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async._engine.retry import Meaning, is_away, meaning_of
 from reflexio_async.durable.accounts import account_of, organisation_of
 from reflexio_async.durable.leases import hold
-from reflexio_async.durable.opening import open_store
+from reflexio_async.durable.opening import store_on
 from reflexio_async.durable.rows import LaneKey, OutboxRow
 from reflexio_async.errors import ClientClosed, LeaseLost, ReflexioError, StoreError, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.engine import Engine
+    from reflexio_async._engine.loops import LoopScope
     from reflexio_async._engine.tasks import TaskTracker
     from reflexio_async._engine.wire import EncodedRequest
     from reflexio_async.durable.leases import HeldLease
     from reflexio_async.durable.rows import OutboxStats
     from reflexio_async.durable.store import Store
 
-T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
 
 LANE = "outbox"
@@ -57,67 +57,16 @@ class Delivery(NamedTuple):
     """How one kind of call is delivered.
 
     Attributes:
-        deliver: Sends the call of a row. It may wait for a server that is away.
+        deliver: Sends the call of a row. It may wait for a server that is away. It gets a guard, which must
+            be called last before bytes leave.
         repeatable: Whether a row that was sent before may be sent again. Otherwise, a row that may have
             arrived is set aside.
         elsewhere: Returns the response of a call that another process has delivered, given its id.
     """
 
-    deliver: Callable[[OutboxRow], Awaitable[Any]]
+    deliver: Callable[[OutboxRow, Callable[[], None]], Awaitable[Any]]
     repeatable: bool
     elsewhere: Callable[[str], Any]
-
-
-class OutboxCall(Generic[T]):
-    """A call that was accepted by the outbox. Awaiting it waits for its response.
-
-    It may be dropped: the call is delivered all the same, and a failure is logged.
-
-    Attributes:
-        kind: The call, such as ``publish_interaction``.
-        request_id: Its id, by which the server stores it once.
-    """
-
-    __slots__ = ("__weakref__", "_ended", "_error", "_outbox", "_response", "kind", "request_id")
-
-    def __init__(self, kind: str, request_id: str, outbox: Outbox) -> None:
-        self.kind = kind
-        self.request_id = request_id
-        self._outbox = outbox
-        self._ended = asyncio.Event()
-        self._response: T | None = None
-        self._error: Exception | None = None
-
-    def done(self) -> bool:
-        """Whether it was delivered or has failed."""
-        return self._ended.is_set()
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        return self.result().__await__()
-
-    async def result(self) -> T:
-        """Wait for the response. Cancelling this wait does not cancel the call.
-
-        Raises:
-            ClientClosed: The client was closed before.
-            StoreError: Another process has set the call aside. The message has its reason.
-            ReflexioError: The call was refused, and set aside.
-        """
-        while not self._ended.is_set():
-            await self._outbox.look_at(self, self._ended)
-        if self._error is not None:
-            raise self._error.with_traceback(None)
-        return cast("T", self._response)
-
-    def end(self, response: Any = None, error: Exception | None = None) -> None:
-        """Record how it ended, and wake the callers that wait. Only the first call has an effect."""
-        if not self._ended.is_set():
-            self._response = response
-            self._error = None if error is None else without_traceback(error)
-            self._ended.set()
-
-    def __repr__(self) -> str:
-        return f"<OutboxCall {self.kind} {self.request_id} {'done' if self.done() else 'waiting'}>"
 
 
 class _OnLoop:
@@ -125,8 +74,6 @@ class _OnLoop:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.opened = asyncio.Lock()
-        self.is_open = False
         self.account = ""
         """The account that was written last."""
         self.room: OutboxStats | None = None
@@ -141,7 +88,7 @@ class Outbox:
     """The outbox of one client: on its way to one server, for one organisation.
 
     Args:
-        make_store: Makes the store. It is opened at the first use.
+        open_store: Returns the open store of the client.
         url: The server's address.
         account: Returns the account of the client's credential.
         organisation: Asks the server for the organisation of that account.
@@ -149,11 +96,14 @@ class Outbox:
         clock: The client's clock.
         tasks: The client's background tasks.
         survives: Whether the rows outlive the process.
+        drives: Whether this process delivers what it accepts. Otherwise a worker does.
+        max_rows: Calls that may wait at most. More make their callers wait.
+        max_bytes: Bytes of their requests at most.
     """
 
     def __init__(
         self,
-        make_store: Callable[[], Store],
+        open_store: Callable[[LoopScope], Awaitable[Store]],
         *,
         url: str,
         account: Callable[[], str],
@@ -162,10 +112,11 @@ class Outbox:
         clock: Clock,
         tasks: TaskTracker,
         survives: bool,
+        drives: bool = True,
         max_rows: int = MAX_ROWS,
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        self._make_store = make_store
+        self._open_store = open_store
         self._url = url
         self._account = account
         self._organisation = organisation
@@ -173,6 +124,7 @@ class Outbox:
         self._clock = clock
         self._tasks = tasks
         self._survives = survives
+        self._drives = drives
         self.max_rows, self.max_bytes = max_rows, max_bytes
         self._holder = f"{os.getpid()}-{uuid4().hex[:8]}"
         self._undelivered: dict[str, str] = {}
@@ -199,14 +151,16 @@ class Outbox:
             await here.store.add_account(account, self._url, None)
             here.account = account
         handle = here.calls[row_id] = OutboxCall(call, row_id, self)
-        self._undelivered[row_id] = call
+        if not self._survives:
+            self._undelivered[row_id] = call
         row = OutboxRow(0, row_id, account, self._url, call, session, request, size, "waiting", 0, None, now)
         try:
             await here.store.accept([row])
         except StoreError:
-            del self._undelivered[row_id]
+            self._undelivered.pop(row_id, None)
             raise
-        self._wake(here)
+        if self._drives:
+            self._wake(here)
         return handle
 
     async def stats(self) -> OutboxStats:
@@ -221,7 +175,8 @@ class Outbox:
         """Deliver the calls that were set aside once more. Return how many there are."""
         here = await self._open()
         count = await here.store.put_back(self._url)
-        self._wake(here)
+        if self._drives:
+            self._wake(here)
         return count
 
     async def wake(self) -> None:
@@ -288,13 +243,10 @@ class Outbox:
 
     async def _open(self) -> _OnLoop:
         scope = self._tasks.loops.enter()
-        here = scope.part(self, lambda: _OnLoop(self._make_store()))
-        if not here.is_open:
-            async with here.opened:
-                if not here.is_open:
-                    scope.closers.append(here.store.database.aclose)
-                    await here.store.open()
-                    here.is_open = True
+        here: _OnLoop | None = scope.parts.get(self)
+        if here is None:
+            store = await self._open_store(scope)
+            here = scope.part(self, lambda: _OnLoop(store))
         return here
 
     async def _wait_for_room(self, here: _OnLoop, size: int) -> None:
@@ -382,7 +334,7 @@ class Outbox:
             if not delivery.repeatable:
                 await here.store.mark_sent(held.lease, row.id, sent=True)
             try:
-                response = await delivery.deliver(row)
+                response = await delivery.deliver(row, held.check)
             except (LeaseLost, ClientClosed):
                 raise
             except ReflexioError as error:
@@ -441,7 +393,7 @@ def outbox_of(
     caller, settings = engine.caller, engine.settings
     survives = settings.store is not None
     return Outbox(
-        partial(open_store, settings),
+        partial(store_on, settings=settings),
         url=settings.base_url,
         account=lambda: account_of(caller.credentials.header),
         organisation=organisation if survives else _unknown,
@@ -449,4 +401,5 @@ def outbox_of(
         clock=caller.clock,
         tasks=engine.tasks,
         survives=survives,
+        drives=not settings.has_workers,
     )

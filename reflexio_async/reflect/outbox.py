@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from reflexio_async._engine.endpoints.takes import takes
+from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async._engine.wire import encode
 from reflexio_async.errors import StoreError
 from reflexio_async.reflect.api import CREATE_TRACE, ReflectAPI
 from reflexio_async.reflect.models.traces import TraceCreate, TraceSubmission
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reflexio_async._engine.engine import Engine
-    from reflexio_async.durable.outbox import Outbox, OutboxCall
+    from reflexio_async.durable.outbox import Outbox
     from reflexio_async.durable.rows import OutboxRow
 
 _CREATE_TRACE = "create_trace"
@@ -25,7 +28,7 @@ class TraceOutboxAPI(ReflectAPI):
     """Empty, or the outbox. It is a list because all views of the client share it."""
 
     @takes(TraceCreate)
-    async def create_trace_later(self, request: TraceCreate) -> "OutboxCall[TraceSubmission]":
+    async def create_trace_later(self, request: TraceCreate) -> OutboxCall[TraceSubmission]:
         """Accept one run of an agent, and deliver it in the background. It returns before anything is sent.
 
         The outbox waits for a server that is away, for as long as it takes. The server knows no id of a
@@ -51,8 +54,10 @@ class TraceOutboxAPI(ReflectAPI):
         return self._outboxes[0]
 
 
-async def _deliver(engine: "Engine", row: "OutboxRow") -> TraceSubmission:
-    return await engine.caller.send(CREATE_TRACE, row.request, engine.settings, limit_wait=float("inf"))
+async def _deliver(engine: "Engine", row: "OutboxRow", guard: "Callable[[], None]") -> TraceSubmission:
+    return await engine.caller.send(
+        CREATE_TRACE, row.request, engine.settings, limit_wait=float("inf"), guard=guard
+    )
 
 
 def _elsewhere(row_id: str) -> TraceSubmission:

@@ -159,6 +159,14 @@ async def test_the_outcome_of_a_session(client: AsyncReflexioClient, name: str) 
     ).session_outcomes == []
 
 
+async def test_a_publish_in_the_background(client: AsyncReflexioClient, name: str) -> None:
+    first = await client.publish_later(name, [{"content": "I like sushi"}], session_id=name)
+    second = await client.for_session(name).publish_later(name, [{"content": "and tea"}])
+    assert (await first).request_id == first.request_id
+    assert (await second).success
+    assert sorted(await turns(client, name)) == ["I like sushi", "and tea"]
+
+
 async def test_deleting_a_session(client: AsyncReflexioClient, name: str) -> None:
     await publish(client, name, session_id=name)
     assert (await client.delete_session(name, wait_for_response=True)).deleted_requests_count == 1

@@ -1,7 +1,7 @@
 """A program that tests kill: it publishes through the outbox of a store, and says what was accepted.
 
-``python -m tests.durable.publisher URL STORE FIRST COUNT`` prints a number for each publish that was accepted, and
-``delivered`` when all are.
+``python -m tests.durable.publisher URL STORE FIRST COUNT`` prints the number of each publish that was
+accepted, and ``delivered`` at the end.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reflexio_async import (
+    APIConnectionError,
     AsyncReflexioClient,
     ClientClosed,
     InvalidRequest,
@@ -17,12 +18,14 @@ from reflexio_async import (
     UnprocessableRequest,
 )
 from reflexio_async.sandbox import faults
+from tests.reflect.scene import MESSAGES, TRACES
+from tests.reflect.scene import scene as reflect_scene
 from tests.scene import PUBLISH, Scene, scene
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reflexio_async.durable.outbox import OutboxCall
+    from reflexio_async import OutboxCall
 
 
 def turn(text: str) -> dict[str, str]:
@@ -207,7 +210,7 @@ async def test_a_dropped_call_is_delivered(caplog: pytest.LogCaptureFixture) -> 
 
 
 async def test_the_rows_of_a_store_are_delivered_by_the_next_client(tmp_path: Path) -> None:
-    options = {"store": str(tmp_path / "r.db"), "drain_timeout": 0.1}
+    options: dict[str, Any] = {"store": str(tmp_path / "r.db"), "drain_timeout": 0.1}
     async with scene(client=options) as play:
         play.box.faults.add(faults.lost_before(), times=None)
         calls = await accept(play, 3)
@@ -222,7 +225,7 @@ async def test_the_rows_of_a_store_are_delivered_by_the_next_client(tmp_path: Pa
 
 
 async def test_a_call_that_another_client_has_delivered_ends(tmp_path: Path) -> None:
-    options = {"store": str(tmp_path / "r.db")}
+    options: dict[str, Any] = {"store": str(tmp_path / "r.db")}
     async with (
         scene(client=options) as play,
         AsyncReflexioClient(url_endpoint=play.box.url, clock=play.clock, **options) as other,
@@ -232,6 +235,35 @@ async def test_a_call_that_another_client_has_delivered_ends(tmp_path: Path) -> 
         assert (await first).success
         assert (await second).success
         assert len(play.box.stored_requests) == 2
+
+
+async def test_a_trace_is_delivered_in_the_background() -> None:
+    async with reflect_scene() as play:
+        call = await play.client.create_trace_later(task="book a table", trajectory=MESSAGES)
+        assert play.box.count("POST", TRACES) == 0
+        submitted = await call
+        assert (await play.client.wait_for_trace(submitted.id)).task == "book a table"
+
+
+async def test_a_trace_outlasts_an_outage() -> None:
+    async with reflect_scene() as play:
+        await play.box.stop()
+        call = await play.client.create_trace_later(task="book a table", trajectory=MESSAGES)
+        await play.clock.sleep(600)
+        assert not call.done()
+        await play.box.start()
+        assert (await call).id
+
+
+async def test_a_trace_that_may_have_arrived_is_set_aside() -> None:
+    async with reflect_scene() as play:
+        play.box.faults.add(faults.answer_lost(), method="POST", path=TRACES, times=1)
+        call = await play.client.create_trace_later(task="book a table", trajectory=MESSAGES)
+        with pytest.raises(APIConnectionError):
+            await call
+        (row,) = await play.client.outbox.refused()
+        assert (row.reason or "").startswith("it may have arrived")
+        assert play.box.count("POST", TRACES) == 1
 
 
 async def test_a_file_that_cannot_be_used_is_an_error_at_the_beginning(tmp_path: Path) -> None:

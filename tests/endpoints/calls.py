@@ -27,6 +27,7 @@ NO_CALLS: dict[type, set[str]] = {
         "job",
         "iter_requests",  # an async iterator
         "learning",
+        "outbox",
         "legacy",
         "publish_many",  # a Batch
         "reflect",
@@ -38,6 +39,7 @@ NO_CALLS: dict[type, set[str]] = {
         "base_url",
         "create_traces_many",  # a Batch
         "job",
+        "outbox",
         "trace",  # an async context manager
         "trace_async",
         "with_options",

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 TOOLS = [call for call in CALLS if call.name != "bootstrap"]  # which makes a client of its own
 FREE_FORM = {
     "InteractionsAPI.publish_interaction",
+    "OutboxAPI.publish_later",
     "SessionScopedClient.publish_interaction",
+    "SessionScopedClient.publish_later",
     "ProfilesAPI.add_user_profile",
     "ProfilesAPI.update_user_profile",
     "SessionsAPI.mark_session_outcome",
@@ -38,6 +40,7 @@ FREE_FORM = {
     "ReflectAPI.augment_with_memories",
     "ReflectAPI.create_trace",
     "ReflectAPI.create_trace_and_wait",
+    "TraceOutboxAPI.create_trace_later",
     "TracingAPI.open_trace",
 }
 """Calls with an object of any fields, which the strict schema of OpenAI cannot say."""

@@ -25,6 +25,7 @@ TABLE = table()
 OTHER_RESULTS = {
     AsyncReflexioClient: {
         "get_learning_status",
+        "publish_later",
         "regenerate_evaluations",
         "set_config",
         "update_config",
@@ -34,6 +35,7 @@ OTHER_RESULTS = {
         "create_memory",
         "create_trace",
         "create_trace_and_wait",
+        "create_trace_later",
         "get_skill",
         "open_trace",
         "query_memories",
@@ -54,6 +56,9 @@ OTHER_PARAMETERS = {
     "publish_interaction(interactions)": "after an optional one, as in January; an error says it is needed",
     "publish_interaction(session_id)": "the official client's default; an error says that it is needed",
     "publish_interaction(user_id)": "after an optional one, as in January; an error says it is needed",
+    "publish_later(agent_version)": "as in publish_interaction",
+    "publish_later(session_id)": "as in publish_interaction",
+    "publish_later(wait_for_response)": "it never waits for learning",
     "query_memories(project_id)": "the client's",
     "resolve_pending_tool_call(result)": "an answer may be given instead",
     "review_trace(project_id)": "the client's",

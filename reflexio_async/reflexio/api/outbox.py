@@ -1,11 +1,12 @@
 """Publishing through the outbox: accepted now, delivered in the background."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 from uuid import uuid4
 
-from reflexio_async._engine.models import OrMapping, drop_none
+from reflexio_async._engine.models import OrMapping, build_request, drop_none
+from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async._engine.wire import encode
 from reflexio_async.errors import NotFound
 from reflexio_async.reflexio.api.identity import IdentityAPI
@@ -18,7 +19,7 @@ from reflexio_async.reflexio.models.interactions import (
 )
 
 if TYPE_CHECKING:
-    from reflexio_async.durable.outbox import Outbox, OutboxCall
+    from reflexio_async.durable.outbox import Outbox
     from reflexio_async.durable.rows import OutboxRow
 
 _OWN_ID = "publish_interaction"
@@ -47,7 +48,7 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
         session_finished: bool = False,
         *,
         request_id: str | None = None,
-    ) -> "OutboxCall[PublishUserInteractionResponse]":
+    ) -> OutboxCall[PublishUserInteractionResponse]:
         """Accept a publish, and deliver it in the background. It returns before anything is sent.
 
         The publishes of one session are delivered in their order. The outbox waits for a server that is away,
@@ -79,23 +80,22 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
             InvalidRequest: An argument has an unusable value; nothing was accepted.
             StoreError: The outbox cannot be used; nothing was accepted.
         """
-        request = PublishUserInteractionRequest(
-            user_id=user_id,
-            interactions=list(interactions) if isinstance(interactions, Iterator) else interactions,
-            agent_version=agent_version,
-            **drop_none(
-                session_id=session_id,
-                source=source or None,
-                skip_aggregation=skip_aggregation or None,
-                force_extraction=force_extraction or None,
-                evaluation_only=evaluation_only or None,
-                override_learning_stall=override_learning_stall or None,
-                retrieval_experiment_id=retrieval_experiment_id,
-                retrieval_experiment_arm=retrieval_experiment_arm,
-                session_finished=session_finished or None,
-                request_id=request_id or uuid4().hex,
-            ),
-        )
+        fields = {
+            "user_id": user_id,
+            "interactions": list(interactions) if isinstance(interactions, Iterator) else interactions,
+            "agent_version": agent_version,
+            "session_id": session_id,
+            "source": source or None,
+            "skip_aggregation": skip_aggregation or None,
+            "force_extraction": force_extraction or None,
+            "evaluation_only": evaluation_only or None,
+            "override_learning_stall": override_learning_stall or None,
+            "retrieval_experiment_id": retrieval_experiment_id,
+            "retrieval_experiment_arm": retrieval_experiment_arm,
+            "session_finished": session_finished or None,
+            "request_id": uuid4().hex if request_id is None else request_id,
+        }
+        request = build_request(PublishUserInteractionRequest, drop_none(fields), "publish_later")
         now = int(self._engine.caller.clock.time())
         for turn in cast("Sequence[InteractionData]", request.interactions):  # validation has made models
             if "created_at" not in turn.model_fields_set:
@@ -109,9 +109,9 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
     def outbox(self) -> "Outbox":
         """The outbox of this client: its counts, and the calls that the server has refused."""
         if not self._outboxes:
-            from reflexio_async.durable.outbox import Delivery, outbox_of  # noqa: PLC0415  # loads the database
+            from reflexio_async.durable.outbox import Delivery, outbox_of  # noqa: PLC0415  # SQLite
 
-            # The outbox belongs to the client. It must not keep it alive: a client that is dropped is noticed.
+            # The outbox must not keep the client alive: a client that is dropped is noticed.
             engine = self._engine._replace(lifetime=None)
             view = self._with_settings(engine.settings.with_options(raise_on_refusal=True))
             view._engine = view._engine._replace(lifetime=None)  # noqa: SLF001  # a copy of self
@@ -127,11 +127,13 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
         return self._outboxes[0]
 
 
-async def _deliver(view: OutboxAPI, row: "OutboxRow", *, id_is_ours: bool) -> PublishUserInteractionResponse:
+async def _deliver(
+    view: OutboxAPI, row: "OutboxRow", guard: Callable[[], None], *, id_is_ours: bool
+) -> PublishUserInteractionResponse:
     request = PublishUserInteractionRequest.model_validate_json(row.request.body or b"")
     # An earlier try may have stored it, in this process or in one that has ended.
     return await view._publish(  # noqa: SLF001  # of this file
-        request, id_is_ours=id_is_ours, sent_before=True, limit_wait=float("inf")
+        request, id_is_ours=id_is_ours, sent_before=True, limit_wait=float("inf"), guard=guard
     )
 
 

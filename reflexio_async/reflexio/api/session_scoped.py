@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from reflexio_async._engine.drain_summary import DrainSummary
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.models import OrMapping, RequestModel
+from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.models.agent_playbooks import (
@@ -109,6 +110,40 @@ class SessionScopedClient:
 
     publish_interaction_async = publish_interaction
     """The same call as ``publish_interaction``: the official client has both names."""
+
+    async def publish_later(
+        self,
+        user_id: str,
+        interactions: Sequence[OrMapping[InteractionData]],
+        source: str = "",
+        agent_version: str = DEFAULT_AGENT_VERSION,
+        session_id: str | None = None,
+        skip_aggregation: bool = False,
+        force_extraction: bool = False,
+        evaluation_only: bool = False,
+        override_learning_stall: bool = False,
+        retrieval_experiment_id: str | None = None,
+        retrieval_experiment_arm: Literal["treatment", "holdout"] | None = None,
+        session_finished: bool = False,
+        *,
+        request_id: str | None = None,
+    ) -> OutboxCall[PublishUserInteractionResponse]:
+        """Store interactions of this session in the background; see ``AsyncReflexioClient.publish_later``."""
+        return await self._client.publish_later(
+            user_id,
+            interactions,
+            source,
+            agent_version,
+            self._own("publish_later", session_id),
+            skip_aggregation,
+            force_extraction,
+            evaluation_only,
+            override_learning_stall,
+            retrieval_experiment_id,
+            retrieval_experiment_arm,
+            session_finished,
+            request_id=request_id,
+        )
 
     async def finalize_session(self, user_id: str, session_id: str | None = None) -> FinalizeSessionResponse:
         """Say that this session is over."""
