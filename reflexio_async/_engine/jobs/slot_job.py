@@ -11,7 +11,7 @@ from reflexio_async._engine.retry import Verdict
 from reflexio_async.errors import ClientClosed, JobCancelled, JobFailed, JobLost, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Mapping
 
     from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.jobs.kinds import Operation, SlotKind
@@ -268,25 +268,26 @@ class SlotJob(JobRecord[T]):
 
 
 class OutcomeMemory:
-    """The last outcomes that one client has read, by token. A slot's status shows the latest one alone."""
+    """The last outcomes that one client has read. A slot's status shows the latest one alone."""
 
     def __init__(self) -> None:
         # Not the jobs: one that failed and is dropped is reported.
-        self._outcomes: dict[str, tuple[JobStatus, Any, BaseException | None]] = {}
+        self._outcomes: dict[Hashable, tuple[JobStatus, Any, BaseException | None]] = {}
 
     def remember(self, job: SlotJob[Any]) -> None:
         """Keep how ``job`` ended, if it was admitted and its outcome is known."""
-        token = job.token_text
+        token = job.token
         if token is None or job.status.state is JobState.LOST:
             return
-        self._outcomes.pop(token, None)  # the last one is the newest
-        self._outcomes[token] = (job.status, job.result, job.error)
+        key = _identity(token)
+        self._outcomes.pop(key, None)  # the last one is the newest
+        self._outcomes[key] = (job.status, job.result, job.error)
         if len(self._outcomes) > _REMEMBERED:
             del self._outcomes[next(iter(self._outcomes))]
 
     def recall(self, job: SlotJob[Any], token: Token) -> bool:
         """End ``job`` as the job of ``token`` ended; return whether that is known."""
-        outcome = self._outcomes.get(token.to_text())
+        outcome = self._outcomes.get(_identity(token))
         if outcome is None:
             return False
         status, result, error = outcome
@@ -295,3 +296,8 @@ class OutcomeMemory:
         job.outcome_read = True  # it is reported once, by the job itself
         job.finish(status, result=result, error=error)
         return True
+
+
+def _identity(token: Token) -> Hashable:
+    """What tells a job apart from all others at its server."""
+    return token.kind, token.id, token.not_before, str(token.params)  # of a user's text they may be lists

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -38,10 +38,17 @@ class Token:
 
     def to_text(self) -> str:
         """The token as the user keeps it."""
-        content = asdict(self)
-        if self.row is None:
-            del content["row"]
-        return json.dumps({"v": _version_of(self), **content}, separators=(",", ":"))
+        content: dict[str, Any] = {
+            "v": _version_of(self),
+            "kind": self.kind,
+            "url": self.url,
+            "id": self.id,
+            "params": self.params,
+            "not_before": self.not_before,
+        }
+        if self.row is not None:
+            content["row"] = self.row
+        return json.dumps(content, separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str) -> Token:
