@@ -52,6 +52,12 @@ _DEFAULTS: dict[str, Any] = {
     "application_name": "reflexio_async",
 }
 
+# The workers that were alive, and which changes of procrastinate's own tables were made.
+_CLUSTER_TABLES = """
+create table worker (name text primary key, seen_at double precision not null);
+create table procrastinate_migration (name text primary key);
+"""
+
 # What is waited for tells of itself: outcomes of jobs, and calls that have left the outbox.
 _TRIGGERS = f"""
 create or replace function notify_changed() returns trigger language plpgsql as
@@ -223,7 +229,8 @@ class PostgresDatabase:
 
     def _new_pool(self) -> Pool:
         return AsyncConnectionPool(
-            kwargs={**self._parameters, "autocommit": True},
+            # Not ``autocommit``: procrastinate gives it too, when it connects by these.
+            kwargs=self._parameters,
             min_size=0,
             max_size=self._connections,
             timeout=self.outage_timeout,
@@ -322,6 +329,7 @@ async def _execute(connection: Connection, statement: Statement) -> list[Row]:
 
 
 async def _use_schema(connection: Connection) -> None:
+    await connection.set_autocommit(True)
     await connection.execute(f"set search_path to {SCHEMA}".encode())
 
 
@@ -337,6 +345,7 @@ async def _make_tables(connection: Connection) -> None:
         await connection.execute(f"create schema if not exists {SCHEMA}".encode())
         for table in TABLES:
             await connection.execute(database_text(table))
+        await connection.execute(_CLUSTER_TABLES.encode())
         await connection.execute(_TRIGGERS.encode())
         await connection.execute("create table version (number int not null)")
         await connection.execute("insert into version values (%s)", (VERSION,))
