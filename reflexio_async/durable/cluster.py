@@ -1,0 +1,224 @@
+"""The workers of a store in Postgres: how they are woken, and whether any is alive.
+
+procrastinate carries the work: its task ``drain`` drives one lane for a while. That a lane is driven by one
+worker only is seen to by the lane's lease, not by procrastinate. Its locks are not fenced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from procrastinate.jobs import Status
+from procrastinate.schema import SchemaManager
+
+from reflexio_async.durable.database import Statement
+from reflexio_async.durable.rows import LaneKey
+from reflexio_async.errors import StoreError
+
+if TYPE_CHECKING:
+    import psycopg
+    from procrastinate.jobs import Job
+
+    from reflexio_async.durable.postgres import PostgresDatabase
+
+NAMESPACE = "reflexio_async"
+QUEUE = "reflexio_async"
+"""procrastinate's queue of these tasks, for users who run its workers themselves."""
+DRAIN = f"{NAMESPACE}:drain"
+
+WORKER_SILENT = 60.0
+"""Seconds without a sign of any worker, after which jobs that wait say so."""
+
+_MIGRATION_LOCK = 0x5266_6C79
+
+# An organisation's services, each found in the index by one step: ``distinct`` would read all open jobs.
+_NEXT_SERVICE = "select min(service) from job where url = a.url and account = a.id and state <> 'ended'"
+_LANES = f"""
+    select a.url, a.org, s.service as name from account a, lateral (
+        with recursive found(service) as (
+            {_NEXT_SERVICE}
+            union all
+            select ({_NEXT_SERVICE} and service > found.service) from found where found.service is not null)
+        select service from found where service is not null) s
+    union
+    select a.url, a.org, 'outbox' from account a where exists (
+        select 1 from outbox o where o.url = a.url and o.account = a.id and o.state = 'waiting')"""
+_WITHOUT_LEASE = f"""
+    select w.url, w.org, w.name from ({_LANES}) w where w.org is not null and not exists (
+        select 1 from lane l where l.url = w.url and l.org = w.org and l.name = w.name
+        and l.holder is not null and l.lease_end > {{now}})"""
+_UNKNOWN = f"select count(*) from ({_LANES}) w where w.org is null"
+
+
+class ExpiredLeases(NamedTuple):
+    """Lanes whose holder has not renewed its lease, and the seconds until the next lease can end."""
+
+    lanes: list[LaneKey]
+    next_end: float | None
+
+
+class Cluster:
+    """What the processes of a store in Postgres ask and tell each other.
+
+    Args:
+        database: The store's database. It must be open.
+        app: A procrastinate app that is open; None: one on the store's own connections.
+    """
+
+    def __init__(self, database: PostgresDatabase, app: App | None = None) -> None:
+        self._database = database
+        self._app = app
+        self._idle: set[int | None] = set()
+        """The drains whose lanes had no lease when ``free_ended`` looked last."""
+
+    async def open(self) -> App:
+        """Make procrastinate's tables, or bring them up to date. Return the app."""
+        if self._app is None:
+            await self._migrate()
+            app = App(connector=PsycopgConnector())
+            await app.open_async(self._database.pool)
+            self._app = app
+        return self._app
+
+    async def wake(self, lane: LaneKey, after: float = 0.0) -> None:
+        """Have some worker drive ``lane``, in ``after`` seconds. It may be on its list already.
+
+        Raises:
+            StoreError: The database could not be asked.
+        """
+        text = lock_of(lane)
+        app = await self.open()
+        task = app.configure_task(
+            DRAIN,
+            queue=QUEUE,
+            lock=text,
+            queueing_lock=text,
+            schedule_in={"milliseconds": int(after * 1000)} if after > 0 else None,
+        )
+        try:
+            await task.defer_async(url=lane.url, org=lane.org, name=lane.name)
+        except AlreadyEnqueued:
+            pass
+        except ConnectorException as error:
+            message = f"no worker could be woken for {lane.name} of {lane.url}: {error.__cause__ or error}"
+            raise StoreError(message) from error
+
+    # Who is alive
+
+    async def seen(self, worker: str) -> None:
+        """Note that ``worker`` is alive."""
+        sql = (
+            "insert into worker (name, seen_at) values (?, {now}) "
+            "on conflict (name) do update set seen_at = excluded.seen_at"
+        )
+        old = "delete from worker where seen_at < {now} - 3600"
+        await self._database.write([Statement(sql, (worker,)), Statement(old)])
+
+    async def forget(self, worker: str) -> None:
+        """Note that ``worker`` has ended."""
+        await self._database.write([Statement("delete from worker where name = ?", (worker,))])
+
+    async def silent_for(self) -> float | None:
+        """Seconds since any worker was seen; None: none ever was."""
+        ((seconds,),) = await self._database.read("select {now} - max(seen_at) from worker")
+        return None if seconds is None else float(seconds)
+
+    # What nobody drives
+
+    async def lanes_without_lease(self) -> list[LaneKey]:
+        """The lanes that have something to do and that no process drives. Those with a known organisation."""
+        return [LaneKey(*row) for row in await self._database.read(_WITHOUT_LEASE)]
+
+    async def unknown_accounts(self) -> int:
+        """How many lanes have something to do whose organisation is not known."""
+        ((lanes,),) = await self._database.read(_UNKNOWN)
+        return int(lanes)
+
+    async def expired_leases(self) -> ExpiredLeases:
+        """The lanes whose holder is gone, or was frozen."""
+        rows = await self._database.read(
+            "select url, org, name, lease_end - {now} from lane where holder is not null order by lease_end"
+        )
+        lanes = [LaneKey(*row[:3]) for row in rows if row[3] < 0]
+        ends = [float(row[3]) for row in rows if row[3] >= 0]
+        return ExpiredLeases(lanes, ends[0] if ends else None)
+
+    async def free(self, silent: float) -> None:
+        """Delete the drains of workers that were silent for so many seconds: they hold locks."""
+        app = await self.open()
+        stalled = await app.job_manager.get_stalled_jobs(
+            queue=QUEUE, task_name=DRAIN, seconds_since_heartbeat=silent
+        )
+        await self._delete(app, list(stalled))
+
+    async def free_ended(self) -> None:
+        """Delete the drains whose lanes had no lease at this look and the one before.
+
+        They have ended, and their workers could not say so, since the database was away.
+        """
+        app = await self.open()
+        doing = await app.job_manager.list_jobs_async(queue=QUEUE, task=DRAIN, status=Status.DOING.value)
+        held = {
+            lock_of(LaneKey(*row))
+            for row in await self._database.read(
+                "select url, org, name from lane where holder is not null and lease_end > {now}"
+            )
+        }
+        idle = [job for job in doing if job.lock not in held]
+        await self._delete(app, [job for job in idle if job.id in self._idle])
+        self._idle = {job.id for job in idle}
+
+    @staticmethod
+    async def _delete(app: App, jobs: list[Job]) -> None:
+        for job in jobs:
+            if job.id is not None:
+                try:
+                    await app.job_manager.finish_job_by_id_async(job.id, Status.FAILED, delete_job=True)
+                except ConnectorException:
+                    continue  # another worker has deleted it
+
+    async def _migrate(self) -> None:
+        """Make procrastinate's tables, in the schema of the store, or apply what its release has added."""
+        schema, changes = await asyncio.to_thread(_procrastinate_sql)
+        query = "select name from procrastinate_migration"
+        if {name for (name,) in await self._database.read(query)}.issuperset(changes):
+            return
+        async with self._database.pool.connection() as connection:
+            # A lock of the session: some changes cannot be made in a transaction.
+            await connection.execute("select pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
+            try:
+                done = {name for (name,) in await (await connection.execute(query)).fetchall()}
+                if not done:  # the schema has all changes
+                    async with connection.transaction():
+                        await connection.execute(schema)
+                        await _note(connection, *changes)
+                    return
+                for name in sorted(changes.keys() - done):
+                    await connection.execute(changes[name])
+                    await _note(connection, name)
+            finally:
+                await connection.execute("select pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
+
+
+def _procrastinate_sql() -> tuple[bytes, dict[str, bytes]]:
+    """Its tables, and the changes that its releases have made to them, by name."""
+    files = Path(SchemaManager.get_migrations_path()).glob("*.sql")
+    return SchemaManager.get_schema().encode(), {file.name: file.read_bytes() for file in files}
+
+
+async def _note(connection: psycopg.AsyncConnection[tuple[object, ...]], *names: str) -> None:
+    sql = "insert into procrastinate_migration select unnest(%s::text[])"
+    await connection.execute(sql, (list(names),))
+
+
+def lock_of(lane: LaneKey) -> str:
+    """The name of procrastinate's lock for the drain of ``lane``."""
+    return json.dumps(lane)
+
+
+__all__ = ["DRAIN", "NAMESPACE", "QUEUE", "WORKER_SILENT", "Cluster", "ExpiredLeases", "lock_of"]
