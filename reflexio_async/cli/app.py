@@ -12,6 +12,7 @@ from reflexio_async.cli.inputs import check_keys, check_text, read_text, read_us
 from reflexio_async.cli.jobs import SERVICES, Cancel, ShowStatus, Wait
 from reflexio_async.cli.options import ApiKey, PollInterval, Url, Verbose, WaitTimeout
 from reflexio_async.cli.publish import Publish
+from reflexio_async.cli.reporting import reporting
 from reflexio_async.cli.rerun import Rerun
 from reflexio_async.cli.sandbox import RunSandbox, read_faults
 from reflexio_async.cli.whoami import Whoami
@@ -96,6 +97,37 @@ def rerun(
             "Unless given, they stay pending.",
         ),
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Check users, server and key, show the plan, and start nothing."),
+    ] = False,
+    max_failures: Annotated[
+        int | None,
+        typer.Option(
+            "--max-failures",
+            min=1,
+            metavar="NUMBER",
+            show_default=False,
+            help="Start nothing more when so many did not complete. Unless given: go on.",
+        ),
+    ] = None,
+    wait_for_server: Annotated[
+        bool,
+        typer.Option(
+            "--wait-for-server",
+            help="Wait for a server that is away, now and later, however long that takes. Unless given: an "
+            "error now, and one hour later.",
+        ),
+    ] = False,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--log",
+            metavar="FILE",
+            show_default=False,
+            help="Append to this file, with times, what happens: each failure, each outage, the progress.",
+        ),
+    ] = None,
     json_lines: Annotated[
         bool, typer.Option("--json", help="Write one line of JSON per user to stdout, when the user is done.")
     ] = False,
@@ -106,23 +138,34 @@ def rerun(
     A server runs one rerun at a time and begins about five a minute. This command queues the rest,
     waits as long as that takes, and goes on when one fails.
 
-    Ctrl-C starts nothing more and waits for the running rerun; a second Ctrl-C stops at once.
+    Ctrl-C starts nothing more and waits for the running rerun; a second Ctrl-C stops at once. SIGTERM and a
+    terminal that is closed (SIGHUP) do the same.
 
-    Exit code: 0 all completed, 1 some did not, 2 bad input, 130 stopped by Ctrl-C, 143 by SIGTERM.
+    Exit code: 0 all completed, 1 some did not, 2 bad input, 129 stopped by SIGHUP, 130 by Ctrl-C, 143 by
+    SIGTERM.
     """
-    run(
-        Rerun(
-            users=_user_ids(users, user or []),
-            url=url,
-            api_key=api_key,
-            concurrency=concurrency,
-            poll_interval=poll_interval,
-            wait_timeout=wait_timeout,
-            source=source,
-            upgrade=upgrade,
-            json_lines=json_lines,
-        ).run
-    )
+    user_ids = _user_ids(users, user or [])
+    try:
+        with reporting(log) as reporter:
+            run(
+                Rerun(
+                    users=user_ids,
+                    reporter=reporter,
+                    url=url,
+                    api_key=api_key,
+                    concurrency=concurrency,
+                    poll_interval=poll_interval,
+                    wait_timeout=wait_timeout,
+                    source=source,
+                    upgrade=upgrade,
+                    json_lines=json_lines,
+                    max_failures=max_failures,
+                    dry_run=dry_run,
+                    wait_for_server=wait_for_server,
+                ).run
+            )
+    except InvalidRequest as error:
+        exit_bad_input(error)
 
 
 def _user_ids(file: str | None, ids: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -13,13 +14,14 @@ from reflexio_async._engine.batch.report import OutcomeState
 from reflexio_async.cli.output import duration, print_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from rich.console import Console
 
     from reflexio_async._engine.batch.progress import BatchProgress
 
 _REFRESH_SECONDS = 0.1
+_NOTE_SECONDS = 60.0
 
 
 class HasProgress(Protocol):
@@ -37,7 +39,13 @@ class _Display(Protocol):
 
 @asynccontextmanager
 async def show_progress(
-    batch: HasProgress, title: str, to: Console, *, live: bool = True, every: float = 10.0
+    batch: HasProgress,
+    title: str,
+    to: Console,
+    *,
+    live: bool = True,
+    every: float = 10.0,
+    note: Callable[[str], None] | None = None,
 ) -> AsyncGenerator[None]:
     """Show the progress of ``batch`` while the block runs.
 
@@ -47,6 +55,7 @@ async def show_progress(
         to: Where to print.
         live: Whether a bar may be shown when ``to`` is a terminal.
         every: Seconds between two lines when there is no bar.
+        note: Gets a line every minute, whatever is shown.
     """
     # rich's own refreshing would be a thread; a task reads the batch on its own event loop.
     bar = Progress(
@@ -58,11 +67,19 @@ async def show_progress(
         auto_refresh=False,
     )
     live = live and to.is_interactive
-    display: _Display = _Bar(bar) if live else _Lines(title, to, every)
+    lines = _Lines(title, partial(print_line, to), every)
+    displays: list[_Display] = [_Bar(bar) if live else lines]
+    if note is not None:
+        displays.append(_Lines(title, note, _NOTE_SECONDS))
+
+    def show(*, last: bool = False) -> None:
+        progress = batch.progress
+        for display in displays:
+            display.show(progress, last=last)
 
     async def refresh() -> None:
         while True:
-            display.show(batch.progress)
+            show()
             await asyncio.sleep(_REFRESH_SECONDS)
 
     refreshing = asyncio.create_task(refresh(), name="progress display")
@@ -74,7 +91,7 @@ async def show_progress(
         refreshing.cancel()
         await asyncio.gather(refreshing, return_exceptions=True)
         try:
-            display.show(batch.progress, last=True)
+            show(last=True)
         finally:
             if live:
                 bar.stop()
@@ -88,7 +105,10 @@ def _note(progress: BatchProgress, *, last: bool) -> str:
     ]
     parts.append(duration(progress.seconds))
     if progress.unreachable_seconds is not None and not last:
-        parts.append(f"server unreachable for {duration(progress.unreachable_seconds)}")
+        since = time.localtime(time.time() - progress.unreachable_seconds)
+        parts.append(f"server unreachable since {time.strftime('%H:%M', since)}")
+    elif progress.waiting is not None and not last:
+        parts.append(progress.waiting)
     if progress.eta_seconds is not None and not last:
         parts.append(f"about {duration(progress.eta_seconds)} to go")
     return ", ".join(parts)
@@ -106,9 +126,9 @@ class _Bar:
 
 
 class _Lines:
-    def __init__(self, title: str, to: Console, every: float) -> None:
+    def __init__(self, title: str, write: Callable[[str], None], every: float) -> None:
         self._title = title
-        self._to = to
+        self._write = write
         self._every = every
         self._next_line = time.monotonic() + every
 
@@ -118,4 +138,4 @@ class _Lines:
         self._next_line = time.monotonic() + self._every
         total = "" if progress.total is None else f" of {progress.total}"
         note = _note(progress, last=last)
-        print_line(self._to, f"{self._title}: {progress.done}{total} done, {note}")
+        self._write(f"{self._title}: {progress.done}{total} done, {note}")

@@ -1,10 +1,11 @@
-"""Ctrl-C and SIGTERM: the first one asks a command to stop, the second one stops it at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first one asks a command to stop, the second one stops it at once."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = [signal.SIGINT, signal.SIGTERM]
+_HANG_UP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # not on Windows
 
 
 class Signals:
@@ -40,6 +42,8 @@ class Signals:
         loop = asyncio.get_running_loop()
 
         def handle(number: int, _frame: FrameType | None) -> None:
+            if number == _HANG_UP:
+                _leave_terminal()
             self._count += 1
             self.exit_code = self.exit_code or 128 + number
             if self._count > 2:
@@ -47,7 +51,7 @@ class Signals:
             loop.call_soon_threadsafe(self._react, self._count)
 
         # Not loop.add_signal_handler: this works on Windows too, and while a write hangs.
-        before = {number: signal.signal(number, handle) for number in _SIGNALS}
+        before = {number: signal.signal(number, handle) for number in _handled()}
         try:
             yield
         finally:
@@ -59,3 +63,20 @@ class Signals:
             self._on_first()
         else:
             self._command.cancel()
+
+
+def _handled() -> list[signal.Signals]:
+    # nohup and some schedulers ignore SIGHUP for their commands: they go on without a terminal.
+    if _HANG_UP is None or signal.getsignal(_HANG_UP) is signal.SIG_IGN:
+        return _SIGNALS
+    return [*_SIGNALS, _HANG_UP]
+
+
+def _leave_terminal() -> None:
+    """Write to nowhere from now on, where the terminal was: it is gone, and writing to it is an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        # isatty() says no once the terminal is gone.
+        if stat.S_ISCHR(os.fstat(number).st_mode):
+            os.dup2(nowhere, number)
+    os.close(nowhere)

@@ -18,14 +18,24 @@ from reflexio_async.cli import sandbox
 from reflexio_async.sandbox import Sandbox, faults
 from tests.cli.commands import COMMAND, eventually, sandbox_in_thread
 
+if sys.platform != "win32":
+    import pty
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.cli.commands import Process, Run, Start
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
 USERS = ("u1", "u2", "u3", "u4")
+TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture
@@ -43,7 +53,10 @@ def reruns_under_way(start: Start, box: Sandbox) -> Process:
     return process
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_after_the_first_signal_the_running_rerun_finishes(
     start: Start, slow_box: Sandbox, number: signal.Signals, code: int
 ) -> None:
@@ -59,7 +72,7 @@ def test_after_the_first_signal_the_running_rerun_finishes(
     assert len(slow_box.operations()) == 1
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_the_second_signal_stops_at_once(start: Start, number: signal.Signals, code: int) -> None:
     with sandbox_in_thread(rerun_seconds=3600) as box:
         for user_id in USERS:
@@ -82,6 +95,33 @@ def test_a_signal_before_the_first_start_ends_the_command_quietly(start: Start, 
     process.signal(signal.SIGINT)
     assert process.end() == (130, "", "")
     assert not slow_box.operations()
+
+
+def test_a_closed_terminal_leaves_the_log_and_the_running_rerun_finishes(
+    slow_box: Sandbox, tmp_path: Path
+) -> None:
+    log = tmp_path / "night.log"
+    users = [f"--user={user_id}" for user_id in USERS]
+    controller, terminal = pty.openpty()
+    args = [*COMMAND, "rerun", *users, "--log", str(log), "--url", slow_box.url]
+    take_terminal = [sys.executable, "-c", TAKE_TERMINAL, *args]
+    with subprocess.Popen(take_terminal, stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
+        eventually(slow_box.operations)
+        os.close(controller)  # the kernel sends SIGHUP to who controls the terminal
+        assert process.wait(30) == 129
+    assert len(slow_box.operations()) == 1
+    assert "1 completed, 3 cancelled" in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing(slow_box: Sandbox) -> None:
+    args = ["nohup", *COMMAND, "rerun", "--user=u1", "--user=u2", "--url", slow_box.url]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        eventually(slow_box.operations)
+        process.send_signal(signal.SIGHUP)
+        out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, "2 completed\n")
 
 
 def test_a_closed_stdout_ends_the_command_quietly(slow_box: Sandbox) -> None:
