@@ -139,7 +139,14 @@ class AsyncReflexioClient(
         caller = Caller(REFLEXIO, http, credentials, RateLimiters(clock, loops), clock=clock, loops=loops)
         status = ReflexioStatus(caller, settings)
         jobs = JobManager(
-            status, clock, tasks, settings, slots=status, polled_kinds=POLLED_KINDS, slot_kinds=SLOT_KINDS
+            status,
+            clock,
+            tasks,
+            settings,
+            slots=status,
+            polled_kinds=POLLED_KINDS,
+            slot_kinds=SLOT_KINDS,
+            redact=credentials.redact,
         )
         cache = Cache(clock, tasks, settings.cache_ttl)
         self._set_up(Engine(caller, jobs, tasks, cache, settings, loops, Lifetime(loops)))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import traceback
 from base64 import b64encode
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
@@ -18,6 +19,7 @@ from reflexio_async import (
     BackgroundErrorEvent,
     BadRequest,
     InvalidRequest,
+    JobFailed,
     PermissionDenied,
     ReflexioError,
     RequestEvent,
@@ -36,7 +38,10 @@ from tests.transport.forward_proxy import forward_proxy
 from tests.transport.servers import RawReply, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from reflexio_async.sandbox.http.context import RequestContext
+    from reflexio_async.sandbox.http.responses import Response
 
 TOKEN = "tok-SECRET-1"
 PASSWORD = "pass-SECRET-2"
@@ -107,6 +112,36 @@ async def fails_with(seen: SeenTexts, kind: type[ReflexioError], call: Any) -> N
     with pytest.raises(kind) as caught:
         await call
     seen.add(caught.value)
+
+
+@dataclass(frozen=True)
+class Reworded:
+    """Answers truthfully, but with ``text`` for the reason of a rerun that fails."""
+
+    text: str
+
+    async def play(self, context: RequestContext, serve: Callable[[], Awaitable[Response]]) -> Response:  # noqa: ARG002
+        response = await serve()
+        return replace(response, body=response.encoded().decode().replace("scripted", self.text))
+
+
+async def test_the_reason_of_a_job_that_failed_shows_no_secret(seen: SeenTexts, clock: VirtualClock) -> None:
+    async with Sandbox(clock=clock, api_key=TOKEN, failing_users={"bad"}) as box:
+        box.seed("bad")
+        async with AsyncReflexioClient(TOKEN, box.url, clock=clock) as client:
+            learning = {"status": "failed", "reason": f"the key {TOKEN} is no key"}
+            box.faults.add(faults.status(200, learning), path="/api/learning_status", times=None)
+            with pytest.raises(JobFailed, match=r"the key \*\*\* is no key") as failed:
+                await client.learning("r1")
+            seen.add(failed.value, failed.value.status.raw)
+            box.faults.add(Reworded(f"with {TOKEN}"), path="/api/get_operation_status", times=None)
+            job = await client.rerun_profile_generation(user_id="bad")
+            with pytest.raises(JobFailed) as failed:
+                await job
+            assert "with ***" in failed.value.failed_users["bad"]
+            seen.add(
+                failed.value, failed.value.failed_users, failed.value.status.raw, job.status, job.status.raw
+            )
 
 
 async def test_no_call_shows_a_secret(seen: SeenTexts, clock: VirtualClock) -> None:

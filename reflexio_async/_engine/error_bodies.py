@@ -79,30 +79,25 @@ def read_json(body: bytes) -> Any:
     return from_json(body[:_READ], allow_partial=len(body) > _READ)
 
 
-def reason_in(body: bytes, redact: Callable[[str], str]) -> str | None:
-    """The reason in an error body; None when it has none of the known shapes.
+def reason_in(body: bytes, redact: Callable[[str], str]) -> tuple[str | None, bool]:
+    """The reason in an error body, and whether the body has a shape of these APIs.
+
+    The reason is None when the body has none of the known shapes. That of a gateway has a ``message`` alone.
 
     Args:
         body: The body.
         redact: Removes secrets from the server's text.
     """
     try:
-        text = str(ErrorBody.model_validate(read_json(body)))
+        read = ErrorBody.model_validate(read_json(body))
+        of_api = read.detail is not None or read.error is not None
+        text = redact(str(read))
         if not text and len(body) > _READ:
             value = from_json(body[:_READ], allow_partial="trailing-strings")
-            return redact(str(ErrorBody.model_validate(value)))[:-_LONGEST_SECRET]
+            text = redact(str(ErrorBody.model_validate(value)))[:-_LONGEST_SECRET]
     except ValueError:
-        return None
-    return redact(text)
-
-
-def is_of_api(body: bytes) -> bool:
-    """Whether an error body has a shape of these APIs. That of a gateway has a ``message`` alone."""
-    try:
-        value = ErrorBody.model_validate(read_json(body))
-    except ValueError:
-        return False
-    return value.detail is not None or value.error is not None
+        return None, False
+    return text, of_api
 
 
 def beginning_of(body: bytes, redact: Callable[[str], str]) -> str:

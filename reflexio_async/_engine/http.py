@@ -402,6 +402,8 @@ class HttpClient:
                     if size > self._max_bytes:
                         raise self._unexpected(response, f"more than max_response_bytes={self._max_bytes}")
                     pieces.append(piece)
+                    if decompressor is not None:
+                        await asyncio.sleep(0)  # other tasks run: one chunk may be many pieces
             if decompressor is not None:
                 decompressor.finish()
         except DecompressionError:

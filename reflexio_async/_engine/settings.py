@@ -386,9 +386,17 @@ def check_hook(name: str, hook: object) -> None:
     if hook is not None and not callable(hook):
         message = f"{name} must be callable, not {type(hook).__name__}"
         raise ConfigurationError(message)
-    if inspect.iscoroutinefunction(hook):
+    if is_asynchronous(hook):
         message = f"{name} must be an ordinary function; a coroutine function would never be awaited"
         raise ConfigurationError(message)
+
+
+def is_asynchronous(function: object) -> bool:
+    """Whether a call of ``function`` does nothing until the result is awaited or iterated."""
+    candidates = (function, getattr(function, "__call__", None))  # noqa: B004  # of an object with such a method
+    return any(map(inspect.iscoroutinefunction, candidates)) or any(
+        map(inspect.isasyncgenfunction, candidates)
+    )
 
 
 def check_session(session: object) -> None:

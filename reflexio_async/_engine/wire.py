@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus, urlencode
 from pydantic import BaseModel, FailFast, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from reflexio_async._engine.error_bodies import RefusalBody, beginning_of, is_of_api, reason_in
+from reflexio_async._engine.error_bodies import RefusalBody, beginning_of, reason_in
 from reflexio_async._engine.models import Header, Query
 from reflexio_async._engine.retry import retry_after
 from reflexio_async._engine.validation import describe, is_not_json
@@ -325,7 +325,9 @@ def error_for(
         what = f"a redirect to {location}" if location else "a status that this API never sends"
         message = f"{call}: {response.url} answered {status}, {what}; {service.url_hint}"
         return UnexpectedResponse(message, url=response.url, status=status, foreign=True)
-    text, nothing_admitted = _server_text(response, redact)
+    reason, from_api = reason_in(response.body, redact)
+    text = _text_without_reason(response, redact) if reason is None else reason
+    text = printable(text.strip(), _MAX_TEXT)
     message = (
         f"{call} answered {status}"
         + (f": {text}" if text else "")
@@ -343,23 +345,18 @@ def error_for(
         server_message=text,
         headers=response.headers,
         retry_after=retry_after(response.headers, now),
-        outcome_unknown=status >= 500 and not nothing_admitted,
-        from_api=is_of_api(response.body),
+        outcome_unknown=status >= 500
+        and not (status == 503 and reason),  # a 503 with a reason admitted nothing
+        from_api=from_api,
     )
 
 
-def _server_text(response: RawResponse, redact: Callable[[str], str]) -> tuple[str, bool]:
-    """The server's text without the input that it repeats, and whether a 503 admitted nothing."""
-    nothing_admitted = False
-    text = reason_in(response.body, redact)
-    if text is None:
-        content_type = response.headers.get("Content-Type", "").split(";")[0].strip()
-        if content_type != "text/plain":
-            return f"({printable(redact(content_type), _MAX_HEADER) or 'no content type'})", False
-        text = beginning_of(response.body, redact)
-    else:
-        nothing_admitted = response.status == 503 and bool(text)
-    return printable(text.strip(), _MAX_TEXT), nothing_admitted
+def _text_without_reason(response: RawResponse, redact: Callable[[str], str]) -> str:
+    """The text of an error body that has none of the known shapes; else its content type."""
+    content_type = response.headers.get("Content-Type", "").split(";")[0].strip()
+    if content_type == "text/plain":
+        return beginning_of(response.body, redact)
+    return f"({printable(redact(content_type), _MAX_HEADER) or 'no content type'})"
 
 
 def _hint(response: RawResponse, text: str, endpoint: Endpoint[Any], service: Service) -> str:

@@ -147,6 +147,9 @@ class Rerun:
         table, more = incomplete_table(outcomes, _MAX_TABLE_ROWS)
         if table.row_count:
             to.print(table)
+        for outcome in [outcome for outcome in outcomes if outcome.goes_on][:_MAX_TABLE_ROWS]:
+            # On a line of its own: in a row of the table it would be broken, and could not be copied.
+            output.print_line(to, f"{outcome.key} goes on at the server; its token: {outcome.token}")
         if more:
             hint = "" if self.json_lines else " (--json writes them all)"
             output.print_line(to, f"… and {more} more that did not complete{hint}")

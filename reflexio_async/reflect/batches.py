@@ -12,7 +12,7 @@ from reflexio_async._engine.batch.batch import Batch
 from reflexio_async._engine.batch.work import BATCH_OUTAGE_TIMEOUT, Attempt, Work
 from reflexio_async._engine.jobs.job import check_waiting
 from reflexio_async._engine.models import build_request
-from reflexio_async._engine.settings import positive_seconds, true_or_false
+from reflexio_async._engine.settings import is_asynchronous, positive_seconds, true_or_false
 from reflexio_async.errors import InvalidRequest, JobFailed
 from reflexio_async.reflect.api import CREATE_TRACE, ReflectAPI
 from reflexio_async.reflect.models.traces import TraceCreate
@@ -112,8 +112,9 @@ class ReflectBatches(ReflectAPI):
         """
         true_or_false("wait", wait)
         check_waiting(poll_interval, wait_timeout)
-        if key is not None and not callable(key):
-            message = f"key must be a function that returns the key of a trace, not {type(key).__name__}"
+        if key is not None and (not callable(key) or is_asynchronous(key)):
+            given = "a coroutine function" if is_asynchronous(key) else type(key).__name__
+            message = f"key must be a function that returns the key of a trace, not {given}"
             raise InvalidRequest(message)
         positive_seconds("outage_timeout", outage_timeout, zero=True)
         settings = self._engine.settings.with_options(outage_timeout=outage_timeout)

@@ -112,7 +112,9 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, TraceOutboxAPI, BaseClient)
         credentials = Credentials(server.api_key, loops, secrets)
         caller = Caller(REFLECT, http, credentials, RateLimiters(clock, loops), clock=clock, loops=loops)
         status = TraceStatus(caller, settings)
-        jobs = JobManager(status, clock, tasks, settings, polled_kinds=self._kinds.by_name())
+        jobs = JobManager(
+            status, clock, tasks, settings, polled_kinds=self._kinds.by_name(), redact=credentials.redact
+        )
         cache = Cache(clock, tasks, 0.0)
         self._set_up(Engine(caller, jobs, tasks, cache, settings, loops, lifetime))
 

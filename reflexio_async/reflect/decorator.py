@@ -19,6 +19,7 @@ from typing import (
     overload,
 )
 
+from reflexio_async._engine.settings import check_hook
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:
@@ -151,6 +152,8 @@ def reflect_trace(
     if not callable(getattr(client, "trace", None)):
         message = f"write @reflect_trace(client), with an AsyncReflectClient, not {type(client).__name__}"
         raise ConfigurationError(message)
+    if callable(task):
+        check_hook("@reflect_trace: task", task)
     # This checks the options now, without I/O, and not in the first call.
     client.trace("…" if task is None or callable(task) else task, **options)
 

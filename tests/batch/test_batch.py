@@ -437,6 +437,15 @@ async def test_a_report_prints_as_a_table_and_as_json_lines() -> None:
         assert repr(report) == "<BatchReport {'completed': 1, 'failed': 1}>"
 
 
+async def test_the_table_of_a_report_shows_the_token_of_what_goes_on_at_the_server() -> None:
+    async with scene(1, rerun_seconds=100.0) as play:
+        report = await play.client.rerun_profiles_many(["user-0", "nobody"], wait_timeout=10.0, concurrency=2)
+        [slow] = report.timed_out
+        [row] = [row for row in report.table().splitlines() if row.startswith("user-0")]
+        assert row.endswith(f"; token: {slow.token}")
+        assert report.table().count("token: ") == 1
+
+
 async def test_a_batch_runs_once() -> None:
     async with scene(1) as play:
         batch = play.client.rerun_profiles_many(play.users)

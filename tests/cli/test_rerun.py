@@ -126,6 +126,17 @@ def test_a_timeout_prints_a_token_that_jobs_wait_takes(run: Run) -> None:
         assert "had ended already: completed" in again.stderr
 
 
+def test_the_token_of_a_user_that_timed_out_is_on_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with sandbox_in_thread(rerun_seconds=5.0) as box:
+        box.seed("u1", "hello")
+        done = run("rerun", "--user", "u1", "--wait-timeout", "0.2", "--url", box.url)
+        [operation] = box.operations()
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("u1 goes on at the server; ")]
+    token = json.loads(line.partition("its token: ")[2])
+    assert token["id"] == operation.operation_id
+
+
 def test_a_wrong_key_is_one_error_before_anything_starts(run: Run) -> None:
     with sandbox_in_thread(api_key="right") as box:
         done = run("rerun", *(f"--user=u{n}" for n in range(9)), "--api-key", "wrong-123", "--url", box.url)

@@ -485,6 +485,21 @@ async def test_failed_users_reach_the_caller() -> None:
         assert failed.value.status.failed_users == 1
 
 
+async def test_the_error_of_a_job_that_failed_names_the_user() -> None:
+    async with scene(1, failing_users={"user-0"}) as play:
+        job = await play.client.rerun_profile_generation(user_id="user-0")
+        with pytest.raises(JobFailed) as failed:
+            await job
+        assert str(failed.value) == f"profile_rerun {job.id}(user_id=user-0): Generation failed for 1 user(s)"
+
+
+async def test_the_error_of_a_rerun_of_all_users_names_those_that_failed() -> None:
+    async with scene(8, failing_users={f"user-{number}" for number in range(1, 8)}) as play:
+        with pytest.raises(JobFailed) as failed:
+            await (await play.client.rerun_profile_generation())
+        assert str(failed.value).endswith(" (user-1, user-2, user-3, user-4, user-5 and 2 more)")
+
+
 async def test_a_manual_generation_waits_for_the_reruns_before_it() -> None:
     async with scene(2, rerun_seconds=5.0) as play:
         rerun = await play.client.rerun_profile_generation(user_id="user-0")

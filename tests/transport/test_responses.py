@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import secrets
 import tracemalloc
 import zlib
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
@@ -20,11 +22,12 @@ from reflexio_async import (
     RetryPolicy,
     UnexpectedResponse,
 )
+from reflexio_async._engine.decompression import Decompressor
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.transport.servers import WHOAMI, RawReply, ReceivedRequest, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 LARGE = WHOAMI | {"message": "x" * 20_000}
 
@@ -138,6 +141,47 @@ async def test_a_compressed_response_never_fills_the_memory(clock: VirtualClock,
         finally:
             tracemalloc.stop()
     assert peak < 8_000_000
+
+
+async def test_other_tasks_run_while_a_response_is_decompressed(clock: VirtualClock) -> None:
+    """All of it arrives at once, and is 20 MB when it is decompressed."""
+    compressed = gzip.compress(json.dumps(WHOAMI | {"message": "x" * 20_000_000}).encode())
+    assert len(compressed) < 64 * 1024
+    reply = reply_with(compressed, headers={"Content-Encoding": "gzip"})
+    passes = 0
+
+    async def count() -> None:
+        nonlocal passes
+        while True:
+            await asyncio.sleep(0)
+            passes += 1
+
+    async with (
+        raw_server(sequence(reply_with(WHOAMI), then=reply)) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
+    ):
+        await client.whoami()
+        gaps: list[int] = []
+        with patch.object(Decompressor, "feed", _counting(Decompressor.feed, lambda: passes, gaps)):
+            counting = asyncio.create_task(count())
+            await client.whoami()
+            counting.cancel()
+    assert len(gaps) > 50
+    assert min(gaps) > 0
+
+
+def _counting(
+    feed: Callable[[Decompressor, bytes], Iterator[bytes]], passes: Callable[[], int], gaps: list[int]
+) -> Callable[[Decompressor, bytes], Iterator[bytes]]:
+    """``feed``, which also notes how often other tasks ran between two pieces."""
+
+    def counting(self: Decompressor, data: bytes) -> Iterator[bytes]:
+        for piece in feed(self, data):
+            before = passes()
+            yield piece
+            gaps.append(passes() - before)
+
+    return counting
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["Content-Length", "chunked"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import math
 from collections import Counter
@@ -19,7 +18,7 @@ from reflexio_async._engine.jobs.record import with_message, without_traceback
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.loops import LOOP_ENDED
 from reflexio_async._engine.retry import is_away
-from reflexio_async._engine.settings import positive_count, true_or_false
+from reflexio_async._engine.settings import is_asynchronous, positive_count, true_or_false
 from reflexio_async.errors import (
     APIConnectionError,
     APIStatusError,
@@ -69,7 +68,7 @@ class Batch(Generic[K, T]):
         positive_count("concurrency", work.width)
         true_or_false("fail_fast", work.fail_fast)
         hook = work.on_progress
-        if hook is not None and (not callable(hook) or inspect.iscoroutinefunction(hook)):
+        if hook is not None and (not callable(hook) or is_asynchronous(hook)):
             message = f"on_progress must be a plain function of one BatchProgress, not {hook!r:.40}"
             raise InvalidRequest(message)
         self._work = work

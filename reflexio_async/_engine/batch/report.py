@@ -63,6 +63,11 @@ class Outcome(Generic[K, T]):
     token: str | None = None
     item: Any = field(default=None, repr=False)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the job goes on at the server, and ``client.job(outcome.token)`` waits for it again."""
+        return self.state is OutcomeState.TIMED_OUT and self.token is not None
+
     def to_json(self) -> str:
         """One line of JSON."""
         error = (
@@ -84,6 +89,8 @@ class Outcome(Generic[K, T]):
 
 class BatchReport(Generic[K, T]):
     """The outcomes of a batch, in the order in which the keys ended.
+
+    It can be pickled, and copied. The copy has everything but ``retry_failed``, which needs the client.
 
     Attributes:
         outcomes: One for every key that was pulled.
@@ -145,7 +152,8 @@ class BatchReport(Generic[K, T]):
             states: Take the keys that ended in one of these states instead.
 
         Raises:
-            InvalidRequest: One of ``states`` is no OutcomeState, or this report was not made by a batch.
+            InvalidRequest: One of ``states`` is no OutcomeState, or this report was not made by a batch of
+                this process.
         """
         try:
             chosen = {OutcomeState(state) for state in states} or {
@@ -156,7 +164,10 @@ class BatchReport(Generic[K, T]):
             message = f"retry_failed: {error}; the states are {', '.join(OutcomeState)}"
             raise InvalidRequest(message) from None
         if self._retry is None:
-            message = "retry_failed: this report was not made by a batch"
+            message = (
+                "retry_failed: this report was not made by a batch, or it is a copy; give the keys of its "
+                "outcomes to a new batch"
+            )
             raise InvalidRequest(message)
         return self._retry([outcome.item for outcome in self.outcomes if outcome.state in chosen])
 
@@ -170,9 +181,10 @@ class BatchReport(Generic[K, T]):
         lines[0] += f" in {self.seconds:.1f} s"
         others = [outcome for outcome in self.outcomes if outcome.state is not OutcomeState.COMPLETED]
         shown = others[:rows]
-        if shown:
-            width = max(len(str(outcome.key)) for outcome in shown)
-            lines += [f"{outcome.key!s:<{width}}  {outcome.state:<11}  {outcome.error}" for outcome in shown]
+        width = max((len(str(outcome.key)) for outcome in shown), default=0)
+        for outcome in shown:
+            token = f"; token: {outcome.token}" if outcome.goes_on else ""
+            lines.append(f"{outcome.key!s:<{width}}  {outcome.state:<11}  {outcome.error}{token}")
         if len(others) > rows:
             lines.append(f"… and {len(others) - rows} more")
         if self.upgrade_error is not None:
@@ -183,6 +195,9 @@ class BatchReport(Generic[K, T]):
         """State → number of keys, in a fixed order."""
         counted = Counter(outcome.state for outcome in self.outcomes)
         return {state.value: counted[state] for state in OutcomeState if counted[state]}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_retry": None}  # it holds the client
 
     def __iter__(self) -> Iterator[Outcome[K, T]]:
         return iter(self.outcomes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar, cast, overload
 
 from reflexio_async._engine.jobs.poller import SHORTEST_INTERVAL
 from reflexio_async._engine.jobs.status import JobState, JobStatus
@@ -217,6 +217,14 @@ class Job(Generic[T]):
             status = record.status
         record.outcome_read = True
         yield status
+
+    def __reduce__(self) -> NoReturn:
+        # For pickle, copy.copy and copy.deepcopy.
+        message = (
+            f"a {type(self).__name__} cannot be copied or pickled: it belongs to its client. Keep its "
+            "job.token, and make the job of it where it is needed: client.job(token)"
+        )
+        raise TypeError(message)
 
     def __repr__(self) -> str:
         return f"<Job {self.kind} {self.id or 'not admitted'} {self.status.state}>"

@@ -46,6 +46,7 @@ class JobManager:
         polled_kinds: The kinds of such jobs, by name.
         slots: The service's status calls for slots; None for a service without slots.
         slot_kinds: The kinds of jobs that occupy slots, by name.
+        redact: Removes secrets from the server's texts.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class JobManager:
         polled_kinds: Mapping[str, PolledKind[Any]],
         slots: SlotStatusSource | None = None,
         slot_kinds: Mapping[str, SlotKind[Any]] | None = None,
+        redact: Callable[[str], str] = str,
     ) -> None:
         self._source = source
         self._slots = slots
@@ -72,6 +74,7 @@ class JobManager:
         """The lanes of the event loop before, for what was learned there."""
         self._polled_jobs: dict[str, PolledJobs[Any]] = {}
         self.outcomes = OutcomeMemory()
+        self.redact = redact
 
     async def start(
         self,

@@ -192,6 +192,7 @@ class PolledJob(JobRecord[T]):
             case JobState.COMPLETED:
                 self.finish(status, result=answer)
             case JobState.FAILED:
+                status = status.redacted(self._jobs.redact)
                 message = f"{kind.name} {self.job_id}: {status.error}"
                 self.finish(status, error=JobFailed(message, status=status, token=self.token_text))
             case _:

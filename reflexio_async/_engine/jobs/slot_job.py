@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from reflexio_async._engine.jobs.record import JobRecord, with_message
-from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus
+from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus, redacted
 from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async._engine.retry import Verdict
 from reflexio_async.errors import ClientClosed, JobCancelled, JobFailed, JobLost, printable
@@ -28,6 +28,7 @@ T = TypeVar("T")
 # the start (server-behaviour: Admission). The time is for a status that is behind. After it the job is lost.
 _APPEARS_WITHIN = 30.0
 _REMEMBERED = 1000  # outcomes
+_NAMED = 5  # users that failed in a rerun of many, in a message
 
 
 class Limiter(Protocol):
@@ -231,19 +232,23 @@ class SlotJob(JobRecord[T]):
             return
         self.seen = True
         self.last_poll_error = None
-        name = f"{self.kind.name} {self.id}"
         match status.state:
             case JobState.RUNNING:
                 self.update(status)
             case JobState.COMPLETED:
                 self.finish(status, result=self.slot_kind.result(operation))
             case JobState.FAILED:
-                message = f"{name}: {status.error or 'the server names no reason'}"
-                users = operation.failed_users
+                status = status.redacted(self._jobs.redact)
+                users = redacted(dict(operation.failed_users), self._jobs.redact)
+                message = f"{self.description}: {status.error or 'the server names no reason'}"
+                others = [user for user in users if user not in self.params.values()]
+                if others:
+                    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+                    message += f" ({', '.join(others[:_NAMED])}{more})"
                 failed = JobFailed(message, status=status, token=self.token_text, failed_users=users)
                 self.finish(status, error=failed)
             case _:
-                message = f"{name} was cancelled at the server"
+                message = f"{self.description} was cancelled at the server"
                 self.finish(status, error=JobCancelled(message, status=status, token=self.token_text))
 
     def _is(self, operation: Operation) -> bool:

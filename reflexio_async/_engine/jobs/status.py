@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class JobState(StrEnum):
@@ -49,6 +49,27 @@ class JobStatus:
     def done(self) -> bool:
         """Whether the state is final."""
         return self.state.final
+
+    def redacted(self, redact: Callable[[str], str]) -> JobStatus:
+        """This status with ``redact`` applied to every text of the server in it."""
+        return replace(
+            self,
+            message=redacted(self.message, redact),
+            error=redacted(self.error, redact),
+            raw=redacted(self.raw, redact),
+        )
+
+
+def redacted(value: Any, redact: Callable[[str], str]) -> Any:
+    """``value``, which is JSON, with ``redact`` applied to every text in it."""
+    if isinstance(value, str):
+        return redact(value)
+    parts: Any = value
+    if isinstance(value, list):
+        return [redacted(part, redact) for part in parts]
+    if isinstance(value, dict):
+        return {name: redacted(part, redact) for name, part in parts.items()}
+    return value
 
 
 QUEUED = JobStatus(JobState.QUEUED)
