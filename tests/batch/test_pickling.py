@@ -24,13 +24,14 @@ def unpickled(thing: Any) -> Any:
 
 def content(thing: Any) -> Any:
     """What ``thing`` holds, as values that can be compared."""
-    kind: type = type(thing)
+    kind: type[Any] = type(thing)
     if kind is list:
         return [content(part) for part in thing]
     if kind is Outcome:
         return [content(getattr(thing, name)) for name in Outcome.__slots__]
     if issubclass(kind, BatchReport | BaseException):
-        fields = {name: content(value) for name, value in vars(thing).items() if name != "_retry"}
+        held: dict[str, Any] = vars(thing)
+        fields = {name: content(value) for name, value in held.items() if name != "_retry"}
         return kind, getattr(thing, "args", None), fields
     return thing
 
