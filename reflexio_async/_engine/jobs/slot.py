@@ -178,15 +178,16 @@ class SlotStatus:
         if operation is not None and operation.status != self._status:
             # Keep the same object while the status is equal: comparing by identity is fast.
             self._status = operation.status
-        for job in self.running:
+        ended = False
+        for job in list(self.running):
             if operation is None:
                 job.lose("the server no longer knows of any operation")
             else:
                 job.observe(operation, self._status, asked_at)
-        ended = [job for job in self.running if job.done]
-        for job in ended:
-            del self.running[job]
-        return bool(ended)
+            if job.done:
+                del self.running[job]
+                ended = True
+        return ended
 
     def poll_failed(self, error: Exception) -> None:
         """Note the error. The jobs for which it will not pass end."""

@@ -167,8 +167,8 @@ class SlotJob(JobRecord[T]):
     ) -> None:
         """Store how it ended, and remember that for its token. Only the first call has an effect."""
         if not self.done:
+            self._jobs.outcomes.remember(self, status, result, error)
             super().finish(status, result=result, error=error)
-            self._jobs.outcomes.remember(self)
 
     def enter_slot(self, operation_id: str) -> None:
         """Record that the server accepted the start, under this id."""
@@ -279,20 +279,22 @@ class OutcomeMemory:
         # Not the jobs: one that failed and is dropped is reported.
         self._outcomes: dict[Hashable, tuple[JobStatus, Any, BaseException | None]] = {}
 
-    def remember(self, job: SlotJob[Any]) -> None:
+    def remember(
+        self, job: SlotJob[Any], status: JobStatus, result: Any, error: BaseException | None
+    ) -> None:
         """Keep how ``job`` ended, if it was admitted and its outcome is known."""
-        token = job.token
-        if token is None or job.status.state is JobState.LOST:
+        if job.id is None or status.state is JobState.LOST:
             return
-        key = _identity(token)
+        key = _identity(job.kind.name, job.id, job.params, job.not_before)
         self._outcomes.pop(key, None)  # the last one is the newest
-        self._outcomes[key] = (job.status, job.result, job.error)
+        self._outcomes[key] = (status, result, error)
         if len(self._outcomes) > _REMEMBERED:
             del self._outcomes[next(iter(self._outcomes))]
 
     def recall(self, job: SlotJob[Any], token: Token) -> bool:
         """End ``job`` as the job of ``token`` ended; return whether that is known."""
-        outcome = self._outcomes.get(_identity(token))
+        key = _identity(token.kind, token.id, token.params, token.not_before)
+        outcome = self._outcomes.get(key)
         if outcome is None:
             return False
         status, result, error = outcome
@@ -303,6 +305,6 @@ class OutcomeMemory:
         return True
 
 
-def _identity(token: Token) -> Hashable:
+def _identity(kind: str, job_id: str, params: Mapping[str, Any], not_before: int | None) -> Hashable:
     """What tells a job apart from all others at its server."""
-    return token.kind, token.id, token.not_before, str(token.params)  # of a user's text they may be lists
+    return kind, job_id, str(params), not_before  # those of a user's token may be lists
