@@ -99,6 +99,14 @@ def test_publish_waits_for_learning_when_asked_to(run: Run, box: Sandbox) -> Non
     assert "error: learning " in timed_out.stderr
 
 
+def test_a_publish_that_is_only_accepted_says_so(run: Run, box: Sandbox) -> None:
+    body = {"success": True, "request_id": "r1"}
+    box.faults.add(faults.status(202, body), path="/api/publish_interaction")
+    done = run("publish", "--user", "u9", "--session", "s9", "--url", box.url, "hello")
+    assert (done.exit_code, done.stdout) == (0, "r1\n")
+    assert done.stderr == "accepted; the server has not stored it yet\n"
+
+
 def test_a_refused_publish_is_an_error(run: Run, box: Sandbox) -> None:
     box.faults.add(faults.refused("disk\nfull"), path="/api/publish_interaction", times=None)
     done = run("publish", "--user", "u9", "--session", "s9", "--url", box.url, "hello")
