@@ -166,7 +166,7 @@ class SlotJob(JobRecord[T]):
         self, status: JobStatus, *, result: T | None = None, error: BaseException | None = None
     ) -> None:
         """Store how it ended, and remember that for its token. Only the first call has an effect."""
-        if not self.done:
+        if self.ended_at is None:
             self._jobs.outcomes.remember(self, status, result, error)
             super().finish(status, result=result, error=error)
 
