@@ -10,28 +10,17 @@ from reflexio_async.cli.command_runner import exit_bad_input, run
 from reflexio_async.cli.demo import run_demo
 from reflexio_async.cli.inputs import check_keys, check_text, read_text, read_users
 from reflexio_async.cli.jobs import SERVICES, Cancel, ShowStatus, Wait
-from reflexio_async.cli.options import ApiKey, PollInterval, Url, Verbose, WaitTimeout
+from reflexio_async.cli.options import ApiKey, PollInterval, Url, Verbose, WaitTimeout, new_app
 from reflexio_async.cli.publish import Publish
 from reflexio_async.cli.reporting import reporting
 from reflexio_async.cli.rerun import Rerun
 from reflexio_async.cli.sandbox import RunSandbox, read_faults
+from reflexio_async.cli.store_app import outbox, store
 from reflexio_async.cli.whoami import Whoami
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
-
-def _new_app(text: str) -> typer.Typer:
-    # typer's tracebacks show local variables, and one of them may be a key.
-    return typer.Typer(
-        help=text,
-        pretty_exceptions_enable=False,
-        add_completion=False,
-        no_args_is_help=True,
-        rich_markup_mode="markdown",
-    )
-
-
-app = _new_app("Agent memory on a Reflexio server: publish, rerun, and wait for jobs.")
-jobs = _new_app("Show what runs at the server, wait for one job, or ask it to stop.")
+app = new_app("Agent memory on a Reflexio server: publish, rerun, and wait for jobs.")
+jobs = new_app("Show what runs at the server, wait for one job, or ask it to stop.")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it so
@@ -368,3 +357,5 @@ def cancel(*, token: _Token, url: Url = "", api_key: ApiKey = "", _verbose: Verb
 
 
 app.add_typer(jobs, name="jobs")
+app.add_typer(store, name="store")
+app.add_typer(outbox, name="outbox")

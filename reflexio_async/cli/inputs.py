@@ -45,6 +45,16 @@ def check_text(**arguments: str | None) -> None:
             _refuse(f"{name}: not UTF-8 text")
 
 
+def check_store(store: str) -> None:
+    """Refuse a store that is not there: looking at it must not make it."""
+    try:
+        missing = "://" not in store and not Path(store).exists()
+    except (OSError, ValueError) as error:
+        _refuse(f"--store: {store!r} cannot be read: {error}")
+    if not store or missing:
+        _refuse(f"--store: there is no file {store!r}; the first client or rerun with this store makes it")
+
+
 def check_keys(*, api_key: str, reflect_api_key: str) -> None:
     """Refuse keys that no client could send unchanged."""
     for option, key in (("--api-key", api_key), ("--reflect-api-key", reflect_api_key)):

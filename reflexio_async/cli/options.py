@@ -34,6 +34,12 @@ ApiKey = Annotated[
         help="Your key. Better in REFLEXIO_API_KEY, where other users of this machine do not see it.",
     ),
 ]
+_store = typer.Option(
+    "--store", metavar="FILE|URL", show_default=False, help="The store: a file, or an address of Postgres."
+)
+Store = Annotated[str, _store]
+OptionalStore = Annotated[str | None, _store]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
 PollInterval = Annotated[
     float | None,
     typer.Option(
@@ -51,6 +57,20 @@ WaitTimeout = Annotated[
         help=f"How long one job may take after the server has begun it. Unless given: {WAIT_TIMEOUT:g}.",
     ),
 ]
+
+
+def new_app(text: str) -> typer.Typer:
+    """A group of commands."""
+    # typer's tracebacks show local variables, and one of them may be a key.
+    return typer.Typer(
+        help=text,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+    )
+
+
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", callback=_verbose, help="Show on stderr what the client does.")
 ]
