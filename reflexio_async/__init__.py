@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.settings import ClientOptions, RetryPolicy
     from reflexio_async._engine.tasks import BackgroundCall
     from reflexio_async.client import AsyncReflexioClient
+    from reflexio_async.durable.view import BatchEntry, JobEntry, LaneEntry, StoreStats, StoreView
     from reflexio_async.errors import (
         APIConnectionError,
         APIStatusError,
@@ -68,6 +69,7 @@ __all__: list[str] = [
     "BackgroundErrorEvent",
     "BadRequest",
     "Batch",
+    "BatchEntry",
     "BatchInterrupted",
     "BatchPlan",
     "BatchProgress",
@@ -81,6 +83,7 @@ __all__: list[str] = [
     "InvalidRequest",
     "Job",
     "JobCancelled",
+    "JobEntry",
     "JobError",
     "JobFailed",
     "JobLost",
@@ -88,6 +91,7 @@ __all__: list[str] = [
     "JobStatus",
     "JobTimeout",
     "JobTiming",
+    "LaneEntry",
     "LeaseLost",
     "NotFound",
     "OutboxCall",
@@ -105,6 +109,8 @@ __all__: list[str] = [
     "ServerQuirkWarning",
     "SessionScopedClient",
     "StoreError",
+    "StoreStats",
+    "StoreView",
     "SystemClock",
     "TraceContext",
     "TraceJob",
@@ -155,6 +161,7 @@ else:
         "_engine.batch.progress": "BatchPlan BatchProgress",
         "_engine.batch.report": "BatchReport Outcome OutcomeState",
         "client": "AsyncReflexioClient",
+        "durable.view": "BatchEntry JobEntry LaneEntry StoreStats StoreView",
         "_engine.tasks": "BackgroundCall",
         "_engine.outbox_call": "OutboxCall",
         "_engine.clock": "Clock SystemClock",

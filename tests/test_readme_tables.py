@@ -15,7 +15,7 @@ from reflexio_async.sandbox.faults.config import ACTIONS
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 DEPRECATED = {"search_profiles"}
-OF_REFLECT_CLIENT_TOO = {"aclose", "base_url", "with_options"}
+OF_REFLECT_CLIENT_TOO = {"aclose", "base_url", "store", "with_options"}
 
 
 def rows(heading: str) -> list[list[str]]:

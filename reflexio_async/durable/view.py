@@ -216,10 +216,11 @@ class StoreView:
         return pruned
 
     async def _open(self) -> Store:
+        scope = self._loops.enter()
         if self._settings.store is None:
             message = "this client has no store; make it with store='a path' or store='postgresql://…'"
             raise ConfigurationError(message)
-        return await store_on(self._loops.enter(), self._settings)
+        return await store_on(scope, self._settings)
 
 
 def _checked(state: JobState | str) -> str:

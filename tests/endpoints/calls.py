@@ -33,6 +33,7 @@ NO_CALLS: dict[type, set[str]] = {
         "reflect",
         "rerun_playbooks_many",
         "rerun_profiles_many",
+        "store",
         "with_options",
     },
     AsyncReflectClient: {
@@ -40,6 +41,7 @@ NO_CALLS: dict[type, set[str]] = {
         "create_traces_many",  # a Batch
         "job",
         "outbox",
+        "store",
         "trace",  # an async context manager
         "trace_async",
         "with_options",

@@ -140,6 +140,7 @@ USES: dict[str, Callable[[Used], Awaitable[Any]]] = {
     "a trace in the background": lambda used: used.client.reflect.create_trace_later(task="t", trajectory=[]),
     "a project of Reflect": lambda used: used.client.reflect.with_project("other").list_traces(),
     "a traced block": lambda used: traced(used.client),
+    "the store": lambda used: used.client.store.stats(),
     "a job": lambda used: used.job.result(),
     "one look at a job": lambda used: used.job.result(wait_timeout=0),
     "a queued job": lambda used: used.queued.result(),
