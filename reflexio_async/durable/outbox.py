@@ -57,14 +57,14 @@ class Delivery(NamedTuple):
     """How one kind of call is delivered.
 
     Attributes:
-        deliver: Sends the call of a row. It may wait for a server that is away. It gets a guard, which must
-            be called last before bytes leave.
+        deliver: Sends the call of a row. It may wait for a server that is away. It also gets whether an
+            earlier try may have arrived, and a guard, which must be called last before bytes leave.
         repeatable: Whether a row that was sent before may be sent again. Otherwise, a row that may have
             arrived is set aside.
         elsewhere: Returns the response of a call that another process has delivered, given its id.
     """
 
-    deliver: Callable[[OutboxRow, Callable[[], None]], Awaitable[Any]]
+    deliver: Callable[[OutboxRow, bool, Callable[[], None]], Awaitable[Any]]
     repeatable: bool
     elsewhere: Callable[[str], Any]
 
@@ -328,13 +328,13 @@ class Outbox:
             reason = "the process that sent it ended before the response came; it may have arrived"
             await self._set_aside(here, held, row, reason, None)
             return
+        maybe_sent = bool(row.attempts)
         pause, tries = _SHORTEST_PAUSE, 0
         while True:
-            held.check()
-            if not delivery.repeatable:
+            if not maybe_sent:
                 await here.store.mark_sent(held.lease, row.id, sent=True)
             try:
-                response = await delivery.deliver(row, held.check)
+                response = await delivery.deliver(row, maybe_sent, held.check)
             except (LeaseLost, ClientClosed):
                 raise
             except ReflexioError as error:
@@ -344,7 +344,8 @@ class Outbox:
                     await self._set_aside(here, held, row, refusal, error)
                     return
                 logger.warning("%s %s waits: %s", row.call, row.id, error)
-                if not delivery.repeatable:
+                maybe_sent = maybe_sent or bool(getattr(error, "outcome_unknown", False))
+                if not maybe_sent:
                     await here.store.mark_sent(held.lease, row.id, sent=False)
                 await self._clock.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # jitter
                 pause = min(pause * 2, _LONGEST_PAUSE)

@@ -54,7 +54,12 @@ class TraceOutboxAPI(ReflectAPI):
         return self._outboxes[0]
 
 
-async def _deliver(engine: "Engine", row: "OutboxRow", guard: "Callable[[], None]") -> TraceSubmission:
+async def _deliver(
+    engine: "Engine",
+    row: "OutboxRow",
+    maybe_sent: bool,  # noqa: ARG001, FBT001  # such a trace is set aside
+    guard: "Callable[[], None]",
+) -> TraceSubmission:
     return await engine.caller.send(
         CREATE_TRACE, row.request, engine.settings, limit_wait=float("inf"), guard=guard
     )

@@ -8,7 +8,7 @@ from uuid import uuid4
 from reflexio_async._engine.models import OrMapping, build_request, drop_none
 from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async._engine.wire import encode
-from reflexio_async.errors import NotFound
+from reflexio_async.errors import APIConnectionError, NotFound, StoreError
 from reflexio_async.reflexio.api.identity import IdentityAPI
 from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI
 from reflexio_async.reflexio.models.interactions import (
@@ -128,13 +128,27 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
 
 
 async def _deliver(
-    view: OutboxAPI, row: "OutboxRow", guard: Callable[[], None], *, id_is_ours: bool
+    view: OutboxAPI,
+    row: "OutboxRow",
+    maybe_sent: bool,
+    guard: Callable[[], None],
+    *,
+    id_is_ours: bool,
 ) -> PublishUserInteractionResponse:
     request = PublishUserInteractionRequest.model_validate_json(row.request.body or b"")
-    # An earlier try may have stored it, in this process or in one that has ended.
-    return await view._publish(  # noqa: SLF001  # of this file
-        request, id_is_ours=id_is_ours, sent_before=True, limit_wait=float("inf"), guard=guard
-    )
+    try:
+        return await view._deliver_publish(  # noqa: SLF001  # of this file
+            request,
+            id_is_ours=id_is_ours,
+            sent_before=maybe_sent,
+            limit_wait=float("inf"),
+            guard=guard,
+        )
+    except APIConnectionError as error:
+        if error.outcome_unknown and view._server.knows_request_ids is False:  # noqa: SLF001
+            message = f"it may have arrived, and this server cannot be asked for it: {error}"
+            raise StoreError(message) from error
+        raise
 
 
 def _elsewhere(request_id: str) -> PublishUserInteractionResponse:
