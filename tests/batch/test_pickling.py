@@ -22,18 +22,26 @@ def unpickled(thing: Any) -> Any:
     return pickle.loads(pickle.dumps(thing))  # noqa: S301  # bytes of this test
 
 
+def held(thing: Any) -> dict[str, Any]:
+    """The attributes of ``thing``, without what leads to its client."""
+    attributes: dict[str, Any] = getattr(thing, "__dict__", {})
+    return {name: content(value) for name, value in attributes.items() if name != "_retry"}
+
+
 def content(thing: Any) -> Any:
     """What ``thing`` holds, as values that can be compared."""
-    kind: type[Any] = type(thing)
-    if kind is list:
-        return [content(part) for part in thing]
-    if kind is Outcome:
-        return [content(getattr(thing, name)) for name in Outcome.__slots__]
-    if issubclass(kind, BatchReport | BaseException):
-        held: dict[str, Any] = vars(thing)
-        fields = {name: content(value) for name, value in held.items() if name != "_retry"}
-        return kind, getattr(thing, "args", None), fields
-    return thing
+    parts: Any = thing
+    match thing:
+        case list():
+            return list(map(content, parts))
+        case Outcome():
+            return [content(getattr(parts, name)) for name in Outcome.__slots__]
+        case BatchReport():
+            return held(parts)
+        case BaseException():
+            return type(thing), thing.args, held(thing)
+        case _:
+            return thing
 
 
 async def mixed_report() -> BatchReport[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reflexio_async import AsyncReflexioClient
+from reflexio_async import AsyncReflexioClient, JobTimeout
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.scene import PUBLISH, RERUN, STATUS
 
@@ -109,6 +110,84 @@ async def test_nothing_is_left(moment: Callable[[Client], Awaitable[Any]], *, dr
         assert [task for task in left if not _is_the_servers(task)] == []
 
 
+def _timers() -> list[str]:
+    """The timers that an event loop still has to run, but for those of the sandbox's HTTP server."""
+    gc.collect()
+    handles = [each for each in gc.get_objects() if isinstance(each, asyncio.TimerHandle)]
+    shown = [repr(handle) for handle in handles if not handle.cancelled()]
+    return [text for text in shown if "RequestHandler" not in text]
+
+
+@pytest.mark.parametrize("drain", [True, False], ids=["leaving", "by an exception"])
+async def test_a_closed_client_leaves_no_timer_on_the_loop(*, drain: bool) -> None:
+    async with Sandbox(rerun_seconds=0.1) as box:
+        box.seed("ana", "I like tea")
+        box.faults.add(faults.status(200, {"status": "pending"}), path="/api/learning_status", times=None)
+        before = _timers()
+        client = AsyncReflexioClient(url_endpoint=box.url, drain_timeout=1.0)
+        await client.get_interactions(user_id="ana")
+        job = await client.rerun_profile_generation(user_id="ana")
+        waits = [
+            asyncio.ensure_future(work)
+            for work in (
+                job.result(wait_timeout=500.0),
+                client.learning("r1").result(poll_interval=100.0, wait_timeout=500.0),
+                client.rerun_profiles_many(["ana", "bob"]).run(),
+            )
+        ]
+        await asyncio.sleep(0.05)
+        assert len(_timers()) > len(before)
+        await client.aclose(drain=drain)
+        await asyncio.gather(*waits, return_exceptions=True)
+        assert _timers() == before
+
+
+@pytest.mark.parametrize("drain", [True, False], ids=["leaving", "by an exception"])
+async def test_a_closed_client_leaves_no_timer_on_a_virtual_clock(*, drain: bool) -> None:
+    clock = VirtualClock()
+    async with Sandbox(clock=clock, rerun_seconds=1000.0) as box:
+        box.seed("ana", "I like tea")
+        box.faults.add(faults.status(200, {"status": "pending"}), path="/api/learning_status", times=None)
+        client = AsyncReflexioClient(url_endpoint=box.url, clock=clock, drain_timeout=2.0)
+        job = await client.rerun_profile_generation(user_id="ana")
+        waits = [asyncio.ensure_future(each.result()) for each in (job, client.learning("r1"))]
+        await clock.sleep(5.0)
+        await client.aclose(drain=drain)
+        await asyncio.gather(*waits, return_exceptions=True)
+        await clock.sleep(2000.0)  # the rerun ends at the server
+        assert clock.pending == 0
+
+
+async def test_no_entry_is_kept_for_a_wait_timeout_or_an_interval() -> None:
+    async with AsyncReflexioClient(url_endpoint="http://127.0.0.1:9") as client:
+
+        def use(number: int) -> None:
+            client.with_options(wait_timeout=600.0 + number, poll_interval=1.0 + number).learning("r1")
+            client.with_options(timeout=600.0 + number).reflect.with_options(wait_timeout=60.0 + number)
+
+        use(0)
+        gc.collect()
+        before = len(gc.get_objects())
+        for number in range(500):
+            use(number)
+        gc.collect()
+        assert len(gc.get_objects()) - before < 50
+
+
+async def test_no_entry_is_kept_for_the_interval_of_a_wait_that_ended() -> None:
+    clock = VirtualClock()
+    async with Sandbox(clock=clock, rerun_seconds=1e6) as box:
+        box.seed("ana", "I like tea")
+        async with AsyncReflexioClient(url_endpoint=box.url, clock=clock, drain_timeout=0.0) as client:
+            job = await client.rerun_profile_generation(user_id="ana")
+
+            for number in range(20):
+                with pytest.raises(JobTimeout):
+                    await job.result(poll_interval=10.0 + number, wait_timeout=1.0 + number)
+            [lane] = client._engine.jobs.lanes
+            assert len(lane.slot._subscriptions) == 0
+
+
 async def test_closing_twice_is_harmless() -> None:
     async with Sandbox() as box:
         client = AsyncReflexioClient(url_endpoint=box.url)
@@ -135,7 +214,7 @@ async def test_a_drained_client_has_asked_for_what_it_had_to() -> None:
 
 PROGRAM = """
 import asyncio
-from reflexio_async import AsyncReflexioClient
+from reflexio_async import AsyncReflexioClient, JobTimeout
 from reflexio_async.sandbox import Sandbox
 
 async def main():
