@@ -81,7 +81,7 @@ class Caller:
         *,
         limit_wait: float | None = None,
         repeatable: bool | None = None,
-        resolve: Callable[[float], Awaitable[T | None]] | None = None,
+        resolve: Callable[[float, bool], Awaitable[T | None]] | None = None,
         sent_before: bool = False,
         withdrawn: asyncio.Event | None = None,
         on_attempt: Callable[[], None] | None = None,
@@ -103,8 +103,9 @@ class Caller:
                 is raised at once. None counts the wait against the timeout.
             repeatable: Replaces ``endpoint.may_repeat``.
             resolve: Asks the server, after a response was lost and before the call is sent again, whether the
-                call had its effect. It gets the deadline, by the clock. It returns the response that says so,
-                or None: then the call is sent again. When it raises an error, the call is not sent again.
+                call had its effect. Its arguments are the deadline, by the clock, and whether the response
+                was lost just now. It returns the response that says so, or None: then the call is sent again.
+                When it raises an error, the call is not sent again.
             sent_before: An earlier call may have had the effect: ``resolve`` is called first.
             withdrawn: When this event is set, a wait for the rate limit ends in ``Withdrawn``.
             on_attempt: Called before every HTTP exchange of this call.
@@ -144,7 +145,7 @@ class _Call(Generic[T]):
     rate_limiter: RateLimiter
     limit_wait: float | None
     repeatable: bool | None
-    resolve: Callable[[float], Awaitable[T | None]] | None
+    resolve: Callable[[float, bool], Awaitable[T | None]] | None
     withdrawn: asyncio.Event | None
     on_attempt: Callable[[], None] | None
     guard: Callable[[], None] | None
@@ -370,7 +371,7 @@ class _Call(Generic[T]):
             raise lost
         while True:
             try:
-                return await self.resolve(self.deadline)
+                return await self.resolve(self.deadline, lost is not None)
             except ClientClosed:
                 message = f"{self._name}: the client was closed after the response was lost"
                 raise ClientClosed(message, outcome_unknown=True) from None

@@ -14,18 +14,23 @@ from reflexio_async import (
     ClientClosed,
     InvalidRequest,
     RequestRefused,
+    ServerError,
     StoreError,
     UnprocessableRequest,
 )
-from reflexio_async.sandbox import faults
+from reflexio_async.sandbox import VirtualClock, faults
 from tests.reflect.scene import MESSAGES, TRACES
 from tests.reflect.scene import scene as reflect_scene
 from tests.scene import PUBLISH, Scene, scene
+from tests.transport.servers import HANG_UP, RawReply, ReceivedRequest, raw_server, reply_with
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from reflexio_async import OutboxCall
+
+
+LOOK = "/api/get_requests"
 
 
 def turn(text: str) -> dict[str, str]:
@@ -78,6 +83,59 @@ async def test_a_lost_answer_stores_nothing_twice(action: faults.Action) -> None
         play.box.faults.add(action, method="POST", path=PUBLISH, times=3)
         await asyncio.gather(*(await accept(play, 10)))
         assert sorted(stored_texts(play)) == sorted(f"I like {n}" for n in range(10))
+
+
+async def test_a_publish_that_was_never_sent_is_not_looked_for() -> None:
+    async with scene() as play:
+        await asyncio.gather(*(await accept(play, 5)))
+        assert play.box.count("POST", LOOK) == 0
+        assert len(play.box.requests) == 5
+
+
+async def test_a_publish_that_may_be_stored_is_looked_for_before_it_is_sent_again() -> None:
+    async with scene() as play:
+        await play.client.whoami()
+        play.box.faults.add(faults.answer_lost(), path=PUBLISH)
+        play.box.faults.add(faults.html(502), path=LOOK, times=None)
+        call = (await accept(play, 1))[0]
+        play.clock.call_at(play.clock.now() + 200.0, play.box.faults.clear)
+        assert (await call).success
+        assert play.clock.now() > 200.0
+        assert play.box.count("POST", PUBLISH) == 1
+
+
+async def test_a_publish_that_was_set_aside_and_is_stored_is_recognised_when_it_is_tried_again() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.internal_error(after_effect=True), path=PUBLISH, times=None)
+        play.box.faults.add(faults.status(403), path=LOOK, times=None)
+        call = (await accept(play, 1))[0]
+        with pytest.raises(ServerError):
+            await call
+        play.box.faults.clear()
+        assert await play.client.outbox.retry_refused() == 1
+        await play.client.outbox.drained()
+        assert not await play.client.outbox.refused()
+        assert list(play.box.stored_requests) == [call.request_id]
+
+
+async def test_at_a_january_server_a_publish_that_may_be_stored_is_set_aside() -> None:
+    def script(request: ReceivedRequest) -> RawReply:
+        if request.target != PUBLISH:
+            return reply_with({"detail": "Not Found"}, 404)
+        return HANG_UP if len(server.arrived) == 2 else reply_with({"success": True, "message": "stored"})
+
+    async with (
+        raw_server(script) as server,
+        AsyncReflexioClient(url_endpoint=server.url, clock=VirtualClock()) as client,
+    ):
+        first, lost, last = [
+            await client.publish_later("u", [turn(f"I like {n}")], session_id="s") for n in range(3)
+        ]
+        assert (await first).success
+        with pytest.raises(StoreError, match="cannot be asked for it"):
+            await lost
+        assert (await last).success
+    assert server.counts[f"POST {PUBLISH}"] == 3
 
 
 async def test_it_outlasts_an_outage_of_two_hours() -> None:

@@ -14,7 +14,6 @@ from reflexio_async._engine.settings import Settings
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.wire import Endpoint, refusal_text
 from reflexio_async.errors import (
-    APIConnectionError,
     APIStatusError,
     NotFound,
     ReflexioError,
@@ -237,20 +236,33 @@ class InteractionsAPI(API):
         return settings if settings.raise_on_refusal else settings.with_options(raise_on_refusal=True)
 
     async def _find_publish(
-        self, request: PublishUserInteractionRequest, id_is_ours: bool, deadline: float
+        self, request: PublishUserInteractionRequest, id_is_ours: bool, deadline: float, just_lost: bool
     ) -> PublishUserInteractionResponse | None:
         """The response for a publish that the server has; None if it may be sent again.
 
         Raises:
-            APIConnectionError: The server is away, or it is one of January's, which know no ids.
+            NotFound: This is one of January's servers, which know no ids.
+            ReflexioError: The server is away.
         """
         if not await self._knows_request_ids(deadline):
             message = "this server has no ids by which a publish could be found; it is not sent again"
-            raise APIConnectionError(message, outcome_unknown=True)
+            raise NotFound(
+                message,
+                status=404,
+                method=GET_VERSION.method,
+                path=GET_VERSION.path,
+                outcome_unknown=True,
+                from_api=True,
+            )
         send = partial(self._send, settings=self._strict_settings())
         clock = self._engine.caller.clock
         try:
-            found = await find_publish(send, request, clock=clock, deadline=deadline, id_is_ours=id_is_ours)
+            if just_lost:
+                found = await find_publish(
+                    send, request, clock=clock, deadline=deadline, id_is_ours=id_is_ours
+                )
+            else:
+                found = await is_stored(send, request, deadline=deadline, id_is_ours=id_is_ours)
         except (APIStatusError, RequestRefused, UnexpectedResponse) as error:
             if is_away(error):
                 raise
@@ -265,7 +277,7 @@ class InteractionsAPI(API):
         deadline: float | None,
     ) -> bool:
         """Whether a publish was refused because an earlier try has stored it."""
-        if not refusal.repeated or _ALREADY_STORED not in refusal_text(refusal.response):
+        if _ALREADY_STORED not in refusal_text(refusal.response) or not (id_is_ours or refusal.repeated):
             return False
         send = partial(self._send, settings=self._strict_settings())
         try:
