@@ -402,7 +402,7 @@ class HttpClient:
                     if size > self._max_bytes:
                         raise self._unexpected(response, f"more than max_response_bytes={self._max_bytes}")
                     pieces.append(piece)
-                    if decompressor is not None:
+                    if decompressor is not None and len(pieces) > 1:
                         await asyncio.sleep(0)  # other tasks run: one chunk may be many pieces
             if decompressor is not None:
                 decompressor.finish()

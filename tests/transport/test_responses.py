@@ -167,7 +167,7 @@ async def test_other_tasks_run_while_a_response_is_decompressed(clock: VirtualCl
             await client.whoami()
             counting.cancel()
     assert len(gaps) > 50
-    assert min(gaps) > 0
+    assert min(gaps[1:]) > 0
 
 
 def _counting(
