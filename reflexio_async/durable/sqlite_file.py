@@ -6,7 +6,7 @@ import errno
 import os
 import sqlite3
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from reflexio_async.durable.schema import TABLES, VERSION
 from reflexio_async.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 MEMORY = ":memory:"
 
@@ -152,24 +152,29 @@ def _unescaped(text: str) -> str:
 
 def _prepare(connection: sqlite3.Connection, path: str, busy_timeout: float) -> None:
     """Check whose file it is, switch to write-ahead logging and make the tables."""
-    _check_owner(connection, path)
+    with _transaction(connection, "begin"):  # other processes may be making the tables just now
+        _check_owner(connection, path)
     if path != MEMORY:
         _switch_to_wal(connection, path, busy_timeout)
     connection.execute("pragma synchronous=full")
     connection.execute("pragma journal_size_limit=67108864")
-    connection.execute("begin immediate")
-    try:
-        # Sixty processes may be here at once. The first one makes the tables.
+    with _transaction(connection, "begin immediate"):
         _check_owner(connection, path)
         for table in TABLES:
             connection.execute(database_text(table))
         connection.execute(f"pragma application_id={_APPLICATION}")
         connection.execute(f"pragma user_version={VERSION}")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Generator[None]:
+    connection.execute(begin)
+    try:
+        yield
         connection.execute("commit")
-    except BaseException:
+    finally:
         if connection.in_transaction:
             connection.execute("rollback")
-        raise
 
 
 def _check_owner(connection: sqlite3.Connection, path: str) -> None:
