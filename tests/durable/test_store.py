@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -231,3 +232,47 @@ async def test_calls_wait_in_the_outbox_in_the_order_in_which_they_were_accepted
     await store.delivered(lease, ["2"])
     await store.set_aside(lease, "1", "refused")
     assert [row.id for row in await store.waiting(lane, 10)] == ["3"]
+
+
+async def test_no_operation_of_a_lane_looks_at_all_rows() -> None:
+    """So that a hundred thousand rows are as fast as ten."""
+    plans: list[str] = []
+
+    class Explained(SQLiteDatabase):
+        async def read(self, sql: str, *values: Any) -> list[Any]:
+            await self._explain(sql, values)
+            return await super().read(sql, *values)
+
+        async def write(self, statements: Any) -> Any:
+            for sql, values in statements:
+                await self._explain(sql, values)
+            return await super().write(statements)
+
+        async def _explain(self, sql: str, values: tuple[Any, ...]) -> None:
+            plans.extend(row[-1] for row in await super().read(f"explain query plan {sql}", *values))
+
+    outbox = LANE._replace(name="outbox")
+    async with opened(Explained(":memory:")) as store:
+        await store.add_account("a", URL, "org")
+        await store.add_jobs([job("ana", batch="b", key="ana")])
+        await store.accept(
+            [OutboxRow(0, "r", "a", URL, "publish", "s", REQUEST, 10, "waiting", 0, None, 1.0)]
+        )
+        lease = await store.acquire(LANE, "me")
+        outbox_lease = await store.acquire(outbox, "me")
+        assert lease is not None
+        assert outbox_lease is not None
+        await store.lanes(URL, "org")
+        await store.open_jobs(LANE, 2)
+        await store.jobs(["ana"])
+        await store.jobs_of_batch("b", ["ana"])
+        await store.update_job(lease, "ana", state=RowState.STARTING, limiter="[]")
+        await store.withdraw(["ana"], {"state": "cancelled"}, 5.0)
+        await store.queue_again(["ana"])
+        await store.renew(lease)
+        await store.release(lease)
+        await store.waiting(outbox, 10)
+        await store.delivered(outbox_lease, ["r"])
+        await store.prune(1.0)
+    assert any("USING INDEX job_open" in plan for plan in plans)
+    assert [plan for plan in plans if re.match(r"SCAN (job|outbox|lane|account)\b", plan)] == []
