@@ -79,7 +79,7 @@ def _postgres(url: str) -> Database:
         )
         raise ConfigurationError(message)
     try:
-        from reflexio_async.durable.postgres import PostgresDatabase  # noqa: PLC0415  # needs an extra
+        from reflexio_async.durable.postgres import PostgresDatabase  # noqa: PLC0415  # an extra
     except ImportError as error:
         message = (
             f"store=postgresql://… needs the extra cluster: pip install 'reflexio-async[cluster]' ({error})"

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import random
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from reflexio_async._engine.tasks import TaskTracker
     from reflexio_async._engine.wire import EncodedRequest
     from reflexio_async.durable.leases import HeldLease
+    from reflexio_async.durable.postgres import PostgresDatabase
     from reflexio_async.durable.rows import OutboxStats
     from reflexio_async.durable.store import Store
+    from reflexio_async.durable.waker import Waker
 
 logger = logging.getLogger("reflexio_async")
 
@@ -81,6 +84,9 @@ class _OnLoop:
         self.driver: asyncio.Task[None] | None = None
         self.idle = asyncio.Event()
         self.idle.set()
+        self.until = math.inf
+        """When to stop delivering, by the clock."""
+        self.waker: Waker | None = None
         self.calls: WeakValueDictionary[str, OutboxCall[Any]] = WeakValueDictionary()
 
 
@@ -96,7 +102,7 @@ class Outbox:
         clock: The client's clock.
         tasks: The client's background tasks.
         survives: Whether the rows outlive the process.
-        drives: Whether this process delivers what it accepts. Otherwise a worker does.
+        has_workers: Whether workers deliver what is accepted. Otherwise this process does.
         max_rows: Calls that may wait at most. More make their callers wait.
         max_bytes: Bytes of their requests at most.
     """
@@ -112,19 +118,19 @@ class Outbox:
         clock: Clock,
         tasks: TaskTracker,
         survives: bool,
-        drives: bool = True,
+        has_workers: bool = False,
         max_rows: int = MAX_ROWS,
         max_bytes: int = MAX_BYTES,
     ) -> None:
         self._open_store = open_store
         self._url = url
         self._account = account
-        self._organisation = organisation
+        self._ask_organisation = organisation
         self._deliveries = deliveries
         self._clock = clock
         self._tasks = tasks
         self._survives = survives
-        self._drives = drives
+        self._has_workers = has_workers
         self.max_rows, self.max_bytes = max_rows, max_bytes
         self._holder = f"{os.getpid()}-{uuid4().hex[:8]}"
         self._undelivered: dict[str, str] = {}
@@ -159,8 +165,7 @@ class Outbox:
         except StoreError:
             self._undelivered.pop(row_id, None)
             raise
-        if self._drives:
-            self._wake(here)
+        await self._added(here)
         return handle
 
     async def stats(self) -> OutboxStats:
@@ -175,13 +180,25 @@ class Outbox:
         """Deliver the calls that were set aside once more. Return how many there are."""
         here = await self._open()
         count = await here.store.put_back(self._url)
-        if self._drives:
-            self._wake(here)
+        await self._added(here)
         return count
 
     async def wake(self) -> None:
         """Deliver what an earlier process has left."""
         self._wake(await self._open())
+
+    async def deliver(self, seconds: float) -> bool:
+        """Deliver what waits, for that many seconds, as a worker. Return whether something may be left."""
+        here = await self._open()
+        here.until = self._clock.now() + seconds
+        self._wake(here)
+        await here.idle.wait()
+        return self._is_over(here)
+
+    def stop_delivering(self) -> None:
+        """Let ``deliver`` end after the calls that are being sent."""
+        if self._here is not None:
+            self._here.until = -math.inf
 
     async def look_at(self, call: OutboxCall[Any], ended: asyncio.Event) -> None:
         """Wait until ``call`` has ended, for a while. See whether another process has delivered it."""
@@ -259,6 +276,21 @@ class Outbox:
 
     # Delivering
 
+    async def _added(self, here: _OnLoop) -> None:
+        """Have the rows delivered that were added."""
+        if not self._has_workers:
+            self._wake(here)
+            return
+        if here.waker is None:
+            database = cast("PostgresDatabase", here.store.database)
+            here.waker = database.waker(self._url, self.organisation, self._clock, self._tasks)
+        await here.waker.wake(LANE)
+
+    async def organisation(self) -> str:
+        """The organisation of the client's credential, as the store or else the server says."""
+        here = await self._open()
+        return await organisation_of(here.store, self._account(), self._url, self._ask_organisation)
+
     def _wake(self, here: _OnLoop) -> None:
         here.added.set()
         here.idle.clear()
@@ -268,11 +300,10 @@ class Outbox:
     async def _drive(self, here: _OnLoop) -> None:
         """Deliver what waits, whenever this process has the lease, until nothing waits."""
         pause = _SHORTEST_PAUSE
-        while here.added.is_set():
+        while here.added.is_set() and not self._is_over(here):
             here.added.clear()
             try:
-                org = await organisation_of(here.store, self._account(), self._url, self._organisation)
-                lane = LaneKey(self._url, org, LANE)
+                lane = LaneKey(self._url, await self.organisation(), LANE)
                 async with hold(here.store, lane, self._holder, self._clock) as held:
                     if held is not None:
                         here.idle.clear()
@@ -280,7 +311,7 @@ class Outbox:
                         continue
                 # Another process delivers. Look from time to time whether it still does.
                 here.idle.set()
-                if await here.store.waiting(lane, 1):
+                if not self._has_workers and await here.store.waiting(lane, 1):
                     here.added.set()
                     await here.store.database.changed(_ELSEWHERE)
             except LeaseLost:
@@ -295,9 +326,14 @@ class Outbox:
                 pause = min(pause * 2, _LONGEST_PAUSE)
         here.idle.set()
 
+    def _is_over(self, here: _OnLoop) -> bool:
+        return self._clock.now() >= here.until
+
     async def _deliver_all(self, here: _OnLoop, held: HeldLease) -> None:
         last = 0
         while rows := await here.store.waiting(held.lease.lane, _PAGE, after=last):
+            if self._is_over(here):
+                return
             last = rows[-1].seq
             sessions: dict[str, deque[OutboxRow]] = {}
             for row in rows:
@@ -307,6 +343,8 @@ class Outbox:
             async def work(queue: deque[deque[OutboxRow]] = queue) -> None:
                 while queue:
                     for row in queue.popleft():
+                        if self._is_over(here):
+                            return
                         await self._deliver(here, held, row)
 
             width = min(_SESSIONS_AT_ONCE, len(queue))
@@ -330,7 +368,7 @@ class Outbox:
             return
         maybe_sent = bool(row.attempts)
         pause, tries = _SHORTEST_PAUSE, 0
-        while True:
+        while pause == _SHORTEST_PAUSE or not self._is_over(here):
             if not maybe_sent:
                 await here.store.mark_sent(held.lease, row.id, sent=True)
             try:
@@ -402,5 +440,5 @@ def outbox_of(
         clock=caller.clock,
         tasks=engine.tasks,
         survives=survives,
-        drives=not settings.has_workers,
+        has_workers=settings.has_workers,
     )

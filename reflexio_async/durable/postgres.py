@@ -17,11 +17,14 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from reflexio_async.durable.schema import TABLES, VERSION
+from reflexio_async.durable.waker import Waker
 from reflexio_async.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from reflexio_async._engine.clock import Clock
+    from reflexio_async._engine.tasks import TaskTracker
     from reflexio_async.durable.database import Row, Statement, Value
 
 T = TypeVar("T")
@@ -108,7 +111,7 @@ class PostgresDatabase:
         self.outage_timeout = outage_timeout
         self._password = str(given.get("password") or "")
         self._parameters: dict[str, Any] = {**_DEFAULTS, **given}
-        self._connections = connections
+        self.connections = connections
         self._opened: dict[asyncio.AbstractEventLoop, _Opened] = {}
         self._pid = os.getpid()
 
@@ -194,6 +197,12 @@ class PostgresDatabase:
             del self._opened[asyncio.get_running_loop()]
             await opened.aclose()
 
+    def waker(
+        self, url: str, organisation: Callable[[], Awaitable[str]], clock: Clock, tasks: TaskTracker
+    ) -> Waker:
+        """What wakes the workers for a client of the server at ``url``. See there."""
+        return Waker(self, url, organisation, clock, tasks)
+
     @property
     def pool(self) -> Pool:
         """The connections of the running loop."""
@@ -232,7 +241,7 @@ class PostgresDatabase:
             # Not ``autocommit``: procrastinate gives it too, when it connects by these.
             kwargs=self._parameters,
             min_size=0,
-            max_size=self._connections,
+            max_size=self.connections,
             timeout=self.outage_timeout,
             max_idle=60.0,
             configure=_use_schema,

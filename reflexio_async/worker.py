@@ -1,0 +1,452 @@
+"""Workers: processes that drive the jobs and outboxes of a store in Postgres. Needs the extra ``cluster``.
+
+Clients with such a store only add rows and ask for outcomes. Any number of workers, on any number of
+machines, does the rest::
+
+    worker = Worker("postgresql://…", {"acme": Organisation("https://reflexio.example", api_key)})
+    await worker.run()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from inspect import isawaitable
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias, cast
+from uuid import uuid4
+
+from procrastinate import Blueprint
+from procrastinate.exceptions import ConnectorException
+from pydantic import SecretStr
+
+from reflexio_async._engine.settings import ClientOptions, Settings
+from reflexio_async.client import AsyncReflexioClient
+from reflexio_async.durable.cluster import NAMESPACE, QUEUE, Cluster
+from reflexio_async.durable.opening import open_store
+from reflexio_async.durable.outbox import LANE as OUTBOX
+from reflexio_async.durable.rows import LaneKey
+from reflexio_async.durable.store import LEASE_SECONDS
+from reflexio_async.errors import ConfigurationError, ReflexioError, StoreError
+from reflexio_async.reflect.client import AsyncReflectClient
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from types import TracebackType
+
+    from procrastinate import App, JobContext
+
+    from reflexio_async.durable.outbox import Outbox
+    from reflexio_async.durable.postgres import PostgresDatabase
+
+logger = logging.getLogger("reflexio_async")
+
+LANES = 20
+"""Lanes that one worker drives at once."""
+CONNECTIONS = 8
+"""A worker's connections to Postgres. One more waits for notifications."""
+SLICE_SECONDS = 60.0
+"""Seconds for which a lane is driven, before other lanes have their turn."""
+
+_LOOK = 10.0  # seconds between two looks for lanes that nobody drives
+_SHORTEST_LOOK = 0.1
+_RETRY = 5.0  # seconds until a lane is driven again that could not be driven
+_UNKNOWN_AGAIN = 30.0  # seconds until a worker may try a lane again whose key one did not have
+_CLOSE_AFTER = 60.0  # seconds without a lane, after which an organisation's client is closed
+_STOP_SECONDS = 20.0  # containers are killed after ten to thirty seconds
+_POLL = 1.0  # seconds between two looks for drains: a lock that becomes free notifies nobody
+
+Key: TypeAlias = "str | SecretStr | None"
+Client: TypeAlias = AsyncReflexioClient | AsyncReflectClient
+
+
+@dataclass(frozen=True)
+class Organisation:
+    """The servers and keys of one organisation.
+
+    Attributes:
+        url: The address of its Reflexio server.
+        api_key: Its key there; empty: the server asks for none.
+        reflect_url: The address of its Reflect server, if traces are sent through the outbox.
+        reflect_api_key: Its key there.
+    """
+
+    url: str
+    api_key: str = field(default="", repr=False)
+    reflect_url: str = ""
+    reflect_api_key: str = field(default="", repr=False)
+
+
+class WorkerStats(NamedTuple):
+    """What a worker does now.
+
+    Attributes:
+        driving: The lanes that it drives.
+        without_key: Lanes that have rows, and whose organisation this worker has no key for. They wait.
+        unknown: How many lanes have rows, and their organisation is not known. They wait for a client that
+            can ask the server.
+    """
+
+    driving: tuple[LaneKey, ...]
+    without_key: tuple[LaneKey, ...]
+    unknown: int
+
+
+class Worker:
+    """Drives lanes of a store.
+
+    ``run`` runs a worker of procrastinate that does nothing else. To run one of your own app, add
+    ``blueprint`` to the app, and use ``async with worker`` around its worker. All workers of a store should
+    know the same organisations.
+
+    Args:
+        store: The store's address: ``postgresql://…``.
+        organisations: The servers and keys of organisations, by any name.
+        credentials: Called with the address and the organisation's id of a lane that belongs to none of
+            ``organisations``. Returns the key there, or None; may be a coroutine function.
+        lanes: How many lanes are driven at once, 20 by default.
+        connections: Connections to Postgres, 8 by default. Two more wait for notifications.
+        lease_seconds: How long a worker that is gone keeps its lanes, 15 by default.
+        slice_seconds: How long a lane is driven, before others have their turn, 60 by default.
+        name: A name for this worker. It is made of the machine's by default.
+        client_options: Options of the clients that send the calls.
+
+    Raises:
+        ConfigurationError: An argument is unusable.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        organisations: Mapping[str, Organisation] | None = None,
+        *,
+        credentials: Callable[[str, str], Key | Awaitable[Key]] | None = None,
+        lanes: int = LANES,
+        connections: int = CONNECTIONS,
+        lease_seconds: float = LEASE_SECONDS,
+        slice_seconds: float = SLICE_SECONDS,
+        name: str | None = None,
+        client_options: ClientOptions | None = None,
+    ) -> None:
+        if "://" not in store:
+            message = "a worker needs a store in Postgres. With a file, every client drives its jobs itself"
+            raise ConfigurationError(message)
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+        self._database = cast("PostgresDatabase", open_store(Settings("http://unused", store=store)).database)
+        self._database.connections = max(connections, self._database.connections)
+        self._lanes = lanes
+        self._lease_seconds = lease_seconds
+        self._slice_seconds = slice_seconds
+        options: ClientOptions = {**(client_options or {}), "store": store}
+        self._keyring = _Keyring(organisations or {}, credentials, options)
+        self._cluster = Cluster(self._database)
+        self._driving: dict[LaneKey, None] = {}
+        self._without_key: dict[LaneKey, None] = {}
+        self._unknown = 0
+        self._stopping = asyncio.Event()
+        self._stack: AsyncExitStack | None = None
+        self.blueprint = self._new_blueprint()
+
+    def _new_blueprint(self) -> Blueprint:
+        blueprint = Blueprint()
+
+        @blueprint.task(name="drain", queue=QUEUE, pass_context=True)
+        async def drain(context: JobContext, url: str, org: str, name: str) -> None:
+            await self._drain(Cluster(self._database, context.app), LaneKey(url, org, name))
+
+        @blueprint.periodic(cron="* * * * * */10")
+        @blueprint.task(name="look", queue=QUEUE, queueing_lock=f"{NAMESPACE}:look", pass_context=True)
+        async def look(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  # procrastinate gives it
+            await self._look(context.app)
+
+        return blueprint
+
+    async def __aenter__(self) -> Self:
+        self._stopping.clear()
+        async with AsyncExitStack() as stack:
+            await self._database.open()
+            stack.push_async_callback(self._database.aclose)
+            stack.push_async_callback(self._keyring.close)
+            await self._cluster.open()
+            await self._cluster.seen(self.name)
+            stack.push_async_callback(self._forget)
+            watch = asyncio.create_task(self._watch(), name=f"watch of {self.name}")
+            stack.push_async_callback(_cancelled, watch)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            await stack.aclose()
+
+    async def _forget(self) -> None:
+        with suppress(StoreError):
+            await self._cluster.forget(self.name)
+
+    async def run(self) -> None:
+        """Work until this is cancelled. Then wait for what was sent, and leave the lanes to others."""
+        async with self:
+            app = await self._cluster.open()
+            app.add_tasks_from(self.blueprint, namespace=NAMESPACE)
+            while True:
+                working = asyncio.create_task(self._work(app), name=f"worker {self.name}")
+                try:
+                    await asyncio.shield(working)
+                except asyncio.CancelledError:
+                    self._stopping.set()
+                    await _cancelled(working)
+                    raise
+                except (ConnectorException, ReflexioError) as error:
+                    logger.warning("%s: the database is away: %s", self.name, error.__cause__ or error)
+                # It has ended because the database was away, or because this process was frozen.
+                await asyncio.sleep(_POLL)
+
+    async def _work(self, app: App) -> None:
+        await app.run_worker_async(
+            queues=[QUEUE],
+            name=self.name,
+            concurrency=self._lanes + 1,  # one for ``look``
+            fetch_job_polling_interval=_POLL,
+            shutdown_graceful_timeout=_STOP_SECONDS,
+            delete_jobs="always",
+            install_signal_handlers=False,
+            update_heartbeat_interval=self._lease_seconds / 3,
+            stalled_worker_timeout=2 * self._lease_seconds,
+        )
+
+    def stats(self) -> WorkerStats:
+        """What this worker does now."""
+        return WorkerStats(tuple(self._driving), tuple(self._without_key), self._unknown)
+
+    # Driving
+
+    async def _drain(self, cluster: Cluster, lane: LaneKey) -> None:
+        """Drive ``lane`` for a while. If something is left, have it driven again, by any worker.
+
+        It never raises: procrastinate would keep the lock of a drain that it cannot queue again.
+        """
+        if self._stopping.is_set():
+            await self._later(cluster, lane, 0.0)
+            return
+        self._driving[lane] = None
+        again: float | None = _RETRY
+        try:
+            account = await self._keyring.account_of(lane)
+            if account is None:
+                self._missing(lane)
+                again = _UNKNOWN_AGAIN
+            else:
+                self._without_key.pop(lane, None)
+                async with account.client() as client:
+                    again = await self._drive(client, lane)
+        except ReflexioError as error:
+            logger.warning("%s: %s of %s is tried again: %s", self.name, lane.name, lane.url, error)
+        except Exception:
+            logger.exception("%s: %s of %s could not be driven", self.name, lane.name, lane.url)
+        finally:
+            self._driving.pop(lane, None)
+        if again is not None:
+            await self._later(cluster, lane, again)
+
+    async def _later(self, cluster: Cluster, lane: LaneKey, seconds: float) -> None:
+        with suppress(StoreError):  # the next look for lanes that nobody drives finds it
+            await cluster.wake(lane, seconds)
+
+    async def _drive(self, client: Client, lane: LaneKey) -> float | None:
+        """Drive ``lane``. Return the seconds until it should be driven again; None: nothing is left."""
+        if lane.name == OUTBOX:
+            return await self._deliver(client.outbox)
+        raise NotImplementedError
+
+    async def _deliver(self, outbox: Outbox) -> float | None:
+        delivering = asyncio.create_task(outbox.deliver(self._slice_seconds))
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait([delivering, stopping], return_when=asyncio.FIRST_COMPLETED)
+            outbox.stop_delivering()
+            return 0.0 if await delivering else None
+        finally:
+            await _cancelled(stopping)
+            await _cancelled(delivering)
+
+    def _missing(self, lane: LaneKey) -> None:
+        if lane not in self._without_key:
+            logger.warning(
+                "%s: rows of %s for the organisation %r at %s wait: this worker has no key for it",
+                self.name,
+                lane.name,
+                lane.org,
+                lane.url,
+            )
+        self._without_key[lane] = None
+
+    # Looking after lanes that nobody drives
+
+    async def _look(self, app: App) -> None:
+        """Wake every lane that has rows and that nobody drives. One worker does this, every ten seconds."""
+        cluster = Cluster(self._database, app)
+        try:
+            await self._cluster.free_ended()
+            await cluster.free(self._silent_seconds)
+            await self._learn(cluster)
+            for lane in await cluster.lanes_without_lease():
+                await cluster.wake(lane)
+        except (StoreError, ConnectorException) as error:
+            logger.warning("%s: the lanes that nobody drives cannot be read: %s", self.name, error)
+
+    async def _learn(self, cluster: Cluster) -> None:
+        """Learn the organisations of rows whose clients could not ask the server for it."""
+        if await cluster.unknown_accounts():
+            await self._keyring.learn()
+        unknown, self._unknown = self._unknown, await cluster.unknown_accounts()
+        if self._unknown and not unknown:
+            message = "%s: rows of %d lanes wait: their organisation is not known, and no key here is theirs"
+            logger.warning(message, self.name, self._unknown)
+
+    @property
+    def _silent_seconds(self) -> float:
+        """Seconds without a heartbeat, after which a worker is gone. Its leases are over then, or soon."""
+        return self._lease_seconds * 0.6
+
+    async def _watch(self) -> None:
+        """Wake lanes as soon as their leases are over. Every worker does this."""
+        while True:
+            wait = _LOOK
+            try:
+                await self._cluster.seen(self.name)
+                expired = await self._cluster.expired_leases()
+                if expired.lanes:
+                    await self._cluster.free(self._silent_seconds)
+                    for lane in expired.lanes:
+                        await self._cluster.wake(lane)
+                if expired.next_end is not None:
+                    wait = min(wait, max(expired.next_end + _SHORTEST_LOOK, _SHORTEST_LOOK))
+                if expired.lanes:
+                    wait = min(wait, 1.0)
+            except (StoreError, ConnectorException) as error:
+                logger.warning("%s: leases cannot be watched: %s", self.name, error)
+            await self._keyring.close(_CLOSE_AFTER)
+            await asyncio.sleep(wait)
+
+
+class _Account:
+    """One key for one server, and the client that uses it while there is work for it.
+
+    Attributes:
+        url: The server's address, as lanes have it.
+        org: The organisation's id there; None while it is not learned.
+    """
+
+    def __init__(self, make_client: Callable[[], Client], org: str | None = None) -> None:
+        self.url = make_client().base_url
+        self.org = org
+        self._make_client = make_client
+        self._client: Client | None = None
+        self._users = 0
+        self._used_at = 0.0
+        self._asked_at = -_UNKNOWN_AGAIN
+
+    @asynccontextmanager
+    async def client(self) -> AsyncGenerator[Client]:
+        """The client, which stays open while the block runs."""
+        client = self._client = self._client or self._make_client()
+        self._users += 1
+        try:
+            yield client
+        finally:
+            self._users -= 1
+            self._used_at = asyncio.get_running_loop().time()
+
+    async def learn(self) -> None:
+        """Learn the organisation, from the store or the server, unless that failed a moment ago."""
+        now = asyncio.get_running_loop().time()
+        if self.org is None and now - self._asked_at >= _RETRY:
+            self._asked_at = now
+            async with self.client() as client:
+                try:
+                    self.org = await client.outbox.organisation()
+                except ReflexioError as error:
+                    logger.warning("the organisation of a key for %s is not known yet: %s", self.url, error)
+
+    async def close(self, idle: float = -1.0) -> None:
+        """Close the client if it was not used for that long."""
+        now = asyncio.get_running_loop().time()
+        if self._client is not None and not self._users and now - self._used_at > idle:
+            client, self._client = self._client, None
+            await client.aclose()
+
+
+class _Keyring:
+    """The keys that a worker has."""
+
+    def __init__(
+        self,
+        organisations: Mapping[str, Organisation],
+        credentials: Callable[[str, str], Key | Awaitable[Key]] | None,
+        options: ClientOptions,
+    ) -> None:
+        self._credentials = credentials
+        self._options = options
+        self._accounts: dict[str, list[_Account]] = {}
+        """By the server's address."""
+        for organisation in organisations.values():
+            self._add(_Account(partial(self._reflexio, organisation.url, organisation.api_key)))
+            if organisation.reflect_url:
+                self._add(
+                    _Account(partial(self._reflect, organisation.reflect_url, organisation.reflect_api_key))
+                )
+
+    def _add(self, account: _Account) -> _Account:
+        self._accounts.setdefault(account.url, []).append(account)
+        return account
+
+    def _reflexio(self, url: str, key: str) -> AsyncReflexioClient:
+        return AsyncReflexioClient(key, url, **self._options)
+
+    def _reflect(self, url: str, key: str) -> AsyncReflectClient:
+        return AsyncReflectClient(base_url=url, api_key=key, **self._options)
+
+    async def account_of(self, lane: LaneKey) -> _Account | None:
+        """The account whose key the rows of ``lane`` are sent with; None: there is none."""
+        accounts = self._accounts.get(lane.url, [])
+        for account in accounts:
+            if account.org == lane.org:
+                return account
+        for account in accounts:
+            await account.learn()
+            if account.org == lane.org:
+                return account
+        if self._credentials is None:
+            return None
+        found = self._credentials(lane.url, lane.org)
+        key = await found if isawaitable(found) else found
+        if key is None:
+            return None
+        text = key.get_secret_value() if isinstance(key, SecretStr) else key
+        return self._add(_Account(partial(self._reflexio, lane.url, text), lane.org))
+
+    async def learn(self) -> None:
+        """Learn the organisations of all keys."""
+        for account in self._all():
+            await account.learn()
+
+    async def close(self, idle: float = -1.0) -> None:
+        """Close the clients that were not used for that long."""
+        for account in self._all():
+            await account.close(idle)
+
+    def _all(self) -> list[_Account]:
+        return [account for accounts in self._accounts.values() for account in accounts]
+
+
+async def _cancelled(task: asyncio.Task[object]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
