@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ from benchmarks.allocated import BareTasks
 from benchmarks.questions.waiting import WaitingReruns, no_logs, users_named
 from benchmarks.report import TIMES, Figure, Result, Series
 from reflexio_async import AsyncReflexioClient, UnexpectedResponse
-from reflexio_async._engine.wire import RawResponse, decode
+from reflexio_async._engine.clock import SystemClock
+from reflexio_async._engine.rate_limits import RateLimiter
+from reflexio_async._engine.wire import EncodedRequest, RawResponse, decode, error_for
 from reflexio_async.reflexio.api.operations import GET_OPERATION_STATUS
 from reflexio_async.reflexio.service import REFLEXIO
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 TITLE = "Cost per call and per job, from 100 to 100,000; and of a byte of a bad response"
 IN_FLIGHT = 32
+_REQUEST = EncodedRequest("GET", "/api/get_operation_status", "/api/get_operation_status", None, None)
 
 
 def measure(scale: Scale) -> Result:
@@ -58,15 +62,22 @@ def measure(scale: Scale) -> Result:
 
 
 def _add_refused_responses(result: Result, scale: Scale) -> None:
-    """What it costs to refuse a response whose unknown fields are a long list, the worst that was found."""
-    sizes = [2**16, 2**18] if scale.quick else [2**18, 2**20, 2**22]
-    _refuse(1)  # builds the models
-    per_byte = {size: median(_refuse(size) for _ in range(scale.of(5, 1))) / size for size in sizes}
-    cost = Figure("1 MB of the worst response, refused", "ms CPU", exact=True)
-    cost.samples.append(per_byte[2**20 if 2**20 in per_byte else sizes[-1]] * 2**20 * 1e3)
-    growth = Figure(f"a byte of it: of {sizes[-1]:,} / of {sizes[0]:,}", TIMES, exact=True)
-    growth.samples.append(per_byte[sizes[-1]] / per_byte[sizes[0]])
-    result.figures += [cost, growth]
+    """What it costs to refuse a response whose unknown fields are a long list, the worst that was found.
+
+    The cost is linear if each doubling of the size doubles it.
+    """
+    sizes = [2**17, 2**18] if scale.quick else [2**17, 2**18, 2**19, 2**20]
+    for name, refuse in {"a bad response": _refuse, "a 429": _refuse_429}.items():
+        refuse(1)  # builds the models
+        seconds = [median(refuse(size) for _ in range(scale.of(7, 1))) for size in sizes]
+        for size, took in zip(sizes, seconds, strict=True):
+            cost = Figure(f"{name} of {size // 1024:,} KiB", "ms CPU", exact=True)
+            cost.samples.append(took * 1e3)
+            result.figures.append(cost)
+        for (small, large), (less, more) in zip(pairwise(sizes), pairwise(seconds), strict=True):
+            growth = Figure(f"{name}: {large // 1024:,} / {small // 1024:,} KiB", TIMES, exact=True)
+            growth.samples.append(more / less)
+            result.figures.append(growth)
 
 
 def _refuse(size: int) -> float:
@@ -79,6 +90,19 @@ def _refuse(size: int) -> float:
     except UnexpectedResponse:
         return time.process_time() - began
     raise AssertionError
+
+
+def _refuse_429(size: int) -> float:
+    """Seconds of CPU to read a 429 of about ``size`` bytes, of which only the beginning is read."""
+    body = b'{"detail":[' + b'{"msg":"x"},' * (size // 12) + b"{}]}"
+    response = RawResponse(429, {"Content-Type": "application/json"}, body, "http://localhost")
+    limiter = RateLimiter(SystemClock())
+    permit = limiter.try_acquire()
+    assert permit is not None
+    began = time.process_time()
+    error_for(GET_OPERATION_STATUS, REFLEXIO, _REQUEST, response, now=0.0)
+    limiter.refused(permit, response.headers, body)
+    return time.process_time() - began
 
 
 async def _once(server: Server, seconds: Callable[[Server, int], Awaitable[float]], size: int) -> float:

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from reflexio_async._engine.retry import is_away
+from reflexio_async.errors import RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ class Availability:
         return seconds
 
     def answered(self, *, properly: bool) -> None:
-        """Note an answer of this API; ``properly``: a response that could be read, not an error."""
+        """Note an answer of this API; ``properly``: it shows that the address is right."""
         self.has_answered = self.has_answered or properly
         self.is_in_doubt = not self.has_answered
         if self._away_since is None:
@@ -59,7 +60,8 @@ class Availability:
     def failed(self, error: Exception) -> None:
         """Note the failure of an exchange."""
         if not is_away(error):
-            self.answered(properly=False)
+            # Another server's 404 may have the shape of this API's, its 429 surely not.
+            self.answered(properly=isinstance(error, RateLimited) and error.from_api)
             return
         now = self._clock.now()
         self.is_in_doubt = True

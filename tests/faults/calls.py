@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reflexio_async import JobCancelled, JobError, OutcomeState
+from reflexio_async import JobCancelled, JobError, JobLost, OutcomeState
 
 if TYPE_CHECKING:
     from reflexio_async import Job
@@ -24,6 +24,8 @@ class Call:
     optional: bool = False
     job: Job[Any] | None = None
     state: OutcomeState | None = None
+    retried: bool = False
+    """Whether ``retry_failed`` has run it again after its end."""
 
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         self.result, self.error = result, error
@@ -32,6 +34,14 @@ class Call:
     @property
     def completed(self) -> bool:
         return self.ends == 1 and self.error is None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the caller was told that the request may have had its effect, and nobody knows."""
+        if self.state is not None:
+            return self.state is OutcomeState.LOST
+        unknown = isinstance(self.error, JobLost) or getattr(self.error, "outcome_unknown", False)
+        return bool(unknown)
 
     @property
     def surely_without_effect(self) -> bool:
@@ -48,3 +58,12 @@ class Call:
         if self.job is not None and self.job.token is not None:
             return False
         return not (getattr(error, "outcome_unknown", False) or getattr(error, "repeated", False))
+
+
+def publish_of(text: str, request_id: str | None) -> dict[str, Any]:
+    """The arguments of a publish."""
+    turns = [{"role": "user", "content": text}]
+    made: dict[str, Any] = {"user_id": "publisher", "session_id": "s", "interactions": turns}
+    if request_id is not None:
+        made["request_id"] = request_id
+    return made

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tests.faults.disturbances import SERVICES
 from tests.faults.schedules import (
     ForeignOperation,
     ManualGeneration,
+    Outage,
     Publish,
     PublishBatch,
     RerunBatch,
     Reruns,
     Restart,
 )
-from tests.faults.simulation import SERVICES, Simulation
+from tests.faults.simulation import Simulation
+from tests.scene import PLAYBOOKS, PUBLISH, RERUN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reflexio_async.sandbox.http.request_log import Record
     from reflexio_async.sandbox.reflexio.store.operation_slots import StoredOperation
     from tests.faults.calls import Call
 
 
+_PATHS = {
+    "rerun": RERUN,
+    "playbook rerun": PLAYBOOKS,
+    "manual": "/api/manual_profile_generation",
+    "publish": PUBLISH,
+}
 _AT_ONCE = 40  # requests of one kind that may be sent without any time passing
 
 
@@ -30,7 +40,7 @@ class CheckedSimulation(Simulation):
     """A simulation that compares what its callers were told with what happened at the server."""
 
     def judge(self) -> None:
-        """Add to ``problems`` whatever does not hold."""
+        """Add to ``problems`` whatever does not hold. It may be called again after the retries."""
         for call in self.calls:
             if call.error is not None:
                 self.check_error(call.error, f"{call.what} {call.key}")
@@ -40,7 +50,9 @@ class CheckedSimulation(Simulation):
         self.problems += [f"{n} times at once: {what}" for what, n in at_once.items() if n > _AT_ONCE]
         self._judge_publishes()
         self._judge_reruns()
+        self._judge_lost()
         self._judge_progress()
+        self.problems = list(dict.fromkeys(self.problems))
 
     @property
     def left_early(self) -> bool:
@@ -58,7 +70,7 @@ class CheckedSimulation(Simulation):
                 self.problems.append(f"{call.key} is stored {copies} times")
             if call.completed and not call.abandoned and copies != 1:
                 self.problems.append(f"{call.key} was said to be stored and is not: {call.result!r}")
-            if call.surely_without_effect and copies:
+            if call.surely_without_effect and copies and not call.retried:
                 self.problems.append(f"{call.key} was said to have failed and is stored: {call.error!r}")
 
     def _judge_reruns(self) -> None:
@@ -79,8 +91,10 @@ class CheckedSimulation(Simulation):
                 isinstance(s, ManualGeneration) for s in self.schedule.steps
             ):
                 wasted = self.busy_refusals[service]
-                if wasted > self.foreign[service] + self._restarts:
-                    self.problems.append(f"{wasted} busy refusals for {self.foreign[service]} intrusions")
+                if wasted > self.disturbances.foreign[service] + self._restarts:
+                    self.problems.append(
+                        f"{wasted} busy refusals for {self.disturbances.foreign[service]} intrusions"
+                    )
 
     @property
     def _restarts(self) -> int:
@@ -116,6 +130,14 @@ class CheckedSimulation(Simulation):
             if completed > sum(operation.status == "completed" for operation in theirs):
                 self.problems.append(f"{key}: more completed than the server did: {theirs}")
 
+    def _judge_lost(self) -> None:
+        """What has never arrived at the server was not sent, and so is not lost."""
+        if self.left_early or self._restarts:
+            return  # a request may be on its way when a connection is closed
+        for call in self.calls:
+            if call.lost and not any(_is_start_of(record, call) for record in self.box.requests):
+                self.problems.append(f"{call.key} is called lost, and was never sent: {call.error!r}")
+
     def _judge_progress(self) -> None:
         """Where nothing went wrong, everything has to succeed."""
         schedule = self.schedule
@@ -128,7 +150,7 @@ class CheckedSimulation(Simulation):
             return
         for step in schedule.steps:
             match step:
-                case ForeignOperation() | Restart() | ManualGeneration():
+                case ForeignOperation() | Restart() | Outage() | ManualGeneration():
                     return
                 case Publish(request_id=str()):
                     return
@@ -143,3 +165,11 @@ class CheckedSimulation(Simulation):
         for call in self.calls:
             if call.error is not None:
                 self.problems.append(f"nothing went wrong, but {call.key}: {call.error!r}")
+
+
+def _is_start_of(record: Record, call: Call) -> bool:
+    if record.path != _PATHS[call.what] or not isinstance(record.body, dict):
+        return False
+    body: dict[str, Any] = record.body
+    keys = [body.get("user_id"), body.get("agent_version")]
+    return call.key in [*keys, *(turn["content"] for turn in body.get("interaction_data_list", ()))]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async.sandbox import faults
+from tests.faults.actions import ACTIONS
 from tests.scene import PUBLISH
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ class _ShortRepr:
 
 @dataclass(frozen=True, repr=False)
 class ScheduledFault(_ShortRepr):
-    """``faults.<kind>(*args, **options)`` for ``times`` requests of ``path`` after ``after`` of them."""
+    """``faults.<kind>(*args, **options)`` for ``times`` requests of ``path`` after ``after`` of them.
+
+    The ``kind`` may also be one of ``tests.faults.actions``.
+    """
 
     kind: str
     path: str
@@ -48,7 +52,8 @@ class ScheduledFault(_ShortRepr):
         options: dict[str, Any] = {"after_effect": True} if self.after_effect else {}
         if self.kind == "refused" and self.path != PUBLISH:
             options["field_name"] = "msg"
-        action = getattr(faults, self.kind)(*self.args, **options)
+        make = ACTIONS.get(self.kind) or getattr(faults, self.kind)
+        action = make(*self.args, **options)
         box.faults.add(action, path=self.path, times=self.times, after=self.after)
 
 
@@ -90,6 +95,15 @@ class ManualGeneration(_ShortRepr):
     at: float = 0.0
     user: int = 0
     forget: bool = False
+    wait_timeout: float | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class Read(_ShortRepr):
+    """One read of a view with a ``timeout`` of its own."""
+
+    at: float = 0.0
+    timeout: float = 3.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,7 +145,44 @@ class Restart(_ShortRepr):
     down: float = 0.0
 
 
-Step = RerunBatch | Reruns | ManualGeneration | PublishBatch | Publish | ForeignOperation | Restart
+@dataclass(frozen=True, repr=False)
+class Outage(_ShortRepr):
+    """For so many seconds every request meets ``faults.<kind>(*args)``."""
+
+    at: float = 0.0
+    seconds: float = 0.0
+    kind: str = "lost_before"
+    args: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, repr=False)
+class StrayBytes(_ShortRepr):
+    """The server sends on its idle connections what nobody has asked for."""
+
+    at: float = 0.0
+
+
+@dataclass(frozen=True, repr=False)
+class ForeignLoop(_ShortRepr):
+    """Another thread uses the client on an event loop of its own: ``use`` is a key of ``FOREIGN_USES``."""
+
+    at: float = 0.0
+    use: str = "call"
+
+
+Step = (
+    RerunBatch
+    | Reruns
+    | ManualGeneration
+    | PublishBatch
+    | Publish
+    | Read
+    | ForeignOperation
+    | Restart
+    | Outage
+    | StrayBytes
+    | ForeignLoop
+)
 
 
 @dataclass(frozen=True, repr=False)

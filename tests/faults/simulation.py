@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async import (
@@ -14,25 +14,28 @@ from reflexio_async import (
     ReflexioError,
 )
 from reflexio_async.sandbox import Sandbox, VirtualClock
-from tests.faults.calls import Call
+from tests.faults.actions import FORGED
+from tests.faults.calls import Call, publish_of
+from tests.faults.disturbances import SERVICES, Disturbances
+from tests.faults.retries import Retries
 from tests.faults.schedules import (
-    ForeignOperation,
     ManualGeneration,
     Publish,
     PublishBatch,
+    Read,
     RerunBatch,
     Reruns,
-    Restart,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Sequence
 
-    from reflexio_async import Batch, Job, Outcome
+    from reflexio_async import Batch, BatchReport, Job, Outcome
     from reflexio_async.sandbox.reflexio.store.operation_slots import StoredOperation
     from tests.faults.schedules import Schedule, Step
 
-SERVICES = ("profile_generation", "playbook_generation")
+LATE = 0.2  # seconds after its deadline by which a call must have ended
+_PUBLISH_DEADLINE = 240.0  # server-behaviour: Deadlines; a publish has at least so long
 
 
 class Simulation:
@@ -57,10 +60,10 @@ class Simulation:
         self.calls: list[Call] = []
         self.problems: list[str] = []
         self.busy_refusals: Counter[str] = Counter()
-        self.foreign: Counter[str] = Counter()
         self.client: AsyncReflexioClient
         self.left = False
-        self._restart_lock = asyncio.Lock()
+        self.retries = Retries()
+        self.disturbances = Disturbances(self)
         self._watch_the_slots()
 
     def _watch_the_slots(self) -> None:
@@ -89,6 +92,7 @@ class Simulation:
             drain_timeout=schedule.drain_timeout,
             on_background_error=lambda event: self.check_error(event.error, event.what),
         )
+        await self.client.__aenter__()  # it belongs to this event loop from now on
         for fault in schedule.scheduled_faults:
             fault.add_to(self.box)
         tasks = [asyncio.create_task(self.step(step), name=repr(step)) for step in schedule.steps]
@@ -109,7 +113,14 @@ class Simulation:
         await asyncio.gather(*tasks)
         if not self.left:
             await self._must_be_quiet()
+            self.judge()
+            self.box.faults.clear()
+            await self.retries.run(self)
             await self._leave(drain=True)
+
+    def judge(self) -> None:
+        """Add to ``problems`` whatever does not hold."""
+        raise NotImplementedError
 
     async def _leave(self, *, drain: bool) -> None:
         self.left = True
@@ -150,15 +161,10 @@ class Simulation:
                 await self._cancelled_after(step.cancel_after, self._publish_batch(step))
             case Publish():
                 await self._publish(step)
-            case ForeignOperation():
-                self._start_foreign_operation(step)
-            case Restart():
-                async with self._restart_lock:
-                    await self.box.stop()
-                    self.box._process.reflexio.rate_limiter.clear()
-                    if step.down:
-                        await self.clock.sleep(step.down)
-                    await self.box.start()
+            case Read():
+                await self._read(step)
+            case _:
+                await self.disturbances.happen(step)
 
     async def _cancelled_after(self, seconds: float | None, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -174,10 +180,27 @@ class Simulation:
         if not task.cancelled():
             task.result()
 
+    @contextmanager
+    def _ends_within(self, seconds: float | None, what: str) -> Generator[None]:
+        """Check that the block ends by its deadline."""
+        began = self.clock.now()
+        try:
+            yield
+        finally:
+            took = self.clock.now() - began
+            if seconds is not None and took > seconds + LATE:
+                self.problems.append(f"{what} took {took:.2f} s, and its limit is {seconds} s")
+
     def _new_calls(self, what: str, keys: Iterable[str], *, optional: bool = False) -> dict[str, Call]:
         calls = {key: Call(what, key, optional=optional) for key in keys}
         self.calls.extend(calls.values())
         return calls
+
+    def new_call_like(self, call: Call) -> Call:
+        """The call by which ``call`` is retried."""
+        call.retried = True
+        self.calls.append(again := Call(call.what, call.key))
+        return again
 
     def _users(self, first: int, count: int) -> list[str]:
         return self.names[first : first + count]
@@ -193,7 +216,9 @@ class Simulation:
                 wait_timeout=step.wait_timeout,
                 fail_fast=step.fail_fast,
             )
-            await self._batch(batch, calls, step.streamed, step.stop_after, step.leave_after)
+            report = await self._batch(batch, calls, step.streamed, step.stop_after, step.leave_after)
+            if report is not None:
+                self.retries.add(step, report, calls)
         except ReflexioError:
             if not self.left:
                 raise
@@ -205,7 +230,7 @@ class Simulation:
         streamed: bool,  # noqa: FBT001
         stop_after: float | None,
         leave_after: int | None = None,
-    ) -> None:
+    ) -> BatchReport[str, Any] | None:
         timer = None
         if stop_after is not None:
             timer = self.clock.call_at(self.clock.now() + stop_after, batch.stop)
@@ -213,12 +238,14 @@ class Simulation:
             if streamed:
                 async with batch:
                     async for number, outcome in _numbered(batch):
-                        self._note_outcome(calls, outcome)
+                        self.note_outcome(calls, outcome)
                         if number == leave_after:
                             break
             else:
-                for outcome in await batch:
-                    self._note_outcome(calls, outcome)
+                report = await batch
+                for outcome in report:
+                    self.note_outcome(calls, outcome)
+                return report
         except ReflexioError as error:
             self.check_error(error, "batch")
             if not self.left:
@@ -228,8 +255,9 @@ class Simulation:
         finally:
             if timer is not None:
                 timer.cancel()
+        return None
 
-    def _note_outcome(self, calls: dict[str, Call], outcome: Outcome[str, Any]) -> None:
+    def note_outcome(self, calls: dict[str, Call], outcome: Outcome[str, Any]) -> None:
         call = calls[outcome.key]
         call.end(outcome.result, outcome.error)
         call.state = outcome.state
@@ -274,10 +302,11 @@ class Simulation:
 
     async def _one(self, call: Call, step: Reruns) -> None:
         try:
-            if step.playbooks:
-                job: Job[Any] = await self.client.rerun_playbook_generation(agent_version=call.key)
-            else:
-                job = await self.client.rerun_profile_generation(user_id=call.key)
+            with self._ends_within(self.schedule.timeout, f"the start of {call.key}"):
+                if step.playbooks:
+                    job: Job[Any] = await self.client.rerun_playbook_generation(agent_version=call.key)
+                else:
+                    job = await self.client.rerun_profile_generation(user_id=call.key)
             call.job = job
             if step.watch:
                 await self._watched(job)
@@ -287,7 +316,8 @@ class Simulation:
 
     async def _result(self, job: Job[Any], step: Reruns) -> Any:
         try:
-            return await job.result(wait_timeout=step.wait_timeout, poll_interval=step.poll_interval)
+            with self._ends_within(step.wait_timeout, f"{job}.result()"):
+                return await job.result(wait_timeout=step.wait_timeout, poll_interval=step.poll_interval)
         except JobTimeout as timeout:
             if not step.resume or timeout.token is None:
                 raise
@@ -309,7 +339,10 @@ class Simulation:
                 await self.client.manual_profile_generation(user_id=call.key)
                 call.abandoned = True
             else:
-                answer = await self.client.manual_profile_generation(user_id=call.key, wait_for_response=True)
+                with self._ends_within(step.wait_timeout, f"manual_profile_generation of {call.key}"):
+                    answer = await self.client.manual_profile_generation(
+                        user_id=call.key, wait_for_response=True, wait_timeout=step.wait_timeout
+                    )
                 call.end(answer)
         except ReflexioError as error:
             call.end(error=error)
@@ -326,10 +359,12 @@ class Simulation:
             ).values()
             request_id = f"own-{step.at}-{number}-{len(self.calls)}" if step.own_ids else f"made-{call.key}"
             calls[request_id] = call
-            items.append(_publish(call.key, request_id))
+            items.append(publish_of(call.key, request_id))
         try:
             batch = self.client.publish_many(items, concurrency=step.concurrency)
-            await self._batch(batch, calls, step.streamed, step.stop_after)
+            report = await self._batch(batch, calls, step.streamed, step.stop_after)
+            if report is not None:
+                self.retries.add(step, report, calls)
         except ReflexioError:
             if not self.left:
                 raise
@@ -337,7 +372,10 @@ class Simulation:
     async def _publish(self, step: Publish) -> None:
         [call] = self._new_calls("publish", [self._text()]).values()
         try:
-            receipt = await self.client.publish_interaction(**_publish(call.key, step.request_id))
+            with self._ends_within(
+                max(self.schedule.timeout, _PUBLISH_DEADLINE), f"the publish of {call.key}"
+            ):
+                receipt = await self.client.publish_interaction(**publish_of(call.key, step.request_id))
         except ReflexioError as error:
             call.end(error=error)
             return
@@ -350,12 +388,14 @@ class Simulation:
             except ReflexioError as error:
                 self.check_error(error, "learning")
 
-    def _start_foreign_operation(self, step: ForeignOperation) -> None:
-        service = SERVICES[step.service]
-        latest = self.box._process.reflexio.slots[service].latest
-        if latest is None or not latest.running:
-            self.foreign[service] += 1
-            self.box.start_foreign_operation(service, step.seconds, user_id="somebody-else")
+    async def _read(self, step: Read) -> None:
+        try:
+            with self._ends_within(step.timeout, f"{step}"):
+                who = await self.client.with_options(timeout=step.timeout).whoami()
+        except ReflexioError:
+            return
+        if who.org_id == FORGED:
+            self.problems.append("whoami() has returned stray bytes")
 
     def check_error(self, error: BaseException, where: str) -> None:
         if not isinstance(error, ReflexioError):
@@ -367,11 +407,3 @@ async def _numbered(batch: Batch[str, Any]) -> AsyncGenerator[tuple[int, Outcome
     async for outcome in batch:
         number += 1
         yield number, outcome
-
-
-def _publish(text: str, request_id: str | None) -> dict[str, Any]:
-    turns = [{"role": "user", "content": text}]
-    made: dict[str, Any] = {"user_id": "publisher", "session_id": "s", "interactions": turns}
-    if request_id is not None:
-        made["request_id"] = request_id
-    return made

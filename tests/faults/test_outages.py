@@ -174,6 +174,15 @@ async def test_at_an_address_that_never_answered_a_batch_stops_within_seconds() 
         assert play.clock.now() < 10.0
 
 
+async def test_a_rate_limit_at_the_first_status_request_is_waited_for() -> None:
+    async with scene(2) as play:
+        limit = faults.status(429, {"error": "Rate limit exceeded: 5 per 1 day"})
+        play.box.faults.add(limit, path="/api/get_operation_status")
+        report = await play.client.rerun_profiles_many(play.users)
+        assert report.counts() == {"completed": 2}
+        assert 3600 < report.seconds < 3700
+
+
 async def test_a_page_at_the_first_status_request_leaves_nobody_lost() -> None:
     async with scene(2) as play:
         play.box.faults.add(faults.html(200), path="/api/get_operation_status")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import Phase, given, settings
 
 from tests.faults import simulation
-from tests.faults.broken_client import DeniesPublishes
-from tests.faults.running import Violation
+from tests.faults.broken_client import BREAKAGES, Breakage, DeniesPublishes
+from tests.faults.running import Violation, run_schedule
 from tests.faults.schedules import Publish, Reruns, Schedule, ScheduledFault
 from tests.faults.test_schedules import run_and_print, schedules
 
@@ -48,6 +48,14 @@ def test_a_broken_client_is_found_out_and_the_printed_program_shows_it(
     assert "was said to have failed and is stored" in shown.stderr
     repaired = _run(script)
     assert repaired.returncode == 0, repaired.stderr
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda breakage: str(breakage.apply.__name__))
+async def test_a_broken_client_is_found_out(breakage: Breakage, monkeypatch: pytest.MonkeyPatch) -> None:
+    await run_schedule(breakage.schedule)
+    breakage.apply(monkeypatch.setattr)
+    with pytest.raises(Violation, match=breakage.found):
+        await run_schedule(breakage.schedule)
 
 
 def test_the_program_has_every_part_of_the_schedule(monkeypatch: pytest.MonkeyPatch) -> None:

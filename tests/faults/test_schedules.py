@@ -1,6 +1,7 @@
 """Whatever fails, in whatever order: no caller hangs, no result is lost, doubled or made up.
 
-``REFLEXIO_FAULT_EXAMPLES=5000`` runs so many schedules, other ones each time, instead of one fixed thousand.
+The ordinary run has seven hundred schedules, always the same. ``REFLEXIO_FAULT_EXAMPLES=5000`` runs so many
+others, drawn anew each time.
 """
 
 from __future__ import annotations
@@ -14,18 +15,24 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
+from tests.faults.actions import ABSURD_HEADERS, ABSURD_REFUSALS
+from tests.faults.disturbances import FOREIGN_USES
 from tests.faults.running import run_schedule
 from tests.faults.schedules import (
+    ForeignLoop,
     ForeignOperation,
     ManualGeneration,
+    Outage,
     Publish,
     PublishBatch,
+    Read,
     RerunBatch,
     Reruns,
     Restart,
     Schedule,
     ScheduledFault,
     Step,
+    StrayBytes,
 )
 from tests.scene import PLAYBOOKS, PUBLISH, RERUN, STATUS
 
@@ -43,6 +50,13 @@ moments = st.sampled_from([0.0, 0.03, 0.5, 1.0, 1.3, 5.0, 20.0, 70.0, 700.0])
 spans = st.sampled_from([0.02, 0.5, 2.0, 7.0, 30.0, 90.0, 650.0])
 maybe_spans = st.none() | spans
 widths = st.sampled_from([None, 1, 2, 5, 50])
+outage_kinds = st.sampled_from(
+    [("lost_before",), ("answer_lost",), ("internal_error",), ("html", 503), ("html", 200), ("status", 302)]
+)
+
+
+def outage(at: float, seconds: float, kind: tuple[Any, ...]) -> Outage:
+    return Outage(at, seconds, kind[0], kind[1:])
 
 
 @cache  # strategies are slow to make
@@ -86,6 +100,9 @@ def scheduled_faults(timeout: float) -> SearchStrategy[ScheduledFault]:
             after=often["after"],
         ),
         fault("html", st.sampled_from([200, 403, 404, 429, 502, 503])),
+        # Each may close a path for an hour.
+        fault("absurd_refusal", st.sampled_from(sorted(ABSURD_REFUSALS)), times=st.integers(1, 2)),
+        fault("absurd_headers", st.sampled_from(sorted(ABSURD_HEADERS)), times=st.integers(1, 2)),
     )
 
 
@@ -121,7 +138,13 @@ def steps(users: int) -> SearchStrategy[tuple[Step, ...]]:
         st.builds(Reruns, at=moments, **who),
     )
     others = st.one_of(
-        st.builds(ManualGeneration, at=moments, user=st.integers(0, users - 1), forget=st.booleans()),
+        st.builds(
+            ManualGeneration,
+            at=moments,
+            user=st.integers(0, users - 1),
+            forget=st.booleans(),
+            wait_timeout=maybe_spans,
+        ),
         st.builds(
             PublishBatch,
             at=moments,
@@ -134,7 +157,11 @@ def steps(users: int) -> SearchStrategy[tuple[Step, ...]]:
         ),
         st.builds(Publish, at=moments, request_id=st.sampled_from([None, "mine"]), learn=st.booleans()),
         st.builds(ForeignOperation, at=moments, seconds=spans, service=st.integers(0, 1)),
+        st.builds(Read, at=moments, timeout=st.sampled_from([0.5, 3.0, 30.0])),
         st.builds(Restart, at=moments, down=st.sampled_from([0.0, 1.0, 20.0, 400.0])),
+        st.builds(outage, moments, st.sampled_from([5.0, 30.0, 290.0, 600.0]), outage_kinds),
+        st.builds(StrayBytes, at=moments),
+        st.builds(ForeignLoop, at=moments, use=st.sampled_from(sorted(FOREIGN_USES))),
     )
     return st.lists(reruns | others, min_size=1, max_size=5).map(tuple)
 
@@ -174,7 +201,7 @@ def run_and_print(schedule: Schedule) -> None:
 @settings(
     derandomize=not EXAMPLES,
     database=None,
-    max_examples=EXAMPLES or 1000,
+    max_examples=EXAMPLES or 700,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
