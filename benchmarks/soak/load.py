@@ -77,12 +77,10 @@ class Load:
 
     async def _reads(self) -> None:
         user, client = self._next_user(), self.client
-        await asyncio.gather(
-            self._made(client.get_profiles(user_id=user, force_refresh=True)),
-            self._made(client.search_user_profiles(user_id=user, query="tea")),
-            self._made(client.get_interactions(user_id=user)),
-            self._made(client.whoami()),
-        )
+        await self._made(client.get_profiles(user_id=user, force_refresh=True))
+        await self._made(client.search_user_profiles(user_id=user, query="tea"))
+        await self._made(client.get_interactions(user_id=user))
+        await self._made(client.whoami())
 
     async def _publish(self) -> None:
         receipt = await self._made(

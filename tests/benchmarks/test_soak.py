@@ -71,15 +71,15 @@ def test_what_rises_steadily_grows(field: str) -> None:
     assert measure.rises(readings(lambda n: 50 + rise * n, field))[field][1]
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        pytest.param(lambda n: 20 + 30 * (n % 2), id="ups and downs"),
-        pytest.param(lambda n: 10 * min(n, 15), id="a rise in the first half"),
-        pytest.param(lambda n: 20 + 0.2 * n, id="a little"),
-        pytest.param(lambda n: 500 - 10 * n, id="a fall"),
-    ],
-)
+STEADY: dict[str, Callable[[int], float]] = {
+    "ups and downs": lambda n: 20 + 30 * (n % 2),
+    "a rise in the first half": lambda n: 10 * min(n, 15),
+    "a little": lambda n: 20 + 0.2 * n,
+    "a fall": lambda n: 500 - 10 * n,
+}
+
+
+@pytest.mark.parametrize("value", STEADY.values(), ids=STEADY)
 def test_else_it_is_flat(value: Callable[[int], float]) -> None:
     assert not measure.rises(readings(value))["tasks"][1]
 

@@ -71,7 +71,7 @@ def read_stray_bytes(patch: Callable[[Any, str, Any], object]) -> None:
 
 
 def retry_no_lost_keys(patch: Callable[[Any, str, Any], object]) -> None:
-    retry = BatchReport.retry_failed
+    retry: Any = vars(BatchReport)["retry_failed"]
 
     def retry_failed(self: BatchReport[Any, Any], *states: Any) -> Any:
         return retry(self, *(state for state in states if state is not OutcomeState.LOST))
@@ -80,7 +80,7 @@ def retry_no_lost_keys(patch: Callable[[Any, str, Any], object]) -> None:
 
 
 def retry_nothing_that_was_not_started(patch: Callable[[Any, str, Any], object]) -> None:
-    retry = BatchReport.retry_failed
+    retry: Any = vars(BatchReport)["retry_failed"]
 
     def retry_failed(self: BatchReport[Any, Any], *states: Any) -> Any:
         return retry(self, *(states or (OutcomeState.FAILED,)))
@@ -90,7 +90,7 @@ def retry_nothing_that_was_not_started(patch: Callable[[Any, str, Any], object])
 
 def retry_in_vain(patch: Callable[[Any, str, Any], object]) -> None:
     """The second batch stops before it has begun."""
-    retry = BatchReport.retry_failed
+    retry: Any = vars(BatchReport)["retry_failed"]
 
     def retry_failed(self: BatchReport[Any, Any], *states: Any) -> Any:
         again = retry(self, *states)
@@ -111,7 +111,7 @@ def call_the_unsent_lost(patch: Callable[[Any, str, Any], object]) -> None:
 
 
 def ignore_wait_timeout(patch: Callable[[Any, str, Any], object]) -> None:
-    result = Job.result
+    result: Any = vars(Job)["result"]
 
     async def patient(self: Job[Any], **_: Any) -> Any:
         return await result(self)

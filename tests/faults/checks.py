@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tests.faults.disturbances import SERVICES
 from tests.faults.schedules import (
@@ -168,8 +168,9 @@ class CheckedSimulation(Simulation):
 
 
 def _is_start_of(record: Record, call: Call) -> bool:
-    if record.path != _PATHS[call.what] or not isinstance(record.body, dict):
+    body: Any = record.body
+    if record.path != _PATHS[call.what] or not isinstance(body, dict):
         return False
-    body: dict[str, Any] = record.body
+    body = cast("dict[str, Any]", body)
     keys = [body.get("user_id"), body.get("agent_version")]
     return call.key in [*keys, *(turn["content"] for turn in body.get("interaction_data_list", ()))]
