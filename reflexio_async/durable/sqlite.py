@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
-from reflexio_async.durable.sqlite_file import MEMORY, as_store_error, connect, database_text
+from reflexio_async.durable.sqlite_file import MEMORY, as_store_error, connect, database_text, when_free
 from reflexio_async.errors import StoreError
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class _Connection:
         self.opened.set_result(None)
         while requests := self._take_writes(connection):
             changes = connection.total_changes
-            done = _run_group(connection, requests, self.path)
+            done = _run_group(connection, requests, self.path, self._busy_timeout)
             self._hand_over(done, changed=connection.total_changes != changes)
         if for_reads is not None:
             self.reads.put(None)
@@ -338,11 +338,11 @@ def _resolve(results: list[_Done]) -> None:
 
 
 def _run_group(
-    connection: sqlite3.Connection, requests: list[_Request], path: str
+    connection: sqlite3.Connection, requests: list[_Request], path: str, busy_timeout: float
 ) -> list[tuple[_Request, Any]]:
     """Run all requests in one transaction. Return the rows of each, or its error."""
     try:
-        connection.execute("begin immediate")
+        when_free(connection, "begin immediate", busy_timeout)
     except sqlite3.Error as error:
         return [(request, as_store_error(error, path)) for request in requests]
     done: list[tuple[_Request, Any]] = []
@@ -359,7 +359,7 @@ def _run_group(
         if len(requests) == 1:
             return [(requests[0], as_store_error(error, path))]
         # One of them may be to blame: it must not fail the others.
-        return [one for request in requests for one in _run_group(connection, [request], path)]
+        return [one for request in requests for one in _run_group(connection, [request], path, busy_timeout)]
     return done
 
 

@@ -16,11 +16,13 @@ from reflexio_async.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from reflexio_async.durable.database import Row
+
 MEMORY = ":memory:"
 
 _APPLICATION = 0x5266_6C78  # marks the file as ours
 _OLDEST_SQLITE = (3, 35, 0)  # has ``returning``
-_RETRY_AFTER = 0.002  # seconds
+_FIRST_PAUSE, _LAST_PAUSE = 0.0005, 0.01  # seconds between two tries
 
 # Their locks, or the memory that processes share, do not work between machines.
 _NETWORK = frozenset(
@@ -69,6 +71,7 @@ def connect(
             connection.execute("pragma query_only=1")
         else:
             _prepare(connection, path, busy_timeout)
+            connection.execute("pragma busy_timeout=0")  # ``when_free`` waits
     except BaseException:
         connection.close()
         raise
@@ -193,25 +196,29 @@ def _check_owner(connection: sqlite3.Connection, path: str) -> None:
 
 
 def _switch_to_wal(connection: sqlite3.Connection, path: str, busy_timeout: float) -> None:
-    # SQLite's own busy timeout does not cover this switch.
+    (mode,) = when_free(connection, "pragma journal_mode=wal", busy_timeout)
+    if mode != "wal":
+        message = f"the store {path} is on a file system where SQLite has no write-ahead log. Use another"
+        raise StoreError(message)
+
+
+def when_free(connection: sqlite3.Connection, sql: str, busy_timeout: float) -> Row:
+    """Run a statement as soon as no other process is writing. Return its first row.
+
+    SQLite's own waiting does not cover the switch to the write-ahead log. Between processes that write all
+    the time it is not fair: it looks every 100 ms at last, and then misses the moments that are free.
+    """
     ends_at = time.monotonic() + busy_timeout
+    pause = _FIRST_PAUSE
     while True:
         try:
-            (mode,) = connection.execute("pragma journal_mode=wal").fetchone()
+            return connection.execute(sql).fetchone() or ()
         except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > ends_at:
+            is_busy = _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not is_busy or time.monotonic() > ends_at:
                 raise
-            time.sleep(_RETRY_AFTER)
-            continue
-        if mode != "wal":
-            message = f"the store {path} is on a file system where SQLite has no write-ahead log. Use another"
-            raise StoreError(message)
-        return
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    """Whether another process has locked the file."""
-    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        time.sleep(pause)
+        pause = min(pause * 1.1, _LAST_PAUSE)
 
 
 def _code(error: sqlite3.Error) -> int:
@@ -248,4 +255,4 @@ def as_store_error(error: Exception, path: str) -> StoreError:
     return made
 
 
-__all__ = ["MEMORY", "as_store_error", "connect", "database_text", "file_system"]
+__all__ = ["MEMORY", "as_store_error", "connect", "database_text", "file_system", "when_free"]
