@@ -235,7 +235,7 @@ def _job_entry(row: Row) -> JobEntry:
     job_id, url, kind, params_text, state, operation_id, not_before, *_, outcome_text = row
     batch, key, created_at, admitted_at, ended_at = row[7:12]
     params = json.loads(params_text)
-    outcome = {} if outcome_text is None else json.loads(outcome_text)
+    outcome: dict[str, Any] = json.loads(outcome_text or "{}")
     error = outcome.get("failure", {}).get("message") or outcome.get("error")
     token = Token(kind, url, operation_id or "", params, not_before, row=job_id)
     return JobEntry(
