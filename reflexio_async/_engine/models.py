@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
@@ -280,6 +280,13 @@ else:
     # Pydantic makes the model of a mapping by itself; only checkers must be told that it may be given.
     OrMapping = Annotated[M, BeforeValidator(given_fields)]
 """``OrMapping[Model]``: a part of a request, given as the model or as a mapping of its fields."""
+
+if TYPE_CHECKING:
+    ListOf: TypeAlias = Sequence[T]
+else:
+    # Pydantic's validator and serializer of sequences are written in Python, and slow.
+    ListOf = list
+"""``ListOf[int]``: a list in a request. Any iterable may be given but text and mappings."""
 
 if TYPE_CHECKING:
     OrNone: TypeAlias = T | None

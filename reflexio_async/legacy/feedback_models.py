@@ -1,11 +1,10 @@
 """Feedback: what playbooks were called in January 2026."""
 
-from collections.abc import Sequence
-
 from pydantic import Field
 
 from reflexio_async._engine.models import (
     AtLeastOne,
+    ListOf,
     NotBlank,
     OrMapping,
     Polling,
@@ -31,7 +30,7 @@ class Feedback(RequestPart):
     created_at: int = Field(default_factory=epoch_now, description="Epoch seconds.")
     do_action: str | None = None
     do_not_action: str | None = None
-    embedding: Sequence[float] = ()
+    embedding: ListOf[float] = ()
     feedback_id: int = 0
     feedback_metadata: str = ""
     feedback_name: str = ""
@@ -48,7 +47,7 @@ class RawFeedback(RequestPart):
     created_at: int = Field(default_factory=epoch_now, description="Epoch seconds.")
     do_action: str | None = None
     do_not_action: str | None = None
-    embedding: Sequence[float] = ()
+    embedding: ListOf[float] = ()
     feedback_content: str = ""
     feedback_name: str = ""
     indexed_content: str | None = None
@@ -62,7 +61,7 @@ class RawFeedback(RequestPart):
 class AddFeedbackRequest(RequestModel):
     """Lessons to store as they are."""
 
-    feedbacks: Sequence[OrMapping[Feedback]]
+    feedbacks: ListOf[OrMapping[Feedback]]
 
 
 class AddFeedbackResponse(ResponseModel):
@@ -76,7 +75,7 @@ class AddFeedbackResponse(ResponseModel):
 class AddRawFeedbackRequest(RequestModel):
     """Lessons to store as they are."""
 
-    raw_feedbacks: Sequence[OrMapping[RawFeedback]]
+    raw_feedbacks: ListOf[OrMapping[RawFeedback]]
 
 
 class AddRawFeedbackResponse(ResponseModel):
@@ -93,7 +92,7 @@ class GetFeedbacksRequest(RequestModel):
     feedback_name: str | None = None
     feedback_status_filter: AnyPlaybookStatus | None = None
     limit: int | None = 100
-    status_filter: Sequence[AnyStatus | None] | None = None
+    status_filter: ListOf[AnyStatus | None] | None = None
 
 
 class GetRawFeedbacksRequest(RequestModel):
@@ -101,7 +100,7 @@ class GetRawFeedbacksRequest(RequestModel):
 
     feedback_name: str | None = None
     limit: int | None = 100
-    status_filter: Sequence[AnyStatus | None] | None = None
+    status_filter: ListOf[AnyStatus | None] | None = None
 
 
 class SearchFeedbackRequest(TimeRange):
@@ -113,7 +112,7 @@ class SearchFeedbackRequest(TimeRange):
     feedback_status_filter: AnyPlaybookStatus | None = None
     query: str | None = None
     start_time: UtcDatetime | None = None
-    status_filter: Sequence[AnyStatus | None] | None = None
+    status_filter: ListOf[AnyStatus | None] | None = None
     threshold: float | None = 0.5
     top_k: int | None = 10
 
@@ -126,7 +125,7 @@ class SearchRawFeedbackRequest(TimeRange):
     feedback_name: str | None = None
     query: str | None = None
     start_time: UtcDatetime | None = None
-    status_filter: Sequence[AnyStatus | None] | None = None
+    status_filter: ListOf[AnyStatus | None] | None = None
     threshold: float | None = 0.5
     top_k: int | None = 10
     user_id: str | None = None

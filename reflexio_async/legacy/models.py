@@ -1,11 +1,11 @@
 """January's profiles, interactions, request groups and evaluation results: requests and responses."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field
 
 from reflexio_async._engine.models import (
+    ListOf,
     NotBlank,
     OrMapping,
     Query,
@@ -41,7 +41,7 @@ class PublishUserInteractionRequest(RequestModel, title="publish_interaction"):
     request_id: NotBlank | None = None
     user_id: NotBlank
     interactions: Annotated[
-        Sequence[OrMapping[InteractionData]],
+        ListOf[OrMapping[InteractionData]],
         Field(min_length=1),
     ] = Field(
         validation_alias=AliasChoices("interactions", "interaction_data_list"),
@@ -176,7 +176,7 @@ class GetUserProfilesRequest(TimeRange):
     user_id: NotBlank
     end_time: UtcDatetime | None = None
     start_time: UtcDatetime | None = None
-    status_filter: Sequence[AnyStatus | None] | None = Field(
+    status_filter: ListOf[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current."
     )
     top_k: int | None = 30

@@ -1,11 +1,10 @@
 """What the requests to a Reflect server have in common."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from reflexio_async._engine.models import NotBlank, RequestModel, RequestPart
+from reflexio_async._engine.models import ListOf, NotBlank, RequestModel, RequestPart
 
 _VERDICTS = {"pass": "pass", "success": "pass", "fail": "fail", "failure": "fail"}
 
@@ -26,7 +25,7 @@ def _none_as_empty(value: Any) -> Any:
 Verdict = Annotated[str, AfterValidator(verdict), WithJsonSchema({"enum": ["pass", "fail"]})]
 StepSize = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=1)]
-Ids = Annotated[Sequence[NotBlank], BeforeValidator(_none_as_empty)]
+Ids = Annotated[ListOf[NotBlank], BeforeValidator(_none_as_empty)]
 
 
 class OmitsNone(RequestPart):

@@ -1,11 +1,17 @@
 """A project: its API keys, its skill, making it and deleting it."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 
-from reflexio_async._engine.models import Header, NotBlank, ResponseModel, SecretText, empty_list
+from reflexio_async._engine.models import (
+    Header,
+    ListOf,
+    NotBlank,
+    ResponseModel,
+    SecretText,
+    empty_list,
+)
 from reflexio_async.reflect.models.common import InProject, ReflectRequest
 
 
@@ -43,7 +49,7 @@ class ApiKeyCreate(InProject):
     """A new API key."""
 
     label: NotBlank
-    scopes: Sequence[NotBlank]
+    scopes: ListOf[NotBlank]
     environment: NotBlank = "live"
 
 

@@ -1,6 +1,5 @@
 """Traces: sending, reading, reviewing and deleting them."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -8,6 +7,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from reflexio_async._engine.models import (
     JsonObject,
+    ListOf,
     NotBlank,
     Query,
     RequestPart,
@@ -97,7 +97,7 @@ class AuthoredReflection(RequestPart):
     guidance: NotBlank
     key_mistake: str = ""
     correct_action: str = ""
-    applicable_tools: Sequence[str] = ()
+    applicable_tools: ListOf[str] = ()
 
 
 class InlineReview(OmitsNone):
@@ -177,7 +177,7 @@ class AuthoredMemory(InProject):
     result: Verdict = Field(description="pass (or success), or fail (or failure).")
     key_mistake: str = Field(default="", description="What went wrong.")
     correct_action: str = Field(default="", description="What should have been done instead.")
-    applicable_tools: Sequence[str] = ()
+    applicable_tools: ListOf[str] = ()
     retrieved_memory_ids: Ids = Field(
         default=(), description="The memories that were used. The result changes their q-values."
     )
@@ -228,4 +228,4 @@ class ReviewCreate(InProject, title="review_trace"):
 class DeleteTraces(InProject, title="delete_traces"):
     """The traces to delete."""
 
-    trace_ids: Sequence[NotBlank]
+    trace_ids: ListOf[NotBlank]

@@ -1,6 +1,6 @@
 """Interactions: publishing them, reading them, deleting them."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal, cast, overload
@@ -147,8 +147,7 @@ class InteractionsAPI(API):
         """
         request = PublishUserInteractionRequest(
             user_id=user_id,
-            # An iterator is read once, before a retry could need it again.
-            interactions=list(interactions) if isinstance(interactions, Iterator) else interactions,
+            interactions=interactions,  # an iterator is read here, once
             agent_version=agent_version,
             **drop_none(
                 session_id=session_id,

@@ -1,6 +1,5 @@
 """Agent playbooks: lessons for the agent, aggregated from the lessons of many users."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field, StrictBool
@@ -8,6 +7,7 @@ from pydantic import Field, StrictBool
 from reflexio_async._engine.models import (
     AtLeastOne,
     Fraction,
+    ListOf,
     OrMapping,
     OrNone,
     RequestModel,
@@ -33,7 +33,7 @@ class AgentPlaybook(RequestPart):
     agent_playbook_id: int = 0
     blocking_issue: OrMapping[BlockingIssue] | None = None
     created_at: int = Field(default_factory=epoch_now, description="Epoch seconds.")
-    embedding: Sequence[float] = ()
+    embedding: ListOf[float] = ()
     expanded_terms: str | None = None
     merged_into: int | None = None
     playbook_metadata: str = ""
@@ -42,7 +42,7 @@ class AgentPlaybook(RequestPart):
     rationale: str | None = None
     status: AnyStatus | None = None
     superseded_by: int | None = None
-    tags: Sequence[str] | None = None
+    tags: ListOf[str] | None = None
     trigger: str | None = None
 
 
@@ -50,7 +50,7 @@ class AddAgentPlaybookRequest(RequestModel, title="add_agent_playbooks"):
     """Lessons to store as they are."""
 
     agent_playbooks: Annotated[
-        Sequence[OrMapping[AgentPlaybook]],
+        ListOf[OrMapping[AgentPlaybook]],
         Field(min_length=1),
     ]
 
@@ -102,7 +102,7 @@ class SearchAgentPlaybookRequest(TimeRange):
     enable_reformulation: bool | None = False
     end_time: UtcDatetime | None = None
     playbook_name: str | None = None
-    playbook_status_filter: AnyPlaybookStatus | Sequence[AnyPlaybookStatus] | None = None
+    playbook_status_filter: AnyPlaybookStatus | ListOf[AnyPlaybookStatus] | None = None
     query: str | None = None
     request_id: str | None = None
     search_mode: OrNone[AnySearchMode] = SearchMode.HYBRID
@@ -111,10 +111,10 @@ class SearchAgentPlaybookRequest(TimeRange):
     )
     source: SourceName | None = None
     start_time: UtcDatetime | None = None
-    status_filter: Sequence[AnyStatus | None] | None = Field(
+    status_filter: ListOf[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current."
     )
-    tags: Sequence[str] | None = None
+    tags: ListOf[str] | None = None
     threshold: Fraction | None = None
     top_k: AtLeastOne | None = 10
     user_id: str | None = None
@@ -158,10 +158,10 @@ class GetAgentPlaybooksRequest(TimeRange):
     request_id: str | None = None
     session_id: str | None = None
     start_time: UtcDatetime | None = None
-    status_filter: Sequence[AnyStatus | None] | None = Field(
+    status_filter: ListOf[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current."
     )
-    tags: Sequence[str] | None = None
+    tags: ListOf[str] | None = None
     force_refresh: StrictBool = Field(default=False, exclude=True, description="Ignore the cached response.")
 
 
@@ -183,7 +183,7 @@ class DeleteAgentPlaybookResponse(ResponseModel):
 class DeleteAgentPlaybooksByIdsRequest(RequestModel, title="delete_agent_playbooks_by_ids"):
     """The lessons to delete."""
 
-    agent_playbook_ids: Annotated[Sequence[int], Field(max_length=10000, min_length=1)]
+    agent_playbook_ids: Annotated[ListOf[int], Field(max_length=10000, min_length=1)]
 
 
 class PlaybookApplicationStat(ResponseModel):

@@ -1,11 +1,10 @@
 """Braintrust, a service for evaluations: connecting it and fetching its scores."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 
-from reflexio_async._engine.models import RequestModel, ResponseModel, SecretText, empty_list
+from reflexio_async._engine.models import ListOf, RequestModel, ResponseModel, SecretText, empty_list
 
 
 class ConnectBraintrustRequest(RequestModel):
@@ -42,7 +41,7 @@ class SelectProjectsRequest(RequestModel):
 
     api_key: SecretText
     workspace_id: Annotated[str, Field(min_length=1)]
-    project_ids: Sequence[str] = ()
+    project_ids: ListOf[str] = ()
     workspace_name: str = ""
 
 

@@ -1,6 +1,5 @@
 """Evaluation: how sessions went, and whether the learnings that were retrieved for them helped."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -8,6 +7,7 @@ from pydantic import Field, model_validator
 
 from reflexio_async._engine.models import (
     AtLeastOne,
+    ListOf,
     NotBlank,
     OrMapping,
     OrNone,
@@ -191,7 +191,7 @@ class EvaluationSourceSetRequest(RequestPart):
     """Sources that are evaluated together, under one label."""
 
     label: str
-    sources: Annotated[Sequence[str], Field(min_length=1)]
+    sources: Annotated[ListOf[str], Field(min_length=1)]
 
 
 class GetEvaluationOverviewRequest(RequestModel):
@@ -201,7 +201,7 @@ class GetEvaluationOverviewRequest(RequestModel):
     to_ts: ZeroOrMore = Field(description="Epoch seconds.")
     bucket: Literal["day", "week"] = "week"
     include_shadow: bool = True
-    source_sets: Sequence[OrMapping[EvaluationSourceSetRequest]] = ()
+    source_sets: ListOf[OrMapping[EvaluationSourceSetRequest]] = ()
 
     @model_validator(mode="after")
     def _ends_after_its_start(self) -> Self:

@@ -1,6 +1,5 @@
 """Interactions: publishing them, reading them, deleting them."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
@@ -9,6 +8,7 @@ from reflexio_async._engine.models import (
     AtLeastOne,
     Fraction,
     JsonObject,
+    ListOf,
     NotBlank,
     OrMapping,
     OrNone,
@@ -85,15 +85,15 @@ class InteractionData(InteractionPart):
     interacted_image_url: Annotated[str, Field(max_length=2048)] = ""
     image_encoding: Annotated[str, Field(max_length=15_000_000)] = ""
     tools_used: Annotated[
-        Sequence[OrMapping[ToolUsed]],
+        ListOf[OrMapping[ToolUsed]],
         Field(max_length=1000),
     ] = ()
     citations: Annotated[
-        Sequence[OrMapping[Citation]],
+        ListOf[OrMapping[Citation]],
         Field(max_length=1000),
     ] = ()
     retrieved_learnings: Annotated[
-        Sequence[OrMapping[RetrievedLearning]],
+        ListOf[OrMapping[RetrievedLearning]],
         Field(max_length=1000),
     ] = ()
 
@@ -111,7 +111,7 @@ class PublishUserInteractionRequest(RequestModel, title="publish_interaction"):
     user_id: NotBlank
     session_id: NotBlank
     interactions: Annotated[
-        Sequence[OrMapping[InteractionData]],
+        ListOf[OrMapping[InteractionData]],
         Field(min_length=1, max_length=1000),
     ] = Field(
         validation_alias=AliasChoices("interactions", "interaction_data_list"),
@@ -312,7 +312,7 @@ class DeleteRequestResponse(ResponseModel):
 class DeleteRequestsByIdsRequest(RequestModel, title="delete_requests_by_ids"):
     """The requests to delete, with their turns."""
 
-    request_ids: Annotated[Sequence[str], Field(max_length=10000, min_length=1)]
+    request_ids: Annotated[ListOf[str], Field(max_length=10000, min_length=1)]
 
 
 class AllInteractions(RequestModel, title="get_all_interactions"):

@@ -1,6 +1,5 @@
 """User playbooks: lessons for the agent, each learned from one user."""
 
-from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -8,6 +7,7 @@ from pydantic import Field, model_validator
 from reflexio_async._engine.models import (
     AtLeastOne,
     Fraction,
+    ListOf,
     OrMapping,
     OrNone,
     RequestModel,
@@ -34,8 +34,8 @@ class GetUserPlaybooksRequest(TimeRange):
     agent_version: str | None = None
     request_id: str | None = None
     query: str | None = None
-    tags: Sequence[str] | None = None
-    status_filter: Sequence[AnyStatus | None] | None = Field(
+    tags: ListOf[str] | None = None
+    status_filter: ListOf[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current; absent: every status, archived included."
     )
     start_time: UtcDatetime | None = None
@@ -114,7 +114,7 @@ class UserPlaybook(RequestPart):
     blocking_issue: OrMapping[BlockingIssue] | None = None
     content: str = ""
     created_at: int = Field(default_factory=epoch_now, description="Epoch seconds.")
-    embedding: Sequence[float] = ()
+    embedding: ListOf[float] = ()
     expanded_terms: str | None = None
     governance_subject_ref: str | None = None
     merged_into: int | None = None
@@ -124,11 +124,11 @@ class UserPlaybook(RequestPart):
     reader_angle: str | None = None
     retired_at: int | None = None
     source: str | None = None
-    source_interaction_ids: Sequence[int] = ()
+    source_interaction_ids: ListOf[int] = ()
     source_span: str | None = None
     status: AnyStatus | None = None
     superseded_by: int | None = None
-    tags: Sequence[str] | None = None
+    tags: ListOf[str] | None = None
     trigger: str | None = None
     user_id: str | None = None
     user_playbook_id: int = 0
@@ -145,7 +145,7 @@ class AddUserPlaybookRequest(RequestModel, title="add_user_playbook"):
     """Lessons to store as they are."""
 
     user_playbooks: Annotated[
-        Sequence[OrMapping[UserPlaybook]],
+        ListOf[OrMapping[UserPlaybook]],
         Field(max_length=1000, min_length=1),
     ]
 
@@ -190,10 +190,10 @@ class SearchUserPlaybookRequest(TimeRange):
     )
     source: SourceName | None = None
     start_time: UtcDatetime | None = None
-    status_filter: Sequence[AnyStatus | None] | None = Field(
+    status_filter: ListOf[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current; absent: every status, archived included."
     )
-    tags: Sequence[str] | None = None
+    tags: ListOf[str] | None = None
     threshold: Fraction | None = None
     top_k: Annotated[int, Field(gt=0, le=100)] | None = 10
     user_id: ShortText | None = None
@@ -265,7 +265,7 @@ class DeleteUserPlaybookResponse(ResponseModel):
 class DeleteUserPlaybooksByIdsRequest(RequestModel, title="delete_user_playbooks_by_ids"):
     """The lessons to delete."""
 
-    user_playbook_ids: Annotated[Sequence[int], Field(max_length=10000, min_length=1)]
+    user_playbook_ids: Annotated[ListOf[int], Field(max_length=10000, min_length=1)]
 
 
 class DowngradeUserPlaybooksRequest(RequestModel):

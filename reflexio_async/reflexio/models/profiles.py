@@ -1,6 +1,5 @@
 """Profiles: facts about users."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -10,6 +9,7 @@ from reflexio_async._engine.models import (
     AtLeastOne,
     Fraction,
     JsonObject,
+    ListOf,
     NotBlank,
     OrMapping,
     OrNone,
@@ -37,14 +37,14 @@ class GetUserProfilesRequest(TimeRange):
     top_k: AtLeastOne | None = Field(
         default=30, description="In a request, None means all of them; as a keyword, 30."
     )
-    status_filter: Sequence[AnyStatus | None] | None = Field(
+    status_filter: ListOf[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current; absent: current only; empty: every status."
     )
     query: str | None = None
     profile_id: str | None = None
     profile_time_to_live: str | None = None
     source: SourceName | None = None
-    tags: Sequence[str] | None = None
+    tags: ListOf[str] | None = None
     start_time: UtcDatetime | None = None
     end_time: UtcDatetime | None = None
     force_refresh: StrictBool = Field(default=False, exclude=True, description="Ignore the cached response.")
@@ -86,7 +86,7 @@ class UpgradeProfilesRequest(RequestModel):
     """
 
     user_id: NotBlank | None = None
-    profile_ids: Sequence[str] | None = None
+    profile_ids: ListOf[str] | None = None
     only_affected_users: bool = Field(
         default=True,
         description="Leave profiles of users alone that have none to promote or restore.",
@@ -120,7 +120,7 @@ class SearchUserProfileRequest(TimeRange):
     )
     source: SourceName | None = None
     start_time: UtcDatetime | None = None
-    tags: Sequence[str] | None = None
+    tags: ListOf[str] | None = None
     threshold: Fraction | None = None
     top_k: AtLeastOne | None = 10
 
@@ -139,7 +139,7 @@ class RerankUserProfilesRequest(RequestModel):
 
     user_id: NotBlank
     query: str
-    profile_ids: Sequence[str]
+    profile_ids: ListOf[str]
     top_k: OrNone[AtLeastOne] = 10
 
 
@@ -154,27 +154,27 @@ class UserProfile(RequestPart):
     last_modified_timestamp: int | None = Field(default=None, description="Epoch seconds; now when absent.")
     generated_from_request_id: str | None = Field(default=None, description="``cli-manual`` when absent.")
     custom_features: JsonObject | None = None
-    embedding: Sequence[float] = Field(default=(), description="Made by the server.")
+    embedding: ListOf[float] = Field(default=(), description="Made by the server.")
     expanded_terms: str | None = None
     expiration_timestamp: int = Field(default=NEVER_EXPIRES, description="Epoch seconds.")
-    extractor_names: Sequence[str] | None = None
+    extractor_names: ListOf[str] | None = None
     merged_into: str | None = None
     notes: str | None = None
     profile_time_to_live: AnyProfileTimeToLive = ProfileTimeToLive.INFINITY
     reader_angle: str | None = None
     source: str | None = Field(default=None, description="``cli-manual`` when absent.")
-    source_interaction_ids: Sequence[int] = ()
+    source_interaction_ids: ListOf[int] = ()
     source_span: str | None = None
     status: AnyStatus | None = None
     superseded_by: str | None = None
-    tags: Sequence[str] | None = None
+    tags: ListOf[str] | None = None
 
 
 class AddUserProfileRequest(RequestModel, title="add_user_profile"):
     """Profiles to store as they are."""
 
     user_profiles: Annotated[
-        Sequence[OrMapping[UserProfile]],
+        ListOf[OrMapping[UserProfile]],
         Field(min_length=1),
     ]
 
@@ -213,7 +213,7 @@ class DeleteUserProfileResponse(ResponseModel):
 class DeleteProfilesByIdsRequest(RequestModel, title="delete_profiles_by_ids"):
     """The profiles to delete."""
 
-    profile_ids: Annotated[Sequence[str], Field(max_length=10000, min_length=1)]
+    profile_ids: Annotated[ListOf[str], Field(max_length=10000, min_length=1)]
 
 
 class ProfileChangeLogView(ResponseModel):
@@ -263,7 +263,7 @@ class DowngradeProfilesRequest(RequestModel):
         default=True,
         description="Leave profiles of users alone that have none to promote or restore.",
     )
-    profile_ids: Sequence[str] | None = None
+    profile_ids: ListOf[str] | None = None
     user_id: str | None = None
 
 

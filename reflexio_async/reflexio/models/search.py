@@ -1,6 +1,5 @@
 """Search in profiles and playbooks at once."""
 
-from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
@@ -8,6 +7,7 @@ from pydantic import Field
 from reflexio_async._engine.models import (
     AtLeastOne,
     Fraction,
+    ListOf,
     OrMapping,
     OrNone,
     RequestModel,
@@ -38,12 +38,12 @@ class UnifiedSearchRequest(RequestModel):
     """Profiles and playbooks nearest in meaning to ``query``."""
 
     query: str
-    agent_playbook_status_filter: Sequence[AnyPlaybookStatus] | None = None
+    agent_playbook_status_filter: ListOf[AnyPlaybookStatus] | None = None
     agent_version: str | None = None
-    conversation_history: Sequence[OrMapping[ConversationTurn]] | None = None
+    conversation_history: ListOf[OrMapping[ConversationTurn]] | None = None
     enable_agent_answer: bool | None = False
     enable_reformulation: bool | None = False
-    entity_types: Sequence[EntityType] | None = None
+    entity_types: ListOf[EntityType] | None = None
     interaction_id: AtLeastOne | None = None
     playbook_name: str | None = None
     request_id: ShortText | None = None
@@ -52,7 +52,7 @@ class UnifiedSearchRequest(RequestModel):
         default=None, description="The server leaves out what this session was given before."
     )
     source: SourceName | None = None
-    tags: Sequence[str] | None = None
+    tags: ListOf[str] | None = None
     threshold: Fraction | None = None
     top_k: Annotated[int, Field(gt=0, le=100)] | None = Field(
         default=5, description="The most results of each kind."

@@ -1,12 +1,12 @@
 """Sessions: saying that one is over, recording how it ended, deleting one."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from reflexio_async._engine.models import (
     JsonObject,
+    ListOf,
     NotBlank,
     RequestModel,
     ResponseModel,
@@ -79,7 +79,7 @@ class GetSessionOutcomesRequest(RequestModel):
     label: str | None = None
     offset: ZeroOrMore = 0
     outcome: AnySessionOutcomeKind | None = None
-    session_ids: Annotated[Sequence[str], Field(max_length=100)] | None = None
+    session_ids: Annotated[ListOf[str], Field(max_length=100)] | None = None
     source: SourceName | None = None
     start_time: ZeroOrMore | None = Field(default=None, description="Epoch seconds.")
     top_k: Annotated[int, Field(le=1000, ge=1)] = 100
