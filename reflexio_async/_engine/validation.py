@@ -18,7 +18,7 @@ _PLAIN_TEXTS = {
     "model_type": "must be a mapping or {class_name}",
     "string_pattern_mismatch": "must match the pattern {pattern}",
     "string_unicode": "must be valid Unicode, and has a lone surrogate",
-    "sequence_str": "must be a list, not one of its items",
+    "list_type": "must be a list, not one of its items",
 }
 """Texts in place of those of pydantic, by the type of the error. In braces: names in the error's context."""
 
@@ -54,8 +54,6 @@ def describe(error: ValidationError, known: Iterable[str] = ()) -> str:
             text = "there is no such field" + (f"; did you mean {close[0]}?" if close else "")
         elif kind in ("too_short", "string_too_short") and context["min_length"] == 1:
             text = "must not be empty"
-        elif kind == "is_instance_of" and context["class"] == "Sequence":
-            text = _PLAIN_TEXTS["sequence_str"]
         elif kind in _PLAIN_TEXTS:
             text = _PLAIN_TEXTS[kind].format_map(context)
         problems.setdefault(where, text)

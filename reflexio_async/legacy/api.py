@@ -1,13 +1,13 @@
 """``client.legacy``: every call of January 2026's API, in its own shapes. Feedback is in ``feedback.py``."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Literal, overload
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import Engine
 from reflexio_async._engine.jobs.job import Job
-from reflexio_async._engine.models import Empty, OrMapping, drop_none
+from reflexio_async._engine.models import Empty, ListOf, OrMapping, drop_none
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.legacy.config_models import Config
@@ -104,7 +104,7 @@ class LegacyAPI(FeedbackAPI):
         self,
         request_id: str | None,
         user_id: str,
-        interactions: Sequence[OrMapping[InteractionData]],
+        interactions: ListOf[OrMapping[InteractionData]],
         source: str = "",
         agent_version: str = "",
         request_group: str | None = None,
@@ -114,7 +114,7 @@ class LegacyAPI(FeedbackAPI):
         self,
         *,
         user_id: str,
-        interactions: Sequence[OrMapping[InteractionData]],
+        interactions: ListOf[OrMapping[InteractionData]],
         source: str = "",
         agent_version: str = "",
         request_group: str | None = None,
@@ -123,7 +123,7 @@ class LegacyAPI(FeedbackAPI):
         self,
         request_id: str | None = None,
         user_id: str = "",
-        interactions: Sequence[OrMapping[InteractionData]] = (),
+        interactions: ListOf[OrMapping[InteractionData]] = (),
         source: str = "",
         agent_version: str = "",
         request_group: str | None = None,

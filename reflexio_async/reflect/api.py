@@ -1,11 +1,11 @@
 """The calls of a Reflect server, each one HTTP exchange or two."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
-from reflexio_async._engine.models import Empty, build_request
+from reflexio_async._engine.models import Empty, ListOf, build_request
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import NotFound
 from reflexio_async.reflect.jobs import GET_TRACE, PROJECT, TraceJob, TraceKinds, job_id_of
@@ -196,7 +196,7 @@ class ReflectAPI(API):
         request = ReviewCreate(trace_id=trace_id, result=result, feedback_text=feedback_text, alpha=alpha)
         return await self._send(REVIEW_TRACE, self._in_project(request))
 
-    async def delete_traces(self, trace_ids: Sequence[str]) -> DeleteTracesResponse:
+    async def delete_traces(self, trace_ids: ListOf[str]) -> DeleteTracesResponse:
         """Delete traces by their ids."""
         return await self._send(DELETE_TRACES, self._in_project(DeleteTraces(trace_ids=trace_ids)))
 

@@ -1,11 +1,10 @@
 """Agent playbooks: lessons for the agent, aggregated from the lessons of many users."""
 
-from collections.abc import Sequence
 from typing import Literal, overload
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
-from reflexio_async._engine.models import Empty, OrMapping, drop_none
+from reflexio_async._engine.models import Empty, ListOf, OrMapping, drop_none
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.cached_paths import AGENT_PLAYBOOKS_PATH
@@ -108,7 +107,7 @@ class AgentPlaybooksAPI(API):
         return await self._cached(GET_AGENT_PLAYBOOKS, request, refresh=request.force_refresh)
 
     async def add_agent_playbooks(
-        self, agent_playbooks: Sequence[OrMapping[AgentPlaybook]]
+        self, agent_playbooks: ListOf[OrMapping[AgentPlaybook]]
     ) -> AddAgentPlaybookResponse:
         """Store lessons for the agent as they are, without aggregation.
 
@@ -175,7 +174,7 @@ class AgentPlaybooksAPI(API):
         request = DeleteAgentPlaybookRequest(agent_playbook_id=agent_playbook_id)
         return await self._in_background(DELETE_AGENT_PLAYBOOK, request, wait_for_response)
 
-    async def delete_agent_playbooks_by_ids(self, agent_playbook_ids: Sequence[int]) -> BulkDeleteResponse:
+    async def delete_agent_playbooks_by_ids(self, agent_playbook_ids: ListOf[int]) -> BulkDeleteResponse:
         """Delete lessons for the agent.
 
         ``deleted_count`` counts the ids that were given, whether or not they existed.

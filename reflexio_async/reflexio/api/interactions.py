@@ -1,6 +1,6 @@
 """Interactions: publishing them, reading them, deleting them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal, cast, overload
@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
-from reflexio_async._engine.models import Empty, OrMapping, build_request, drop_none
+from reflexio_async._engine.models import Empty, ListOf, OrMapping, build_request, drop_none
 from reflexio_async._engine.retry import is_away
 from reflexio_async._engine.settings import Settings
 from reflexio_async._engine.tasks import BackgroundCall
@@ -99,7 +99,7 @@ class InteractionsAPI(API):
     async def publish_interaction(
         self,
         user_id: str,
-        interactions: Sequence[OrMapping[InteractionData]],
+        interactions: ListOf[OrMapping[InteractionData]],
         source: str = "",
         agent_version: str = DEFAULT_AGENT_VERSION,
         session_id: str | None = None,
@@ -361,7 +361,7 @@ class InteractionsAPI(API):
         request = DeleteRequestRequest(request_id=request_id)
         return await self._in_background(DELETE_REQUEST, request, wait_for_response)
 
-    async def delete_requests_by_ids(self, request_ids: Sequence[str]) -> BulkDeleteResponse:
+    async def delete_requests_by_ids(self, request_ids: ListOf[str]) -> BulkDeleteResponse:
         """Delete published requests with their interactions."""
         request = DeleteRequestsByIdsRequest(request_ids=request_ids)
         return await self._send(DELETE_REQUESTS_BY_IDS, request)

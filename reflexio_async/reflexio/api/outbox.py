@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 from uuid import uuid4
 
-from reflexio_async._engine.models import OrMapping, build_request, drop_none
+from reflexio_async._engine.models import ListOf, OrMapping, build_request, drop_none
 from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async._engine.wire import encode
 from reflexio_async.errors import APIConnectionError, NotFound, StoreError
@@ -35,7 +35,7 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
     async def publish_later(
         self,
         user_id: str,
-        interactions: Sequence[OrMapping[InteractionData]],
+        interactions: ListOf[OrMapping[InteractionData]],
         source: str = "",
         agent_version: str = DEFAULT_AGENT_VERSION,
         session_id: str | None = None,

@@ -1,12 +1,11 @@
 """User playbooks: lessons for the agent, each learned from one user."""
 
-from collections.abc import Sequence
 from typing import Literal, overload
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.jobs.job import Job
-from reflexio_async._engine.models import Empty, OrMapping, drop_none
+from reflexio_async._engine.models import Empty, ListOf, OrMapping, drop_none
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.cached_paths import EVERYTHING
@@ -154,7 +153,7 @@ class PlaybooksAPI(API):
         return await self._send(SEARCH_USER_PLAYBOOKS, request, repeatable=request.session_id is None)
 
     async def add_user_playbook(
-        self, user_playbooks: Sequence[OrMapping[UserPlaybook]]
+        self, user_playbooks: ListOf[OrMapping[UserPlaybook]]
     ) -> AddUserPlaybookResponse:
         """Store lessons of users as they are, without learning.
 
@@ -221,7 +220,7 @@ class PlaybooksAPI(API):
         request = DeleteUserPlaybookRequest(user_playbook_id=user_playbook_id)
         return await self._in_background(DELETE_USER_PLAYBOOK, request, wait_for_response)
 
-    async def delete_user_playbooks_by_ids(self, user_playbook_ids: Sequence[int]) -> BulkDeleteResponse:
+    async def delete_user_playbooks_by_ids(self, user_playbook_ids: ListOf[int]) -> BulkDeleteResponse:
         """Delete lessons of users."""
         request = DeleteUserPlaybooksByIdsRequest(user_playbook_ids=user_playbook_ids)
         return await self._send(DELETE_USER_PLAYBOOKS_BY_IDS, request)

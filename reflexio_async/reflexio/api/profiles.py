@@ -1,13 +1,13 @@
 """Profiles: facts about users."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, overload
 from uuid import uuid4
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.jobs.job import Job
-from reflexio_async._engine.models import Empty, OrMapping, drop_none, epoch_now
+from reflexio_async._engine.models import Empty, ListOf, OrMapping, drop_none, epoch_now
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.warn import warn_caller
 from reflexio_async._engine.wire import Endpoint
@@ -223,9 +223,7 @@ class ProfilesAPI(API):
         )
         return await self._send(GET_ALL_PROFILES, request)
 
-    async def add_user_profile(
-        self, user_profiles: Sequence[OrMapping[UserProfile]]
-    ) -> AddUserProfileResponse:
+    async def add_user_profile(self, user_profiles: ListOf[OrMapping[UserProfile]]) -> AddUserProfileResponse:
         """Store profiles as they are, without learning. An existing ``profile_id`` is overwritten.
 
         Args:
@@ -270,7 +268,7 @@ class ProfilesAPI(API):
         request = DeleteUserProfileRequest(**drop_none(fields))
         return await self._in_background(DELETE_PROFILE, request, wait_for_response)
 
-    async def delete_profiles_by_ids(self, profile_ids: Sequence[str]) -> BulkDeleteResponse:
+    async def delete_profiles_by_ids(self, profile_ids: ListOf[str]) -> BulkDeleteResponse:
         """Delete profiles; ``deleted_count`` says how many."""
         request = DeleteProfilesByIdsRequest(profile_ids=profile_ids)
         return await self._send(DELETE_PROFILES_BY_IDS, request)

@@ -1,11 +1,10 @@
 """``client.for_session(id)``: the calls that concern one session, with the session filled in."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from reflexio_async._engine.drain_summary import DrainSummary
 from reflexio_async._engine.endpoints.takes import takes
-from reflexio_async._engine.models import OrMapping, RequestModel
+from reflexio_async._engine.models import ListOf, OrMapping, RequestModel
 from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async.errors import InvalidRequest
@@ -75,7 +74,7 @@ class SessionScopedClient:
     async def publish_interaction(
         self,
         user_id: str,
-        interactions: Sequence[OrMapping[InteractionData]],
+        interactions: ListOf[OrMapping[InteractionData]],
         source: str = "",
         agent_version: str = DEFAULT_AGENT_VERSION,
         session_id: str | None = None,
@@ -114,7 +113,7 @@ class SessionScopedClient:
     async def publish_later(
         self,
         user_id: str,
-        interactions: Sequence[OrMapping[InteractionData]],
+        interactions: ListOf[OrMapping[InteractionData]],
         source: str = "",
         agent_version: str = DEFAULT_AGENT_VERSION,
         session_id: str | None = None,
