@@ -1,6 +1,6 @@
 """Publishing through the outbox: accepted now, delivered in the background."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 from uuid import uuid4
@@ -82,7 +82,7 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
         """
         fields = {
             "user_id": user_id,
-            "interactions": list(interactions) if isinstance(interactions, Iterator) else interactions,
+            "interactions": interactions,
             "agent_version": agent_version,
             "session_id": session_id,
             "source": source or None,
