@@ -33,7 +33,7 @@ class RateSnapshot(BaseModel):
         unsure: Whether one request has to go before the others.
     """
 
-    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 
     at: _Time
     hits: Annotated[int, Field(ge=1)] | None = None
