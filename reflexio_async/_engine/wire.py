@@ -9,7 +9,19 @@ import re
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, TypeVar, cast, get_origin
+from types import UnionType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+)
 from urllib.parse import quote, quote_plus, urlencode
 
 from pydantic import BaseModel, FailFast, TypeAdapter, ValidationError
@@ -103,9 +115,14 @@ class Endpoint(Generic[T_co]):
     @cached_property
     def read(self) -> Callable[[bytes], T_co]:
         """The function that reads the body of a 2xx response; it raises pydantic's ValidationError."""
-        is_list = get_origin(self.response) is list
-        # The first bad entry says enough: a long list of them would take seconds.
-        response: Any = Annotated[self.response, FailFast()] if is_list else self.response
+        response: Any = self.response
+        if isinstance(response, UnionType):  # of ``or_none``
+            null: Any = None
+            read: Any = replace(self, response=get_args(response)[0]).read
+            return lambda body: null if body.strip() == b"null" else read(body)
+        if get_origin(response) is list:
+            # The first bad entry says enough: a long list of them would take seconds.
+            response = Annotated[response, FailFast()]
         return TypeAdapter(response).validator.validate_json
 
 

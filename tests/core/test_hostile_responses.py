@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from reflexio_async import AsyncReflectClient, AsyncReflexioClient, ReflexioError, UnexpectedResponse
 from reflexio_async._engine.rate_limits import RateLimiter
 from reflexio_async._engine.retry import retry_after
 from reflexio_async._engine.wire import EncodedRequest, Endpoint, RawResponse, decode, error_for, refusal_of
 from reflexio_async.legacy.api import LegacyAPI
+from reflexio_async.reflect.api import QUERY_MEMORIES
 from reflexio_async.reflect.service import REFLECT
 from reflexio_async.reflexio.api.identity import HEALTH
 from reflexio_async.reflexio.api.operations import GET_OPERATION_STATUS
@@ -280,6 +281,7 @@ COSTLY: dict[str, tuple[Endpoint[Any], Callable[[int], bytes]]] = {
     "bad rows": (GET_PROFILES, lambda size: b'{"success":true,"user_profiles":' + large(b"{}", size) + b"}"),
     "a list for a bool": (GET_PROFILES, lambda size: b'{"success":' + large(b"{}", size) + b"}"),
     "a list": (GET_PROFILES, lambda size: large(b"{}", size)),
+    "memories, or null": (QUERY_MEMORIES, lambda size: large(b"{}", size)),
     "bad values": (
         HEALTH,
         lambda size: b"{" + b",".join(b'"%d":1' % number for number in range(size // 9)) + b"}",
@@ -299,6 +301,27 @@ def test_a_megabyte_of_the_worst_is_refused_in_less_than_a_second(name: str) -> 
     began = time.process_time()
     assert read(endpoint, REFLEXIO, body(2**20)) is None
     assert time.process_time() - began < 1
+
+
+def entries_at_fault(endpoint: Endpoint[Any], value: Any) -> set[int]:
+    """The places in lists of which the error of such a response speaks."""
+    try:
+        endpoint.read(json.dumps(value).encode())
+    except ValidationError as error:
+        return {part for fault in error.errors() for part in fault["loc"] if isinstance(part, int)}
+    return set()
+
+
+def test_a_list_is_read_up_to_its_first_bad_entry() -> None:
+    bad: list[Any] = [[[]], [[]], [[]]]
+    for endpoint, _ in ENDPOINTS:
+        if endpoint.path == "/api/get_config":
+            continue  # callers write a configuration too, and are told of every fault
+        values: list[Any] = [bad]
+        if isinstance(endpoint.response, type) and issubclass(endpoint.response, BaseModel):
+            values.append(dict.fromkeys(endpoint.response.model_fields, bad))
+        for value in values:
+            assert entries_at_fault(endpoint, value) <= {0}, endpoint
 
 
 @pytest.mark.parametrize("status", [400, 422, 429, 500])
