@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import os
 import sqlite3
 import threading
 import time
 from collections import defaultdict
 from concurrent.futures import Future as ThreadFuture
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from weakref import WeakSet
@@ -26,10 +28,13 @@ if TYPE_CHECKING:
 
     from reflexio_async.durable.database import Row, Statement, Value
 
+logger = logging.getLogger("reflexio_async")
+
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process that is writing."""
 
 _FIRST_LOOK, _LAST_LOOK = 0.05, 1.0  # seconds between two looks for the changes of other processes
+_MOST_STATEMENTS = 2000  # in one transaction: other processes wait for its end
 _EXIT_TIMEOUT = 10.0  # seconds that the end of the program waits for pending writes
 
 _Done: TypeAlias = "tuple[asyncio.Future[Any], Any]"
@@ -59,7 +64,6 @@ class SQLiteDatabase:
         self._monotonic = monotonic
         self._busy_timeout = busy_timeout
         self._users = 0
-        self._lock = threading.Lock()
         self._connection: _Connection | None = None
 
     async def open(self) -> None:
@@ -68,7 +72,7 @@ class SQLiteDatabase:
         Raises:
             StoreError: It cannot be used. The message says why and what to do.
         """
-        with self._lock:
+        with _lock:
             # In a forked child, SQLite takes the parent's locks for its own: a new connection is not safe.
             for connection in _connections:
                 if connection is self._connection or connection.path == self.name != MEMORY:
@@ -135,7 +139,7 @@ class SQLiteDatabase:
 
     async def aclose(self) -> None:
         """Finish the writes that were asked for, and close the file, if no other client has it open."""
-        with self._lock:
+        with _lock:
             self._users = max(self._users - 1, 0)
             connection = self._connection
             if self._users or connection is None or connection.pid != os.getpid():
@@ -185,6 +189,7 @@ class _Connection:
         self._count = count
         self._closing = self._closed = False
         self._version = -1
+        self._file: tuple[int, int] | None = None
         self._look_after = _FIRST_LOOK
         self._next_look = 0.0
         # Daemons, because a client that is never closed must not keep the program from ending.
@@ -226,15 +231,14 @@ class _Connection:
 
     def _write_all(self) -> None:
         connections: list[sqlite3.Connection] = []
-        error: Exception | None = None
+        error: StoreError | None = None
         try:
             connections.append(connect(self.path, self._monotonic, self._busy_timeout))
             if self.reads is not self.writes:
                 connections.append(connect(self.path, self._monotonic, self._busy_timeout, reads=True))
+            self._run(*connections)
         except Exception as failure:  # noqa: BLE001  # it is raised where the file is opened
             error = as_store_error(failure, self.path)
-        else:
-            self._run(*connections)
         for connection in reversed(connections):
             connection.close()
         self._closed = True
@@ -242,7 +246,9 @@ class _Connection:
         self._refuse(self.writes)
         self._hand_over([], changed=True)
         self.ended.set_result(None)
-        if error is not None:
+        if error is not None and self.opened.done():  # pragma: no cover  # a fault of this program
+            logger.error("the store %s was closed", self.path, exc_info=error)
+        elif error is not None:
             self.opened.set_exception(error)
 
     def _run(self, connection: sqlite3.Connection, for_reads: sqlite3.Connection | None = None) -> None:
@@ -253,22 +259,44 @@ class _Connection:
         if for_reads is not None:
             reader.start()
         (self._version,) = connection.execute("pragma data_version").fetchone()
+        self._file = self._identity()
         self.opened.set_result(None)
         while requests := self._take_writes(connection):
             changes = connection.total_changes
-            done = _run_group(connection, requests, self.path, self._busy_timeout)
+            done = self._refuse_replaced(requests) or _run_group(
+                connection, requests, self.path, self._busy_timeout
+            )
             self._hand_over(done, changed=connection.total_changes != changes)
         if for_reads is not None:
             self.reads.put(None)
             reader.join()
+
+    def _identity(self) -> tuple[int, int] | None:
+        """What tells the file from another one at its place; None for a database in memory or no file."""
+        try:
+            found = Path(self.path).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _refuse_replaced(self, requests: list[_Request]) -> list[tuple[_Request, Any]]:
+        """Refuse all of ``requests`` if the file is gone: no other process would find what is written."""
+        if self.path == MEMORY or self._identity() == self._file:
+            return []
+        message = (
+            f"the store {self.path} was deleted or replaced while it was open. Put it back, with the files "
+            "beside it, and restart the programs that use it"
+        )
+        return [(request, StoreError(message)) for request in requests]
 
     def _read_all(self, connection: sqlite3.Connection) -> None:
         while request := self.reads.get():
             self._hand_over([(request, _run_alone(connection, request, self.path))])
 
     def _take_writes(self, connection: sqlite3.Connection) -> list[_Request]:
-        """Wait for requests and return all of them. Return none when the file is to be closed."""
+        """Wait for requests and return those that wait. Return none when the file is to be closed."""
         requests: list[_Request] = []
+        statements = 0
         while not requests:
             wait = max(self._next_look - time.monotonic(), 0) if self.waiters else None
             if self._closing and self.writes.empty():
@@ -278,6 +306,9 @@ class _Connection:
                 while True:
                     if request is not None and not request.future.cancelled():
                         requests.append(request)
+                        statements += len(request.statements)
+                        if statements >= _MOST_STATEMENTS:
+                            break
                     request = self.writes.get_nowait()
             except Empty:
                 self._look_for_changes(connection)
@@ -382,6 +413,7 @@ def _run_alone(connection: sqlite3.Connection, request: _Request, path: str) -> 
     return rows
 
 
+_lock = threading.Lock()  # of opening and closing
 _connections: WeakSet[_Connection] = WeakSet()
 
 

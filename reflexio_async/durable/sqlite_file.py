@@ -117,6 +117,9 @@ def _check_file(path: Path) -> None:
     with suppress(FileExistsError):
         # SQLite gives the mode of the file to the two beside it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    if os.access(path, os.R_OK) and not os.access(path, os.W_OK):  # SQLite says so at the first write only
+        message = f"the store {path} cannot be used: {_ADVICE[sqlite3.SQLITE_READONLY]}"
+        raise StoreError(message)
 
 
 def _mounts() -> str:
@@ -156,11 +159,13 @@ def _unescaped(text: str) -> str:
 def _prepare(connection: sqlite3.Connection, path: str, busy_timeout: float) -> None:
     """Check whose file it is, switch to write-ahead logging and make the tables."""
     with _transaction(connection, "begin"):  # other processes may be making the tables just now
-        _check_owner(connection, path)
+        version = _check_owner(connection, path)
     if path != MEMORY:
         _switch_to_wal(connection, path, busy_timeout)
     connection.execute("pragma synchronous=full")
     connection.execute("pragma journal_size_limit=67108864")
+    if version == VERSION:
+        return
     with _transaction(connection, "begin immediate"):
         _check_owner(connection, path)
         for table in TABLES:
@@ -180,7 +185,8 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Generator[None]:
             connection.execute("rollback")
 
 
-def _check_owner(connection: sqlite3.Connection, path: str) -> None:
+def _check_owner(connection: sqlite3.Connection, path: str) -> int:
+    """Refuse the file of another program or a newer release. Return the version of its tables; 0: none."""
     (application,) = connection.execute("pragma application_id").fetchone()
     (version,) = connection.execute("pragma user_version").fetchone()
     (tables,) = connection.execute("select count(*) from sqlite_master").fetchone()
@@ -193,6 +199,7 @@ def _check_owner(connection: sqlite3.Connection, path: str) -> None:
             f"tables; this release knows {VERSION}). Upgrade, or name another file"
         )
         raise StoreError(message)
+    return int(version)
 
 
 def _switch_to_wal(connection: sqlite3.Connection, path: str, busy_timeout: float) -> None:

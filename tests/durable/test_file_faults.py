@@ -257,6 +257,40 @@ connection.close()
 """
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_deleted_while_it_is_open_takes_no_more_writes(
+    written: Path, *, replaced: bool
+) -> None:
+    async def work() -> None:
+        database = SQLiteDatabase(str(written))
+        await database.open()
+        try:
+            await asyncio.to_thread(written.rename, written.with_name("moved.db"))
+            if replaced:
+                await asyncio.to_thread(written.touch)
+            with pytest.raises(StoreError, match="was deleted or replaced while it was open"):
+                await database.write([Statement(ADD, ("eva",))])
+            await asyncio.to_thread(written.with_name("moved.db").rename, written)
+            await database.write([Statement(ADD, ("fay",))])
+        finally:
+            await database.aclose()
+
+    asyncio.run(work())
+    assert rows(written) == ["ana", "ben", "fay"]
+
+
+def test_opening_a_file_that_is_there_writes_nothing(written: Path) -> None:
+    with closing(sqlite3.connect(written, isolation_level=None)) as other:
+        other.execute("begin immediate")  # so a write would have to wait
+        asyncio.run(open_and_close(written))
+
+
+async def open_and_close(path: Path) -> None:
+    database = SQLiteDatabase(str(path), busy_timeout=0.2)
+    await database.open()
+    await database.aclose()
+
+
 @pytest.mark.slow
 def test_sixty_processes_that_open_a_new_file_at_once(path: Path) -> None:
     failed = program(
