@@ -50,6 +50,9 @@ if TYPE_CHECKING:
         UnprocessableRequest,
         Withdrawn,
     )
+    from reflexio_async.memory.context import MemoryContext
+    from reflexio_async.memory.conversation import Conversation
+    from reflexio_async.memory.messages import interactions_from
     from reflexio_async.reflect.client import AsyncReflectClient
     from reflexio_async.reflect.converters import from_langchain, from_openai_agents, from_pydantic_ai
     from reflexio_async.reflect.decorator import TraceResult, reflect_trace
@@ -79,6 +82,7 @@ __all__: list[str] = [
     "Clock",
     "ConfigurationError",
     "Conflict",
+    "Conversation",
     "DrainSummary",
     "InvalidRequest",
     "Job",
@@ -93,6 +97,7 @@ __all__: list[str] = [
     "JobTiming",
     "LaneEntry",
     "LeaseLost",
+    "MemoryContext",
     "NotFound",
     "OutboxCall",
     "Outcome",
@@ -124,6 +129,7 @@ __all__: list[str] = [
     "from_openai_agents",
     "from_pydantic_ai",
     "gather_jobs",
+    "interactions_from",
     "reflect_trace",
     "request_spans",
 ]
@@ -175,6 +181,9 @@ else:
         "_engine.events": "BackgroundErrorEvent RequestEvent RetryEvent",
         "_engine.jobs.job": "Job JobTiming as_completed gather_jobs",
         "_engine.jobs.status": "JobState JobStatus",
+        "memory.context": "MemoryContext",
+        "memory.conversation": "Conversation",
+        "memory.messages": "interactions_from",
         "reflect.client": "AsyncReflectClient",
         "reflect.converters": "from_langchain from_openai_agents from_pydantic_ai",
         "reflect.trace_context": "TraceContext",

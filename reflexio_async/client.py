@@ -29,6 +29,7 @@ from reflexio_async._engine.settings import (
 )
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async.errors import InvalidRequest, NotFound
+from reflexio_async.memory.api import MemoryAPI, MemoryNotes
 from reflexio_async.reflect.service import reflect_server
 from reflexio_async.reflexio.api.agent_playbooks import AgentPlaybooksAPI
 from reflexio_async.reflexio.api.aggregation import AggregationAPI
@@ -40,7 +41,6 @@ from reflexio_async.reflexio.api.evaluation import EvaluationAPI
 from reflexio_async.reflexio.api.experiments import ExperimentsAPI
 from reflexio_async.reflexio.api.identity import LOGIN, IdentityAPI
 from reflexio_async.reflexio.api.operations import OperationsAPI
-from reflexio_async.reflexio.api.outbox import OutboxAPI
 from reflexio_async.reflexio.api.pending_tool_calls import PendingToolCallsAPI
 from reflexio_async.reflexio.api.provenance import ProvenanceAPI
 from reflexio_async.reflexio.api.search import SearchAPI
@@ -67,8 +67,8 @@ _OTHER_NAMES = {
 
 
 class AsyncReflexioClient(
+    MemoryAPI,
     BatchesAPI,
-    OutboxAPI,
     AgentPlaybooksAPI,
     AggregationAPI,
     BraintrustAPI,
@@ -153,6 +153,7 @@ class AsyncReflexioClient(
         self._server = ServerKnowledge()
         self._reflect_server = reflect_server(reflect_url, reflect_api_key, project_id, prefix="reflect_")
         self._outboxes = []
+        self._memory_notes = MemoryNotes()
         self._shared_reflect: list[SharedReflectClient] = []
         """Empty, or the Reflect client. It is a list because all views of this client share it."""
         self._reflect: AsyncReflectClient | None = None

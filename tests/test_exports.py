@@ -41,6 +41,7 @@ NAMES = [
     "Clock",
     "ConfigurationError",
     "Conflict",
+    "Conversation",
     "DrainSummary",
     "InvalidRequest",
     "Job",
@@ -55,6 +56,7 @@ NAMES = [
     "LeaseLost",
     "JobTiming",
     "LaneEntry",
+    "MemoryContext",
     "NotFound",
     "OutboxCall",
     "Outcome",
@@ -86,6 +88,7 @@ NAMES = [
     "from_openai_agents",
     "from_pydantic_ai",
     "gather_jobs",
+    "interactions_from",
     "reflect_trace",
     "request_spans",
 ]

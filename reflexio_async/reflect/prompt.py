@@ -42,22 +42,29 @@ def augment(task: str, memories: Sequence[Memory]) -> str:
     """
     if not memories:
         return task
-    elements = "\n".join(_memory_element(memory) for memory in memories)
+    elements = "\n".join(memory_element(memory) for memory in memories)
     how_to_use = f"<how_to_use>\n{_HOW_TO_USE}\n</how_to_use>"
     return f"{task}\n\n<relevant_memories>\n{how_to_use}\n{elements}\n</relevant_memories>"
 
 
-def _memory_element(memory: Memory) -> str:
+def memory_element(memory: Memory) -> str:
+    """Return one memory as an element. ``augment`` describes it."""
     outcome = {True: "success", False: "failure", None: "unknown"}[memory.success]
     lesson = {name: getattr(memory, name) for name in ("correct_action", "key_mistake", "guidance")}
     lesson = {name: text for name, text in lesson.items() if text.strip()}
     texts = {"past_task": memory.task, **(lesson or {"reflection": memory.reflection})}
-    lines = "\n".join(f"<{name}>{_escape(text, _IN_TEXT)}</{name}>" for name, text in texts.items())
+    lines = "\n".join(f"<{name}>{escape_text(text)}</{name}>" for name, text in texts.items())
     return (
-        f'<memory id="{_escape(memory.id, _IN_ATTRIBUTE)}" q_value="{memory.q_value:.2f}" '
+        f'<memory id="{escape_attribute(memory.id)}" q_value="{memory.q_value:.2f}" '
         f'similarity="{memory.similarity:.2f}" outcome="{outcome}">\n{lines}\n</memory>'
     )
 
 
-def _escape(text: str, entities: dict[str, str]) -> str:
-    return escape(_NOT_IN_XML.sub(_REPLACEMENT, text), entities)
+def escape_text(text: str) -> str:
+    """Escape the text of an element, so that it cannot end the element."""
+    return escape(_NOT_IN_XML.sub(_REPLACEMENT, text), _IN_TEXT)
+
+
+def escape_attribute(text: str) -> str:
+    """Escape the value of an attribute in double quotes."""
+    return escape(_NOT_IN_XML.sub(_REPLACEMENT, text), _IN_ATTRIBUTE)

@@ -29,6 +29,8 @@ class ReflectServer(NamedTuple):
     base_url: str
     api_key: SecretStr
     project_id: str
+    is_given: bool = True
+    """Whether the caller or the environment gave the address. Otherwise it is the default."""
 
     @property
     def url_hint(self) -> str:
@@ -52,15 +54,13 @@ def reflect_server(base_url: str, api_key: str, project_id: str | None, *, prefi
         ConfigurationError: One of them is unusable.
     """
     url_name, key_name = f"{prefix}url" if prefix else "base_url", f"{prefix}api_key"
-    url = first_url(
-        (url_name, base_url),
-        ("REFLECT_API_URL", os.environ.get("REFLECT_API_URL", "")),
-        ("default", DEFAULT_URL),
-    )
+    in_environment = os.environ.get("REFLECT_API_URL", "")
+    url = first_url((url_name, base_url), ("REFLECT_API_URL", in_environment), ("default", DEFAULT_URL))
+    is_given = bool(base_url.strip() or in_environment.strip())
     key = secret_key(key_name, api_key, os.environ.get("REFLECT_API_KEY", ""), url_name=url_name)
     if project_id is None:
         project_id = os.environ.get("REFLECT_PROJECT_ID", "").strip() or DEFAULT_PROJECT
-    return ReflectServer(url, key, check_project(project_id))
+    return ReflectServer(url, key, check_project(project_id), is_given)
 
 
 def check_project(project_id: str) -> str:

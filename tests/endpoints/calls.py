@@ -23,6 +23,7 @@ CLIENTS: dict[type, Any] = {
 NO_CALLS: dict[type, set[str]] = {
     AsyncReflexioClient: {
         "base_url",
+        "conversation",
         "for_session",
         "job",
         "iter_requests",  # an async iterator

@@ -120,6 +120,10 @@ USES: dict[str, Callable[[Used], Awaitable[Any]]] = {
     "a read that is cached anew": lambda used: used.client.get_profiles(user_id="u", force_refresh=True),
     "a call with a request": lambda used: used.client.search(query="tea"),
     "a publish": lambda used: used.client.publish_interaction("u", TURNS, session_id="s"),
+    "memory for a prompt": lambda used: used.client.context("u", "tea"),
+    "a turn of a conversation": lambda used: used.client.conversation(user_id="u", session_id="s").add(
+        [*TURNS, {"role": "assistant", "content": "Noted"}]
+    ),
     "a publish in the background": lambda used: used.client.publish_later("u", TURNS, session_id="s"),
     "a call of several requests": lambda used: used.client.update_config({"window_size": 3}),
     "login": lambda used: used.client.login("a@b.c", "p"),

@@ -1,8 +1,8 @@
 """Publishing through the outbox: accepted now, delivered in the background."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from uuid import uuid4
 
 from reflexio_async._engine.models import ListOf, OrMapping, build_request, drop_none
@@ -95,12 +95,18 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
             "session_finished": session_finished or None,
             "request_id": uuid4().hex if request_id is None else request_id,
         }
-        request = build_request(PublishUserInteractionRequest, drop_none(fields), "publish_later")
+        return await self._accept_publish("publish_later", fields, id_is_ours=request_id is None)
+
+    async def _accept_publish(
+        self, name: str, fields: Mapping[str, Any], *, id_is_ours: bool
+    ) -> OutboxCall[PublishUserInteractionResponse]:
+        """Accept a publish of these fields, without those that are None. ``name`` is the call, for errors."""
+        request = build_request(PublishUserInteractionRequest, drop_none(fields), name)
         now = int(self._engine.caller.clock.time())
         for turn in cast("Sequence[InteractionData]", request.interactions):  # validation has made models
             if "created_at" not in turn.model_fields_set:
                 turn.created_at = now
-        call = _OWN_ID if request_id is None else _CALLERS_ID
+        call = _OWN_ID if id_is_ours else _CALLERS_ID
         return await self.outbox.add(
             call, cast("str", request.request_id), request.session_id, encode(PUBLISH_INTERACTION, request)
         )

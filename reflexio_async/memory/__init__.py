@@ -1,0 +1,1 @@
+"""Memory for an agent: what is recalled before a turn, and what is published after it."""

@@ -1,0 +1,225 @@
+"""A conversation with an agent: memory is recalled before a turn, and the turn is published after it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
+
+from reflexio_async.memory.context import DEFAULT_MAX_CHARS
+from reflexio_async.memory.messages import read_turns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reflexio_async._engine.outbox_call import OutboxCall
+    from reflexio_async.memory.api import ConversationRequest, MemoryAPI
+    from reflexio_async.memory.context import MemoryContext
+    from reflexio_async.memory.messages import Turn
+    from reflexio_async.reflexio.models.interactions import (
+        InteractionData,
+        PublishUserInteractionResponse,
+        RetrievedLearning,
+    )
+
+_MAX_LEARNINGS = 1000  # of one turn (server-behaviour: Fields of a publish)
+
+Key = tuple[str, str]
+
+
+class Conversation:
+    """A conversation of one user with an agent. ``client.conversation(…)`` makes it.
+
+    ``await talk.context(query)`` recalls memory before the agent acts. ``await talk.add(messages)`` publishes
+    what was said, after the agent has answered. All state is in this object, so that conversations never mix.
+
+    The search of ``context`` does not name the session, but the publish that follows (its ``request_id``), by
+    which the server connects the two. With a ``session_id`` the server would leave out what the session was
+    given before. Then the best memories would be missing from every prompt but the first, and those of a
+    response that was lost, or came after the timeout, from all of them.
+
+    Attributes:
+        user_id: The user.
+        session_id: The session.
+        agent_version: The agent's version.
+        source: Where the turns come from.
+    """
+
+    def __init__(self, request: ConversationRequest, client: MemoryAPI, history: object = ()) -> None:
+        self.user_id = request.user_id
+        self.session_id = request.session_id
+        self.agent_version = request.agent_version
+        self.source = request.source
+        self._client = client
+        self._added = _Added([turn.key for turn in read_turns(history)])
+        self._contexts: list[MemoryContext] = []
+        """The contexts since the last publish that know their learnings."""
+        self._request_id = uuid4().hex
+        """That of the next publish."""
+        self._adding = asyncio.Lock()
+
+    async def context(
+        self,
+        query: str,
+        *,
+        top_k: int = 5,
+        threshold: float | None = None,
+        timeout: float = 1.0,
+        max_chars: int = DEFAULT_MAX_CHARS,
+    ) -> MemoryContext:
+        """Recall what may help the agent with its next answer. ``str(context)`` goes into the prompt.
+
+        It fails open, as ``client.context``, which explains the arguments. The next ``add`` reports the
+        learnings in the text, since it is taken for granted that the text goes into the prompt.
+
+        Raises:
+            InvalidRequest: An argument has an unusable value; nothing was sent.
+        """
+        context = await self._client.context(
+            self.user_id,
+            query,
+            request_id=self._request_id,
+            agent_version=self.agent_version,
+            top_k=top_k,
+            threshold=threshold,
+            timeout=timeout,
+            max_chars=max_chars,
+        )
+        if context.searched:
+            self._contexts.append(context)
+        return context
+
+    async def add(self, messages: object) -> OutboxCall[PublishUserInteractionResponse] | None:
+        """Publish the turns that are finished and were not published before, through the client's outbox.
+
+        Call it when the agent has answered, after streaming has ended. It returns before anything is sent.
+
+        The messages may be the whole conversation every time, or only the new ones. A call whose turns begin
+        with all those that were published before (equal roles and texts, in their order) has the whole
+        conversation; then all later calls are read so. The turns that are known are left out, also where the
+        beginning of the conversation was cut off. Otherwise all turns are new.
+
+        A turn of the user without an answer, and an agent that waits for a tool, wait for the next call.
+        Recalled memory is left out of all texts, so that it is not learned again as the user's words.
+        The agent's last turn has ``retrieved_learnings``: those in the texts of all contexts since the last
+        publish. It is empty when they had none, and absent when no context was asked for, or all have failed.
+        The experiment that a context reported is passed on.
+
+        Args:
+            messages: Messages of any framework that ``interactions_from`` reads.
+
+        Returns:
+            The handle of the publish. Awaiting it waits for the server. None: there was nothing to publish.
+
+        Raises:
+            InvalidRequest: These are no messages; nothing was accepted.
+            StoreError: The outbox cannot be used; nothing was accepted. A later call tries it again.
+        """
+        turns = read_turns(messages)
+        async with self._adding:
+            contexts = list(self._contexts)
+            new, whole = self._added.new_turns(turns, asked=bool(contexts))
+            count = _finished(new)
+            if not count:
+                self._added.keep(new, 0, whole=whole)
+                return None
+            call = await self._client._accept_publish(  # noqa: SLF001  # of this client
+                "add", self._publish(new[:count], contexts), id_is_ours=True
+            )
+            self._added.keep(new, count, whole=whole)
+            self._contexts = [each for each in self._contexts if each not in contexts]
+            self._request_id = uuid4().hex
+        self._client._memory_notes.add_turn(self.user_id, self.session_id)  # noqa: SLF001  # as above
+        return call
+
+    def _publish(self, turns: Sequence[Turn], contexts: Sequence[MemoryContext]) -> dict[str, Any]:
+        """The fields of the publish of these turns, which end with one of the agent."""
+        interactions = [turn.interaction() for turn in turns]
+        if contexts:
+            interactions[-1] = _with_learnings(interactions[-1], contexts)
+        experiment = contexts[-1].experiment if contexts else None
+        # A release of the server may have other arms. A publish with one would be refused.
+        arms: tuple[Literal["treatment", "holdout"], ...] = ("treatment", "holdout")
+        echoed = experiment is not None and experiment.arm in arms
+        return {
+            "user_id": self.user_id,
+            "session_id": self.session_id,
+            "agent_version": self.agent_version,
+            "source": self.source or None,
+            "interactions": interactions,
+            "request_id": self._request_id,
+            "retrieval_experiment_id": experiment.experiment_id if experiment and echoed else None,
+            "retrieval_experiment_arm": experiment.arm if experiment and echoed else None,
+        }
+
+    def __repr__(self) -> str:
+        return f"<Conversation {self.session_id!r}>"
+
+
+class _Added:
+    """Which turns of a conversation were published, and which wait."""
+
+    def __init__(self, known: list[Key]) -> None:
+        self.known = known
+        """The turns that were published before, by the caller or here."""
+        self._waiting: list[Turn] = []
+        self._whole: bool | None = None
+        """Whether the caller passes the whole conversation. None: not known yet."""
+
+    def new_turns(self, turns: list[Turn], *, asked: bool) -> tuple[list[Turn], bool | None]:
+        """Return the turns that were not published, and whether the caller passes the whole conversation.
+
+        ``asked``: a context was asked for since the last publish, so something new was said.
+        """
+        keys = [turn.key for turn in turns]
+        known = self.known
+        whole = self._whole
+        if whole is None and known:
+            whole = keys[: len(known)] == known and not (asked and len(keys) == len(known))
+        if whole:
+            return turns[_end_of_known(keys, known) :], whole
+        waiting = [turn.key for turn in self._waiting]
+        if waiting and keys[: len(waiting)] == waiting:  # they are repeated, with what follows them
+            return turns, whole
+        return [*self._waiting, *turns], whole
+
+    def keep(self, new: list[Turn], count: int, *, whole: bool | None) -> None:
+        """Record that the first ``count`` of the new turns were published, and that the others wait."""
+        self.known += [turn.key for turn in new[:count]]
+        self._waiting = new[count:]
+        self._whole = whole
+
+
+def _end_of_known(keys: list[Key], known: list[Key]) -> int:
+    """Return where the known turns end in a conversation whose beginning may have been cut off or replaced.
+
+    That is where the most turns equal the last of the known ones.
+    """
+    if keys[: len(known)] == known:
+        return len(known)
+    best, best_end = 0, 0
+    for end in range(1, len(keys) + 1):
+        equal = 0
+        while equal < min(end, len(known)) and keys[end - 1 - equal] == known[-1 - equal]:
+            equal += 1
+        if equal > best:
+            best, best_end = equal, end
+    return best_end
+
+
+def _finished(turns: Sequence[Turn]) -> int:
+    """Return how many turns, from the first one, are finished. The last of them is one of the agent."""
+    count = len(turns)
+    if turns and turns[-1].open_calls:
+        count -= 1
+    while count and not turns[count - 1].is_of_agent:
+        count -= 1
+    return count
+
+
+def _with_learnings(turn: InteractionData, contexts: Sequence[MemoryContext]) -> InteractionData:
+    learnings: dict[tuple[str, str], RetrievedLearning] = {}
+    for context in contexts:
+        for each in context.learnings:
+            learnings.setdefault((str(each.kind), each.learning_id), each)
+    return turn.model_copy(update={"retrieved_learnings": list(learnings.values())[:_MAX_LEARNINGS]})
