@@ -10,6 +10,7 @@ import pytest
 
 from reflexio_async._engine.clock import SystemClock
 from reflexio_async._engine.wire import EncodedRequest
+from reflexio_async.durable import sqlite_file
 from reflexio_async.durable.database import Statement
 from reflexio_async.durable.rows import LaneKey, NewJob, OutboxRow, RowState
 from reflexio_async.durable.sqlite import SQLiteDatabase
@@ -18,6 +19,7 @@ from reflexio_async.errors import LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
 
     from reflexio_async.durable.database import Database
 
@@ -232,6 +234,42 @@ async def test_calls_wait_in_the_outbox_in_the_order_in_which_they_were_accepted
     await store.delivered(lease, ["2"])
     await store.set_aside(lease, "1", "refused")
     assert [row.id for row in await store.waiting(lane, 10)] == ["3"]
+
+
+async def test_a_lease_of_another_boot_of_the_machine_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "store.db")
+    async with opened(SQLiteDatabase(path)) as before:
+        assert await before.acquire(LANE, "one") is not None
+        async with opened(SQLiteDatabase(path)) as same_boot:
+            assert await same_boot.acquire(LANE, "two") is None
+        monkeypatch.setattr(sqlite_file, "_boot_id", lambda: "another boot")
+        async with opened(SQLiteDatabase(path)) as after:
+            assert await after.acquire(LANE, "three") is not None
+
+
+async def test_prune_deletes_what_ended_before_and_the_batches_without_jobs(store: Store) -> None:
+    await store.write(
+        *(
+            Statement(
+                "insert into batch (id, account, url, kind, created_at) values (?, 'a', 'u', 'k', 1)", (name,)
+            )
+            for name in ("done", "open")
+        )
+    )
+    await store.add_jobs([job("old"), job("new"), job("queued"), job("b", batch="done", key="b")])
+    await store.add_jobs([job("c", batch="open", key="c"), job("d", batch="open", key="d")])
+    await store.withdraw(["old", "b", "c"], {"state": "cancelled"}, 5.0)
+    await store.withdraw(["new"], {"state": "cancelled"}, 50.0)
+    assert await store.prune(10.0) == 2
+    assert {row.id for row in await store.jobs(["old", "new", "queued", "b", "c", "d"])} == {
+        "new",
+        "queued",
+        "c",
+        "d",
+    }
+    assert await store.read("select id from batch") == [("open",)]
 
 
 async def test_no_operation_of_a_lane_looks_at_all_rows() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reflexio_async import AsyncReflectClient, AsyncReflexioClient, ConfigurationError, InvalidRequest
+from reflexio_async._engine.clock import SystemClock
 from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async._engine.wire import EncodedRequest
 from reflexio_async.durable.database import Statement
@@ -31,8 +32,12 @@ DAY = 86400.0
 
 
 @asynccontextmanager
-async def opened(path: Path, clock: VirtualClock | None = None) -> AsyncGenerator[tuple[Store, StoreView]]:
-    client = AsyncReflexioClient(url_endpoint=URL, store=path / "store.db", clock=clock)
+async def opened(
+    place: Path | str, clock: VirtualClock | None = None
+) -> AsyncGenerator[tuple[Store, StoreView]]:
+    """A store in a file of a folder, or at an address, and the view of a client on it."""
+    where = place if isinstance(place, str) else place / "store.db"
+    client = AsyncReflexioClient(url_endpoint=URL, store=where, clock=clock)
     store = open_store(client._engine.settings)
     await store.open()
     async with client:
@@ -50,7 +55,7 @@ def job(name: str, **fields: Any) -> NewJob:
 async def ended(
     store: Store, job_id: str, state: str = "completed", *, at: float = 5.0, **outcome: Any
 ) -> None:
-    async with hold(store, LANE, "me", VirtualClock()) as held:
+    async with hold(store, LANE, "me", SystemClock()) as held:
         assert held is not None
         await store.update_job(
             held.lease, job_id, state=RowState.ENDED, ended_at=at, outcome={"state": state, **outcome}
@@ -80,7 +85,7 @@ async def test_the_token_of_a_listed_job_names_its_row(tmp_path: Path) -> None:
 async def test_jobs_are_listed_by_their_state(tmp_path: Path) -> None:
     async with opened(tmp_path) as (store, view):
         await store.add_jobs([job("queued"), job("starts"), job("runs"), job("done"), job("bad")])
-        async with hold(store, LANE, "me", VirtualClock()) as held:
+        async with hold(store, LANE, "me", SystemClock()) as held:
             assert held is not None
             await store.update_job(held.lease, "starts", state=RowState.STARTING)
             await store.update_job(held.lease, "runs", state=RowState.ADMITTED, admitted_at=4.0)
@@ -145,7 +150,7 @@ async def test_the_counts_say_who_drives_which_lane_and_what_waits(tmp_path: Pat
         await store.accept(
             [OutboxRow(0, "r1", "a", URL, "publish", "s", REQUEST, 10, "waiting", 0, None, 1.0)]
         )
-        async with hold(store, LANE, "host-1", VirtualClock()):
+        async with hold(store, LANE, "host-1", SystemClock()):
             stats = await view.stats()
         (lane,) = stats.lanes
         assert lane[:4] == (URL, "org", "profiles", "host-1")
@@ -213,6 +218,25 @@ async def test_a_clock_that_is_set_back_deletes_nothing_and_keeps_the_order(tmp_
         assert [row.id for row in await store.open_jobs(LANE, 2)] == ["one", "two"]
         await ended(store, "one", at=1e12)
         assert await view.prune(0) == 0
+
+
+async def test_a_store_in_postgres_is_listed_and_counted_alike(postgres_url: str) -> None:
+    async with opened(postgres_url) as (store, view):
+        await store.add_account("a", URL, None)
+        await add_batch(store, "b", at=1.0)
+        await store.add_jobs([job("ana"), job("ben"), job("eva", batch="b", key="eva")])
+        await ended(store, "ben", "failed", failure={"type": "JobFailed", "message": "no model"})
+        (failed,) = await view.jobs(state="failed")
+        assert (failed.error, failed.params) == ("no model", {"user_id": "ben"})
+        assert [entry.key for entry in await view.jobs(batch="b")] == ["eva"]
+        assert [entry.jobs for entry in await view.batches()] == [{"queued": 1}]
+        async with hold(store, LANE, "host-1", SystemClock()):
+            stats = await view.stats()
+        assert stats.jobs == {"queued": 2, "failed": 1}
+        assert [(lane.name, lane.holder) for lane in stats.lanes] == [("profiles", "host-1")]
+        assert (stats.without_organisation, type(stats.bytes)) == (2, int)
+        assert stats.bytes >= 8192
+        assert await view.prune(0) == 1
 
 
 async def test_without_a_store_the_error_says_how_to_get_one() -> None:
