@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reflexio_async import AsyncReflectClient, AsyncReflexioClient, ConfigurationError, InvalidRequest
-from reflexio_async._engine.clock import SystemClock
 from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async._engine.wire import EncodedRequest
 from reflexio_async.durable.database import Statement
@@ -55,7 +54,7 @@ def job(name: str, **fields: Any) -> NewJob:
 async def ended(
     store: Store, job_id: str, state: str = "completed", *, at: float = 5.0, **outcome: Any
 ) -> None:
-    async with hold(store, LANE, "me", SystemClock()) as held:
+    async with hold(store, LANE, "me", store._clock) as held:
         assert held is not None
         await store.update_job(
             held.lease, job_id, state=RowState.ENDED, ended_at=at, outcome={"state": state, **outcome}
@@ -85,7 +84,7 @@ async def test_the_token_of_a_listed_job_names_its_row(tmp_path: Path) -> None:
 async def test_jobs_are_listed_by_their_state(tmp_path: Path) -> None:
     async with opened(tmp_path) as (store, view):
         await store.add_jobs([job("queued"), job("starts"), job("runs"), job("done"), job("bad")])
-        async with hold(store, LANE, "me", SystemClock()) as held:
+        async with hold(store, LANE, "me", store._clock) as held:
             assert held is not None
             await store.update_job(held.lease, "starts", state=RowState.STARTING)
             await store.update_job(held.lease, "runs", state=RowState.ADMITTED, admitted_at=4.0)
@@ -150,7 +149,7 @@ async def test_the_counts_say_who_drives_which_lane_and_what_waits(tmp_path: Pat
         await store.accept(
             [OutboxRow(0, "r1", "a", URL, "publish", "s", REQUEST, 10, "waiting", 0, None, 1.0)]
         )
-        async with hold(store, LANE, "host-1", SystemClock()):
+        async with hold(store, LANE, "host-1", store._clock):
             stats = await view.stats()
         (lane,) = stats.lanes
         assert lane[:4] == (URL, "org", "profiles", "host-1")
@@ -230,7 +229,7 @@ async def test_a_store_in_postgres_is_listed_and_counted_alike(postgres_url: str
         assert (failed.error, failed.params) == ("no model", {"user_id": "ben"})
         assert [entry.key for entry in await view.jobs(batch="b")] == ["eva"]
         assert [entry.jobs for entry in await view.batches()] == [{"queued": 1}]
-        async with hold(store, LANE, "host-1", SystemClock()):
+        async with hold(store, LANE, "host-1", store._clock):
             stats = await view.stats()
         assert stats.jobs == {"queued": 2, "failed": 1}
         assert [(lane.name, lane.holder) for lane in stats.lanes] == [("profiles", "host-1")]
