@@ -72,12 +72,13 @@ class Cache:
 
         Responses that have not arrived yet are not cached, and later callers do not share them.
         """
+        pending = self._pending
         for path in paths:
             self._invalidations[path] = self._invalidations.get(path, 0) + 1
             for entry_key in [key for key in self._entries if key[0] == path]:
                 self._drop(entry_key)
-            for pending_key in [key for key in self._pending if key[0][0] == path]:
-                del self._pending[pending_key]
+            for pending_key in [key for key in pending if key[0][0] == path]:
+                del pending[pending_key]
 
     async def fetch(
         self,

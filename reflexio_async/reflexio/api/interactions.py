@@ -197,7 +197,8 @@ class InteractionsAPI(API):
             for warning in dropped:
                 error.add_note(warning)
             raise
-        receipt.warnings += dropped
+        if dropped:
+            receipt.warnings += dropped
         return receipt
 
     async def _publish(
