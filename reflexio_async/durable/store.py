@@ -27,7 +27,7 @@ from reflexio_async.durable.rows import (
 from reflexio_async.errors import LeaseLost, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async.durable.database import Database, Row, Value
@@ -224,8 +224,7 @@ class Store:
 
     async def _by(self, column: str, wanted: list[str], also: str = "", *values: Value) -> list[JobRow]:
         found: list[JobRow] = []
-        for first in range(0, len(wanted), _CHUNK):
-            chunk = wanted[first : first + _CHUNK]
+        for chunk in _chunks(wanted):
             marks = ", ".join("?" * len(chunk))
             sql = f"select {JOB_COLUMNS} from job where {also}{column} in ({marks})"
             found += map(job_row, await self.read(sql, *values, *chunk))
@@ -289,31 +288,26 @@ class Store:
 
     async def withdraw(self, ids: Collection[str], outcome: dict[str, Any], ended_at: float) -> list[str]:
         """End those of these jobs that are still queued. Return their ids."""
+        sql = (
+            "update job set state = 'ended', outcome = ?, ended_as = ?, ended_at = ? "
+            "where id = ? and state = 'queued' returning id"
+        )
+        values = (json.dumps(outcome), outcome["state"], ended_at)
         withdrawn: list[str] = []
-        for job_id in ids:
-            (rows,) = await self.write(
-                Statement(
-                    "update job set state = 'ended', outcome = ?, ended_as = ?, ended_at = ? "
-                    "where id = ? and state = 'queued' returning id",
-                    (json.dumps(outcome), outcome["state"], ended_at, job_id),
-                )
-            )
-            withdrawn += [found for (found,) in rows]
+        for chunk in _chunks(ids):
+            done = await self.write(*(Statement(sql, (*values, job_id)) for job_id in chunk))
+            withdrawn += [found for rows in done for (found,) in rows]
         return withdrawn
 
     async def queue_again(self, ids: Collection[str]) -> None:
         """Queue jobs that have ended once more."""
-        await self.write(
-            *(
-                Statement(
-                    "update job set state = 'queued', attempts = 0, outcome = null, ended_as = null, "
-                    "ended_at = null, intent_at = null, before = null, operation_id = null, "
-                    "not_before = null, admitted_at = null where id = ? and state = 'ended'",
-                    (job_id,),
-                )
-                for job_id in ids
-            )
+        sql = (
+            "update job set state = 'queued', attempts = 0, outcome = null, ended_as = null, "
+            "ended_at = null, intent_at = null, before = null, operation_id = null, "
+            "not_before = null, admitted_at = null where id = ? and state = 'ended'"
         )
+        for chunk in _chunks(ids):
+            await self.write(*(Statement(sql, (job_id,)) for job_id in chunk))
 
     # Outbox
 
@@ -439,6 +433,13 @@ class Store:
         self._next_prune = self._clock.now() + _PRUNE_EVERY
         if await self.prune(self._clock.time() - self._keep) == _CHUNK:
             self._next_prune = 0.0  # there are more
+
+
+def _chunks(ids: Collection[str]) -> Iterator[list[str]]:
+    """Parts of ``ids``, each for one transaction: other processes wait for its end."""
+    left = list(ids)
+    for first in range(0, len(left), _CHUNK):
+        yield left[first : first + _CHUNK]
 
 
 def _check(lease: Lease, rows: list[Row]) -> None:

@@ -199,6 +199,16 @@ async def test_a_job_is_withdrawn_only_while_it_is_queued(store: Store) -> None:
     assert (row.state, row.outcome, row.ended_at) == (RowState.ENDED, {"state": "cancelled"}, 5.0)
 
 
+async def test_any_number_of_jobs_is_withdrawn_and_queued_again(store: Store) -> None:
+    names = [str(number) for number in range(1201)]
+    await store.add_account("a", URL, "org")
+    await store.add_jobs([job(name) for name in names])
+    assert await store.withdraw(names, {"state": "cancelled"}, 5.0) == names
+    assert await ids(store) == []
+    await store.queue_again(names)
+    assert len(await ids(store, limit=2000)) == 1201
+
+
 async def test_a_job_that_was_queued_again_is_as_new(store: Store) -> None:
     await store.add_jobs([job("ana")])
     (new,) = await store.jobs(["ana"])
