@@ -104,6 +104,16 @@ def job_row(row: Row) -> JobRow:
     )
 
 
+class BatchRow(NamedTuple):
+    """A batch in the store. ``kind`` is that of its jobs."""
+
+    id: str
+    account: str
+    url: str
+    kind: str
+    created_at: float
+
+
 class OutboxRow(NamedTuple):
     """A call in the outbox; the names are those of the table's columns."""
 

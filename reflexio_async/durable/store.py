@@ -16,6 +16,7 @@ from reflexio_async.durable.database import Statement
 from reflexio_async.durable.rows import (
     JOB_COLUMNS,
     OUTBOX_COLUMNS,
+    BatchRow,
     LaneKey,
     Lease,
     OutboxStats,
@@ -185,6 +186,15 @@ class Store:
         return [LaneKey(url, org, service) for service in services]
 
     # Jobs
+
+    async def add_batch(self, batch: BatchRow) -> BatchRow:
+        """Add ``batch``, and return it. If there is one with this id already, that one is returned."""
+        columns = ", ".join(BatchRow._fields)
+        _, rows = await self.write(
+            Statement(f"insert into batch ({columns}) values (?, ?, ?, ?, ?) on conflict do nothing", batch),
+            Statement(f"select {columns} from batch where id = ?", (batch.id,)),
+        )
+        return BatchRow(*rows[0])
 
     async def add_jobs(self, jobs: Sequence[NewJob]) -> None:
         """Add ``jobs``. One whose batch and key are there already is left as it is."""

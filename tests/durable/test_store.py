@@ -12,7 +12,7 @@ from reflexio_async._engine.clock import SystemClock
 from reflexio_async._engine.wire import EncodedRequest
 from reflexio_async.durable import sqlite_file
 from reflexio_async.durable.database import Statement
-from reflexio_async.durable.rows import LaneKey, NewJob, OutboxRow, RowState
+from reflexio_async.durable.rows import BatchRow, LaneKey, NewJob, OutboxRow, RowState
 from reflexio_async.durable.sqlite import SQLiteDatabase
 from reflexio_async.durable.store import Store
 from reflexio_async.errors import LeaseLost
@@ -88,6 +88,12 @@ async def test_a_job_is_read_as_it_was_added(store: Store) -> None:
 async def test_a_key_of_a_batch_is_added_once(store: Store) -> None:
     await store.add_jobs([job("one", batch="b", key="ana"), job("two", batch="b", key="ana")])
     assert [row.id for row in await store.jobs_of_batch("b", ["ana"])] == ["one"]
+
+
+async def test_a_batch_is_added_once(store: Store) -> None:
+    first = BatchRow("b", "a", URL, "profile_rerun", 1.0)
+    assert await store.add_batch(first) == first
+    assert await store.add_batch(first._replace(kind="playbook_rerun", created_at=2.0)) == first
 
 
 async def test_jobs_that_have_begun_come_first_and_then_those_that_were_added_first(store: Store) -> None:
@@ -260,14 +266,8 @@ async def test_a_lease_of_another_boot_of_the_machine_is_over(
 
 
 async def test_prune_deletes_what_ended_before_and_the_batches_without_jobs(store: Store) -> None:
-    await store.write(
-        *(
-            Statement(
-                "insert into batch (id, account, url, kind, created_at) values (?, 'a', 'u', 'k', 1)", (name,)
-            )
-            for name in ("done", "open")
-        )
-    )
+    for name in ("done", "open"):
+        await store.add_batch(BatchRow(name, "a", URL, "profile_rerun", 1.0))
     await store.add_jobs([job("old"), job("new"), job("queued"), job("b", batch="done", key="b")])
     await store.add_jobs([job("c", batch="open", key="c"), job("d", batch="open", key="d")])
     await store.withdraw(["old", "b", "c"], {"state": "cancelled"}, 5.0)

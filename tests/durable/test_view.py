@@ -11,10 +11,9 @@ import pytest
 from reflexio_async import AsyncReflectClient, AsyncReflexioClient, ConfigurationError, InvalidRequest
 from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async._engine.wire import EncodedRequest
-from reflexio_async.durable.database import Statement
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.opening import open_store
-from reflexio_async.durable.rows import LaneKey, NewJob, OutboxRow, RowState
+from reflexio_async.durable.rows import BatchRow, LaneKey, NewJob, OutboxRow, RowState
 from reflexio_async.testing import VirtualClock
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ async def test_a_limit_is_a_whole_number(tmp_path: Path, limit: Any) -> None:
 async def test_batches_are_listed_with_the_states_of_their_jobs(tmp_path: Path) -> None:
     async with opened(tmp_path) as (store, view):
         for number, name in enumerate(("old", "new", "empty")):
-            await add_batch(store, name, at=number)
+            await store.add_batch(BatchRow(name, "a", URL, "profile_rerun", number))
         await store.add_jobs(
             [job(f"{name}{n}", batch=name, key=str(n)) for name in ("old", "new") for n in (1, 2)]
         )
@@ -134,11 +133,6 @@ async def test_batches_are_listed_with_the_states_of_their_jobs(tmp_path: Path) 
     assert (empty.id, empty.jobs) == ("empty", {})
     assert (new.id, new.kind, new.jobs) == ("new", "profile_rerun", {"queued": 1, "completed": 1})
     assert (old.id, old.created_at, old.jobs) == ("old", 0.0, {"queued": 2})
-
-
-async def add_batch(store: Store, name: str, *, at: float) -> None:
-    sql = "insert into batch (id, account, url, kind, created_at) values (?, 'a', ?, 'profile_rerun', ?)"
-    await store.write(Statement(sql, (name, URL, at)))
 
 
 async def test_the_counts_say_who_drives_which_lane_and_what_waits(tmp_path: Path) -> None:
@@ -190,7 +184,7 @@ async def test_prune_takes_a_duration(tmp_path: Path, older_than: Any) -> None:
 
 async def test_the_jobs_of_a_batch_are_kept_until_all_of_them_have_ended(tmp_path: Path) -> None:
     async with opened(tmp_path) as (store, view):
-        await add_batch(store, "b", at=1.0)
+        await store.add_batch(BatchRow("b", "a", URL, "profile_rerun", 1.0))
         await store.add_jobs([job("one", batch="b", key="1"), job("two", batch="b", key="2")])
         await ended(store, "one")
         assert await view.prune(0) == 0
@@ -222,7 +216,7 @@ async def test_a_clock_that_is_set_back_deletes_nothing_and_keeps_the_order(tmp_
 async def test_a_store_in_postgres_is_listed_and_counted_alike(postgres_url: str) -> None:
     async with opened(postgres_url) as (store, view):
         await store.add_account("a", URL, None)
-        await add_batch(store, "b", at=1.0)
+        await store.add_batch(BatchRow("b", "a", URL, "profile_rerun", 1.0))
         await store.add_jobs([job("ana"), job("ben"), job("eva", batch="b", key="eva")])
         await ended(store, "ben", "failed", failure={"type": "JobFailed", "message": "no model"})
         (failed,) = await view.jobs(state="failed")
