@@ -164,9 +164,9 @@ class TaskTracker:
         scope.ended()
         task.cancel()
 
-    def report(self, what: str, error: BaseException) -> None:
+    def report(self, what: str, error: BaseException, *, level: int = logging.ERROR) -> None:
         """Count and log a failure that no caller awaited, and call the hook."""
         self.errors += 1
         text = printable(str(error))
-        logger.error("%s failed in the background: %s: %s", printable(what), type(error).__name__, text)
+        logger.log(level, "%s failed in the background: %s: %s", printable(what), type(error).__name__, text)
         notify("on_background_error", self._on_error, BackgroundErrorEvent(what, error))

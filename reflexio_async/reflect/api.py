@@ -232,10 +232,10 @@ class ReflectAPI(API):
         """Delete the project of this client and everything in it."""
         return await self._send(DELETE_PROJECT, self._in_project(NoFields()))
 
-    async def _query(self, request: MemoryQuery) -> list[Memory]:
-        """Return the memories that ``request`` finds."""
+    async def _query(self, request: MemoryQuery, **options: Any) -> list[Memory]:
+        """Return the memories that ``request`` finds. ``options``: those of ``_send``."""
         # The response is null when the server finds none.
-        return await self._send(QUERY_MEMORIES, self._in_project(request)) or []
+        return await self._send(QUERY_MEMORIES, self._in_project(request), **options) or []
 
     async def _submit_trace(self, request: TraceCreate, **options: Any) -> TraceJob:
         """Send a trace and return its job. ``options``: those of ``_send``."""

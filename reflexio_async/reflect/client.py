@@ -11,6 +11,7 @@ from reflexio_async._engine.call import Caller
 from reflexio_async._engine.clock import Clock, clock_from
 from reflexio_async._engine.engine import Engine
 from reflexio_async._engine.http import ConnectionPool, HttpClient
+from reflexio_async._engine.ignored_errors import IgnoredErrors
 from reflexio_async._engine.jobs.manager import JobManager
 from reflexio_async._engine.loops import Lifetime, LoopBinding
 from reflexio_async._engine.models import build_request
@@ -106,6 +107,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, TraceOutboxAPI, BaseClient)
         self._project_id = server.project_id
         self._pool = pool
         self._outboxes = []
+        self._ignored_errors = IgnoredErrors(tasks)
         self._kinds = trace_kinds(settings.polls_per_second)
         http = HttpClient(settings, clock, pool, url_hint=server.url_hint)
         loops = tasks.loops

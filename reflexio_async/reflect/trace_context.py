@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING, Any, Self
 
 from reflexio_async._engine.models import build_request
 from reflexio_async.errors import InvalidRequest
+from reflexio_async.reflect.judge import judged_review
 from reflexio_async.reflect.models.traces import InlineReview, TraceCreate
 from reflexio_async.reflect.prompt import augment
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from reflexio_async.reflect.jobs import TraceJob
+    from reflexio_async.reflect.judge import Judge
     from reflexio_async.reflect.models.memories import Memory, MemoryQuery
     from reflexio_async.reflect.trajectory import TrajectoryInput
 
 logger = logging.getLogger("reflexio_async")
+
+_SENDING = "sending a trace"
 
 
 class _Phase(Enum):
@@ -51,7 +56,9 @@ class TraceContext:
         search: Callable[[MemoryQuery], Awaitable[list[Memory]]],
         submit: Callable[[TraceCreate], Awaitable[TraceJob]],
         report: Callable[[str, BaseException], None],
+        handle: Callable[[str], AbstractContextManager[None]],
         check_loop: Callable[[], None],
+        judge: Judge | None,
         blocking: bool,
         auto_fail_on_exception: bool,
     ) -> None:
@@ -60,7 +67,9 @@ class TraceContext:
         self._search = search
         self._submit = submit
         self._report = report
+        self._handle = handle
         self._check_loop = check_loop
+        self._judge = judge
         self._blocking = blocking
         self._auto_fail = auto_fail_on_exception
         self._phase = _Phase.NEW
@@ -129,16 +138,17 @@ class TraceContext:
             trajectory: Messages with role and content, which are copied now, or the run as text. Text costs
                 the server less; messages let it learn from each tool call.
             final_response: The agent's answer. None: its last message in the trajectory.
-            result: ``pass`` (or ``success``), or ``fail`` (or ``failure``). None: reviewed later.
+            result: ``pass`` (or ``success``), or ``fail`` (or ``failure``). It wins over a judge. None: the
+                judge reviews the run, or without one it is reviewed later.
             feedback_text: What went wrong. Without ``result`` it is only sent when an exception ends the
-                run.
+                run, or when the judge gives a verdict without feedback.
             model: The agent's language model.
             metadata: Any JSON object, stored with the trace. It adds to the metadata that was given to
                 ``trace``; of an entry in both, this one is stored.
             task: What the agent was asked to do, as later runs should find it. None: the task that was given
                 to ``trace``.
             alpha: How far the review moves the q-values of the memories, 0 to 1. None: the value that was
-                given to ``trace``, or the server's default.
+                given to ``trace``, or 0.1 for the review of a judge, or else the server's default.
 
         Raises:
             InvalidRequest: One of the arguments is unusable, or the run is not entered, or it is left.
@@ -197,7 +207,8 @@ class TraceContext:
             raise InvalidRequest(message)
         self._phase = _Phase.ENTERING
         try:
-            self._memories = await self._search(self._query)
+            with self._handle("finding the memories of a trace"):
+                self._memories = await self._search(self._query)
         except BaseException:
             self._phase = _Phase.NEW
             raise
@@ -218,11 +229,24 @@ class TraceContext:
             text = "no output was set, so no trace was sent; call ctx.set_output(...)"
             logger.log(level_without_output, text)
         elif error is None:
-            await self._send(self._output)
+            output = await self._judged(self._output)
+            with self._handle(_SENDING):
+                await self._send(output)
         elif isinstance(error, Exception) and self._auto_fail:
             await self._send_as_failed(self._output, error)
         else:
             logger.info("the run ended with %s: the trace is not sent", type(error).__name__)
+
+    async def _judged(self, output: TraceCreate) -> TraceCreate:
+        """Return ``output`` with the review of the judge, if there is a judge and no review yet."""
+        if self._judge is None or output.review is not None:
+            return output
+        try:
+            review = await judged_review(self._judge, output)
+        except Exception as error:  # noqa: BLE001  # it is reported, and the run goes on without a review
+            self._report("the judge of a trace", error)
+            return output
+        return output if review is None else output.model_copy(update={"review": review})
 
     async def _send(self, output: TraceCreate) -> None:
         self._job = await self._submit(output)
@@ -232,7 +256,8 @@ class TraceContext:
     async def _send_as_failed(self, output: TraceCreate, error: Exception) -> None:
         """Send the run as failed by ``error``. A failure to send must not hide that error."""
         try:
-            await self._send(_with_failed_review(output, error))
+            with self._handle(_SENDING):
+                await self._send(_with_failed_review(output, error))
         except Exception as failure:  # noqa: BLE001  # it is reported, and added to ``error`` as a note
             self._report("the trace of a run that raised", failure)
             with contextlib.suppress(Exception):  # some exceptions are frozen

@@ -4,13 +4,26 @@
 """
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, Literal, TypedDict
 
+from reflexio_async._engine.ignored_errors import IgnoredErrors
 from reflexio_async._engine.models import build_request
+from reflexio_async._engine.settings import positive_seconds
+from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflect.api import ReflectAPI
+from reflexio_async.reflect.judge import Judge, check_judge
 from reflexio_async.reflect.models.memories import MemoryQuery
 from reflexio_async.reflect.models.traces import TraceCreate
 from reflexio_async.reflect.trace_context import TraceContext
+
+_IGNORING_TIMEOUT = 2.0  # seconds; an agent must not wait for a server that is away
+
+
+def _raise(_what: str) -> AbstractContextManager[None]:
+    """Ignore no error."""
+    return nullcontext()
 
 
 class TraceOptions(TypedDict, total=False):
@@ -26,10 +39,15 @@ class TraceOptions(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     reference_context: str | None
     alpha: float | None
+    judge: Judge | None
+    on_error: Literal["raise", "ignore"]
+    timeout: float | None
 
 
 class TracingAPI(ReflectAPI):
     """The calls that make a TraceContext."""
+
+    _ignored_errors: IgnoredErrors
 
     def trace(
         self,
@@ -45,6 +63,9 @@ class TracingAPI(ReflectAPI):
         metadata: Mapping[str, Any] | None = None,
         reference_context: str | None = None,
         alpha: float | None = None,
+        judge: Judge | None = None,
+        on_error: Literal["raise", "ignore"] = "raise",
+        timeout: float | None = None,
     ) -> TraceContext:
         """Trace one run of an agent: ``async with client.trace("task") as ctx``.
 
@@ -69,7 +90,20 @@ class TracingAPI(ReflectAPI):
             auto_fail_on_exception: Send a run that raised an exception as failed. False: do not send it.
             metadata: Any JSON object, stored with the trace. ``set_output`` may add to it.
             reference_context: More context for the server's reflection on the run.
-            alpha: How far the review moves the q-values of the memories, 0 to 1. None: the server's default.
+            alpha: How far the review moves the q-values of the memories, 0 to 1. None: 0.1 for a judge's
+                review, or else the server's default.
+            judge: A function of the task and the answer, which reviews a run for which ``set_output`` was
+                given no result. It returns ``pass`` or True, ``fail`` or False, or None for no review; or a
+                pair of that and a feedback text. A coroutine function is awaited, any other function runs in
+                a thread. Leaving waits for it. If it raises, the error is logged and reported to
+                ``on_background_error``, and the trace is sent without a review. The answer is
+                ``final_response``, or the last message of the trajectory.
+            on_error: ``ignore``: an error of the server, or of reaching it, does not disturb the run. No
+                memories are found then, or the trace is not sent. The first error is logged as a warning,
+                later ones at level DEBUG until it works again; each one is counted, and reported to
+                ``on_background_error``. Unusable arguments still raise.
+            timeout: Seconds for finding the memories, and again for sending the trace. None: the client's
+                ``timeout``, but with ``on_error="ignore"`` at most 2.
 
         Raises:
             InvalidRequest: One of the arguments is unusable.
@@ -89,6 +123,9 @@ class TracingAPI(ReflectAPI):
             metadata=metadata,
             reference_context=reference_context,
             alpha=alpha,
+            judge=judge,
+            on_error=on_error,
+            timeout=timeout,
         )
 
     trace_async = trace
@@ -108,6 +145,9 @@ class TracingAPI(ReflectAPI):
         metadata: Mapping[str, Any] | None = None,
         reference_context: str | None = None,
         alpha: float | None = None,
+        judge: Judge | None = None,
+        on_error: Literal["raise", "ignore"] = "raise",
+        timeout: float | None = None,
     ) -> TraceContext:
         """Enter a run that ends in another function, such as a later node of a graph.
 
@@ -131,6 +171,9 @@ class TracingAPI(ReflectAPI):
             metadata=metadata,
             reference_context=reference_context,
             alpha=alpha,
+            judge=judge,
+            on_error=on_error,
+            timeout=timeout,
         )
         return await context.__aenter__()
 
@@ -144,9 +187,22 @@ class TracingAPI(ReflectAPI):
         metadata: Mapping[str, Any] | None,
         reference_context: str | None,
         alpha: float | None,
+        judge: Judge | None,
+        on_error: str,
+        timeout: float | None,
         **query: Any,
     ) -> TraceContext:
         """Make the context of the call ``name``, with which errors begin."""
+        check_judge(name, judge)
+        if on_error not in ("raise", "ignore"):
+            message = f"{name}: on_error must be 'raise' or 'ignore', not {on_error!r:.40}"
+            raise InvalidRequest(message)
+        ignoring = on_error == "ignore"
+        settings = self._engine.settings
+        if timeout is not None:
+            settings = settings.with_options(timeout=positive_seconds(f"{name}: timeout", timeout))
+        elif ignoring:
+            settings = settings.with_options(timeout=min(settings.timeout, _IGNORING_TIMEOUT))
         output = {
             "task": task,
             "trajectory": (),
@@ -158,10 +214,12 @@ class TracingAPI(ReflectAPI):
             build_request(MemoryQuery, {"task": task, **query}, name),
             # Checked now, so that the run does not end with an error.
             defaults=build_request(TraceCreate, output, name),
-            search=self._query,
-            submit=self._submit_trace,
+            search=partial(self._query, settings=settings),
+            submit=partial(self._submit_trace, settings=settings),
             report=self._engine.tasks.report,
+            handle=self._ignored_errors.ignore if ignoring else _raise,
             check_loop=self._engine.loops.check,
+            judge=judge,
             blocking=blocking,
             auto_fail_on_exception=auto_fail_on_exception,
         )

@@ -8,7 +8,7 @@ line that stopped being an error fails the run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, assert_type
+from typing import TYPE_CHECKING, Any, Literal, assert_type
 
 from reflexio_async import (
     AsyncReflectClient,
@@ -17,6 +17,7 @@ from reflexio_async import (
     DrainSummary,
     TraceContext,
     TraceJob,
+    reflect_trace,
 )
 from reflexio_async.reflect.models import (
     ApiKeyInfo,
@@ -103,6 +104,24 @@ async def the_rest(c: AsyncReflectClient) -> None:
     opened.set_output(trajectory="User: …")
     await opened.close(LookupError())
     await c.open_trace("t", lambda_weight=1)  # type: ignore[call-arg]
+
+
+async def judges(c: AsyncReflectClient) -> None:
+    def by_text(task: str, answer: str) -> Literal["pass", "fail"] | None:
+        return "pass" if answer in task else None
+
+    async def with_feedback(task: str, answer: str) -> tuple[bool, str]:
+        return answer in task, "look again"
+
+    c.trace("t", judge=by_text, on_error="ignore", timeout=0.5)
+    c.trace("t", judge=with_feedback, on_error="raise")
+    c.trace("t", judge=lambda task, answer: answer == task, alpha=0.2)
+    await c.open_trace("t", judge=lambda task, answer: with_feedback(task, answer[:9]))
+    reflect_trace(c, judge=with_feedback, on_error="ignore")
+
+    c.trace("t", judge=len)  # type: ignore[arg-type]
+    c.trace("t", on_error="skip")  # type: ignore[arg-type]
+    reflect_trace(c, on_error="skip")  # type: ignore[call-overload]
 
 
 async def batches(c: AsyncReflectClient, endless: AsyncIterator[dict[str, Any]]) -> None:
