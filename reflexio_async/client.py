@@ -51,9 +51,12 @@ from reflexio_async.reflexio.models.identity import LoginForm, LoginResponse
 from reflexio_async.reflexio.models.interactions import ByRequest, LearningStatusResponse
 from reflexio_async.reflexio.server_knowledge import ServerKnowledge
 from reflexio_async.reflexio.service import REFLEXIO, api_key_from, base_url_from
+from reflexio_async.reflexio.starts import STARTS
 from reflexio_async.reflexio.status import ReflexioStatus
 
 if TYPE_CHECKING:
+    from reflexio_async._engine.jobs.kinds import SlotKind
+    from reflexio_async._engine.wire import Endpoint
     from reflexio_async.durable.view import StoreView
     from reflexio_async.legacy.api import LegacyAPI
     from reflexio_async.reflect.client import AsyncReflectClient, SharedReflectClient
@@ -127,10 +130,6 @@ class AsyncReflexioClient(
         check_names(options, ClientOptions.__optional_keys__, _OTHER_NAMES)
         settings = Settings(base_url=base_url_from(url_endpoint), timeout=seconds_of(timeout), **options)
         clock = clock_from(settings.clock)
-        if settings.store is not None:
-            from reflexio_async.durable.opening import open_store  # noqa: PLC0415  # loads sqlite3
-
-            open_store(settings)  # checks it
         loops = LoopBinding(f"{type(self).__name__}({settings.base_url!r})")
         tasks = TaskTracker(loops, settings.on_background_error)
         self._pool = ConnectionPool(settings, loops)
@@ -149,7 +148,14 @@ class AsyncReflexioClient(
             redact=credentials.redact,
         )
         cache = Cache(clock, tasks, settings.cache_ttl)
-        self._set_up(Engine(caller, jobs, tasks, cache, settings, loops, Lifetime(loops)))
+        durable = None
+        if settings.store is not None:
+            from reflexio_async.durable.jobs import DurableJobs  # noqa: PLC0415  # loads sqlite3
+
+            durable = DurableJobs(
+                jobs, caller, settings, start_of=_start_of, ask_organisation=status.organisation
+            )
+        self._set_up(Engine(caller, jobs, tasks, cache, settings, loops, Lifetime(loops), durable))
         self._server = ServerKnowledge()
         self._reflect_server = reflect_server(reflect_url, reflect_api_key, project_id, prefix="reflect_")
         self._outboxes = []
@@ -287,15 +293,19 @@ class AsyncReflexioClient(
         """Return the job of ``token``. This sends nothing.
 
         A server remembers the outcome of its latest rerun alone. A client remembers the last 1,000 outcomes
-        of such jobs that it has read; one of these jobs has ended already.
+        of such jobs that it has read; one of these jobs has ended already. A store remembers all of them.
 
         Args:
-            token: The text of ``job.token``. The job may have been started in another process.
+            token: The text of ``job.token``. The job may have been started in another process. With the same
+                store, it is found before its start was sent, too.
 
         Raises:
             InvalidRequest: It is no token, or it comes from a newer release or from another server.
         """
-        kind, slot_kind = Token.from_text(token).kind, None
+        parsed = Token.from_text(token)
+        if parsed.row is not None and self._engine.durable is not None:
+            return Job(self._engine.durable.resume(parsed, self._engine.settings))
+        kind, slot_kind = parsed.kind, None
         if kind not in SLOT_KINDS and kind not in POLLED_KINDS:
             from reflexio_async.legacy.jobs import FEEDBACK_RERUN  # noqa: PLC0415  # loads January's models
             from reflexio_async.reflect.jobs import REVIEWED, STORED  # noqa: PLC0415  # loads Reflect's models
@@ -308,3 +318,17 @@ class AsyncReflexioClient(
 
     def __repr__(self) -> str:
         return f"AsyncReflexioClient({self._engine.settings.base_url!r})"
+
+
+def _start_of(kind: str) -> tuple[SlotKind[Any], Endpoint[Any]]:
+    """The kind of job of this name, and the endpoint that starts one."""
+    known = STARTS.get(kind)
+    if known is not None:
+        return known
+    from reflexio_async.legacy.feedback import RERUN_FEEDBACK_GENERATION  # noqa: PLC0415  # loads January's models
+    from reflexio_async.legacy.jobs import FEEDBACK_RERUN  # noqa: PLC0415  # as above
+
+    if kind == FEEDBACK_RERUN.name:
+        return FEEDBACK_RERUN, RERUN_FEEDBACK_GENERATION
+    message = f"this release does not know how to start a job of the kind {kind!r:.40}"
+    raise InvalidRequest(message)

@@ -72,10 +72,11 @@ class ReflexioError(Exception):
         state = dict(vars(self))
         if "headers" in state:
             state["headers"] = dict(state["headers"])
-        return _restore, (type(self), self.args, state)
+        return restore, (type(self), self.args, state)
 
 
-def _restore(kind: type[ReflexioError], args: tuple[Any, ...], state: dict[str, Any]) -> ReflexioError:
+def restore(kind: type[ReflexioError], args: tuple[Any, ...], state: dict[str, Any]) -> ReflexioError:
+    """Return the error that had these arguments and this state."""
     error = kind.__new__(kind, *args)
     error.args = args  # OSError, a base of TimeoutError, sets them in __init__ only
     vars(error).update(state)

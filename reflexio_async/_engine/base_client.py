@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self, Unpack
 
 from pydantic import TypeAdapter
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter
 from reflexio_async._engine.drain_summary import DrainSummary
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.settings import ViewOptions, check_view_options
+from reflexio_async.errors import StoreError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -67,14 +69,19 @@ class BaseClient(API):
             return DrainSummary()
         loops = self._engine.loops
         loops.check()
+        waiting = 0
         try:
             if drain:
                 await self._drain(self._engine.settings.drain_timeout)
+            if self._engine.durable is not None:
+                with suppress(StoreError):
+                    waiting = await self._engine.durable.waiting()
         finally:
             scope, summary = loops.close()
+            summary = summary._replace(stored_jobs=waiting)
             if not summary.complete:
                 logger.warning("%s was closed with unfinished work: %s", loops.name, summary.as_text())
-            elif summary.running_jobs:
+            elif summary.running_jobs or summary.stored_jobs:
                 logger.info("%s was closed: %s", loops.name, summary.as_text())
             await scope.aclose()
         return summary
@@ -82,21 +89,28 @@ class BaseClient(API):
     async def _drain(self, seconds: float) -> None:
         loops = self._engine.loops
         under_way = loops.under_way()
-        if under_way.complete:
+        durable = self._engine.durable
+        if under_way.complete and (durable is None or not durable.busy):
             return
-        awaited = under_way._replace(running_jobs=()).as_text()
+        awaited = under_way._replace(running_jobs=()).as_text() or "starts to be answered"
         logger.info("closing %s: waiting up to %g s for %s", loops.name, seconds, awaited)
         try:
             async with self._engine.caller.clock.timeout(seconds):
                 while loops.scope.busy or any(sender.busy for sender in loops.senders):
+                    await loops.scope.finished()
                     for sender in loops.senders:
                         await sender.drained()
-                    await loops.scope.finished()
         except TimeoutError:
             pass  # the summary names what is left
 
     async def __aenter__(self) -> Self:
         self._engine.loops.enter()
+        if self._engine.durable is not None:
+            try:
+                await self._engine.durable.open()
+            except BaseException:
+                await self.aclose(drain=False)
+                raise
         return self
 
     async def __aexit__(

@@ -19,6 +19,7 @@ class DrainSummary(NamedTuple):
         batches: The batches that were stopped, and how far they were.
         running_jobs: The tokens of the jobs that go on at the server, as far as is known here.
             ``client.job(token)`` of another client returns such a job.
+        stored_jobs: How many jobs wait in the store, or run. Any client with this store goes on with them.
     """
 
     calls: tuple[str, ...] = ()
@@ -26,10 +27,11 @@ class DrainSummary(NamedTuple):
     unsent_starts: tuple[str, ...] = ()
     batches: tuple[str, ...] = ()
     running_jobs: tuple[str, ...] = ()
+    stored_jobs: int = 0
 
     @property
     def complete(self) -> bool:
-        """Whether everything was finished. Jobs that go on at the server do not count."""
+        """Whether everything was finished. Jobs at the server and jobs in the store do not count."""
         return not (self.calls or self.background_calls or self.unsent_starts or self.batches)
 
     def as_text(self) -> str:
@@ -41,7 +43,10 @@ class DrainSummary(NamedTuple):
             "batches": self.batches,
             "jobs at the server": self.running_jobs,
         }
-        return "; ".join(f"{kind}: {_first_of(names)}" for kind, names in kinds.items() if names)
+        texts = [f"{kind}: {_first_of(names)}" for kind, names in kinds.items() if names]
+        if self.stored_jobs:
+            texts.append(f"{self.stored_jobs} jobs wait in the store")
+        return "; ".join(texts)
 
 
 def _first_of(names: tuple[str, ...]) -> str:

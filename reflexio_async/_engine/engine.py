@@ -20,17 +20,22 @@ if TYPE_CHECKING:
     from reflexio_async._engine.call import Caller
     from reflexio_async._engine.jobs.kinds import PolledKind, SlotKind
     from reflexio_async._engine.jobs.manager import JobManager
+    from reflexio_async._engine.jobs.record import JobRecord
     from reflexio_async._engine.jobs.status import JobStatus
     from reflexio_async._engine.loops import Lifetime, LoopBinding
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.tasks import BackgroundCall, TaskTracker
     from reflexio_async._engine.wire import Endpoint
+    from reflexio_async.durable.jobs import DurableJobs
 
 T = TypeVar("T")
 
 
 class Engine(NamedTuple):
-    """The parts of one client. Views made by ``with_options`` share all but ``settings``."""
+    """The parts of one client. Views made by ``with_options`` share all but ``settings``.
+
+    ``durable`` starts the jobs that occupy slots, if the client has a store.
+    """
 
     caller: Caller
     jobs: JobManager
@@ -39,6 +44,7 @@ class Engine(NamedTuple):
     settings: Settings
     loops: LoopBinding
     lifetime: Lifetime | None
+    durable: DurableJobs | None = None
 
     def with_settings(self, settings: Settings) -> Engine:
         """The same parts with other settings."""
@@ -193,7 +199,7 @@ class API:
         send = partial(
             engine.caller.send, endpoint, settings=engine.settings, limit_wait=0.0, rate_limiter=limiter
         )
-        record = await engine.jobs.start(
+        record: JobRecord[T] = await (engine.durable or engine.jobs).start(
             kind,
             engine.settings,
             request=encode(endpoint, request),

@@ -27,12 +27,17 @@ class HeldLease:
 
     Attributes:
         lease: The lease, as it was renewed last.
+        scope: Cancels the block.
+        give_back: Whether another process may have it at once when the block ends. Otherwise it has to wait
+            for the end of the lease.
     """
 
     def __init__(self, lease: Lease, clock: Clock) -> None:
         self.lease = lease
+        self.give_back = True
         self._clock = clock
         self._lost = False
+        self.scope = anyio.CancelScope()
 
     @property
     def is_over(self) -> bool:
@@ -45,6 +50,11 @@ class HeldLease:
             lane = self.lease.lane
             message = f"this process held the lane {lane.name} of {lane.url} for too long without renewing it"
             raise LeaseLost(message)
+
+    def lose(self) -> None:
+        """Cancel the block, because a write has found that it is over."""
+        self._lost = True
+        self.scope.cancel()
 
     async def renew(self, store: Store, seconds: float) -> None:
         """Renew it three times in its lifetime, until it is lost."""
@@ -81,16 +91,15 @@ async def hold(
         yield None
         return
     held = HeldLease(lease, clock)
-
-    scope = anyio.CancelScope()
     renewal = asyncio.get_running_loop().create_task(held.renew(store, seconds), name=f"lease {lane.name}")
-    renewal.add_done_callback(lambda _: scope.cancel())
+    renewal.add_done_callback(lambda _: held.scope.cancel())
     try:
-        with scope:
+        with held.scope:
             yield held
     finally:
         renewal.cancel()
-        with anyio.CancelScope(shield=True), suppress(StoreError):
-            await store.release(held.lease)
-    if scope.cancelled_caught:
+        if held.give_back:
+            with anyio.CancelScope(shield=True), suppress(StoreError):
+                await store.release(held.lease)
+    if held.scope.cancelled_caught:
         held.check()

@@ -196,6 +196,13 @@ class Store:
         )
         return BatchRow(*rows[0])
 
+    async def count_open(self, url: str, account: str) -> int:
+        """How many jobs of ``account`` have not ended."""
+        rows = await self.read(
+            "select count(*) from job where url = ? and account = ? and state <> 'ended'", url, account
+        )
+        return int(rows[0][0])
+
     async def add_jobs(self, jobs: Sequence[NewJob]) -> None:
         """Add ``jobs``. One whose batch and key are there already is left as it is."""
         sql = (
@@ -224,9 +231,9 @@ class Store:
                 )
             )
 
-    async def jobs(self, ids: Collection[str]) -> list[JobRow]:
-        """The jobs with these ids."""
-        return await self._by("id", list(ids))
+    async def jobs(self, ids: Collection[str], *, begun: bool = False) -> list[JobRow]:
+        """The jobs with these ids; ``begun``: those alone that are not queued."""
+        return await self._by("id", list(ids), "state <> 'queued' and " if begun else "")
 
     async def jobs_of_batch(self, batch: str, keys: Sequence[str]) -> list[JobRow]:
         """The jobs of ``batch`` with these keys."""
@@ -273,10 +280,13 @@ class Store:
 
     async def update_job(
         self, lease: Lease, job_id: str, *, limiter: str | None = None, **values: Any
-    ) -> None:
-        """Write columns of a job that has not ended. Dictionaries are written as JSON.
+    ) -> bool:
+        """Write columns of a job. Dictionaries are written as JSON.
 
         ``limiter``: what is known of the rate limit now, for the next holder of the lease.
+
+        Returns:
+            Whether it was written. A job that has ended, because it was withdrawn, is left as it is.
         """
         texts = {
             name: json.dumps(value) if isinstance(value, dict) else value for name, value in values.items()
@@ -285,16 +295,16 @@ class Store:
             texts["ended_as"] = values["outcome"]["state"]
         columns = ", ".join(f"{name} = ?" for name in texts)
         held = (*lease.lane, lease.fence)
-        statements = [
+        lane = "where url = ? and org = ? and name = ? and fence = ?"
+        written, still_held = await self.write(
             Statement(
                 f"update job set {columns} where id = ? and state <> 'ended' and {_HELD} returning 1",
                 (*texts.values(), job_id, *held),
-            )
-        ]
-        if limiter is not None:
-            sql = "update lane set limiter = ? where url = ? and org = ? and name = ? and fence = ?"
-            statements.append(Statement(sql, (limiter, *held)))
-        _check(lease, (await self.write(*statements))[0])
+            ),
+            Statement(f"update lane set limiter = coalesce(?, limiter) {lane} returning 1", (limiter, *held)),
+        )
+        _check(lease, still_held)
+        return bool(written)
 
     async def withdraw(self, ids: Collection[str], outcome: dict[str, Any], ended_at: float) -> list[str]:
         """End those of these jobs that are still queued. Return their ids."""

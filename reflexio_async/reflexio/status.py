@@ -5,13 +5,16 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from reflexio_async._engine.models import Empty
 from reflexio_async._engine.settings import RetryPolicy
 from reflexio_async._engine.wire import encode, refusal_of
+from reflexio_async.errors import NotFound
 from reflexio_async.reflexio.api.aggregation import GET_PLAYBOOK_AGGREGATION_OPERATION
 from reflexio_async.reflexio.api.evaluation import (
     CANCEL_EVALUATION_REGENERATION,
     GET_EVALUATION_REGENERATION_STATUS,
 )
+from reflexio_async.reflexio.api.identity import WHOAMI
 from reflexio_async.reflexio.api.interactions import GET_LEARNING_STATUS
 from reflexio_async.reflexio.api.operations import CANCEL_OPERATION, GET_OPERATION_STATUS
 from reflexio_async.reflexio.jobs import AGGREGATION, LEARNING, REGENERATION, operation
@@ -76,6 +79,15 @@ class ReflexioStatus:
         """Ask the server to stop the running operation of ``service``, no matter who started it."""
         request = CancelOperationRequest(service_name=service)
         await self._caller.send(CANCEL_OPERATION, encode(CANCEL_OPERATION, request), self._settings)
+
+    async def organisation(self) -> str:
+        """The id of the credential's organisation; empty at servers that do not tell (January's)."""
+        try:
+            return (await self._ask(WHOAMI, Empty())).org_id
+        except NotFound as error:
+            if not error.from_api:
+                raise
+            return ""
 
     async def status(self, kind: PolledKind[T], job_id: str) -> T:
         """The status of one job that has a status route of its own."""

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar, cast, overload
 
 from reflexio_async._engine.jobs.poller import SHORTEST_INTERVAL
-from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.settings import positive_seconds, true_or_false
 from reflexio_async.errors import (
     ClientClosed,
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable
 
     from reflexio_async._engine.jobs.record import JobRecord
+    from reflexio_async._engine.jobs.status import JobStatus
     from reflexio_async._engine.models import Polling
 
 T = TypeVar("T")
@@ -152,10 +152,10 @@ class Job(Generic[T]):
         try:
             return await self.result_within(request.wait_timeout, poll_interval=request.poll_interval)
         except asyncio.CancelledError:
-            self._record.withdraw_start("the call that started it was cancelled")
+            await self._record.withdraw_start("the call that started it was cancelled")
             raise
         except JobTimeout:
-            if self._record.withdraw_start("the call that started it timed out"):
+            if await self._record.withdraw_start("the call that started it timed out"):
                 raise self._record.timed_out(request.wait_timeout) from None
             raise
         except (JobFailed, JobCancelled) as error:
@@ -177,10 +177,10 @@ class Job(Generic[T]):
     async def refresh(self) -> JobStatus:
         """Ask the server once and return the new status.
 
-        For a queued job nothing is sent, because the server does not know it.
+        For a queued job nothing is sent, because the server does not know it. In a store, its row is read.
         """
         self._record.check_loop()
-        if self._record.status.state is JobState.RUNNING:
+        if not self._record.done:
             await self._record.refresh()
         return self._record.status
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
+from reflexio_async._engine.jobs.status import QUEUED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -47,6 +49,15 @@ class Operation(NamedTuple):
         if self.id is not None or other.id is not None:
             return self.id == other.id
         return self.started_at == other.started_at and self.params == other.params
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``is_same`` compares, as JSON values."""
+        return {"id": self.id, "params": dict(self.params), "started_at": self.started_at}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any] | None) -> Operation | None:
+        """An operation that ``is_same`` knows again, but whose status is not known."""
+        return None if fields is None else cls(**fields, status=QUEUED, failed_users={}, raw=None)
 
 
 class StartAccepted(NamedTuple):

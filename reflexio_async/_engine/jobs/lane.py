@@ -129,6 +129,19 @@ class Lane:
         finally:
             self._callers.pop(job, None)
 
+    def recover(self, job: SlotJob[Any], sent_at: float) -> None:
+        """Take over a start that another process has sent, or was about to send, at ``sent_at``.
+
+        The status tells whether the server began it. If it did not, it is sent.
+        """
+        self.slot.forget()  # the poll that decides must be a new one
+        self._launch(job, sent_at)
+
+    def drop(self, job: SlotJob[Any]) -> None:
+        """Forget ``job``, unless its start is under way: another process goes on with it."""
+        self.withdraw(job, "another process goes on with it")
+        self.slot.running.pop(job, None)
+
     async def cancel(self, job: SlotJob[Any]) -> None:
         """Withdraw a queued start, or ask the server to stop the operation if it is still this job's."""
         if self.withdraw(job, "it was cancelled before its start was sent"):
@@ -167,8 +180,13 @@ class Lane:
 
     def unanswered(self) -> list[str]:
         """The names of the starts that were not sent, or not answered."""
-        starting = [f"{job.description} (sent, not answered)" for job in self._starting if not job.done]
-        return [*self._cut_off, *(job.description for job in self._queue), *starting]
+        starting = [
+            f"{job.description} (sent, not answered)"
+            for job in self._starting
+            if not job.done and job.row is None
+        ]
+        queued = [job.description for job in self._queue if job.row is None]  # what has a row is not lost
+        return [*self._cut_off, *queued, *starting]
 
     def abandon(self, reason: str, *, closed: bool) -> None:
         """End every job that was not admitted.
@@ -321,17 +339,23 @@ class Lane:
 
     # Starting
 
-    def _launch(self, job: SlotJob[Any]) -> None:
+    def _launch(self, job: SlotJob[Any], sent_at: float | None = None) -> None:
         """Send the start in its own task. Cancelling the caller does not cancel it."""
         self._starting.add(job)
-        self._tasks.spawn(self._start(job), name=f"start {job.kind.name}")
+        self._tasks.spawn(self._start(job, sent_at), name=f"start {job.kind.name}")
 
-    async def _start(self, job: SlotJob[Any]) -> None:
-        """Send the start of ``job``, once, and take ``job`` to its next step."""
-        job.attempts += 1
-        job.before = self.slot.latest
+    async def _start(self, job: SlotJob[Any], sent_at: float | None) -> None:
+        """Send the start of ``job``, once, and take ``job`` to its next step.
+
+        ``sent_at``: another process has sent it then, so find out whether it began; None: it was not sent.
+        """
         try:
-            await self._send(job)
+            if sent_at is None:
+                job.attempts += 1
+                job.before = self.slot.latest
+                await self._send(job)
+            else:
+                await self._resolve(job, sent_at)
         except asyncio.CancelledError:
             if not job.done:  # the client was not closed, so the event loop ends
                 self._cut_off.append(f"{job.description} (sent, not answered)")
@@ -361,7 +385,9 @@ class Lane:
             self._read_answer(job, refusal.response, refusal)
         except (APIConnectionError, APIStatusError, UnexpectedResponse) as error:
             if error.outcome_unknown:
-                await self._resolve(job, error)
+                name = type(error).__name__
+                logger.info("%s: a start got no answer (%s); asking for the status", self._name, name)
+                await self._resolve(job, self._clock.now(), error)
             elif not self._waits_for_server(job, error):
                 raise
         else:
@@ -420,10 +446,17 @@ class Lane:
         self._busy_until = self._clock.now() + pause
         self._busy_refusals = min(self._busy_refusals + 1, 10)
 
-    async def _resolve(self, job: SlotJob[Any], error: ReflexioError) -> None:
-        """Find out from the status whether the server began a start that got no answer."""
-        sent_by = self._clock.now()
-        logger.info("%s: a start got no answer (%s); asking for the status", self._name, type(error).__name__)
+    async def _resolve(self, job: SlotJob[Any], sent_by: float, error: ReflexioError | None = None) -> None:
+        """Find out from the status whether the server began a start that got no answer.
+
+        Args:
+            job: The job.
+            sent_by: When the request was sent at the latest.
+            error: What came instead of the answer; None: the process that sent it has ended.
+        """
+        if self.dialect is Dialect.SYNCHRONOUS and error is None:
+            job.lose("the process that sent its start has ended, and this server does not tell what ran")
+            return
         self._unresolved.add(job)
         while not job.done:
             await self._change(polling=True)
@@ -445,7 +478,9 @@ class Lane:
             # The server claims the slot before it answers (server-behaviour: Admission), so this start never
             # arrived. But after a timeout the server may still begin it later.
             repeatable = self.dialect is Dialect.CORRELATED and not job.slot_kind.synchronous
-            if repeatable and not isinstance(error, APITimeout) and job.attempts < self._max_attempts:
+            if error is None or (
+                repeatable and not isinstance(error, APITimeout) and job.attempts < self._max_attempts
+            ):
                 logger.info("%s: the server never began it; sending it again", self._name)
                 self._return_to_queue(job)
             else:

@@ -137,8 +137,8 @@ class JobRecord(ABC, Generic[T]):
     async def cancel(self) -> None:
         """Withdraw its start, or ask the server to stop it."""
 
-    def withdraw_start(self, reason: str) -> bool:  # noqa: ARG002  # SlotJob uses it
-        """Withdraw its start if that is still queued here; returns whether it was."""
+    async def withdraw_start(self, reason: str) -> bool:  # noqa: ARG002  # the subclasses use it
+        """Withdraw its start if that was not sent; returns whether it was withdrawn."""
         return False
 
     @property

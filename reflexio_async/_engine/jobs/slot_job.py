@@ -61,6 +61,7 @@ class SlotJob(JobRecord[T]):
         attempts: How often the start was sent.
         before: The slot's latest operation when the start was sent last.
         not_before: Start time of ``before``, in epoch seconds. A resumed job has no ``before``, only this.
+        row: The id of its row in a store; None: it has none.
         seen: The status has shown this job.
         cancel_requested: It was cancelled while its start was under way.
         unsent_since: Since when its start cannot be sent, because the server is away; None: it can.
@@ -72,6 +73,7 @@ class SlotJob(JobRecord[T]):
         "cancel_requested",
         "not_before",
         "params",
+        "row",
         "seen",
         "slot_kind",
         "start",
@@ -86,9 +88,11 @@ class SlotJob(JobRecord[T]):
         *,
         params: Mapping[str, Any],
         start: Start | None = None,
+        row: str | None = None,
     ) -> None:
         super().__init__(kind, jobs, settings)
         self.slot_kind = kind
+        self.row = row
         self.params = params
         self.start = start
         self.attempts: int = 0
@@ -108,13 +112,19 @@ class SlotJob(JobRecord[T]):
         if self.id is None:
             return None
         url, params = self._lane.slot.url, dict(self.params)
-        return Token(kind=self.kind.name, url=url, id=self.id, params=params, not_before=self.not_before)
+        return Token(
+            kind=self.kind.name,
+            url=url,
+            id=self.id,
+            params=params,
+            not_before=self.not_before,
+            row=self.row,
+        )
 
     @property
     def description(self) -> str:
         """The kind, the id and the parameters, for messages."""
-        params = ", ".join(f"{name}={value}" for name, value in self.params.items() if value is not None)
-        return printable(f"{self.kind.name} {self.id or ''}({params})")
+        return describe(self.kind.name, self.id, self.params)
 
     @property
     def availability(self) -> Availability:
@@ -130,14 +140,15 @@ class SlotJob(JobRecord[T]):
         self._lane.slot.unsubscribe(interval)
 
     async def refresh(self) -> None:
-        """Poll the slot once, now."""
-        await self._lane.slot.poll()
+        """Poll the slot once, now, if it was admitted."""
+        if self.admitted_at is not None:
+            await self._lane.slot.poll()
 
     async def cancel(self) -> None:
         """Withdraw its start, or ask the server to stop it."""
         await self._lane.cancel(self)
 
-    def withdraw_start(self, reason: str) -> bool:
+    async def withdraw_start(self, reason: str) -> bool:
         """Withdraw its start if that is still queued here; returns whether it was."""
         return self._lane.withdraw(self, reason)
 
@@ -270,6 +281,12 @@ class SlotJob(JobRecord[T]):
             return True  # the request was sent before the start was answered
         unchanged = self.before is not None and operation.is_same(self.before)
         return unchanged and asked_at - self.admitted_at < _APPEARS_WITHIN
+
+
+def describe(kind: str, job_id: str | None, params: Mapping[str, Any]) -> str:
+    """The name of a job for messages: its kind, its id and the parameters that were given."""
+    given = ", ".join(f"{name}={value}" for name, value in params.items() if value is not None)
+    return printable(f"{kind} {job_id or ''}({given})")
 
 
 class OutcomeMemory:

@@ -1,0 +1,425 @@
+"""The jobs of one client that has a store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+from weakref import WeakValueDictionary
+
+from reflexio_async._engine.jobs.slot_job import SlotJob, Start
+from reflexio_async._engine.jobs.status import JobState, JobStatus
+from reflexio_async.durable.accounts import account_of, organisation_of
+from reflexio_async.durable.job import StoredJob
+from reflexio_async.durable.lane import LaneDriver
+from reflexio_async.durable.opening import open_store, store_on
+from reflexio_async.durable.outcomes import WITHDRAWN, outcome_of
+from reflexio_async.durable.rows import NewJob
+from reflexio_async.durable.store import LEASE_SECONDS
+from reflexio_async.errors import CLOSED, ClientClosed, InvalidRequest, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+
+    from reflexio_async._engine.call import Caller
+    from reflexio_async._engine.jobs.kinds import Slot, SlotKind
+    from reflexio_async._engine.jobs.manager import JobManager
+    from reflexio_async._engine.jobs.slot_job import Limiter
+    from reflexio_async._engine.jobs.tokens import Token
+    from reflexio_async._engine.settings import Settings
+    from reflexio_async._engine.wire import EncodedRequest, Endpoint
+    from reflexio_async.durable.rows import LaneKey
+    from reflexio_async.durable.store import Store
+
+T = TypeVar("T")
+logger = logging.getLogger("reflexio_async")
+
+_LOOK = 5.0  # seconds between two looks for lanes that nobody drives, and for rows that are gone
+
+
+class LoopJobs:
+    """What the jobs of a client have on one event loop.
+
+    Attributes:
+        store: The store, when it is open.
+        records: The handles of jobs that somebody holds, by row.
+        unfinished: Those of the jobs that were started here and have not ended, by row.
+        watched: Those that have waiters, with the number of waits.
+        drivers: The drivers of lanes, by service, and their tasks.
+        account: The account that was written last.
+        watch: The task that follows what other processes do.
+    """
+
+    store: Store
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self.records: WeakValueDictionary[str, StoredJob[Any]] = WeakValueDictionary()
+        self.unfinished: dict[str, StoredJob[Any]] = {}
+        self.watched: dict[StoredJob[Any], int] = {}
+        self.drivers: dict[str, tuple[LaneDriver, asyncio.Task[None]]] = {}
+        self.account: str | None = None
+        self.watch: asyncio.Task[None] | None = None
+
+
+class DurableJobs:
+    """Starts jobs by putting them into a store, and drives the lanes of its organisation.
+
+    Args:
+        manager: The client's jobs without the store, whose lanes send the starts.
+        caller: Makes the calls.
+        settings: The settings of the client itself, not of a view.
+        start_of: Returns the kind of a name, and the endpoint that starts such a job.
+        ask_organisation: Asks the server for the organisation of the client's credential.
+
+    Attributes:
+        drives: Whether this process drives lanes. Otherwise workers must.
+        holder: The name of this client in leases.
+        lease_seconds: How long a lease lasts that is not renewed.
+    """
+
+    def __init__(
+        self,
+        manager: JobManager,
+        caller: Caller,
+        settings: Settings,
+        *,
+        start_of: Callable[[str], tuple[SlotKind[Any], Endpoint[Any]]],
+        ask_organisation: Callable[[], Awaitable[str]],
+    ) -> None:
+        self.manager = manager
+        self.caller = caller
+        self.settings = settings
+        self.start_of = start_of
+        self.clock = manager.clock
+        self.tasks = manager.tasks
+        self.url = settings.base_url
+        self.name = f"the store {open_store(settings).database.name}"
+        self.holder = f"{os.getpid()}-{uuid4().hex[:12]}"
+        self.lease_seconds = LEASE_SECONDS
+        self.drives = not settings.has_workers
+        self._ask_organisation = ask_organisation
+        # The first to hear that the loop ends: then no outcome of that is written.
+        self.tasks.loops.senders.insert(0, self)
+
+    # Starting and finding jobs
+
+    async def start(
+        self,
+        kind: SlotKind[T],
+        settings: Settings,
+        *,
+        request: EncodedRequest,
+        params: Mapping[str, Any],
+        send: Callable[..., Awaitable[T]],
+        limiter: Limiter,
+        width: int = 1,
+        timeout: float | None = None,
+        fails_at_timeout: bool = False,  # noqa: ARG002  # it stays in the store
+    ) -> StoredJob[T]:
+        """Put a job into the store. Then wait as ``JobManager.start`` does, whose arguments these are.
+
+        In the store, a start that was not sent by the timeout is sent later.
+
+        Raises:
+            StoreError: Nothing was stored, and nothing is sent.
+        """
+        here = await self.open()
+        start = Start(request, send, limiter, max(width, self.settings.concurrency))
+        job = StoredJob(kind, self, settings, row=uuid4().hex, params=params, start=start)
+        await self._add(here, [job])
+        if not self.drives:
+            return job
+        try:
+            await self._driver(here, kind.slot).answered(job, timeout)
+        except asyncio.CancelledError:
+            # The caller has no handle with which to withdraw the start later.
+            with suppress(StoreError):
+                await self.withdraw(job, "the call that started it was cancelled before anything was sent")
+            job.outcome_read = job.done
+            raise
+        return job
+
+    async def _add(self, here: LoopJobs, jobs: Sequence[StoredJob[Any]]) -> None:
+        account = account_of(self.caller.credentials.header)
+        if here.account != account:
+            await here.store.add_account(account, self.url, None)
+            here.account = account
+        now = self.clock.time()
+        rows: list[NewJob] = []
+        for job in jobs:
+            assert job.start is not None  # noqa: S101  # it was made here
+            rows.append(
+                NewJob(
+                    id=job.row,
+                    account=account,
+                    url=self.url,
+                    service=job.slot_kind.slot.service,
+                    kind=job.kind.name,
+                    request=job.start.request,
+                    params=dict(job.params),
+                    created_at=now,
+                )
+            )
+            here.records[job.row] = here.unfinished[job.row] = job
+        try:
+            await here.store.add_jobs(rows)
+        except BaseException:
+            for job in jobs:
+                here.unfinished.pop(job.row, None)
+            raise
+
+    def resume(self, token: Token, settings: Settings) -> StoredJob[Any]:
+        """The job of ``token``, which names a row. This does no I/O.
+
+        Raises:
+            InvalidRequest: It belongs to another server, or its kind is not known.
+        """
+        loops = self.tasks.loops
+        if loops.closed:
+            raise ClientClosed(CLOSED)
+        loops.check()
+        if token.url != self.url:
+            message = f"token: it belongs to {token.url}, this client speaks to {self.url}"
+            raise InvalidRequest(message)
+        assert token.row is not None  # noqa: S101  # the caller has checked it
+        kind, _ = self.start_of(token.kind)
+        here = self._here
+        job = here.records.get(token.row)
+        if job is None:
+            job = StoredJob(kind, self, settings, row=token.row, params=token.params)
+            here.records[token.row] = job
+            for driver, _ in here.drivers.values():
+                driven = driver.job(token.row)
+                if driven is not None:
+                    job.drive(driven)
+                    job.follow(driven)
+        return job
+
+    def endpoint(self, kind: str) -> Endpoint[Any]:
+        """The endpoint that starts a job of the kind of this name."""
+        return self.start_of(kind)[1]
+
+    def ended(self, job: StoredJob[Any]) -> None:
+        """Note that ``job`` has ended."""
+        self._here.unfinished.pop(job.row, None)
+
+    def own_jobs(self, slot: Slot) -> list[StoredJob[Any]]:
+        """The jobs for ``slot`` that were started here and have not ended."""
+        return [job for job in self._here.unfinished.values() if job.slot_kind.slot == slot]
+
+    # Reading rows
+
+    async def read(self, jobs: Sequence[StoredJob[Any]], *, begun: bool = False) -> None:
+        """Let ``jobs`` read their rows; ``begun``: those alone that are not queued."""
+        here = await self.open()
+        found = {row.id: row for row in await here.store.jobs([job.row for job in jobs], begun=begun)}
+        for job in jobs:
+            row = found.get(job.row)
+            if job.driven is None and not (begun and row is None):
+                job.read(row)
+
+    @contextmanager
+    def watching(self, job: StoredJob[Any]) -> Generator[None]:
+        """Let ``job`` read its row whenever that may have changed."""
+        watched = self._here.watched
+        self._here.records.setdefault(job.row, job)  # after another event loop
+        watched[job] = watched.get(job, 0) + 1
+        try:
+            yield
+        finally:
+            watched[job] -= 1
+            if not watched[job]:
+                del watched[job]
+
+    @contextmanager
+    def at_server(self, job: StoredJob[T]) -> Generator[SlotJob[T]]:
+        """``job``, which another process drives, as the server shows it."""
+        lane = self.manager.lane(job.slot_kind.slot)
+        shown = SlotJob(job.slot_kind, self.manager, job.settings, params=job.params, row=job.row)
+        shown.outcome_read = True
+        lane.slot.adopt(shown, job.id or "", job.not_before)
+        try:
+            yield shown
+        finally:
+            lane.drop(shown)
+
+    # Cancelling
+
+    async def cancel(self, job: StoredJob[Any]) -> None:
+        """Withdraw the start of ``job``, or ask the server to stop it if the slot is still its own."""
+        here = await self.open()
+        while not await self.withdraw(job, "it was cancelled before its start was sent"):
+            since = here.store.database.changes
+            if job.driven is not None:
+                await job.driven.cancel()
+                return
+            await self.read([job])
+            if job.done:
+                return
+            if job.id is not None:
+                with self.at_server(job) as shown:
+                    await shown.cancel()
+                return
+            # Another process waits for the answer to its start.
+            await here.store.database.changed(1.0, since)
+
+    async def withdraw(self, job: StoredJob[Any], reason: str) -> bool:
+        """End ``job`` if its start was not sent. Return whether it is withdrawn."""
+        if self.tasks.loops.closed:
+            return False
+        here = await self.open()
+        error = job.cancellation(reason)
+        outcome = {**outcome_of(error.status, None, error), WITHDRAWN: True}
+        if not await here.store.withdraw([job.row], outcome, self.clock.time()):
+            return False
+        if job.driven is not None:
+            await job.driven.withdraw_start(reason)
+        job.finish(error.status, error=error)
+        return True
+
+    async def end_queued(self, job: StoredJob[Any], error: Exception) -> None:
+        """End ``job`` with ``error`` if its start was not sent."""
+        here = await self.open()
+        status = JobStatus(JobState.FAILED, error=str(error))
+        if await here.store.withdraw([job.row], outcome_of(status, None, error), self.clock.time()):
+            job.finish(status, error=error)
+
+    # Driving
+
+    async def organisation(self) -> str:
+        """The organisation of the client's credential, as the store or else the server says."""
+        here = await self.open()
+        account = account_of(self.caller.credentials.header)
+        return await organisation_of(here.store, account, self.url, self._ask_organisation)
+
+    def _driver(self, here: LoopJobs, slot: Slot) -> LaneDriver:
+        """The driver of the lane of ``slot``, at work."""
+        driver, task = here.drivers.get(slot.service, (None, None))
+        if driver is None or task is None or task.done():
+            driver = driver or LaneDriver(self, here, slot)
+            task = self.tasks.spawn(driver.run(), name=f"drive {slot.service}")
+            here.drivers[slot.service] = driver, task
+        return driver
+
+    async def drive(self, lane: LaneKey, seconds: float) -> float | None:
+        """Drive ``lane`` for so long, for a worker.
+
+        Returns:
+            Seconds after which it should be driven again, because its rate limit is closed until then; None:
+            it has no jobs left.
+        """
+        here = await self.open()
+        rows = await here.store.open_jobs(lane, 1)
+        if not rows:
+            return None
+        slot = self.start_of(rows[0].kind)[0].slot
+        driver = self._driver(here, slot)
+        _, task = here.drivers[slot.service]
+        try:
+            async with self.clock.timeout(seconds):
+                await asyncio.wait([task])
+        except TimeoutError:
+            pass
+        finally:
+            here.drivers.pop(slot.service, None)
+            await driver.drained()
+            task.cancel()
+            await asyncio.wait([task])
+        return driver.opens_in() if await here.store.open_jobs(lane, 1) else None
+
+    async def _watch(self, here: LoopJobs) -> None:
+        """Follow the rows that others drive, and drive the lanes that nobody does."""
+        next_look = self.clock.now()
+        while True:
+            try:
+                since = here.store.database.changes
+                is_due = self.clock.now() >= next_look
+                if is_due:
+                    next_look = self.clock.now() + _LOOK
+                await self._read_watched(here, everything=is_due)
+                if is_due and self.drives:
+                    await self._take_over(here)
+                await here.store.database.changed(_LOOK, since)
+            except Exception as error:  # noqa: BLE001  # those who wait would wait for ever
+                logger.warning("%s cannot be read: %s: %s", self.name, type(error).__name__, error)
+                await self.clock.sleep(_LOOK)
+
+    async def _read_watched(self, here: LoopJobs, *, everything: bool) -> None:
+        held = {service for service, (driver, _) in here.drivers.items() if driver.holds}
+        jobs = [
+            job
+            for job in here.watched
+            if job.driven is None and (everything or job.slot_kind.slot.service not in held)
+        ]
+        if jobs:
+            await self.read(jobs, begun=not everything)
+
+    async def _take_over(self, here: LoopJobs) -> None:
+        org = await here.store.organisation(account_of(self.caller.credentials.header), self.url)
+        if org is None:
+            return
+        for lane in await here.store.lanes(self.url, org):
+            for row in await here.store.open_jobs(lane, 1):
+                self._driver(here, self.start_of(row.kind)[0].slot)
+
+    # For the client's lifetime
+
+    @property
+    def _here(self) -> LoopJobs:
+        return self.tasks.loops.scope.part(self, LoopJobs)
+
+    async def open(self) -> LoopJobs:
+        """Open the store, and go on with what an earlier process has left.
+
+        Raises:
+            StoreError: It cannot be used. The message says why and what to do.
+        """
+        scope = self.tasks.loops.enter()
+        here = scope.part(self, LoopJobs)
+        if not here.is_open:
+            here.store = await store_on(scope, self.settings)
+            here.is_open = True
+            if here.watch is None:
+                here.watch = self.tasks.spawn(self._watch(here), name=f"watch {self.name}")
+        return here
+
+    async def waiting(self) -> int:
+        """How many jobs of the client's credential have not ended. 0 if the store was not used."""
+        here = self._here
+        if not here.is_open:
+            return 0
+        return await here.store.count_open(self.url, account_of(self.caller.credentials.header))
+
+    @property
+    def busy(self) -> bool:
+        """Whether this process drives a lane."""
+        return any(not task.done() for _, task in self._here.drivers.values())
+
+    async def drained(self) -> None:
+        """Begin nothing more here, wait for the answers to starts, and leave the lanes to others."""
+        drivers = self._here.drivers
+        while drivers:
+            _, (driver, task) = drivers.popitem()
+            await driver.drained()
+            task.cancel()
+            await asyncio.wait([task])
+
+    def unanswered_starts(self) -> list[str]:
+        """None: what was not sent stays in the store."""
+        return []
+
+    def running_tokens(self) -> list[str]:
+        """None: the lanes in memory name them."""
+        return []
+
+    def leave_loop(self, reason: str) -> None:
+        """End every wait. The rows stay in the store."""
+        here = self._here
+        for driver, _ in here.drivers.values():
+            driver.leave()
+        for job in list(here.watched):
+            job.end_waits(reason)

@@ -1,0 +1,437 @@
+"""Driving one lane of a store: its jobs are started one after another, by the process that has the lease.
+
+A row goes through four states. Each is on the disk before the next step is taken:
+
+    queued     nothing was sent
+    starting   the start is about to be sent, or was sent
+    admitted   the server has accepted it
+    ended      the outcome is known, or can no longer be learned
+
+The start of a row is sent by the lane of its slot in memory, as without a store. A process that finds a row
+in ``starting`` asks the status whether the job began. So a start is admitted once, whichever process dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from reflexio_async._engine.jobs.kinds import Dialect, Operation
+from reflexio_async._engine.jobs.slot_job import SlotJob, Start
+from reflexio_async._engine.retry import Meaning, is_away, meaning_of
+from reflexio_async.durable.leases import hold
+from reflexio_async.durable.outcomes import outcome_of
+from reflexio_async.durable.rows import LaneKey, RowState
+from reflexio_async.errors import (
+    ClientClosed,
+    JobCancelled,
+    JobError,
+    JobLost,
+    LeaseLost,
+    ReflexioError,
+    StoreError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reflexio_async._engine.jobs.kinds import Slot
+    from reflexio_async._engine.rate_limits import RateLimiter
+    from reflexio_async._engine.wire import EncodedRequest
+    from reflexio_async.durable.job import StoredJob
+    from reflexio_async.durable.jobs import DurableJobs, LoopJobs
+    from reflexio_async.durable.leases import HeldLease
+    from reflexio_async.durable.rows import JobRow
+
+logger = logging.getLogger("reflexio_async")
+
+_AHEAD = 2  # rows in the lane in memory: the one that runs, and the next
+_ELSEWHERE = 1.0  # seconds between two tries to take a lease that another process has
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds, while the server is away
+_FOREVER = 1e9  # seconds; no outage ends a job of a store
+_MOST_STARTS = 3  # of one job that the server has lost
+
+
+class LaneDriver:
+    """Drives the jobs of one slot, while this process has the lease of their lane.
+
+    Args:
+        durable: The jobs of the client.
+        here: What they have on the event loop.
+        slot: The slot.
+
+    Attributes:
+        holds: Whether this process has the lease now.
+        width: How many rows may run at once on a server of the synchronous dialect.
+    """
+
+    def __init__(self, durable: DurableJobs, here: LoopJobs, slot: Slot) -> None:
+        self.holds = False
+        self.width = durable.settings.concurrency
+        self._durable = durable
+        self._here = here
+        self._slot = slot
+        self._clock = durable.clock
+        self._lane = durable.manager.lane(slot)
+        self._jobs: dict[str, SlotJob[Any]] = {}
+        """By row, the jobs in the lane whose outcome is not on the disk."""
+        self._limiters: dict[str, RateLimiter] = {}
+        """By path, the rate limiters of the lane's starts."""
+        self._last_known: str | None = None
+        """What was written last for the next holder."""
+        self._callers: dict[StoredJob[Any], asyncio.Future[None]] = {}
+        """The callers that wait for the answer to a start."""
+        self._failing: set[SlotJob[Any]] = set()
+        """Those that have failed, and whose rows are tried again after a pause."""
+        self._sent: set[str] = set()
+        """The rows of starts that were sent, and whose answer is not on the disk."""
+        self._changed = asyncio.Event()  # a row was added, or has left the lane in memory
+        self._written = asyncio.Event()  # a row was written
+        self._draining = False
+        self._left = False
+        self._pause = _SHORTEST_PAUSE
+        self._pausing = False
+
+    # For the jobs
+
+    def added(self) -> None:
+        """Look at the rows again: one was added."""
+        self._changed.set()
+
+    def job(self, row: str) -> SlotJob[Any] | None:
+        """The job that drives a row; None: the row is not in the lane in memory."""
+        return self._jobs.get(row)
+
+    def opens_in(self) -> float:
+        """Seconds until a start may be sent, as far as the rate limits say."""
+        waits = [limiter.opens_in() for limiter in self._limiters.values()]
+        return max((wait for wait in waits if not math.isinf(wait)), default=0.0)
+
+    async def answered(self, job: StoredJob[Any], timeout: float | None) -> None:
+        """Wait until the start of ``job`` is answered or has to wait, and ``timeout`` seconds at most."""
+        self.width = max(self.width, 1 if job.start is None else job.start.width)
+        self.added()
+        if self._pausing:
+            return
+        answered = self._callers[job] = asyncio.get_running_loop().create_future()
+        try:
+            async with self._clock.timeout(timeout):
+                await answered
+        except TimeoutError:
+            pass  # it stays in the store
+        finally:
+            self._callers.pop(job, None)
+
+    async def drained(self) -> None:
+        """Begin nothing more, and wait until the starts that were sent are answered."""
+        self._draining = True
+        for job in list(self._jobs.values()):
+            if not self._lane.is_starting(job):
+                self._lane.drop(job)
+        while self._sent:
+            self._written.clear()
+            await self._written.wait()
+
+    def leave(self) -> None:
+        """Write nothing more: what the lane in memory tells from now on is about its own end."""
+        self._left = True
+        self._release_all()
+
+    # Having the lease
+
+    async def run(self) -> None:
+        """Drive the rows until none is left. Wait while another process does."""
+        while True:
+            self._changed.clear()
+            try:
+                if await self._is_idle():
+                    return
+            except LeaseLost as error:
+                logger.warning("%s; its rows are taken up again when it is free", error)
+            except Exception as error:  # noqa: BLE001  # without the driver no job goes on
+                await self._failed(error)
+
+    async def _is_idle(self) -> bool:
+        """Drive the lane for a while. Return whether it has no rows."""
+        store, durable = self._here.store, self._durable
+        lane = LaneKey(durable.url, await durable.organisation(), self._slot.service)
+        rows = await store.open_jobs(lane, 1)
+        if not rows:
+            return not self._changed.is_set()
+        async with hold(store, lane, durable.holder, self._clock, seconds=durable.lease_seconds) as held:
+            if held is not None:
+                self._pause = _SHORTEST_PAUSE
+                # The process that wrote it may not have written the hit.
+                self._restore(held.lease.limiter, unsaved=int(rows[0].state is RowState.STARTING))
+                await self._drive(held)
+        if held is None:
+            await self._sleep(_ELSEWHERE)
+        return False
+
+    async def _failed(self, error: Exception) -> None:
+        """Wait, as the store or the server could not be asked. End the jobs for which waiting is no use."""
+        passes = isinstance(error, StoreError) or is_away(error) or meaning_of(error) is Meaning.LATER
+        if not passes:
+            for job in self._durable.own_jobs(self._slot):
+                await self._durable.end_queued(job, error)
+        await self._wait(error)
+
+    async def _wait(self, error: BaseException) -> None:
+        logger.warning("%s: the jobs in %s wait: %s", self._slot.service, self._durable.name, error)
+        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
+        await self._sleep(pause)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Let callers of starts go on: what they have started waits."""
+        self._release_all()
+        self._pausing = True
+        try:
+            await self._clock.sleep(seconds)
+        finally:
+            self._pausing = False
+
+    async def _drive(self, held: HeldLease) -> None:
+        self.holds = True
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            await self._take_rows(held, tasks)
+        finally:
+            self.holds = False
+            with anyio.CancelScope(shield=True):
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            # The next holder must give the server time for a start that is under way.
+            held.give_back = not self._sent
+            self._sent.clear()
+
+    async def _take_rows(self, held: HeldLease, tasks: set[asyncio.Task[None]]) -> None:
+        """Put rows into the lane in memory, as many as it needs, until there are none."""
+        while True:
+            self._changed.clear()
+            callers = list(self._callers)
+            width = self.width if self._lane.dialect is Dialect.SYNCHRONOUS else _AHEAD
+            if len(self._jobs) < width and not self._draining:
+                rows = await self._here.store.open_jobs(held.lease.lane, width)
+                if not rows and not self._jobs and not self._changed.is_set():
+                    return
+                for row in rows:
+                    if row.id not in self._jobs and len(self._jobs) < width:
+                        self._jobs[row.id] = job = self._job_of(held, row)
+                        task = self._durable.tasks.spawn(self._run(held, row, job), name=f"row {row.id}")
+                        tasks.add(task)
+                        task.add_done_callback(tasks.discard)
+            for stored in callers:
+                if stored.row not in self._jobs:
+                    self._release(stored)
+            await self._changed.wait()
+
+    # One row
+
+    def _job_of(self, held: HeldLease, row: JobRow) -> SlotJob[Any]:
+        durable = self._durable
+        kind, endpoint = durable.start_of(row.kind)
+        stored = self._here.records.get(row.id)
+        settings = durable.settings if stored is None else stored.settings
+        start = None if stored is None else stored.start
+        limiter = self._limiters[endpoint.path] = durable.caller.rate_limiter(endpoint.path)
+        if start is None:
+            # A refusal is told as one, whatever the options of this client are.
+            strict = settings.with_options(raise_on_refusal=True)
+            send = partial(
+                durable.caller.send, endpoint, settings=strict, limit_wait=0.0, rate_limiter=limiter
+            )
+            start = Start(row.request, send, limiter, settings.concurrency)
+        patient = settings.with_options(outage_timeout=_FOREVER)
+        job = SlotJob(kind, durable.manager, patient, params=row.params, row=row.id)
+        job.start = start._replace(send=partial(self._send, held, job, start.send))
+        job.attempts = row.attempts
+        job.before = Operation.from_dict(row.before)
+        job.outcome_read = True  # a failure is for those who wait for the row
+        return job
+
+    async def _run(self, held: HeldLease, row: JobRow, job: SlotJob[Any]) -> None:
+        """Take one row to its end."""
+        try:
+            if (stored := self._here.records.get(row.id)) is not None:
+                stored.drive(job)
+            del stored  # it is dropped when its caller drops it
+            await self._begin(row, job)
+            if not job.done:
+                self._tell(row.id, job)
+            await self._follow(held, row, job)
+            if not self._left:
+                await self._end(held, row, job)
+        except LeaseLost:
+            held.lose()
+        except Exception as error:  # noqa: BLE001  # the other rows go on
+            await self._wait(error)
+        finally:
+            if (stored := self._here.records.get(row.id)) is not None:
+                stored.drive(None)
+                self._release(stored)
+            self._lane.drop(job)
+            self._jobs.pop(row.id, None)
+            self._written.set()
+            self._changed.set()
+
+    def _tell(self, row: str, job: SlotJob[Any]) -> None:
+        """Pass on to the handle of the row, if there is one, what ``job`` has learned."""
+        stored = self._here.records.get(row)
+        if stored is not None:
+            stored.follow(job)
+            self._release(stored)
+
+    async def _begin(self, row: JobRow, job: SlotJob[Any]) -> None:
+        match row.state:
+            case RowState.ADMITTED:
+                assert row.operation_id is not None  # noqa: S101  # it is written with the state
+                self._lane.slot.adopt(job, row.operation_id, row.not_before)
+            case RowState.STARTING:
+                age = max(0.0, self._clock.time() - (row.intent_at or 0.0))
+                self._lane.recover(job, self._clock.now() - age)
+            case _:
+                await self._lane.submit(job, None, fails_at_timeout=False)
+
+    async def _follow(self, held: HeldLease, row: JobRow, job: SlotJob[Any]) -> None:
+        """Wait until ``job`` has ended, and write its admission."""
+        written = row.state is RowState.ADMITTED
+        while not job.done and not self._left:
+            self._tell(row.id, job)
+            if job.id is None or written:
+                await job.wait(for_change=True)
+            else:
+                written = True
+                await self._write(held, job, state=RowState.ADMITTED)
+
+    async def _end(self, held: HeldLease, row: JobRow, job: SlotJob[Any]) -> None:
+        """Write how ``job`` has ended; or leave its row, when that says nothing about the job."""
+        error = job.error
+        if self._draining and job.id is None and isinstance(error, JobCancelled):
+            return  # it was taken out of the lane
+        if error is not None and self._may_pass(error, job):
+            self._failing.add(job)
+            try:
+                await self._wait(error)
+            finally:
+                self._failing.discard(job)
+            return
+        if self._was_lost_by_server(job) and job.attempts < _MOST_STARTS:
+            message = "%s: the server has lost it. It is started again, so it may run twice"
+            logger.warning(message, job.description)
+            await self._write(held, job, state=RowState.QUEUED, operation_id=None, not_before=None)
+            return
+        outcome = outcome_of(job.status, job.result, error)
+        await self._write(held, job, state=RowState.ENDED, ended_at=self._clock.time(), outcome=outcome)
+        self._tell(row.id, job)
+
+    def _may_pass(self, error: BaseException, job: SlotJob[Any]) -> bool:
+        """Whether ``error`` says nothing about the job itself, so that its row is tried again later."""
+        if isinstance(error, StoreError | ClientClosed):
+            return True
+        if isinstance(error, JobError):
+            # Before this server has answered, nothing can be known of a start that another process sent.
+            return isinstance(error, JobLost) and not self._durable.caller.availability.has_answered
+        if not isinstance(error, ReflexioError):
+            return False
+        if meaning_of(error) is Meaning.CREDENTIAL:
+            return job.row not in self._here.records  # nobody here waits for it
+        was_sent = job.id is None and getattr(error, "outcome_unknown", False)
+        return is_away(error) and not was_sent
+
+    def _was_lost_by_server(self, job: SlotJob[Any]) -> bool:
+        return job.id is not None and isinstance(job.error, JobLost) and self._lane.slot.latest is None
+
+    async def _send(
+        self, held: HeldLease, job: SlotJob[Any], send: Callable[..., Any], request: EncodedRequest
+    ) -> Any:
+        """Send the start of ``job``, when the disk has it and every outcome before it."""
+        while any(other.done and other not in self._failing for other in self._jobs.values()):
+            self._written.clear()
+            await self._written.wait()
+        assert job.row is not None  # noqa: S101  # jobs of a store have one
+        intent: dict[str, Any] = {
+            "state": RowState.STARTING,
+            "intent_at": self._clock.time(),
+            "before": None if job.before is None else job.before.to_dict(),
+            "attempts": job.attempts,
+        }
+        store = self._here.store
+        if not await store.update_job(held.lease, job.row, limiter=self._known(), **intent):
+            job.withdraw("it was cancelled before its start was sent")
+            assert job.error is not None  # noqa: S101  # it was withdrawn
+            raise job.error
+        self._sent.add(job.row)
+        try:
+            return await send(request, guard=held.check)
+        except ReflexioError as error:
+            if not getattr(error, "outcome_unknown", False):
+                self._sent.discard(job.row)
+                if not isinstance(error, StoreError):
+                    await store.update_job(held.lease, job.row, state=RowState.QUEUED)
+            raise
+
+    async def _write(self, held: HeldLease, job: SlotJob[Any], **values: Any) -> None:
+        """Write the row of ``job``, however long the disk is full."""
+        assert job.row is not None  # noqa: S101  # jobs of a store have one
+        written = {
+            "operation_id": job.id,
+            "not_before": job.not_before,
+            "attempts": job.attempts,
+            "admitted_at": None if job.admitted_at is None else self._epoch(job.admitted_at),
+            **values,
+        }
+        while True:
+            try:
+                await self._here.store.update_job(held.lease, job.row, limiter=self._known(), **written)
+            except LeaseLost:
+                raise
+            except StoreError as error:
+                await self._wait(error)
+            else:
+                self._sent.discard(job.row)
+                self._written.set()
+                return
+
+    def _epoch(self, time: float) -> float:
+        return self._clock.time() - (self._clock.now() - time)
+
+    # What the next holder must know
+
+    def _known(self) -> str:
+        """The dialect of the server, and what is known of the rate limits, as JSON."""
+        dialect = self._lane.dialect
+        paths = {path: limiter.snapshot() for path, limiter in self._limiters.items()}
+        name = None if dialect is None else dialect.name
+        self._last_known = json.dumps({"dialect": name, "paths": paths})
+        return self._last_known
+
+    def _restore(self, known: str | None, unsaved: int) -> None:
+        if known == self._last_known:
+            return  # no other process has held it since
+        content = json.loads(known or "{}")
+        name = content.get("dialect")
+        if name is not None and self._lane.dialect is None:
+            self._lane.dialect = Dialect[name]
+        for path, snapshot in content.get("paths", {}).items():
+            limiter = self._limiters[path] = self._durable.caller.rate_limiter(path)
+            if snapshot is not None:
+                limiter.restore(snapshot, unsaved=unsaved)
+
+    # Callers of starts
+
+    def _release(self, job: StoredJob[Any]) -> None:
+        """Let the call return that has started ``job``."""
+        answered = self._callers.pop(job, None)
+        if answered is not None and not answered.done() and not answered.get_loop().is_closed():
+            answered.set_result(None)
+
+    def _release_all(self) -> None:
+        for job in list(self._callers):
+            self._release(job)
