@@ -54,7 +54,13 @@ if TYPE_CHECKING:
     from reflexio_async.memory.conversation import Conversation
     from reflexio_async.memory.messages import interactions_from
     from reflexio_async.reflect.client import AsyncReflectClient
-    from reflexio_async.reflect.converters import from_langchain, from_openai_agents, from_pydantic_ai
+    from reflexio_async.reflect.converters import (
+        from_agent_framework,
+        from_google_adk,
+        from_langchain,
+        from_openai_agents,
+        from_pydantic_ai,
+    )
     from reflexio_async.reflect.decorator import TraceResult, reflect_trace
     from reflexio_async.reflect.jobs import TraceJob
     from reflexio_async.reflect.trace_context import TraceContext
@@ -125,6 +131,8 @@ __all__: list[str] = [
     "Withdrawn",
     "__version__",
     "as_completed",
+    "from_agent_framework",
+    "from_google_adk",
     "from_langchain",
     "from_openai_agents",
     "from_pydantic_ai",
@@ -185,7 +193,9 @@ else:
         "memory.conversation": "Conversation",
         "memory.messages": "interactions_from",
         "reflect.client": "AsyncReflectClient",
-        "reflect.converters": "from_langchain from_openai_agents from_pydantic_ai",
+        "reflect.converters": (
+            "from_agent_framework from_google_adk from_langchain from_openai_agents from_pydantic_ai"
+        ),
         "reflect.trace_context": "TraceContext",
         "reflect.decorator": "TraceResult reflect_trace",
         "reflect.jobs": "TraceJob",

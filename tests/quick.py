@@ -13,6 +13,7 @@ QUICK = (
     "endpoints",
     "jobs",
     "loops",
+    "memory",
     "reflect",
     "transport",
     "test_docs.py",
@@ -28,6 +29,7 @@ QUICK = (
 FRAMEWORKS = (
     "endpoints/test_agent_frameworks.py",
     "endpoints/test_web_frameworks.py",
+    "memory/test_messages_of_frameworks.py",
     "reflect/test_langchain.py",
     "reflect/test_openai_agents.py",
     "reflect/test_pydantic_ai.py",

@@ -84,6 +84,8 @@ NAMES = [
     "Withdrawn",
     "__version__",
     "as_completed",
+    "from_agent_framework",
+    "from_google_adk",
     "from_langchain",
     "from_openai_agents",
     "from_pydantic_ai",

@@ -44,7 +44,7 @@ logger = logging.getLogger("reflexio_async")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _MAX_QUERY = 4000  # characters; what a user pastes into a message may be far longer than what it is about
 _MAX_USERS = 1000  # of whom the sessions are counted
-_SESSIONS = 5  # of one user, each with one turn: too many to be conversations
+_SESSIONS = 10  # of one user, each with one turn: too many to be conversations
 
 
 class ConversationRequest(RequestModel, title="conversation"):
@@ -62,8 +62,8 @@ class MemoryNotes:
     def __init__(self) -> None:
         self._failing: set[str] = set()
         self._warned: set[str] = set()
-        self._turns: dict[str, dict[str, int]] = {}
-        """For each user, how many turns were published in each session."""
+        self._short: dict[str, set[str] | None] = {}
+        """For each user, the sessions with one published turn. None: a session had several."""
 
     def failed(self, what: str, error: Exception) -> None:
         """Log a failure: the first one loudly. Neither the query nor the server's text is in the message."""
@@ -84,17 +84,15 @@ class MemoryNotes:
 
     def add_turn(self, user_id: str, session_id: str) -> None:
         """Count a published turn. Warn once when every turn of a user has a session of its own."""
-        sessions = self._turns.pop(user_id, {})
-        sessions[session_id] = sessions.get(session_id, 0) + 1
-        self._turns[user_id] = sessions
-        if len(self._turns) > _MAX_USERS:
-            del self._turns[next(iter(self._turns))]
-        if len(sessions) < _SESSIONS:
-            return
-        are_short = set(sessions.values()) == {1}
-        sessions.clear()
-        if are_short:
+        sessions = self._short.pop(user_id, set())
+        if sessions is not None:
+            sessions = None if session_id in sessions else {*sessions, session_id}
+        if sessions is not None and len(sessions) == _SESSIONS:
+            sessions = None
             self._warn("every turn has a new session_id: use one session_id for a whole conversation")
+        self._short[user_id] = sessions
+        if len(self._short) > _MAX_USERS:
+            del self._short[next(iter(self._short))]
 
     def _warn(self, message: str) -> None:
         if message not in self._warned:

@@ -178,16 +178,26 @@ class _Added:
             whole = keys[: len(known)] == known and not (asked and len(keys) == len(known))
         if whole:
             return turns[_end_of_known(keys, known) :], whole
-        waiting = [turn.key for turn in self._waiting]
-        if waiting and keys[: len(waiting)] == waiting:  # they are repeated, with what follows them
-            return turns, whole
-        return [*self._waiting, *turns], whole
+        return turns if _repeats(turns, self._waiting) else [*self._waiting, *turns], whole
 
     def keep(self, new: list[Turn], count: int, *, whole: bool | None) -> None:
         """Record that the first ``count`` of the new turns were published, and that the others wait."""
         self.known += [turn.key for turn in new[:count]]
         self._waiting = new[count:]
         self._whole = whole
+
+
+def _repeats(turns: Sequence[Turn], waiting: Sequence[Turn]) -> bool:
+    """Whether ``turns`` begin with the turns that wait. The last of these may have gone on."""
+    if not waiting or len(turns) < len(waiting):
+        return False
+    *others, last = waiting
+    same = turns[len(others)]
+    return (
+        [turn.key for turn in turns[: len(others)]] == [turn.key for turn in others]
+        and same.role == last.role
+        and (same.content.startswith(last.content) if last.is_of_agent else same.content == last.content)
+    )
 
 
 def _end_of_known(keys: list[Key], known: list[Key]) -> int:

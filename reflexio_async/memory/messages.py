@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.memory.section import without_section
-from reflexio_async.reflect.converters import from_langchain, from_openai_agents, from_pydantic_ai
-from reflexio_async.reflect.converters.agent_framework import from_agent_framework
+from reflexio_async.reflect.converters import (
+    from_agent_framework,
+    from_google_adk,
+    from_langchain,
+    from_openai_agents,
+    from_pydantic_ai,
+)
 from reflexio_async.reflect.converters.attribute_reader import (
     get,
     has,
@@ -20,7 +25,6 @@ from reflexio_async.reflect.converters.attribute_reader import (
     json_text,
     kind_of,
 )
-from reflexio_async.reflect.converters.google_adk import from_google_adk
 from reflexio_async.reflexio.models.interactions import InteractionData, ToolUsed
 
 if TYPE_CHECKING:

@@ -15,12 +15,20 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from reflexio_async import InvalidRequest
-from reflexio_async.reflect.converters import from_langchain, from_openai_agents, from_pydantic_ai
+from reflexio_async.reflect.converters import (
+    from_agent_framework,
+    from_google_adk,
+    from_langchain,
+    from_openai_agents,
+    from_pydantic_ai,
+)
 from reflexio_async.reflect.models import TraceCreate
 
 Converter = Callable[[Any], list[dict[str, Any]]]
 ALL = pytest.mark.parametrize(
-    "convert", [from_langchain, from_openai_agents, from_pydantic_ai], ids=lambda convert: convert.__name__
+    "convert",
+    [from_agent_framework, from_google_adk, from_langchain, from_openai_agents, from_pydantic_ai],
+    ids=lambda convert: convert.__name__,
 )
 FRAMEWORKS = ("agents", "langchain_core", "langgraph", "openai", "pydantic_ai")
 

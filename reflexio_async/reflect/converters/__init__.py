@@ -20,8 +20,16 @@ encrypted reasoning, and tool artifacts that are not sent to the model are left 
 
 from __future__ import annotations
 
+from reflexio_async.reflect.converters.agent_framework import from_agent_framework
+from reflexio_async.reflect.converters.google_adk import from_google_adk
 from reflexio_async.reflect.converters.langchain import from_langchain
 from reflexio_async.reflect.converters.openai_agents import from_openai_agents
 from reflexio_async.reflect.converters.pydantic_ai import from_pydantic_ai
 
-__all__ = ["from_langchain", "from_openai_agents", "from_pydantic_ai"]
+__all__ = [
+    "from_agent_framework",
+    "from_google_adk",
+    "from_langchain",
+    "from_openai_agents",
+    "from_pydantic_ai",
+]

@@ -29,8 +29,11 @@ def from_agent_framework(messages: object) -> Messages:
     Raises:
         InvalidRequest: One of them is no message.
     """
+    found = messages if is_list(messages) else get(messages, "messages")
+    if not is_list(found):
+        raise not_a_message(_NAME, "the argument", messages, "a list of messages or a response of a run")
     builder = MessageBuilder()
-    for position, message in enumerate(items(messages) or items(get(messages, "messages"))):
+    for position, message in enumerate(items(found)):
         role = get(message, "role")
         role = get(role, "value") or role  # an enumeration in older releases
         if not isinstance(role, str) or not is_list(get(message, "contents")):

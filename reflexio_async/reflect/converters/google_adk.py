@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reflexio_async.reflect.converters.attribute_reader import get, has, items, json_text
+from reflexio_async.reflect.converters.attribute_reader import get, has, is_list, items, json_text
 from reflexio_async.reflect.converters.message_builder import MessageBuilder, Messages, not_a_message
 
 _NAME = "from_google_adk"
@@ -20,8 +20,11 @@ def from_google_adk(events: object) -> Messages:
     Raises:
         InvalidRequest: One of them is no event.
     """
+    found = events if is_list(events) else get(events, "events")
+    if not is_list(found):
+        raise not_a_message(_NAME, "the argument", events, "a list of events or a session")
     builder = MessageBuilder()
-    for position, event in enumerate(items(events) or items(get(events, "events"))):
+    for position, event in enumerate(items(found)):
         if not has(event, "author"):
             raise not_a_message(_NAME, f"events[{position}]", event, "an event")
         if get(event, "partial"):
