@@ -118,3 +118,10 @@ async def test_the_file_and_those_beside_it_are_for_their_owner_alone(tmp_path: 
 
 def modes_in(folder: Path) -> dict[str, int]:
     return {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
+
+
+async def test_every_commit_is_synchronised_to_the_disk(tmp_path: Path) -> None:
+    full = 2
+    async with opened(tmp_path / "store.db") as database:
+        found = await database.write([Statement("pragma synchronous"), Statement("pragma journal_mode")])
+    assert found == [[(full,)], [("wal",)]]
