@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.models import ResponseModel
+from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflect.jobs import TraceJob
@@ -59,7 +60,7 @@ class Call:
 async def to_the_end(call: Awaitable[Any]) -> Any:
     """Await ``call`` and the handle that it may return."""
     response = await call
-    if isinstance(response, BackgroundCall | Job):
+    if isinstance(response, BackgroundCall | Job | OutboxCall):
         return await cast("Awaitable[Any]", response)
     return response
 

@@ -177,6 +177,11 @@ WRITES: dict[str, tuple[Callable[[AsyncReflexioClient], Any], bool, bool]] = {
         True,
         True,
     ),
+    "publish_later": (
+        lambda client: client.publish_later(user_id="u", session_id="s", interactions=[{"content": "x"}]),
+        True,
+        True,
+    ),
     "publish_many": (
         lambda client: client.publish_many(
             [{"user_id": "u", "session_id": "s", "interactions": [{"content": "x"}]}]

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:search_profiles is deprecated:De
 CALLS: dict[str, Mapping[str, Any]] = {
     "publish_interaction": {"user_id": "u", "interactions": [{"content": "x"}]},
     "publish_interaction_async": {"user_id": "u", "interactions": [{"content": "x"}]},
+    "publish_later": {"user_id": "u", "interactions": [{"content": "x"}]},
     "finalize_session": {"user_id": "u"},
     "finalize_session_async": {"user_id": "u"},
     "mark_session_outcome": {"outcome": "success", "occurred_at": 1},

@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reflexio_async.sandbox import Sandbox
@@ -55,7 +56,8 @@ async def test_what_was_accepted_is_stored_once(tmp_path: Path) -> None:
             await asyncio.sleep(chance.uniform(0, 0.2))
             if chance.random() < 0.5:
                 await box.restart()
-            process.send_signal(signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have delivered everything
+                process.send_signal(signal.SIGKILL)
             await read(process, accepted)
             await process.wait()
         process = await publisher(box.url, store, first_missing(accepted))
