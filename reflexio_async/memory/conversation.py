@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from reflexio_async.memory.context import DEFAULT_MAX_CHARS
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     )
 
 _MAX_LEARNINGS = 1000  # of one turn (server-behaviour: Fields of a publish)
-
-Key = tuple[str, str]
 
 
 class Conversation:
@@ -51,11 +49,8 @@ class Conversation:
         self.agent_version = request.agent_version
         self.source = request.source
         self._client = client
-        self._added = _Added([turn.key for turn in read_turns(history)])
-        self._contexts: list[MemoryContext] = []
-        """The contexts since the last publish that know their learnings."""
-        self._request_id = uuid4().hex
-        """That of the next publish."""
+        self._state = _State(tuple(turn.key for turn in read_turns(history)), uuid4().hex)
+        self._interrupted: _Interrupted | None = None
         self._adding = asyncio.Lock()
 
     async def context(
@@ -78,7 +73,7 @@ class Conversation:
         context = await self._client.context(
             self.user_id,
             query,
-            request_id=self._request_id,
+            request_id=self._state.request_id,
             agent_version=self.agent_version,
             top_k=top_k,
             threshold=threshold,
@@ -86,7 +81,7 @@ class Conversation:
             max_chars=max_chars,
         )
         if context.searched:
-            self._contexts.append(context)
+            self._state = self._state._replace(contexts=(*self._state.contexts, context))
         return context
 
     async def add(self, messages: object) -> OutboxCall[PublishUserInteractionResponse] | None:
@@ -116,75 +111,105 @@ class Conversation:
             StoreError: The outbox cannot be used; nothing was accepted. A later call tries it again.
         """
         turns = read_turns(messages)
+        keys = [turn.key for turn in turns]
         async with self._adding:
-            contexts = list(self._contexts)
-            new, whole = self._added.new_turns(turns, asked=bool(contexts))
+            call = None
+            if self._interrupted is not None:
+                fields, repeated = self._interrupted.fields, self._interrupted.keys == keys
+                call = await self._client._accept_publish("add", fields, id_is_ours=True)  # noqa: SLF001  # ours
+                self._interrupted = None
+                if repeated:
+                    return call
+            state = self._state
+            new, whole = _new_turns(turns, keys, state)
             count = _finished(new)
+            self._state = state._replace(whole=whole, waiting=tuple(new[count:]))
             if not count:
-                self._added.keep(new, 0, whole=whole)
-                return None
-            call = await self._client._accept_publish(  # noqa: SLF001  # of this client
-                "add", self._publish(new[:count], contexts), id_is_ours=True
-            )
-            self._added.keep(new, count, whole=whole)
-            self._contexts = [each for each in self._contexts if each not in contexts]
-            self._request_id = uuid4().hex
-        self._client._memory_notes.add_turn(self.user_id, self.session_id)  # noqa: SLF001  # as above
+                return call
+            return await self._publish(new[:count], keys, state)
+
+    async def _publish(
+        self, turns: Sequence[Turn], keys: list[int], state: _State
+    ) -> OutboxCall[PublishUserInteractionResponse]:
+        """Publish turns, which end with one of the agent. ``state``: to return to when that fails."""
+        fields = self._fields(turns, state)
+        known = (*state.known, *(turn.key for turn in turns))
+        self._state = self._state._replace(known=known, request_id=uuid4().hex, contexts=())
+        # Whether a cancelled call is accepted is not known. It is repeated with the same id, unchanged.
+        self._interrupted = _Interrupted(keys, fields)
+        try:
+            call = await self._client._accept_publish("add", fields, id_is_ours=True)  # noqa: SLF001  # ours
+        except Exception:
+            self._state = state._replace(contexts=(*state.contexts, *self._state.contexts))
+            self._interrupted = None
+            raise
+        self._interrupted = None
+        self._client._memory_notes.add_turn(self.user_id, self.session_id)  # noqa: SLF001  # ours
         return call
 
-    def _publish(self, turns: Sequence[Turn], contexts: Sequence[MemoryContext]) -> dict[str, Any]:
-        """The fields of the publish of these turns, which end with one of the agent."""
+    def _fields(self, turns: Sequence[Turn], state: _State) -> dict[str, Any]:
         interactions = [turn.interaction() for turn in turns]
+        contexts = state.contexts
         if contexts:
             interactions[-1] = _with_learnings(interactions[-1], contexts)
-        experiment = contexts[-1].experiment if contexts else None
-        # A release of the server may have other arms. A publish with one would be refused.
-        arms: tuple[Literal["treatment", "holdout"], ...] = ("treatment", "holdout")
-        echoed = experiment is not None and experiment.arm in arms
-        return {
+        fields = {
             "user_id": self.user_id,
             "session_id": self.session_id,
             "agent_version": self.agent_version,
             "source": self.source or None,
             "interactions": interactions,
-            "request_id": self._request_id,
-            "retrieval_experiment_id": experiment.experiment_id if experiment and echoed else None,
-            "retrieval_experiment_arm": experiment.arm if experiment and echoed else None,
+            "request_id": state.request_id,
         }
+        experiment = contexts[-1].experiment if contexts else None
+        # A later server may have other arms. It would have to take them, and this release cannot send them.
+        if experiment is not None and experiment.arm in ("treatment", "holdout"):
+            fields["retrieval_experiment_id"] = experiment.experiment_id
+            fields["retrieval_experiment_arm"] = experiment.arm
+        return fields
 
     def __repr__(self) -> str:
         return f"<Conversation {self.session_id!r}>"
 
 
-class _Added:
-    """Which turns of a conversation were published, and which wait."""
+class _State(NamedTuple):
+    """Where a conversation is.
 
-    def __init__(self, known: list[Key]) -> None:
-        self.known = known
-        """The turns that were published before, by the caller or here."""
-        self._waiting: list[Turn] = []
-        self._whole: bool | None = None
-        """Whether the caller passes the whole conversation. None: not known yet."""
+    Attributes:
+        known: The turns that were published, in this object or before.
+        request_id: That of the next publish.
+        contexts: The contexts since the last publish that know their learnings.
+        waiting: The turns that were added and are not finished.
+        whole: Whether the caller passes the whole conversation. None: not known yet.
+    """
 
-    def new_turns(self, turns: list[Turn], *, asked: bool) -> tuple[list[Turn], bool | None]:
-        """Return the turns that were not published, and whether the caller passes the whole conversation.
+    known: tuple[int, ...]
+    request_id: str
+    contexts: tuple[MemoryContext, ...] = ()
+    waiting: tuple[Turn, ...] = ()
+    whole: bool | None = None
 
-        ``asked``: a context was asked for since the last publish, so something new was said.
-        """
-        keys = [turn.key for turn in turns]
-        known = self.known
-        whole = self._whole
-        if whole is None and known:
-            whole = keys[: len(known)] == known and not (asked and len(keys) == len(known))
-        if whole:
-            return turns[_end_of_known(keys, known) :], whole
-        return turns if _repeats(turns, self._waiting) else [*self._waiting, *turns], whole
 
-    def keep(self, new: list[Turn], count: int, *, whole: bool | None) -> None:
-        """Record that the first ``count`` of the new turns were published, and that the others wait."""
-        self.known += [turn.key for turn in new[:count]]
-        self._waiting = new[count:]
-        self._whole = whole
+class _Interrupted(NamedTuple):
+    """A publish that was cancelled.
+
+    Attributes:
+        keys: The turns that the caller passed.
+        fields: The publish.
+    """
+
+    keys: list[int]
+    fields: dict[str, Any]
+
+
+def _new_turns(turns: list[Turn], keys: list[int], state: _State) -> tuple[list[Turn], bool | None]:
+    """Return the turns that were not published, and whether the caller passes the whole conversation."""
+    known, whole = list(state.known), state.whole
+    if whole is None and known:
+        # If a context was asked for, something new was said: the same turns again are new.
+        whole = keys[: len(known)] == known and not (state.contexts and len(keys) == len(known))
+    if whole:
+        return turns[_end_of_known(keys, known) :], whole
+    return turns if _repeats(turns, state.waiting) else [*state.waiting, *turns], whole
 
 
 def _repeats(turns: Sequence[Turn], waiting: Sequence[Turn]) -> bool:
@@ -200,7 +225,7 @@ def _repeats(turns: Sequence[Turn], waiting: Sequence[Turn]) -> bool:
     )
 
 
-def _end_of_known(keys: list[Key], known: list[Key]) -> int:
+def _end_of_known(keys: list[int], known: list[int]) -> int:
     """Return where the known turns end in a conversation whose beginning may have been cut off or replaced.
 
     That is where the most turns equal the last of the known ones.

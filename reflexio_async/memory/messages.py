@@ -23,6 +23,7 @@ from reflexio_async.reflect.converters.attribute_reader import (
     is_list,
     items,
     json_text,
+    json_value,
     kind_of,
 )
 from reflexio_async.reflexio.models.interactions import InteractionData, ToolUsed
@@ -63,9 +64,9 @@ class Turn:
         return self.role.lower() in ("assistant", "agent", "ai")
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Equal for equal turns."""
-        return self.role.lower(), self.content
+    def key(self) -> int:
+        """Equal for turns with an equal role and content."""
+        return hash((self.role.lower(), self.content))
 
     def interaction(self) -> InteractionData:
         """Return the turn as it is published."""
@@ -140,8 +141,8 @@ def _add(turns: list[Turn], message: dict[str, Any]) -> None:
 
 def _arguments(text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
+        return json_value(json.loads(text))
+    except (ValueError, RecursionError):
         return text
 
 

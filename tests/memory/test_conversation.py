@@ -340,6 +340,28 @@ async def test_a_cancelled_add_is_published_once_by_the_next_call(play: Scene, t
     assert len(play.box.stored_requests) == 1
 
 
+@pytest.mark.parametrize("whole", [True, False])
+async def test_after_a_cancelled_add_the_next_turns_are_not_lost(
+    play: Scene, talk: Conversation, monkeypatch: pytest.MonkeyPatch, *, whole: bool
+) -> None:
+    accept = play.client.outbox.add
+
+    async def accepted_and_cancelled(*args: Any) -> OutboxCall[Any]:
+        await accept(*args)
+        raise asyncio.CancelledError
+
+    await talk.add(TURN[:1])
+    with monkeypatch.context() as patched:
+        patched.setattr(play.client.outbox, "add", accepted_and_cancelled)
+        with pytest.raises(asyncio.CancelledError):
+            await talk.add(TURN if whole else TURN[1:])
+    await talk.add([*TURN, *NEXT] if whole else NEXT)
+    await talk.add([*TURN, *NEXT, *TURN] if whole else TURN)
+    await play.client.outbox.drained()
+    stored = [[turn.content for turn in each.interactions] for each in play.box.stored_requests.values()]
+    assert stored == [[turn["content"] for turn in turns] for turns in (TURN, NEXT, TURN)]
+
+
 async def test_adds_at_once_are_published_once(play: Scene, talk: Conversation) -> None:
     await talk.add(TURN)
     await asyncio.gather(*(talk.add([*TURN, *NEXT]) for _ in range(5)))

@@ -224,6 +224,23 @@ def test_a_tool_that_failed_says_so() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "kept"),
+    [
+        ('{"a": NaN, "b": -Infinity}', {"a": "nan", "b": "-inf"}),
+        ('"\\ud800"', "?"),
+        ("[" * 100_000, "[" * 100_000),
+        ("no JSON", "no JSON"),
+        ("", {}),
+    ],
+    ids=["not finite", "surrogate", "deep", "text", "none"],
+)
+def test_any_arguments_of_a_tool_can_be_published(arguments: str, kept: object) -> None:
+    call = {"id": "c1", "function": {"name": "f", "arguments": arguments}}
+    (turn,) = plain([{"role": "assistant", "content": "x", "tool_calls": [call]}])
+    assert turn["tools_used"][0]["tool_data"] == {"input": kept}
+
+
 def test_what_is_too_long_for_a_server_is_cut() -> None:
     messages = [
         {"role": "user", "content": "x" * 1_000_001},
