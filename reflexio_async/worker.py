@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias, TypeVar, cast
 from uuid import uuid4
 
 from procrastinate import Blueprint
@@ -35,14 +35,14 @@ from reflexio_async.errors import ConfigurationError, ReflexioError, StoreError
 from reflexio_async.reflect.client import AsyncReflectClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
     from types import TracebackType
 
     from procrastinate import App, JobContext
 
-    from reflexio_async.durable.outbox import Outbox
     from reflexio_async.durable.postgres import PostgresDatabase
 
+T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
 
 LANES = 20
@@ -263,19 +263,25 @@ class Worker:
     async def _drive(self, client: Client, lane: LaneKey) -> float | None:
         """Drive ``lane``. Return the seconds until it should be driven again; None: nothing is left."""
         if lane.name == OUTBOX:
-            return await self._deliver(client.outbox)
-        raise NotImplementedError
+            client.outbox.lease_seconds = self._lease_seconds
+            left = await self._until_stopping(client.outbox.deliver(self._slice_seconds), stopped=True)
+            return 0.0 if left else None
+        durable = client._engine.durable  # noqa: SLF001  # of this package
+        if durable is None:  # of a service without such jobs
+            return None
+        durable.lease_seconds = self._lease_seconds
+        return await self._until_stopping(durable.drive(lane, self._slice_seconds), stopped=0.0)
 
-    async def _deliver(self, outbox: Outbox) -> float | None:
-        delivering = asyncio.create_task(outbox.deliver(self._slice_seconds))
+    async def _until_stopping(self, work: Coroutine[object, object, T], *, stopped: T) -> T:
+        """Return what ``work`` returns; ``stopped`` when this worker is being stopped: it was cancelled."""
+        working = asyncio.create_task(work)
         stopping = asyncio.create_task(self._stopping.wait())
         try:
-            await asyncio.wait([delivering, stopping], return_when=asyncio.FIRST_COMPLETED)
-            outbox.stop_delivering()
-            return 0.0 if await delivering else None
+            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+            return await working if working.done() else stopped
         finally:
             await _cancelled(stopping)
-            await _cancelled(delivering)
+            await _cancelled(working)
 
     def _missing(self, lane: LaneKey) -> None:
         if lane not in self._without_key:
@@ -297,8 +303,7 @@ class Worker:
             await self._cluster.free_ended()
             await cluster.free(self._silent_seconds)
             await self._learn(cluster)
-            for lane in await cluster.lanes_without_lease():
-                await cluster.wake(lane)
+            await cluster.wake_lanes_without_lease()
         except (StoreError, ConnectorException) as error:
             logger.warning("%s: the lanes that nobody drives cannot be read: %s", self.name, error)
 
@@ -319,7 +324,7 @@ class Worker:
     async def _watch(self) -> None:
         """Wake lanes as soon as their leases are over. Every worker does this."""
         while True:
-            wait = _LOOK
+            wait = min(_LOOK, self._lease_seconds)  # a lease that is taken now lasts as long
             try:
                 await self._cluster.seen(self.name)
                 expired = await self._cluster.expired_leases()

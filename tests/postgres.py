@@ -36,7 +36,13 @@ class NoPostgres(RuntimeError):
 
 
 class PostgresServer:
-    """One server with an empty cluster, whose writes are synced to the disk. Use it as a context manager."""
+    """One server with an empty cluster, whose writes are synced to the disk. Use it as a context manager.
+
+    ``settings`` are more settings, each as ``name=value``.
+    """
+
+    def __init__(self, *settings: str) -> None:
+        self._settings = (*_SETTINGS, *settings)
 
     def __enter__(self) -> Self:
         programs = find_programs()
@@ -50,7 +56,7 @@ class PostgresServer:
             self._folder.chmod(0o755)
             self._command = [str(programs / "postgres"), "-D", str(self._folder / "data")]
             self._command += ["-k", str(self._folder)]
-            self._command += [part for setting in _SETTINGS for part in ("-c", setting)]
+            self._command += [part for setting in self._settings for part in ("-c", setting)]
             self._log = (self._folder / "log").open("ab")
             self._run(
                 programs / "initdb", "-D", "data", "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync"
@@ -66,6 +72,11 @@ class PostgresServer:
         self.stop()
         self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def pid(self) -> int:
+        """The process that has the others as its children."""
+        return self._process.pid
 
     def url(self, database: str = "postgres") -> str:
         """The address of ``database``. The password in it is not checked."""

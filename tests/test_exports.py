@@ -56,7 +56,6 @@ NAMES = [
     "LeaseLost",
     "JobTiming",
     "LaneEntry",
-    "LearningReport",
     "MemoryContext",
     "NotFound",
     "OutboxCall",

@@ -52,6 +52,7 @@ _WITHOUT_LEASE = f"""
     select w.url, w.org, w.name from ({_LANES}) w where w.org is not null and not exists (
         select 1 from lane l where l.url = w.url and l.org = w.org and l.name = w.name
         and l.holder is not null and l.lease_end > {{now}})"""
+_IS_QUEUED = "select 1 from procrastinate_jobs where queueing_lock = ? and status = 'todo'"
 _UNKNOWN = f"select count(*) from ({_LANES}) w where w.org is null"
 
 
@@ -73,6 +74,7 @@ class Cluster:
     def __init__(self, database: PostgresDatabase, app: App | None = None) -> None:
         self._database = database
         self._app = app
+        self._has_own_tables = app is None
         self._idle: set[int | None] = set()
         """The drains whose lanes had no lease when ``free_ended`` looked last."""
 
@@ -93,6 +95,8 @@ class Cluster:
         """
         text = lock_of(lane)
         app = await self.open()
+        if self._has_own_tables and await self._database.read(_IS_QUEUED, text):
+            return  # asking first keeps errors out of the server's log
         task = app.configure_task(
             DRAIN,
             queue=QUEUE,
@@ -133,6 +137,15 @@ class Cluster:
     async def lanes_without_lease(self) -> list[LaneKey]:
         """The lanes that have something to do and that no process drives. Those with a known organisation."""
         return [LaneKey(*row) for row in await self._database.read(_WITHOUT_LEASE)]
+
+    async def wake_lanes_without_lease(self) -> None:
+        """Wake those lanes that procrastinate has no drain for."""
+        app = await self.open()
+        queued = await app.job_manager.list_jobs_async(queue=QUEUE, task=DRAIN, status=Status.TODO.value)
+        locks = {job.lock for job in queued}
+        for lane in await self.lanes_without_lease():
+            if lock_of(lane) not in locks:
+                await self.wake(lane)
 
     async def unknown_accounts(self) -> int:
         """How many lanes have something to do whose organisation is not known."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -31,12 +31,17 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.tokens import Token
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.wire import EncodedRequest, Endpoint
+    from reflexio_async.durable.postgres import PostgresDatabase
     from reflexio_async.durable.rows import LaneKey
     from reflexio_async.durable.store import Store
+    from reflexio_async.durable.waker import Waker
 
 T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
 
+_STEP = 0.5  # seconds between two looks of a worker whether to leave a lane
+_WORTH_LEAVING = 2.0  # seconds for which the rate limit is closed
+_NOT_HELD = 2.0  # seconds for which another process had the lease
 _LOOK = 5.0  # seconds between two looks for lanes that nobody drives, and for rows that are gone
 
 
@@ -51,6 +56,7 @@ class LoopJobs:
         drivers: The drivers of lanes, by service, and their tasks.
         account: The account that was written last.
         watch: The task that follows what other processes do.
+        waker: What wakes the workers, if there are any.
     """
 
     store: Store
@@ -63,6 +69,7 @@ class LoopJobs:
         self.drivers: dict[str, tuple[LaneDriver, asyncio.Task[None]]] = {}
         self.account: str | None = None
         self.watch: asyncio.Task[None] | None = None
+        self.waker: Waker | None = None
 
 
 class DurableJobs:
@@ -132,6 +139,7 @@ class DurableJobs:
         job = StoredJob(kind, self, settings, row=uuid4().hex, params=params, start=start)
         await self._add(here, [job])
         if not self.drives:
+            await self._waker(here).wake(kind.slot.service)
             return job
         try:
             await self._driver(here, kind.slot).answered(job, timeout)
@@ -306,30 +314,56 @@ class DurableJobs:
         return driver
 
     async def drive(self, lane: LaneKey, seconds: float) -> float | None:
-        """Drive ``lane`` for so long, for a worker.
+        """Drive ``lane``, which is the client's, for that many seconds, as a worker does.
+
+        It ends earlier when nothing can be started because of a rate limit. When it is cancelled, it waits
+        for the answers to the starts that were sent.
 
         Returns:
-            Seconds after which it should be driven again, because its rate limit is closed until then; None:
-            it has no jobs left.
+            The seconds until the lane should be driven again. None: it has no rows, or another process drives
+            it.
         """
         here = await self.open()
         rows = await here.store.open_jobs(lane, 1)
-        if not rows:
+        if not rows or lane.name in here.drivers:
             return None
-        slot = self.start_of(rows[0].kind)[0].slot
-        driver = self._driver(here, slot)
-        _, task = here.drivers[slot.service]
+        driver = self._driver(here, self.start_of(rows[0].kind)[0].slot)
+        _, task = here.drivers[lane.name]
+        now = held_at = self.clock.now()
+        ends_at = now + seconds
         try:
-            async with self.clock.timeout(seconds):
-                await asyncio.wait([task])
-        except TimeoutError:
-            pass
+            while not task.done() and now < ends_at:
+                with suppress(TimeoutError):
+                    async with self.clock.timeout(_STEP):
+                        await asyncio.wait([task])
+                now = self.clock.now()
+                held_at = now if driver.holds else held_at
+                if now - held_at > _NOT_HELD:
+                    return None
+                closed_for = driver.closed_for()
+                if closed_for > _WORTH_LEAVING:
+                    return closed_for
+            return None if task.done() else 0.0
         finally:
-            here.drivers.pop(slot.service, None)
+            here.drivers.pop(lane.name, None)
             await driver.drained()
             task.cancel()
             await asyncio.wait([task])
-        return driver.opens_in() if await here.store.open_jobs(lane, 1) else None
+
+    def _waker(self, here: LoopJobs) -> Waker:
+        if here.waker is None:
+            database = cast("PostgresDatabase", here.store.database)
+            here.waker = database.waker(self.url, self.organisation, self.clock, self.tasks)
+        return here.waker
+
+    async def _report_silence(self, here: LoopJobs) -> None:
+        """Say in the status of queued jobs that no worker is there to start them."""
+        queued = [job for job in here.watched if job.status.state is JobState.QUEUED]
+        if queued:
+            message = await self._waker(here).silence()
+            for job in queued:
+                if message != job.status.message:
+                    job.update(JobStatus(JobState.QUEUED, message=message))
 
     async def _watch(self, here: LoopJobs) -> None:
         """Follow the rows that others drive, and drive the lanes that nobody does."""
@@ -343,6 +377,8 @@ class DurableJobs:
                 await self._read_watched(here, everything=is_due)
                 if is_due and self.drives:
                     await self._take_over(here)
+                elif is_due:
+                    await self._report_silence(here)
                 await here.store.database.changed(_LOOK, since)
             except Exception as error:  # noqa: BLE001  # those who wait would wait for ever
                 logger.warning("%s cannot be read: %s: %s", self.name, type(error).__name__, error)

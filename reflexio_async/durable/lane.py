@@ -108,11 +108,6 @@ class LaneDriver:
         """The job that drives a row; None: the row is not in the lane in memory."""
         return self._jobs.get(row)
 
-    def opens_in(self) -> float:
-        """Seconds until a start may be sent, as far as the rate limits say."""
-        waits = [limiter.opens_in() for limiter in self._limiters.values()]
-        return max((wait for wait in waits if not math.isinf(wait)), default=0.0)
-
     async def answered(self, job: StoredJob[Any], timeout: float | None) -> None:
         """Wait until the start of ``job`` is answered or has to wait, and ``timeout`` seconds at most."""
         self.width = max(self.width, 1 if job.start is None else job.start.width)
@@ -127,6 +122,14 @@ class LaneDriver:
             pass  # it stays in the store
         finally:
             self._callers.pop(job, None)
+
+    def closed_for(self) -> float:
+        """Seconds for which no start may be sent because of the rate limit; 0 while a job runs or starts."""
+        starts = [job.start for job in self._jobs.values() if self._lane.is_queued(job)]
+        if not starts or len(starts) < len(self._jobs):
+            return 0.0
+        waits = [0.0 if start is None else start.limiter.opens_in() for start in starts]
+        return 0.0 if math.inf in waits else min(waits)
 
     async def drained(self) -> None:
         """Begin nothing more, and wait until the starts that were sent are answered."""
@@ -374,7 +377,8 @@ class LaneDriver:
             if not getattr(error, "outcome_unknown", False):
                 self._sent.discard(job.row)
                 if not isinstance(error, StoreError):
-                    await store.update_job(held.lease, job.row, state=RowState.QUEUED)
+                    known = self._known()  # with what a 429 has told
+                    await store.update_job(held.lease, job.row, limiter=known, state=RowState.QUEUED)
             raise
 
     async def _write(self, held: HeldLease, job: SlotJob[Any], **values: Any) -> None:

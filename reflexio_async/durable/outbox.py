@@ -25,6 +25,7 @@ from reflexio_async.durable.accounts import account_of, organisation_of
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.opening import store_on
 from reflexio_async.durable.rows import LaneKey, OutboxRow
+from reflexio_async.durable.store import LEASE_SECONDS
 from reflexio_async.errors import ClientClosed, LeaseLost, ReflexioError, StoreError, printable
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Outbox:
         self._survives = survives
         self._has_workers = has_workers
         self.max_rows, self.max_bytes = max_rows, max_bytes
+        self.lease_seconds = LEASE_SECONDS
         self._holder = f"{os.getpid()}-{uuid4().hex[:8]}"
         self._undelivered: dict[str, str] = {}
         """The calls of this process that were accepted and not delivered: id → kind."""
@@ -188,17 +190,20 @@ class Outbox:
         self._wake(await self._open())
 
     async def deliver(self, seconds: float) -> bool:
-        """Deliver what waits, for that many seconds, as a worker. Return whether something may be left."""
+        """Deliver what waits, for that many seconds, as a worker. Return whether something may be left.
+
+        When it is cancelled, it waits for the responses to the calls that were sent.
+        """
         here = await self._open()
         here.until = self._clock.now() + seconds
         self._wake(here)
-        await here.idle.wait()
+        try:
+            await here.idle.wait()
+        except asyncio.CancelledError:
+            here.until = -math.inf
+            await here.idle.wait()
+            raise
         return self._is_over(here)
-
-    def stop_delivering(self) -> None:
-        """Let ``deliver`` end after the calls that are being sent."""
-        if self._here is not None:
-            self._here.until = -math.inf
 
     async def look_at(self, call: OutboxCall[Any], ended: asyncio.Event) -> None:
         """Wait until ``call`` has ended, for a while. See whether another process has delivered it."""
@@ -304,7 +309,9 @@ class Outbox:
             here.added.clear()
             try:
                 lane = LaneKey(self._url, await self.organisation(), LANE)
-                async with hold(here.store, lane, self._holder, self._clock) as held:
+                async with hold(
+                    here.store, lane, self._holder, self._clock, seconds=self.lease_seconds
+                ) as held:
                     if held is not None:
                         here.idle.clear()
                         await self._deliver_all(here, held)

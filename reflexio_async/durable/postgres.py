@@ -339,7 +339,8 @@ async def _execute(connection: Connection, statement: Statement) -> list[Row]:
 
 async def _use_schema(connection: Connection) -> None:
     await connection.set_autocommit(True)
-    await connection.execute(f"set search_path to {SCHEMA}".encode())
+    # Compiling the look for lanes takes a second, running it a few milliseconds.
+    await connection.execute(f"set search_path to {SCHEMA}; set jit to off".encode())
 
 
 async def _make_tables(connection: Connection) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
+    from tests.postgres import PostgresServer
+
 URL = "http://server"
 LANE = LaneKey(URL, "org", "profiles")
 REQUEST = EncodedRequest("POST", "/api/rerun", "/api/rerun", b"{}", "application/json")
@@ -118,6 +120,29 @@ async def test_lanes_with_jobs_or_calls_and_without_a_lease_are_found(cluster: C
     await store.accept([OutboxRow(0, "c", "b", URL, "publish", "s", REQUEST, 1, "waiting", 0, None, 0.0)])
     assert await store.acquire(LANE._replace(name="reflect"), "holder") is not None
     assert sorted(await cluster.lanes_without_lease()) == [LANE._replace(name="outbox"), LANE]
+
+
+async def test_a_lane_that_waits_for_its_next_drain_is_not_woken_before(
+    cluster: Cluster, store: Store, database: PostgresDatabase
+) -> None:
+    await store.add_account("a", URL, "org")
+    await add(store, "1")
+    await add(store, "2", service="reflect")
+    await cluster.wake(LANE, 60.0)
+    await cluster.wake_lanes_without_lease()
+    assert await drains(database) == [
+        (lock_of(LANE), "todo", True),
+        (lock_of(LANE._replace(name="reflect")), "todo", False),
+    ]
+
+
+async def test_waking_a_lane_that_is_queued_leaves_no_error_in_the_server_s_log(
+    cluster: Cluster, postgres: PostgresServer
+) -> None:
+    before = postgres.log()
+    for _ in range(3):
+        await cluster.wake(LANE)
+    assert "ERROR" not in postgres.log().removeprefix(before)
 
 
 async def test_a_lane_whose_jobs_have_ended_is_not_found(cluster: Cluster, store: Store) -> None:

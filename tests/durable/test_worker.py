@@ -12,6 +12,7 @@ from procrastinate import App, PsycopgConnector
 
 from reflexio_async import AsyncReflexioClient, ConfigurationError
 from reflexio_async import worker as module
+from reflexio_async.durable import jobs as jobs_module
 from reflexio_async.durable import waker
 from reflexio_async.sandbox import faults
 from reflexio_async.testing import Sandbox
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from reflexio_async import OutboxCall
 
+RERUN = "/api/rerun_profile_generation"
+PUBLISH = "/api/publish_interaction"
+USERS = [f"u{n}" for n in range(8)]
 TURN = {"role": "user", "content": "I like sushi"}
 
 
@@ -38,6 +42,8 @@ async def playing(store: str, **options: Any) -> AsyncGenerator[Play]:
         Sandbox(**options) as box,
         AsyncReflexioClient(options.get("api_key") or "", box.url, store=store) as client,
     ):
+        for user in USERS:
+            box.seed(user, f"I like tea, says {user}")
         yield Play(box, client, store)
 
 
@@ -69,10 +75,10 @@ async def test_a_client_leaves_its_calls_to_a_worker(postgres_url: str) -> None:
     async with playing(postgres_url) as play:
         call = await publish(play)
         await asyncio.sleep(0.2)
-        assert not play.box.stored_requests
+        assert play.box.count("POST", PUBLISH) == 0
         async with working(worker_for(play)):
             await call
-        assert list(play.box.stored_requests) == [call.request_id]
+        assert call.request_id in play.box.stored_requests
 
 
 async def test_a_worker_that_waits_is_woken_at_once(
@@ -129,13 +135,75 @@ async def test_a_worker_learns_the_organisation_of_rows_whose_client_could_not(
 
 async def test_a_worker_that_is_stopped_leaves_its_lanes_to_others(postgres_url: str) -> None:
     async with playing(postgres_url) as play:
-        play.box.faults.add(faults.internal_error(), method="POST", path="/api/publish_interaction", times=3)
+        play.box.faults.add(faults.internal_error(), method="POST", path=PUBLISH, times=3)
         call = await publish(play)
         async with working(worker_for(play)) as worker:
             await until(lambda: worker.stats().driving)
         assert worker.stats().driving == ()
         async with working(worker_for(play)):
             await call
+
+
+# Jobs
+
+
+async def deferred(worker: Worker) -> list[float]:
+    """In how many seconds procrastinate is to run drains, of those that are to run later."""
+    rows = await worker._database.read(
+        "select extract(epoch from scheduled_at - now())::float8 from procrastinate_jobs "
+        "where task_name = 'reflexio_async:drain' and status = 'todo' and scheduled_at > now()"
+    )
+    return [seconds for (seconds,) in rows]
+
+
+async def test_a_client_leaves_its_jobs_to_a_worker(postgres_url: str) -> None:
+    async with playing(postgres_url) as play:
+        job = await play.client.rerun_profile_generation(user_id="u0")
+        await asyncio.sleep(0.2)
+        assert job.status.state == "queued"
+        assert play.box.count("POST", RERUN) == 0
+        async with working(worker_for(play)):
+            response = await job
+        assert response.success
+        assert play.box.count("POST", RERUN) == 1
+
+
+async def test_a_closed_rate_limit_holds_no_place_of_a_worker(postgres_url: str) -> None:
+    async with playing(postgres_url, rate_limits=True) as play:
+        jobs = [await play.client.rerun_profile_generation(user_id=user) for user in USERS]
+        worker = worker_for(play)
+        async with working(worker):
+            await asyncio.gather(*(job for job in jobs[:5]))
+            async with asyncio.timeout(30):
+                while not (later := await deferred(worker)):  # noqa: ASYNC110  # the database tells
+                    await asyncio.sleep(0.1)
+            assert 30 < later[0] < 61
+            assert worker.stats().driving == ()
+
+
+async def test_a_slice_that_is_over_leaves_the_lane_to_its_next_drain(postgres_url: str) -> None:
+    async with playing(postgres_url, rerun_seconds=1.0) as play:
+        jobs = [await play.client.rerun_profile_generation(user_id=user) for user in USERS[:4]]
+        async with working(worker_for(play, slice_seconds=0.8)):
+            await asyncio.gather(*jobs)
+        assert play.box.count("POST", RERUN) == 4
+
+
+async def test_a_queued_job_says_when_no_worker_is_there(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(waker, "WORKER_SILENT", 0.5)
+    monkeypatch.setattr(waker, "_LOOK", 0.1)
+    monkeypatch.setattr(jobs_module, "_LOOK", 0.2)
+    async with playing(postgres_url) as play:
+        job = await play.client.rerun_profile_generation(user_id="u0")
+        waiting = asyncio.create_task(job.result())
+        await until(lambda: "start one with reflexio-async worker" in (job.status.message or ""))
+        await asyncio.sleep(1.0)
+        assert sum("no worker of" in record.message for record in caplog.records) == 1
+        assert "pass-word" not in f"{caplog.text} {job.status.message}"
+        async with working(worker_for(play)):
+            await waiting
 
 
 async def test_the_blueprint_works_in_an_app_of_the_user(postgres_url: str) -> None:

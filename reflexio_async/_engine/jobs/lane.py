@@ -164,6 +164,10 @@ class Lane:
         self._changed.set()
         return True
 
+    def is_queued(self, job: SlotJob[Any]) -> bool:
+        """Whether the start of ``job`` waits to be sent."""
+        return job in self._queue
+
     def is_starting(self, job: SlotJob[Any]) -> bool:
         """Whether the start of ``job`` was sent and is not answered."""
         return job in self._starting

@@ -8,6 +8,7 @@ from dataclasses import replace
 from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Response
 from reflexio_async.sandbox.http.routing import respond
+from reflexio_async.sandbox.reflexio import rate_limits
 from reflexio_async.sandbox.reflexio.authorization import refusal
 from reflexio_async.sandbox.reflexio.legacy.routes import LEGACY_ROUTER
 from reflexio_async.sandbox.reflexio.routes import ROUTER
@@ -57,5 +58,5 @@ async def _handle(state: ReflexioState, context: RequestContext) -> Response:
     given = route.parse(context)
     limit = route.per_minute if state.settings.rate_limits else None
     if limit is not None and not state.rate_limiter.admits(context.client, context.record.path, limit):
-        return Response({"error": f"Rate limit exceeded: {limit} per 1 minute"}, 429)
+        return Response({"error": f"Rate limit exceeded: {limit} per {rate_limits.PERIOD}"}, 429)
     return await route.handle(context, given, state=state)

@@ -8,6 +8,8 @@ from reflexio_async._engine.clock import Clock
 
 WINDOW: Final = 60.0
 """Seconds a window stays open."""
+PERIOD: Final = "1 minute"
+"""The same, in a refusal."""
 
 
 class FixedWindowLimiter:
