@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-import reflexio_async.durable.postgres  # noqa: F401  # a client that loads it would block the event loop
 from reflexio_async import AsyncReflexioClient
+from reflexio_async.durable.postgres import PostgresDatabase
 from reflexio_async.sandbox.reflexio import rate_limits
 from reflexio_async.testing import Sandbox
 
@@ -105,6 +105,7 @@ async def playing(
 
 async def rerun_all(box: Sandbox, store: str) -> list[Any]:
     """Rerun every user of ``box`` by a client that only adds rows and waits."""
+    assert PostgresDatabase  # it is loaded: by the client, that would block the event loop of the test
     users = [f"u{n}" for n in range(USERS)]
     for user in users:
         box.seed(user, "I like tea")
