@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     )
     from reflexio_async.reflect.decorator import TraceResult, reflect_trace
     from reflexio_async.reflect.jobs import TraceJob
+    from reflexio_async.reflect.learning_report import LearningReport
     from reflexio_async.reflect.trace_context import TraceContext
     from reflexio_async.reflexio.api.session_scoped import SessionScopedClient
     from reflexio_async.reflexio.server_knowledge import ServerQuirkWarning
@@ -102,6 +103,7 @@ __all__: list[str] = [
     "JobTimeout",
     "JobTiming",
     "LaneEntry",
+    "LearningReport",
     "LeaseLost",
     "MemoryContext",
     "NotFound",
@@ -199,6 +201,7 @@ else:
         "reflect.trace_context": "TraceContext",
         "reflect.decorator": "TraceResult reflect_trace",
         "reflect.jobs": "TraceJob",
+        "reflect.learning_report": "LearningReport",
         "reflexio.api.session_scoped": "SessionScopedClient",
         "reflexio.server_knowledge": "ServerQuirkWarning",
         "_engine.settings": "ClientOptions RetryPolicy",

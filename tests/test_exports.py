@@ -56,6 +56,7 @@ NAMES = [
     "LeaseLost",
     "JobTiming",
     "LaneEntry",
+    "LearningReport",
     "MemoryContext",
     "NotFound",
     "OutboxCall",

@@ -8,14 +8,20 @@ import reflexio_async
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import exit_bad_input, run
 from reflexio_async.cli.demo import run_demo
-from reflexio_async.cli.inputs import check_keys, check_text, read_text, read_users
+from reflexio_async.cli.inputs import check_keys, check_text, read_text
 from reflexio_async.cli.jobs import SERVICES, Cancel, ShowStatus, Wait
-from reflexio_async.cli.options import ApiKey, PollInterval, Url, Verbose, WaitTimeout, new_app
+from reflexio_async.cli.options import (
+    ApiKey,
+    PollInterval,
+    Url,
+    Verbose,
+    WaitTimeout,
+    new_app,
+)
 from reflexio_async.cli.publish import Publish
-from reflexio_async.cli.reporting import reporting
-from reflexio_async.cli.rerun import Rerun
+from reflexio_async.cli.rerun_app import rerun
 from reflexio_async.cli.sandbox import RunSandbox, read_faults
-from reflexio_async.cli.store_app import outbox, store
+from reflexio_async.cli.store_app import outbox, store, worker
 from reflexio_async.cli.whoami import Whoami
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
@@ -43,133 +49,6 @@ def _main(
 def demo(*, _verbose: Verbose = False) -> None:
     """Run 40 reruns against a sandbox in this process, and show that all complete (seconds)."""
     run(run_demo)
-
-
-@app.command()
-def rerun(
-    *,
-    users: Annotated[
-        str | None,
-        typer.Option(
-            "--users",
-            metavar="FILE|-",
-            show_default=False,
-            help="A file with one user id per line, or - for standard input. "
-            "Blank lines and lines that begin with # are skipped.",
-        ),
-    ] = None,
-    user: Annotated[
-        list[str] | None,
-        typer.Option("--user", metavar="ID", show_default=False, help="One user id; may be repeated."),
-    ] = None,
-    url: Url = "",
-    api_key: ApiKey = "",
-    concurrency: Annotated[
-        int | None,
-        typer.Option(
-            metavar="NUMBER",
-            show_default=False,
-            help="How many may be under way at once (16). Today's servers still run one at a time.",
-        ),
-    ] = None,
-    poll_interval: PollInterval = None,
-    wait_timeout: WaitTimeout = None,
-    source: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", show_default=False, help="Learn only from interactions of this source."),
-    ] = None,
-    upgrade: Annotated[
-        bool,
-        typer.Option(
-            "--upgrade",
-            help="When all have completed, promote the learnt profiles, for the whole organisation. "
-            "Unless given, they stay pending.",
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Check users, server and key, show the plan, and start nothing."),
-    ] = False,
-    max_failures: Annotated[
-        int | None,
-        typer.Option(
-            "--max-failures",
-            min=1,
-            metavar="NUMBER",
-            show_default=False,
-            help="Start nothing more when so many did not complete. Unless given: go on.",
-        ),
-    ] = None,
-    wait_for_server: Annotated[
-        bool,
-        typer.Option(
-            "--wait-for-server",
-            help="Wait for a server that is away, now and later, however long that takes. Unless given: an "
-            "error now, and one hour later.",
-        ),
-    ] = False,
-    log: Annotated[
-        str | None,
-        typer.Option(
-            "--log",
-            metavar="FILE",
-            show_default=False,
-            help="Append to this file, with times, what happens: each failure, each outage, the progress.",
-        ),
-    ] = None,
-    json_lines: Annotated[
-        bool, typer.Option("--json", help="Write one line of JSON per user to stdout, when the user is done.")
-    ] = False,
-    _verbose: Verbose = False,
-) -> None:
-    """Learn the profiles of many users anew, and report the outcome of each.
-
-    A server runs one rerun at a time and begins about five a minute. This command queues the rest,
-    waits as long as that takes, and goes on when one fails.
-
-    Ctrl-C starts nothing more and waits for the running rerun; a second Ctrl-C stops at once. SIGTERM and a
-    terminal that is closed (SIGHUP) do the same.
-
-    Exit code: 0 all completed, 1 some did not, 2 bad input, 129 stopped by SIGHUP, 130 by Ctrl-C, 143 by
-    SIGTERM.
-    """
-    user_ids = _user_ids(users, user or [])
-    try:
-        with reporting(log) as reporter:
-            run(
-                Rerun(
-                    users=user_ids,
-                    reporter=reporter,
-                    url=url,
-                    api_key=api_key,
-                    concurrency=concurrency,
-                    poll_interval=poll_interval,
-                    wait_timeout=wait_timeout,
-                    source=source,
-                    upgrade=upgrade,
-                    json_lines=json_lines,
-                    max_failures=max_failures,
-                    dry_run=dry_run,
-                    wait_for_server=wait_for_server,
-                ).run
-            )
-    except InvalidRequest as error:
-        exit_bad_input(error)
-
-
-def _user_ids(file: str | None, ids: list[str]) -> list[str]:
-    if file is not None and ids:
-        exit_bad_input("give the users by --users or by --user, not by both")
-    if file is None and not ids:
-        exit_bad_input("no users: name a file with --users, or users with --user")
-    try:
-        if file is not None:
-            return read_users(file)
-        for user_id in ids:
-            check_text(user=user_id)
-    except InvalidRequest as error:
-        exit_bad_input(error)
-    return ids
 
 
 @app.command()
@@ -351,11 +230,19 @@ def wait(
 
 
 @jobs.command()
-def cancel(*, token: _Token, url: Url = "", api_key: ApiKey = "", _verbose: Verbose = False) -> None:
+def cancel(
+    *,
+    token: _Token,
+    url: Url = "",
+    api_key: ApiKey = "",
+    _verbose: Verbose = False,
+) -> None:
     """Ask the server to stop a job, if it still runs."""
     run(Cancel(token, url, api_key).run)
 
 
+app.command()(rerun)
+app.command()(worker)
 app.add_typer(jobs, name="jobs")
 app.add_typer(store, name="store")
 app.add_typer(outbox, name="outbox")

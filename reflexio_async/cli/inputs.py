@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -47,12 +48,55 @@ def check_text(**arguments: str | None) -> None:
 
 def check_store(store: str) -> None:
     """Refuse a store that is not there: looking at it must not make it."""
+    if not store or not is_there(store):
+        _refuse(f"--store: there is no file {store!r}; the first client or rerun with this store makes it")
+
+
+def is_there(store: str) -> bool:
+    """Whether the file of a store exists. A database is not asked.
+
+    Raises:
+        InvalidRequest: The name is no name of a file.
+    """
     try:
-        missing = "://" not in store and not Path(store).exists()
+        return "://" in store or Path(store).exists()
     except (OSError, ValueError) as error:
         _refuse(f"--store: {store!r} cannot be read: {error}")
-    if not store or missing:
-        _refuse(f"--store: there is no file {store!r}; the first client or rerun with this store makes it")
+
+
+def shown_store(store: str) -> str:
+    """``store`` without a password, for people and logs."""
+    if "://" not in store:
+        return store
+    scheme, _, rest = store.partition("://")
+    place, slash, path = rest.partition("?")[0].partition("/")
+    user, at, host = place.rpartition("@")
+    return f"{scheme}://{user.partition(':')[0]}{at}{host}{slash}{path}"
+
+
+def read_organisations(options: list[str]) -> dict[str, tuple[str, str]]:
+    """The servers and keys that ``--org`` names, by name: ``NAME=URL`` or ``NAME=URL,VARIABLE``.
+
+    Raises:
+        InvalidRequest: One is none, is named twice, or its variable holds no key.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for option in options:
+        name, _, place = option.partition("=")
+        url, _, variable = place.partition(",")
+        # A key in place of the variable would be seen by all users of this machine.
+        if not name or not url.startswith(("http://", "https://")) or not (variable or "A").isidentifier():
+            _refuse(
+                "--org: expected NAME=URL,VARIABLE, such as acme=https://reflexio.example,ACME_KEY; the "
+                "environment variable holds the key"
+            )
+        if name in found:
+            _refuse(f"--org: {name!r} is given twice")
+        key = os.environ.get(variable, "") if variable else ""
+        if variable and not key:
+            _refuse(f"--org: {name!r}: the environment variable {variable} is not set")
+        found[name] = url, key
+    return found
 
 
 def check_keys(*, api_key: str, reflect_api_key: str) -> None:

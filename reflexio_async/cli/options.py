@@ -1,10 +1,14 @@
 """Options of several commands. typer reads annotations at run time: no future annotations here."""
 
-from typing import Annotated
+import shlex
+from typing import Annotated, Any
 
 import typer
 
+from reflexio_async.cli.command_runner import exit_bad_input
+from reflexio_async.cli.inputs import check_store, check_text, shown_store
 from reflexio_async.cli.output import set_logging
+from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.jobs import SLOT_POLL_INTERVAL, WAIT_TIMEOUT
 
 CALL_TIMEOUT = 60.0
@@ -39,6 +43,15 @@ _store = typer.Option(
 )
 Store = Annotated[str, _store]
 OptionalStore = Annotated[str | None, _store]
+Log = Annotated[
+    str | None,
+    typer.Option(
+        "--log",
+        metavar="FILE",
+        show_default=False,
+        help="Append to this file, with times, what happens: each failure, each outage, the progress.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
 PollInterval = Annotated[
     float | None,
@@ -57,6 +70,35 @@ WaitTimeout = Annotated[
         help=f"How long one job may take after the server has begun it. Unless given: {WAIT_TIMEOUT:g}.",
     ),
 ]
+
+
+def existing_store(store: str | None) -> str:
+    """Return ``store``, or end the command, as there is none."""
+    if store is None:
+        exit_bad_input("name the store with --store")
+    try:
+        check_text(store=store)
+        check_store(store)
+    except InvalidRequest as error:
+        exit_bad_input(error)
+    return store
+
+
+def command_text(context: typer.Context, *leave_out: str) -> str:
+    """The command that is running, as it is typed again. Left out are the key and the named options."""
+    words = ["reflexio-async", str(context.info_name)]
+    for param in context.command.params:
+        source = context.get_parameter_source(param.name or "")
+        if source is None or source.name != "COMMANDLINE" or param.name in ("api_key", *leave_out):
+            continue
+        value: Any = context.params[param.name or ""]
+        if value is True:
+            words.append(param.opts[0])
+        elif value is not False:
+            values: list[Any] = value if isinstance(value, list) else [value]
+            for one in values:
+                words += [param.opts[0], shown_store(one) if param.name == "store" else str(one)]
+    return shlex.join(words)
 
 
 def new_app(text: str) -> typer.Typer:

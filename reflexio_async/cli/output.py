@@ -56,11 +56,23 @@ def duration(seconds: float) -> str:
     return f"{whole / 3600:.1f} h"
 
 
+_FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+
+
 class _StderrHandler(logging.Handler):
     """Writes to the current ``sys.stderr``, which a live progress bar replaces while it is shown."""
 
     def emit(self, record: logging.LogRecord) -> None:
         sys.stderr.write(f"{self.format(record)}\n")
+
+
+def show_warnings() -> None:
+    """Show the package's warnings on stderr, unless all of its log is shown."""
+    logger = logging.getLogger("reflexio_async")
+    if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
+        handler = _StderrHandler(logging.WARNING)
+        handler.setFormatter(_FORMAT)
+        logger.addHandler(handler)
 
 
 def set_logging(*, verbose: bool) -> None:
@@ -70,6 +82,6 @@ def set_logging(*, verbose: bool) -> None:
         if isinstance(old, _StderrHandler | logging.NullHandler):
             logger.removeHandler(old)
     handler: logging.Handler = _StderrHandler() if verbose else logging.NullHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_FORMAT)
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else logging.NOTSET)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK, SOME_FAILED
+from reflexio_async.cli.inputs import shown_store
 from reflexio_async.cli.options import CALL_TIMEOUT
 from reflexio_async.cli.tables import new_table
 from reflexio_async.client import AsyncReflexioClient
@@ -60,7 +61,7 @@ class ShowStore:
         jobs = {str(state): count for state, count in stats.jobs.items()}
         if self.as_json:
             fields = {
-                "store": self.store,
+                "store": shown_store(self.store),
                 "bytes": stats.bytes,
                 "jobs": jobs,
                 "outbox": {"waiting": stats.outbox_waiting, "set_aside": stats.outbox_set_aside},
@@ -71,7 +72,7 @@ class ShowStore:
             return OK
         stdout = output.console()
         outbox = f"{stats.outbox_waiting} waiting, {stats.outbox_set_aside} set aside"
-        output.print_line(stdout, f"store: {self.store}, {stats.bytes / 1e6:.1f} MB")
+        output.print_line(stdout, f"store: {shown_store(self.store)}, {stats.bytes / 1e6:.1f} MB")
         output.print_line(stdout, f"jobs: {counts_text(jobs)}")
         output.print_line(stdout, f"outbox: {outbox}")
         if stats.without_organisation:

@@ -1,13 +1,25 @@
-"""The commands ``store`` and ``outbox``. typer reads annotations at run time: no future annotations here."""
+"""The commands of stores. typer reads annotations at run time: no future annotations here."""
 
 from typing import Annotated
 
 import typer
 
 from reflexio_async.cli.command_runner import exit_bad_input, run
-from reflexio_async.cli.inputs import check_store, check_text
-from reflexio_async.cli.options import ApiKey, AsJson, OptionalStore, Store, Url, Verbose, new_app
+from reflexio_async.cli.inputs import check_text, read_organisations
+from reflexio_async.cli.options import (
+    ApiKey,
+    AsJson,
+    Log,
+    OptionalStore,
+    Store,
+    Url,
+    Verbose,
+    existing_store,
+    new_app,
+)
+from reflexio_async.cli.reporting import reporting
 from reflexio_async.cli.store import Prune, RetryOutbox, ShowOutbox, ShowStore
+from reflexio_async.cli.worker import RunWorker
 from reflexio_async.errors import InvalidRequest
 
 store = new_app("Show what a store holds, or delete what is old. Nothing is sent.")
@@ -20,7 +32,7 @@ def show_store(
 ) -> None:
     """Show the jobs, the outbox and the lanes of a store; or delete what is old. Nothing is sent."""
     if context.invoked_subcommand is None:
-        run(ShowStore(_checked(store), as_json).run)
+        run(ShowStore(existing_store(store), as_json).run)
 
 
 @store.command()
@@ -34,7 +46,7 @@ def prune(
     _verbose: Verbose = False,
 ) -> None:
     """Delete the jobs that ended long ago. Those of a batch stay until the whole batch has ended."""
-    run(Prune(_checked(store), older_than, as_json).run)
+    run(Prune(existing_store(store), older_than, as_json).run)
 
 
 @outbox.callback(invoke_without_command=True)
@@ -48,7 +60,7 @@ def show_outbox(
 ) -> None:
     """Show what waits for one server, and what it refused, with the reasons. Nothing is sent."""
     if context.invoked_subcommand is None:
-        run(ShowOutbox(_checked(store), url, as_json).run)
+        run(ShowOutbox(existing_store(store), url, as_json).run)
 
 
 @outbox.command()
@@ -59,16 +71,40 @@ def retry(
 
     Exit code: 0 nothing is set aside any more, 1 it refused again.
     """
-    _checked(store)
+    existing_store(store)
     run(RetryOutbox(store, url, api_key, as_json).run)
 
 
-def _checked(store: str | None) -> str:
-    if store is None:
-        exit_bad_input("name the store with --store")
+def worker(
+    *,
+    store: Store,
+    org: Annotated[
+        list[str],
+        typer.Option(
+            "--org",
+            metavar="NAME=URL,VARIABLE",
+            show_default=False,
+            help="An organisation: any name, its server, and the environment variable with its key. May be "
+            "repeated. All workers of a store should know the same.",
+        ),
+    ],
+    lanes: Annotated[
+        int, typer.Option(min=1, metavar="NUMBER", help="How many lanes are driven at once.")
+    ] = 20,
+    log: Log = None,
+    as_json: AsJson = False,
+    _verbose: Verbose = False,
+) -> None:
+    """Drive the jobs and the outboxes of a store in Postgres, until Ctrl-C or SIGTERM.
+
+    Any number of workers may run, on any number of machines. With a file as the store none is needed.
+
+    Exit code: 0 stopped, 1 the store cannot be used, 2 bad input.
+    """
     try:
-        check_text(store=store)
-        check_store(store)
+        check_text(store=store, **{f"org {option!r:.20}": option for option in org})
+        organisations = read_organisations(org)
+        with reporting(log) as reporter:
+            run(RunWorker(store, organisations, reporter, lanes, as_json).run)
     except InvalidRequest as error:
         exit_bad_input(error)
-    return store

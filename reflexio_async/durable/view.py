@@ -150,24 +150,27 @@ class StoreView:
         )
         return [_job_entry(row) for row in rows]
 
-    async def batches(self, *, limit: int = 100) -> list[BatchEntry]:
+    async def batches(self, *, batch: str | None = None, limit: int = 100) -> list[BatchEntry]:
         """Return batches, the newest first.
 
         Args:
+            batch: Only the batch with this id.
             limit: At most so many.
         """
         positive_count("limit", limit, error=InvalidRequest)
         store = await self._open()
-        wanted = "select id, kind, created_at from batch order by created_at desc, id limit ?"
+        condition = "" if batch is None else "where id = ? "
+        wanted = f"select id, kind, created_at from batch {condition}order by created_at desc, id limit ?"
+        values: list[Value] = [limit] if batch is None else [batch, limit]
         counts: dict[str, dict[JobState, int]] = {}
-        for batch, state, count in await store.read(
+        for found, state, count in await store.read(
             f"select batch, {_STATE}, count(*) from job "
             f"where batch in (select id from ({wanted}) as wanted) group by 1, 2",
-            limit,
+            *values,
         ):
-            counts.setdefault(batch, {})[JobState(state)] = count
-        rows = await store.read(wanted, limit)
-        return [BatchEntry(batch, kind, at, counts.get(batch, {})) for batch, kind, at in rows]
+            counts.setdefault(found, {})[JobState(state)] = count
+        rows = await store.read(wanted, *values)
+        return [BatchEntry(found, kind, at, counts.get(found, {})) for found, kind, at in rows]
 
     async def stats(self) -> StoreStats:
         """Count what is in the store."""

@@ -1,5 +1,6 @@
 """The calls of a Reflect server, each one HTTP exchange or two."""
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from reflexio_async._engine.models import Empty, ListOf, build_request
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import NotFound
 from reflexio_async.reflect.jobs import GET_TRACE, PROJECT, TraceJob, TraceKinds, job_id_of
+from reflexio_async.reflect.learning_report import MAX_TASK, LearningReport, SeenQuery, make_learning_report
 from reflexio_async.reflect.models.common import InProject, NoFields
 from reflexio_async.reflect.models.memories import AugmentedTask, Memory, MemoryQuery
 from reflexio_async.reflect.models.projects import (
@@ -60,6 +62,7 @@ class ReflectAPI(API):
 
     _project_id: str
     _kinds: TraceKinds
+    _seen_queries: deque[SeenQuery]
 
     async def health(self) -> dict[str, str]:
         """Return the health of the server. This call needs no key."""
@@ -196,6 +199,17 @@ class ReflectAPI(API):
         request = ReviewCreate(trace_id=trace_id, result=result, feedback_text=feedback_text, alpha=alpha)
         return await self._send(REVIEW_TRACE, self._in_project(request))
 
+    async def learning_report(self) -> LearningReport:
+        """Say what the project learns, and what to change: ``print(await client.learning_report())``.
+
+        It names the traces without a review, the memories whose q-value never moved, and the queries that
+        found nothing. Of queries it knows those of this client and its views only, the last 1,000. The call
+        reads all traces of the project in one response: with very many, ``max_response_bytes`` may be too
+        small for it.
+        """
+        traces = await self.list_traces()
+        return make_learning_report(self._project_id, traces, self._seen_queries)
+
     async def delete_traces(self, trace_ids: ListOf[str]) -> DeleteTracesResponse:
         """Delete traces by their ids."""
         return await self._send(DELETE_TRACES, self._in_project(DeleteTraces(trace_ids=trace_ids)))
@@ -234,8 +248,20 @@ class ReflectAPI(API):
 
     async def _query(self, request: MemoryQuery, **options: Any) -> list[Memory]:
         """Return the memories that ``request`` finds. ``options``: those of ``_send``."""
+        request = self._in_project(request)
         # The response is null when the server finds none.
-        return await self._send(QUERY_MEMORIES, self._in_project(request), **options) or []
+        memories = await self._send(QUERY_MEMORIES, request, **options) or []
+        seen = SeenQuery(
+            project_id=request.project_id or "",
+            task=request.task[:MAX_TASK],
+            limit=request.limit,
+            lambda_=request.lambda_,
+            similarity_threshold=request.similarity_threshold,
+            filtered=bool(request.metadata_filter),
+            found=len(memories),
+        )
+        self._seen_queries.append(seen)
+        return memories
 
     async def _submit_trace(self, request: TraceCreate, **options: Any) -> TraceJob:
         """Send a trace and return its job. ``options``: those of ``_send``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from reflexio_async._engine.auth import Credentials, Secrets
@@ -29,6 +30,7 @@ from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflect.batches import ReflectBatches
 from reflexio_async.reflect.jobs import TraceJob, TraceStatus, split_job_id, trace_kinds
+from reflexio_async.reflect.learning_report import MAX_QUERIES
 from reflexio_async.reflect.models.projects import BootstrapRequest, BootstrapResponse
 from reflexio_async.reflect.models.traces import ByTrace, Trace
 from reflexio_async.reflect.outbox import TraceOutboxAPI
@@ -107,6 +109,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, TraceOutboxAPI, BaseClient)
         self._project_id = server.project_id
         self._pool = pool
         self._outboxes = []
+        self._seen_queries = deque(maxlen=MAX_QUERIES)
         self._ignored_errors = IgnoredErrors(tasks)
         self._kinds = trace_kinds(settings.polls_per_second)
         http = HttpClient(settings, clock, pool, url_hint=server.url_hint)

@@ -86,11 +86,11 @@ def _is_pair(returned: object) -> bool:
 
 
 def _answer(output: TraceCreate) -> str:
-    """The agent's answer: the given one, or the last message of the trajectory, as the server takes it."""
+    """The agent's answer: the given one, or the last text of the assistant in the trajectory."""
     if output.final_response is not None:
         return output.final_response
-    trajectory = output.trajectory
-    if isinstance(trajectory, str):
-        return trajectory
-    content = trajectory[-1].get("content") if trajectory else None
-    return content if isinstance(content, str) else ""
+    if isinstance(output.trajectory, str):
+        return output.trajectory
+    messages = reversed(output.trajectory)
+    texts = (message.get("content") for message in messages if message["role"] == "assistant")
+    return next((text for text in texts if isinstance(text, str) and text), "")

@@ -97,7 +97,7 @@ class TracingAPI(ReflectAPI):
                 pair of that and a feedback text. A coroutine function is awaited, any other function runs in
                 a thread. Leaving waits for it. If it raises, the error is logged and reported to
                 ``on_background_error``, and the trace is sent without a review. The answer is
-                ``final_response``, or the last message of the trajectory.
+                ``final_response``, or the trajectory's last text of the assistant.
             on_error: ``ignore``: an error of the server, or of reaching it, does not disturb the run. No
                 memories are found then, or the trace is not sent. The first error is logged as a warning,
                 later ones at level DEBUG until it works again; each one is counted, and reported to

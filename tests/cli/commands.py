@@ -36,9 +36,10 @@ class Start(Protocol):
     def __call__(self, *args: str, **environment: str) -> Process: ...
 
 
-def eventually(condition: Callable[[], object]) -> None:
-    """Wait until the condition holds, ten seconds at most."""
-    for _ in range(200):
+def eventually(condition: Callable[[], object], *, within: float = 10.0) -> None:
+    """Wait until the condition holds, for so many seconds at most."""
+    end = time.monotonic() + within
+    while time.monotonic() < end:
         if condition():
             return
         time.sleep(0.05)

@@ -140,3 +140,24 @@ def test_without_its_libraries_the_command_names_what_to_install(missing: str) -
         f"error: the command line needs {missing}, which is not installed: "
         'python -m pip install "reflexio-async[cli]"\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("org", "said"),
+    [
+        ("acme", "--org: expected NAME=URL,VARIABLE, such as acme=https://reflexio.example,ACME_KEY"),
+        ("=http://x,KEY", "--org: expected NAME=URL,VARIABLE"),
+        ("a=localhost:8061,KEY", "--org: expected NAME=URL,VARIABLE"),
+        ("a=http://x,sk-hunter2", "--org: expected NAME=URL,VARIABLE"),
+        ("a=http://x,NO_SUCH_VARIABLE", "--org: 'a': the environment variable NO_SUCH_VARIABLE is not set"),
+    ],
+)
+def test_a_worker_refuses_an_organisation_that_is_none(run: Run, org: str, said: str) -> None:
+    text = refused(run, "worker", "--store", "postgresql://host/db", "--org", org)
+    assert text.startswith(said)
+    assert "hunter2" not in text
+
+
+def test_a_worker_refuses_an_organisation_that_is_given_twice(run: Run) -> None:
+    orgs = ("--org", "a=http://x", "--org", "a=http://y")
+    assert refused(run, "worker", "--store", "postgresql://host/db", *orgs) == "--org: 'a' is given twice"

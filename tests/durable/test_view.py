@@ -130,6 +130,8 @@ async def test_batches_are_listed_with_the_states_of_their_jobs(tmp_path: Path) 
         await ended(store, "new1")
         empty, new, old = await view.batches()
         assert (await view.jobs(batch="old"))[0].key == "2"
+        assert await view.batches(batch="old") == [old]
+        assert await view.batches(batch="other") == []
     assert (empty.id, empty.jobs) == ("empty", {})
     assert (new.id, new.kind, new.jobs) == ("new", "profile_rerun", {"queued": 1, "completed": 1})
     assert (old.id, old.created_at, old.jobs) == ("old", 0.0, {"queued": 2})

@@ -111,9 +111,10 @@ async def test_an_ordinary_function_does_not_block_the_event_loop() -> None:
         ({"trajectory": "User: 6 times 7\nAssistant: 42"}, "User: 6 times 7\nAssistant: 42"),
         ({"trajectory": []}, ""),
         ({"trajectory": [{"role": "assistant"}]}, ""),
+        ({"trajectory": [*MESSAGES, {"role": "assistant"}, {"role": "tool", "content": "ok"}]}, "42"),
     ],
 )
-async def test_the_judge_gets_the_task_and_the_final_response_or_the_last_message(
+async def test_the_judge_gets_the_task_and_the_final_response_or_the_last_text_of_the_assistant(
     output: dict[str, Any], answer: str
 ) -> None:
     seen: list[tuple[str, str]] = []

@@ -15,10 +15,12 @@ from reflexio_async import (
     AsyncReflexioClient,
     BatchReport,
     DrainSummary,
+    LearningReport,
     TraceContext,
     TraceJob,
     reflect_trace,
 )
+from reflexio_async.reflect import presets
 from reflexio_async.reflect.models import (
     ApiKeyInfo,
     AugmentedTask,
@@ -104,6 +106,16 @@ async def the_rest(c: AsyncReflectClient) -> None:
     opened.set_output(trajectory="User: …")
     await opened.close(LookupError())
     await c.open_trace("t", lambda_weight=1)  # type: ignore[call-arg]
+
+
+async def reports(c: AsyncReflectClient) -> None:
+    report = await c.learning_report()
+    assert_type(report, LearningReport)
+    c.trace("t", alpha=0.1, **presets.COLD_START)
+    c.trace("t", **report.preset)
+    reflect_trace(c, **presets.LATER)
+    assert_type(await c.query_memories("t", **presets.COLD_START), list[Memory])
+    c.trace("t", limit=3, **presets.LATER)  # type: ignore[misc]
 
 
 async def judges(c: AsyncReflectClient) -> None:
