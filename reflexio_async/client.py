@@ -29,7 +29,8 @@ from reflexio_async._engine.settings import (
 )
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async.errors import InvalidRequest, NotFound
-from reflexio_async.memory.api import MemoryAPI, MemoryNotes
+from reflexio_async.memory.api import MemoryAPI
+from reflexio_async.memory.notes import MemoryNotes
 from reflexio_async.reflect.service import reflect_server
 from reflexio_async.reflexio.api.agent_playbooks import AgentPlaybooksAPI
 from reflexio_async.reflexio.api.aggregation import AggregationAPI
@@ -43,7 +44,6 @@ from reflexio_async.reflexio.api.identity import LOGIN, IdentityAPI
 from reflexio_async.reflexio.api.operations import OperationsAPI
 from reflexio_async.reflexio.api.pending_tool_calls import PendingToolCallsAPI
 from reflexio_async.reflexio.api.provenance import ProvenanceAPI
-from reflexio_async.reflexio.api.search import SearchAPI
 from reflexio_async.reflexio.api.session_scoped import SessionScopedClient
 from reflexio_async.reflexio.api.sessions import SessionsAPI
 from reflexio_async.reflexio.jobs import LEARNING, POLLED_KINDS, SLOT_KINDS
@@ -83,7 +83,6 @@ class AsyncReflexioClient(
     OperationsAPI,
     PendingToolCallsAPI,
     ProvenanceAPI,
-    SearchAPI,
     SessionsAPI,
     BaseClient,
 ):

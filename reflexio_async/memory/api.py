@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import re
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -19,32 +15,20 @@ from reflexio_async._engine.models import (
     invalid,
 )
 from reflexio_async._engine.settings import positive_count, positive_seconds
-from reflexio_async._engine.warn import warn_caller
-from reflexio_async.errors import APIStatusError, APITimeout
 from reflexio_async.memory.context import MemoryContext
+from reflexio_async.memory.recall import recall
 from reflexio_async.reflexio.api.outbox import OutboxAPI
-from reflexio_async.reflexio.api.search import SEARCH
+from reflexio_async.reflexio.api.search import SearchAPI
 from reflexio_async.reflexio.models.interactions import DEFAULT_AGENT_VERSION
 from reflexio_async.reflexio.models.search import UnifiedSearchRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from reflexio_async._engine.clock import Clock
     from reflexio_async.memory.conversation import Conversation
+    from reflexio_async.memory.notes import MemoryNotes
     from reflexio_async.reflect.client import AsyncReflectClient
-    from reflexio_async.reflect.models.memories import Memory
     from reflexio_async.reflect.service import ReflectServer
-    from reflexio_async.reflexio.models.search import UnifiedSearchViewResponse
 
-T = TypeVar("T")
-
-logger = logging.getLogger("reflexio_async")
-
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _MAX_QUERY = 4000  # characters; what a user pastes into a message may be far longer than what it is about
-_MAX_USERS = 1000  # of whom the sessions are counted
-_SESSIONS = 10  # of one user, each with one turn: too many to be conversations
 
 
 class ConversationRequest(RequestModel, title="conversation"):
@@ -56,51 +40,7 @@ class ConversationRequest(RequestModel, title="conversation"):
     source: SourceName = ""
 
 
-class MemoryNotes:
-    """What a client and its views remember about their calls of ``context`` and ``conversation``."""
-
-    def __init__(self) -> None:
-        self._failing: set[str] = set()
-        self._warned: set[str] = set()
-        self._short: dict[str, set[str] | None] = {}
-        """For each user, the sessions with one published turn. None: a session had several."""
-
-    def failed(self, what: str, error: Exception) -> None:
-        """Log a failure: the first one loudly. Neither the query nor the server's text is in the message."""
-        level = logging.DEBUG if what in self._failing else logging.WARNING
-        self._failing.add(what)
-        status = f" {error.status}" if isinstance(error, APIStatusError) else ""
-        reason = f"{type(error).__name__}{status}"
-        logger.log(level, "%s failed (%s); the agent goes on without it", what, reason)
-
-    def worked(self, what: str) -> None:
-        """A later failure is loud again."""
-        self._failing.discard(what)
-
-    def check_user(self, user_id: str) -> None:
-        """Warn once of an email address."""
-        if _EMAIL.fullmatch(user_id.strip()):
-            self._warn("user_id is an email address: use an opaque id that stays the same")
-
-    def add_turn(self, user_id: str, session_id: str) -> None:
-        """Count a published turn. Warn once when every turn of a user has a session of its own."""
-        sessions = self._short.pop(user_id, set())
-        if sessions is not None:
-            sessions = None if session_id in sessions else {*sessions, session_id}
-        if sessions is not None and len(sessions) == _SESSIONS:
-            sessions = None
-            self._warn("every turn has a new session_id: use one session_id for a whole conversation")
-        self._short[user_id] = sessions
-        if len(self._short) > _MAX_USERS:
-            del self._short[next(iter(self._short))]
-
-    def _warn(self, message: str) -> None:
-        if message not in self._warned:
-            self._warned.add(message)
-            warn_caller(message, UserWarning)
-
-
-class MemoryAPI(OutboxAPI):
+class MemoryAPI(OutboxAPI, SearchAPI):
     """Memory for an agent: recalled before a turn, published after it."""
 
     _reflect_server: ReflectServer
@@ -151,7 +91,8 @@ class MemoryAPI(OutboxAPI):
             top_k: The most results of each kind.
             threshold: The minimum similarity, 0 to 1. None: the server's default.
             timeout: Seconds that the whole call may take.
-            max_chars: The most characters of the text. What does not fit is left out, the best items last.
+            max_chars: The most characters of the text. The best items are taken first; those that do not fit
+                are left out.
 
         Raises:
             InvalidRequest: An argument has an unusable value; nothing was sent.
@@ -178,7 +119,9 @@ class MemoryAPI(OutboxAPI):
         self._memory_notes.check_user(user_id)
         self._engine.loops.check()
         if query:
-            found, memories, error = await self._recall(search, timeout)
+            found, memories, error = await recall(
+                self._with_settings(self._strict_settings()), search, timeout
+            )
         else:
             found, memories, error = None, [], None
         if found is None:
@@ -193,30 +136,6 @@ class MemoryAPI(OutboxAPI):
             searched=True,
             max_chars=max_chars,
         )
-
-    async def _recall(
-        self, search: UnifiedSearchRequest, timeout: float
-    ) -> tuple[UnifiedSearchViewResponse | None, list[Memory], Exception | None]:
-        """Search in Reflexio and, if the client has a server of it, in Reflect. Return an error, if any."""
-        clock, notes = self._engine.caller.clock, self._memory_notes
-        options: dict[str, Any] = {
-            "settings": self._strict_settings(),
-            "repeatable": search.session_id is None,
-        }
-
-        async def recall_memories() -> list[Memory]:
-            return await self.reflect.query_memories(search.query, limit=search.top_k or 5)
-
-        async with asyncio.TaskGroup() as group:
-            other = None
-            if self._reflect_server.is_given:
-                what = "the query for memories of Reflect"
-                other = group.create_task(_within(what, recall_memories, timeout, clock, notes))
-            found, error = await _within(
-                "the search for memory", partial(self._send, SEARCH, search, **options), timeout, clock, notes
-            )
-        memories, other_error = other.result() if other else (None, None)
-        return found, memories or [], error or other_error
 
     def conversation(
         self,
@@ -258,23 +177,3 @@ class MemoryAPI(OutboxAPI):
         request = build_request(ConversationRequest, fields, "conversation")
         self._memory_notes.check_user(user_id)
         return Conversation(request, self, history)
-
-
-async def _within(
-    what: str, send: Callable[[], Awaitable[T]], timeout: float, clock: Clock, notes: MemoryNotes
-) -> tuple[T | None, Exception | None]:
-    """Return the response, or the error. ``timeout`` bounds the wait."""
-    try:
-        async with clock.timeout(timeout):
-            found = await send()
-    except APITimeout as error:
-        failure: Exception = error
-    except TimeoutError:
-        failure = APITimeout(f"{what} took longer than {timeout:g} s")
-    except Exception as error:  # noqa: BLE001  # no error of the memory may stop the agent
-        failure = error
-    else:
-        notes.worked(what)
-        return found, None
-    notes.failed(what, failure)
-    return None, failure
