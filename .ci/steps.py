@@ -134,7 +134,7 @@ def _environment(work: Path, version: str, extra: str, *, lowest: bool = False) 
     folder = work / ("lowest" if lowest else version)
     resolution = "--resolution lowest-direct " if lowest else ""
     command = (
-        f"python=$(python3 tests/interpreters.py {version}) && $python -m venv {folder} && "
+        f"python=$(python3 reflexio_async/testing/interpreters.py {version}) && $python -m venv {folder} && "
         # uv takes a fifth of pip's time.
         f"{folder}/bin/pip install --quiet uv && "
         f"{folder}/bin/uv pip install --quiet --python {folder}/bin/python {resolution}"

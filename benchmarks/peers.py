@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.fresh import ROOT
 from benchmarks.rounds import Cost, turns
-from tests.environments import REFLEXIO_CLIENT, WHOLE_REFLECT_SDK, Environment, NoPython
+from reflexio_async.testing import NoPython
+from reflexio_async.testing.environments import Environment
+from tests.environments import REFLEXIO_CLIENT, WHOLE_REFLECT_SDK
 
 if TYPE_CHECKING:
     from collections.abc import Generator

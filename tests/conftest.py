@@ -11,13 +11,15 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from pydantic import TypeAdapter
 
-from tests.environments import NoPython
+from reflexio_async.testing import NoPython, RealServer
+from reflexio_async.testing.real_server import server_python
 from tests.quick import TESTS, imports_frameworks, is_quick
-from tests.real_server import RealServer, StartServer, server_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.real_server import StartServer
 
 
 # In CI, hypothesis uses the same examples in every run. Elsewhere every run uses others.
@@ -87,7 +89,7 @@ def blockbuster() -> Iterator[BlockBuster]:
     """Fail when the package blocks the event loop. Tests may block it."""
     # pydantic looks for plugins on disk once per process, when the first model is built.
     TypeAdapter(int)
-    with blockbuster_ctx("reflexio_async") as blockbuster:
+    with blockbuster_ctx("reflexio_async", excluded_modules=["reflexio_async.testing"]) as blockbuster:
         yield blockbuster
 
 

@@ -1,45 +1,18 @@
-"""The real open-source Reflexio server, offline and without an LLM, for tests and CI.
-
-Needs a Python 3.12, a POSIX system and, the first time, a package index. The server's environment
-is built once and kept: in ``$REFLEXIO_SERVER_VENV``, or under ``.cache`` in this repository.
-"""
+"""The real server with its deadlines shortened, and the type of a fixture."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
-import re
-import signal
-import sqlite3
-import subprocess
-import tempfile
-import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol
 
-from tests.environments import REFLEXIO_SERVER, Environment
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from reflexio_async.testing import RealServer
+from reflexio_async.testing.environments import Environment, NotInstallable
+from reflexio_async.testing.real_server import site_packages
 
 _SQLITE = Environment("pysqlite3-0.5.4", "3.12", ("pysqlite3-binary==0.5.4.post2",))
 """A SQLite that loads extensions (server-behaviour: Aggregation). Python's own may not."""
-
-_START_SECONDS = 120.0  # a cold start compiles everything; a warm one takes five seconds
-_STOP_SECONDS = 5.0
-
-_ANNOUNCEMENT = re.compile(r"Uvicorn running on http://127\.0\.0\.1:(\d+)")
-_ACCESS = re.compile(r'^INFO: +\S+ - "([A-Z]+) ([^ ?]+)\S* HTTP/[\d.]+" (\d{3})')
-
-
-class AccessEntry(NamedTuple):
-    """One request that the server answered."""
-
-    method: str
-    path: str
-    status: int
 
 
 class ServerTimings(NamedTuple):
@@ -65,186 +38,13 @@ class StartServer(Protocol):
     ) -> RealServer: ...
 
 
-class RealServer:
-    """One server process with a home, data and rate limits of its own.
+def make_patched_server(timings: ServerTimings) -> RealServer:
+    """The server of ``tests/real/patched_app.py``, without rate limits.
 
-    Use it as a context manager. ``port`` is a free one unless given. With ``timings`` it is the patched
-    server of ``tests/real/patched_app.py``, and has a SQLite that loads extensions. Its methods block; on an
-    event loop call them through ``asyncio.to_thread``.
+    Its SQLite loads extensions, where there is a wheel of one.
     """
-
-    running: ClassVar[set[RealServer]] = set()
-    """The servers that this process has started and not stopped."""
-
-    def __init__(
-        self,
-        *,
-        rate_limits: bool = True,
-        api_key: str | None = None,
-        port: int | None = None,
-        timings: ServerTimings | None = None,
-    ) -> None:
-        self._rate_limits = rate_limits
-        self._api_key = api_key
-        self._port = port or 0
-        self._timings = timings
-
-    def __enter__(self) -> Self:
-        self._python = server_python()
-        self._temporary = tempfile.TemporaryDirectory(prefix="reflexio-server-", ignore_cleanup_errors=True)
-        self._folder = Path(self._temporary.name)
-        self._log = self._folder / "server.log"
-        for name in ("home", "data"):
-            (self._folder / name).mkdir()
-        try:
-            self._start()
-        except BaseException:
-            self._temporary.cleanup()
-            raise
-        RealServer.running.add(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        RealServer.running.discard(self)
-        self.stop()
-        self._temporary.cleanup()
-
-    @property
-    def url(self) -> str:
-        """The address. A restart keeps it."""
-        return f"http://127.0.0.1:{self._port}"
-
-    @property
-    def pid(self) -> int:
-        """The process id of the current run, or of the last one."""
-        return self._process.pid
-
-    def log_lines(self) -> list[str]:
-        """Everything logged so far, in all runs."""
-        return self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-
-    def access_log(self) -> list[AccessEntry]:
-        """Every request answered so far, in all runs, in order. The harness's own ``/health`` is included.
-
-        uvicorn logs a request before it sends the response, so no answered request is missing.
-        """
-        return list(parse_access_log(self.log_lines()))
-
-    def stop(self) -> None:
-        """End the process with SIGTERM; kill it when that takes too long."""
-        self._process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_STOP_SECONDS)
-        self.kill()
-
-    def kill(self) -> None:
-        """Kill the process as ``kill -9`` does, with its children, which may hold the port open."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-    def forget_operations(self) -> None:
-        """Free the slots of a killed server, taken for 600 s (server-behaviour: Dead operations)."""
-        self._change("DELETE FROM _operation_state WHERE service_name LIKE '%::progress'")
-
-    def forget_leases(self) -> None:
-        """Free the users of a killed server, which are leased for 300 s (server-behaviour: Admission)."""
-        self._change("UPDATE learning_work SET lease_until = 0")
-
-    def _change(self, statement: str) -> None:
-        for file in (self._folder / "data").glob("*.db"):
-            with closing(sqlite3.connect(file)) as database, database:
-                database.execute(statement)
-
-    def restart(self) -> None:
-        """Stop the server if it runs, and start it on the same data and port."""
-        self.stop()
-        self._start()
-
-    def _start(self) -> None:
-        command = [str(self._python), "-m", "uvicorn"]
-        if self._timings is None:
-            command.append("reflexio.server.api:app")
-        else:
-            command += ["patched_app:app", "--app-dir", str(Path(__file__).parent / "real")]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, "--host", "127.0.0.1", "--port", str(self._port)],
-                cwd=self._folder,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            self._wait_until_ready()
-        except BaseException:
-            self.kill()
-            raise
-
-    def _environment(self) -> dict[str, str]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self._folder / "home"),
-            "LOCAL_STORAGE_PATH": str(self._folder / "data"),
-            "MOCK_LLM_RESPONSE": "true",
-            "OPENAI_API_KEY": "unused, but a provider must look configured",
-            "REFLEXIO_EMBEDDING_PROVIDER": "off",
-            "REFLEXIO_RERANK_ENABLED": "false",
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-            "TIKTOKEN_CACHE_DIR": str(_site_packages(self._python) / "litellm/litellm_core_utils/tokenizers"),
-            "HF_HUB_OFFLINE": "1",
-        }
-        if not self._rate_limits:
-            environment["RATELIMIT_ENABLED"] = "false"
-        if self._api_key is not None:
-            environment["REFLEXIO_API_KEY"] = self._api_key
-        if self._timings is not None:
-            environment["PATCHED_SECONDS"] = json.dumps(self._timings._asdict())
-            with suppress(RuntimeError):  # some machines have no wheel of it
-                environment["PYTHONPATH"] = str(_site_packages(_SQLITE.python()))
-        return environment
-
-    def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            lines = self.log_lines()
-            # The server chooses a free port and logs it, so that no other process can take it in between.
-            ports = [int(match[1]) for match in map(_ANNOUNCEMENT.search, lines) if match]
-            if ports and _answers(ports[-1]):
-                self._port = ports[-1]
-                return
-            time.sleep(0.05)
-        tail = "\n".join(self.log_lines()[-30:])
-        message = (
-            f"the server did not become ready (exit status {self._process.poll()}); its log ends:\n{tail}"
-        )
-        raise RuntimeError(message)
-
-
-def parse_access_log(lines: list[str]) -> Iterator[AccessEntry]:
-    """The requests in uvicorn's log, without their query strings."""
-    for match in filter(None, map(_ACCESS.match, lines)):
-        yield AccessEntry(match[1], match[2], int(match[3]))
-
-
-def server_python() -> Path:
-    """The interpreter of the server's environment, which is built on the first call."""
-    return REFLEXIO_SERVER.python()
-
-
-def _site_packages(python: Path) -> Path:
-    return python.parents[1] / f"lib/python{REFLEXIO_SERVER.version}/site-packages"
-
-
-def _answers(port: int) -> bool:
-    # Unlike urllib, http.client uses no proxy.
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except OSError:
-        return False
-    finally:
-        connection.close()
+    paths = [str(Path(__file__).parent / "real")]
+    with suppress(NotInstallable):  # some machines have no wheel of it
+        paths.append(str(site_packages(_SQLITE.python())))
+    variables = {"PATCHED_SECONDS": json.dumps(timings._asdict()), "PYTHONPATH": ":".join(paths)}
+    return RealServer(rate_limits=False, app="patched_app:app", variables=variables)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import environments
-from tests.environments import Environment, NoPython
-from tests.interpreters import find_python
+from reflexio_async.testing import NoPython, NotInstallable, environments
+from reflexio_async.testing.environments import Environment
+from reflexio_async.testing.interpreters import find_python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ sleep 0.2
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     home = tmp_path / "cache" / "tool"
     monkeypatch.setenv("TOOL_VENV", str(home))
-    monkeypatch.setattr(environments, "find_uv_bin", lambda: str(tmp_path / "uv"))
+    monkeypatch.setattr(environments, "find_uv", lambda: str(tmp_path / "uv"))
     return home
 
 
@@ -50,6 +50,41 @@ def test_a_missing_interpreter_is_named(tool: Environment) -> None:
     assert find_python("3.99") is None
     with pytest.raises(NoPython, match=r"tool-1 needs Python 3\.99"):
         replace(tool, version="3.99").python()
+
+
+def test_a_missing_uv_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "uv", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NotInstallable, match=r"uv is missing: pip install 'reflexio-async\[real-server\]'"):
+        environments.find_uv()
+
+
+def test_uv_may_be_a_command_on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake_uv(tmp_path, status=0)
+    monkeypatch.setitem(sys.modules, "uv", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert environments.find_uv() == str(tmp_path / "uv")
+
+
+def test_a_missing_package_index_is_named(tool: Environment, tmp_path: Path) -> None:
+    fake_uv(tmp_path, status=1)
+    with pytest.raises(NotInstallable, match="needs a package index, or TOOL_VENV set to a folder in which"):
+        tool.python()
+
+
+def test_a_system_that_is_not_posix_is_named(tool: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "_IS_POSIX", False)
+    with pytest.raises(NotInstallable, match="tool-1 needs a POSIX system"):
+        tool.python()
+
+
+def test_environments_are_kept_in_the_cache_of_the_user(
+    tool: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_uv(tmp_path, status=0)
+    monkeypatch.delenv("TOOL_VENV")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "of-the-user"))
+    assert tool.python() == tmp_path / "of-the-user/reflexio-async/tool-1/bin/python"
 
 
 def test_concurrent_builders_build_once(tool: Environment, home: Path, tmp_path: Path) -> None:

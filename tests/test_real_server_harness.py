@@ -12,12 +12,13 @@ import pytest
 from blockbuster import BlockingError
 
 import reflexio_async
-from tests.real_server import AccessEntry, parse_access_log
+from reflexio_async.testing.real_server import AccessEntry, parse_access_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.real_server import RealServer, StartServer
+    from reflexio_async.testing import RealServer
+    from tests.real_server import StartServer
 
 RERUN = "/api/rerun_profile_generation"
 

@@ -7,7 +7,7 @@ import time
 from benchmarks import rounds
 from benchmarks.report import TIMES, Figure, at_most
 from reflexio_async import AsyncReflexioClient, Status
-from tests.real_server import RealServer
+from reflexio_async.testing import RealServer
 
 USERS = 12
 QUOTA, WINDOW = 5, 60.0  # starts in so many seconds

@@ -16,6 +16,8 @@ from reflexio_async.sandbox import Record, ReflectSettings, Sandbox, VirtualCloc
 from reflexio_async.sandbox.faults import Action, Fault, Faults
 from reflexio_async.sandbox.reflexio.settings import Dialect
 from reflexio_async.sandbox.storage.data_file import NotStored
+from reflexio_async.testing.environments import NoPython, NotInstallable
+from reflexio_async.testing.real_server import RealServer
 
 __all__ = [
     "Action",
@@ -23,7 +25,10 @@ __all__ = [
     "Dialect",
     "Fault",
     "Faults",
+    "NoPython",
+    "NotInstallable",
     "NotStored",
+    "RealServer",
     "Record",
     "ReflectSettings",
     "Sandbox",

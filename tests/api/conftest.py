@@ -14,7 +14,7 @@ from tests.real.helpers import client_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.real_server import RealServer
+    from reflexio_async.testing import RealServer
 
 
 @pytest.fixture(params=[pytest.param("real", marks=pytest.mark.real), "sandbox"])

@@ -10,10 +10,11 @@ import aiohttp
 import pytest
 
 from reflexio_async.sandbox import Sandbox
+from reflexio_async.testing import RealServer
 from tests.behaviour.bench import SHORT, Bench, sandbox_bench
 from tests.behaviour.differences import CHECKED, READ_ONLY, SANDBOX_ONLY, UNCHECKED
 from tests.behaviour.wire import Wire
-from tests.real_server import RealServer
+from tests.real_server import make_patched_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -110,7 +111,7 @@ async def keyed(keyed_url: str | None, session: aiohttp.ClientSession) -> AsyncI
 @pytest.fixture(scope="session")
 def patched_server() -> Iterator[RealServer]:
     """The real server with its constants shortened, and hooks in it."""
-    with RealServer(rate_limits=False, timings=SHORT) as server:
+    with make_patched_server(SHORT) as server:
         yield server
 
 

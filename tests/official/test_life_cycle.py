@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reflexio_async.sandbox import Sandbox
+from reflexio_async.testing import RealServer
 from tests.environments import REFLEXIO_CLIENT
-from tests.real_server import RealServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from reflexio_async.sandbox import Sandbox
-from tests.environments import REFLECT_SDK, REFLEXIO_CLIENT, REFLEXIO_SERVER
-from tests.real_server import RealServer
+from reflexio_async.testing import RealServer
+from reflexio_async.testing.real_server import REFLEXIO_SERVER
+from tests.environments import REFLECT_SDK, REFLEXIO_CLIENT
 
 if TYPE_CHECKING:
-    from tests.environments import Environment
+    from reflexio_async.testing.environments import Environment
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"

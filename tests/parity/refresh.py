@@ -15,23 +15,22 @@ import subprocess
 import tempfile
 from typing import TYPE_CHECKING, Any, cast
 
+from reflexio_async.testing import RealServer
+from reflexio_async.testing.real_server import REFLEXIO_AI_VERSION, REFLEXIO_SERVER, server_python
 from tests.environments import (
     REFLECT_SDK,
     REFLECT_SDK_VERSION,
-    REFLEXIO_AI_VERSION,
     REFLEXIO_CLIENT,
     REFLEXIO_CLIENT_VERSION,
     REFLEXIO_COMMONS,
-    REFLEXIO_SERVER,
     WHOLE_REFLECT_SDK,
     WHOLE_REFLECT_SDK_VERSION,
 )
 from tests.parity.compare import HERE
 from tests.parity.official_data import FOLDER
-from tests.real_server import RealServer, server_python
 
 if TYPE_CHECKING:
-    from tests.environments import Environment
+    from reflexio_async.testing.environments import Environment
 
 CONTRACT = HERE / "reflexio.openapi.json"
 JANUARY = HERE / "reflexio-legacy.openapi.json"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from reflexio_async import AsyncReflexioClient
-    from tests.real_server import RealServer
+    from reflexio_async.testing import RealServer
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reflexio_async.reflexio.models.interactions import PublishUserInteractionResponse
-    from tests.real_server import RealServer
+    from reflexio_async.testing import RealServer
 
 PROFILES = "/api/rerun_profile_generation"
 PLAYBOOKS = "/api/rerun_playbook_generation"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reflexio_async import gather_jobs
+from reflexio_async.testing import RealServer
 from tests.real.helpers import (
     PLAYBOOKS,
     PROFILES,
@@ -23,7 +24,6 @@ from tests.real.helpers import (
     soon_pending,
     starts,
 )
-from tests.real_server import RealServer
 
 if TYPE_CHECKING:
     from collections import Counter

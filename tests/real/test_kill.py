@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from reflexio_async import BatchProgress
-    from tests.real_server import RealServer, StartServer
+    from reflexio_async.testing import RealServer
+    from tests.real_server import StartServer
 
 pytestmark = pytest.mark.real
 

@@ -13,8 +13,8 @@ from tests.real.helpers import TURN
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from reflexio_async.testing import RealServer
     from tests.real.cutting_proxy import CuttingProxy
-    from tests.real_server import RealServer
 
 pytestmark = pytest.mark.real
 

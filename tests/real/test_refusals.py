@@ -14,8 +14,8 @@ from reflexio_async import (
     RetryPolicy,
     UnprocessableRequest,
 )
+from reflexio_async.testing import RealServer
 from tests.real.helpers import client_of, current, publish
-from tests.real_server import RealServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ from tests.real.helpers import (
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient, Job
     from reflexio_async.reflexio.models.operations import RerunProfileGenerationResponse
-    from tests.real_server import RealServer
+    from reflexio_async.testing import RealServer
 
 pytestmark = pytest.mark.real
 

@@ -12,7 +12,7 @@ from tests.real.helpers import PROFILES, pending, pending_of_each, publish, publ
 
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
-    from tests.real_server import RealServer
+    from reflexio_async.testing import RealServer
 
 pytestmark = pytest.mark.real
 

@@ -1,6 +1,6 @@
 """The interpreters of this machine, by version.
 
-    python3 tests/interpreters.py 3.12
+    python3 reflexio_async/testing/interpreters.py 3.12
 
 prints the path of one. CI asks before any environment exists, so the standard library must do.
 """
