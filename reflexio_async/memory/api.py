@@ -159,7 +159,8 @@ class MemoryAPI(OutboxAPI, SearchAPI):
             user_id: The user: an opaque id, not an email address.
             session_id: The conversation. It stays the same for all its turns.
             agent_version: The agent's version. Playbooks are learned and recalled per version.
-            source: Where the turns come from: lower case letters, digits and ``. _ : -``.
+            source: Where the turns come from: lower case letters, digits and ``. _ : -``. It does not limit
+                what is recalled.
             history: Messages of this conversation that were published before, for example by another
                 process. They are not published again.
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
+from reflexio_async.errors import InvalidRequest
 from reflexio_async.memory.context import DEFAULT_MAX_CHARS
 from reflexio_async.memory.messages import read_turns
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         RetrievedLearning,
     )
 
+_MOST_COMPARED = 50  # turns, so that a long conversation of equal turns does not take quadratic time
 _MAX_LEARNINGS = 1000  # of one turn (server-behaviour: Fields of a publish)
 
 
@@ -126,12 +128,13 @@ class Conversation:
             self._state = state._replace(whole=whole, waiting=tuple(new[count:]))
             if not count:
                 return call
-            return await self._publish(new[:count], keys, state)
+            return await self._publish(new, count, keys, state)
 
     async def _publish(
-        self, turns: Sequence[Turn], keys: list[int], state: _State
+        self, new: list[Turn], count: int, keys: list[int], state: _State
     ) -> OutboxCall[PublishUserInteractionResponse]:
-        """Publish turns, which end with one of the agent. ``state``: to return to when that fails."""
+        """Publish the first ``count`` new turns. ``state``: to return to when that fails."""
+        turns = new[:count]
         fields = self._fields(turns, state)
         known = (*state.known, *(turn.key for turn in turns))
         self._state = self._state._replace(known=known, request_id=uuid4().hex, contexts=())
@@ -139,8 +142,11 @@ class Conversation:
         self._interrupted = _Interrupted(keys, fields)
         try:
             call = await self._client._accept_publish("add", fields, id_is_ours=True)  # noqa: SLF001  # ours
-        except Exception:
-            self._state = state._replace(contexts=(*state.contexts, *self._state.contexts))
+        except Exception as error:
+            contexts = (*state.contexts, *self._state.contexts)
+            # What a server would refuse must not come back with every later call.
+            waiting = state.waiting if isinstance(error, InvalidRequest) else tuple(new)
+            self._state = state._replace(contexts=contexts, waiting=waiting)
             self._interrupted = None
             raise
         self._interrupted = None
@@ -235,7 +241,7 @@ def _end_of_known(keys: list[int], known: list[int]) -> int:
     best, best_end = 0, 0
     for end in range(1, len(keys) + 1):
         equal = 0
-        while equal < min(end, len(known)) and keys[end - 1 - equal] == known[-1 - equal]:
+        while equal < min(end, len(known), _MOST_COMPARED) and keys[end - 1 - equal] == known[-1 - equal]:
             equal += 1
         if equal > best:
             best, best_end = equal, end

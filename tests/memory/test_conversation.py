@@ -308,8 +308,9 @@ async def test_a_dead_server_stops_neither_call(play: Scene, talk: Conversation)
     assert (await call).success
 
 
+@pytest.mark.parametrize("later", [TURN, [*TURN, *NEXT], NEXT], ids=["the same", "the whole", "the next"])
 async def test_a_turn_that_was_not_accepted_is_published_by_the_next_call(
-    play: Scene, talk: Conversation, monkeypatch: pytest.MonkeyPatch
+    play: Scene, talk: Conversation, monkeypatch: pytest.MonkeyPatch, later: list[dict[str, Any]]
 ) -> None:
     play.box.seed_profile("ana", "likes sushi")
     await talk.context("sushi")
@@ -322,10 +323,12 @@ async def test_a_turn_that_was_not_accepted_is_published_by_the_next_call(
         patched.setattr(play.client.outbox, "add", full)
         with pytest.raises(StoreError):
             await talk.add(TURN)
-    await talk.add(TURN)
+    await talk.add(later)
     (body,) = await published(play)
-    assert len(body["interaction_data_list"]) == 2
-    assert len(body["interaction_data_list"][1]["retrieved_learnings"]) == 1
+    expected = TURN if later is TURN else [*TURN, *NEXT]
+    sent = body["interaction_data_list"]
+    assert [turn["content"] for turn in sent] == [turn["content"] for turn in expected]
+    assert len(sent[-1]["retrieved_learnings"]) == 1
 
 
 async def test_a_cancelled_add_is_published_once_by_the_next_call(play: Scene, talk: Conversation) -> None:
