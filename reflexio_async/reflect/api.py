@@ -10,7 +10,7 @@ from reflexio_async._engine.models import Empty, ListOf, build_request
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import NotFound
 from reflexio_async.reflect.jobs import GET_TRACE, PROJECT, TraceJob, TraceKinds, job_id_of
-from reflexio_async.reflect.learning_report import MAX_TASK, LearningReport, SeenQuery, make_learning_report
+from reflexio_async.reflect.learning_report import MAX_TASK, LearningReport, SeenQuery, read_learning_report
 from reflexio_async.reflect.models.common import InProject, NoFields
 from reflexio_async.reflect.models.memories import AugmentedTask, Memory, MemoryQuery
 from reflexio_async.reflect.models.projects import (
@@ -207,8 +207,7 @@ class ReflectAPI(API):
         reads all traces of the project in one response: with very many, ``max_response_bytes`` may be too
         small for it.
         """
-        traces = await self.list_traces()
-        return make_learning_report(self._project_id, traces, self._seen_queries)
+        return await read_learning_report(self, self._project_id, self._seen_queries)
 
     async def delete_traces(self, trace_ids: ListOf[str]) -> DeleteTracesResponse:
         """Delete traces by their ids."""

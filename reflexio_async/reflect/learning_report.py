@@ -12,6 +12,7 @@ from reflexio_async.reflect.presets import COLD_START, COLD_START_MEMORIES, LATE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reflexio_async.reflect.api import ReflectAPI
     from reflexio_async.reflect.models.traces import Trace
     from reflexio_async.reflect.presets import Preset
 
@@ -174,6 +175,13 @@ class LearningReport:
                 "No stored task resembles theirs: give short tasks, such as one sentence with the intent."
             )
         return Finding(problem, change)
+
+
+async def read_learning_report(
+    api: ReflectAPI, project_id: str, queries: Iterable[SeenQuery]
+) -> LearningReport:
+    """Read the traces of the project, and make its report."""
+    return make_learning_report(project_id, await api.list_traces(), queries)
 
 
 def make_learning_report(
