@@ -251,7 +251,7 @@ def _end_of_known(keys: list[int], known: list[int]) -> int:
 def _finished(turns: Sequence[Turn]) -> int:
     """Return how many turns, from the first one, are finished. The last of them is one of the agent."""
     count = len(turns)
-    if turns and turns[-1].open_calls:
+    if turns and turns[-1].goes_on:
         count -= 1
     while count and not turns[count - 1].is_of_agent:
         count -= 1

@@ -48,6 +48,7 @@ class Turn:
         content: What was said, without recalled memory.
         tools: The tools that the agent called, in order.
         open_calls: Those that have not returned, by the id of the call.
+        after_tool: Whether a tool call, or what it returned, came last.
         given: The caller's own interaction, or None.
     """
 
@@ -56,6 +57,7 @@ class Turn:
         self.content = content
         self.tools: list[ToolUsed] = []
         self.open_calls: dict[str, ToolUsed] = {}
+        self.after_tool = False
         self.given = given
 
     @property
@@ -64,23 +66,32 @@ class Turn:
         return self.role.lower() in ("assistant", "agent", "ai")
 
     @property
+    def goes_on(self) -> bool:
+        """Whether the agent will say more. Without any text, what a tool was given is the answer."""
+        return bool(self.open_calls) or (self.after_tool and bool(self.content))
+
+    @property
     def key(self) -> int:
-        """Equal for turns with an equal role and content."""
-        return hash((self.role.lower(), self.content))
+        """Equal for turns with an equal role and text, and as many tool calls."""
+        return hash((self.role.lower(), self.content, len(self.tools)))
 
     def interaction(self) -> InteractionData:
         """Return the turn as it is published."""
         if self.given is not None:
             return self.given.model_copy(update={"content": self.content})
-        fields: dict[str, Any] = {"tools_used": self.tools[:_MAX_TOOLS]} if self.tools else {}
-        return InteractionData(role=self.role, content=self.content[:_MAX_CONTENT], **fields)
+        if not self.tools:
+            return InteractionData(role=self.role, content=self.content[:_MAX_CONTENT])
+        # Structured output: the answer is what a tool was given.
+        content = self.content or json_text(self.tools[-1].tool_data.get("input"))
+        tools = self.tools[:_MAX_TOOLS]
+        return InteractionData(role=self.role, content=content[:_MAX_CONTENT], tools_used=tools)
 
 
 def interactions_from(messages: object) -> list[InteractionData]:
     """Convert the messages of an agent into interactions, which ``publish_interaction`` takes.
 
-    The turns of the user and of the agent are kept. What the agent says and does until the next message of
-    the user is one turn, with its tool calls in ``tools_used``. System prompts, reasoning and recalled memory
+    The turns of the user and of the agent are kept. What the agent says around its tool calls is one turn,
+    with the calls in ``tools_used``. System prompts, reasoning and recalled memory
     are left out, wherever a framework has put them. Images and files become placeholders.
 
     Args:
@@ -102,9 +113,6 @@ def read_turns(messages: object) -> list[Turn]:
     turns: list[Turn] = []
     for message in _converter_of(messages, given)(messages):
         _add(turns, message)
-    for turn in turns:
-        if turn.tools and not turn.content:  # structured output: the answer is the argument of a tool
-            turn.content = json_text(turn.tools[-1].tool_data.get("input"))
     return turns
 
 
@@ -117,12 +125,16 @@ def _add(turns: list[Turn], message: dict[str, Any]) -> None:
     role, text = str(message.get("role")).lower(), without_section(message.get("content") or "")
     last = turns[-1] if turns and turns[-1].is_of_agent else None
     if role == "assistant":
-        if last is None:
+        calls = message.get("tool_calls") or ()
+        if not text.strip() and not calls:
+            return
+        if last is None or not last.after_tool:
             last = Turn(_AGENT, "")
             turns.append(last)
+        last.after_tool = bool(calls)
         if text.strip():
             last.content = f"{last.content}\n\n{text}" if last.content else text
-        for call in message.get("tool_calls") or ():
+        for call in calls:
             function = call["function"]
             tool = ToolUsed(
                 tool_name=function["name"], tool_data={"input": _arguments(function["arguments"])}

@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reflexio_async import Conversation, InvalidRequest, StoreError
 from reflexio_async.testing import faults
@@ -291,6 +293,38 @@ async def test_the_history_is_recognised_although_frameworks_put_memory_into_it(
     await talk.add([user(f"{first}{TURN[0]['content']}"), TURN[1]])
     await talk.add([user(f"{second}{TURN[0]['content']}"), TURN[1], *NEXT])
     assert (await turns(play))[1:] == [["And tea?", "Next door."]]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    roles=st.lists(st.sampled_from(["user", "assistant"]), max_size=12), data=st.data(), whole=st.booleans()
+)
+def test_every_turn_is_published_once_in_its_order(
+    roles: list[str], data: st.DataObject, *, whole: bool
+) -> None:
+    messages = [{"role": role, "content": f"text {number}"} for number, role in enumerate(roles)]
+    ends = sorted(data.draw(st.lists(st.integers(0, len(messages)), max_size=6)))
+
+    async def speak() -> str:
+        async with scene() as play:
+            talk = play.client.conversation(user_id="ana", session_id="s1")
+            begin = 0
+            for end in [*ends, len(messages)]:
+                await talk.add(messages[0 if whole else begin : end])
+                begin = end
+            return "\n\n".join(text for texts in await turns(play) for text in texts)
+
+    finished = len(roles) - next(
+        (n for n, role in enumerate(reversed(roles)) if role == "assistant"), len(roles)
+    )
+    expected = "\n\n".join(message["content"] for message in messages[:finished])
+    assert asyncio.run(speak()) == expected
+
+
+async def test_agents_that_take_turns_have_a_turn_each(play: Scene, talk: Conversation) -> None:
+    for count in range(1, 5):
+        await talk.add([user("Where?"), agent("First."), agent("Second."), agent("Third.")][:count])
+    assert await turns(play) == [["Where?", "First."], ["Second."], ["Third."]]
 
 
 # Failures

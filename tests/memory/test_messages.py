@@ -213,6 +213,10 @@ def test_an_answer_that_is_a_tool_call_is_text_too() -> None:
     assert plain(messages)[1]["content"] == '{"of": "sushi"}'
 
 
+def test_a_message_of_the_agent_without_anything_is_no_turn() -> None:
+    assert plain([{"role": "assistant", "content": ""}, {"role": "assistant", "content": None}]) == []
+
+
 def test_a_tool_that_failed_says_so() -> None:
     messages = [
         Item(role="assistant", contents=[Item(type="function_call", name="f", arguments="{", call_id=1)]),
