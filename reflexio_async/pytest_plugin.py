@@ -1,7 +1,8 @@
-"""pytest fixtures: a sandbox, its clock and clients, for asynchronous tests.
+"""pytest fixtures: a sandbox, its clock and clients, for asynchronous tests, and a sandbox for ordinary ones.
 
 ``reflexio_sandbox``, ``reflexio_client``, ``reflect_client`` and ``reflexio_clock`` work with pytest-asyncio
 (strict and auto mode) and with anyio's plugin. They run on the event loop of the test that requests them.
+``reflexio_sandbox_thread`` is for ordinary tests.
 
 Every pytest run imports this module, so it imports the package only inside its fixtures.
 """
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async.client import AsyncReflexioClient
     from reflexio_async.reflect.client import AsyncReflectClient
     from reflexio_async.sandbox import Sandbox
+    from reflexio_async.sandbox.thread import SandboxThread
 
 _MARKER: Final = (
     "reflexio(*, real_time=False, **options): options of this test's reflexio_sandbox, "
@@ -82,16 +84,22 @@ def reflexio_sandbox(
     request: pytest.FixtureRequest, reflexio_clock: Clock, reflexio_sandbox_options: Mapping[str, Any]
 ) -> Sandbox:
     """A sandbox that runs during the test. ``@pytest.mark.reflexio(…)`` gives its options."""
-    from reflexio_async.sandbox import Sandbox  # noqa: PLC0415  # as above
+    sandbox = _make_sandbox(request, reflexio_sandbox_options, reflexio_clock)
+    return _entered(request, "reflexio_sandbox", sandbox, reflexio_clock)
 
-    options = {**reflexio_sandbox_options, **_options(request)}
-    options.pop("real_time", None)
-    if "clock" in options:
-        pytest.fail(
-            "reflexio_sandbox takes no clock as an option: override the fixture reflexio_clock instead",
-            pytrace=False,
-        )
-    return _entered(request, "reflexio_sandbox", Sandbox(clock=reflexio_clock, **options), reflexio_clock)
+
+@pytest.fixture
+def reflexio_sandbox_thread(
+    request: pytest.FixtureRequest, reflexio_sandbox_options: Mapping[str, Any]
+) -> Iterator[SandboxThread]:
+    """A sandbox in a thread, for a test that is no coroutine function. It has the options of the test.
+
+    It is on real time, whatever ``reflexio_clock`` is.
+    """
+    from reflexio_async.sandbox.thread import SandboxThread  # noqa: PLC0415  # as above
+
+    with SandboxThread(_make_sandbox(request, reflexio_sandbox_options, None)) as thread:
+        yield thread
 
 
 @pytest.fixture
@@ -126,6 +134,20 @@ def reflect_client(request: pytest.FixtureRequest, reflexio_sandbox: Sandbox) ->
         base_url=box.reflect_url, api_key=box.reflect_key, project_id=_PROJECT, clock=box.clock
     )
     return _entered(request, "reflect_client", client, box.clock)
+
+
+def _make_sandbox(request: pytest.FixtureRequest, options: Mapping[str, Any], clock: Clock | None) -> Sandbox:
+    """Make a sandbox with ``options`` and those of the test's markers, which win."""
+    from reflexio_async.sandbox import Sandbox  # noqa: PLC0415  # as above
+
+    options = {**options, **_options(request)}
+    options.pop("real_time", None)
+    if "clock" in options:
+        instead = (
+            "the test is on real time" if clock is None else "override the fixture reflexio_clock instead"
+        )
+        pytest.fail(f"{request.fixturename} takes no clock as an option: {instead}", pytrace=False)
+    return Sandbox(clock=clock, **options)
 
 
 def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
@@ -195,7 +217,9 @@ def _runner(request: pytest.FixtureRequest) -> str:
         scope = mark.kwargs.get("loop_scope") if mark else None
         return str(scope or request.config.getini("asyncio_default_test_loop_scope"))
     elif not _is_asynchronous(test):
-        problem = f"needs an asynchronous test: async def {test.name}"
+        problem = (
+            f"needs an asynchronous test: async def {test.name}; ordinary tests have reflexio_sandbox_thread"
+        )
     elif not by_anyio:
         problem = (
             f"needs a plugin that runs {test.name}: mark it @pytest.mark.anyio, or @pytest.mark.asyncio "

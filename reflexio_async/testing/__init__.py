@@ -16,6 +16,7 @@ from reflexio_async.sandbox import Record, ReflectSettings, Sandbox, VirtualCloc
 from reflexio_async.sandbox.faults import Action, Fault, Faults
 from reflexio_async.sandbox.reflexio.settings import Dialect
 from reflexio_async.sandbox.storage.data_file import NotStored
+from reflexio_async.sandbox.thread import SandboxThread
 from reflexio_async.testing.environments import NoPython, NotInstallable
 from reflexio_async.testing.real_server import RealServer
 
@@ -32,6 +33,7 @@ __all__ = [
     "Record",
     "ReflectSettings",
     "Sandbox",
+    "SandboxThread",
     "SystemClock",
     "VirtualClock",
     "faults",

@@ -296,13 +296,94 @@ async def test_it(reflexio_sandbox, reflexio_client, reflect_client):
     assert list(report.outcomes.values()) == ["passed"], report.output
 
 
+A_WEB_APPLICATION = """
+from contextlib import asynccontextmanager
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from reflexio_async import AsyncReflexioClient
+from reflexio_async.testing import Sandbox
+
+@asynccontextmanager
+async def lifespan(app):
+    async with AsyncReflexioClient() as client:
+        app.state.client = client
+        yield
+
+app = FastAPI(lifespan=lifespan)
+
+@app.post("/hear/{user}")
+async def hear(user: str, text: str):
+    turn = {"role": "user", "content": text}
+    await app.state.client.publish_interaction(user_id=user, session_id="s", interactions=[turn])
+
+@pytest.fixture
+def web(reflexio_sandbox_thread, monkeypatch):
+    monkeypatch.setenv("REFLEXIO_API_URL", reflexio_sandbox_thread.url)
+    with TestClient(app) as web:
+        yield web
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_it_publishes(web, reflexio_sandbox_thread, number):
+    assert web.post("/hear/ana", params={"text": "I like tea"}).status_code == 200
+    stored = reflexio_sandbox_thread.call(lambda sandbox: list(sandbox.stored_requests.values()))
+    assert [request.user_id for request in stored] == ["ana"]
+    assert reflexio_sandbox_thread.call(Sandbox.count, "POST", "/api/publish_interaction", 200) == 1
+"""
+
+
+def test_a_web_application_is_tested_with_the_sandbox_of_a_thread(tmp_path: Path) -> None:
+    report = run_pytest(tmp_path, A_WEB_APPLICATION)
+    assert list(report.outcomes.values()) == ["passed", "passed"], report.output
+
+
+def test_the_sandbox_of_a_thread_has_the_options_of_the_test_and_real_time(tmp_path: Path) -> None:
+    conftest = """
+import pytest
+
+@pytest.fixture
+def reflexio_sandbox_options():
+    return {"api_key": "of all", "failing_users": ["bob"]}
+"""
+    source = """
+import asyncio
+import pytest
+from reflexio_async import AsyncReflexioClient, JobFailed, SystemClock
+from reflexio_async.testing import Sandbox
+
+@pytest.mark.reflexio(api_key="of the test", real_time=True)
+def test_it(reflexio_sandbox_thread):
+    box = reflexio_sandbox_thread
+    box.call(Sandbox.seed, "bob")
+    assert isinstance(box.call(lambda sandbox: sandbox.clock), SystemClock)
+
+    async def fail():
+        async with AsyncReflexioClient("of the test", box.url) as client:
+            await client.rerun_profile_generation(user_id="bob", wait_for_response=True)
+
+    with pytest.raises(JobFailed):
+        asyncio.run(fail())
+
+async def test_it_serves_an_asynchronous_test_too(reflexio_sandbox_thread):
+    async with AsyncReflexioClient("of all", reflexio_sandbox_thread.url) as client:
+        await client.whoami()
+"""
+    report = run_pytest(tmp_path, source, *ANYIO_AUTO, conftest=conftest)
+    assert list(report.outcomes.values()) == ["passed", "passed"], report.output
+
+
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [
         ("async def test_it(reflexio_client): ...", (), "reflexio_sandbox needs a plugin that runs test_it"),
         ("async def test_it(reflexio_client): ...", ANYIO, "mark it @pytest.mark.anyio"),
         ("async def test_it(reflexio_client): ...", ASYNCIO, "or @pytest.mark.asyncio"),
-        ("def test_it(reflexio_client): ...", ASYNCIO_AUTO, "needs an asynchronous test: async def test_it"),
+        (
+            "def test_it(reflexio_client): ...",
+            ASYNCIO_AUTO,
+            "needs an asynchronous test: async def test_it; ordinary tests have reflexio_sandbox_thread",
+        ),
         (
             ON_TRIO,
             ANYIO_AUTO,
@@ -324,6 +405,11 @@ async def test_it(reflexio_sandbox, reflexio_client, reflect_client):
             "takes no clock as an option: override the fixture reflexio_clock instead",
         ),
         (
+            "import pytest\n@pytest.mark.reflexio(clock=None)\ndef test_it(reflexio_sandbox_thread): ...",
+            (),
+            "reflexio_sandbox_thread takes no clock as an option: the test is on real time",
+        ),
+        (
             "import pytest\n@pytest.mark.anyio\nasync def test_it(reflexio_client): ...",
             (*ASYNCIO_AUTO, *ANYIO),
             "two plugins that would run test_it",
@@ -338,6 +424,7 @@ async def test_it(reflexio_sandbox, reflexio_client, reflect_client):
         "positional",
         "unknown",
         "clock",
+        "clock of a thread",
         "both",
     ],
 )
