@@ -62,7 +62,7 @@ def preparation(work: Path) -> list[Step]:
     return [
         Step("clone", f"git clone --quiet {shlex.quote(str(ROOT))} .", makes_environment=True),
         *(_debian_package(name, before) for name, before in DEBIAN_PACKAGES.items()),
-        _environment(work, EVERYTHING, extra="dev"),
+        _environment(work, EVERYTHING, extra="dev,frameworks"),
     ]
 
 
@@ -97,7 +97,7 @@ def chains(work: Path) -> list[list[Step]]:
         ],
         *(
             [
-                _environment(work, version, extra="test"),
+                _environment(work, version, extra="test,frameworks"),
                 Step(
                     f"Python {version}: quick tests, frameworks, real server",
                     f"{work}/{version}/bin/pytest -m 'quick or frameworks or real' "

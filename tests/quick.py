@@ -29,6 +29,7 @@ QUICK = (
 FRAMEWORKS = (
     "endpoints/test_agent_frameworks.py",
     "endpoints/test_web_frameworks.py",
+    "integrations/test_langchain.py",
     "memory/test_messages_of_frameworks.py",
     "reflect/test_langchain.py",
     "reflect/test_openai_agents.py",

@@ -1,1 +1,1 @@
-"""Adapters for frameworks of agents and of the web. Each has a module and an extra; import the module you use."""
+"""Adapters for frameworks of agents and of the web. Each is a module with an extra: import those you use."""

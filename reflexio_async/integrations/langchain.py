@@ -4,7 +4,7 @@
     await agent.ainvoke({"messages": [...]}, context=Context(user_id="ana", session_id="chat-1"))
 
 The user and the session are ``user_id`` and ``session_id`` of the run's context, which may be a mapping. Or
-they are in its ``configurable`` values, where ``thread_id`` is a session too. Agents must be run asynchronously.
+they are in its ``configurable`` values, where ``thread_id`` is a session too. Run agents asynchronously.
 """
 
 # pyright: reportMissingTypeStubs=false
@@ -99,7 +99,7 @@ class ReflexioMiddleware(AgentMiddleware[_AgentState, Any]):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
         """Put the memory into the system prompt of this call."""
-        turn: _Turn | None = request.state.get("reflexio_turn")
+        turn: Any = request.state.get("reflexio_turn")
         if turn and turn.text:
             request = request.override(system_message=_with_text(request.system_message, turn.text))
         return await handler(request)
@@ -124,8 +124,8 @@ def with_memory(
 
     Args:
         client: The client. It must be open while the graph runs.
-        node: A function, asynchronous or not, of the state, and of the ``RunnableConfig`` if it takes a second
-            argument. It returns an update with ``messages``.
+        node: A function, asynchronous or not, of the state, and of the ``RunnableConfig`` if it takes two
+            arguments. It returns an update with ``messages``.
         options: See ``MemoryOptions``.
     """
     memory, inner = AgentMemory(client, **options), RunnableLambda(node)
