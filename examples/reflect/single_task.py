@@ -6,6 +6,7 @@ Set REFLECT_API_URL and REFLECT_API_KEY, or run a local server: reflexio-async s
 import asyncio
 
 from reflexio_async import AsyncReflectClient
+from reflexio_async.reflect import presets
 
 INVOICES = [
     ("Read the date 03/04/2025 of a French invoice", "3 April 2025"),
@@ -22,8 +23,8 @@ async def model(prompt: str) -> str:
 
 
 async def solve(client: AsyncReflectClient, task: str, expected: str) -> str:
-    # The vendor's values for a server with few memories. With some hundred reviewed ones: 0.5 and 0.5.
-    async with client.trace(task, limit=5, lambda_=0.1, similarity_threshold=0.2, blocking=True) as ctx:
+    # The vendor's values for a server with few memories. With some hundred reviewed ones: presets.LATER.
+    async with client.trace(task, blocking=True, **presets.COLD_START) as ctx:
         answer = await model(ctx.augmented_task)
         right = answer == expected
         ctx.set_output(

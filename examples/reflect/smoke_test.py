@@ -8,6 +8,7 @@ import sys
 import uuid
 
 from reflexio_async import AsyncReflectClient, JobError, ReflexioError
+from reflexio_async.reflect import presets
 
 
 async def smoke_test(client: AsyncReflectClient) -> str:
@@ -21,7 +22,7 @@ async def smoke_test(client: AsyncReflectClient) -> str:
         trace = await ctx.job.result(wait_timeout=30)
 
         probe = f"smoke test {mark}: add retries with backoff to an unreliable client"
-        async with client.trace(probe, limit=5, lambda_=0.1, similarity_threshold=0.2) as ctx:
+        async with client.trace(probe, **presets.COLD_START) as ctx:
             ctx.set_output(trajectory=f"User: {probe}\nAssistant: (none)")  # no result: no q-value changes
         if trace.created_memory_id not in ctx.memory_ids:
             return "the memory is not found by a similar task: is the project the same, the threshold low?"

@@ -110,7 +110,7 @@ class LearningReport:
     def __str__(self) -> str:
         head = (
             f"Project {printable(self.project_id)!r}: {_count(self.traces, 'trace')}, "
-            f"{self.reviewed_traces} with a review, {self.traces_without_memories} of runs without memories; "
+            f"{self.reviewed_traces} with a review, {self.traces_without_memories} without memories; "
             f"{_count(self.memories, 'memory', 'memories')}; {_count(self.queries, 'query', 'queries')} "
             f"of this client, {len(self.empty_queries)} without a memory."
         )
@@ -132,7 +132,7 @@ class LearningReport:
         if not ids:
             return None
         return Finding(
-            f"{len(ids)} of {_count(self.traces, 'trace')} have no review, so nothing is learnt from them: "
+            f"Traces without a review, from which nothing is learnt: {len(ids)} of {self.traces}: "
             f"{_some(ids)}.",
             "Pass judge= to trace, or result= to ctx.set_output. These: review_trace(trace_id, result=…).",
         )
@@ -142,17 +142,17 @@ class LearningReport:
         if not ids:
             return None
         problem = (
-            f"{len(ids)} of {_count(self.memories, 'memory', 'memories')} have the q-value that they began "
-            f"with, since no reviewed run has used them: {_some(ids)}."
+            f"Memories whose q-value never moved, since no reviewed run has used them: "
+            f"{len(ids)} of {self.memories}: {_some(ids)}."
         )
         used = len(self.unmoved_but_used)
         changes: list[str] = []
         if used:
-            changes.append(f"{used} of them were used by runs without a review: review those runs.")
+            changes.append(f"Used by runs without a review: {used}. Review those runs.")
         if len(ids) > used:
             changes.append(
-                f"{len(ids) - used} were used by no run: use client.trace for the runs, with values that "
-                f"find more ({_values(COLD_START)})."
+                f"Used by no run: {len(ids) - used}. Use client.trace for the runs, with values that find more: "
+                f"{_values(COLD_START)}."
             )
         return Finding(problem, " ".join(changes))
 
@@ -161,7 +161,7 @@ class LearningReport:
         if not empty:
             return None
         problem = (
-            f"{len(empty)} of {_count(self.queries, 'query', 'queries')} of this client found no memory. "
+            f"Queries of this client that found no memory: {len(empty)} of {self.queries}. "
             f"(Queries of other clients and processes are not known here.)"
         )
         if not self.memories:
@@ -172,7 +172,7 @@ class LearningReport:
             change = "Look at metadata_filter: only memories with all of its entries are found."
         else:
             change = (
-                "No stored task resembles theirs: give short tasks, such as one sentence with the intent."
+                "No task in store resembled theirs: give short tasks, such as one sentence with the intent."
             )
         return Finding(problem, change)
 

@@ -95,8 +95,8 @@ async def completed(jobs: list[Job[Any]]) -> None:
         pass
 
 
-async def traced(client: AsyncReflexioClient) -> None:
-    async with client.reflect.trace("a task"):
+async def traced(client: AsyncReflexioClient, **options: Any) -> None:
+    async with client.reflect.trace("a task", **options):
         pass
 
 
@@ -144,6 +144,8 @@ USES: dict[str, Callable[[Used], Awaitable[Any]]] = {
     "a trace in the background": lambda used: used.client.reflect.create_trace_later(task="t", trajectory=[]),
     "a project of Reflect": lambda used: used.client.reflect.with_project("other").list_traces(),
     "a traced block": lambda used: traced(used.client),
+    "a traced block that ignores errors": lambda used: traced(used.client, on_error="ignore"),
+    "a learning report": lambda used: used.client.reflect.learning_report(),
     "the store": lambda used: used.client.store.stats(),
     "a job": lambda used: used.job.result(),
     "one look at a job": lambda used: used.job.result(wait_timeout=0),

@@ -42,8 +42,8 @@ async def test_traces_without_a_review_are_named() -> None:
         report = await scene.client.learning_report()
         assert (report.traces, report.reviewed_traces) == (6, 1)
         assert sorted(report.unreviewed_traces) == sorted(ids)
-        (finding,) = (finding for finding in report.findings if "have no review" in finding.problem)
-        assert finding.problem.startswith("5 of 6 traces have no review, so nothing is learnt from them: ")
+        (finding,) = (finding for finding in report.findings if "without a review" in finding.problem)
+        assert finding.problem.startswith("Traces without a review, from which nothing is learnt: 5 of 6: ")
         assert finding.problem.endswith(" and 2 more.")
         assert "judge=" in finding.change
 
@@ -76,7 +76,7 @@ async def test_a_memory_that_runs_without_a_review_have_used_has_never_moved() -
         report = await scene.client.learning_report()
         assert report.unmoved_but_used == report.unmoved_memories == (memory,)
         (finding,) = (finding for finding in report.findings if "q-value" in finding.problem)
-        assert finding.change == "1 of them were used by runs without a review: review those runs."
+        assert finding.change == "Used by runs without a review: 1. Review those runs."
 
 
 async def test_a_memory_that_no_run_has_used_needs_values_that_find_more() -> None:
@@ -87,7 +87,7 @@ async def test_a_memory_that_no_run_has_used_needs_values_that_find_more() -> No
             for finding in (await scene.client.learning_report()).findings
             if "q-val" in finding.problem
         )
-        assert "1 were used by no run" in finding.change
+        assert "Used by no run: 1." in finding.change
         assert "limit=5, lambda_=0.1, similarity_threshold=0.2" in finding.change
 
 
@@ -101,7 +101,7 @@ async def test_queries_that_found_nothing_are_known_as_far_as_this_client_sent_t
         first, last = report.empty_queries
         assert (first.task, last.task) == (TASK, OTHER)
         assert (last.limit, last.lambda_, last.similarity_threshold, last.filtered) == (10, 0.5, 0.9, False)
-        assert "2 of 3 queries of this client found no memory." in str(report)
+        assert "Queries of this client that found no memory: 2 of 3." in str(report)
         assert "Queries of other clients and processes are not known here." in str(report)
 
 
@@ -125,7 +125,9 @@ async def test_a_query_that_found_nothing_says_what_to_change(
         if memory:
             await scene.client.create_trace_and_wait(task=TASK, trajectory=[], review_result="pass")
         await run(scene, OTHER, "pass" if memory else None, **options)
-        (finding,) = (one for one in (await scene.client.learning_report()).findings if "quer" in one.problem)
+        (finding,) = (
+            one for one in (await scene.client.learning_report()).findings if "Queries" in one.problem
+        )
         assert change in finding.change
 
 
@@ -157,7 +159,7 @@ def test_reviewed_runs_that_used_every_memory_leave_nothing_to_change() -> None:
 async def test_its_text_is_for_people() -> None:
     async with reflecting() as scene:
         assert str(await scene.client.learning_report()) == (
-            "Project 'default': 0 traces, 0 with a review, 0 of runs without memories; 0 memories; "
+            "Project 'default': 0 traces, 0 with a review, 0 without memories; 0 memories; "
             "0 queries of this client, 0 without a memory.\n"
             "- The project has no traces, so it has nothing to learn from.\n"
             "  Run the agent inside `async with client.trace(task)`, and call ctx.set_output.\n"
