@@ -151,8 +151,8 @@ class LearningReport:
             changes.append(f"Used by runs without a review: {used}. Review those runs.")
         if len(ids) > used:
             changes.append(
-                f"Used by no run: {len(ids) - used}. Use client.trace for the runs, with values that find more: "
-                f"{_values(COLD_START)}."
+                f"Used by no run: {len(ids) - used}. Use client.trace for the runs, with values that find "
+                f"more: {_values(COLD_START)}."
             )
         return Finding(problem, " ".join(changes))
 
