@@ -126,9 +126,12 @@ class StoredJob(JobRecord[T]):
     async def refresh(self) -> None:
         """Read its row, and ask the server once if the job runs there."""
         await self._look()
-        if self.driven is not None:
-            await self.driven.refresh()
-            self.follow(self.driven)
+        if (driven := self.driven) is not None:
+            await driven.refresh()
+            if self.driven is driven:
+                self.follow(driven)
+            else:  # meanwhile it has ended, or another process drives it
+                await self._look()
         elif self.status.state is JobState.RUNNING:
             with self._durable.at_server(self) as job:
                 await job.refresh()

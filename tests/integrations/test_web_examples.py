@@ -1,0 +1,192 @@
+"""The programs in ``examples/web``: run as they stand, and with two workers under signals and restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections import Counter
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from reflexio_async.testing import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+pytestmark = pytest.mark.slow  # each program imports the package and a framework
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "web"
+TURNS = 200
+SENDERS = 8
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Backend:
+    """A web backend in processes of its own."""
+
+    def __init__(self, *command: str, port: int, folder: Path, **environment: str) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._command = (sys.executable, "-W", "error", *command)
+        self._folder = folder
+        self._environment = {
+            **os.environ,
+            "PORT": str(port),
+            "REFLEXIO_STORE": str(folder / "r.db"),
+            **environment,
+        }
+
+    async def start(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            *self._command, cwd=self._folder, env=self._environment
+        )
+        async with asyncio.timeout(30), httpx.AsyncClient() as browser:
+            while True:
+                try:
+                    await browser.get(self.url)
+                except httpx.TransportError:
+                    await asyncio.sleep(0.1)
+                else:
+                    return
+
+    async def stop(self) -> None:
+        """End it as platforms do."""
+        self.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(30):
+            await self.process.wait()
+
+
+@asynccontextmanager
+async def serving(backend: Backend) -> AsyncGenerator[httpx.AsyncClient]:
+    await backend.start()
+    try:
+        async with httpx.AsyncClient(base_url=backend.url, timeout=15) as browser:
+            yield browser
+    finally:
+        if backend.process.returncode is None:
+            await backend.stop()
+
+
+def uvicorn(port: int, folder: Path, url: str, *, workers: int = 1) -> Backend:
+    command = ("-m", "uvicorn", "--app-dir", str(EXAMPLES), "fastapi_app:app", "--log-level", "warning")
+    options = ("--port", str(port), "--workers", str(workers))
+    return Backend(*command, *options, port=port, folder=folder, REFLEXIO_API_URL=url)
+
+
+@pytest.mark.parametrize("name", ["fastapi_app", "starlette_app", "aiohttp_app"])
+async def test_a_program_remembers_a_turn_and_runs_a_rerun(name: str, tmp_path: Path) -> None:
+    program = str(EXAMPLES / f"{name}.py")
+    async with (
+        Sandbox(rerun_seconds=0.1) as box,
+        serving(Backend(program, port=free_port(), folder=tmp_path, REFLEXIO_API_URL=box.url)) as browser,
+    ):
+        box.seed("ana", "I like sushi")
+        answer = await browser.post("/users/ana/chats/s", json={"text": "Where is sushi"})
+        assert answer.json()["answer"].startswith("Where is sushi? I know ")
+        async with asyncio.timeout(10):
+            while "s" not in {each.session_id for each in box.stored_requests.values()}:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        job = (await browser.post("/users/ana/rerun")).json()
+        if name == "aiohttp_app":
+            async with asyncio.timeout(10):
+                while (await browser.get("/jobs", params=job)).json()["state"] != "completed":  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        else:
+            events = (await browser.get("/jobs/events", params=job)).text
+            assert "event: end\n" in events
+            assert '"state": "completed"' in events
+
+
+def test_every_program_is_tested() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"fastapi_app", "starlette_app", "aiohttp_app"}
+
+
+async def test_a_rerun_is_asked_for_from_the_other_worker(tmp_path: Path) -> None:
+    async with Sandbox(rerun_seconds=2.0) as box:
+        box.seed("ana", "I like sushi")
+        backend = uvicorn(free_port(), tmp_path, box.url, workers=2)
+        async with serving(backend) as browser:
+            job = (await browser.post("/users/ana/rerun")).json()
+
+            async def ask() -> dict[str, Any]:
+                async with httpx.AsyncClient(base_url=backend.url, timeout=15) as another:  # a new connection
+                    answer: dict[str, Any] = (await another.get("/jobs", params=job)).json()
+                    return answer
+
+            answers: list[dict[str, Any]] = []
+            async with asyncio.timeout(30):
+                while len({answer["worker"] for answer in answers if answer["state"] == "completed"}) < 2:
+                    answers += await asyncio.gather(*(ask() for _ in range(8)))
+            assert "running" in {answer["state"] for answer in answers}
+            assert box.count("POST", "/api/rerun_profile_generation", 200) == 1
+            assert (await browser.get("/jobs", params={"token": "nonsense"})).status_code == 404
+
+
+async def test_open_events_do_not_hold_up_a_shutdown(tmp_path: Path) -> None:
+    async with Sandbox(rerun_seconds=60.0) as box:
+        box.seed("ana", "I like sushi")
+        backend = uvicorn(free_port(), tmp_path, box.url)
+        async with serving(backend) as browser:
+            job = (await browser.post("/users/ana/rerun")).json()
+            async with browser.stream("GET", "/jobs/events", params=job) as events:
+                chunks = events.aiter_text()
+                assert "event: status" in await anext(chunks)
+                async with asyncio.timeout(10):
+                    await backend.stop()
+                    assert "event: end" not in "".join([chunk async for chunk in chunks])
+
+
+async def test_each_acknowledged_turn_is_stored_once_whatever_is_restarted(tmp_path: Path) -> None:
+    numbers = iter(range(100 * TURNS))
+    acknowledged: set[str] = set()
+
+    async def send(url: str) -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=15) as browser:
+            while len(acknowledged) < TURNS:
+                number = next(numbers)
+                text = f"turn {number}"
+                path = f"/users/u{number % 5}/chats/s{number % 20}"
+                try:
+                    answer = await browser.post(path, json={"text": text})
+                except httpx.TransportError:
+                    await asyncio.sleep(0.2)
+                    continue
+                if answer.status_code == 200:
+                    acknowledged.add(text)
+
+    async def until(count: int) -> None:
+        while len(acknowledged) < count:  # noqa: ASYNC110  # the senders count
+            await asyncio.sleep(0.01)
+
+    async with Sandbox() as box:
+        backend = uvicorn(free_port(), tmp_path, box.url, workers=2)
+        async with serving(backend), asyncio.timeout(100):
+            sending = asyncio.gather(*(send(backend.url) for _ in range(SENDERS)))
+            await until(TURNS // 4)
+            await box.restart()
+            await until(TURNS // 2)
+            await asyncio.gather(backend.stop(), box.restart())
+            await backend.start()
+            await sending
+            stored: Counter[str] = Counter()
+            while not acknowledged <= stored.keys():
+                await asyncio.sleep(0.1)
+                requests = list(box.stored_requests.values())
+                stored = Counter(turn.content for each in requests for turn in each.interactions[::2])
+        requests = list(box.stored_requests.values())
+        stored = Counter(turn.content for each in requests for turn in each.interactions[::2])
+    assert len(acknowledged) >= TURNS
+    assert acknowledged <= stored.keys()
+    assert set(stored.values()) == {1}
