@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
 
 from reflexio_async._engine.jobs.job import Job
+from reflexio_async._engine.jobs.slot_job import Start
 from reflexio_async._engine.jobs.status import RUNNING
 from reflexio_async._engine.loops import call_name
 from reflexio_async._engine.wire import encode
@@ -192,25 +193,31 @@ class API:
             fails_at_timeout: A start that was not sent by then fails, and is not sent later.
         """
         engine = self._engine
-        params = {name: getattr(request, name) for name in kind.echoed}
+        start, params = self._prepare(endpoint, request, kind, width)
         engine.loops.enter()
+        record: JobRecord[T] = await (engine.durable or engine.jobs).start(
+            kind,
+            engine.settings,
+            start=start,
+            params=params,
+            timeout=timeout,
+            fails_at_timeout=fails_at_timeout,
+        )
+        return Job(record)
+
+    def _prepare(
+        self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T], width: int
+    ) -> tuple[Start, dict[str, Any]]:
+        """The start of a job, as a lane sends it, and the parameters that the status repeats."""
+        engine = self._engine
+        params = {name: getattr(request, name) for name in kind.echoed}
         # No waiting for the rate limit in here: the lane waits for it, and then looks at the slot again.
         limiter = engine.caller.rate_limiter(endpoint.path)
         send = partial(
             engine.caller.send, endpoint, settings=engine.settings, limit_wait=0.0, rate_limiter=limiter
         )
-        record: JobRecord[T] = await (engine.durable or engine.jobs).start(
-            kind,
-            engine.settings,
-            request=encode(endpoint, request),
-            params=params,
-            send=send,
-            limiter=limiter,
-            width=width,
-            timeout=timeout,
-            fails_at_timeout=fails_at_timeout,
-        )
-        return Job(record)
+        width = max(width, engine.settings.concurrency)
+        return Start(encode(endpoint, request), send, limiter, width), params
 
     def _run_in_lane(self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T]) -> BackgroundCall[T]:
         """Run a job in a task and return its handle. The start of the job responds when the job is done."""

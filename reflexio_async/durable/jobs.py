@@ -19,7 +19,7 @@ from reflexio_async.durable.opening import open_store, store_on
 from reflexio_async.durable.outcomes import WITHDRAWN, outcome_of
 from reflexio_async.durable.rows import NewJob
 from reflexio_async.durable.store import LEASE_SECONDS
-from reflexio_async.errors import CLOSED, ClientClosed, InvalidRequest, StoreError
+from reflexio_async.errors import CLOSED, ClientClosed, InvalidRequest, JobCancelled, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from reflexio_async._engine.call import Caller
     from reflexio_async._engine.jobs.kinds import Slot, SlotKind
     from reflexio_async._engine.jobs.manager import JobManager
-    from reflexio_async._engine.jobs.slot_job import Limiter
     from reflexio_async._engine.jobs.tokens import Token
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.wire import EncodedRequest, Endpoint
@@ -119,11 +118,8 @@ class DurableJobs:
         kind: SlotKind[T],
         settings: Settings,
         *,
-        request: EncodedRequest,
+        start: Start,
         params: Mapping[str, Any],
-        send: Callable[..., Awaitable[T]],
-        limiter: Limiter,
-        width: int = 1,
         timeout: float | None = None,
         fails_at_timeout: bool = False,  # noqa: ARG002  # it stays in the store
     ) -> StoredJob[T]:
@@ -135,9 +131,8 @@ class DurableJobs:
             StoreError: Nothing was stored, and nothing is sent.
         """
         here = await self.open()
-        start = Start(request, send, limiter, max(width, self.settings.concurrency))
         job = StoredJob(kind, self, settings, row=uuid4().hex, params=params, start=start)
-        await self._add(here, [job])
+        await self._add(here, job, start.request)
         if not self.drives:
             await self._waker(here).wake(kind.slot.service)
             return job
@@ -151,34 +146,32 @@ class DurableJobs:
             raise
         return job
 
-    async def _add(self, here: LoopJobs, jobs: Sequence[StoredJob[Any]]) -> None:
+    async def _add(self, here: LoopJobs, job: StoredJob[Any], request: EncodedRequest) -> None:
+        row = NewJob(
+            id=job.row,
+            account=await self.account(),
+            url=self.url,
+            service=job.slot_kind.slot.service,
+            kind=job.kind.name,
+            request=request,
+            params=dict(job.params),
+            created_at=self.clock.time(),
+        )
+        here.records[job.row] = here.unfinished[job.row] = job
+        try:
+            await here.store.add_jobs([row])
+        except BaseException:
+            here.unfinished.pop(job.row, None)
+            raise
+
+    async def account(self) -> str:
+        """The name of the client's credential in rows. The store knows it."""
+        here = await self.open()
         account = account_of(self.caller.credentials.header)
         if here.account != account:
             await here.store.add_account(account, self.url, None)
             here.account = account
-        now = self.clock.time()
-        rows: list[NewJob] = []
-        for job in jobs:
-            assert job.start is not None  # noqa: S101  # it was made here
-            rows.append(
-                NewJob(
-                    id=job.row,
-                    account=account,
-                    url=self.url,
-                    service=job.slot_kind.slot.service,
-                    kind=job.kind.name,
-                    request=job.start.request,
-                    params=dict(job.params),
-                    created_at=now,
-                )
-            )
-            here.records[job.row] = here.unfinished[job.row] = job
-        try:
-            await here.store.add_jobs(rows)
-        except BaseException:
-            for job in jobs:
-                here.unfinished.pop(job.row, None)
-            raise
+        return account
 
     def resume(self, token: Token, settings: Settings) -> StoredJob[Any]:
         """The job of ``token``, which names a row. This does no I/O.
@@ -195,13 +188,24 @@ class DurableJobs:
             raise InvalidRequest(message)
         assert token.row is not None  # noqa: S101  # the caller has checked it
         kind, _ = self.start_of(token.kind)
+        return self.record(kind, settings, token.row, token.params)
+
+    def record(
+        self,
+        kind: SlotKind[T],
+        settings: Settings,
+        row: str,
+        params: Mapping[str, Any],
+        start: Start | None = None,
+    ) -> StoredJob[T]:
+        """The job of ``row``: the one that is there already, or a new one."""
         here = self._here
-        job = here.records.get(token.row)
+        job: StoredJob[Any] | None = here.records.get(row)
         if job is None:
-            job = StoredJob(kind, self, settings, row=token.row, params=token.params)
-            here.records[token.row] = job
+            job = StoredJob(kind, self, settings, row=row, params=params, start=start)
+            here.records[row] = job
             for driver, _ in here.drivers.values():
-                driven = driver.job(token.row)
+                driven = driver.job(row)
                 if driven is not None:
                     job.drive(driven)
                     job.follow(driven)
@@ -289,6 +293,18 @@ class DurableJobs:
         job.finish(error.status, error=error)
         return True
 
+    async def withdraw_batch(self, batch: str) -> None:
+        """End the jobs of ``batch`` whose starts were not sent."""
+        here = await self.open()
+        reason = "the batch was stopped"
+        status = JobStatus(JobState.CANCELLED, error=reason)
+        error = JobCancelled(reason, status=status)
+        outcome = {**outcome_of(status, None, error), WITHDRAWN: True}
+        await here.store.withdraw_batch(batch, outcome, self.clock.time())
+        watched = [job for job in here.watched if job.driven is None]
+        if watched:
+            await self.read(watched, begun=True)
+
     async def end_queued(self, job: StoredJob[Any], error: Exception) -> None:
         """End ``job`` with ``error`` if its start was not sent."""
         here = await self.open()
@@ -303,6 +319,12 @@ class DurableJobs:
         here = await self.open()
         account = account_of(self.caller.credentials.header)
         return await organisation_of(here.store, account, self.url, self._ask_organisation)
+
+    async def wake(self, slot: Slot) -> None:
+        """Drive the lane of ``slot``: rows were added to it."""
+        here = await self.open()
+        if self.drives:
+            self._driver(here, slot).added()
 
     def _driver(self, here: LoopJobs, slot: Slot) -> LaneDriver:
         """The driver of the lane of ``slot``, at work."""

@@ -319,6 +319,23 @@ class Store:
             withdrawn += [found for rows in done for (found,) in rows]
         return withdrawn
 
+    async def withdraw_batch(self, batch: str, outcome: dict[str, Any], ended_at: float) -> None:
+        """End the jobs of ``batch`` that are still queued."""
+        await self.write(
+            Statement(
+                "update job set state = 'ended', outcome = ?, ended_as = ?, ended_at = ? "
+                "where batch = ? and state = 'queued'",
+                (json.dumps(outcome), outcome["state"], ended_at, batch),
+            )
+        )
+
+    async def count_incomplete(self, batch: str) -> int:
+        """How many jobs of ``batch`` have not completed."""
+        rows = await self.read(
+            "select count(*) from job where batch = ? and coalesce(ended_as, '') <> 'completed'", batch
+        )
+        return int(rows[0][0])
+
     async def queue_again(self, ids: Collection[str]) -> None:
         """Queue jobs that have ended once more."""
         sql = (

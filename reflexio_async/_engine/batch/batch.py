@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 import anyio
@@ -123,6 +124,11 @@ class Batch(Generic[K, T]):
         return BatchProgress(total, done, len(self._attempts), counts, seconds, eta, waiting, unreachable)
 
     @property
+    def id(self) -> str | None:
+        """The id with which it can be continued (``batch_id``); None without a store."""
+        return None if self._work.stored is None else self._work.stored.id
+
+    @property
     def upgrade(self) -> Any:
         """The answer of the promotion that ``upgrade=True`` asked for; None until it was made."""
         return self._report.upgrade
@@ -130,7 +136,8 @@ class Batch(Generic[K, T]):
     def stop(self) -> None:
         """Start nothing more. Queued starts are withdrawn; what runs at the server is still awaited.
 
-        An asynchronous iterable that waits for its next item is cancelled.
+        In a store they are withdrawn for all processes, and queued again when the batch is continued. An
+        asynchronous iterable that waits for its next item is cancelled.
         """
         self._tasks.loops.check()
         if self._stopped.is_set():
@@ -139,6 +146,8 @@ class Batch(Generic[K, T]):
         for attempt in list(self._attempts.values()):
             if attempt.job is not None and attempt.job.status.state is JobState.QUEUED:
                 self._tasks.spawn(attempt.job.cancel(), name=f"withdraw {self._work.name}")
+        if self._work.stored is not None:
+            self._tasks.spawn(self._work.stored.stop(), name=f"withdraw the batch {self.id}")
 
     def __del__(self) -> None:
         # Like Python's warning for a coroutine that was never awaited. No error if only ``plan`` was read.
@@ -262,6 +271,8 @@ class Batch(Generic[K, T]):
         self._items.stop()
 
     async def _run(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
+        if self._work.stored is not None:
+            await self._work.stored.begin(self._items.collection, again=self._work.again)
         async with anyio.create_task_group() as group:
             for _ in range(min(self._work.width, self._items.total or self._work.width)):
                 group.start_soon(self._worker, emit, group.cancel_scope)
@@ -416,7 +427,7 @@ class Batch(Generic[K, T]):
             raise BatchInterrupted(message, report=self._report) from self._source_error
 
     def _retry(self, items: list[Any]) -> Batch[K, T]:
-        return Batch(self._work, items, self._clock, self._tasks)
+        return Batch(replace(self._work, again=True), items, self._clock, self._tasks)
 
 
 def _state_of(error: BaseException) -> OutcomeState:

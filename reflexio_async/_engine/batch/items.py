@@ -34,9 +34,11 @@ class Items(Generic[I]):
         """The task that waits for an asynchronous iterable."""
         self._pulled: Iterator[Any] | AsyncIterator[Any]
         self.total: int | None = None
+        self.collection: list[Any] | None = None
+        """All of them, checked; None for an iterator."""
         self._checked = isinstance(given, Collection)
         if isinstance(given, Collection):
-            items = _checked_whole(name, given, check, key)
+            items = self.collection = _checked_whole(name, given, check, key)
             self.total = len(items)
             self._pulled = iter(items)
         elif isinstance(given, AsyncIterable):

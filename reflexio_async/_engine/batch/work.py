@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.batch.progress import BatchProgress
@@ -43,6 +43,23 @@ class Attempt(Generic[T]):
         self.attempts += 1
 
 
+class StoredKeys(Protocol):
+    """A batch in a store."""
+
+    @property
+    def id(self) -> str:
+        """The id with which it can be continued."""
+        ...
+
+    async def begin(self, keys: Sequence[str] | None, *, again: bool) -> None:
+        """Store ``keys``; None: they are not known yet. ``again``: queue what has not completed once more."""
+        ...
+
+    async def stop(self) -> None:
+        """Withdraw what is queued."""
+        ...
+
+
 @dataclass(slots=True, eq=False)
 class Work(Generic[K, T]):
     """The definition of a batch.
@@ -59,6 +76,8 @@ class Work(Generic[K, T]):
         outage_timeout: Seconds for which the server may be away. Then the batch starts nothing more.
         fail_fast: Start nothing more after the first item that does not complete.
         on_progress: Called at the start, after every item that ends, and every minute of an outage.
+        stored: The batch in the client's store, whose keys are texts; None without a store.
+        again: Whether its keys that have not completed are queued once more.
         finish: Called once when every item has completed; its result is the report's ``upgrade``.
     """
 
@@ -74,3 +93,5 @@ class Work(Generic[K, T]):
     fail_fast: bool = False
     on_progress: Callable[[BatchProgress], None] | None = None
     finish: Callable[[], Awaitable[Any]] | None = None
+    stored: StoredKeys | None = None
+    again: bool = False

@@ -12,17 +12,15 @@ from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async.errors import CLOSED, ClientClosed, InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.jobs.kinds import PolledKind, Slot, SlotKind
     from reflexio_async._engine.jobs.polled import JobStatusSource
     from reflexio_async._engine.jobs.record import JobRecord
     from reflexio_async._engine.jobs.slot import SlotStatusSource
-    from reflexio_async._engine.jobs.slot_job import Limiter
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.tasks import TaskTracker
-    from reflexio_async._engine.wire import EncodedRequest
 
 T = TypeVar("T")
 
@@ -81,11 +79,8 @@ class JobManager:
         kind: SlotKind[T],
         settings: Settings,
         *,
-        request: EncodedRequest,
+        start: Start,
         params: Mapping[str, Any],
-        send: Callable[[EncodedRequest], Awaitable[T]],
-        limiter: Limiter,
-        width: int = 1,
         timeout: float | None = None,
         fails_at_timeout: bool = False,
     ) -> JobRecord[T]:
@@ -98,17 +93,12 @@ class JobManager:
         Args:
             kind: The kind of job.
             settings: The settings of the client, or of one of its views.
-            request: The encoded request of the start.
+            start: Its start.
             params: The parameters ``kind.echoed``, which the server will repeat in its status.
-            send: Sends ``request``, and raises RateLimited instead of waiting for the rate limit.
-            limiter: The rate limit of the start.
-            width: How many starts may run at once on a server of the synchronous dialect; at least the
-                client's ``concurrency``.
             timeout: Seconds after which to return in any case; None: there is no limit.
             fails_at_timeout: A start that was not sent by then fails, and is not sent later.
         """
         lane = self.lane(kind.slot)
-        start = Start(request, send, limiter, max(width, self._settings.concurrency))
         job = SlotJob(kind, self, settings, params=params, start=start)
         await lane.submit(job, timeout, fails_at_timeout=fails_at_timeout)
         return job

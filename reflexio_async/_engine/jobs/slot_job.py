@@ -42,11 +42,17 @@ class Limiter(Protocol):
 class Start(NamedTuple):
     """The start of one job, as it will be sent.
 
-    ``width`` is how many starts may run at once on a server of the synchronous dialect.
+    Attributes:
+        request: The encoded request.
+        send: Sends ``request``, and raises RateLimited instead of waiting for the rate limit. Takes a
+            ``guard``, as ``Caller.send`` does.
+        limiter: The rate limit of the start.
+        width: How many starts may run at once on a server of the synchronous dialect; at least the client's
+            ``concurrency``.
     """
 
     request: EncodedRequest
-    send: Callable[[EncodedRequest], Awaitable[Any]]
+    send: Callable[..., Awaitable[Any]]
     limiter: Limiter
     width: int
 

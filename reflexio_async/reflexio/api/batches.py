@@ -4,14 +4,15 @@ import contextlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from reflexio_async._engine.batch.batch import Batch
 from reflexio_async._engine.batch.items import Given
 from reflexio_async._engine.batch.progress import BatchProgress
 from reflexio_async._engine.batch.work import BATCH_OUTAGE_TIMEOUT, Attempt, Work
-from reflexio_async._engine.jobs.job import check_waiting
+from reflexio_async._engine.jobs.job import Job, check_waiting
 from reflexio_async._engine.jobs.kinds import SlotKind
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.models import RequestModel, build_request, drop_none
@@ -37,10 +38,18 @@ from reflexio_async.reflexio.models.operations import (
     RerunProfileGenerationResponse,
 )
 
+if TYPE_CHECKING:
+    from reflexio_async._engine.call import Caller
+    from reflexio_async._engine.jobs.slot_job import Start
+    from reflexio_async._engine.settings import Settings
+    from reflexio_async.durable.batches import StoredBatch
+
 T = TypeVar("T")
 
 # A server works on four publishes of an organisation at a time (server-behaviour: Concurrency).
 _PUBLISH_WIDTH = 4
+# Keys of a batch that are awaited at once where a store keeps the others: enough for one SELECT.
+_STORED_WIDTH = 100
 
 
 @dataclass(slots=True, eq=False)
@@ -75,14 +84,15 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         upgrade: bool = False,
         fail_fast: bool = False,
         outage_timeout: float = BATCH_OUTAGE_TIMEOUT,
+        batch_id: str | None = None,
     ) -> Batch[str, RerunProfileGenerationResponse]:
         """Rerun the profiles of many users. One failure does not stop the others.
 
         Args:
             user_ids: A collection, which is checked as a whole in this call. Or an iterator, sync or async:
                 its items are read and checked one after another, as earlier ones finish.
-            concurrency: How many reruns are under way at once; None: the client's option. A server with one
-                slot still runs one at a time.
+            concurrency: How many reruns are under way at once; None: the client's option, or 100 with a
+                store. A server with one slot still runs one at a time.
             source: Only interactions from this source.
             start_time: Only interactions since then; naive means UTC.
             end_time: Only interactions until then; naive means UTC.
@@ -92,10 +102,17 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             upgrade: When all have completed, promote the pending profiles of the whole organisation.
             fail_fast: Start no more reruns after the first that does not complete.
             outage_timeout: Seconds that the server may be away, once it has answered. Then the batch stops,
-                and the rest is ``not_started``; of an iterator, the rest is not read.
+                and the rest is ``not_started``; of an iterator, the rest is not read. With a store, no outage
+                ends a batch.
+            batch_id: With a store, an id for the batch; None: one is made, ``batch.id``. The same id again
+                continues the batch: what has ended gives its outcome at once, and what was withdrawn is
+                queued again. A batch that runs in another process is joined. When it is left, or the process
+                ends, its keys stay in the store: any client of the organisation with this store goes on with
+                them. ``stop`` withdraws them.
 
         Raises:
             InvalidRequest: An id is empty, not text, or given twice; or an option has an unusable value.
+                ``batch_id`` is that of another kind of batch, or the client has no store.
         """
         common = {"source": source, "start_time": start_time, "end_time": end_time}
         return self._reruns(
@@ -113,6 +130,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             promotion=(UPGRADE_PROFILES, self.upgrade_profiles),
             fail_fast=fail_fast,
             outage_timeout=outage_timeout,
+            batch_id=batch_id,
         )
 
     def rerun_playbooks_many(
@@ -129,6 +147,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         upgrade: bool = False,
         fail_fast: bool = False,
         outage_timeout: float = BATCH_OUTAGE_TIMEOUT,
+        batch_id: str | None = None,
     ) -> Batch[str, RerunPlaybookGenerationResponse]:
         """Rerun the playbooks of many agent versions. The options are those of ``rerun_profiles_many``."""
         common = {"source": source, "start_time": start_time, "end_time": end_time}
@@ -147,6 +166,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             promotion=(UPGRADE_USER_PLAYBOOKS, self.upgrade_user_playbooks),
             fail_fast=fail_fast,
             outage_timeout=outage_timeout,
+            batch_id=batch_id,
         )
 
     def publish_many(
@@ -241,6 +261,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         promotion: tuple[Endpoint[Any], Callable[[], Awaitable[Any]]],
         fail_fast: bool,
         outage_timeout: float,
+        batch_id: str | None,
     ) -> Batch[str, T]:
         true_or_false("upgrade", upgrade)
         poll_interval, wait_timeout = waiting
@@ -256,7 +277,8 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             # As a setting it counts from admission; given to result() it would count the queueing too.
             settings = settings.with_options(wait_timeout=wait_timeout)
         view = self._with_settings(settings)
-        width = settings.concurrency if concurrency is None else concurrency
+        default = settings.concurrency if self._engine.durable is None else _STORED_WIDTH
+        width = default if concurrency is None else concurrency
 
         def check(raw: Any) -> str:
             if not isinstance(raw, str):
@@ -266,9 +288,22 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             build_request(model, {**fields, key_field: raw})
             return raw
 
+        def request_of(key: str) -> RequestModel:
+            return common_request.model_copy(update={key_field: key})  # ``check`` has validated it
+
+        stored = self._stored(
+            batch_id,
+            kind,
+            settings,
+            lambda key: view._prepare(endpoint, request_of(key), kind, width),  # noqa: SLF001  # a view of self
+        )
+
         async def rerun(key: str, attempt: Attempt[T]) -> None:
-            request = common_request.model_copy(update={key_field: key})  # ``check`` has validated it
-            job = attempt.job = await view._submit(endpoint, request, kind, width=width)  # noqa: SLF001  # a view of self
+            if stored is None:
+                job = await view._submit(endpoint, request_of(key), kind, width=width)  # noqa: SLF001  # a view of self
+            else:
+                job = Job(await stored.job(key))
+            attempt.job = job
             try:
                 if attempt.stopped.is_set() and job.status.state is JobState.QUEUED:
                     await job.cancel()
@@ -277,19 +312,9 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
                 timing = job.timing
                 attempt.seconds_queued, attempt.seconds_running = timing.queued, timing.running
                 attempt.attempts = timing.attempts
-                if job.status.state is JobState.QUEUED:
+                if stored is None and job.status.state is JobState.QUEUED:
                     with contextlib.suppress(Exception):
                         await job.cancel()
-
-        async def promote() -> Any:
-            """Promote, and raise RequestRefused when the response says that nothing was promoted."""
-            promotion_endpoint, send = promotion
-            response = await send()
-            caller = self._engine.caller
-            refusal = refusal_of(promotion_endpoint, caller.service, response, caller.credentials.redact)
-            if refusal is not None:
-                raise refusal
-            return response
 
         work: Work[str, T] = Work(
             name=name,
@@ -303,6 +328,45 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             outage_timeout=outage_timeout,
             fail_fast=fail_fast,
             on_progress=on_progress,
-            finish=promote if upgrade else None,
+            finish=partial(_promote, self._engine.caller, stored, *promotion) if upgrade else None,
+            stored=stored,
         )
         return Batch(work, given, self._engine.caller.clock, self._engine.tasks)
+
+    def _stored(
+        self,
+        batch_id: str | None,
+        kind: SlotKind[T],
+        settings: "Settings",
+        start: "Callable[[str], tuple[Start, dict[str, Any]]]",
+    ) -> "StoredBatch[T] | None":
+        """The batch in the client's store; None for a client without one."""
+        if batch_id is not None and (not isinstance(batch_id, str) or not batch_id.strip()):
+            message = f"batch_id must be text, and not empty, not {batch_id!r:.40}"
+            raise InvalidRequest(message)
+        durable = self._engine.durable
+        if durable is not None:
+            from reflexio_async.durable.batches import StoredBatch  # noqa: PLC0415  # loads sqlite3
+
+            return StoredBatch(durable, batch_id or uuid4().hex, kind, settings, start)
+        if batch_id is None:
+            return None
+        message = "batch_id: only a store remembers a batch; open the client with store="
+        raise InvalidRequest(message)
+
+
+async def _promote(
+    caller: "Caller",
+    stored: "StoredBatch[Any] | None",
+    endpoint: Endpoint[Any],
+    send: Callable[[], Awaitable[Any]],
+) -> Any:
+    """Promote, and raise RequestRefused when the response says that nothing was promoted."""
+    if stored is not None and (left := await stored.incomplete()):
+        message = f"not promoted: {left} other keys of the batch {stored.id} have not completed"
+        raise InvalidRequest(message)
+    response = await send()
+    refusal = refusal_of(endpoint, caller.service, response, caller.credentials.redact)
+    if refusal is not None:
+        raise refusal
+    return response

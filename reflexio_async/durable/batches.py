@@ -1,0 +1,152 @@
+"""A batch in a store: one row for every key."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from reflexio_async.durable.outcomes import WITHDRAWN
+from reflexio_async.durable.rows import BatchRow, NewJob, RowState
+from reflexio_async.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from reflexio_async._engine.jobs.kinds import SlotKind
+    from reflexio_async._engine.jobs.slot_job import Start
+    from reflexio_async._engine.settings import Settings
+    from reflexio_async.durable.job import StoredJob
+    from reflexio_async.durable.jobs import DurableJobs
+    from reflexio_async.durable.rows import JobRow
+
+T = TypeVar("T")
+
+_CHUNK = 500  # keys that are stored at once
+
+
+class StoredBatch(Generic[T]):
+    """The rows of one batch.
+
+    Args:
+        durable: The jobs of the client.
+        batch_id: The id. A batch that has it already is continued.
+        kind: The kind of its jobs.
+        settings: The settings of the batch.
+        start: Returns the start for a key, and the parameters that the status repeats.
+    """
+
+    def __init__(
+        self,
+        durable: DurableJobs,
+        batch_id: str,
+        kind: SlotKind[T],
+        settings: Settings,
+        start: Callable[[str], tuple[Start, dict[str, Any]]],
+    ) -> None:
+        self._id = batch_id
+        self._durable = durable
+        self._kind = kind
+        self._settings = settings
+        self._start = start
+        self._is_new = False
+        self._again = False
+        self._to_add: set[str] = set()
+        """The keys of a collection that are not stored yet."""
+        self._adding: asyncio.Task[None] | None = None
+        self._added = asyncio.Event()  # more of them are stored
+
+    @property
+    def id(self) -> str:
+        """The id with which it can be continued."""
+        return self._id
+
+    async def begin(self, keys: Sequence[str] | None, *, again: bool) -> None:
+        """Store the batch, and begin to store its ``keys``; None: they are not known yet.
+
+        ``again``: queue those once more that have not completed.
+
+        Raises:
+            InvalidRequest: The id is that of a batch of another kind, or for another server.
+            StoreError: Nothing was stored.
+        """
+        durable, self._again = self._durable, again
+        account = await durable.account()
+        row = BatchRow(self.id, account, durable.url, self._kind.name, durable.clock.time())
+        here = await durable.open()
+        stored = await here.store.add_batch(row)
+        if (stored.url, stored.kind) != (row.url, row.kind):
+            message = f"batch_id {self.id!r:.100} is that of a batch of {stored.kind} at {stored.url}"
+            raise InvalidRequest(message)
+        self._is_new = stored == row
+        if keys:
+            self._to_add = set(keys)
+            await self._add(keys[:_CHUNK])
+            self._adding = durable.tasks.spawn(self._add_rest(keys), name=f"store the batch {self.id}")
+
+    async def _add_rest(self, keys: Sequence[str]) -> None:
+        try:
+            for first in range(_CHUNK, len(keys), _CHUNK):
+                await self._add(keys[first : first + _CHUNK])
+        finally:
+            self._to_add.clear()  # after an error, each key is stored when its turn comes
+            self._added.set()
+
+    async def _add(self, keys: Sequence[str]) -> None:
+        store, durable = (await self._durable.open()).store, self._durable
+        account, now = await durable.account(), durable.clock.time()
+        rows: list[NewJob] = []
+        for key in keys:
+            start, params = self._start(key)
+            rows.append(
+                NewJob(
+                    id=self._row(key),
+                    account=account,
+                    url=durable.url,
+                    service=self._kind.slot.service,
+                    kind=self._kind.name,
+                    request=start.request,
+                    params=params,
+                    created_at=now,
+                    batch=self.id,
+                    key=key,
+                )
+            )
+        await store.add_jobs(rows)
+        if self._again or not self._is_new:
+            ended = await store.jobs([row.id for row in rows], begun=True)
+            await store.queue_again([row.id for row in ended if self._is_due(row)])
+        await durable.wake(self._kind.slot)
+        self._to_add.difference_update(keys)
+        self._added.set()
+
+    def _is_due(self, row: JobRow) -> bool:
+        """Whether a row that has ended is queued once more."""
+        if row.state is not RowState.ENDED or row.outcome is None:
+            return False
+        return WITHDRAWN in row.outcome or (self._again and row.outcome["state"] != "completed")
+
+    def _row(self, key: str) -> str:
+        """The id of the row of ``key``. Every process makes the same."""
+        return sha256(f"{self.id}\0{key}".encode()).hexdigest()[:32]
+
+    async def job(self, key: str) -> StoredJob[T]:
+        """The job of ``key``, when it is stored."""
+        while key in self._to_add:
+            self._added.clear()
+            await self._added.wait()
+        if self._adding is None:
+            await self._add([key])  # of an iterator
+        start, params = self._start(key)
+        return self._durable.record(self._kind, self._settings, self._row(key), params, start)
+
+    async def stop(self) -> None:
+        """Withdraw what is queued. It is queued again when the batch is continued."""
+        if self._adding is not None:
+            self._adding.cancel()
+            await asyncio.wait([self._adding])
+        await self._durable.withdraw_batch(self.id)
+
+    async def incomplete(self) -> int:
+        """How many of its keys have not completed, those that this process was not given included."""
+        return await (await self._durable.open()).store.count_incomplete(self.id)
