@@ -87,19 +87,20 @@ class BaseClient(API):
         return summary
 
     async def _drain(self, seconds: float) -> None:
-        loops = self._engine.loops
+        loops, durable = self._engine.loops, self._engine.durable
         under_way = loops.under_way()
-        durable = self._engine.durable
         if under_way.complete and (durable is None or not durable.busy):
             return
-        awaited = under_way._replace(running_jobs=()).as_text() or "starts to be answered"
+        awaited = under_way._replace(running_jobs=()).as_text() or "the answers to starts"
         logger.info("closing %s: waiting up to %g s for %s", loops.name, seconds, awaited)
         try:
             async with self._engine.caller.clock.timeout(seconds):
-                while loops.scope.busy or any(sender.busy for sender in loops.senders):
+                while not loops.under_way().complete:
                     await loops.scope.finished()
                     for sender in loops.senders:
                         await sender.drained()
+                if durable is not None:
+                    await durable.drained()
         except TimeoutError:
             pass  # the summary names what is left
 

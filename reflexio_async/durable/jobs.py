@@ -233,6 +233,8 @@ class DurableJobs:
             row = found.get(job.row)
             if job.driven is None and not (begun and row is None):
                 job.read(row)
+                if self.drives and not job.done:
+                    self._driver(here, job.slot_kind.slot)  # the process that drives it may be gone
 
     @contextmanager
     def watching(self, job: StoredJob[Any]) -> Generator[None]:

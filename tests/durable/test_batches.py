@@ -1,0 +1,145 @@
+"""Batches of a store: they continue by their id, in any process."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reflexio_async import AsyncReflexioClient, InvalidRequest, JobState
+from reflexio_async.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+USERS = [f"u{number}" for number in range(12)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "r.db"
+
+
+def seeded(box: Sandbox) -> Sandbox:
+    for user in USERS:
+        box.seed(user)
+    return box
+
+
+async def test_a_batch_that_was_left_is_continued_by_another_client(store: Path) -> None:
+    async with Sandbox(rerun_seconds=0.02) as box:
+        seeded(box)
+        async with AsyncReflexioClient(url_endpoint=box.url, store=store) as client:
+            async with client.rerun_profiles_many(USERS, batch_id="night") as batch:
+                async for _ in batch:
+                    break
+            assert batch.id == "night"
+        async with AsyncReflexioClient(url_endpoint=box.url, store=store) as client:
+            report = await client.rerun_profiles_many(USERS, batch_id="night")
+        assert report.counts() == {"completed": 12}
+        assert [operation.params["user_id"] for operation in box.operations()] == USERS
+
+
+async def test_a_batch_that_has_ended_gives_its_outcomes_without_a_request(store: Path) -> None:
+    async with Sandbox() as box, AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client:
+        first = await client.rerun_profiles_many(USERS, batch_id="night")
+        count = len(box.requests)
+        again = await client.rerun_profiles_many(USERS, batch_id="night")
+        assert {outcome.key: outcome.result for outcome in again} == {
+            outcome.key: outcome.result for outcome in first
+        }
+        assert len(box.requests) == count
+
+
+async def test_two_clients_with_one_id_join_in_one_batch(store: Path) -> None:
+    async with (
+        Sandbox(rerun_seconds=0.02) as box,
+        AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as one,
+        AsyncReflexioClient(url_endpoint=box.url, store=store) as two,
+    ):
+        reports = await asyncio.gather(
+            *(client.rerun_profiles_many(USERS, batch_id="night") for client in (one, two))
+        )
+        assert [report.counts() for report in reports] == [{"completed": 12}] * 2
+        assert len(box.operations()) == 12
+
+
+async def test_a_stopped_batch_withdraws_what_is_queued_and_starts_it_when_it_is_continued(
+    store: Path,
+) -> None:
+    async with (
+        Sandbox(rerun_seconds=0.05) as box,
+        AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client,
+    ):
+        async with client.rerun_profiles_many(USERS, batch_id="night", concurrency=3) as batch:
+            async for _ in batch:
+                batch.stop()
+        assert batch.progress.counts["cancelled"] >= 9
+        assert len(box.operations()) < 4
+        report = await client.rerun_profiles_many(USERS, batch_id="night")
+        assert report.counts() == {"completed": 12}
+        assert len(box.operations()) == 12
+
+
+async def test_retry_failed_starts_the_keys_again_that_did_not_complete(store: Path) -> None:
+    async with (
+        Sandbox() as box,
+        AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client,
+    ):
+        report = await client.rerun_profiles_many([*USERS, "late"], batch_id="night")
+        assert [outcome.key for outcome in report.failed] == ["late"]
+        box.seed("late")
+        again = await report.retry_failed()
+        assert again.counts() == {"completed": 1}
+        assert len(box.operations()) == 14
+
+
+async def test_an_iterator_is_stored_as_it_is_pulled(store: Path) -> None:
+    async with (
+        Sandbox() as box,
+        AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client,
+    ):
+        report = await client.rerun_profiles_many(iter(USERS), concurrency=3)
+        assert report.counts() == {"completed": 12}
+        assert (await client.store.stats()).jobs == {JobState.COMPLETED: 12}
+
+
+async def test_it_promotes_only_when_the_whole_batch_has_completed(store: Path) -> None:
+    async with (
+        Sandbox() as box,
+        AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client,
+    ):
+        await client.rerun_profiles_many([*USERS, "nobody"], batch_id="night")
+        part = await client.rerun_profiles_many(USERS, batch_id="night", upgrade=True)
+        assert "1 other keys" in str(part.upgrade_error)
+        box.seed("nobody")
+        await (await client.rerun_profiles_many([*USERS, "nobody"], batch_id="night")).retry_failed()
+        whole = await client.rerun_profiles_many([*USERS, "nobody"], batch_id="night", upgrade=True)
+        assert whole.upgrade.success
+
+
+async def test_fail_fast_withdraws_the_rest(store: Path) -> None:
+    async with (
+        Sandbox(rerun_seconds=0.02) as box,
+        AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client,
+    ):
+        report = await client.rerun_profiles_many(["nobody", *USERS], fail_fast=True)
+        assert len(report.failed) == 1
+        assert len(report.cancelled) >= 11
+
+
+async def test_an_id_of_another_kind_of_batch_is_refused(store: Path) -> None:
+    async with (
+        Sandbox() as box,
+        AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client,
+    ):
+        await client.rerun_profiles_many(USERS, batch_id="night")
+        with pytest.raises(InvalidRequest, match="batch of profile_rerun"):
+            await client.rerun_playbooks_many(["agent-v0"], batch_id="night")
+
+
+async def test_an_id_needs_a_store() -> None:
+    async with AsyncReflexioClient(url_endpoint="http://127.0.0.1:9") as client:
+        with pytest.raises(InvalidRequest, match="store="):
+            client.rerun_profiles_many(["u"], batch_id="night")
