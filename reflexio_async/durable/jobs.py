@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
+import anyio
+
 from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async.durable.accounts import account_of, organisation_of
@@ -132,15 +134,15 @@ class DurableJobs:
         """
         here = await self.open()
         job = StoredJob(kind, self, settings, row=uuid4().hex, params=params, start=start)
-        await self._add(here, job, start.request)
-        if not self.drives:
-            await self._waker(here).wake(kind.slot.service)
-            return job
         try:
-            await self._driver(here, kind.slot).answered(job, timeout)
+            await self._add(here, job, start.request)
+            if self.drives:
+                await self._driver(here, kind.slot).answered(job, timeout)
+            else:
+                await self._waker(here).wake(kind.slot.service)
         except asyncio.CancelledError:
-            # The caller has no handle with which to withdraw the start later.
-            with suppress(StoreError):
+            # The caller has no handle with which to withdraw the start later. Its row may be on the disk.
+            with anyio.CancelScope(shield=True), suppress(StoreError):
                 await self.withdraw(job, "the call that started it was cancelled before anything was sent")
             job.outcome_read = job.done
             raise
