@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
+from weakref import WeakValueDictionary
 
 from pydantic import SecretStr
 
@@ -41,6 +42,7 @@ from reflexio_async.reflexio.api.dashboard import DashboardAPI
 from reflexio_async.reflexio.api.evaluation import EvaluationAPI
 from reflexio_async.reflexio.api.experiments import ExperimentsAPI
 from reflexio_async.reflexio.api.identity import LOGIN, IdentityAPI
+from reflexio_async.reflexio.api.intents import IntentsAPI
 from reflexio_async.reflexio.api.operations import OperationsAPI
 from reflexio_async.reflexio.api.pending_tool_calls import PendingToolCallsAPI
 from reflexio_async.reflexio.api.provenance import ProvenanceAPI
@@ -80,6 +82,7 @@ class AsyncReflexioClient(
     EvaluationAPI,
     ExperimentsAPI,
     IdentityAPI,
+    IntentsAPI,
     OperationsAPI,
     PendingToolCallsAPI,
     ProvenanceAPI,
@@ -158,6 +161,7 @@ class AsyncReflexioClient(
         self._server = ServerKnowledge()
         self._reflect_server = reflect_server(reflect_url, reflect_api_key, project_id, prefix="reflect_")
         self._outboxes = []
+        self._intents = WeakValueDictionary()
         self._memory_notes = MemoryNotes()
         self._shared_reflect: list[SharedReflectClient] = []
         """Empty, or the Reflect client. It is a list because all views of this client share it."""

@@ -148,15 +148,21 @@ class API:
         self._invalidate(endpoint)
         return self._engine.tasks.call(self._send(endpoint, request), what=call_name(endpoint.path))
 
-    async def _start(self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T]) -> Job[T]:
+    async def _start(
+        self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T], *, row: str | None = None
+    ) -> Job[T]:
         """Start a job through the lane of its service. Raise the error of a start that was refused.
+
+        ``row``: the id of its row in the client's store. If there is such a row, nothing is started again.
 
         Raises:
             APITimeout: The timeout of the call has passed, and the start was not sent.
         """
         settings = self._settings_within(request)
         fails = settings is self._engine.settings
-        job = await self._submit(endpoint, request, kind, timeout=settings.timeout, fails_at_timeout=fails)
+        job = await self._submit(
+            endpoint, request, kind, timeout=settings.timeout, fails_at_timeout=fails, row=row
+        )
         job.check_start()
         return job
 
@@ -181,6 +187,7 @@ class API:
         width: int = 1,
         timeout: float | None = None,
         fails_at_timeout: bool = False,
+        row: str | None = None,
     ) -> Job[T]:
         """Start a job as ``_start`` does, but leave the error of a refused start to the job.
 
@@ -191,6 +198,7 @@ class API:
             width: How many jobs may run at once on a server whose start responds when the job is done.
             timeout: Seconds after which to return, though the start is not answered; None: there is no limit.
             fails_at_timeout: A start that was not sent by then fails, and is not sent later.
+            row: As in ``_start``.
         """
         engine = self._engine
         start, params = self._prepare(endpoint, request, kind, width)
@@ -202,6 +210,7 @@ class API:
             params=params,
             timeout=timeout,
             fails_at_timeout=fails_at_timeout,
+            row=row,
         )
         return Job(record)
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-import anyio
-
 from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async.durable.accounts import account_of, organisation_of
@@ -124,25 +122,31 @@ class DurableJobs:
         params: Mapping[str, Any],
         timeout: float | None = None,
         fails_at_timeout: bool = False,  # noqa: ARG002  # it stays in the store
+        row: str | None = None,
     ) -> StoredJob[T]:
         """Put a job into the store. Then wait as ``JobManager.start`` does, whose arguments these are.
 
-        In the store, a start that was not sent by the timeout is sent later.
+        In the store, a start that was not sent by the timeout is sent later. If there is a row with the id
+        ``row`` already, its job is returned.
 
         Raises:
             StoreError: Nothing was stored, and nothing is sent.
         """
         here = await self.open()
-        job = StoredJob(kind, self, settings, row=uuid4().hex, params=params, start=start)
+        job = self.record(kind, settings, row or uuid4().hex, params, start)
+        await self._add(here, job, start.request)
+        if row is not None:
+            await self.read([job])  # it may have been there already
+            if job.id is not None or job.done:
+                return job
+        if not self.drives:
+            await self._waker(here).wake(kind.slot.service)
+            return job
         try:
-            await self._add(here, job, start.request)
-            if self.drives:
-                await self._driver(here, kind.slot).answered(job, timeout)
-            else:
-                await self._waker(here).wake(kind.slot.service)
+            await self._driver(here, kind.slot).answered(job, timeout)
         except asyncio.CancelledError:
-            # The caller has no handle with which to withdraw the start later. Its row may be on the disk.
-            with anyio.CancelScope(shield=True), suppress(StoreError):
+            # The caller has no handle with which to withdraw the start later.
+            with suppress(StoreError):
                 await self.withdraw(job, "the call that started it was cancelled before anything was sent")
             job.outcome_read = job.done
             raise

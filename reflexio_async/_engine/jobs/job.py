@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, TypeVar, cast, overload
+import logging
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, Self, TypeVar, cast, overload
 
 from reflexio_async._engine.jobs.poller import SHORTEST_INTERVAL
 from reflexio_async._engine.settings import positive_seconds, true_or_false
@@ -15,6 +16,7 @@ from reflexio_async.errors import (
     JobCancelled,
     JobFailed,
     JobTimeout,
+    ReflexioError,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from reflexio_async._engine.models import Polling
 
 T = TypeVar("T")
+logger = logging.getLogger("reflexio_async")
+
 _MOMENT = 0.001  # seconds
 
 
@@ -193,6 +197,26 @@ class Job(Generic[T]):
         self._record.check_loop()
         if not self._record.done:
             await self._record.cancel()
+
+    @asynccontextmanager
+    async def linked(self) -> AsyncGenerator[Self]:
+        """``async with job.linked():`` ties the job to the block.
+
+        When an error or a cancellation ends the block, the job is cancelled as by ``cancel``: a start that
+        was not sent is withdrawn, and the server is asked to stop the job if the slot is still its own. The
+        block ends when that has been asked.
+        """
+        try:
+            yield self
+        except (Exception, asyncio.CancelledError):
+            if not self._record.done:
+                # In a task of its own: this one may be cancelled again.
+                asked = self._record.spawn(self.cancel(), f"cancel {self.kind}")
+                try:
+                    await asyncio.shield(asked)
+                except ReflexioError as error:
+                    logger.warning("%s could not be cancelled: %s", self._record.description, error)
+            raise
 
     def check_start(self) -> None:
         """Raise the error if the start was refused or failed."""

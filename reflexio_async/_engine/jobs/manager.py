@@ -83,6 +83,7 @@ class JobManager:
         params: Mapping[str, Any],
         timeout: float | None = None,
         fails_at_timeout: bool = False,
+        row: str | None = None,  # noqa: ARG002  # for a store
     ) -> JobRecord[T]:
         """Start a job through the lane of its slot.
 
@@ -97,6 +98,7 @@ class JobManager:
             params: The parameters ``kind.echoed``, which the server will repeat in its status.
             timeout: Seconds after which to return in any case; None: there is no limit.
             fails_at_timeout: A start that was not sent by then fails, and is not sent later.
+            row: Unused: the id of its row in a store.
         """
         lane = self.lane(kind.slot)
         job = SlotJob(kind, self, settings, params=params, start=start)

@@ -21,6 +21,8 @@ from reflexio_async.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.clock import Timer
     from reflexio_async._engine.jobs.kinds import JobKind
@@ -175,6 +177,10 @@ class JobRecord(ABC, Generic[T]):
     def loop_scope(self) -> LoopScope:
         """What belongs to the event loop of the client."""
         return self._jobs.loops.scope
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start a background task of the client."""
+        return self._jobs.tasks.spawn(work, name=name)
 
     async def wait(
         self, *, interval: float | None = None, timeout: float | None = None, for_change: bool = False
