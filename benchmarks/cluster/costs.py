@@ -20,7 +20,8 @@ from benchmarks.fresh import ROOT
 from reflexio_async import AsyncReflexioClient
 from reflexio_async._engine.clock import SystemClock
 from reflexio_async._engine.wire import EncodedRequest
-from reflexio_async.durable.cluster import Cluster
+from reflexio_async.durable.cluster import QUEUE, Cluster
+from reflexio_async.durable.database import Statement
 from reflexio_async.durable.postgres import PostgresDatabase
 from reflexio_async.durable.rows import LaneKey, NewJob
 from reflexio_async.durable.store import Store
@@ -29,9 +30,9 @@ from reflexio_async.worker import Organisation, Worker
 from tests.postgres import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
-LANES = 50
+LANES = 200
 CONNECTIONS = 8
 SERVICE = "profile_generation"
 RERUN = "/api/rerun_profile_generation"
@@ -158,12 +159,18 @@ class Measurement:
             await asyncio.sleep(0.2)
 
 
-async def measure(organisations: int, jobs: int, idle_seconds: float) -> dict[str, Any]:
+async def measure(
+    organisations: int, jobs: int, idle_seconds: float, rerun_seconds: float = 0.0
+) -> dict[str, Any]:
+    """``rerun_seconds``: how long each job runs at its server."""
     with PostgresServer(
         "shared_preload_libraries=pg_stat_statements", "pg_stat_statements.max=10000"
     ) as server:
         async with AsyncExitStack() as stack:
-            boxes = [await stack.enter_async_context(Sandbox()) for _ in range(organisations)]
+            boxes = [
+                await stack.enter_async_context(Sandbox(rerun_seconds=rerun_seconds))
+                for _ in range(organisations)
+            ]
             here = Measurement(server, boxes)
             here.ask("create extension pg_stat_statements")
             await here.store.open()
@@ -205,6 +212,7 @@ async def measure(organisations: int, jobs: int, idle_seconds: float) -> dict[st
     return {
         "organisations": organisations,
         "jobs": done,
+        "seconds that each runs": rerun_seconds,
         "jobs per second": done / (after.at - before.at),
         "queries per job": (after.queries - before.queries) / done,
         "WAL bytes per job": (after.wal_bytes - before.wal_bytes) / done,
@@ -223,6 +231,50 @@ async def measure(organisations: int, jobs: int, idle_seconds: float) -> dict[st
     }
 
 
+async def measure_database(lanes: int, times: int = 20) -> dict[str, Any]:
+    """The queries whose time grows with the number of lanes. Every lane has jobs and waits for a window."""
+    with PostgresServer() as server:
+        database = PostgresDatabase(server.new_database())
+        store = Store(database, SystemClock())
+        await store.open()
+        cluster = Cluster(database)
+        app = await cluster.open()
+        request = EncodedRequest("POST", RERUN, RERUN, b"{}", "application/json")
+        for number in range(lanes):
+            url = "https://reflexio.example"
+            lane = LaneKey(url, f"org{number}", SERVICE)
+            await store.add_account(f"a{number}", url, lane.org)
+            await store.add_jobs(
+                [
+                    NewJob(f"{number}/{n}", f"a{number}", url, SERVICE, "profile_rerun", request, {}, 0.0)
+                    for n in range(3)
+                ]
+            )
+            lease = await store.acquire(lane, "holder")
+            if lease is not None and number % 2:
+                await store.release(lease)
+                await cluster.wake(lane, 3600.0)
+        worker = await app.job_manager.register_worker()
+        await database.write([Statement("analyze")])
+
+        async def seconds(ask: Callable[[], Awaitable[object]]) -> float:
+            await ask()
+            began = time.perf_counter()
+            for _ in range(times):
+                await ask()
+            return (time.perf_counter() - began) / times
+
+        result = {
+            "lanes": lanes,
+            "fetching a drain, ms": 1000 * await seconds(lambda: app.job_manager.fetch_job([QUEUE], worker)),
+            "looking for ended leases, ms": 1000 * await seconds(cluster.expired_leases),
+            "looking for lanes without a lease, ms": 1000 * await seconds(cluster.lanes_without_lease),
+            "the same, with waking them, ms": 1000 * await seconds(cluster.wake_lanes_without_lease),
+        }
+        await store.aclose()
+        return result
+
+
 async def _organisation(url: str) -> str:
     async with AsyncReflexioClient(url_endpoint=url) as client:
         return (await client.whoami()).org_id or ""
@@ -233,10 +285,21 @@ def main() -> None:
         asyncio.run(work(sys.argv[2], json.loads(sys.stdin.read())))
         return
     is_quick = "--quick" in sys.argv
-    for organisations in (10, 30) if is_quick else (10, 100, 1000):
-        jobs, idle_seconds = (60, 5.0) if is_quick else (3000, 30.0)
-        result = asyncio.run(measure(organisations, jobs, idle_seconds))
+    rounds = [(10, 60, 5.0, 0.0), (30, 60, 5.0, 1.0)]
+    if not is_quick:
+        rounds = [
+            (10, 3000, 30.0, 0.0),
+            (100, 3000, 30.0, 0.0),
+            (1000, 3000, 30.0, 0.0),
+            (100, 300, 5.0, 8.0),
+        ]
+    for round_ in rounds:
+        result = asyncio.run(measure(*round_))
         for name, value in result.items():
+            print(f"{value:12,.3f}  {name}")
+        print(flush=True)
+    for lanes in (100,) if is_quick else (1000, 10_000):
+        for name, value in asyncio.run(measure_database(lanes)).items():
             print(f"{value:12,.3f}  {name}")
         print(flush=True)
 

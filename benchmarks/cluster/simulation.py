@@ -1,6 +1,6 @@
 """Many organisations, workers that die, and time that is simulated: is every user started once, and how late?
 
-``python -m benchmarks.cluster.simulation [ORGANISATIONS USERS WORKERS]``, by default 1,000, 1,000 and 50.
+``python -m benchmarks.cluster.simulation [ORGANISATIONS USERS WORKERS]``, by default 1,000, 1,000 and 20. A worker has 200 lanes.
 
 Simulated are the servers (one job at a time, five starts in a fixed window, refused starts count, the slot
 shows its latest operation), procrastinate's queue of drains, and workers that are killed or frozen at random
@@ -164,7 +164,7 @@ class Simulation:
         workers: int,
         faults: Faults,
         *,
-        lanes: int = 50,
+        lanes: int = 200,
     ) -> None:
         self.now = 0.0
         self._rng = random.Random(1)  # noqa: S311  # every run is the same
@@ -429,7 +429,7 @@ async def simulated(
 
 
 def main() -> None:
-    organisations, users, workers = map(int, sys.argv[1:4] or (1000, 1000, 50))
+    organisations, users, workers = map(int, sys.argv[1:4] or (1000, 1000, 20))
     began = time.perf_counter()
     report = asyncio.run(simulated(organisations, users, workers))
     for name, value in report._asdict().items():

@@ -154,12 +154,15 @@ class Cluster:
 
     async def expired_leases(self) -> ExpiredLeases:
         """The lanes whose holder is gone, or was frozen."""
-        rows = await self._database.read(
-            "select url, org, name, lease_end - {now} from lane where holder is not null order by lease_end"
+        ended = await self._database.read(
+            "select url, org, name from lane where holder is not null and lease_end < {now}"
         )
-        lanes = [LaneKey(*row[:3]) for row in rows if row[3] < 0]
-        ends = [float(row[3]) for row in rows if row[3] >= 0]
-        return ExpiredLeases(lanes, ends[0] if ends else None)
+        ((next_end,),) = await self._database.read(
+            "select min(lease_end) - {now} from lane where holder is not null and lease_end >= {now}"
+        )
+        return ExpiredLeases(
+            [LaneKey(*row) for row in ended], None if next_end is None else max(float(next_end), 0.0)
+        )
 
     async def free(self, silent: float) -> None:
         """Delete the drains of workers that were silent for so many seconds: they hold locks."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from reflexio_async import OutboxCall
+    from tests.postgres import PostgresServer
 
 RERUN = "/api/rerun_profile_generation"
 PUBLISH = "/api/publish_interaction"
@@ -187,6 +188,19 @@ async def test_a_slice_that_is_over_leaves_the_lane_to_its_next_drain(postgres_u
         async with working(worker_for(play, slice_seconds=0.8)):
             await asyncio.gather(*jobs)
         assert play.box.count("POST", RERUN) == 4
+
+
+async def test_a_worker_outlasts_a_restart_of_the_database(
+    postgres: PostgresServer, postgres_url: str
+) -> None:
+    async with playing(postgres_url, rerun_seconds=1.0) as play, working(worker_for(play)):
+        jobs = [await play.client.rerun_profile_generation(user_id=user) for user in USERS[:3]]
+        await until(lambda: play.box.count("POST", RERUN) == 1)
+        await asyncio.to_thread(postgres.stop)
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(postgres.start)
+        await asyncio.gather(*jobs)
+        assert play.box.count("POST", RERUN) == 3
 
 
 async def test_a_queued_job_says_when_no_worker_is_there(
