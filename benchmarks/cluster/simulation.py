@@ -1,6 +1,7 @@
 """Many organisations, workers that die, and time that is simulated: is every user started once, and how late?
 
-``python -m benchmarks.cluster.simulation [ORGANISATIONS USERS WORKERS]``, by default 1,000, 1,000 and 20. A worker has 200 lanes.
+``python -m benchmarks.cluster.simulation [ORGANISATIONS USERS WORKERS]``, by default 1,000, 1,000 and 20. A
+worker drives up to 200 lanes.
 
 Simulated are the servers (one job at a time, five starts in a fixed window, refused starts count, the slot
 shows its latest operation), procrastinate's queue of drains, and workers that are killed or frozen at random
