@@ -140,7 +140,7 @@ class DurableJobs:
             if job.id is not None or job.done:
                 return job
         if not self.drives:
-            await self._waker(here).wake(kind.slot.service)
+            await self.wake(kind.slot)
             return job
         try:
             await self._driver(here, kind.slot).answered(job, timeout)
@@ -333,6 +333,8 @@ class DurableJobs:
         here = await self.open()
         if self.drives:
             self._driver(here, slot).added()
+        else:
+            await self._waker(here).wake(slot.service)
 
     def _driver(self, here: LoopJobs, slot: Slot) -> LaneDriver:
         """The driver of the lane of ``slot``, at work."""

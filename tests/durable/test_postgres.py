@@ -216,7 +216,7 @@ JOB = (
     "insert into job (id, account, url, service, kind, request, params, created_at) "
     "values ('j', 'a', 'u', 's', 'k', '[]', '[]', 0)"
 )
-END = "update job set state = 'ended' where id = 'j'"
+END = Statement("update job set state = ? where id = 'j'", ("ended",))
 
 
 async def test_the_outcome_of_a_job_wakes_another_process_at_once(
@@ -228,7 +228,7 @@ async def test_the_outcome_of_a_job_wakes_another_process_at_once(
         seen = await other.changed(1)
         waiting = asyncio.create_task(other.changed(60, since=seen))
         await asyncio.sleep(0.2)
-        await one.write([Statement(END)])
+        await one.write([END])
         async with asyncio.timeout(10):
             assert await waiting > seen
 
@@ -237,7 +237,7 @@ async def test_a_change_between_reading_and_waiting_is_not_missed(postgres_url: 
     async with opened(postgres_url) as database:
         seen = await database.changed(10)
         await database.write([Statement(JOB)])
-        await database.write([Statement(END)])
+        await database.write([END])
         assert await database.changed(10, since=seen) > seen
         async with asyncio.timeout(1):
             assert await database.changed(60, since=seen) > seen

@@ -169,6 +169,13 @@ async def test_a_client_leaves_its_jobs_to_a_worker(postgres_url: str) -> None:
         assert play.box.count("POST", RERUN) == 1
 
 
+async def test_a_client_leaves_a_batch_to_workers(postgres_url: str) -> None:
+    async with playing(postgres_url) as play, working(worker_for(play)):
+        report = await play.client.rerun_profiles_many(USERS)
+        assert sorted(outcome.key for outcome in report.completed) == USERS
+        assert play.box.count("POST", RERUN) == len(USERS)
+
+
 async def test_a_closed_rate_limit_holds_no_place_of_a_worker(postgres_url: str) -> None:
     async with playing(postgres_url, rate_limits=True) as play:
         jobs = [await play.client.rerun_profile_generation(user_id=user) for user in USERS]
