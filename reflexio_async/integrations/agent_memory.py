@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, TypedDict
 
-from reflexio_async.errors import InvalidRequest
+from reflexio_async.errors import InvalidRequest, ReflexioError, StoreError
 from reflexio_async.memory.context import DEFAULT_MAX_CHARS
 from reflexio_async.reflect.converters.attribute_reader import get
 from reflexio_async.reflexio.models.interactions import DEFAULT_AGENT_VERSION
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from reflexio_async.client import AsyncReflexioClient
     from reflexio_async.memory.context import MemoryContext
     from reflexio_async.memory.conversation import Conversation
+
+logger = logging.getLogger("reflexio_async")
 
 
 class MemoryOptions(TypedDict, total=False):
@@ -90,6 +93,15 @@ class AgentMemory:
             timeout=self.options.get("timeout", 1.0),
             max_chars=self.options.get("max_chars", DEFAULT_MAX_CHARS),
         )
+
+    async def publish(self, talk: Conversation, messages: object) -> None:
+        """Publish the turns that are finished and new. An error is logged: the agent's answer comes first."""
+        try:
+            await talk.add(messages)
+        except ReflexioError as error:
+            # The text of other errors may have what was said.
+            reason = str(error) if isinstance(error, StoreError) else type(error).__name__
+            logger.error("a turn was not published: %s", reason)  # noqa: TRY400  # as above
 
 
 def _first(run: tuple[object, ...], *names: str) -> str | None:

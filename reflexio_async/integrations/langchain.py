@@ -41,11 +41,13 @@ class _Turn(NamedTuple):
     """What one run recalled.
 
     Attributes:
+        memory: The adapter's options.
         talk: The conversation of this run.
         text: What was recalled, as text.
         first_id: The id of the message that the turn begins with.
     """
 
+    memory: AgentMemory
     talk: Conversation
     text: str
     first_id: str | None
@@ -55,7 +57,7 @@ class _Turn(NamedTuple):
         ids = [message.id for message in messages]
         known = self.first_id is not None and self.first_id in ids
         begin = ids.index(self.first_id) if known else _begin_of_turn(messages)
-        await self.talk.add(messages[begin:])
+        await self.memory.publish(self.talk, messages[begin:])
 
 
 class _AgentState(AgentState[Any]):
@@ -69,7 +71,7 @@ class MemoryState(MessagesState):
     reflexio_turn: NotRequired[Annotated[_Turn, UntrackedValue]]
 
 
-class ReflexioMiddleware(AgentMiddleware[_AgentState, Any]):
+class ReflexioMiddleware(AgentMiddleware[Any, Any]):
     """Puts memory into the system prompt of an agent's run, and publishes the turn at its end.
 
     Memory is recalled once for a run. A run that fails is not published.
@@ -85,7 +87,7 @@ class ReflexioMiddleware(AgentMiddleware[_AgentState, Any]):
         super().__init__()
         self._memory = AgentMemory(client, **options)
 
-    async def abefore_model(self, state: _AgentState, runtime: Runtime[Any]) -> dict[str, Any] | None:
+    async def abefore_model(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Recall memory, before the first call of the model."""
         if state.get("reflexio_turn") is not None:
             return None
@@ -104,7 +106,7 @@ class ReflexioMiddleware(AgentMiddleware[_AgentState, Any]):
             request = request.override(system_message=_with_text(request.system_message, turn.text))
         return await handler(request)
 
-    async def aafter_agent(self, state: _AgentState, runtime: Runtime[Any]) -> None:  # noqa: ARG002
+    async def aafter_agent(self, state: Any, runtime: Runtime[Any]) -> None:  # noqa: ARG002
         """Publish the turn."""
         if turn := state.get("reflexio_turn"):
             await turn.publish(state["messages"])
@@ -150,7 +152,7 @@ async def _recall(memory: AgentMemory, messages: Sequence[BaseMessage], *run: ob
     talk = memory.conversation(context, get(config, "configurable"))
     query = next((message.text for message in messages[begin:] if isinstance(message, HumanMessage)), "")
     first_id = messages[begin].id if messages else None
-    return _Turn(talk, str(await memory.recall(talk, query)), first_id)
+    return _Turn(memory, talk, str(await memory.recall(talk, query)), first_id)
 
 
 def _begin_of_turn(messages: Sequence[BaseMessage]) -> int:

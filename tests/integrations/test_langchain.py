@@ -4,23 +4,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import pytest
 
 from tests.integrations.frameworks import require
 
 require("langchain", "langgraph")
 
 from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode, tools_condition
+from langgraph.types import Command
 
+from reflexio_async import InvalidRequest
 from reflexio_async.integrations.langchain import MemoryState, ReflexioMiddleware, with_memory
 from reflexio_async.testing.conformance import AdapterConformance
+from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from reflexio_async import AsyncReflexioClient
     from reflexio_async.testing.conformance import Ask, Model
 
@@ -29,6 +38,9 @@ class FakeModel(BaseChatModel):
     """Answers with what ``answer`` returns."""
 
     answer: Any
+
+    def bind_tools(self, *_: Any, **__: Any) -> FakeModel:
+        return self
 
     @property
     def _llm_type(self) -> str:
@@ -84,3 +96,122 @@ class TestNode(AdapterConformance):
         graph.add_node("model", with_memory(client, call_model))
         graph.add_edge(START, "model")
         return asking(graph.compile(checkpointer=InMemorySaver()))
+
+
+class Context(TypedDict):
+    user_id: str
+    session_id: str
+
+
+CONTEXT: Context = {"user_id": "ana", "session_id": "s1"}
+QUESTION: Any = {"messages": [{"role": "user", "content": "Where is sushi?"}]}
+
+
+@pytest.fixture
+async def play() -> AsyncIterator[Play]:
+    async with playing() as made:
+        yield made
+
+
+def maps(of: str) -> str:
+    """Where it is."""
+    assert of == "sushi"
+    return "harbour"
+
+
+async def looks_first(prompt: str) -> AIMessage:
+    """A model that calls a tool before it answers."""
+    if "harbour" in prompt:
+        return AIMessage("At the harbour.")
+    return AIMessage("I look.", tool_calls=[{"id": "c1", "name": "maps", "args": {"of": "sushi"}}])
+
+
+async def answers(_: str) -> str:
+    return "At the harbour."
+
+
+async def test_a_run_with_tools_recalls_once_and_is_one_turn(play: Play) -> None:
+    agent = create_agent(FakeModel(answer=looks_first), [maps], middleware=[ReflexioMiddleware(play.client)])
+    state = await agent.ainvoke(QUESTION, context=CONTEXT)
+    assert_one_turn_with_a_tool(await play.published())
+    assert play.searches() == 1
+    assert set(state) == {"messages"}
+
+
+async def test_a_run_that_was_interrupted_is_published_whole_when_it_ends(play: Play) -> None:
+    agent = create_agent(
+        FakeModel(answer=looks_first),
+        [maps],
+        middleware=[ReflexioMiddleware(play.client), HumanInTheLoopMiddleware({"maps": True})],
+        checkpointer=InMemorySaver(),
+    )
+    thread: Any = {"configurable": {"thread_id": "t1"}}
+    await agent.ainvoke(QUESTION, thread, context=CONTEXT)
+    assert await play.published() == []
+    decision: Command[Any] = Command(resume={"decisions": [{"type": "approve"}]})
+    await agent.ainvoke(decision, thread, context=CONTEXT)
+    assert_one_turn_with_a_tool(await play.published())
+
+
+async def test_a_graph_with_tools_recalls_once_and_is_one_turn(play: Play) -> None:
+    chat = FakeModel(answer=looks_first)
+
+    async def call_model(state: MemoryState) -> dict[str, Any]:
+        return {"messages": await chat.ainvoke(state["messages"])}
+
+    graph = StateGraph(MemoryState, Context, output_schema=MessagesState)
+    graph.add_node("model", with_memory(play.client, call_model))
+    graph.add_node("tools", ToolNode([maps]))
+    graph.add_edge(START, "model")
+    graph.add_conditional_edges("model", tools_condition)
+    graph.add_edge("tools", "model")
+    state = await graph.compile().ainvoke(QUESTION, context=CONTEXT)
+    assert_one_turn_with_a_tool(await play.published())
+    assert play.searches() == 1
+    assert set(state) == {"messages"}
+    assert not [message for message in state["messages"] if isinstance(message, SystemMessage)]
+
+
+async def test_a_fixed_user_and_session_are_for_runs_that_name_none(play: Play) -> None:
+    middleware = [ReflexioMiddleware(play.client, user_id="ana", session_id="s1", source="shop")]
+    agent = create_agent(FakeModel(answer=answers), middleware=middleware)
+    await agent.ainvoke(QUESTION)
+    await agent.ainvoke(QUESTION, context={"user_id": "ben"})
+    await agent.ainvoke(QUESTION, {"configurable": {"user_id": 7, "thread_id": "t1"}})
+    bodies = sorted(await play.published(), key=lambda body: str(body["user_id"]))
+    assert [(body["user_id"], body["session_id"]) for body in bodies] == [
+        ("7", "t1"),
+        ("ana", "s1"),
+        ("ben", "s1"),
+    ]
+    assert {body["source"] for body in bodies} == {"shop"}
+
+
+@pytest.mark.parametrize(("context", "missing"), [({}, "user_id"), ({"user_id": "ana"}, "session_id")])
+async def test_a_run_without_a_user_or_a_session_is_an_error(
+    play: Play, context: dict[str, str], missing: str
+) -> None:
+    agent = create_agent(FakeModel(answer=answers), middleware=[ReflexioMiddleware(play.client)])
+    with pytest.raises(InvalidRequest, match=f"the run has no {missing}"):
+        await agent.ainvoke(QUESTION, context=context)
+
+
+async def test_the_blocks_of_the_system_prompt_are_kept(play: Play) -> None:
+    seen: list[BaseMessage] = []
+
+    class Listening(FakeModel):
+        async def _agenerate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
+            seen.extend(messages)
+            return await super()._agenerate(messages)
+
+    block: dict[str, Any] = {"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}
+    agent = create_agent(
+        Listening(answer=answers),
+        system_prompt=SystemMessage([block]),
+        middleware=[ReflexioMiddleware(play.client)],
+    )
+    await agent.ainvoke(QUESTION, context=CONTEXT)
+    content: Any = seen[0].content
+    first, second = content
+    assert first == block
+    assert "likes sushi" in str(second)

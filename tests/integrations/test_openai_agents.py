@@ -1,0 +1,155 @@
+"""The hooks and the input filter of the OpenAI Agents SDK, with the real package and a fake model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integrations.frameworks import require
+
+require("agents")
+
+from agents import Agent, ModelResponse, Runner, SQLiteSession, Usage, function_tool
+from agents import Model as AgentsModel
+from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
+
+from reflexio_async.integrations.openai_agents import ReflexioHooks
+from reflexio_async.testing.conformance import AdapterConformance
+from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reflexio_async import AsyncReflexioClient
+    from reflexio_async.testing.conformance import Ask, Model
+
+
+def said(text: str) -> ResponseOutputMessage:
+    content = ResponseOutputText(type="output_text", text=text, annotations=[])
+    return ResponseOutputMessage(
+        id="1", type="message", role="assistant", status="completed", content=[content]
+    )
+
+
+class FakeModel(AgentsModel):
+    """Answers with what ``answer`` returns for the text of the prompt."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    async def get_response(self, *_: Any, **call: Any) -> ModelResponse:
+        answer = await self.answer(f"{call['system_instructions']}\n{call['input']}")
+        output: list[Any] = [said(answer)] if isinstance(answer, str) else answer
+        return ModelResponse(output=output, usage=Usage(), response_id=None)
+
+    def stream_response(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError
+
+
+class TestHooks(AdapterConformance):
+    """The hooks and the filter, with the history of each session."""
+
+    def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
+        agent = Agent(name="guide", instructions="Be brief.", model=FakeModel(model))
+        history: dict[str, list[Any]] = {}
+
+        async def ask(user_id: str, session_id: str, question: str) -> str:
+            memory = ReflexioHooks(client, user_id=user_id, session_id=session_id)
+            result = await Runner.run(
+                agent,
+                [*history.get(session_id, []), {"role": "user", "content": question}],
+                hooks=memory,
+                run_config=memory.run_config(tracing_disabled=True),
+            )
+            history[session_id] = result.to_input_list()
+            return str(result.final_output)
+
+        return ask
+
+
+@pytest.fixture
+async def play() -> AsyncIterator[Play]:
+    async with playing() as made:
+        yield made
+
+
+def hooks(play: Play) -> ReflexioHooks:
+    return ReflexioHooks(play.client, user_id="ana", session_id="s1")
+
+
+def called(name: str, arguments: str) -> ResponseFunctionToolCall:
+    return ResponseFunctionToolCall(type="function_call", call_id="c1", name=name, arguments=arguments)
+
+
+@function_tool
+def maps(of: str) -> str:
+    """Where it is."""
+    assert of == "sushi"
+    return "harbour"
+
+
+async def looks_first(prompt: str) -> str | list[Any]:
+    """A model that calls a tool before it answers."""
+    return "At the harbour." if "harbour" in prompt else [said("I look."), called("maps", '{"of": "sushi"}')]
+
+
+async def run(
+    agent: Agent[Any], memory: ReflexioHooks, question: str = "Where is sushi?", **options: Any
+) -> str:
+    config = memory.run_config(tracing_disabled=True)
+    result = await Runner.run(agent, question, hooks=memory, run_config=config, **options)
+    return str(result.final_output)
+
+
+async def test_a_run_with_tools_recalls_once_and_is_one_turn(play: Play) -> None:
+    await run(Agent(name="guide", model=FakeModel(looks_first), tools=[maps]), hooks(play))
+    assert_one_turn_with_a_tool(await play.published())
+    assert play.searches() == 1
+
+
+async def test_an_agent_that_stops_at_a_tool_answers_what_the_tool_returned(play: Play) -> None:
+    agent = Agent(
+        name="guide", model=FakeModel(looks_first), tools=[maps], tool_use_behavior="stop_on_first_tool"
+    )
+    assert await run(agent, hooks(play)) == "harbour"
+    (body,) = await play.published()
+    _, of_agent = body["interaction_data_list"]
+    assert of_agent["content"] == "I look.\n\nharbour"
+    assert of_agent["tools_used"][0]["tool_name"] == "maps"
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_a_run_that_another_agent_ends_is_one_turn(play: Play, nested: bool) -> None:  # noqa: FBT001
+    async def hands_over(_: str) -> list[Any]:
+        return [called("transfer_to_waiter", "{}")]
+
+    async def answers(_: str) -> str:
+        return "At the harbour."
+
+    waiter = Agent[Any](name="waiter", model=FakeModel(answers))
+    host = Agent[Any](name="host", model=FakeModel(hands_over), handoffs=[waiter])
+    memory = hooks(play)
+    config = memory.run_config(tracing_disabled=True, nest_handoff_history=nested)
+    await Runner.run(host, "Where is sushi?", hooks=memory, run_config=config)
+    (body,) = await play.published()
+    assert [turn["content"] for turn in body["interaction_data_list"]] == [
+        "Where is sushi?",
+        "At the harbour.",
+    ]
+
+
+async def test_the_history_in_a_session_of_the_framework_is_not_published_again(play: Play) -> None:
+    async def answers(prompt: str) -> str:
+        return "Next door." if "tea" in prompt else "At the harbour."
+
+    agent, session = Agent(name="guide", model=FakeModel(answers)), SQLiteSession("s1")
+    for question in ("Where is sushi?", "And tea?"):
+        await run(agent, hooks(play), question, session=session)
+    turns = [turn for body in await play.published() for turn in body["interaction_data_list"]]
+    assert [turn["content"] for turn in turns] == [
+        "Where is sushi?",
+        "At the harbour.",
+        "And tea?",
+        "Next door.",
+    ]

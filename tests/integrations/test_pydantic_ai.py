@@ -1,0 +1,151 @@
+"""The capability and the tool set of Pydantic AI, with the real package and a fake model."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integrations.frameworks import require
+
+require("pydantic_ai")
+
+from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults, Tool
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+
+from reflexio_async.integrations.pydantic_ai import ReflexioMemory, memory_toolset
+from reflexio_async.testing.conformance import AdapterConformance
+from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from reflexio_async import AsyncReflexioClient
+    from reflexio_async.testing.conformance import Ask, Model
+
+
+def answering(model: Model) -> FunctionModel:
+    async def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        prompts = [str(getattr(part, "content", "")) for message in messages for part in message.parts]
+        return ModelResponse([TextPart(await model("\n".join([info.instructions or "", *prompts])))])
+
+    return FunctionModel(answer)
+
+
+class TestCapability(AdapterConformance):
+    """The capability, with the history of each session."""
+
+    def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
+        agent = Agent(
+            answering(model), deps_type=dict, instructions="Be brief.", capabilities=[ReflexioMemory(client)]
+        )
+        history: dict[str, list[ModelMessage]] = {}
+
+        async def ask(user_id: str, session_id: str, question: str) -> str:
+            result = await agent.run(
+                question,
+                deps={"user_id": user_id},
+                conversation_id=session_id,
+                message_history=history.get(session_id),
+            )
+            history[session_id] = result.all_messages()
+            return result.output
+
+        return ask
+
+
+DEPS = {"user_id": "ana", "session_id": "s1"}
+
+
+@pytest.fixture
+async def play() -> AsyncIterator[Play]:
+    async with playing() as made:
+        yield made
+
+
+def maps(of: str) -> str:
+    """Where it is."""
+    assert of == "sushi"
+    return "harbour"
+
+
+def looks_first(tool: str, arguments: dict[str, str], returned: str) -> FunctionModel:
+    """A model that calls a tool before it answers."""
+
+    async def answer(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        if returned in str(messages[-1]):
+            return ModelResponse([TextPart("At the harbour.")])
+        return ModelResponse([TextPart("I look."), ToolCallPart(tool, arguments)])
+
+    return FunctionModel(answer)
+
+
+async def test_a_run_with_tools_recalls_once_and_is_one_turn(play: Play) -> None:
+    model = looks_first("maps", {"of": "sushi"}, "harbour")
+    agent = Agent(model, tools=[maps], capabilities=[ReflexioMemory(play.client)])
+    await agent.run("Where is sushi?", metadata=DEPS)
+    assert_one_turn_with_a_tool(await play.published())
+    assert play.searches() == 1
+
+
+async def test_a_run_that_waited_for_an_approval_is_published_whole_when_it_ends(play: Play) -> None:
+    agent = Agent(
+        looks_first("maps", {"of": "sushi"}, "harbour"),
+        tools=[Tool(maps, requires_approval=True)],
+        output_type=[str, DeferredToolRequests],
+        capabilities=[ReflexioMemory(play.client)],
+    )
+    asked = await agent.run("Where is sushi?", metadata=DEPS)
+    assert isinstance(asked.output, DeferredToolRequests)
+    assert await play.published() == []
+    approved = DeferredToolResults(approvals={asked.output.approvals[0].tool_call_id: True})
+    await agent.run(message_history=asked.all_messages(), deferred_tool_results=approved, metadata=DEPS)
+    assert_one_turn_with_a_tool(await play.published())
+
+
+async def test_a_run_that_is_streamed_is_published(play: Play) -> None:
+    async def stream(_: list[ModelMessage], __: AgentInfo) -> AsyncIterator[str]:
+        for word in ("At ", "the ", "harbour."):
+            yield word
+
+    agent = Agent(FunctionModel(stream_function=stream), capabilities=[ReflexioMemory(play.client)])
+    async with agent.run_stream("Where is sushi?", metadata=DEPS) as result:
+        assert await result.get_output() == "At the harbour."
+    (body,) = await play.published()
+    assert [turn["content"] for turn in body["interaction_data_list"]] == [
+        "Where is sushi?",
+        "At the harbour.",
+    ]
+
+
+async def test_what_the_model_has_searched_for_is_reported_and_not_published_as_text(play: Play) -> None:
+    play.box.seed_profile("ana", "hates tea")
+    model = looks_first("search_memory", {"query": "tea"}, "hates tea")
+    agent = Agent(model, capabilities=[ReflexioMemory(play.client, search_tool=True, top_k=1)])
+    await agent.run("Where is sushi?", metadata=DEPS)
+    (body,) = await play.published()
+    assert len(body["interaction_data_list"][1]["retrieved_learnings"]) == 2
+    assert "hates tea" not in str(body)
+
+
+async def test_the_tool_set_alone_recalls_and_publishes_nothing(play: Play) -> None:
+    toolset = memory_toolset(play.client, user_id="ana", session_id="s1")
+    agent = Agent(looks_first("search_memory", {"query": "sushi"}, "likes sushi"), toolsets=[toolset])
+    result = await agent.run("Where is sushi?")
+    assert result.output == "At the harbour."
+    assert await play.published() == []
+
+
+async def test_the_fixed_session_comes_before_the_id_of_the_conversation(play: Play) -> None:
+    async def answer(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
+        return ModelResponse([TextPart("At the harbour.")])
+
+    agent = Agent(
+        FunctionModel(answer), capabilities=[ReflexioMemory(play.client, user_id="ana", session_id="s1")]
+    )
+    await agent.run("Where is sushi?", conversation_id="c1")
+    (body,) = await play.published()
+    assert (body["user_id"], body["session_id"]) == ("ana", "s1")
