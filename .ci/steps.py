@@ -75,12 +75,13 @@ def chains(work: Path) -> list[list[Step]]:
     return [
         [
             # Every test, with the real server. The command is the README's; coverage is added from outside.
+            # It installs no frameworks: see the step for them.
             Step(
                 "README: test",
                 "python .ci/readme_commands.py test",
                 minutes=35,
-                variables=path | {"PYTEST_ADDOPTS": "--cov --cov-report=term"},
-            )
+                variables=path | {"PYTEST_ADDOPTS": "--cov --cov-report=term --ignore=tests/integrations"},
+            ),
         ],
         [
             *(Step(hook, f"pre-commit run --all-files --verbose {hook}", variables=path) for hook in hooks),
@@ -94,6 +95,12 @@ def chains(work: Path) -> list[list[Step]]:
             Step("audit of dependencies", "python .ci/audit.py", variables=path),
             Step("README: demo", "python .ci/readme_commands.py demo", variables=path),
             Step("README: quick", "python .ci/readme_commands.py quick", variables=path),
+            Step(
+                "adapters of frameworks",
+                f"pytest tests/integrations -o cache_dir={work}/frameworks/cache",
+                minutes=15,
+                variables=path,
+            ),
         ],
         *(
             [
