@@ -12,10 +12,12 @@ from reflexio_async.cli.inputs import check_keys, check_text, read_text
 from reflexio_async.cli.jobs import SERVICES, Cancel, ShowStatus, Wait
 from reflexio_async.cli.options import (
     ApiKey,
+    OptionalStore,
     PollInterval,
     Url,
     Verbose,
     WaitTimeout,
+    existing_store,
     new_app,
 )
 from reflexio_async.cli.publish import Publish
@@ -223,10 +225,15 @@ def wait(
     wait_timeout: WaitTimeout = None,
     url: Url = "",
     api_key: ApiKey = "",
+    store: OptionalStore = None,
     _verbose: Verbose = False,
 ) -> None:
-    """Wait for a job that was started earlier, here or elsewhere, and print its result as JSON."""
-    run(Wait(token, poll_interval, wait_timeout, url, api_key).run)
+    """Wait for a job that was started earlier, here or elsewhere, and print its result as JSON.
+
+    A job that was started with a store is found with --store, even before the server has begun it.
+    """
+    store = None if store is None else existing_store(store)
+    run(Wait(token, poll_interval, wait_timeout, url, api_key, store).run)
 
 
 @jobs.command()
@@ -235,10 +242,12 @@ def cancel(
     token: _Token,
     url: Url = "",
     api_key: ApiKey = "",
+    store: OptionalStore = None,
     _verbose: Verbose = False,
 ) -> None:
-    """Ask the server to stop a job, if it still runs."""
-    run(Cancel(token, url, api_key).run)
+    """Ask the server to stop a job, if it still runs; or withdraw it from its store."""
+    store = None if store is None else existing_store(store)
+    run(Cancel(token, url, api_key, store).run)
 
 
 app.command()(rerun)

@@ -67,10 +67,11 @@ class Wait:
     wait_timeout: float | None = None
     url: str = ""
     api_key: str = field(default="", repr=False)
+    store: str | None = field(default=None, repr=False)
 
     async def run(self, _signals: Signals) -> int:
         """Return the exit code. A job that does not complete is an error."""
-        async with AsyncReflexioClient(self.api_key, self.url) as client:
+        async with AsyncReflexioClient(self.api_key, self.url, store=self.store) as client:
             job = client.job(self.token)
             result = await job.result(poll_interval=self.poll_interval, wait_timeout=self.wait_timeout)
             if isinstance(result, BaseModel):
@@ -86,11 +87,12 @@ class Cancel:
     token: str
     url: str = ""
     api_key: str = field(default="", repr=False)
+    store: str | None = field(default=None, repr=False)
 
     async def run(self, _signals: Signals) -> int:
         """Return the exit code."""
         stderr = output.console(stderr=True)
-        async with AsyncReflexioClient(self.api_key, self.url, CALL_TIMEOUT) as client:
+        async with AsyncReflexioClient(self.api_key, self.url, CALL_TIMEOUT, store=self.store) as client:
             job = client.job(self.token)
             try:
                 await job.cancel()

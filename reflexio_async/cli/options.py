@@ -95,7 +95,7 @@ def command_text(context: typer.Context, *leave_out: str) -> str:
         if value is True:
             words.append(param.opts[0])
         elif value is not False:
-            values: list[Any] = value if isinstance(value, list) else [value]
+            values: list[Any] = value if getattr(param, "multiple", False) else [value]
             for one in values:
                 words += [param.opts[0], shown_store(one) if param.name == "store" else str(one)]
     return shlex.join(words)

@@ -6,7 +6,9 @@ import asyncio
 import json
 import logging
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async._engine.batch.report import Outcome, OutcomeState
@@ -14,7 +16,19 @@ from reflexio_async._engine.batch.work import BATCH_OUTAGE_TIMEOUT
 from reflexio_async._engine.retry import is_away
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK, SOME_FAILED
+from reflexio_async.cli.inputs import shown_store
 from reflexio_async.cli.progress import show_progress
+from reflexio_async.cli.store import looking_at
+from reflexio_async.cli.stored_batch import (
+    batch_fields,
+    default_id,
+    driven_elsewhere,
+    ended_text,
+    failures_of,
+    find_batch,
+    is_left,
+    users_of,
+)
 from reflexio_async.cli.tables import count_states, incomplete_table
 from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.errors import NotFound, ReflexioError
@@ -27,12 +41,13 @@ if TYPE_CHECKING:
     from reflexio_async._engine.batch.progress import BatchPlan, BatchProgress
     from reflexio_async.cli.reporting import Reporter
     from reflexio_async.cli.signals import Signals
+    from reflexio_async.durable.view import BatchEntry
     from reflexio_async.reflexio.models.operations import RerunProfileGenerationResponse
 
     RerunOutcome = Outcome[str, RerunProfileGenerationResponse]
 
 _MAX_TABLE_ROWS = 50
-_FAILURES = (OutcomeState.FAILED, OutcomeState.TIMED_OUT, OutcomeState.LOST, OutcomeState.NOT_STARTED)
+FAILURES = (OutcomeState.FAILED, OutcomeState.TIMED_OUT, OutcomeState.LOST, OutcomeState.NOT_STARTED)
 _CHECK_TIMEOUT = 20.0
 """Seconds that the server has to answer before anything is started."""
 _BETWEEN_CHECKS = 2.0
@@ -43,7 +58,10 @@ _SHOWN_USERS = 5
 
 @dataclass(frozen=True)
 class Rerun:
-    """Rerun the profiles of users, as a batch. The fields are the command's options."""
+    """Rerun the profiles of users, as a batch. The fields are the command's options.
+
+    ``users`` may be empty, if the batch is in the store. ``command`` is the same command, as it is typed.
+    """
 
     users: Sequence[str]
     reporter: Reporter
@@ -58,64 +76,125 @@ class Rerun:
     max_failures: int | None = None
     dry_run: bool = False
     wait_for_server: bool = False
+    store: str | None = field(default=None, repr=False)
+    batch_id: str | None = None
+    retry_failed: bool = False
+    command: str = ""
+    is_named: bool = True
+    """Whether ``command`` names the users or the batch. If not, they came from standard input."""
 
     async def run(self, signals: Signals) -> int:
         """Return the exit code."""
-        reporter, limit = self.reporter, _FailureLimit(self.max_failures, self.reporter)
         try:
-            async with AsyncReflexioClient(self.api_key, self.url) as client:
-                batch = client.rerun_profiles_many(
-                    self.users,
-                    concurrency=self.concurrency,
-                    source=self.source,
-                    poll_interval=self.poll_interval,
-                    wait_timeout=self.wait_timeout,
-                    outage_timeout=_MONTH if self.wait_for_server else BATCH_OUTAGE_TIMEOUT,
-                    on_progress=limit.check,
-                )
-                limit.batch = batch
-                plan = batch.plan
-                if self.wait_for_server:
-                    await _wait_for_server(client, reporter)
-                else:
-                    await _check_server(client, reporter)
-                if self.dry_run:
-                    self._print_plan(client, plan)
-                    return OK
-                reporter.say(_plan_text(plan))
-                outcomes = await self._run_batch(batch, signals, reporter)
-                all_completed = all(outcome.state is OutcomeState.COMPLETED for outcome in outcomes)
-                promoted = True
-                if self.upgrade and not signals.exit_code:
-                    promoted = await _promote(client, reporter, all_completed=all_completed)
+            return await (self._show_plan() if self.dry_run else self._rerun(signals))
         except ReflexioError as error:
-            reporter.note(str(error), logging.ERROR)
+            self.reporter.note(str(error), logging.ERROR)
             raise
-        self._print_summary(outcomes, reporter)
+
+    async def _show_plan(self) -> int:
+        # A client with the store would go on with what that holds.
+        async with AsyncReflexioClient(self.api_key, self.url) as client, AsyncExitStack() as stack:
+            users, stored = self.users, None
+            if self.store is not None:
+                stored = await stack.enter_async_context(looking_at(self.store, self.url))
+                users = users or await users_of(stored, self.batch_id)
+            plan = client.rerun_profiles_many(users, source=self.source).plan
+            await self._reach(client)
+            kept = None
+            if stored is not None:
+                batch_id = self.batch_id or await default_id(client, users, self.source)
+                kept = await find_batch(stored, batch_id)
+            self._print_plan(client.base_url, users, plan, kept)
+        return OK
+
+    async def _rerun(self, signals: Signals) -> int:
+        reporter = self.reporter
+        limit = FailureLimit(self.max_failures, reporter)
+        async with AsyncReflexioClient(self.api_key, self.url, store=self.store) as client:
+            users = self.users or await users_of(client, self.batch_id)
+            make_batch = partial(
+                client.rerun_profiles_many,
+                users,
+                concurrency=self.concurrency,
+                source=self.source,
+                poll_interval=self.poll_interval,
+                wait_timeout=self.wait_timeout,
+                outage_timeout=_MONTH if self.wait_for_server else BATCH_OUTAGE_TIMEOUT,
+                on_progress=limit.check,
+            )
+            plan = make_batch().plan  # which checks everything, before anything is sent
+            await self._reach(client)
+            batch_id = None
+            if self.store is not None:
+                batch_id = self.batch_id or await default_id(client, users, self.source)
+                kept = await self._kept(client, batch_id, plan)
+                limit.failed_before = 0 if kept is None else failures_of(kept)
+            else:
+                reporter.say(_plan_text(plan))
+            limit.batch = batch = make_batch(batch_id=batch_id)
+            if self.retry_failed:
+                batch.retry_failed()
+                limit.failed_before = 0
+            again = self.command if self.is_named else f"{self.command} --batch-id {batch_id}"
+            outcomes = await self._run_batch(batch, len(users), signals, again)
+            all_completed = all(outcome.state is OutcomeState.COMPLETED for outcome in outcomes)
+            promoted = True
+            if self.upgrade and not signals.exit_code:
+                promoted = await _promote(client, reporter, all_completed=all_completed)
+        self._print_summary(outcomes)
+        self._say_how_to_continue(outcomes, again)
         return signals.exit_code or (OK if all_completed and promoted else SOME_FAILED)
 
-    def _print_plan(self, client: AsyncReflexioClient, plan: BatchPlan) -> None:
-        first = list(self.users[:_SHOWN_USERS])
+    async def _kept(self, client: AsyncReflexioClient, batch_id: str, plan: BatchPlan) -> BatchEntry | None:
+        """Say what the store has of the batch, and return it; None: nothing yet."""
+        kept = await find_batch(client, batch_id)
+        if (reason := await driven_elsewhere(client)) is not None:
+            self.reporter.say(reason, "yellow")
+        if kept is None:
+            self.reporter.say(f"{_plan_text(plan)}; kept in {shown_store(self.store or '')} as {batch_id}")
+            return None
+        self.reporter.say(f"{batch_id}: {ended_text(kept)}")
+        if not is_left(kept) and not self.retry_failed:
+            self.reporter.say("nothing is left to start; with another --batch-id all are run anew", "yellow")
+        return kept
+
+    async def _reach(self, client: AsyncReflexioClient) -> None:
+        if self.wait_for_server:
+            await _wait_for_server(client, self.reporter)
+        else:
+            await _check_server(client, self.reporter)
+
+    def _print_plan(
+        self, server: str, users: Sequence[str], plan: BatchPlan, kept: BatchEntry | None
+    ) -> None:
+        first = list(users[:_SHOWN_USERS])
         if self.json_lines:
             fields = {
-                "server": client.base_url,
+                "server": server,
                 "users": plan.total,
                 "first": first,
                 "per_minute": plan.per_minute,
                 "seconds": plan.seconds,
+                "batch": None if kept is None else batch_fields(kept),
             }
             output.write_line(json.dumps(fields, ensure_ascii=False))
             return
-        stdout = output.console()
-        more = ", …" if len(self.users) > len(first) else ""
-        output.print_line(stdout, f"{client.base_url} answers, and takes this key")
-        output.print_line(stdout, _plan_text(plan))
-        output.print_line(stdout, f"the first: {', '.join(map(repr, first))}{more}")
-        output.print_line(stdout, "nothing was started, because of --dry-run")
+        more = ", …" if len(users) > len(first) else ""
+        lines = [
+            f"{server} answers, and takes this key",
+            _plan_text(plan),
+            f"the first: {', '.join(map(repr, first))}{more}",
+            *([] if kept is None else [f"in the store: {kept.id}: {ended_text(kept)}"]),
+            "nothing was started, because of --dry-run",
+        ]
+        for line in lines:
+            output.print_line(output.console(), line)
 
     async def _run_batch(
-        self, batch: Batch[str, RerunProfileGenerationResponse], signals: Signals, reporter: Reporter
+        self, batch: Batch[str, RerunProfileGenerationResponse], total: int, signals: Signals, again: str
     ) -> list[RerunOutcome]:
+        reporter = self.reporter
+
         def stop() -> None:
             batch.stop()
             reporter.say(
@@ -133,16 +212,32 @@ class Rerun:
                     outcomes.append(outcome)
                     if self.json_lines:
                         output.write_line(outcome.to_json())
-                    if outcome.state in _FAILURES:
+                    if outcome.state in FAILURES:
                         text = f"{outcome.key}: {outcome.state.replace('_', ' ')}: {outcome.error}"
                         reporter.note(text, logging.WARNING)
         except asyncio.CancelledError:
-            ended = f"{len(outcomes)} of {len(self.users)} had ended"
+            ended = f"{len(outcomes)} of {total} had ended"
             reporter.say(f"left at once: {ended}; what runs goes on at the server", "yellow")
+            self._say_command(again)
+            raise
+        except ReflexioError:
+            self._say_command(again)
             raise
         return outcomes
 
-    def _print_summary(self, outcomes: list[RerunOutcome], reporter: Reporter) -> None:
+    def _say_command(self, again: str) -> None:
+        if self.store is not None:
+            self.reporter.say(f"continue with: {again}")
+
+    def _say_how_to_continue(self, outcomes: list[RerunOutcome], again: str) -> None:
+        states = {outcome.state for outcome in outcomes}
+        if states & {OutcomeState.CANCELLED, OutcomeState.NOT_STARTED, OutcomeState.TIMED_OUT}:
+            self._say_command(again)
+        elif states & set(FAILURES) and self.store is not None:
+            self.reporter.say(f"run again those that did not complete: {again} --retry-failed")
+
+    def _print_summary(self, outcomes: list[RerunOutcome]) -> None:
+        reporter = self.reporter
         to = reporter.stderr if self.json_lines else output.console()
         table, more = incomplete_table(outcomes, _MAX_TABLE_ROWS)
         if table.row_count:
@@ -158,17 +253,23 @@ class Rerun:
         reporter.note(counts)
 
 
-class _FailureLimit:
-    """Stops a batch when ``limit`` keys did not complete. The batch asks it before each start."""
+class FailureLimit:
+    """Stops a batch when ``limit`` keys did not complete. The batch asks it before each start.
+
+    Attributes:
+        batch: The batch.
+        failed_before: How many of its keys had failed before, and do not count.
+    """
 
     def __init__(self, limit: int | None, reporter: Reporter) -> None:
         self._limit = limit
         self._reporter = reporter
         self.batch: Batch[str, Any] | None = None
+        self.failed_before = 0
 
     def check(self, progress: BatchProgress) -> None:
         """Look at the outcomes so far."""
-        failures = sum(progress.counts.get(state, 0) for state in _FAILURES)
+        failures = sum(progress.counts.get(state, 0) for state in FAILURES) - self.failed_before
         if self._limit is None or failures < self._limit or self.batch is None:
             return
         self.batch.stop()

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from reflexio_async.cli.command_runner import exit_bad_input, run
-from reflexio_async.cli.inputs import check_text, read_users
+from reflexio_async.cli.inputs import check_text, is_there, read_users
 from reflexio_async.cli.options import (
     ApiKey,
     Log,
@@ -13,13 +13,17 @@ from reflexio_async.cli.options import (
     Url,
     Verbose,
     WaitTimeout,
+    command_text,
+    existing_store,
 )
 from reflexio_async.cli.reporting import reporting
 from reflexio_async.cli.rerun import Rerun
+from reflexio_async.cli.stored_batch import ShowBatches
 from reflexio_async.errors import InvalidRequest
 
 
 def rerun(
+    context: typer.Context,
     *,
     users: Annotated[
         str | None,
@@ -59,6 +63,33 @@ def rerun(
             "Unless given, they stay pending.",
         ),
     ] = False,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            metavar="FILE|URL",
+            show_default=False,
+            help="Keep the batch in this file, or in Postgres: the same command goes on with it.",
+        ),
+    ] = None,
+    batch_id: Annotated[
+        str | None,
+        typer.Option(
+            "--batch-id",
+            metavar="ID",
+            show_default=False,
+            help="The name of the batch in the store. Unless given: made of server, organisation, users and "
+            "--source, so that the same command means the same batch. With it, users that are in the store "
+            "already need not be named again.",
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run those of the batch again that did not complete.")
+    ] = False,
+    status: Annotated[
+        bool,
+        typer.Option("--status", help="Show how far the batches of the store are, and start nothing."),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Check users, server and key, show the plan, and start nothing."),
@@ -92,14 +123,25 @@ def rerun(
     A server runs one rerun at a time and begins about five a minute. This command queues the rest,
     waits as long as that takes, and goes on when one fails.
 
+    With --store the batch is kept in a file. The same command goes on with it after Ctrl-C, an error, a crash
+    or a restart of the machine, and no user is run twice. A second process with the same command joins.
+
     Ctrl-C starts nothing more and waits for the running rerun; a second Ctrl-C stops at once. SIGTERM and a
     terminal that is closed (SIGHUP) do the same.
 
     Exit code: 0 all completed, 1 some did not, 2 bad input, 129 stopped by SIGHUP, 130 by Ctrl-C, 143 by
     SIGTERM.
     """
-    user_ids = _user_ids(users, user or [])
+    user_ids = _user_ids(users, user or [], required=not status and batch_id is None)
+    if store is None and (status or retry_failed or batch_id is not None):
+        exit_bad_input("--status, --retry-failed and --batch-id are about a store: name it with --store")
+    if status:
+        if dry_run or retry_failed:
+            exit_bad_input("--status shows what the store holds: leave out --dry-run and --retry-failed")
+        run(ShowBatches(existing_store(store), batch_id, json_lines).run)
     try:
+        if dry_run and store is not None and user_ids and not is_there(store):
+            store = None  # looking at it must not make it
         with reporting(log) as reporter:
             run(
                 Rerun(
@@ -116,16 +158,21 @@ def rerun(
                     max_failures=max_failures,
                     dry_run=dry_run,
                     wait_for_server=wait_for_server,
+                    store=store,
+                    batch_id=batch_id,
+                    retry_failed=retry_failed,
+                    command=command_text(context, "retry_failed", "users" if users == "-" else ""),
+                    is_named=users != "-" or batch_id is not None,
                 ).run
             )
     except InvalidRequest as error:
         exit_bad_input(error)
 
 
-def _user_ids(file: str | None, ids: list[str]) -> list[str]:
+def _user_ids(file: str | None, ids: list[str], *, required: bool) -> list[str]:
     if file is not None and ids:
         exit_bad_input("give the users by --users or by --user, not by both")
-    if file is None and not ids:
+    if file is None and not ids and required:
         exit_bad_input("no users: name a file with --users, or users with --user")
     try:
         if file is not None:

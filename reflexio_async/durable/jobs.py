@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
+import anyio
+
 from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async.durable.accounts import account_of, organisation_of
@@ -134,19 +136,19 @@ class DurableJobs:
         """
         here = await self.open()
         job = self.record(kind, settings, row or uuid4().hex, params, start)
-        await self._add(here, job, start.request)
-        if row is not None:
-            await self.read([job])  # it may have been there already
+        try:
+            await self._add(here, job, start.request)
+            if row is not None:
+                await self.read([job])  # it may have been there already
             if job.id is not None or job.done:
                 return job
-        if not self.drives:
-            await self.wake(kind.slot)
-            return job
-        try:
-            await self._driver(here, kind.slot).answered(job, timeout)
+            if self.drives:
+                await self._driver(here, kind.slot).answered(job, timeout)
+            else:
+                await self.wake(kind.slot)
         except asyncio.CancelledError:
-            # The caller has no handle with which to withdraw the start later.
-            with suppress(StoreError):
+            # The caller has no handle with which to withdraw the start later. Its row may be on the disk.
+            with anyio.CancelScope(shield=True), suppress(StoreError):
                 await self.withdraw(job, "the call that started it was cancelled before anything was sent")
             job.outcome_read = job.done
             raise

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
+import anyio
+
 from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async._engine.retry import Meaning, is_away, meaning_of
 from reflexio_async.durable.accounts import account_of, organisation_of
@@ -155,17 +157,23 @@ class Outbox:
         size = len(request.body or b"")
         await self._wait_for_room(here, size)
         account, now = self._account(), self._clock.time()
-        if here.account != account:
-            await here.store.add_account(account, self._url, None)
-            here.account = account
         handle = here.calls[row_id] = OutboxCall(call, row_id, self)
         if not self._survives:
             self._undelivered[row_id] = call
         row = OutboxRow(0, row_id, account, self._url, call, session, request, size, "waiting", 0, None, now)
         try:
+            if here.account != account:
+                await here.store.add_account(account, self._url, None)
+                here.account = account
             await here.store.accept([row])
-        except StoreError:
-            self._undelivered.pop(row_id, None)
+        except BaseException as error:
+            with anyio.CancelScope(shield=True), suppress(StoreError):
+                # A write that was cancelled may be on the disk.
+                if isinstance(error, StoreError) or not await here.store.has_call(row_id):
+                    self._undelivered.pop(row_id, None)
+                    self._leave_room(here, row)
+                else:
+                    await self._added(here)
             raise
         await self._added(here)
         return handle
@@ -419,10 +427,14 @@ class Outbox:
         self._tasks.report(f"{row.call} {row.id}, which was set aside,", failure)
         self._end(here, row, None, failure)
 
-    def _end(self, here: _OnLoop, row: OutboxRow, response: Any, error: Exception | None) -> None:
-        self._undelivered.pop(row.id, None)
+    @staticmethod
+    def _leave_room(here: _OnLoop, row: OutboxRow) -> None:
         if here.room is not None:
             here.room = here.room._replace(waiting=here.room.waiting - 1, bytes=here.room.bytes - row.bytes)
+
+    def _end(self, here: _OnLoop, row: OutboxRow, response: Any, error: Exception | None) -> None:
+        self._undelivered.pop(row.id, None)
+        self._leave_room(here, row)
         call = here.calls.pop(row.id, None)
         if call is not None:
             call.end(response, error)

@@ -370,6 +370,12 @@ class Store:
             )
         )
 
+    async def has_call(self, row_id: str) -> bool:
+        """Whether a call is in the outbox, when all writes that were asked for before have ended."""
+        sql = "update outbox set attempts = attempts where id = ? returning 1"
+        (rows,) = await self.write(Statement(sql, (row_id,)))
+        return bool(rows)
+
     async def waiting(self, lane: LaneKey, limit: int, *, after: int = 0) -> list[OutboxRow]:
         """The first calls that wait in the outbox, behind the one with the number ``after``."""
         sql = (

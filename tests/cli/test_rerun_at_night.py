@@ -151,6 +151,7 @@ def test_a_dry_run_for_programs(run: Run, box: Sandbox) -> None:
         "first": ["u1"],
         "per_minute": 5,
         "seconds": 0.0,
+        "batch": None,
     }
 
 

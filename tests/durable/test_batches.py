@@ -95,6 +95,26 @@ async def test_retry_failed_starts_the_keys_again_that_did_not_complete(store: P
         assert len(box.operations()) == 14
 
 
+async def test_a_batch_of_an_earlier_process_runs_those_again_that_did_not_complete(store: Path) -> None:
+    async with Sandbox() as box:
+        users = [*USERS, "late"]
+        async with AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client:
+            await client.rerun_profiles_many(users, batch_id="night")
+        box.seed("late")
+        async with AsyncReflexioClient(url_endpoint=box.url, store=store) as client:
+            report = await client.rerun_profiles_many(users, batch_id="night").retry_failed()
+        assert report.counts() == {"completed": 13}
+        assert len(box.operations()) == 14
+
+
+async def test_without_a_store_a_batch_remembers_nothing_to_run_again() -> None:
+    async with Sandbox() as box, AsyncReflexioClient(url_endpoint=box.url) as client:
+        batch = client.rerun_profiles_many(USERS)
+        with pytest.raises(InvalidRequest, match=r"use retry_failed\(\) of the report"):
+            batch.retry_failed()
+        batch.plan  # noqa: B018  # so that it may be dropped
+
+
 async def test_an_iterator_is_stored_as_it_is_pulled(store: Path) -> None:
     async with (
         Sandbox() as box,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from reflexio_async import InvalidRequest
@@ -239,6 +241,19 @@ async def test_cancelling_a_run_that_is_being_judged_ends_it_at_once_and_sends_n
         finally:
             over.set()
         assert scene.sent() == 0
+
+
+async def test_a_cancel_scope_of_anyio_does_not_wait_for_the_thread_of_a_judge() -> None:
+    over = threading.Event()
+    async with reflecting() as scene:
+        try:
+            with anyio.move_on_after(0.1) as cancelled:
+                await review_of(scene, lambda _task, _answer: over.wait(10))
+            assert cancelled.cancelled_caught
+            assert not over.is_set()
+            assert time.monotonic() < cancelled.deadline + 5  # both are the clock of the event loop
+        finally:
+            over.set()
 
 
 async def test_an_opened_trace_is_judged_when_it_is_closed() -> None:

@@ -133,6 +133,20 @@ class Batch(Generic[K, T]):
         """The answer of the promotion that ``upgrade=True`` asked for; None until it was made."""
         return self._report.upgrade
 
+    def retry_failed(self) -> Self:
+        """Let this batch of a store run those of its keys again that have not completed. Return it.
+
+        It is called before the batch begins. Without a store, ``report.retry_failed()`` makes another batch.
+
+        Raises:
+            InvalidRequest: The client has no store.
+        """
+        if self._work.stored is None:
+            message = "retry_failed: only a store remembers a batch; use retry_failed() of the report"
+            raise InvalidRequest(message)
+        self._work = replace(self._work, again=True)
+        return self
+
     def stop(self) -> None:
         """Start nothing more. Queued starts are withdrawn; what runs at the server is still awaited.
 

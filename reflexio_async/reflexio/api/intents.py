@@ -144,7 +144,8 @@ class IntentsAPI(API):
         noted = Intent.from_text(intent)
         engine = self._engine
         if noted.url != engine.settings.base_url:
-            message = f"start_or_adopt: the intent is for {noted.url}, this client speaks to {engine.settings.base_url}"
+            here = engine.settings.base_url
+            message = f"start_or_adopt: the intent is for {noted.url}, this client speaks to {here}"
             raise InvalidRequest(message)
         if noted.kind not in REQUESTS:
             message = f"start_or_adopt: this release does not know the kind {noted.kind!r:.40}"

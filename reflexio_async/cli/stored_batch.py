@@ -1,0 +1,137 @@
+"""The batch of a rerun in a store: which one it is, how far it is, and how it is continued."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reflexio_async._engine.jobs.status import JobState
+from reflexio_async.cli import output
+from reflexio_async.cli.command_runner import BAD_INPUT, OK
+from reflexio_async.cli.inputs import shown_store
+from reflexio_async.cli.store import counts_text, local_time, looking_at
+from reflexio_async.cli.tables import new_table
+from reflexio_async.errors import InvalidRequest, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reflexio_async.cli.signals import Signals
+    from reflexio_async.client import AsyncReflexioClient
+    from reflexio_async.durable.view import BatchEntry, JobEntry
+
+_DIGITS = 12
+_SERVICE = "profile_generation"
+_SHOWN_BATCHES = 20
+_SHOWN_FAILURES = 50
+_MANY = 10_000_000
+_INCOMPLETE = (JobState.FAILED, JobState.LOST, JobState.CANCELLED)
+# What was withdrawn, because the batch was stopped, is queued again.
+_LEFT = (JobState.QUEUED, JobState.RUNNING, JobState.CANCELLED)
+
+
+async def default_id(client: AsyncReflexioClient, users: Sequence[str], source: str | None) -> str:
+    """The id of a batch that has none: the same users and options at the same server have the same."""
+    try:
+        organisation = (await client.whoami()).org_id
+    except NotFound:  # January's servers have no whoami
+        organisation = None
+    content = json.dumps([client.base_url, organisation or "", source or "", sorted(users)])
+    return f"rerun-{hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]}"
+
+
+async def users_of(client: AsyncReflexioClient, batch_id: str | None) -> list[str]:
+    """The users of a batch that is in the store.
+
+    Raises:
+        InvalidRequest: There is no such batch.
+    """
+    jobs = await client.store.jobs(batch=batch_id, limit=_MANY)
+    if not jobs:
+        message = f"--batch-id: the store has no batch {batch_id!r}; name its users with --users or --user"
+        raise InvalidRequest(message)
+    return [job.key for job in reversed(jobs) if job.key is not None]
+
+
+async def find_batch(client: AsyncReflexioClient, batch_id: str) -> BatchEntry | None:
+    """The batch with this id; None: there is none."""
+    return next(iter(await client.store.batches(batch=batch_id)), None)
+
+
+async def driven_elsewhere(client: AsyncReflexioClient) -> str | None:
+    """Say that another process drives the reruns of this server; None: no other does."""
+    for lane in (await client.store.stats()).lanes:
+        is_ours = lane.holder is None or lane.holder.startswith(f"{os.getpid()}-")
+        if lane.url == client.base_url and lane.name == _SERVICE and not is_ours:
+            takes_over = f"takes over in {lane.lease or 0.0:.0f} s if that is gone"
+            return f"another process drives these jobs ({lane.holder}); this one watches, and {takes_over}"
+    return None
+
+
+def ended_text(batch: BatchEntry) -> str:
+    """How far ``batch`` is, such as ``120 of 200 have ended (118 completed, 2 failed)``."""
+    ended = {str(state): count for state, count in batch.jobs.items() if state not in _LEFT}
+    counts = f" ({counts_text(ended)})" if ended else ""
+    return f"{sum(ended.values())} of {sum(batch.jobs.values())} have ended{counts}"
+
+
+def is_left(batch: BatchEntry) -> bool:
+    """Whether some of ``batch`` are still to be run."""
+    return any(batch.jobs.get(state) for state in _LEFT)
+
+
+def failures_of(batch: BatchEntry) -> int:
+    """How many jobs of ``batch`` have ended without completing, those that were withdrawn left out."""
+    return sum(batch.jobs.get(state, 0) for state in (JobState.FAILED, JobState.LOST))
+
+
+@dataclass(frozen=True)
+class ShowBatches:
+    """Print how far the batches of a store are. The fields are the command's options."""
+
+    store: str
+    batch_id: str | None = None
+    as_json: bool = False
+
+    async def run(self, _signals: Signals) -> int:
+        """Return the exit code. Nothing is sent."""
+        async with looking_at(self.store) as client:
+            batches = await client.store.batches(limit=_SHOWN_BATCHES, batch=self.batch_id)
+            failed: list[JobEntry] = []
+            if self.batch_id is not None:
+                for state in _INCOMPLETE:
+                    failed += await client.store.jobs(batch=self.batch_id, state=state, limit=_SHOWN_FAILURES)
+        if self.batch_id is not None and not batches:
+            output.print_error(f"--batch-id: the store has no batch {self.batch_id!r}")
+            return BAD_INPUT
+        if self.as_json:
+            for batch in batches:
+                output.write_line(json.dumps(batch_fields(batch), ensure_ascii=False))
+            return OK
+        stdout = output.console()
+        if not batches:
+            output.print_line(stdout, f"no batches in {shown_store(self.store)}")
+        for batch in batches:
+            counts = counts_text({str(state): count for state, count in batch.jobs.items()})
+            what = f"{sum(batch.jobs.values())} users since {local_time(batch.created_at)}"
+            output.print_line(stdout, f"{batch.id}: {what}: {counts}")
+        table = new_table("user", "state", "why")
+        for job in failed[:_SHOWN_FAILURES]:
+            table.add_row(output.printable(job.key), job.state, output.one_line(job.error or ""))
+        if table.row_count:
+            stdout.print(table)
+        return OK
+
+
+def batch_fields(batch: BatchEntry) -> dict[str, object]:
+    """A batch for programs."""
+    return {
+        "id": batch.id,
+        "kind": batch.kind,
+        "created_at": batch.created_at,
+        "users": sum(batch.jobs.values()),
+        "jobs": {str(state): count for state, count in batch.jobs.items()},
+    }
