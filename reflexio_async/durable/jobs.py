@@ -147,9 +147,11 @@ class DurableJobs:
             else:
                 await self.wake(kind.slot)
         except asyncio.CancelledError:
-            # The caller has no handle with which to withdraw the start later. Its row may be on the disk.
-            with anyio.CancelScope(shield=True), suppress(StoreError):
-                await self.withdraw(job, "the call that started it was cancelled before anything was sent")
+            if row is None:
+                # The caller has no handle with which to withdraw the start later. Its row may be on the disk.
+                with anyio.CancelScope(shield=True), suppress(StoreError):
+                    reason = "the call that started it was cancelled before anything was sent"
+                    await self.withdraw(job, reason)
             job.outcome_read = job.done
             raise
         return job
