@@ -32,6 +32,7 @@ FRAMEWORKS = (
     "integrations/test_langchain.py",
     "integrations/test_openai_agents.py",
     "integrations/test_pydantic_ai.py",
+    "integrations/test_mcp.py",
     "memory/test_messages_of_frameworks.py",
     "reflect/test_langchain.py",
     "reflect/test_openai_agents.py",

@@ -10,6 +10,7 @@ from reflexio_async.cli.command_runner import exit_bad_input, run
 from reflexio_async.cli.demo import run_demo
 from reflexio_async.cli.inputs import check_keys, check_text, read_text
 from reflexio_async.cli.jobs import SERVICES, Cancel, ShowStatus, Wait
+from reflexio_async.cli.mcp import RunMCP
 from reflexio_async.cli.options import (
     ApiKey,
     OptionalStore,
@@ -192,6 +193,50 @@ def sandbox(
             faults=script,
         ).run
     )
+
+
+@app.command()
+def mcp(
+    *,
+    user: Annotated[
+        str,
+        typer.Option(
+            "--user", metavar="ID", envvar="REFLEXIO_USER_ID", help="The user whose memory this is."
+        ),
+    ],
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="NUMBER",
+            show_default=False,
+            help="Listen for HTTP; 0 picks a free port. Unless given: standard input and output.",
+        ),
+    ] = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Where to listen for HTTP. Everybody who can reach it has access to the user's memory.",
+        ),
+    ] = "127.0.0.1",
+    store: OptionalStore = None,
+    url: Url = "",
+    api_key: ApiKey = "",
+    _verbose: Verbose = False,
+) -> None:
+    """Run an MCP server, by which an agent recalls and remembers, until its input ends or a signal comes.
+
+    With --store, what is remembered survives a server that is away, and a kill -9.
+
+    Exit code: 0 stopped, 1 the store cannot be used, 2 bad input.
+    """
+    try:
+        check_text(user=user, host=host, store=store)
+    except InvalidRequest as error:
+        exit_bad_input(error)
+    run(RunMCP(user, port, host, store, url, api_key).run)
 
 
 _Token = Annotated[

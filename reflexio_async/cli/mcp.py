@@ -1,0 +1,84 @@
+"""``mcp``: a server of the Model Context Protocol, with the memory of one user."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from reflexio_async.cli import output
+from reflexio_async.cli.command_runner import OK
+from reflexio_async.client import AsyncReflexioClient
+from reflexio_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import MCPServer
+
+    from reflexio_async.cli.signals import Signals
+
+_STOP_SECONDS = 5  # for requests that are under way; then streams are cut off
+
+
+@dataclass(frozen=True)
+class RunMCP:
+    """Serve one user's memory. The fields are the command's options."""
+
+    user_id: str
+    port: int | None = None
+    """Where to listen for HTTP. None: serve standard input and output."""
+    host: str = "127.0.0.1"
+    store: str | None = field(default=None, repr=False)
+    url: str = ""
+    api_key: str = field(default="", repr=False)
+
+    async def run(self, signals: Signals) -> int:
+        """Return the exit code when the input has ended or a signal has come."""
+        try:
+            from reflexio_async.integrations.mcp import memory_server  # noqa: PLC0415  # needs an extra
+        except ImportError as error:
+            message = f"the command mcp needs the extra mcp: pip install 'reflexio-async[mcp]' ({error})"
+            raise ConfigurationError(message) from None
+        output.show_warnings()
+        async with AsyncReflexioClient(self.api_key, self.url, store=self.store) as client:
+            server = memory_server(client, user_id=self.user_id)
+            ended = await (
+                _serve_input(server, signals) if self.port is None else self._serve_http(server, signals)
+            )
+        if not ended:
+            # A thread waits for input. It cannot be interrupted, and the event loop would wait for it.
+            os._exit(signals.exit_code)
+        return OK
+
+    async def _serve_http(self, server: MCPServer[Any], signals: Signals) -> bool:
+        import uvicorn  # noqa: PLC0415  # mcp brings it
+
+        assert self.port is not None  # noqa: S101  # else this is not called
+        app = server.streamable_http_app(host=self.host)
+        listener = socket.create_server((self.host, self.port))
+        http = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_STOP_SECONDS)
+        )
+        # uvicorn stops at the first signal, and then passes it on to the handler that was there before.
+        signals.on_first(lambda: None)
+        port = listener.getsockname()[1]
+        output.print_line(
+            output.console(stderr=True), f"MCP server at http://{self.host}:{port}/mcp (Ctrl-C to stop)"
+        )
+        await http.serve([listener])
+        return True
+
+
+async def _serve_input(server: MCPServer[Any], signals: Signals) -> bool:
+    """Serve until the input ends or a signal comes. Returns whether the input has ended."""
+    stopping = asyncio.Event()
+    signals.on_first(stopping.set)
+    serving = asyncio.create_task(server.run_stdio_async())
+    stopped = asyncio.create_task(stopping.wait())
+    await asyncio.wait([serving, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not serving.done():
+        return False
+    await serving
+    return True
