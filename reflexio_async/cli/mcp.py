@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from reflexio_async.cli.signals import Signals
 
+_DRAIN_SECONDS = 1.5
 _STOP_SECONDS = 5  # for requests that are under way; then streams are cut off
 
 
@@ -43,15 +45,21 @@ class RunMCP:
         output.show_warnings()
         async with AsyncReflexioClient(self.api_key, self.url, store=self.store) as client:
             server = memory_server(client, user_id=self.user_id)
-            ended = await (
-                _serve_input(server, signals) if self.port is None else self._serve_http(server, signals)
-            )
+            if self.port is None:
+                ended = await _serve_input(server, signals)
+            else:
+                await self._serve_http(server, signals)
+                ended = True
+            # Agents kill a server that does not end within seconds.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DRAIN_SECONDS):
+                    await client.outbox.drained()
         if not ended:
             # A thread waits for input. It cannot be interrupted, and the event loop would wait for it.
             os._exit(signals.exit_code)
         return OK
 
-    async def _serve_http(self, server: MCPServer[Any], signals: Signals) -> bool:
+    async def _serve_http(self, server: MCPServer[Any], signals: Signals) -> None:
         import uvicorn  # noqa: PLC0415  # mcp brings it
 
         assert self.port is not None  # noqa: S101  # else this is not called
@@ -67,7 +75,6 @@ class RunMCP:
             output.console(stderr=True), f"MCP server at http://{self.host}:{port}/mcp (Ctrl-C to stop)"
         )
         await http.serve([listener])
-        return True
 
 
 async def _serve_input(server: MCPServer[Any], signals: Signals) -> bool:

@@ -59,7 +59,7 @@ def memory_server(client: AsyncReflexioClient, **options: Unpack[MemoryOptions])
         ConfigurationError: There is no ``user_id``.
     """
     tools = _Tools(client, **options)
-    server = MCPServer[Any]("reflexio", instructions=_INSTRUCTIONS, version=__version__)
+    server = MCPServer[Any]("reflexio", instructions=_INSTRUCTIONS, version=__version__, log_level="WARNING")
     reads = ToolAnnotations(read_only_hint=True, open_world_hint=False)
     adds = ToolAnnotations(destructive_hint=False, open_world_hint=False)
     deletes = ToolAnnotations(destructive_hint=True, idempotent_hint=True, open_world_hint=False)
