@@ -16,9 +16,13 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
@@ -138,6 +142,20 @@ class PostgresServer:
         if result.returncode:
             message = f"{program.name} failed:\n{result.stdout}"
             raise RuntimeError(message)
+
+
+def running_server() -> Iterator[PostgresServer]:
+    """A server, for a fixture. Without one the test is skipped; in CI it fails."""
+    try:
+        server = PostgresServer().__enter__()
+    except NoPostgres as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    try:
+        yield server
+    finally:
+        server.__exit__()
 
 
 def find_programs() -> Path:

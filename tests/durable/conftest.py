@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.postgres import NoPostgres, PostgresServer
+from tests.postgres import PostgresServer, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,16 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """One server for all tests. Make a database of your own in it."""
-    try:
-        server = PostgresServer().__enter__()
-    except NoPostgres as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
-    try:
-        yield server
-    finally:
-        server.__exit__()
+    yield from running_server()
 
 
 @pytest.fixture

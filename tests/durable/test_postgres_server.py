@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import psycopg
+import pytest
+
+import tests.postgres
+from tests.postgres import running_server
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.postgres import PostgresServer
 
 
@@ -32,3 +38,17 @@ def test_it_syncs_its_writes(postgres_url: str) -> None:
 
 def test_it_listens_on_no_port(postgres_url: str) -> None:
     assert not setting(postgres_url, "listen_addresses")
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_a_machine_without_a_server_skips_with_the_reason_and_in_ci_fails(
+    ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none() -> Path:
+        message = "there is no Postgres server on this machine"
+        raise tests.postgres.NoPostgres(message)
+
+    monkeypatch.setattr(tests.postgres, "find_programs", none)
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="there is no Postgres server"):
+        next(running_server())
