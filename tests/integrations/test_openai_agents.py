@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,13 @@ require("agents")
 
 from agents import Agent, ModelResponse, Runner, SQLiteSession, Usage, function_tool
 from agents import Model as AgentsModel
-from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseFunctionToolCall,
+    ResponseOutputMessage,
+    ResponseOutputText,
+)
 
 from reflexio_async.integrations.openai_agents import ReflexioHooks
 from reflexio_async.testing.conformance import AdapterConformance
@@ -38,13 +45,25 @@ class FakeModel(AgentsModel):
     def __init__(self, answer: Any) -> None:
         self.answer = answer
 
-    async def get_response(self, *_: Any, **call: Any) -> ModelResponse:
-        answer = await self.answer(f"{call['system_instructions']}\n{call['input']}")
+    async def get_response(self, *arguments: Any, **call: Any) -> ModelResponse:
+        prompt = [*arguments, call.get("system_instructions"), call.get("input")]
+        answer = await self.answer(str(prompt))
         output: list[Any] = [said(answer)] if isinstance(answer, str) else answer
         return ModelResponse(output=output, usage=Usage(), response_id=None)
 
-    def stream_response(self, *_: Any, **__: Any) -> Any:
-        raise NotImplementedError
+    async def stream_response(self, *arguments: Any, **call: Any) -> AsyncIterator[Any]:
+        answered = await self.get_response(*arguments, **call)
+        response = Response(
+            id="r1",
+            created_at=0,
+            model="fake",
+            object="response",
+            output=answered.output,
+            parallel_tool_calls=False,
+            tool_choice="none",
+            tools=[],
+        )
+        yield ResponseCompletedEvent(type="response.completed", response=response, sequence_number=0)
 
 
 class TestHooks(AdapterConformance):
@@ -143,9 +162,10 @@ async def test_the_history_in_a_session_of_the_framework_is_not_published_again(
     async def answers(prompt: str) -> str:
         return "Next door." if "tea" in prompt else "At the harbour."
 
-    agent, session = Agent(name="guide", model=FakeModel(answers)), SQLiteSession("s1")
-    for question in ("Where is sushi?", "And tea?"):
-        await run(agent, hooks(play), question, session=session)
+    agent = Agent(name="guide", model=FakeModel(answers))
+    with closing(SQLiteSession("s1")) as session:
+        for question in ("Where is sushi?", "And tea?"):
+            await run(agent, hooks(play), question, session=session)
     turns = [turn for body in await play.published() for turn in body["interaction_data_list"]]
     assert [turn["content"] for turn in turns] == [
         "Where is sushi?",
@@ -153,3 +173,13 @@ async def test_the_history_in_a_session_of_the_framework_is_not_published_again(
         "And tea?",
         "Next door.",
     ]
+
+
+async def test_a_run_that_is_streamed_is_one_turn(play: Play) -> None:
+    agent, memory = Agent(name="guide", model=FakeModel(looks_first), tools=[maps]), hooks(play)
+    config = memory.run_config(tracing_disabled=True)
+    result = Runner.run_streamed(agent, "Where is sushi?", hooks=memory, run_config=config)
+    async for _ in result.stream_events():
+        pass
+    assert result.final_output == "At the harbour."
+    assert_one_turn_with_a_tool(await play.published())
