@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async import AsyncReflexioClient, InvalidRequest, JobState
-from reflexio_async.sandbox import Sandbox
+from reflexio_async.sandbox import Sandbox, VirtualClock
+from tests.scene import RERUN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,3 +164,23 @@ async def test_an_id_needs_a_store() -> None:
     async with AsyncReflexioClient(url_endpoint="http://127.0.0.1:9") as client:
         with pytest.raises(InvalidRequest, match="store="):
             client.rerun_profiles_many(["u"], batch_id="night")
+
+
+async def test_the_rate_limit_is_learned_once_for_all_clients_of_a_store(store: Path) -> None:
+    clock = VirtualClock()
+    async with Sandbox(clock=clock, rate_limits=True) as box:
+        seeded(box)
+        async with (
+            AsyncReflexioClient(url_endpoint=box.url, store=store, clock=clock) as one,
+            one.rerun_profiles_many(USERS, batch_id="night") as batch,
+        ):
+            done = 0
+            async for _ in batch:
+                done += 1
+                if done == 7:  # in the second window
+                    break
+        async with AsyncReflexioClient(url_endpoint=box.url, store=store, clock=clock) as two:
+            report = await two.rerun_profiles_many(USERS, batch_id="night")
+        assert report.counts() == {"completed": 12}
+        assert box.count("POST", RERUN, 429) == 1
+        assert len(box.operations()) == 12

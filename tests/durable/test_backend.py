@@ -1,0 +1,57 @@
+"""Two workers of one web backend share a file: every token resolves in both."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from reflexio_async.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+async def test_every_token_resolves_in_both_workers(tmp_path: Path) -> None:
+    async with Sandbox(rerun_seconds=0.02) as box:
+        users = [f"u{number}" for number in range(10)]
+        for user in users:
+            box.seed(user)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "uvicorn", "tests.durable.backend:app", "--workers", "2", "--port", "0"),
+            env={**os.environ, "REFLEXIO_URL": box.url, "STORE": str(tmp_path / "r.db")},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stderr is not None
+        url = ""
+        async for line in process.stderr:
+            if match := re.search(rb"running on (http://[\d.:]+)", line):
+                url = match[1].decode()
+            if url and b"startup complete" in line:
+                break
+        drain = asyncio.create_task(process.stderr.read())
+        try:
+            # A new connection for each request, so that both workers get some.
+            limits = httpx.Limits(max_keepalive_connections=0)
+            async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as http:
+                answers = await asyncio.gather(*(http.post(f"/reruns/{user}") for user in users))
+                tokens = [answer.json()["token"] for answer in answers]
+                workers = {answer.json()["worker"] for answer in answers}
+                for _ in range(4):
+                    read = await asyncio.gather(*(http.get("/reruns", params={"token": t}) for t in tokens))
+                    assert [answer.json()["generated"] for answer in read] == [1] * 10
+                    workers |= {answer.json()["worker"] for answer in read}
+            assert len(workers) == 2
+            assert len(box.operations()) == 10
+        finally:
+            process.send_signal(signal.SIGTERM)
+            await process.wait()
+            await drain
