@@ -144,6 +144,7 @@ class Worker:
         options: ClientOptions = {**(client_options or {}), "store": store}
         self._keyring = _Keyring(organisations or {}, credentials, options)
         self._cluster = Cluster(self._database)
+        self._used: Cluster | None = None
         self._driving: dict[LaneKey, None] = {}
         self._without_key: dict[LaneKey, None] = {}
         self._unknown = 0
@@ -156,14 +157,20 @@ class Worker:
 
         @blueprint.task(name="drain", queue=QUEUE, pass_context=True)
         async def drain(context: JobContext, url: str, org: str, name: str) -> None:
-            await self._drain(Cluster(self._database, context.app), LaneKey(url, org, name))
+            await self._drain(self._cluster_of(context.app), LaneKey(url, org, name))
 
         @blueprint.periodic(cron="* * * * * */10")
         @blueprint.task(name="look", queue=QUEUE, queueing_lock=f"{NAMESPACE}:look", pass_context=True)
         async def look(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  # procrastinate gives it
-            await self._look(context.app)
+            await self._look(self._cluster_of(context.app))
 
         return blueprint
+
+    def _cluster_of(self, app: App) -> Cluster:
+        """The cluster whose drains ``app`` runs: our own app, or one of the user's."""
+        if self._used is None or self._used.app is not app:
+            self._used = self._cluster if self._cluster.app is app else Cluster(self._database, app)
+        return self._used
 
     async def __aenter__(self) -> Self:
         self._stopping.clear()
@@ -296,11 +303,10 @@ class Worker:
 
     # Looking after lanes that nobody drives
 
-    async def _look(self, app: App) -> None:
+    async def _look(self, cluster: Cluster) -> None:
         """Wake every lane that has rows and that nobody drives. One worker does this, every ten seconds."""
-        cluster = Cluster(self._database, app)
         try:
-            await self._cluster.free_ended()
+            await cluster.free_ended()
             await cluster.free(self._silent_seconds)
             await self._learn(cluster)
             await cluster.wake_lanes_without_lease()
@@ -328,10 +334,11 @@ class Worker:
             try:
                 await self._cluster.seen(self.name)
                 expired = await self._cluster.expired_leases()
+                cluster = self._used or self._cluster
                 if expired.lanes:
-                    await self._cluster.free(self._silent_seconds)
+                    await cluster.free(self._silent_seconds)
                     for lane in expired.lanes:
-                        await self._cluster.wake(lane)
+                        await cluster.wake(lane)
                 if expired.next_end is not None:
                     wait = min(wait, max(expired.next_end + _SHORTEST_LOOK, _SHORTEST_LOOK))
                 if expired.lanes:

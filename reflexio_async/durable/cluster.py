@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,24 +69,27 @@ class Cluster:
 
     Args:
         database: The store's database. It must be open.
-        app: A procrastinate app that is open; None: one on the store's own connections.
+        app: A procrastinate app of the user's, open; None: one on the store's own connections.
+
+    Attributes:
+        app: The app; None before ``open``.
     """
 
     def __init__(self, database: PostgresDatabase, app: App | None = None) -> None:
         self._database = database
-        self._app = app
+        self.app = app
         self._has_own_tables = app is None
-        self._idle: set[int | None] = set()
-        """The drains whose lanes had no lease when ``free_ended`` looked last."""
+        self._idle_since: dict[int | None, float] = {}
+        """The drains whose lanes had no lease when ``free_ended`` looked last, and since which look."""
 
     async def open(self) -> App:
         """Make procrastinate's tables, or bring them up to date. Return the app."""
-        if self._app is None:
+        if self.app is None:
             await self._migrate()
             app = App(connector=PsycopgConnector())
             await app.open_async(self._database.pool)
-            self._app = app
-        return self._app
+            self.app = app
+        return self.app
 
     async def wake(self, lane: LaneKey, after: float = 0.0) -> None:
         """Have some worker drive ``lane``, in ``after`` seconds. It may be on its list already.
@@ -172,10 +176,11 @@ class Cluster:
         )
         await self._delete(app, list(stalled))
 
-    async def free_ended(self) -> None:
-        """Delete the drains whose lanes had no lease at this look and the one before.
+    async def free_ended(self, after: float = 30.0) -> None:
+        """Delete the drains whose lanes had no lease at any look for that many seconds.
 
-        They have ended, and their workers could not say so, since the database was away.
+        They have ended, and their workers could not say so, since the database was away. A drain takes the
+        lease as the first thing, and gives it back as the last, but a worker may be busy.
         """
         app = await self.open()
         doing = await app.job_manager.list_jobs_async(queue=QUEUE, task=DRAIN, status=Status.DOING.value)
@@ -185,9 +190,11 @@ class Cluster:
                 "select url, org, name from lane where holder is not null and lease_end > {now}"
             )
         }
-        idle = [job for job in doing if job.lock not in held]
-        await self._delete(app, [job for job in idle if job.id in self._idle])
-        self._idle = {job.id for job in idle}
+        now = time.monotonic()
+        idle = {job.id: job for job in doing if job.lock not in held}
+        self._idle_since = {number: self._idle_since.get(number, now) for number in idle}
+        ended = [job for number, job in idle.items() if now - self._idle_since[number] >= after]
+        await self._delete(app, ended)
 
     @staticmethod
     async def _delete(app: App, jobs: list[Job]) -> None:

@@ -178,7 +178,7 @@ async def test_the_drain_of_a_silent_worker_is_deleted(cluster: Cluster, databas
     assert await drains(database) == []
 
 
-async def test_a_drain_without_a_lease_is_deleted_at_the_second_look(
+async def test_a_drain_that_had_no_lease_for_a_while_is_deleted(
     cluster: Cluster, store: Store, database: PostgresDatabase
 ) -> None:
     other = LANE._replace(org="other")
@@ -186,9 +186,10 @@ async def test_a_drain_without_a_lease_is_deleted_at_the_second_look(
         await cluster.wake(lane)
         await fetched(cluster)
     assert await store.acquire(other, "alive") is not None
-    await cluster.free_ended()
-    assert len(await drains(database)) == 2
-    await cluster.free_ended()
+    for _ in range(2):
+        await cluster.free_ended()
+        assert len(await drains(database)) == 2
+    await cluster.free_ended(after=0.0)
     assert await drains(database) == [(lock_of(other), "doing", False)]
 
 
