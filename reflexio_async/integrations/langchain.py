@@ -150,9 +150,9 @@ async def _recall(memory: AgentMemory, messages: Sequence[BaseMessage], *run: ob
     context, config = run
     begin = _begin_of_turn(messages)
     talk = memory.conversation(context, get(config, "configurable"))
-    query = next((message.text for message in messages[begin:] if isinstance(message, HumanMessage)), "")
+    asked = [message.text for message in messages[begin:] if isinstance(message, HumanMessage)]
     first_id = messages[begin].id if messages else None
-    return _Turn(memory, talk, str(await memory.recall(talk, query)), first_id)
+    return _Turn(memory, talk, str(await memory.recall(talk, "\n".join(asked))), first_id)
 
 
 def _begin_of_turn(messages: Sequence[BaseMessage]) -> int:

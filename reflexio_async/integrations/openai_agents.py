@@ -54,7 +54,8 @@ class ReflexioHooks(RunHooks[Any]):
         items, instructions = data.model_data.input, data.model_data.instructions
         if self._context is None:
             self._items = list(items[_begin_of_turn(items) :])
-            query = "\n".join(turn.content for turn in interactions_from(self._items))
+            turns = interactions_from(self._items)
+            query = "\n".join(turn.content for turn in turns if turn.role == "User")
             self._context = await self._memory.recall(self._talk, query)
         parts = [part for part in (instructions, str(self._context)) if part]
         return ModelInputData(input=items, instructions="\n\n".join(parts) or None)
