@@ -21,6 +21,8 @@ def main() -> None:
             'python -m pip install "reflexio-async[cli]"\n'
         )
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None  # Ctrl-C while the command is being loaded
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character of a user id must not stop the command.
         if isinstance(stream, io.TextIOWrapper):

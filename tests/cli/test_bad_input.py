@@ -161,3 +161,19 @@ def test_a_worker_refuses_an_organisation_that_is_none(run: Run, org: str, said:
 def test_a_worker_refuses_an_organisation_that_is_given_twice(run: Run) -> None:
     orgs = ("--org", "a=http://x", "--org", "a=http://y")
     assert refused(run, "worker", "--store", "postgresql://host/db", *orgs) == "--org: 'a' is given twice"
+
+
+def test_ctrl_c_while_the_command_is_loaded_ends_it_quietly() -> None:
+    program = """
+import sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from reflexio_async.cli import main
+main()
+"""
+    args = [sys.executable, "-c", program]
+    done = subprocess.run(args, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
