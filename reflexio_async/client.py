@@ -173,6 +173,8 @@ class AsyncReflexioClient(
         settings = self._engine.settings
         if settings.store is not None and not settings.has_workers:
             await self.outbox.wake()
+            if await self.outbox.left_for(self._reflect_server.base_url):
+                await self.reflect.outbox.wake()
         return self
 
     def _with_settings(self, settings: Settings) -> Self:

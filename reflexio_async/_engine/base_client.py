@@ -87,22 +87,25 @@ class BaseClient(API):
         return summary
 
     async def _drain(self, seconds: float) -> None:
-        loops, durable = self._engine.loops, self._engine.durable
+        loops = self._engine.loops
         under_way = loops.under_way()
-        if under_way.complete and (durable is None or not durable.busy):
+        if under_way.complete and not any(sender.busy for sender in loops.senders):
             return
-        awaited = under_way._replace(running_jobs=()).as_text() or "the answers to starts"
+        awaited = under_way._replace(running_jobs=()).as_text() or "the answers to what was sent"
         logger.info("closing %s: waiting up to %g s for %s", loops.name, seconds, awaited)
         try:
             async with self._engine.caller.clock.timeout(seconds):
                 while not loops.under_way().complete:
                     await loops.scope.finished()
-                    for sender in loops.senders:
-                        await sender.drained()
-                if durable is not None:
-                    await durable.drained()
+                    await self._drain_senders()
+                await self._drain_senders()  # what is in a store counts as complete
         except TimeoutError:
             pass  # the summary names what is left
+
+    async def _drain_senders(self) -> None:
+        for sender in self._engine.loops.senders:
+            if sender.busy:
+                await sender.drained()
 
     async def __aenter__(self) -> Self:
         self._engine.loops.enter()

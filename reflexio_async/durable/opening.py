@@ -6,7 +6,6 @@ import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from reflexio_async._engine.clock import clock_from
@@ -72,7 +71,7 @@ async def store_on(scope: LoopScope, settings: Settings) -> Store:
 
 
 def _postgres(url: str) -> Database:
-    scheme = urlsplit(url).scheme
+    scheme = url.partition("://")[0].lower()
     if scheme not in _POSTGRES:
         message = (
             f"store must be a path, or an address that begins with postgresql://, not with {scheme!r:.20}://"

@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from uuid import uuid4
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 import anyio
 
@@ -57,6 +57,7 @@ _SESSIONS_AT_ONCE = 4  # a server works on four publishes at a time (server-beha
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between two tries of one row
 _TRIES = 5  # of a row that the server answers with an error which may pass
 _ELSEWHERE = 1.0  # seconds between looks at what another process does
+_LOOK = 5.0  # seconds between two looks for calls that nobody delivers
 
 
 class Delivery(NamedTuple):
@@ -85,6 +86,7 @@ class _OnLoop:
         self.room: OutboxStats | None = None
         self.added = asyncio.Event()
         self.driver: asyncio.Task[None] | None = None
+        self.watch: asyncio.Task[None] | None = None
         self.idle = asyncio.Event()
         self.idle.set()
         self.until = math.inf
@@ -157,7 +159,8 @@ class Outbox:
         size = len(request.body or b"")
         await self._wait_for_room(here, size)
         account, now = self._account(), self._clock.time()
-        handle = here.calls[row_id] = OutboxCall(call, row_id, self)
+        handle = here.calls.get(row_id) or OutboxCall(call, row_id, self)
+        here.calls[row_id] = handle
         if not self._survives:
             self._undelivered[row_id] = call
         row = OutboxRow(0, row_id, account, self._url, call, session, request, size, "waiting", 0, None, now)
@@ -194,8 +197,15 @@ class Outbox:
         return count
 
     async def wake(self) -> None:
-        """Deliver what an earlier process has left."""
-        self._wake(await self._open())
+        """Deliver what other processes have left, now and when one of them is killed later."""
+        here = await self._open()
+        if await here.store.has_calls(self._url):
+            self._wake(here)
+        self._watch_others(here)
+
+    async def left_for(self, url: str) -> bool:
+        """Whether calls to the server ``url`` wait in the store."""
+        return await (await self._open()).store.has_calls(url)
 
     async def deliver(self, seconds: float) -> bool:
         """Deliver what waits, for that many seconds, as a worker. Return whether something may be left.
@@ -237,14 +247,24 @@ class Outbox:
 
     @property
     def busy(self) -> bool:
-        """Whether it delivers calls now."""
+        """Whether it delivers calls now, and the client must not be closed meanwhile."""
         here = self._here
-        return here is not None and not here.idle.is_set()
+        return here is not None and not here.idle.is_set() and not self._may_be_cut_short
+
+    @property
+    def _may_be_cut_short(self) -> bool:
+        """Whether another process can deliver a call that was sent here and not answered."""
+        return self._survives and all(delivery.repeatable for delivery in self._deliveries.values())
 
     async def drained(self) -> None:
-        """Wait until every call is delivered or set aside, as far as this process does it."""
+        """Wait until every call is delivered or set aside, as far as this process does it.
+
+        Traces in a store: wait for the responses to those that were sent, and send no others.
+        """
         here = self._here
         if here is not None:
+            if self._survives and not self._may_be_cut_short:
+                here.until = -math.inf
             await here.idle.wait()
 
     def unanswered_starts(self) -> list[str]:
@@ -309,6 +329,17 @@ class Outbox:
         here.idle.clear()
         if here.driver is None or here.driver.done():
             here.driver = self._tasks.send(self._drive(here), name=LANE)
+        self._watch_others(here)
+
+    def _watch_others(self, here: _OnLoop) -> None:
+        if here.watch is None and self._survives and not self._has_workers:
+            here.watch = self._tasks.spawn(_watch(ref(self), here), name="watch the outbox")
+
+    async def _take_over(self, here: _OnLoop) -> None:
+        """Deliver what waits in the store, if no process is known to do so."""
+        is_driven = here.driver is not None and not here.driver.done()
+        if not is_driven and await here.store.has_calls(self._url, self._account()):
+            self._wake(here)
 
     async def _drive(self, here: _OnLoop) -> None:
         """Deliver what waits, whenever this process has the lease, until nothing waits."""
@@ -438,6 +469,18 @@ class Outbox:
         call = here.calls.pop(row.id, None)
         if call is not None:
             call.end(response, error)
+
+
+async def _watch(outbox: ref[Outbox], here: _OnLoop) -> None:
+    """Deliver what other processes leave that are killed. This does not keep the client alive."""
+    while True:
+        await asyncio.sleep(_LOOK)  # other processes have no virtual clock
+        found = outbox()
+        if found is None:
+            return
+        with suppress(StoreError):
+            await found._take_over(here)  # noqa: SLF001  # of this file
+        del found
 
 
 async def _unknown() -> str:

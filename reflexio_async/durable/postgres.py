@@ -94,13 +94,13 @@ class PostgresDatabase:
     ) -> None:
         try:
             given = conninfo_to_dict(url)
-        except psycopg.Error:
+            self.name = _without_password(url)
+        except (psycopg.Error, ValueError):
             # The error quotes the URL.
             message = (
                 "the store's address is no Postgres URL, which begins with postgresql://user:password@host"
             )
             raise StoreError(message) from None
-        self.name = _without_password(url)
         self.changes = 0
         self.outage_timeout = outage_timeout
         self._password = str(given.get("password") or "")

@@ -376,6 +376,18 @@ class Store:
         (rows,) = await self.write(Statement(sql, (row_id,)))
         return bool(rows)
 
+    async def has_calls(self, url: str, account: str | None = None) -> bool:
+        """Whether calls to ``url`` wait in the outbox; ``account``: calls of its organisation."""
+        of_url = "select 1 from outbox where url = ? and state = 'waiting'"
+        if account is None:
+            return bool(await self.read(f"{of_url} limit 1", url))
+        org = await self.organisation(account, url)
+        accounts = [account] if org is None else await self._accounts(url, org)
+        for one in accounts:
+            if await self.read(f"{of_url} and account = ? limit 1", url, one):
+                return True
+        return False
+
     async def waiting(self, lane: LaneKey, limit: int, *, after: int = 0) -> list[OutboxRow]:
         """The first calls that wait in the outbox, behind the one with the number ``after``."""
         sql = (

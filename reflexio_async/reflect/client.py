@@ -123,6 +123,17 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, TraceOutboxAPI, BaseClient)
         cache = Cache(clock, tasks, 0.0)
         self._set_up(Engine(caller, jobs, tasks, cache, settings, loops, lifetime))
 
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        settings = self._engine.settings
+        if settings.store is not None and not settings.has_workers:
+            try:
+                await self.outbox.wake()
+            except BaseException:
+                await self.aclose(drain=False)
+                raise
+        return self
+
     @property
     def store(self) -> StoreView:
         """What is in the store that the client was made with (``store=``)."""

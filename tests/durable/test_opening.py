@@ -54,6 +54,13 @@ def test_an_address_of_another_database_is_refused_without_its_password() -> Non
     assert "secret-word" not in message
 
 
+@pytest.mark.parametrize("place", ["[::1", "h]"])
+def test_an_address_with_a_broken_host_is_refused_without_its_password(place: str) -> None:
+    text = error_of(store=f"postgresql://me:secret@{place}/db")
+    assert "postgresql://user:password@host" in text
+    assert "secret" not in text
+
+
 def test_without_the_extra_a_postgres_store_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "reflexio_async.durable.postgres", None)
     message = error_of(store="postgresql://ana:secret-word@db/jobs")
