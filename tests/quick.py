@@ -29,10 +29,12 @@ QUICK = (
 FRAMEWORKS = (
     "endpoints/test_agent_frameworks.py",
     "endpoints/test_web_frameworks.py",
+    "integrations/test_agent_framework.py",
+    "integrations/test_google_adk.py",
     "integrations/test_langchain.py",
+    "integrations/test_mcp.py",
     "integrations/test_openai_agents.py",
     "integrations/test_pydantic_ai.py",
-    "integrations/test_mcp.py",
     "memory/test_messages_of_frameworks.py",
     "reflect/test_langchain.py",
     "reflect/test_openai_agents.py",

@@ -82,9 +82,13 @@ class Conversation:
             timeout=timeout,
             max_chars=max_chars,
         )
+        self.report(context)
+        return context
+
+    def report(self, context: MemoryContext) -> None:
+        """Have the next ``add`` report a context that was recalled elsewhere, as by ``client.context``."""
         if context.searched:
             self._state = self._state._replace(contexts=(*self._state.contexts, context))
-        return context
 
     async def add(self, messages: object) -> OutboxCall[PublishUserInteractionResponse] | None:
         """Publish the turns that are finished and were not published before, through the client's outbox.

@@ -140,6 +140,19 @@ async def test_a_turn_reports_its_own_context_alone(play: Scene, talk: Conversat
     assert "retrieved_learnings" not in second["interaction_data_list"][1]
 
 
+async def test_a_context_that_was_recalled_elsewhere_is_reported_by_request(
+    play: Scene, talk: Conversation
+) -> None:
+    play.box.seed_profile("ana", "likes sushi")
+    context = await play.client.context("ana", "sushi")
+    assert context.learnings
+    talk.report(context)
+    await talk.add(TURN)
+    (body,) = await published(play)
+    reported = body["interaction_data_list"][-1]["retrieved_learnings"]
+    assert [each["learning_id"] for each in reported] == [each.learning_id for each in context.learnings]
+
+
 async def test_all_contexts_of_a_turn_are_reported_once_each(play: Scene, talk: Conversation) -> None:
     play.box.seed_profile("ana", "likes sushi", "likes tea")
     for query in ("sushi", "tea", "sushi"):

@@ -1,0 +1,132 @@
+"""The memory service for Google ADK, with the real package and a fake model."""
+
+# pyright: reportMissingTypeStubs=false
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.integrations.frameworks import require
+
+require("google.adk")
+
+import pytest
+from google.adk.agents import Agent
+from google.adk.events.event import Event
+from google.adk.models.base_llm import BaseLlm
+from google.adk.models.llm_response import LlmResponse
+from google.adk.runners import Runner
+from google.adk.sessions import InMemorySessionService
+from google.adk.tools.load_memory_tool import load_memory_tool
+from google.adk.tools.preload_memory_tool import preload_memory_tool
+from google.genai import types
+
+from reflexio_async import AsyncReflexioClient
+from reflexio_async.integrations.google_adk import ReflexioMemoryService
+from reflexio_async.testing import Sandbox
+from reflexio_async.testing.conformance import AdapterConformance
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from google.adk.agents.callback_context import CallbackContext
+    from google.adk.models.llm_request import LlmRequest
+
+    from reflexio_async.testing.conformance import Ask, Model
+
+# ADK announces that parts of it are experimental, or will change.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+
+
+class FakeLlm(BaseLlm):
+    """Answers with what ``answer`` returns: a text or a part."""
+
+    answer: Any
+
+    async def generate_content_async(
+        self,
+        llm_request: LlmRequest,
+        stream: bool = False,  # noqa: ARG002, FBT001, FBT002  # ADK's
+    ) -> AsyncGenerator[LlmResponse]:
+        texts: list[str] = []
+        for content in llm_request.contents:
+            for part in content.parts or []:
+                response = part.function_response
+                texts.append(part.text or str(response.response if response else ""))
+        answer = await self.answer("\n".join(texts))
+        part = answer if isinstance(answer, types.Part) else types.Part(text=answer)
+        yield LlmResponse(content=types.Content(role="model", parts=[part]))
+
+
+async def remember(callback_context: CallbackContext) -> None:
+    await callback_context.add_session_to_memory()
+
+
+def asking(client: AsyncReflexioClient, model: Any, tool: Any) -> Ask:
+    agent = Agent(
+        name="helper",
+        model=FakeLlm(model="fake", answer=model),
+        tools=[tool],
+        after_agent_callback=remember,
+    )
+    sessions = InMemorySessionService()
+    memory = ReflexioMemoryService(client)
+    runner = Runner(app_name="app", agent=agent, session_service=sessions, memory_service=memory)
+
+    async def ask(user_id: str, session_id: str, question: str) -> str:
+        known = await sessions.get_session(app_name="app", user_id=user_id, session_id=session_id)
+        if known is None:
+            await sessions.create_session(app_name="app", user_id=user_id, session_id=session_id)
+        answer = ""
+        message = types.Content(role="user", parts=[types.Part(text=question)])
+        async for event in runner.run_async(user_id=user_id, session_id=session_id, new_message=message):
+            if event.error_message:
+                raise RuntimeError(event.error_message)
+            if event.is_final_response() and event.content and event.content.parts:
+                answer = event.content.parts[0].text or ""
+        return answer
+
+    return ask
+
+
+class TestService(AdapterConformance):
+    """The service, with ADK's tool that recalls before every turn."""
+
+    def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
+        return asking(client, model, preload_memory_tool)
+
+
+async def test_what_the_model_has_asked_for_is_reported() -> None:
+    async def model(prompt: str) -> Any:
+        if "likes sushi" in prompt:
+            return "At the harbour."
+        call = types.FunctionCall(name="load_memory", args={"query": "sushi"})
+        return types.Part(function_call=call)
+
+    async with Sandbox() as box, AsyncReflexioClient(url_endpoint=box.url) as client:
+        box.seed_profile("ana", "likes sushi")
+        assert (
+            await asking(client, model, load_memory_tool)("ana", "s", "Where shall I eat?")
+            == "At the harbour."
+        )
+        await client.outbox.drained()
+        requests = [each for each in box.requests if each.path == "/api/publish_interaction"]
+        [body] = [dict[str, Any](each.body or {}) for each in requests]
+        _, answered = body["interaction_data_list"]
+        assert [each["kind"] for each in answered["retrieved_learnings"]] == ["profile"]
+        assert "likes sushi" not in str(answered["tools_used"])
+
+
+async def test_single_events_are_published_in_their_session() -> None:
+    async with Sandbox() as box, AsyncReflexioClient(url_endpoint=box.url) as client:
+        memory = ReflexioMemoryService(client)
+        for number in range(2):
+            events = [
+                Event(author=author, content=types.Content(parts=[types.Part(text=f"{author} {number}")]))
+                for author in ("user", "helper")
+            ]
+            await memory.add_events_to_memory(app_name="app", user_id="ana", session_id="s", events=events)
+        await client.outbox.drained()
+        stored = [turn.content for each in box.stored_requests.values() for turn in each.interactions]
+        assert stored == ["user 0", "helper 0", "user 1", "helper 1"]
+        assert {each.session_id for each in box.stored_requests.values()} == {"s"}
