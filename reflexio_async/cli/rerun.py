@@ -148,7 +148,7 @@ class Rerun:
     async def _kept(self, client: AsyncReflexioClient, batch_id: str, plan: BatchPlan) -> BatchEntry | None:
         """Say what the store has of the batch, and return it; None: nothing yet."""
         kept = await find_batch(client, batch_id)
-        if (reason := await driven_elsewhere(client)) is not None:
+        if (reason := await driven_elsewhere(client, self.store or "")) is not None:
             self.reporter.say(reason, "yellow")
         if kept is None:
             self.reporter.say(f"{_plan_text(plan)}; kept in {shown_store(self.store or '')} as {batch_id}")

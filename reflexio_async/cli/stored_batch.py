@@ -61,8 +61,13 @@ async def find_batch(client: AsyncReflexioClient, batch_id: str) -> BatchEntry |
     return next(iter(await client.store.batches(batch=batch_id)), None)
 
 
-async def driven_elsewhere(client: AsyncReflexioClient) -> str | None:
-    """Say that another process drives the reruns of this server; None: no other does."""
+async def driven_elsewhere(client: AsyncReflexioClient, store: str) -> str | None:
+    """Say that another process drives the reruns of this server; None: no other does.
+
+    Jobs in a file are driven by any client, those in Postgres by workers alone.
+    """
+    if "://" in store:
+        return None
     for lane in (await client.store.stats()).lanes:
         is_ours = lane.holder is None or lane.holder.startswith(f"{os.getpid()}-")
         if lane.url == client.base_url and lane.name == _SERVICE and not is_ours:

@@ -58,6 +58,21 @@ async def test_it_drives_a_store_until_it_is_stopped(
         assert out == ""
 
 
+async def test_it_drives_a_rerun_of_another_process(processes: list[Process], postgres_url: str) -> None:
+    async with Sandbox() as box:
+        for user_id in ("u1", "u2"):
+            box.seed(user_id, "hello")
+        args = ["worker", "--store", postgres_url, "--org", f"acme={box.url}"]
+        processes.append(await asyncio.to_thread(Process, *args))
+        options = ["--user=u1", "--user=u2", "--store", postgres_url, "--url", box.url]
+        rerun = await asyncio.to_thread(Process, "rerun", *options)
+        processes.append(rerun)
+        code, out, err = await asyncio.to_thread(rerun.end)
+        assert (code, out) == (0, "2 completed\n")
+        assert "pass-word" not in err
+        assert len(box.operations()) == 2
+
+
 async def test_a_database_that_is_away_is_one_error(processes: list[Process]) -> None:
     args = ["worker", "--store", "postgresql://ana:geheim@127.0.0.1:9/db", "--org", "a=http://127.0.0.1:9"]
     process = await asyncio.to_thread(Process, *args)
