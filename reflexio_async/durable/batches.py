@@ -6,6 +6,7 @@ import asyncio
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from reflexio_async.durable.lane import patient
 from reflexio_async.durable.outcomes import WITHDRAWN
 from reflexio_async.durable.rows import BatchRow, NewJob, RowState
 from reflexio_async.errors import InvalidRequest
@@ -47,7 +48,7 @@ class StoredBatch(Generic[T]):
         self._id = batch_id
         self._durable = durable
         self._kind = kind
-        self._settings = settings
+        self._settings = patient(settings)
         self._start = start
         self._is_new = False
         self._again = False

@@ -43,6 +43,7 @@ logger = logging.getLogger("reflexio_async")
 _STEP = 0.5  # seconds between two looks of a worker whether to leave a lane
 _WORTH_LEAVING = 2.0  # seconds for which the rate limit is closed
 _NOT_HELD = 2.0  # seconds for which another process had the lease
+_BETWEEN_LOOKS = 0.05  # seconds
 _LOOK = 5.0  # seconds between two looks for lanes that nobody drives, and for rows that are gone
 
 
@@ -416,6 +417,7 @@ class DurableJobs:
                 elif is_due:
                     await self._report_silence(here)
                 await here.store.database.changed(_LOOK, since)
+                await self.clock.sleep(_BETWEEN_LOOKS)  # so that many changes are one
             except Exception as error:  # noqa: BLE001  # those who wait would wait for ever
                 logger.warning("%s cannot be read: %s: %s", self.name, type(error).__name__, error)
                 await self.clock.sleep(_LOOK)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.jobs.kinds import Slot
     from reflexio_async._engine.rate_limits import RateLimiter
+    from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.wire import EncodedRequest
     from reflexio_async.durable.job import StoredJob
     from reflexio_async.durable.jobs import DurableJobs, LoopJobs
@@ -56,6 +57,12 @@ _ELSEWHERE = 1.0  # seconds between two tries to take a lease that another proce
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds, while the server is away
 _FOREVER = 1e9  # seconds; no outage ends a job of a store
 _MOST_STARTS = 3  # of one job that the server has lost
+
+
+def patient(settings: Settings) -> Settings:
+    """The same settings, with which no outage ends a job."""
+    forever = settings.outage_timeout == _FOREVER
+    return settings if forever else settings.with_options(outage_timeout=_FOREVER)
 
 
 class LaneDriver:
@@ -88,11 +95,13 @@ class LaneDriver:
         self._callers: dict[StoredJob[Any], asyncio.Future[None]] = {}
         """The callers that wait for the answer to a start."""
         self._failing: set[SlotJob[Any]] = set()
-        """Those that have failed, and whose rows are tried again after a pause."""
+        """Those that could not be started, and that are tried again after a pause."""
         self._sent: set[str] = set()
         """The rows of starts that were sent, and whose answer is not on the disk."""
         self._changed = asyncio.Event()  # a row was added, or has left the lane in memory
         self._written = asyncio.Event()  # a row was written
+        self._again = False
+        """Whether all rows are to be taken up again, those first that have begun."""
         self._draining = False
         self._left = False
         self._pause = _SHORTEST_PAUSE
@@ -201,6 +210,7 @@ class LaneDriver:
 
     async def _drive(self, held: HeldLease) -> None:
         self.holds = True
+        self._again = False
         tasks: set[asyncio.Task[None]] = set()
         try:
             await self._take_rows(held, tasks)
@@ -216,7 +226,7 @@ class LaneDriver:
 
     async def _take_rows(self, held: HeldLease, tasks: set[asyncio.Task[None]]) -> None:
         """Put rows into the lane in memory, as many as it needs, until there are none."""
-        while True:
+        while not self._again:
             self._changed.clear()
             callers = list(self._callers)
             width = self.width if self._lane.dialect is Dialect.SYNCHRONOUS else _AHEAD
@@ -251,8 +261,7 @@ class LaneDriver:
                 durable.caller.send, endpoint, settings=strict, limit_wait=0.0, rate_limiter=limiter
             )
             start = Start(row.request, send, limiter, settings.concurrency)
-        patient = settings.with_options(outage_timeout=_FOREVER)
-        job = SlotJob(kind, durable.manager, patient, params=row.params, row=row.id)
+        job = SlotJob(kind, durable.manager, patient(settings), params=row.params, row=row.id)
         job.start = start._replace(send=partial(self._send, held, job, start.send))
         job.attempts = row.attempts
         job.before = Operation.from_dict(row.before)
@@ -319,11 +328,15 @@ class LaneDriver:
         if self._draining and job.id is None and isinstance(error, JobCancelled):
             return  # it was taken out of the lane
         if error is not None and self._may_pass(error, job):
-            self._failing.add(job)
+            begun = job.id is not None or row.state is RowState.STARTING
+            if not begun:
+                self._failing.add(job)
             try:
                 await self._wait(error)
             finally:
                 self._failing.discard(job)
+            # Nothing is started before the outcome of what has begun is known.
+            self._again = self._again or begun
             return
         if self._was_lost_by_server(job) and job.attempts < _MOST_STARTS:
             message = "%s: the server has lost it. It is started again, so it may run twice"
@@ -355,7 +368,7 @@ class LaneDriver:
         self, held: HeldLease, job: SlotJob[Any], send: Callable[..., Any], request: EncodedRequest
     ) -> Any:
         """Send the start of ``job``, when the disk has it and every outcome before it."""
-        while any(other.done and other not in self._failing for other in self._jobs.values()):
+        while self._again or any(other.done and other not in self._failing for other in self._jobs.values()):
             self._written.clear()
             await self._written.wait()
         assert job.row is not None  # noqa: S101  # jobs of a store have one
@@ -391,9 +404,11 @@ class LaneDriver:
             "admitted_at": None if job.admitted_at is None else self._epoch(job.admitted_at),
             **values,
         }
+        # The hit of the start is known when that is answered.
+        known = self._known() if job.row in self._sent else None
         while True:
             try:
-                await self._here.store.update_job(held.lease, job.row, limiter=self._known(), **written)
+                await self._here.store.update_job(held.lease, job.row, limiter=known, **written)
             except LeaseLost:
                 raise
             except StoreError as error:

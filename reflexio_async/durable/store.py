@@ -301,7 +301,9 @@ class Store:
                 f"update job set {columns} where id = ? and state <> 'ended' and {_HELD} returning 1",
                 (*texts.values(), job_id, *held),
             ),
-            Statement(f"update lane set limiter = coalesce(?, limiter) {lane} returning 1", (limiter, *held)),
+            Statement(f"select 1 from lane {lane}", held)
+            if limiter is None
+            else Statement(f"update lane set limiter = ? {lane} returning 1", (limiter, *held)),
         )
         _check(lease, still_held)
         return bool(written)
