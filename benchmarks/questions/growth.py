@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks import rounds, static_server
 from benchmarks.allocated import BareTasks
-from benchmarks.questions.waiting import WaitingReruns, no_logs, users_named
+from benchmarks.questions.waiting import WaitingReruns, users_named
+from benchmarks.quiet import no_logs
 from benchmarks.report import TIMES, Figure, Result, Series
 from reflexio_async import AsyncReflexioClient, UnexpectedResponse
 from reflexio_async._engine.clock import SystemClock

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import rounds, static_server
 from benchmarks.allocated import bytes_per_item
 from benchmarks.questions import traces
+from benchmarks.quiet import no_logs
 from benchmarks.report import Figure, Result, at_most
 from reflexio_async import AsyncReflexioClient, JobCancelled, JobLost
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from benchmarks.scale import Scale
     from benchmarks.static_server import Server
     from reflexio_async import Job
@@ -44,18 +41,6 @@ def measure(scale: Scale) -> Result:
         f"max({traces.INTERVAL:g} s, traces / {traces.PER_SECOND:g} status requests a second)."
     )
     return result
-
-
-@contextmanager
-def no_logs() -> Generator[None]:
-    """Do not log what a closed client leaves undone: that is intended here."""
-    logger = logging.getLogger("reflexio_async")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 class WaitingReruns:

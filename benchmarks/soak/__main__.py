@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmarks.quiet import no_logs
 from benchmarks.soak import measure, server
 from benchmarks.soak.load import Load
 from reflexio_async import AsyncReflexioClient, RetryPolicy
@@ -96,9 +96,8 @@ def main(arguments: Sequence[str] | None = None, **client: Any) -> int:
     seconds = options.minutes * 60
     if options.every <= 0 or seconds / options.every < FEWEST:
         parser.error(f"at least {FEWEST} rows are needed: a longer time, or fewer seconds between two rows")
-    # Failures of dropped jobs are counted, not shown.
-    logging.getLogger("reflexio_async").setLevel(logging.CRITICAL)
-    text, flat = verdict(asyncio.run(soak(seconds, options.every, **client)))
+    with no_logs():  # failures of dropped jobs are counted
+        text, flat = verdict(asyncio.run(soak(seconds, options.every, **client)))
     print(f"\n{text}")
     return 0 if flat else 1
 

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
     from reflexio_async.sandbox import VirtualClock
 
-TOOLS = [call for call in CALLS if call.name != "bootstrap"]  # which makes a client of its own
+NO_TOOLS = {
+    "bootstrap",  # makes a client of its own
+    "open_trace",  # takes a function, and returns a context
+}
+TOOLS = [call for call in CALLS if call.name not in NO_TOOLS]
 FREE_FORM = {
     "InteractionsAPI.publish_interaction",
     "OutboxAPI.publish_later",
@@ -41,7 +45,6 @@ FREE_FORM = {
     "ReflectAPI.create_trace",
     "ReflectAPI.create_trace_and_wait",
     "TraceOutboxAPI.create_trace_later",
-    "TracingAPI.open_trace",
 }
 """Calls with an object of any fields, which the strict schema of OpenAI cannot say."""
 
