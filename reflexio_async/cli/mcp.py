@@ -50,7 +50,8 @@ class RunMCP:
             else:
                 await self._serve_http(server, signals)
                 ended = True
-            # Agents kill a server that does not end within seconds.
+            # Agents kill a server that does not end within seconds. With a store, closing does not wait for
+            # what the next process can deliver.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_DRAIN_SECONDS):
                     await client.outbox.drained()
