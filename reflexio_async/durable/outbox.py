@@ -84,6 +84,7 @@ class _OnLoop:
         self.account = ""
         """The account that was written last."""
         self.room: OutboxStats | None = None
+        self.counting = asyncio.Lock()
         self.added = asyncio.Event()
         self.driver: asyncio.Task[None] | None = None
         self.watch: asyncio.Task[None] | None = None
@@ -301,11 +302,23 @@ class Outbox:
 
     async def _wait_for_room(self, here: _OnLoop, size: int) -> None:
         """Wait while the outbox is full."""
-        room = here.room or await self.stats()
-        while room.waiting >= self.max_rows or room.bytes + size > self.max_bytes:
-            await here.store.database.changed(_ELSEWHERE)
-            room = await self.stats()
-        here.room = room._replace(waiting=room.waiting + 1, bytes=room.bytes + size)
+        room = here.room
+        if room is None or self._is_full(room, size):
+            async with here.counting:  # what one caller takes, the next one must see
+                room = here.room or await self.stats()
+                while self._is_full(room, size):
+                    await here.store.database.changed(_ELSEWHERE)
+                    room = await self.stats()
+                here.room = self._with(room, size)
+        else:
+            here.room = self._with(room, size)
+
+    def _is_full(self, room: OutboxStats, size: int) -> bool:
+        return room.waiting >= self.max_rows or room.bytes + size > self.max_bytes
+
+    @staticmethod
+    def _with(room: OutboxStats, size: int) -> OutboxStats:
+        return room._replace(waiting=room.waiting + 1, bytes=room.bytes + size)
 
     # Delivering
 

@@ -246,6 +246,17 @@ async def test_a_full_outbox_makes_its_callers_wait() -> None:
         assert len(play.box.stored_requests) == 3
 
 
+async def test_callers_that_publish_at_once_do_not_overfill_the_outbox() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.lost_before(), times=None)
+        play.client.outbox.max_rows = 2
+        callers = [asyncio.create_task(accept(play, 1)) for _ in range(6)]
+        await play.clock.sleep(30)
+        assert (await play.client.outbox.stats()).waiting == 2
+        play.box.faults.clear()
+        await asyncio.gather(*callers)
+
+
 async def test_cancelling_a_wait_does_not_cancel_the_publish() -> None:
     async with scene() as play:
         play.box.faults.add(faults.lost_before(), times=None)
