@@ -1,11 +1,4 @@
-"""Workers: processes that drive the jobs and outboxes of a store in Postgres. Needs the extra ``cluster``.
-
-Clients with such a store only add rows and ask for outcomes. Any number of workers, on any number of
-machines, does the rest::
-
-    worker = Worker("postgresql://…", {"acme": Organisation("https://reflexio.example", api_key)})
-    await worker.run()
-"""
+"""Drives lanes of a store: one worker."""
 
 from __future__ import annotations
 
@@ -13,34 +6,30 @@ import asyncio
 import logging
 import os
 import socket
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from functools import partial
-from inspect import isawaitable
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias, TypeVar, cast
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar, cast
 from uuid import uuid4
 
 from procrastinate import Blueprint
 from procrastinate.exceptions import ConnectorException
-from pydantic import SecretStr
 
 from reflexio_async._engine.settings import ClientOptions, Settings
-from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.durable.cluster import NAMESPACE, QUEUE, Cluster
 from reflexio_async.durable.opening import open_store
 from reflexio_async.durable.outbox import LANE as OUTBOX
 from reflexio_async.durable.rows import LaneKey
 from reflexio_async.durable.store import LEASE_SECONDS
 from reflexio_async.errors import ConfigurationError, ReflexioError, StoreError
-from reflexio_async.reflect.client import AsyncReflectClient
+from reflexio_async.worker.keys import Keyring
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from types import TracebackType
 
     from procrastinate import App, JobContext
 
     from reflexio_async.durable.postgres import PostgresDatabase
+    from reflexio_async.worker.keys import Client, Key, Organisation
 
 T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
@@ -59,26 +48,6 @@ _UNKNOWN_AGAIN = 30.0  # seconds until a worker may try a lane again whose key o
 _CLOSE_AFTER = 60.0  # seconds without a lane, after which an organisation's client is closed
 _STOP_SECONDS = 20.0  # containers are killed after ten to thirty seconds
 _POLL = 1.0  # seconds between two looks for drains: a lock that becomes free notifies nobody
-
-Key: TypeAlias = "str | SecretStr | None"
-Client: TypeAlias = AsyncReflexioClient | AsyncReflectClient
-
-
-@dataclass(frozen=True)
-class Organisation:
-    """The servers and keys of one organisation.
-
-    Attributes:
-        url: The address of its Reflexio server.
-        api_key: Its key there; empty: the server asks for none.
-        reflect_url: The address of its Reflect server, if traces are sent through the outbox.
-        reflect_api_key: Its key there.
-    """
-
-    url: str
-    api_key: str = field(default="", repr=False)
-    reflect_url: str = ""
-    reflect_api_key: str = field(default="", repr=False)
 
 
 class WorkerStats(NamedTuple):
@@ -142,7 +111,7 @@ class Worker:
         self._lease_seconds = lease_seconds
         self._slice_seconds = slice_seconds
         options: ClientOptions = {**(client_options or {}), "store": store}
-        self._keyring = _Keyring(organisations or {}, credentials, options)
+        self._keyring = Keyring(organisations or {}, credentials, options)
         self._cluster = Cluster(self._database)
         self._used: Cluster | None = None
         self._driving: dict[LaneKey, None] = {}
@@ -347,116 +316,6 @@ class Worker:
                 logger.warning("%s: leases cannot be watched: %s", self.name, error)
             await self._keyring.close(_CLOSE_AFTER)
             await asyncio.sleep(wait)
-
-
-class _Account:
-    """One key for one server, and the client that uses it while there is work for it.
-
-    Attributes:
-        url: The server's address, as lanes have it.
-        org: The organisation's id there; None while it is not learned.
-    """
-
-    def __init__(self, make_client: Callable[[], Client], org: str | None = None) -> None:
-        self.url = make_client().base_url
-        self.org = org
-        self._make_client = make_client
-        self._client: Client | None = None
-        self._users = 0
-        self._used_at = 0.0
-        self._asked_at = -_UNKNOWN_AGAIN
-
-    @asynccontextmanager
-    async def client(self) -> AsyncGenerator[Client]:
-        """The client, which stays open while the block runs."""
-        client = self._client = self._client or self._make_client()
-        self._users += 1
-        try:
-            yield client
-        finally:
-            self._users -= 1
-            self._used_at = asyncio.get_running_loop().time()
-
-    async def learn(self) -> None:
-        """Learn the organisation, from the store or the server, unless that failed a moment ago."""
-        now = asyncio.get_running_loop().time()
-        if self.org is None and now - self._asked_at >= _RETRY:
-            self._asked_at = now
-            async with self.client() as client:
-                try:
-                    self.org = await client.outbox.organisation()
-                except ReflexioError as error:
-                    logger.warning("the organisation of a key for %s is not known yet: %s", self.url, error)
-
-    async def close(self, idle: float = -1.0) -> None:
-        """Close the client if it was not used for that long."""
-        now = asyncio.get_running_loop().time()
-        if self._client is not None and not self._users and now - self._used_at > idle:
-            client, self._client = self._client, None
-            await client.aclose()
-
-
-class _Keyring:
-    """The keys that a worker has."""
-
-    def __init__(
-        self,
-        organisations: Mapping[str, Organisation],
-        credentials: Callable[[str, str], Key | Awaitable[Key]] | None,
-        options: ClientOptions,
-    ) -> None:
-        self._credentials = credentials
-        self._options = options
-        self._accounts: dict[str, list[_Account]] = {}
-        """By the server's address."""
-        for organisation in organisations.values():
-            self._add(_Account(partial(self._reflexio, organisation.url, organisation.api_key)))
-            if organisation.reflect_url:
-                self._add(
-                    _Account(partial(self._reflect, organisation.reflect_url, organisation.reflect_api_key))
-                )
-
-    def _add(self, account: _Account) -> _Account:
-        self._accounts.setdefault(account.url, []).append(account)
-        return account
-
-    def _reflexio(self, url: str, key: str) -> AsyncReflexioClient:
-        return AsyncReflexioClient(key, url, **self._options)
-
-    def _reflect(self, url: str, key: str) -> AsyncReflectClient:
-        return AsyncReflectClient(base_url=url, api_key=key, **self._options)
-
-    async def account_of(self, lane: LaneKey) -> _Account | None:
-        """The account whose key the rows of ``lane`` are sent with; None: there is none."""
-        accounts = self._accounts.get(lane.url, [])
-        for account in accounts:
-            if account.org == lane.org:
-                return account
-        for account in accounts:
-            await account.learn()
-            if account.org == lane.org:
-                return account
-        if self._credentials is None:
-            return None
-        found = self._credentials(lane.url, lane.org)
-        key = await found if isawaitable(found) else found
-        if key is None:
-            return None
-        text = key.get_secret_value() if isinstance(key, SecretStr) else key
-        return self._add(_Account(partial(self._reflexio, lane.url, text), lane.org))
-
-    async def learn(self) -> None:
-        """Learn the organisations of all keys."""
-        for account in self._all():
-            await account.learn()
-
-    async def close(self, idle: float = -1.0) -> None:
-        """Close the clients that were not used for that long."""
-        for account in self._all():
-            await account.close(idle)
-
-    def _all(self) -> list[_Account]:
-        return [account for accounts in self._accounts.values() for account in accounts]
 
 
 async def _cancelled(task: asyncio.Task[object]) -> None:
