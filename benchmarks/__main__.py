@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from benchmarks.report import Result
 
-QUESTIONS = ("calls", "waiting", "batches", "memory", "imports", "growth", "sandbox", "store")
+QUESTIONS = ("calls", "waiting", "batches", "memory", "imports", "growth", "sandbox", "store", "bookkeeping")
 """The modules in ``benchmarks.questions``."""
 
 

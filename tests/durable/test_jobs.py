@@ -255,7 +255,7 @@ async def test_a_job_that_the_server_has_lost_with_its_data_is_started_again(
 
 async def test_januarys_reruns_wait_in_the_store_too(store: Path) -> None:
     async with scene(store, users=3, legacy=True, dialect="synchronous", rerun_seconds=2) as play:
-        jobs = [await play.client.legacy.rerun_feedback_generation(agent_version="agent-v0")]
+        jobs: list[Any] = [await play.client.legacy.rerun_feedback_generation(agent_version="agent-v0")]
         jobs += [await play.client.legacy.rerun_profile_generation(user_id=user) for user in play.users]
         assert all([(await job).success for job in jobs])
 
