@@ -35,6 +35,7 @@ FRAMEWORKS = (
     "integrations/test_mcp.py",
     "integrations/test_openai_agents.py",
     "integrations/test_pydantic_ai.py",
+    "integrations/test_web.py",
     "memory/test_messages_of_frameworks.py",
     "reflect/test_langchain.py",
     "reflect/test_openai_agents.py",
