@@ -16,7 +16,6 @@ import psycopg
 import pytest
 
 from reflexio_async import AsyncReflexioClient
-from reflexio_async.durable import postgres  # noqa: F401  # loaded later, it would block the event loop
 from reflexio_async.sandbox.reflexio import rate_limits
 from reflexio_async.testing import Sandbox
 
