@@ -360,13 +360,14 @@ class Outbox:
         while here.added.is_set() and not self._is_over(here):
             here.added.clear()
             try:
+                account = self._account()
                 lane = LaneKey(self._url, await self.organisation(), LANE)
                 async with hold(
                     here.store, lane, self._holder, self._clock, seconds=self.lease_seconds
                 ) as held:
                     if held is not None:
                         here.idle.clear()
-                        await self._deliver_all(here, held)
+                        await self._deliver_all(here, held, partial(self._check, held, account))
                         continue
                 # Another process delivers. Look from time to time whether it still does.
                 here.idle.set()
@@ -388,7 +389,15 @@ class Outbox:
     def _is_over(self, here: _OnLoop) -> bool:
         return self._clock.now() >= here.until
 
-    async def _deliver_all(self, here: _OnLoop, held: HeldLease) -> None:
+    def _check(self, held: HeldLease, account: str) -> None:
+        """Raise LeaseLost when the calls of the lane must not be sent by this client now."""
+        held.check()
+        # Without organisations, each credential has a lane, and a client that signs in sends what waits.
+        if self._account() != account != held.lease.lane.org:
+            message = "the client has another credential now; its organisation must be asked for"
+            raise LeaseLost(message)
+
+    async def _deliver_all(self, here: _OnLoop, held: HeldLease, check: Callable[[], None]) -> None:
         last = 0
         while rows := await here.store.waiting(held.lease.lane, _PAGE, after=last):
             if self._is_over(here):
@@ -404,7 +413,7 @@ class Outbox:
                     for row in queue.popleft():
                         if self._is_over(here):
                             return
-                        await self._deliver(here, held, row)
+                        await self._deliver(here, held, row, check)
 
             width = min(_SESSIONS_AT_ONCE, len(queue))
             tasks = [self._tasks.send(work(), name=LANE) for _ in range(width)]
@@ -415,7 +424,9 @@ class Outbox:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _deliver(self, here: _OnLoop, held: HeldLease, row: OutboxRow) -> None:
+    async def _deliver(
+        self, here: _OnLoop, held: HeldLease, row: OutboxRow, check: Callable[[], None]
+    ) -> None:
         """Deliver one row, or set it aside. Wait as long as the server is away."""
         delivery = self._deliveries.get(row.call)
         if delivery is None:
@@ -431,7 +442,7 @@ class Outbox:
             if not maybe_sent:
                 await here.store.mark_sent(held.lease, row.id, sent=True)
             try:
-                response = await delivery.deliver(row, maybe_sent, held.check)
+                response = await delivery.deliver(row, maybe_sent, check)
             except (LeaseLost, ClientClosed):
                 raise
             except ReflexioError as error:

@@ -79,3 +79,26 @@ async def test_a_publish_that_was_accepted_twice_has_one_handle(tmp_path: Path) 
         first, second = await asyncio.gather(*calls)
         assert first == second
         assert box.count("POST", PUBLISH) == 1
+
+
+async def test_a_client_that_signs_in_elsewhere_does_not_send_what_waits_for_its_first_organisation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Sandbox(logins={"a@b.c": "one", "d@e.f": "two"}) as box:
+        client = AsyncReflexioClient(**options(box, tmp_path))
+        organisation = "first"
+
+        async def ask() -> str:
+            return organisation
+
+        monkeypatch.setattr(client.outbox, "_ask_organisation", ask)
+        async with client:
+            await client.login("a@b.c", "one")
+            box.faults.add(faults.status(503), method="POST", path=PUBLISH, times=None)
+            await client.publish_later("u", [TURN], session_id="s", request_id="of-the-first")
+            await box.arrived("POST", PUBLISH)
+            organisation = "second"
+            await client.login("d@e.f", "two")
+            box.faults.clear()
+            await (await client.publish_later("u", [TURN], session_id="s", request_id="of-the-second"))
+            assert list(box.stored_requests) == ["of-the-second"]
