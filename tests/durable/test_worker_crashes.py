@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 pytestmark = pytest.mark.slow
+import_module("reflexio_async.durable.postgres")  # loaded by the client, it would block the event loop
 
 RERUN = "/api/rerun_profile_generation"
 LEASE = 3.0
