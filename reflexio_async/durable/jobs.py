@@ -178,7 +178,7 @@ class DurableJobs:
     async def account(self) -> str:
         """The name of the client's credential in rows. The store knows it."""
         here = await self.open()
-        account = account_of(self.caller.credentials.header)
+        account = self.credential
         if here.account != account:
             await here.store.add_account(account, self.url, None)
             here.account = account
@@ -327,10 +327,15 @@ class DurableJobs:
 
     # Driving
 
+    @property
+    def credential(self) -> str:
+        """The name that rows have for the client's present credential."""
+        return account_of(self.caller.credentials.header)
+
     async def organisation(self) -> str:
         """The organisation of the client's credential, as the store or else the server says."""
         here = await self.open()
-        account = account_of(self.caller.credentials.header)
+        account = self.credential
         return await organisation_of(here.store, account, self.url, self._ask_organisation)
 
     async def wake(self, slot: Slot) -> None:
@@ -433,7 +438,7 @@ class DurableJobs:
             await self.read(jobs, begun=not everything)
 
     async def _take_over(self, here: LoopJobs) -> None:
-        org = await here.store.organisation(account_of(self.caller.credentials.header), self.url)
+        org = await here.store.organisation(self.credential, self.url)
         if org is None:
             return
         for lane in await here.store.lanes(self.url, org):
@@ -466,7 +471,7 @@ class DurableJobs:
         here = self._here
         if not here.is_open:
             return 0
-        return await here.store.count_open(self.url, account_of(self.caller.credentials.header))
+        return await here.store.count_open(self.url, self.credential)
 
     @property
     def busy(self) -> bool:

@@ -172,11 +172,19 @@ class LaneDriver:
     async def _is_idle(self) -> bool:
         """Drive the lane for a while. Return whether it has no rows."""
         store, durable = self._here.store, self._durable
+        credential = durable.credential
         lane = LaneKey(durable.url, await durable.organisation(), self._slot.service)
         rows = await store.open_jobs(lane, 1)
         if not rows:
             return not self._changed.is_set()
-        async with hold(store, lane, durable.holder, self._clock, seconds=durable.lease_seconds) as held:
+        async with hold(
+            store,
+            lane,
+            durable.holder,
+            self._clock,
+            seconds=durable.lease_seconds,
+            is_ours=lambda: durable.credential == credential,
+        ) as held:
             if held is not None:
                 self._pause = _SHORTEST_PAUSE
                 # The process that wrote it may not have written the hit.
@@ -371,6 +379,7 @@ class LaneDriver:
         while self._again or any(other.done and other not in self._failing for other in self._jobs.values()):
             self._written.clear()
             await self._written.wait()
+        held.check()
         assert job.row is not None  # noqa: S101  # jobs of a store have one
         intent: dict[str, Any] = {
             "state": RowState.STARTING,

@@ -13,7 +13,7 @@ from reflexio_async.durable.store import LEASE_SECONDS
 from reflexio_async.errors import LeaseLost, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async.durable.rows import LaneKey, Lease
@@ -32,10 +32,11 @@ class HeldLease:
             for the end of the lease.
     """
 
-    def __init__(self, lease: Lease, clock: Clock) -> None:
+    def __init__(self, lease: Lease, clock: Clock, is_ours: Callable[[], bool]) -> None:
         self.lease = lease
         self.give_back = True
         self._clock = clock
+        self._is_ours = is_ours
         self._lost = False
         self.scope = anyio.CancelScope()
 
@@ -46,8 +47,13 @@ class HeldLease:
 
     def check(self) -> None:
         """Raise LeaseLost when it is over. This is the last look before bytes leave for the server."""
+        lane = self.lease.lane
+        if not self._is_ours():
+            message = (
+                f"the client has another credential now, and lets go of the lane {lane.name} of {lane.url}"
+            )
+            raise LeaseLost(message)
         if self.is_over:
-            lane = self.lease.lane
             message = f"this process held the lane {lane.name} of {lane.url} for too long without renewing it"
             raise LeaseLost(message)
 
@@ -58,7 +64,7 @@ class HeldLease:
 
     async def renew(self, store: Store, seconds: float) -> None:
         """Renew it three times in its lifetime, until it is lost."""
-        while not self.is_over:
+        while not self.is_over and self._is_ours():
             await self._clock.sleep(seconds / 3)
             try:
                 self.lease = await store.renew(self.lease, seconds)
@@ -72,7 +78,13 @@ class HeldLease:
 
 @asynccontextmanager
 async def hold(
-    store: Store, lane: LaneKey, holder: str, clock: Clock, *, seconds: float = LEASE_SECONDS
+    store: Store,
+    lane: LaneKey,
+    holder: str,
+    clock: Clock,
+    *,
+    seconds: float = LEASE_SECONDS,
+    is_ours: Callable[[], bool] = lambda: True,
 ) -> AsyncGenerator[HeldLease | None]:
     """Hold the lease of ``lane`` while the block runs. The block gets None when another holder has it.
 
@@ -82,6 +94,7 @@ async def hold(
         holder: A name for this process.
         clock: The client's clock.
         seconds: How long the lease lasts that is not renewed.
+        is_ours: Whether the client's credential is still that of the lane.
 
     Raises:
         LeaseLost: It was lost, and the block was cancelled.
@@ -90,7 +103,7 @@ async def hold(
     if lease is None:
         yield None
         return
-    held = HeldLease(lease, clock)
+    held = HeldLease(lease, clock, is_ours)
     renewal = asyncio.get_running_loop().create_task(held.renew(store, seconds), name=f"lease {lane.name}")
     renewal.add_done_callback(lambda _: held.scope.cancel())
     try:

@@ -363,11 +363,16 @@ class Outbox:
                 account = self._account()
                 lane = LaneKey(self._url, await self.organisation(), LANE)
                 async with hold(
-                    here.store, lane, self._holder, self._clock, seconds=self.lease_seconds
+                    here.store,
+                    lane,
+                    self._holder,
+                    self._clock,
+                    seconds=self.lease_seconds,
+                    is_ours=partial(self._is_ours, account, lane),
                 ) as held:
                     if held is not None:
                         here.idle.clear()
-                        await self._deliver_all(here, held, partial(self._check, held, account))
+                        await self._deliver_all(here, held)
                         continue
                 # Another process delivers. Look from time to time whether it still does.
                 here.idle.set()
@@ -386,18 +391,17 @@ class Outbox:
                 pause = min(pause * 2, _LONGEST_PAUSE)
         here.idle.set()
 
+    def _is_ours(self, account: str, lane: LaneKey) -> bool:
+        """Whether the client still has the credential of ``lane``.
+
+        Without organisations, each credential has a lane, and a client that signs in sends what waits.
+        """
+        return self._account() == account or lane.org == account
+
     def _is_over(self, here: _OnLoop) -> bool:
         return self._clock.now() >= here.until
 
-    def _check(self, held: HeldLease, account: str) -> None:
-        """Raise LeaseLost when the calls of the lane must not be sent by this client now."""
-        held.check()
-        # Without organisations, each credential has a lane, and a client that signs in sends what waits.
-        if self._account() != account != held.lease.lane.org:
-            message = "the client has another credential now; its organisation must be asked for"
-            raise LeaseLost(message)
-
-    async def _deliver_all(self, here: _OnLoop, held: HeldLease, check: Callable[[], None]) -> None:
+    async def _deliver_all(self, here: _OnLoop, held: HeldLease) -> None:
         last = 0
         while rows := await here.store.waiting(held.lease.lane, _PAGE, after=last):
             if self._is_over(here):
@@ -413,7 +417,7 @@ class Outbox:
                     for row in queue.popleft():
                         if self._is_over(here):
                             return
-                        await self._deliver(here, held, row, check)
+                        await self._deliver(here, held, row)
 
             width = min(_SESSIONS_AT_ONCE, len(queue))
             tasks = [self._tasks.send(work(), name=LANE) for _ in range(width)]
@@ -424,9 +428,7 @@ class Outbox:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _deliver(
-        self, here: _OnLoop, held: HeldLease, row: OutboxRow, check: Callable[[], None]
-    ) -> None:
+    async def _deliver(self, here: _OnLoop, held: HeldLease, row: OutboxRow) -> None:
         """Deliver one row, or set it aside. Wait as long as the server is away."""
         delivery = self._deliveries.get(row.call)
         if delivery is None:
@@ -442,7 +444,7 @@ class Outbox:
             if not maybe_sent:
                 await here.store.mark_sent(held.lease, row.id, sent=True)
             try:
-                response = await delivery.deliver(row, maybe_sent, check)
+                response = await delivery.deliver(row, maybe_sent, held.check)
             except (LeaseLost, ClientClosed):
                 raise
             except ReflexioError as error:
