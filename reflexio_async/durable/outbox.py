@@ -248,24 +248,14 @@ class Outbox:
 
     @property
     def busy(self) -> bool:
-        """Whether it delivers calls now, and the client must not be closed meanwhile."""
+        """Whether it delivers calls now."""
         here = self._here
-        return here is not None and not here.idle.is_set() and not self._may_be_cut_short
-
-    @property
-    def _may_be_cut_short(self) -> bool:
-        """Whether another process can deliver a call that was sent here and not answered."""
-        return self._survives and all(delivery.repeatable for delivery in self._deliveries.values())
+        return here is not None and not here.idle.is_set()
 
     async def drained(self) -> None:
-        """Wait until every call is delivered or set aside, as far as this process does it.
-
-        Traces in a store: wait for the responses to those that were sent, and send no others.
-        """
+        """Wait until every call is delivered or set aside, as far as this process does it."""
         here = self._here
         if here is not None:
-            if self._survives and not self._may_be_cut_short:
-                here.until = -math.inf
             await here.idle.wait()
 
     def unanswered_starts(self) -> list[str]:

@@ -223,6 +223,21 @@ async def test_closing_delivers_what_waits() -> None:
         assert len(play.box.stored_requests) == 10
 
 
+async def test_closing_delivers_what_waits_in_a_store(tmp_path: Path) -> None:
+    async with scene(client={"store": str(tmp_path / "r.db")}) as play:
+        await accept(play, 10)
+        assert (await play.client.aclose()).complete
+        assert len(play.box.stored_requests) == 10
+
+
+async def test_waiting_for_the_outbox_does_not_end_its_work(tmp_path: Path) -> None:
+    async with reflect_scene(client={"store": str(tmp_path / "r.db")}) as play:
+        for task in ("one", "two"):
+            await play.client.create_trace_later(task=task, trajectory=MESSAGES)
+            await play.client.outbox.drained()
+        assert play.box.count("POST", TRACES) == 2
+
+
 async def test_closing_without_a_store_names_what_is_lost() -> None:
     async with scene(client={"drain_timeout": 5.0}) as play:
         play.box.faults.add(faults.lost_before(), times=None)
