@@ -6,8 +6,10 @@ import asyncio
 import os
 import random
 import signal
+import sqlite3
 import sys
 from collections import Counter
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +30,7 @@ class Rerunner:
     """A process with ``tests.durable.rerunner``."""
 
     def __init__(self, url: str, store: Path, users: list[str], lease: float = LEASE) -> None:
+        self.store = store
         self._arguments = (url, str(store), "batch", str(lease), ",".join(users))
         self.process: asyncio.subprocess.Process
         self.lines: list[str] = []
@@ -47,6 +50,15 @@ class Rerunner:
         self.process.send_signal(signal.SIGKILL)
         await self.ended()
 
+    async def freeze(self) -> None:
+        """Stop the process between two writes: one that is in the middle of a write stops all others."""
+        while True:
+            self.process.send_signal(signal.SIGSTOP)
+            if await asyncio.to_thread(is_writable, self.store):
+                return
+            self.process.send_signal(signal.SIGCONT)
+            await asyncio.sleep(0.01)
+
     async def ended(self) -> int:
         code = await self.process.wait()
         await self._reading
@@ -55,6 +67,14 @@ class Rerunner:
     @property
     def states(self) -> Counter[str]:
         return Counter(line.split()[1] for line in self.lines if " " in line)
+
+
+def is_writable(store: Path) -> bool:
+    """Whether no process is in the middle of a write."""
+    with closing(sqlite3.connect(store, timeout=0.2)) as connection, suppress(sqlite3.OperationalError):
+        connection.execute("begin immediate")
+        return True
+    return False
 
 
 def started(box: Sandbox) -> Counter[str]:
@@ -108,7 +128,7 @@ async def test_a_process_that_was_frozen_past_its_lease_starts_nothing_twice(tmp
         users = seeded(box)
         frozen = await Rerunner(box.url, store, users).start()
         await box.arrived("POST", RERUN, 10)
-        frozen.process.send_signal(signal.SIGSTOP)
+        await frozen.freeze()
         other = await Rerunner(box.url, store, users).start()
         await box.arrived("POST", RERUN, box.count("POST", RERUN) + 20)
         frozen.process.send_signal(signal.SIGCONT)
