@@ -79,7 +79,7 @@ def chains(work: Path) -> list[list[Step]]:
             Step(
                 "README: test",
                 "python .ci/readme_commands.py test",
-                minutes=35,
+                minutes=45,
                 variables=path | {"PYTEST_ADDOPTS": "--cov --cov-report=term --ignore=tests/integrations"},
             ),
         ],
