@@ -71,10 +71,16 @@ def coroutine_functions(owner: type) -> dict[str, Callable[..., Any]]:
     return {name: member for name, member in members.items() if inspect.iscoroutinefunction(member)}
 
 
+SEVERAL_EXCHANGES = {"intent", "start_or_adopt"}
+"""Coroutine functions that are no call of one endpoint, though they name some."""
+
+
 def calls(owner: type) -> dict[str, Call]:
     """The calls of ``owner``, by name."""
     found: dict[str, Call] = {}
     for name, function in coroutine_functions(owner).items():
+        if name in SEVERAL_EXCHANGES:
+            continue
         named = list(_named(owner, inspect.unwrap(function), set()))
         endpoints: list[Endpoint[Any]] = [value for value in named if isinstance(value, Endpoint)]
         if endpoints:
