@@ -23,7 +23,8 @@ from reflexio_async.testing import Sandbox
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-pytestmark = pytest.mark.slow
+# In real time: a machine that is busy with something else may be too slow once.
+pytestmark = [pytest.mark.slow, pytest.mark.flaky(reruns=2)]
 import_module("reflexio_async.durable.postgres")  # loaded by the client, it would block the event loop
 
 RERUN = "/api/rerun_profile_generation"
