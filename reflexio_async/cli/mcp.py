@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,10 @@ from reflexio_async.errors import ConfigurationError
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
+    from reflexio_async._engine.settings import ClientOptions
     from reflexio_async.cli.signals import Signals
 
-_DRAIN_SECONDS = 1.5
+_DRAIN_SECONDS = 1.5  # agents kill a server that does not end within seconds
 _STOP_SECONDS = 5  # for requests that are under way; then streams are cut off
 
 
@@ -43,18 +43,16 @@ class RunMCP:
             message = f"the command mcp needs the extra mcp: pip install 'reflexio-async[mcp]' ({error})"
             raise ConfigurationError(message) from None
         output.show_warnings()
-        async with AsyncReflexioClient(self.api_key, self.url, store=self.store) as client:
+        options: ClientOptions = {"store": self.store}
+        if self.store is not None:
+            options["drain_timeout"] = _DRAIN_SECONDS  # the next process delivers what is left
+        async with AsyncReflexioClient(self.api_key, self.url, **options) as client:
             server = memory_server(client, user_id=self.user_id)
             if self.port is None:
                 ended = await _serve_input(server, signals)
             else:
                 await self._serve_http(server, signals)
                 ended = True
-            # Agents kill a server that does not end within seconds. With a store, closing does not wait for
-            # what the next process can deliver.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_DRAIN_SECONDS):
-                    await client.outbox.drained()
         if not ended:
             # A thread waits for input. It cannot be interrupted, and the event loop would wait for it.
             os._exit(signals.exit_code)
