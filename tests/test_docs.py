@@ -1,4 +1,4 @@
-"""Comments name headings of docs/server-behaviour.md that exist, and links lead somewhere."""
+"""Comments name headings of docs/reference/server-behaviour.md that exist, and links lead somewhere."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SERVER_BEHAVIOUR = ROOT / "docs/server-behaviour.md"
+SERVER_BEHAVIOUR = ROOT / "docs/reference/server-behaviour.md"
 CONTRIBUTING = ROOT / "docs/contributing.md"
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
 CODE = [
     file
     for folder in ("reflexio_async", "tests", "benchmarks")
@@ -59,7 +59,7 @@ def test_a_heading_of_server_behaviour_stands_once() -> None:
     assert sorted(known) == sorted(set(known))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.relative_to(ROOT).as_posix())
 def test_every_link_leads_somewhere(document: Path) -> None:
     text = re.sub(r"^(`{3,}).*?^\1$", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):

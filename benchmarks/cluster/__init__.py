@@ -1,4 +1,5 @@
-"""What a store in Postgres costs, and how it behaves with many organisations. See ``docs/scale.md``.
+"""What a store in Postgres costs, and how it behaves with many organisations.
 
-``python -m benchmarks.cluster.costs`` measures. ``python -m benchmarks.cluster.simulation`` simulates.
+See ``docs/explanations/scale.md``. ``python -m benchmarks.cluster.costs`` measures.
+``python -m benchmarks.cluster.simulation`` simulates.
 """
