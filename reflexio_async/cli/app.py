@@ -6,30 +6,37 @@ import typer
 
 import reflexio_async
 from reflexio_async.cli import output
+from reflexio_async.cli.command import command
 from reflexio_async.cli.command_runner import exit_bad_input, run
 from reflexio_async.cli.demo import run_demo
+from reflexio_async.cli.errors import CommandLine
 from reflexio_async.cli.inputs import check_keys, check_text, read_text
-from reflexio_async.cli.jobs import SERVICES, Cancel, ShowStatus, Wait
+from reflexio_async.cli.jobs import jobs
 from reflexio_async.cli.mcp import RunMCP
 from reflexio_async.cli.options import (
+    ENVIRONMENT,
     ApiKey,
+    Debug,
     OptionalStore,
-    PollInterval,
     Url,
     Verbose,
     WaitTimeout,
-    existing_store,
-    new_app,
 )
 from reflexio_async.cli.publish import Publish
 from reflexio_async.cli.rerun_app import rerun
 from reflexio_async.cli.sandbox import RunSandbox, read_faults
 from reflexio_async.cli.store_app import outbox, store, worker
-from reflexio_async.cli.whoami import Whoami
+from reflexio_async.cli.whoami import whoami
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
-app = new_app("Agent memory on a Reflexio server: publish, rerun, and wait for jobs.")
-jobs = new_app("Show what runs at the server, wait for one job, or ask it to stop.")
+app = typer.Typer(
+    cls=CommandLine,
+    help="Agent memory on a Reflexio server: publish, rerun, and wait for jobs.",
+    epilog=ENVIRONMENT,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it so
@@ -49,7 +56,7 @@ def _main(
 
 
 @app.command()
-def demo(*, _verbose: Verbose = False) -> None:
+def demo(*, _debug: Debug = False, _verbose: Verbose = False) -> None:
     """Run 40 reruns against a sandbox in this process, and show that all complete (seconds)."""
     run(run_demo)
 
@@ -74,6 +81,7 @@ def publish(
     wait_timeout: WaitTimeout = None,
     url: Url = "",
     api_key: ApiKey = "",
+    _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
     """Publish one message, and print the id of the request that it is stored under."""
@@ -97,12 +105,6 @@ def publish(
             api_key=api_key,
         ).run
     )
-
-
-@app.command()
-def whoami(*, url: Url = "", api_key: ApiKey = "", _verbose: Verbose = False) -> None:
-    """Show the organisation of the key: the quickest check of address and key."""
-    run(Whoami(url, api_key).run)
 
 
 @app.command()
@@ -163,6 +165,7 @@ def sandbox(
             metavar="FILE", show_default=False, help="A TOML file of faults to inject; the README shows one."
         ),
     ] = None,
+    _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
     """Run a local Reflexio server and a local Reflect server, until Ctrl-C or SIGTERM.
@@ -224,6 +227,7 @@ def mcp(
     store: OptionalStore = None,
     url: Url = "",
     api_key: ApiKey = "",
+    _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
     """Run an MCP server, by which an agent recalls and remembers, until its input ends or a signal comes.
@@ -239,62 +243,7 @@ def mcp(
     run(RunMCP(user, port, host, store, url, api_key).run)
 
 
-_Token = Annotated[
-    str,
-    typer.Argument(
-        metavar="TOKEN", help="The token of a job: job.token, or token in the lines of rerun --json."
-    ),
-]
-
-
-@jobs.command()
-def status(
-    *,
-    service: Annotated[
-        Literal["profile_generation", "playbook_generation"] | None,
-        typer.Option(show_default=False, help="Show only this service."),
-    ] = None,
-    url: Url = "",
-    api_key: ApiKey = "",
-    _verbose: Verbose = False,
-) -> None:
-    """Show what each service runs, or ran last."""
-    run(ShowStatus([service] if service else SERVICES, url, api_key).run)
-
-
-@jobs.command()
-def wait(
-    *,
-    token: _Token,
-    poll_interval: PollInterval = None,
-    wait_timeout: WaitTimeout = None,
-    url: Url = "",
-    api_key: ApiKey = "",
-    store: OptionalStore = None,
-    _verbose: Verbose = False,
-) -> None:
-    """Wait for a job that was started earlier, here or elsewhere, and print its result as JSON.
-
-    A job that was started with a store is found with --store, even before the server has begun it.
-    """
-    store = None if store is None else existing_store(store)
-    run(Wait(token, poll_interval, wait_timeout, url, api_key, store).run)
-
-
-@jobs.command()
-def cancel(
-    *,
-    token: _Token,
-    url: Url = "",
-    api_key: ApiKey = "",
-    store: OptionalStore = None,
-    _verbose: Verbose = False,
-) -> None:
-    """Ask the server to stop a job, if it still runs; or withdraw it from its store."""
-    store = None if store is None else existing_store(store)
-    run(Cancel(token, url, api_key, store).run)
-
-
+command(app)(whoami)
 app.command()(rerun)
 app.command()(worker)
 app.add_typer(jobs, name="jobs")

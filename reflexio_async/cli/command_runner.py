@@ -1,4 +1,4 @@
-"""Runs one command: its event loop, its signals, and the exit codes of its errors."""
+"""Runs one command: its event loop and its signals. ``errors.py`` reports its errors."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from reflexio_async.cli.output import print_error
 from reflexio_async.cli.signals import Signals
-from reflexio_async.errors import ConfigurationError, InvalidRequest, ReflexioError
+from reflexio_async.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -20,25 +19,18 @@ OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 def exit_bad_input(error: object) -> NoReturn:
-    """Print what is wrong with the input, and end the command."""
-    print_error(error)
-    raise typer.Exit(BAD_INPUT)
+    """End the command, because its input is wrong. ``error`` says how."""
+    raise error if isinstance(error, Exception) else InvalidRequest(str(error))
 
 
 def run(command: Callable[[Signals], Coroutine[None, None, int]]) -> NoReturn:
-    """Run ``command`` on a new event loop, and exit with the code that it returns or that its error has."""
+    """Run ``command`` on a new event loop, and exit with the code that it returns."""
     raise typer.Exit(_exit_code(command))
 
 
 def _exit_code(command: Callable[[Signals], Coroutine[None, None, int]]) -> int:
     try:
         return asyncio.run(_run_with_signals(command))
-    except (ConfigurationError, InvalidRequest) as error:
-        print_error(error)
-        return BAD_INPUT
-    except ReflexioError as error:
-        print_error(error)
-        return SOME_FAILED
     except BrokenPipeError:
         # The reader of our output is gone. Without this Python reports it again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -43,7 +43,7 @@ def check_text(**arguments: str | None) -> None:
     """Refuse arguments that are not UTF-8: the shell passes any bytes on, and no request can carry them."""
     for name, value in arguments.items():
         if value is not None and any(category(char) == "Cs" for char in value):
-            _refuse(f"{name}: not UTF-8 text")
+            _refuse(f"--{name.replace('_', '-')}: not UTF-8 text")
 
 
 def check_store(store: str) -> None:

@@ -14,6 +14,18 @@ from reflexio_async.reflexio.jobs import SLOT_POLL_INTERVAL, WAIT_TIMEOUT
 CALL_TIMEOUT = 60.0
 """Seconds for one call. It is short, because a person waits at the terminal."""
 
+ENVIRONMENT = """
+Environment variables:
+
+- REFLEXIO_API_URL or REFLEXIO_URL: the server, in place of --url
+- REFLEXIO_API_KEY: your key, in place of --api-key
+- REFLEXIO_USER_ID: the user, in place of --user of mcp
+- REFLECT_API_URL, REFLECT_API_KEY, REFLECT_PROJECT_ID: the Reflect server, its key and the project
+- HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY: the proxy
+- SSL_CERT_FILE: the certificates of a CA of your own
+- NO_COLOR: no colours. COLUMNS: the width of tables
+"""
+
 
 def _verbose(value: bool) -> bool:  # noqa: FBT001  # typer calls it so
     set_logging(verbose=value)
@@ -52,7 +64,7 @@ Log = Annotated[
         help="Append to this file, with times, what happens: each failure, each outage, the progress.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout, errors too.")]
 PollInterval = Annotated[
     float | None,
     typer.Option(
@@ -113,6 +125,9 @@ def new_app(text: str) -> typer.Typer:
     )
 
 
+Debug = Annotated[
+    bool, typer.Option("--debug", help="After an error, show where in the program it was raised.")
+]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", callback=_verbose, help="Show on stderr what the client does.")
 ]

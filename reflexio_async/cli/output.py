@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 
 from rich.console import Console
 from rich.text import Text
@@ -31,6 +32,11 @@ def print_line(to: Console, text: str, style: str = "") -> None:
     to.print(Text(one_line(text), style), soft_wrap=True)
 
 
+def note(text: str, style: str = "") -> None:
+    """Print one line to stderr."""
+    print_line(console(stderr=True), text, style)
+
+
 def print_error(error: object) -> None:
     """Print one line to stderr that begins with ``error:``."""
     to = console(stderr=True)
@@ -42,6 +48,16 @@ def write_line(text: str) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode() + b"\n")
     sys.stdout.buffer.flush()
+
+
+def local_time(epoch: float | None) -> str:
+    """Epoch seconds as a local time."""
+    if epoch is None:
+        return ""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch))
+    except (OSError, OverflowError, ValueError):  # no time that a calendar has
+        return str(epoch)
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from reflexio_async.cli.command_runner import exit_bad_input, run
 from reflexio_async.cli.inputs import check_text, is_there, read_users
 from reflexio_async.cli.options import (
     ApiKey,
+    Debug,
     Log,
     PollInterval,
     Url,
@@ -116,6 +117,7 @@ def rerun(
     json_lines: Annotated[
         bool, typer.Option("--json", help="Write one line of JSON per user to stdout, when the user is done.")
     ] = False,
+    _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
     """Learn the profiles of many users anew, and report the outcome of each.

@@ -6,14 +6,13 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK, SOME_FAILED
 from reflexio_async.cli.inputs import shown_store
 from reflexio_async.cli.options import CALL_TIMEOUT
-from reflexio_async.cli.tables import new_table
+from reflexio_async.cli.tables import print_table
 from reflexio_async.client import AsyncReflexioClient
 
 if TYPE_CHECKING:
@@ -35,11 +34,6 @@ async def looking_at(store: str, url: str = "", api_key: str = "") -> AsyncGener
         yield client  # not ``async with client``: that delivers what the outbox holds
     finally:
         await client.aclose()
-
-
-def local_time(epoch: float) -> str:
-    """Epoch seconds as a local time."""
-    return datetime.fromtimestamp(epoch).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
@@ -78,13 +72,17 @@ class ShowStore:
         if stats.without_organisation:
             text = "wait for a client with their key, to learn their organisation"
             output.print_line(stdout, f"{stats.without_organisation} {text}", "yellow")
-        table = new_table("server", "organisation", "lane", "driven by", "for")
-        for lane in stats.lanes:
-            lease = "" if lane.lease is None else output.duration(lane.lease)
-            cells = (lane.url, lane.organisation, lane.name, lane.holder or "nobody")
-            table.add_row(*map(output.printable, cells), lease)
-        if stats.lanes:
-            stdout.print(table)
+        rows = [
+            (
+                lane.url,
+                lane.organisation,
+                lane.name,
+                lane.holder or "nobody",
+                "" if lane.lease is None else output.duration(lane.lease),
+            )
+            for lane in stats.lanes
+        ]
+        print_table(stdout, ("server", "organisation", "lane", "driven by", "for"), rows)
         return OK
 
 
@@ -140,12 +138,17 @@ class ShowOutbox:
         output.print_line(stdout, f"server: {server}")
         output.print_line(stdout, f"waiting: {stats.waiting} ({stats.bytes / 1e6:.1f} MB){oldest}")
         output.print_line(stdout, f"set aside: {stats.set_aside}")
-        table = new_table("id", "call", "session", "accepted", "why")
-        for row in refused:
-            cells = map(output.printable, (row.id, row.call.partition(" ")[0], row.session))
-            table.add_row(*cells, local_time(row.created_at), output.one_line(row.reason or ""))
-        if refused:
-            stdout.print(table)
+        rows = [
+            (
+                row.id,
+                row.call.partition(" ")[0],
+                row.session,
+                output.local_time(row.created_at),
+                row.reason or "",
+            )
+            for row in refused
+        ]
+        print_table(stdout, ("id", "call", "session", "accepted", "why"), rows)
         if stats.set_aside > len(refused):
             output.print_line(stdout, f"… and {stats.set_aside - len(refused)} more")
         elsewhere = everywhere.outbox_waiting + everywhere.outbox_set_aside - stats.waiting - stats.set_aside

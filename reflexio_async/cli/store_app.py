@@ -9,6 +9,7 @@ from reflexio_async.cli.inputs import check_text, read_organisations
 from reflexio_async.cli.options import (
     ApiKey,
     AsJson,
+    Debug,
     Log,
     OptionalStore,
     Store,
@@ -28,7 +29,12 @@ outbox = new_app("Show what waits in a store to be published, and what the serve
 
 @store.callback(invoke_without_command=True)
 def show_store(
-    context: typer.Context, *, store: OptionalStore = None, as_json: AsJson = False, _verbose: Verbose = False
+    context: typer.Context,
+    *,
+    store: OptionalStore = None,
+    as_json: AsJson = False,
+    _debug: Debug = False,
+    _verbose: Verbose = False,
 ) -> None:
     """Show the jobs, the outbox and the lanes of a store; or delete what is old. Nothing is sent."""
     if context.invoked_subcommand is None:
@@ -43,6 +49,7 @@ def prune(
         float, typer.Option("--older-than", min=0, metavar="DAYS", help="Days since a job has ended.")
     ] = 7.0,
     as_json: AsJson = False,
+    _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
     """Delete the jobs that ended long ago. Those of a batch stay until the whole batch has ended."""
@@ -56,6 +63,7 @@ def show_outbox(
     store: OptionalStore = None,
     url: Url = "",
     as_json: AsJson = False,
+    _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
     """Show what waits for one server, and what it refused, with the reasons. Nothing is sent."""
@@ -65,7 +73,13 @@ def show_outbox(
 
 @outbox.command()
 def retry(
-    *, store: Store, url: Url = "", api_key: ApiKey = "", as_json: AsJson = False, _verbose: Verbose = False
+    *,
+    store: Store,
+    url: Url = "",
+    api_key: ApiKey = "",
+    as_json: AsJson = False,
+    _debug: Debug = False,
+    _verbose: Verbose = False,
 ) -> None:
     """Deliver once more what the server refused.
 
@@ -93,6 +107,7 @@ def worker(
     ] = 20,
     log: Log = None,
     as_json: AsJson = False,
+    _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
     """Drive the jobs and the outboxes of a store in Postgres, until Ctrl-C or SIGTERM.

@@ -12,7 +12,7 @@ from reflexio_async._engine.jobs.status import JobState
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import BAD_INPUT, OK
 from reflexio_async.cli.inputs import shown_store
-from reflexio_async.cli.store import counts_text, local_time, looking_at
+from reflexio_async.cli.store import counts_text, looking_at
 from reflexio_async.cli.tables import new_table
 from reflexio_async.errors import InvalidRequest, NotFound
 
@@ -121,7 +121,7 @@ class ShowBatches:
             output.print_line(stdout, f"no batches in {shown_store(self.store)}")
         for batch in batches:
             counts = counts_text({str(state): count for state, count in batch.jobs.items()})
-            what = f"{sum(batch.jobs.values())} users since {local_time(batch.created_at)}"
+            what = f"{sum(batch.jobs.values())} users since {output.local_time(batch.created_at)}"
             output.print_line(stdout, f"{batch.id}: {what}: {counts}")
         table = new_table("user", "state", "why")
         for job in failed[:_SHOWN_FAILURES]:

@@ -14,6 +14,8 @@ from reflexio_async.cli.output import one_line, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from rich.console import Console
+
 _STYLES = {
     OutcomeState.COMPLETED: "green",
     OutcomeState.FAILED: "red",
@@ -22,6 +24,8 @@ _STYLES = {
     OutcomeState.CANCELLED: "yellow",
     OutcomeState.NOT_STARTED: "yellow",
 }
+_NARROW = 60
+"""On fewer columns a table would break every word."""
 # The most serious first.
 _ORDER = [
     OutcomeState.FAILED,
@@ -44,6 +48,25 @@ def new_table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def print_table(to: Console, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows: as a table on a terminal, as lines where that is narrow, else separated by tabs."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
+    if not to.is_terminal:
+        for row in rows:
+            to.print(Text("\t".join(row)), soft_wrap=True)
+    elif to.width < _NARROW:
+        for number, row in enumerate(rows):
+            if number:
+                to.print()
+            for name, cell in zip(names, row, strict=True):
+                to.print(Text.assemble((f"{name}: ", "bold"), cell))
+    elif rows:
+        table = new_table(*names)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        to.print(table)
 
 
 def incomplete_table(outcomes: Iterable[Outcome[Any, Any]], limit: int) -> tuple[Table, int]:

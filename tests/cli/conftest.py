@@ -42,7 +42,7 @@ def run() -> Iterator[Run]:
     """Run one command in this process."""
 
     def call(*args: str, stdin: str | bytes | None = None) -> Result:
-        return CliRunner().invoke(app, list(args), input=stdin)
+        return CliRunner().invoke(app, list(args), input=stdin, prog_name="reflexio-async")
 
     logger = logging.getLogger("reflexio_async")
     handlers, level = logger.handlers[:], logger.level

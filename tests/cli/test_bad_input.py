@@ -60,18 +60,18 @@ def test_a_users_file_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
     [
         ([], "no users: name a file with --users, or users with --user"),
         (["--user=a", "--users=-"], "not by both"),
-        (["--user=a", "--user=a"], "user_ids[1]: 'a' is already at [0]"),
-        (["--user="], "user_id: must not be empty"),
-        (["--user=a\udcff"], "user: not UTF-8 text"),
-        (["--user=a", "--poll-interval=0"], "poll_interval must be more than zero seconds"),
-        (["--user=a", "--poll-interval=-1"], "poll_interval must be more than zero seconds"),
-        (["--user=a", "--poll-interval=nan"], "poll_interval must be a finite number"),
-        (["--user=a", "--wait-timeout=inf"], "wait_timeout must be a finite number"),
-        (["--user=a", "--concurrency=0"], "concurrency must be a whole number of at least 1"),
-        (["--user=a", "--source=No Source"], "source: "),
+        (["--user=a", "--user=a"], "--user: 'a' is given twice"),
+        (["--user="], "--user: must not be empty"),
+        (["--user=a\udcff"], "--user: not UTF-8 text"),
+        (["--user=a", "--poll-interval=0"], "--poll-interval must be more than zero seconds"),
+        (["--user=a", "--poll-interval=-1"], "--poll-interval must be more than zero seconds"),
+        (["--user=a", "--poll-interval=nan"], "--poll-interval must be a finite number"),
+        (["--user=a", "--wait-timeout=inf"], "--wait-timeout must be a finite number"),
+        (["--user=a", "--concurrency=0"], "--concurrency must be a whole number of at least 1"),
+        (["--user=a", "--source=No Source"], "--source: "),
         (["--user=a", "--url=localhost:8061"], "must start with http:// or https://"),
         (["--user=a", "--url=http://"], "has no usable host and port"),
-        (["--user=a", "--url=http://x:99999"], "url_endpoint"),
+        (["--user=a", "--url=http://x:99999"], "--url"),
     ],
 )
 def test_bad_options_of_rerun(run: Run, args: list[str], said: str) -> None:
@@ -88,8 +88,8 @@ def test_nothing_to_publish(run: Run) -> None:
     assert "text is empty" in refused(run, *who, " ")
     assert "text is empty" in refused(run, *who, stdin="\n")
     assert "not UTF-8" in refused(run, *who, "-", stdin=b"\xff")
-    assert "user_id: must not be empty" in refused(run, "publish", "--user", " ", "--session", "s", "hello")
-    assert "session: not UTF-8" in refused(run, "publish", "--user", "u", "--session", "\udcff", "hello")
+    assert "--user: must not be empty" in refused(run, "publish", "--user", " ", "--session", "s", "hello")
+    assert "--session: not UTF-8" in refused(run, "publish", "--user", "u", "--session", "\udcff", "hello")
 
 
 def test_a_text_that_is_no_token(run: Run) -> None:

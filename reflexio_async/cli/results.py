@@ -1,0 +1,95 @@
+"""What a command has to show: as JSON for programs, as text for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, cast
+
+from reflexio_async.cli import output
+from reflexio_async.cli.command_runner import OK
+from reflexio_async.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from rich.console import Console
+
+    Columns = Mapping[str, str | Callable[[Any], object]]
+    """Titles, and where the text of a cell is: an attribute of the item, or a function of it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command has to show.
+
+    Args:
+        data: What ``--json`` writes: one line, an object.
+        show: Prints it for people.
+        exit_code: The exit code of the command.
+    """
+
+    data: Any
+    show: Callable[[Console], None]
+    exit_code: int = OK
+
+    def write(self, *, as_json: bool) -> None:
+        """Write it to stdout."""
+        if as_json:
+            output.write_line(_json(self.data))
+        else:
+            self.show(output.console())
+
+
+def listing(items: Sequence[Any], columns: Columns, **more: Any) -> Result:
+    """Items, one row each. As JSON: ``{"items": […], "count": 2}``, and ``more``."""
+    cells = {name: attrgetter(at) if isinstance(at, str) else at for name, at in columns.items()}
+
+    def show(to: Console) -> None:
+        if items:
+            print_table(to, list(cells), [[_text(get(item)) for get in cells.values()] for item in items])
+        else:
+            output.note("nothing found")
+
+    return Result({"items": items, "count": len(items), **more}, show)
+
+
+def fields(data: Mapping[str, Any], *, exit_code: int = OK) -> Result:
+    """One line for each field that has a value. As JSON: ``data``."""
+
+    def show(to: Console) -> None:
+        for name, value in data.items():
+            if value not in (None, "", [], {}):
+                output.print_line(to, f"{name.replace('_', ' ')}: {_text(value)}")
+
+    return Result(data, show, exit_code)
+
+
+def sentence(text: str, data: Mapping[str, Any], *, exit_code: int = OK) -> Result:
+    """One line of text."""
+    return Result(data, lambda to: output.print_line(to, text), exit_code)
+
+
+def document(data: Any) -> Result:
+    """JSON in any case. On a terminal it is indented."""
+
+    def show(to: Console) -> None:
+        output.write_line(_json(data, indent=2 if to.is_terminal else None))
+
+    return Result(data, show)
+
+
+def _json(data: Any, indent: int | None = None) -> str:
+    from pydantic_core import to_json  # noqa: PLC0415  # slow to load
+
+    return to_json(data, indent=indent, inf_nan_mode="null").decode()
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, cast("list[Any]", value)))
+    return str(value)

@@ -1,0 +1,106 @@
+"""Errors: one line on stderr in the words of the command line, JSON with --json, a traceback with --debug."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reflexio_async._engine import connection_errors
+from reflexio_async.cli import errors
+from reflexio_async.cli.errors import own_words
+from reflexio_async.reflect.service import REFLECT
+from reflexio_async.reflexio.service import REFLEXIO
+from reflexio_async.sandbox import faults
+
+if TYPE_CHECKING:
+    from reflexio_async.sandbox import Sandbox
+    from tests.cli.commands import Run
+
+NOTHING_LISTENS = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["nonsense"], "no such command 'nonsense' (see reflexio-async --help)"),
+        (["jobs", "stop"], "no such command 'stop' (see reflexio-async jobs --help)"),
+        (["whoami", "--nonsense"], "no such option: --nonsense (see reflexio-async whoami --help)"),
+        (["jobs", "wait"], "missing argument 'TOKEN' (see reflexio-async jobs wait --help)"),
+        (["publish", "x"], "missing option '--user' (see reflexio-async publish --help)"),
+    ],
+)
+def test_a_mistyped_command_is_one_line_that_says_where_to_look(run: Run, args: list[str], said: str) -> None:
+    done = run(*args)
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"error: {said}\n")
+
+
+def test_with_json_bad_input_is_an_object_on_stdout_too(run: Run) -> None:
+    done = run("whoami", "--json", "--url", "localhost:8061")
+    message = "--url 'localhost:8061' must start with http:// or https://"
+    assert done.exit_code == 2
+    assert json.loads(done.stdout) == {"error": {"type": "ConfigurationError", "message": message}}
+    assert done.stderr == f"error: {message}\n"
+
+
+def test_with_json_a_mistyped_command_is_an_object_too(run: Run) -> None:
+    assert json.loads(run("whoami", "--json", "--nonsense").stdout)["error"]["type"] == "UsageError"
+
+
+def test_json_tells_what_is_known_of_a_refusal(run: Run, box: Sandbox) -> None:
+    box.faults.add(faults.status(403, {"detail": "not yours"}), path="/api/whoami")
+    error = json.loads(run("whoami", "--json", "--url", box.url).stdout)["error"]
+    assert (error["type"], error["status"], error["outcome_unknown"]) == ("PermissionDenied", 403, False)
+    assert "not yours" in error["message"]
+
+
+def test_an_option_after_two_dashes_is_none(run: Run) -> None:
+    done = run("jobs", "wait", "--", "--json")
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
+def test_debug_shows_where_an_error_was_raised(run: Run) -> None:
+    args = ("whoami", "--url", NOTHING_LISTENS)
+    assert "Traceback" not in run(*args).stderr
+    shown = run(*args, "--debug").stderr
+    assert shown.startswith("Traceback (most recent call last)")
+    assert shown.splitlines()[-1].startswith("error: GET /api/whoami: cannot connect to")
+
+
+def test_a_defect_is_one_line_that_names_debug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_name: str, **_values: object) -> None:
+        message = "boom"
+        raise KeyError(message)
+
+    monkeypatch.setattr("reflexio_async.cli.command.check_text", broken)
+    done = run("whoami")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.endswith("(a defect of reflexio-async; --debug shows where)\n")
+
+
+@pytest.mark.parametrize(
+    ("message", "own"),
+    [
+        (f"401; {REFLEXIO.key_hint}", "401; pass --api-key, or set REFLEXIO_API_KEY"),
+        (f"401; {REFLECT.key_hint}", "401; pass --api-key, or set REFLECT_API_KEY"),
+        (REFLEXIO.url_hint, "is the base URL (--url, REFLEXIO_API_URL) the API host itself?"),
+        (REFLECT.url_hint, "is the base URL (--url, REFLECT_API_URL) the API host itself?"),
+        ("user_ids[0]: user_id: must not be empty", "--user: must not be empty"),
+        ("top_k: must be at least 1", "--top-k: must be at least 1"),
+        ("source: must match", "--source: must match"),
+        ("the source must match", "the source must match"),
+    ],
+)
+def test_the_client_s_arguments_become_options(message: str, own: str) -> None:
+    assert own_words(message) == own
+
+
+def test_the_hint_about_certificates_is_still_the_client_s() -> None:
+    """Else ``_PHRASES`` replaces nothing."""
+    source = re.sub(r'"\s+"', "", Path(connection_errors.__file__).read_text(encoding="utf-8"))
+    patterns = [phrase for phrase, _ in errors._PHRASES if "SSL_CERT_FILE" in phrase]
+    assert [bool(re.search(pattern, source)) for pattern in patterns] == [True]
