@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from sitegen.markdown import anchor, headings, links
+from sitegen.pages import reference_pages
+
 ROOT = Path(__file__).parents[1]
 SERVER_BEHAVIOUR = ROOT / "docs/reference/server-behaviour.md"
 CONTRIBUTING = ROOT / "docs/contributing.md"
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
+REFERENCE = ROOT / "docs/reference/api"
+GENERATED = {REFERENCE / place: text for place, text in reference_pages().items()}
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted({*ROOT.glob("docs/**/*.md"), *GENERATED})]
 CODE = [
     file
     for folder in ("reflexio_async", "tests", "benchmarks")
@@ -19,13 +24,9 @@ CODE = [
 ]
 
 
-def headings(document: Path) -> list[str]:
-    return re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
-
-
-def anchor(heading: str) -> str:
-    """The anchor that GitHub gives a heading."""
-    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+def text_of(document: Path) -> str:
+    """The text of a page, also of one that is made from the code."""
+    return GENERATED.get(document) or document.read_text("utf-8")
 
 
 def citations(text: str) -> list[str]:
@@ -43,7 +44,7 @@ def test_a_citation_ends_at_a_mark_or_a_line() -> None:
 
 
 def test_every_citation_names_a_heading() -> None:
-    known = headings(SERVER_BEHAVIOUR)
+    known = headings(text_of(SERVER_BEHAVIOUR))
     cited = {
         (file.relative_to(ROOT), section) for file in CODE for section in citations(file.read_text("utf-8"))
     }
@@ -55,19 +56,18 @@ def test_the_package_has_citations() -> None:
 
 
 def test_a_heading_of_server_behaviour_stands_once() -> None:
-    known = headings(SERVER_BEHAVIOUR)
+    known = headings(text_of(SERVER_BEHAVIOUR))
     assert sorted(known) == sorted(set(known))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.relative_to(ROOT).as_posix())
 def test_every_link_leads_somewhere(document: Path) -> None:
-    text = re.sub(r"^(`{3,}).*?^\1$", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
+    for target in links(text_of(document)):
         path, _, fragment = target.partition("#")
         linked = (document.parent / path).resolve() if path else document
-        assert linked.exists(), target
+        assert linked in GENERATED or linked.exists(), target
         if fragment:
-            assert fragment in map(anchor, headings(linked)), target
+            assert fragment in map(anchor, headings(text_of(linked))), target
 
 
 def files_named(text: str) -> set[str]:

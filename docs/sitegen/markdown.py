@@ -1,0 +1,203 @@
+"""Docstrings, types and tables as Markdown."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_SECTIONS = ("Args", "Attributes", "Raises", "Returns", "Yields")
+_CODE = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Docstring:
+    """A docstring in Google's style, as Markdown."""
+
+    text: str = ""
+    """What stands before the first section, and ``Returns``."""
+    sections: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    """By the name of the section: what it says of each name."""
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph."""
+        return self.text.partition("\n\n")[0]
+
+    def about(self, name: str) -> str:
+        """What it says of this argument or attribute; empty: nothing."""
+        return next((of[name] for of in self.sections.values() if name in of), "")
+
+
+def docstring(thing: object) -> Docstring:
+    """The docstring of ``thing``."""
+    return parse(inspect.getdoc(thing) or "")
+
+
+def parse(text: str) -> Docstring:
+    """Take a docstring apart."""
+    headings = "|".join(_SECTIONS)
+    before, *parts = re.split(rf"^({headings}):\n", text, flags=re.MULTILINE)
+    found = Docstring(prose(before))
+    for name, body in zip(parts[::2], parts[1::2], strict=True):
+        indented, after = _indented(body)
+        if name in ("Returns", "Yields"):
+            found.text += f"\n\n{name} {prose(indented)[0].lower()}{prose(indented)[1:]}"
+        else:
+            found.sections[name] = {
+                entry: " ".join(prose(meaning).split())
+                for entry, meaning in re.findall(
+                    r"^\*{0,2}(\w+): (.*(?:\n .*|\n(?=\n* ))*)", indented, re.MULTILINE
+                )
+            }
+        if after.strip():
+            found.text += f"\n\n{prose(after)}"
+    return found
+
+
+def _indented(body: str) -> tuple[str, str]:
+    """The lines at the beginning that are indented, without their indent, and the rest."""
+    lines = body.split("\n")
+    end = next(
+        (number for number, line in enumerate(lines) if line.strip() and not line.startswith("    ")),
+        len(lines),
+    )
+    return "\n".join(line[4:] for line in lines[:end]), "\n".join(lines[end:])
+
+
+def prose(text: str) -> str:
+    """Text of a docstring as Markdown: its code in single backticks, its indented blocks fenced."""
+    lines: list[str] = []
+    block: list[str] = []
+    for line in [*text.strip("\n").split("\n"), ""]:
+        if line.startswith("    ") and (block or not lines or not lines[-1].strip()):
+            block.append(line[4:])
+        elif block and not line.strip():
+            block.append("")
+        else:
+            if block:
+                shown = "\n".join(block).rstrip()
+                lines += ["```text" if "──" in shown else "```python", shown.replace("``", ""), "```", ""]
+                block = []
+            lines.append(
+                re.sub(r"``(.+?)``", r"`\1`", line).replace("::", ":")
+                if "``" in line or "::" in line
+                else line
+            )
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def type_text(kind: Any) -> str:  # noqa: PLR0911  # one line per kind of type
+    """A type as one writes it."""
+    if isinstance(kind, str):
+        return kind
+    if kind is None or kind is NoneType:
+        return "None"
+    if kind is Ellipsis:
+        return "..."
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return type_text(arguments[0])
+    if origin in (Union, UnionType):
+        texts = dict.fromkeys(type_text(argument) for argument in arguments)
+        return " | ".join(sorted(texts, key="None".__eq__))
+    if origin is Literal:
+        return " | ".join(repr(argument) for argument in arguments)
+    if kind.__class__ is list:  # the parameters of a Callable
+        return f"[{', '.join(map(type_text, kind))}]"
+    if arguments:
+        return f"{type_text(origin)}[{', '.join(map(type_text, arguments))}]"
+    name: str = getattr(kind, "__name__", str(kind))
+    return name
+
+
+def value_text(value: Any) -> str:
+    """A default as one writes it."""
+    if isinstance(value, Enum):
+        return f'"{value.value}"' if isinstance(value.value, str) else repr(value.value)
+    if callable(value) and hasattr(value, "__name__"):
+        return str(value.__name__)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, str):
+        return f'"{value}"'
+    if value in ((), []):
+        return "[]"
+    return repr(value).replace("datetime.timedelta", "timedelta")
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; empty when it has no rows. A column in which nothing stands is left out."""
+    found = [[cell.replace("\n", " ") for cell in row] for row in rows]
+    kept = [number for number in range(len(headings)) if any(row[number] for row in found)]
+    if not kept:
+        return ""
+    lines = [[headings[number] for number in kept], ["-"] * len(kept)]
+    lines += [[_in_cell(row[number]) for number in kept] for row in found]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _in_cell(text: str) -> str:
+    return re.sub(r"(?<!\\)\|", r"\\|", text)
+
+
+def code(text: str) -> str:
+    """``text`` as code; nothing for nothing."""
+    return f"`{text}`" if text else ""
+
+
+def anchor(heading: str) -> str:
+    """The anchor of a heading, as GitHub and MyST make it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def without_code(markdown: str) -> str:
+    """``markdown`` without its fenced blocks."""
+    return _CODE.sub("", markdown)
+
+
+def headings(markdown: str) -> list[str]:
+    """The headings of a page."""
+    return re.findall(r"^#+ (.+)$", without_code(markdown), re.MULTILINE)
+
+
+def links(markdown: str) -> list[str]:
+    """The targets of a page's links that lead to pages of ours."""
+    return re.findall(r"\]\((?!https?:)([^)\s]+)\)", without_code(markdown))
+
+
+def with_links(markdown: str, targets: Mapping[str, str]) -> str:
+    """``markdown`` in which the names in backticks, and types that hold one, lead to ``targets``."""
+    name = re.compile(r"(?<!\[)`([^`\n]+)`(?!\])")
+    camel_case = re.compile(r"(?<![\w`\[./])((?:[A-Z][a-z]+){2,})(?![\w`\]])")
+
+    def link(found: re.Match[str]) -> str:
+        words = re.findall(r"\w+", found[1]) if re.fullmatch(r"[\w\[\], .|\\]+", found[1]) else []
+        known = [word for word in words if word in targets and (len(words) == 1 or word[0].isupper())]
+        called = re.fullmatch(r"(?:client\.(?:reflect\.)?)?(\w+)\(.*\)", found[1])
+        if called and called[1] in targets:
+            known = [called[1]]
+        return f"[`{found[1]}`]({targets[known[0]]})" if known else found[0]
+
+    def link_class(found: re.Match[str]) -> str:
+        return f"[{found[1]}]({targets[found[1]]})" if found[1] in targets else found[0]
+
+    def change(text: str) -> str:
+        lines = text.split("\n")
+        return "\n".join(
+            line if line.startswith("#") else camel_case.sub(link_class, name.sub(link, line))
+            for line in lines
+        )
+
+    parts: list[str] = []
+    end = 0
+    for block in _CODE.finditer(markdown):
+        parts += [change(markdown[end : block.start()]), block[0]]
+        end = block.end()
+    return "".join([*parts, change(markdown[end:])])

@@ -1,0 +1,72 @@
+"""The models of requests and responses."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel
+
+from reflexio_async import legacy
+from reflexio_async.reflect import models as reflect_models
+from reflexio_async.reflexio import models as reflexio_models
+from sitegen.markdown import code, docstring, table, type_text, value_text
+from sitegen.meanings import MEANINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
+
+
+def exported(module: ModuleType) -> dict[str, Any]:
+    """The names that a module of models exports."""
+    return {name: getattr(module, name) for name in module.__all__}
+
+
+SERVICES = {
+    name: model for module in (reflexio_models, reflect_models) for name, model in exported(module).items()
+}
+"""The models of today's services, by name."""
+JANUARY = {name: model for name, model in exported(legacy).items() if SERVICES.get(name) is not model}
+"""January's models that are not today's, by name."""
+
+
+def of_modules(models: dict[str, Any], modules: Iterable[str]) -> dict[str, Any]:
+    """Those of ``models`` that these modules, below the package, define."""
+    wanted = {f"reflexio_async.{name}" for name in modules}
+    return {name: model for name, model in models.items() if getattr(model, "__module__", "") in wanted}
+
+
+def text(models: dict[str, Any]) -> str:
+    """The sections about ``models``, by name."""
+    return "\n\n".join(section(name, models[name]) for name in sorted(models))
+
+
+def section(name: str, model: Any) -> str:
+    """The section about one model or enumeration."""
+    about = docstring(model)
+    parts = [f"### `{name}`", about.text]
+    if isinstance(model, type) and issubclass(model, Enum):
+        parts.append(
+            table(("name", "value"), [(code(member.name), code(repr(member.value))) for member in model])
+        )
+    elif isinstance(model, type) and issubclass(model, BaseModel):
+        parts.append(fields_table(model))
+    else:
+        parts = [f"### `{name}`", f"One of {', '.join(code(repr(value)) for value in get_args(model))}."]
+    return "\n\n".join(part for part in parts if part)
+
+
+def fields_table(model: type[BaseModel]) -> str:
+    """The table of a model's fields."""
+    about = docstring(model)
+    rows: list[tuple[str, str, str, str]] = []
+    for name, field in model.model_fields.items():
+        default = (
+            "required"
+            if field.is_required()
+            else code(value_text(field.get_default(call_default_factory=True)))
+        )
+        meaning = field.description or about.about(name) or MEANINGS.get(name, "")
+        rows.append((code(name), code(type_text(field.annotation)), default, meaning.replace("``", "`")))
+    return table(("field", "type", "default", "meaning"), rows)

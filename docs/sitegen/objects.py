@@ -1,0 +1,315 @@
+"""The pages about the other objects: handles, batches, stores, errors, events, tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from enum import Enum
+from typing import Any, NamedTuple, get_type_hints
+
+import reflexio_async
+from reflexio_async import errors, pytest_plugin, testing
+from reflexio_async.durable.outbox import Outbox
+from reflexio_async.reflect import presets
+from reflexio_async.testing import conformance, faults
+from reflexio_async.worker import Organisation, Worker, WorkerStats
+from sitegen.calls import arguments, signature
+from sitegen.markdown import code, docstring, table, type_text, value_text
+
+
+class Page(NamedTuple):
+    """One page about objects."""
+
+    page: str
+    title: str
+    about: str
+    things: tuple[Any, ...]
+
+
+def _public(*names: str) -> tuple[Any, ...]:
+    return tuple(getattr(reflexio_async, name) for name in names)
+
+
+PAGES = (
+    Page(
+        "jobs",
+        "Jobs and other handles",
+        "What outlives its HTTP call returns a handle at once. Drop it, or await it.",
+        _public(
+            "Job",
+            "TraceJob",
+            "BackgroundCall",
+            "JobStatus",
+            "JobState",
+            "JobTiming",
+            "as_completed",
+            "gather_jobs",
+        ),
+    ),
+    Page(
+        "batches",
+        "Batches and reports",
+        "A batch runs many keys, and gives each an outcome of its own.",
+        _public("Batch", "BatchReport", "Outcome", "OutcomeState", "BatchPlan", "BatchProgress"),
+    ),
+    Page(
+        "store",
+        "Store, outbox and workers",
+        "What a client keeps with `store=`, what waits to be sent, and the workers of a store in Postgres "
+        "(`from reflexio_async.worker import Worker, Organisation`).",
+        (
+            *_public("StoreView", "StoreStats", "JobEntry", "BatchEntry", "LaneEntry"),
+            Outbox,
+            *_public("OutboxCall", "DrainSummary"),
+            Worker,
+            Organisation,
+            WorkerStats,
+        ),
+    ),
+    Page(
+        "agents",
+        "Objects for agents",
+        "Memory in the prompt, the trace of a run, and converters of frameworks' messages.",
+        _public(
+            "MemoryContext",
+            "Conversation",
+            "interactions_from",
+            "TraceContext",
+            "TraceResult",
+            "reflect_trace",
+            "LearningReport",
+            "from_agent_framework",
+            "from_google_adk",
+            "from_langchain",
+            "from_openai_agents",
+            "from_pydantic_ai",
+        ),
+    ),
+    Page(
+        "events",
+        "Events, hooks and clocks",
+        "A hook is an option of the client: a function that is called with an event. Its errors are logged, "
+        "not raised. Events hold no texts of users and no credentials.",
+        _public(
+            "RequestEvent",
+            "RetryEvent",
+            "BackgroundErrorEvent",
+            "request_spans",
+            "ServerQuirkWarning",
+            "Clock",
+            "SystemClock",
+        ),
+    ),
+)
+TESTING = Page(
+    "testing",
+    "Testing",
+    "What tests need imports from `reflexio_async.testing`. The fixtures come with the package.",
+    (
+        *(
+            getattr(testing, name)
+            for name in testing.__all__
+            if name not in ("Clock", "SystemClock", "faults", "Dialect")
+        ),
+        conformance.AdapterConformance,
+    ),
+)
+FIXTURES = (
+    "reflexio_sandbox",
+    "reflexio_client",
+    "reflect_client",
+    "reflexio_clock",
+    "reflexio_sandbox_options",
+    "reflexio_sandbox_thread",
+)
+INTERNAL = {
+    "BackgroundCall": ("wait_in_call",),
+    "Job": ("check_start", "result_within", "wait_in_call"),
+    "Outbox": (
+        "add",
+        "busy",
+        "deliver",
+        "drained",
+        "leave_loop",
+        "left_for",
+        "look_at",
+        "organisation",
+        "running_tokens",
+        "unanswered_starts",
+        "wake",
+    ),
+}
+"""For each class the public names that only the package uses."""
+
+
+def page(about: Page) -> str:
+    """A page about objects."""
+    return "\n\n".join([f"# {about.title}", about.about, *map(section, about.things)])
+
+
+def section(thing: Any) -> str:
+    """The section about a class or function."""
+    name: str = thing.__name__
+    if not inspect.isclass(thing):
+        return function(thing, name, "##")
+    about = docstring(thing)
+    parts = [f"## `{name}`", about.text]
+    if issubclass(thing, Enum):
+        parts.append(
+            table(("name", "value"), [(code(member.name), code(repr(member.value))) for member in thing])
+        )
+        return "\n\n".join(parts)
+    if "Args" in about.sections:
+        parts += [signature("", name, thing), arguments(thing)]
+    parts.append(attributes(thing))
+    for member in _methods(thing):
+        value = inspect.getattr_static(thing, member)
+        bound = getattr(thing, member)
+        # A method of a clock may be a builtin, of which nothing is known; the protocol has it too.
+        if not isinstance(value, property) and not inspect.isbuiltin(bound):
+            parts.append(function(bound, f"{name}.{member}", "###"))
+    return "\n\n".join(part for part in parts if part)
+
+
+def function(value: Any, name: str, level: str) -> str:
+    """The section about a function or method."""
+    about = docstring(value)
+    raises = about.sections.get("Raises", {})
+    parts = [
+        f"{level} `{name}`",
+        signature("", name[:1].lower() + name[1:] if "." in name else name, value),
+        about.text,
+        arguments(value),
+        "".join(f"- **Raises** `{error}`: {when}\n" for error, when in raises.items()).strip(),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _methods(kind: type) -> list[str]:
+    """The public names that ``kind`` and its parents in this package define, in their order."""
+    names: dict[str, None] = {}
+    for parent in kind.__mro__:
+        if parent.__module__.startswith("reflexio_async"):
+            names |= {
+                name: None
+                for name, value in vars(parent).items()
+                if not name.startswith("_")
+                and (callable(value) or isinstance(value, property | classmethod | staticmethod))
+            }
+    return [name for name in names if name not in INTERNAL.get(kind.__name__, ())]
+
+
+def attributes(kind: type) -> str:
+    """The table of the attributes and properties of ``kind``."""
+    thing: Any = kind
+    about = docstring(kind)
+    rows: dict[str, tuple[str, str, str]] = {}
+    hints = _hints(kind)
+    names = list(about.sections.get("Attributes", {}))
+    defaults: dict[str, Any] = {}
+    if dataclasses.is_dataclass(thing) or hasattr(thing, "_asdict"):  # a named tuple has it
+        given = inspect.signature(kind).parameters.values()
+        names += [parameter.name for parameter in given if not parameter.name.startswith("_")]
+        defaults = {
+            parameter.name: parameter.default
+            for parameter in given
+            if parameter.default is not parameter.empty
+        }
+    documented = about.sections.get("Args", {})
+    for name in dict.fromkeys(names):
+        if name not in documented:
+            meaning = about.about(name)
+            default = code(value_text(defaults[name])) if name in defaults else ""
+            rows[name] = (code(type_text(hints.get(name, ""))), default, meaning)
+    for name in _methods(kind):
+        value = inspect.getattr_static(kind, name)
+        if isinstance(value, property) and value.fget is not None:
+            returns = inspect.signature(value.fget).return_annotation
+            rows[name] = (code(type_text(returns)), "", " ".join(docstring(value).text.split()))
+    return table(
+        ("attribute", "type", "default", "meaning"), [(code(name), *row) for name, row in rows.items()]
+    )
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    try:
+        return get_type_hints(kind)
+    except NameError:  # a type that only checkers import
+        return {
+            name: hint for parent in kind.__mro__ for name, hint in inspect.get_annotations(parent).items()
+        }
+
+
+WHAT_TO_DO = {
+    "ConfigurationError": "Mend the option that the message names.",
+    "InvalidRequest": "Mend the argument that the message names.",
+    "ClientClosed": "Make a new client. If `outcome_unknown` is true, look for its effect.",
+    "Withdrawn": "Nothing: you stopped it.",
+    "APIConnectionError": "Check the address. If `outcome_unknown` is true, look before you send again.",
+    "APITimeout": "Raise `timeout`, or try later. If `outcome_unknown` is true, look before you send again.",
+    "APIStatusError": "Read `status` and `server_message`.",
+    "BadRequest": "Mend the request.",
+    "AuthenticationError": "Check the key, or sign in again.",
+    "PermissionDenied": "Use a key that is allowed to.",
+    "NotFound": "Check the id. If the server lacks the call, the message names the one to use.",
+    "Conflict": "Read the state of the server, and decide anew.",
+    "PayloadTooLarge": "Send less at once.",
+    "UnprocessableRequest": "Mend the field that the message names.",
+    "RateLimited": "Wait for `retry_after` seconds, or raise `timeout`: the client then waits by itself.",
+    "ServerError": "Try later. If `outcome_unknown` is true, look before you send again.",
+    "UnexpectedResponse": "Check that the address is that of the API: a proxy or a page may have answered.",
+    "RequestRefused": "Read the message; the response is `error.response`.",
+    "JobError": "Read `error.status`.",
+    "JobFailed": "Read the reason for each user in `failed_users`.",
+    "JobTimeout": "Wait again: `await client.job(error.token)`.",
+    "JobCancelled": "Nothing: it was asked for, here or elsewhere.",
+    "JobLost": "Start it again if doing the work twice does no harm.",
+    "BatchInterrupted": "Mend the iterable; `error.report` has what was finished.",
+    "StoreError": "See [the errors of a store](../../how-to/store.md#errors).",
+    "LeaseLost": "Nothing: the other process goes on with it.",
+}
+
+
+def error_classes() -> list[type[errors.ReflexioError]]:
+    """Every error of the package, in the order of the tree."""
+    found: list[type[errors.ReflexioError]] = []
+    waiting: list[type[errors.ReflexioError]] = [errors.ReflexioError]
+    while waiting:
+        kind = waiting.pop(0)
+        if kind.__module__ == errors.__name__:
+            found.append(kind)
+        waiting = [*kind.__subclasses__(), *waiting]
+    return found
+
+
+def errors_page() -> str:
+    """The page about errors."""
+    parts = ["# Errors", docstring(errors).text]
+    for kind in error_classes():
+        parts += [f"## `{kind.__name__}`", docstring(kind).text]
+        if kind.__name__ in WHAT_TO_DO:
+            parts.append(f"**What to do**: {WHAT_TO_DO[kind.__name__]}")
+        parts.append(attributes(kind))
+    return "\n\n".join(part for part in parts if part)
+
+
+def testing_page() -> str:
+    """The page about tests: fixtures, the sandbox, faults."""
+    parts = [page(TESTING), "## Faults", docstring(faults).text]
+    parts += [
+        function(getattr(faults, name), f"faults.{name}", "###")
+        for name in faults.__all__
+        if name[0].islower()
+    ]
+    parts += ["## Fixtures of pytest", docstring(pytest_plugin).text.partition("\n\nEvery pytest run")[0]]
+    rows = [
+        (code(name), docstring(inspect.unwrap(getattr(pytest_plugin, name))).text.replace("\n", " "))
+        for name in FIXTURES
+    ]
+    parts.append(table(("fixture", "what it is"), rows))
+    return "\n\n".join(parts)
+
+
+def presets_text() -> str:
+    """The options that the vendor advises."""
+    return f"## Presets\n\n{docstring(presets).text}"

@@ -1,0 +1,95 @@
+"""All pages of the reference that follow from the code."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from posixpath import dirname, relpath
+from typing import TYPE_CHECKING
+
+from sitegen import models, objects
+from sitegen.adapters import adapters_page
+from sitegen.calls import (
+    CLIENT,
+    LEGACY,
+    LEGACY_CALLS,
+    REFLECT,
+    REFLECT_CLIENT,
+    REFLEXIO,
+    SESSION,
+    SESSION_CLIENT,
+    Noun,
+    index_rows,
+    noun_page,
+)
+from sitegen.command_line import command_line_page
+from sitegen.markdown import anchor, headings, table, with_links
+from sitegen.options import options_page
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EVERY_CALL = """\
+Every call is a coroutine function unless its page shows it without `await`. Every call can raise
+`InvalidRequest`, before anything is sent; `APIConnectionError` and `APITimeout`, without an answer;
+`APIStatusError`, one class for each status; `UnexpectedResponse`; and `ClientClosed`. Where an answer can say
+`success: false`, that is `RequestRefused`. A page says what is special to a call.
+See [errors](../errors.md)."""
+
+
+@cache
+def reference_pages() -> Mapping[str, str]:
+    """The pages by their place below ``docs/reference/api``."""
+    pages = {
+        "reflexio/index.md": _index("Reflexio: `AsyncReflexioClient`", REFLEXIO, "reflexio/"),
+        "reflect/index.md": _index("Reflect: `AsyncReflectClient`", REFLECT, "reflect/"),
+        "options.md": options_page(),
+        "errors.md": objects.errors_page(),
+        "cli.md": command_line_page(),
+        "testing.md": objects.testing_page(),
+        "adapters.md": adapters_page(),
+        **{f"{about.page}.md": objects.page(about) for about in objects.PAGES},
+    }
+    for noun in REFLEXIO:
+        found = models.of_modules(models.SERVICES, noun.models)
+        pages[f"{noun.page}.md"] = noun_page(noun, CLIENT, models.text(found))
+    for noun in REFLECT:
+        found = models.of_modules(models.SERVICES, noun.models)
+        pages[f"{noun.page}.md"] = noun_page(noun, REFLECT_CLIENT, models.text(found))
+    pages[f"{SESSION.page}.md"] = noun_page(SESSION, SESSION_CLIENT, "")
+    pages[f"{LEGACY.page}.md"] = noun_page(LEGACY, LEGACY_CALLS, models.text(models.JANUARY))
+    targets = _targets(pages)
+    return {
+        place: with_links(text, _from(place, targets, pages)).strip() + "\n" for place, text in pages.items()
+    }
+
+
+def _index(title: str, nouns: tuple[Noun, ...], below: str) -> str:
+    owner = CLIENT if nouns is REFLEXIO else REFLECT_CLIENT
+    names = [noun.page.removeprefix(below) for noun in nouns]
+    if nouns is REFLEXIO:
+        names.append(SESSION.page.removeprefix(below))
+    toctree = "\n".join(["```{toctree}", ":hidden:", "", *names, "```"])
+    return "\n\n".join(
+        [f"# {title}", EVERY_CALL, table(("about", "calls"), index_rows(nouns, owner, below)), toctree]
+    )
+
+
+def _targets(pages: Mapping[str, str]) -> dict[str, str]:
+    """For each name that has a section of its own: the page and the anchor."""
+    found: dict[str, str] = {}
+    # Today's names come before January's, and those of Reflexio before those of Reflect.
+    for place in sorted(
+        pages, key=lambda place: (place == "legacy.md", place.startswith("reflect/"), "session" in place)
+    ):
+        for heading in headings(pages[place]):
+            if name := re.fullmatch(r"`(\w+)`", heading):
+                found.setdefault(name[1], f"{place}#{anchor(heading)}")
+    return found
+
+
+def _from(place: str, targets: Mapping[str, str], pages: Mapping[str, str]) -> dict[str, str]:
+    """``targets`` as links from the page at ``place``. A name of the page itself leads there."""
+    found = {name: relpath(target, dirname(place) or ".") for name, target in targets.items()}
+    own = (re.fullmatch(r"`(\w+)`", heading) for heading in headings(pages[place]))
+    return found | {name[1]: f"#{anchor(name[0])}" for name in own if name}
