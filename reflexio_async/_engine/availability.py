@@ -23,6 +23,7 @@ class Availability:
     """Whether the server at one address answers.
 
     Attributes:
+        url: The address.
         has_answered: This API has given a proper response at this address. Before, the address may be wrong.
         is_in_doubt: It has not, or it has been away since its last answer.
         watchers: Called when an outage is reported, and when it is over.
@@ -32,7 +33,7 @@ class Availability:
         self.has_answered = False
         self.is_in_doubt = True
         self.watchers: set[Callable[[], object]] = set()
-        self._url = url
+        self.url = url
         self._clock = clock
         self._away_since: float | None = None
         self._reported_at: float | None = None
@@ -54,7 +55,7 @@ class Availability:
         self._away_since = None
         if self._reported_at is not None:
             self._reported_at = None
-            logger.info("%s answers again, after %.0f s", self._url, seconds)
+            logger.info("%s answers again, after %.0f s", self.url, seconds)
             self._notify()
 
     def failed(self, error: Exception) -> None:
@@ -71,7 +72,7 @@ class Availability:
         if seconds is None or (self._reported_at is not None and now - self._reported_at < _EVERY):
             return
         self._reported_at = now
-        logger.warning("%s has been unreachable for %.0f s: %s", self._url, seconds, error)
+        logger.warning("%s has been unreachable for %.0f s: %s", self.url, seconds, error)
         self._notify()
 
     def _notify(self) -> None:

@@ -200,6 +200,7 @@ class StoredJob(JobRecord[T]):
     def follow(self, job: SlotJob[T]) -> None:
         """Take over what ``job``, which drives it in this process, has learned."""
         self.attempts = job.attempts
+        self.waits = job.waits
         self.last_poll_error = job.last_poll_error
         if job.id is not None and job.id != self.id:
             self._admitted(job.id, job.not_before, job.status)
@@ -218,6 +219,7 @@ class StoredJob(JobRecord[T]):
         if self.done:
             return
         self.attempts = row.attempts
+        self.waits = row.waits
         self.created_at = self._at(row.created_at)
         if row.operation_id is not None and row.operation_id != self.id:
             self._admitted(row.operation_id, row.not_before, RUNNING)

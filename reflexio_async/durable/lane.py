@@ -27,7 +27,7 @@ from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.retry import Meaning, is_away, meaning_of
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.outcomes import outcome_of
-from reflexio_async.durable.rows import LaneKey, RowState
+from reflexio_async.durable.rows import LaneKey, RowState, waits_text
 from reflexio_async.errors import (
     ClientClosed,
     JobCancelled,
@@ -272,6 +272,7 @@ class LaneDriver:
         job = SlotJob(kind, durable.manager, patient(settings), params=row.params, row=row.id)
         job.start = start._replace(send=partial(self._send, held, job, start.send))
         job.attempts = row.attempts
+        job.waits = row.waits
         job.before = Operation.from_dict(row.before)
         job.outcome_read = True  # a failure is for those who wait for the row
         return job
@@ -386,6 +387,7 @@ class LaneDriver:
             "intent_at": self._clock.time(),
             "before": None if job.before is None else job.before.to_dict(),
             "attempts": job.attempts,
+            "waits": waits_text(job.waits),
         }
         store = self._here.store
         if not await store.update_job(held.lease, job.row, limiter=self._known(), **intent):
@@ -410,7 +412,8 @@ class LaneDriver:
             "operation_id": job.id,
             "not_before": job.not_before,
             "attempts": job.attempts,
-            "admitted_at": None if job.admitted_at is None else self._epoch(job.admitted_at),
+            "waits": waits_text(job.waits),
+            "admitted_at": None if job.admitted_at is None else job.epoch(job.admitted_at),
             **values,
         }
         # The hit of the start is known when that is answered.
@@ -426,9 +429,6 @@ class LaneDriver:
                 self._sent.discard(job.row)
                 self._written.set()
                 return
-
-    def _epoch(self, time: float) -> float:
-        return self._clock.time() - (self._clock.now() - time)
 
     # What the next holder must know
 

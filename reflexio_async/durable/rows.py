@@ -6,6 +6,7 @@ import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reflexio_async._engine.jobs.waits import JobWait, WaitReason
 from reflexio_async._engine.wire import EncodedRequest
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class JobRow(NamedTuple):
     admitted_at: float | None
     ended_at: float | None
     outcome: dict[str, Any] | None
+    waits: tuple[JobWait, ...]
 
 
 JOB_COLUMNS = ", ".join(JobRow._fields)
@@ -101,7 +103,18 @@ def job_row(row: Row) -> JobRow:
         state=RowState(row[10]),
         before=None if row[14] is None else json.loads(row[14]),
         outcome=None if row[19] is None else json.loads(row[19]),
+        waits=waits_from(row[20]),
     )
+
+
+def waits_text(waits: tuple[JobWait, ...]) -> str | None:
+    """``waits`` as JSON; None: there are none."""
+    return json.dumps(waits) if waits else None
+
+
+def waits_from(text: str | None) -> tuple[JobWait, ...]:
+    """Undo ``waits_text``."""
+    return tuple(JobWait(WaitReason(reason), *times) for reason, *times in json.loads(text or "[]"))
 
 
 class BatchRow(NamedTuple):

@@ -29,7 +29,7 @@ TABLES = (
         primary key (url, org, name))""",
     # ``request`` and ``params`` are JSON, as the server gets them. ``before`` is the slot's operation when
     # the start was about to be sent. ``outcome`` is JSON: the state, and the result or the error. Its state
-    # is also in ``ended_as``, to be counted.
+    # is also in ``ended_as``, to be counted. ``waits`` is JSON: what it waited for, and when.
     """create table if not exists job (
         seq {serial} primary key,
         id text not null unique,
@@ -52,6 +52,7 @@ TABLES = (
         ended_at double precision,
         outcome text,
         ended_as text,
+        waits text,
         unique (batch, key))""",
     "create index if not exists job_open on job (url, account, service, state, seq) where state <> 'ended'",
     "create index if not exists job_ended on job (ended_at, ended_as) where state = 'ended'",

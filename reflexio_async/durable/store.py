@@ -343,7 +343,7 @@ class Store:
         sql = (
             "update job set state = 'queued', attempts = 0, outcome = null, ended_as = null, "
             "ended_at = null, intent_at = null, before = null, operation_id = null, "
-            "not_before = null, admitted_at = null where id = ? and state = 'ended'"
+            "not_before = null, admitted_at = null, waits = null where id = ? and state = 'ended'"
         )
         for chunk in _chunks(ids):
             await self.write(*(Statement(sql, (job_id,)) for job_id in chunk))

@@ -36,7 +36,7 @@ from reflexio_async.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
     from types import TracebackType
 
     from reflexio_async._engine.clock import Clock
@@ -86,7 +86,9 @@ class Batch(Generic[K, T]):
         """Why the rest is not started."""
         self._on_progress = work.on_progress
         self._source_error: BaseException | None = None
-        self._report: BatchReport[K, T] = BatchReport(self._retry)
+        self._report: BatchReport[K, T] = BatchReport(
+            self._retry, name=work.name, batch_id=self.id, server=work.availability.url
+        )
         self._unread: asyncio.Queue[Outcome[K, T] | None] | None = None
         self._runner: asyncio.Task[None] | None = None
         self._scope: LoopScope  # from its beginning
@@ -132,6 +134,12 @@ class Batch(Generic[K, T]):
     def upgrade(self) -> Any:
         """The answer of the promotion that ``upgrade=True`` asked for; None until it was made."""
         return self._report.upgrade
+
+    def report_of(self, outcomes: Iterable[Outcome[K, T]]) -> BatchReport[K, T]:
+        """The report of this batch, where it was streamed: with the ``outcomes`` that the caller has kept."""
+        self._report.outcomes = list(outcomes)
+        self._report.seconds = self.progress.seconds
+        return self._report
 
     def retry_failed(self) -> Self:
         """Let this batch of a store run those of its keys again that have not completed. Return it.
@@ -266,6 +274,7 @@ class Batch(Generic[K, T]):
         self._scope.batches[self] = None
         self._work.availability.watchers.add(self._report_progress)
         self._began = self._clock.now()
+        self._report.began_at = self._clock.time()
         self._report_progress()
 
     def _ended_on_loop(self, _: object = None) -> None:
@@ -296,6 +305,7 @@ class Batch(Generic[K, T]):
             self._source_error = self._source_error or error
         for item in self._items.rest():
             await self._ended(emit, self._not_started(item))
+        self._report.limit = self._work.rate_limiter.limit
         # The rest of a collection that was stopped has outcomes.
         self._report.interrupted = self._source_error is not None or (
             self._stopped.is_set() and self._items.total is None
@@ -336,12 +346,14 @@ class Batch(Generic[K, T]):
             item = self._items.checked(raw)
             key: K = self._work.key(item)
         except Exception as error:  # noqa: BLE001  # one bad key must not stop the others
-            return Outcome(raw, OutcomeState.FAILED, error=without_traceback(error), item=raw)
+            failed = without_traceback(error)
+            return Outcome(raw, OutcomeState.FAILED, error=failed, ended_at=self._clock.time(), item=raw)
         if self._stopped.is_set():
             return self._not_started(item)
         if key in self._attempts:
             duplicate = InvalidRequest(f"{key!r} is already under way in this batch")
-            return Outcome(key, OutcomeState.FAILED, error=duplicate, item=item)
+            now = self._clock.time()
+            return Outcome(key, OutcomeState.FAILED, error=duplicate, ended_at=now, item=item)
         attempt = self._attempts[key] = Attempt(self._stopped)
         error_: BaseException | None = None
         try:
@@ -370,6 +382,8 @@ class Batch(Generic[K, T]):
             seconds_queued=attempt.seconds_queued,
             seconds_running=attempt.seconds_running,
             attempts=attempt.attempts,
+            ended_at=self._clock.time() if attempt.ended_at is None else attempt.ended_at,
+            waits=attempt.waits,
             token=None if job is None or error_ is None else job.token,
             item=item,
         )
@@ -400,13 +414,13 @@ class Batch(Generic[K, T]):
         return state is OutcomeState.NOT_STARTED
 
     def _not_started(self, item: Any) -> Outcome[K, T]:
-        key = self._work.key(item)
+        key, now = self._work.key(item), self._clock.time()
         if self._server_away is not None:
-            return Outcome(key, OutcomeState.NOT_STARTED, error=self._server_away, item=item)
+            return Outcome(key, OutcomeState.NOT_STARTED, error=self._server_away, ended_at=now, item=item)
         error = JobCancelled(
             f"{key}: not started, the batch was stopped", status=JobStatus(JobState.CANCELLED)
         )
-        return Outcome(key, OutcomeState.CANCELLED, error=error, item=item)
+        return Outcome(key, OutcomeState.CANCELLED, error=error, ended_at=now, item=item)
 
     def _report_progress(self) -> None:
         if self._on_progress is None:

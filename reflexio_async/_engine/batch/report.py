@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reflexio_async._engine.batch.batch import Batch
+    from reflexio_async._engine.jobs.waits import JobWait
+    from reflexio_async._engine.rate_limits import Limit
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -49,6 +51,8 @@ class Outcome(Generic[K, T]):
         seconds_queued: Seconds before the server accepted its job.
         seconds_running: Seconds after that.
         attempts: How often its request was sent.
+        ended_at: When its end was seen, in epoch seconds.
+        waits: What it waited for while it was the next to be started, or while it ran.
         token: Token for ``client.job()``. None if the job completed or was not admitted.
         item: The item that was given to the batch.
     """
@@ -60,8 +64,20 @@ class Outcome(Generic[K, T]):
     seconds_queued: float = 0.0
     seconds_running: float = 0.0
     attempts: int = 0
+    ended_at: float = 0.0
+    waits: tuple[JobWait, ...] = ()
     token: str | None = None
     item: Any = field(default=None, repr=False)
+
+    @property
+    def started_at(self) -> float:
+        """When the server accepted its job, in epoch seconds; ``ended_at`` if it never did."""
+        return self.ended_at - self.seconds_running
+
+    @property
+    def queued_at(self) -> float:
+        """Since when it waited to be started, in epoch seconds."""
+        return self.started_at - self.seconds_queued
 
     @property
     def goes_on(self) -> bool:
@@ -95,14 +111,31 @@ class BatchReport(Generic[K, T]):
     Attributes:
         outcomes: One for every key that was pulled.
         seconds: How long the batch took.
+        began_at: When it began, in epoch seconds; None: it has not.
+        name: What its items are called, such as ``user_ids``.
+        batch_id: The id with which it can be continued; None without a store.
+        server: The server's address.
+        limit: The server's rate limit of its requests; None: this process has met none.
         upgrade: The answer of the promotion that ``upgrade=True`` asked for; None when it was not made.
         upgrade_error: Why the promotion failed.
         interrupted: Whether the batch ended before its iterable did, because that raised an error, or because
             the batch was stopped.
     """
 
-    def __init__(self, retry: Callable[[list[Any]], Batch[K, T]] | None = None) -> None:
+    def __init__(
+        self,
+        retry: Callable[[list[Any]], Batch[K, T]] | None = None,
+        *,
+        name: str = "items",
+        batch_id: str | None = None,
+        server: str = "",
+    ) -> None:
         self._retry = retry
+        self.name = name
+        self.batch_id = batch_id
+        self.server = server
+        self.began_at: float | None = None
+        self.limit: Limit | None = None
         self.outcomes: list[Outcome[K, T]] = []
         self.seconds = 0.0
         self.upgrade: Any = None

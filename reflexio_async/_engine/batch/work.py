@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.batch.progress import BatchProgress
     from reflexio_async._engine.jobs.job import Job
+    from reflexio_async._engine.jobs.waits import JobWait
     from reflexio_async._engine.rate_limits import RateLimiter
 
 BATCH_OUTAGE_TIMEOUT = 3600.0
@@ -24,16 +25,27 @@ T = TypeVar("T")
 class Attempt(Generic[T]):
     """The work on one key. ``Work.process_item`` writes it, and the batch reads it to make the Outcome.
 
-    ``attempts`` is how often the request was sent. When ``stopped``, an event of the whole batch, is set,
-    nothing more may be sent.
+    ``attempts`` is how often the request was sent. ``ended_at`` is in epoch seconds; None: now. When
+    ``stopped``, an event of the whole batch, is set, nothing more may be sent.
     """
 
-    __slots__ = ("attempts", "job", "result", "seconds_queued", "seconds_running", "stopped")
+    __slots__ = (
+        "attempts",
+        "ended_at",
+        "job",
+        "result",
+        "seconds_queued",
+        "seconds_running",
+        "stopped",
+        "waits",
+    )
 
     def __init__(self, stopped: asyncio.Event) -> None:
         self.seconds_queued = 0.0
         self.seconds_running = 0.0
         self.attempts = 0
+        self.ended_at: float | None = None
+        self.waits: tuple[JobWait, ...] = ()
         self.result: T | None = None
         self.job: Job[T] | None = None
         self.stopped = stopped

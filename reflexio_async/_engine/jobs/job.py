@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.jobs.record import JobRecord
     from reflexio_async._engine.jobs.status import JobStatus
+    from reflexio_async._engine.jobs.waits import JobWait
     from reflexio_async._engine.models import Polling
 
 T = TypeVar("T")
@@ -35,12 +36,19 @@ _MOMENT = 0.001  # seconds
 class JobTiming(NamedTuple):
     """How long a job has taken so far, in seconds, and how often its start was sent.
 
-    ``queued``: waiting here to be sent. ``running``: since the server accepted it.
+    Attributes:
+        queued: Seconds of waiting here to be sent.
+        running: Seconds since the server accepted it.
+        attempts: How often its start was sent.
+        ended_at: When its end was seen, in epoch seconds; None: it has not ended.
+        waits: What it waited for, apart from the jobs before it.
     """
 
     queued: float
     running: float
     attempts: int
+    ended_at: float | None
+    waits: tuple[JobWait, ...]
 
 
 class Job(Generic[T]):
@@ -98,7 +106,9 @@ class Job(Generic[T]):
         record = self._record
         now = record.now() if record.ended_at is None else record.ended_at
         admitted = now if record.admitted_at is None else record.admitted_at
-        return JobTiming(admitted - record.created_at, now - admitted, record.attempts)
+        ended_at = None if record.ended_at is None else record.epoch(record.ended_at)
+        queued, running = admitted - record.created_at, now - admitted
+        return JobTiming(queued, running, record.attempts, ended_at, record.waits_so_far())
 
     def __await__(self) -> Generator[Any, Any, T]:
         return self.result().__await__()

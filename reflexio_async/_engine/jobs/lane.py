@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from reflexio_async._engine.jobs.kinds import Dialect, StartRefused
 from reflexio_async._engine.jobs.slot import SlotStatus, SlotStatusSource
+from reflexio_async._engine.jobs.waits import WaitReason
 from reflexio_async._engine.loops import LOOP_ENDED
 from reflexio_async._engine.retry import is_away
 from reflexio_async.errors import (
@@ -291,15 +292,28 @@ class Lane:
                     self._release_callers()
                 else:
                     self.slot.poll_now()
+                self._note_wait_for_slot(job)
                 await self._change(polling=True)
                 continue
             pause = self._pause_before(job)
             if pause > 0:
                 self._release_callers()
+                if self._opens_in(job) > 0:
+                    job.wait_for(WaitReason.RATE_LIMIT)
                 await self._change(within=pause)
                 continue
             self._queue.popleft()
+            job.wait_for(None)
             self._launch(job)
+
+    def _note_wait_for_slot(self, job: SlotJob[Any]) -> None:
+        """Record why ``job`` waits for the slot. While the status is not known, the reason stays."""
+        if self.slot.running:
+            job.wait_for(None)
+        elif self.slot.failed.count:
+            job.wait_for(WaitReason.SERVER_AWAY, self.slot.failed.since)
+        elif self.slot.taken:
+            job.wait_for(WaitReason.SLOT_TAKEN)
 
     async def _change(self, *, polling: bool = False, within: float | None = None) -> None:
         """Wait for a change of the queue, of a start or, ``polling``, of the slot's status.
@@ -432,6 +446,7 @@ class Lane:
         if job.outage_is_over(job.unsent_since):
             return False
         job.attempts -= 1
+        job.wait_for(WaitReason.SERVER_AWAY)
         self._pause_starts()
         self._return_to_queue(job)
         self._release_caller(job)
@@ -440,6 +455,7 @@ class Lane:
     def _slot_was_taken(self, job: SlotJob[Any]) -> None:
         """Another client has the slot. The status may still say "free", so pause before the next start."""
         logger.info("%s: another client has taken the slot; waiting for it", self._name)
+        job.wait_for(WaitReason.SLOT_TAKEN)
         self._pause_starts()
         self._return_to_queue(job)
 

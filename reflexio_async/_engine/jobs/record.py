@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.kinds import JobKind
     from reflexio_async._engine.jobs.manager import JobManager
     from reflexio_async._engine.jobs.tokens import Token
+    from reflexio_async._engine.jobs.waits import JobWait
     from reflexio_async._engine.loops import LoopScope
     from reflexio_async._engine.settings import Settings
     from reflexio_async.errors import JobError
@@ -91,6 +92,7 @@ class JobRecord(ABC, Generic[T]):
         "outcome_read",
         "result",
         "status",
+        "waits",
     )
 
     def __init__(self, kind: JobKind, jobs: JobManager, settings: Settings) -> None:
@@ -107,6 +109,8 @@ class JobRecord(ABC, Generic[T]):
         """Whether a caller has received the outcome."""
         self.last_poll_error: Exception | None = None
         """The error of the last status request, or None."""
+        self.waits: tuple[JobWait, ...] = ()
+        """What it waited for, apart from the jobs before it, until the last of these waits ended."""
         self._jobs = jobs
         self._settings = settings
         self._waiters: dict[Waiter, None] = {}
@@ -169,6 +173,15 @@ class JobRecord(ABC, Generic[T]):
     def now(self) -> float:
         """The clock's ``now()``."""
         return self._jobs.clock.now()
+
+    def waits_so_far(self) -> tuple[JobWait, ...]:
+        """What it has waited for, apart from the jobs before it."""
+        return self.waits
+
+    def epoch(self, time: float) -> float:
+        """The epoch seconds of a time of the clock's ``now``."""
+        clock = self._jobs.clock
+        return clock.time() - (clock.now() - time)
 
     def check_loop(self) -> None:
         """Raise ConfigurationError where another event loop is running than the one of the client."""

@@ -11,7 +11,8 @@ from reflexio_async._engine.jobs.kinds import UNLIMITED
 from reflexio_async._engine.jobs.poller import FIRST_POLL_AFTER, DurationEstimator
 from reflexio_async._engine.jobs.record import without_traceback
 from reflexio_async._engine.jobs.status import QUEUED, JobState
-from reflexio_async._engine.retry import FailedPolls
+from reflexio_async._engine.jobs.waits import WaitReason
+from reflexio_async._engine.retry import FailedPolls, is_away
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -161,6 +162,8 @@ class SlotStatus:
         self.observed_at = self._clock.now()
         if self.failed.count:
             self.failed = FailedPolls()
+            for job in self.running:
+                job.wait_for(None)
         ended = self._pass_on(operation, asked_at)
         if ended:
             self._durations.add(
@@ -193,6 +196,8 @@ class SlotStatus:
         """Note the error. The jobs for which it will not pass end."""
         self.failed.add(without_traceback(error), self._clock.now())
         for job in list(self.running):
+            if is_away(error):
+                job.wait_for(WaitReason.SERVER_AWAY, self.failed.since)
             job.status_failed(self.failed)
             if job.done:
                 del self.running[job]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from reflexio_async._engine.jobs.record import JobRecord, with_message
 from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus, redacted
 from reflexio_async._engine.jobs.tokens import Token
+from reflexio_async._engine.jobs.waits import JobWait
 from reflexio_async._engine.retry import Verdict
 from reflexio_async.errors import ClientClosed, JobCancelled, JobFailed, JobLost, printable
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.kinds import Operation, SlotKind
     from reflexio_async._engine.jobs.lane import Lane
     from reflexio_async._engine.jobs.manager import JobManager
+    from reflexio_async._engine.jobs.waits import WaitReason
     from reflexio_async._engine.retry import FailedPolls
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.wire import EncodedRequest
@@ -28,6 +30,8 @@ T = TypeVar("T")
 # the start (server-behaviour: Admission). The time is for a status that is behind. After it the job is lost.
 _APPEARS_WITHIN = 30.0
 _REMEMBERED = 1000  # outcomes
+_SHORTEST_WAIT = 0.5  # seconds; of the waits that are kept
+_MOST_WAITS = 100  # of one job
 _NAMED = 5  # users that failed in a rerun of many, in a message
 
 
@@ -71,6 +75,7 @@ class SlotJob(JobRecord[T]):
         seen: The status has shown this job.
         cancel_requested: It was cancelled while its start was under way.
         unsent_since: Since when its start cannot be sent, because the server is away; None: it can.
+        waits_for: What it waits for now, and since when by the clock; None: nothing, or a job before it.
     """
 
     __slots__ = (
@@ -84,6 +89,7 @@ class SlotJob(JobRecord[T]):
         "slot_kind",
         "start",
         "unsent_since",
+        "waits_for",
     )
 
     def __init__(
@@ -107,6 +113,7 @@ class SlotJob(JobRecord[T]):
         self.seen = False
         self.cancel_requested = False
         self.unsent_since: float | None = None
+        self.waits_for: tuple[WaitReason, float] | None = None
 
     @property
     def _lane(self) -> Lane:
@@ -184,8 +191,26 @@ class SlotJob(JobRecord[T]):
     ) -> None:
         """Store how it ended, and remember that for its token. Only the first call has an effect."""
         if self.ended_at is None:
+            self.wait_for(None)
             self._jobs.outcomes.remember(self, status, result, error)
             super().finish(status, result=result, error=error)
+
+    def wait_for(self, reason: WaitReason | None, since: float | None = None) -> None:
+        """Record that it waits for ``reason`` from now on, or from ``since``; None: for nothing any more."""
+        if self.waits_for is not None and self.waits_for[0] is reason:
+            return
+        self.waits = self.waits_so_far()
+        self.waits_for = None if reason is None else (reason, self.now() if since is None else since)
+
+    def waits_so_far(self) -> tuple[JobWait, ...]:
+        """What it has waited for, apart from the jobs before it. Very short waits are left out."""
+        if self.waits_for is None or len(self.waits) >= _MOST_WAITS:
+            return self.waits
+        reason, began = self.waits_for
+        now = self.now()
+        if now - began < _SHORTEST_WAIT:
+            return self.waits
+        return (*self.waits, JobWait(reason, self.epoch(began), self.epoch(now)))
 
     def enter_slot(self, operation_id: str) -> None:
         """Record that the server accepted the start, under this id."""

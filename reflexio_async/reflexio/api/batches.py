@@ -311,7 +311,8 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             finally:
                 timing = job.timing
                 attempt.seconds_queued, attempt.seconds_running = timing.queued, timing.running
-                attempt.attempts = timing.attempts
+                attempt.attempts, attempt.waits = timing.attempts, timing.waits
+                attempt.ended_at = timing.ended_at
                 if stored is None and job.status.state is JobState.QUEUED:
                     with contextlib.suppress(Exception):
                         await job.cancel()
