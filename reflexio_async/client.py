@@ -15,6 +15,7 @@ from reflexio_async._engine.call import Caller
 from reflexio_async._engine.clock import clock_from
 from reflexio_async._engine.engine import API, Engine
 from reflexio_async._engine.http import ConnectionPool, HttpClient
+from reflexio_async._engine.ignored_errors import IgnoredErrors
 from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.jobs.manager import JobManager
 from reflexio_async._engine.jobs.tokens import Token
@@ -31,7 +32,8 @@ from reflexio_async._engine.settings import (
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async.errors import InvalidRequest, NotFound
 from reflexio_async.memory.api import MemoryAPI
-from reflexio_async.memory.notes import MemoryNotes
+from reflexio_async.memory.identity import IdentityChecks
+from reflexio_async.memory.recall import report_failure
 from reflexio_async.reflect.service import reflect_server
 from reflexio_async.reflexio.api.agent_playbooks import AgentPlaybooksAPI
 from reflexio_async.reflexio.api.aggregation import AggregationAPI
@@ -162,7 +164,8 @@ class AsyncReflexioClient(
         self._reflect_server = reflect_server(reflect_url, reflect_api_key, project_id, prefix="reflect_")
         self._outboxes = []
         self._intents = WeakValueDictionary()
-        self._memory_notes = MemoryNotes()
+        self._identity_checks = IdentityChecks()
+        self._recall_errors = IgnoredErrors(report_failure)
         self._shared_reflect: list[SharedReflectClient] = []
         """Empty, or the Reflect client. It is a list because all views of this client share it."""
         self._reflect: AsyncReflectClient | None = None

@@ -9,6 +9,7 @@ from uuid import uuid4
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.memory.context import DEFAULT_MAX_CHARS
 from reflexio_async.memory.messages import read_turns
+from reflexio_async.reflect.presets import COLD_START
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from reflexio_async.memory.api import ConversationRequest, MemoryAPI
     from reflexio_async.memory.context import MemoryContext
     from reflexio_async.memory.messages import Turn
+    from reflexio_async.reflect.presets import Preset
     from reflexio_async.reflexio.models.interactions import (
         InteractionData,
         PublishUserInteractionResponse,
@@ -52,6 +54,7 @@ class Conversation:
         self.source = request.source
         self._client = client
         self._state = _State(tuple(turn.key for turn in read_turns(history)), uuid4().hex)
+        self._memory_ids: list[str] = []
         self._interrupted: _Interrupted | None = None
         self._adding = asyncio.Lock()
 
@@ -63,6 +66,7 @@ class Conversation:
         threshold: float | None = None,
         timeout: float = 1.0,
         max_chars: int = DEFAULT_MAX_CHARS,
+        preset: Preset = COLD_START,
     ) -> MemoryContext:
         """Recall what may help the agent with its next answer. ``str(context)`` goes into the prompt.
 
@@ -81,14 +85,24 @@ class Conversation:
             threshold=threshold,
             timeout=timeout,
             max_chars=max_chars,
+            preset=preset,
         )
         self.report(context)
         return context
 
     def report(self, context: MemoryContext) -> None:
         """Have the next ``add`` report a context that was recalled elsewhere, as by ``client.context``."""
+        self._memory_ids += [each for each in context.memory_ids if each not in self._memory_ids]
         if context.searched:
             self._state = self._state._replace(contexts=(*self._state.contexts, context))
+
+    @property
+    def memory_ids(self) -> list[str]:
+        """The ids of the memories of Reflect in the texts of all contexts since the last publish.
+
+        They belong in the trace of the run, as its ``retrieved_memory_ids``.
+        """
+        return list(self._memory_ids)
 
     async def add(self, messages: object) -> OutboxCall[PublishUserInteractionResponse] | None:
         """Publish the turns that are finished and were not published before, through the client's outbox.
@@ -154,7 +168,8 @@ class Conversation:
             self._interrupted = None
             raise
         self._interrupted = None
-        self._client._memory_notes.add_turn(self.user_id, self.session_id)  # noqa: SLF001  # ours
+        self._memory_ids = []
+        self._client._identity_checks.add_turn(self.user_id, self.session_id)  # noqa: SLF001  # ours
         return call
 
     def _fields(self, turns: Sequence[Turn], state: _State) -> dict[str, Any]:

@@ -48,7 +48,10 @@ class Turn:
         content: What was said, without recalled memory.
         tools: The tools that the agent called, in order.
         open_calls: Those that have not returned, by the id of the call.
-        after_tool: Whether a tool call, or what it returned, came last.
+        after_tool: Whether a tool call, or what it returned, came last. What the agent says next belongs to
+            this turn.
+        waits: Whether that tool was one of the agent's own. If it ran at the provider, the agent need not
+            say more.
         given: The caller's own interaction, or None.
     """
 
@@ -58,6 +61,7 @@ class Turn:
         self.tools: list[ToolUsed] = []
         self.open_calls: dict[str, ToolUsed] = {}
         self.after_tool = False
+        self.waits = False
         self.given = given
 
     @property
@@ -68,7 +72,7 @@ class Turn:
     @property
     def goes_on(self) -> bool:
         """Whether the agent will say more. Without any text, what a tool was given is the answer."""
-        return bool(self.open_calls) or (self.after_tool and bool(self.content))
+        return bool(self.open_calls) or (self.waits and bool(self.content))
 
     @property
     def key(self) -> int:
@@ -91,8 +95,8 @@ def interactions_from(messages: object) -> list[InteractionData]:
     """Convert the messages of an agent into interactions, which ``publish_interaction`` takes.
 
     The turns of the user and of the agent are kept. What the agent says around its tool calls is one turn,
-    with the calls in ``tools_used``. System prompts, reasoning and recalled memory
-    are left out, wherever a framework has put them. Images and files become placeholders.
+    with the calls in ``tools_used``. System prompts, reasoning and recalled memory are left out, wherever a
+    framework has put them. Images and files become placeholders.
 
     Args:
         messages: Mappings with ``role`` and ``content`` (OpenAI), messages of LangChain or a state of
@@ -111,8 +115,9 @@ def read_turns(messages: object) -> list[Turn]:
     if given and all(isinstance(item, InteractionData) for item in given):
         return [_own_turn(item) for item in given]
     turns: list[Turn] = []
+    hosted = _hosted_calls(messages, given)
     for message in _converter_of(messages, given)(messages):
-        _add(turns, message)
+        _add(turns, message, hosted)
     return turns
 
 
@@ -120,18 +125,20 @@ def _own_turn(data: InteractionData) -> Turn:
     return Turn(data.role, without_section(data.content), data)
 
 
-def _add(turns: list[Turn], message: dict[str, Any]) -> None:
-    """Add one message in the form of OpenAI's chat API."""
+def _add(turns: list[Turn], message: dict[str, Any], hosted: set[str]) -> None:
+    """Add one message in the form of OpenAI's chat API. ``hosted``: see ``_hosted_calls``."""
     role, text = str(message.get("role")).lower(), without_section(message.get("content") or "")
     last = turns[-1] if turns and turns[-1].is_of_agent else None
     if role == "assistant":
         calls = message.get("tool_calls") or ()
         if not text.strip() and not calls:
             return
-        if last is None or not last.after_tool:
+        # Text after a tool goes on with the turn. So does a call without text.
+        if last is None or not (last.after_tool or last.open_calls or not text.strip()):
             last = Turn(_AGENT, "")
             turns.append(last)
         last.after_tool = bool(calls)
+        last.waits = any(str(call.get("id")) not in hosted for call in calls)
         if text.strip():
             last.content = f"{last.content}\n\n{text}" if last.content else text
         for call in calls:
@@ -140,8 +147,10 @@ def _add(turns: list[Turn], message: dict[str, Any]) -> None:
                 tool_name=function["name"], tool_data={"input": _arguments(function["arguments"])}
             )
             last.tools.append(tool)
-            last.open_calls[str(call.get("id"))] = tool
+            if str(call.get("id")) not in hosted:
+                last.open_calls[str(call.get("id"))] = tool
     elif role == "tool" and last is not None:
+        last.after_tool = last.waits = True
         call_id = str(message.get("tool_call_id"))
         if call_id in last.open_calls:
             tool = last.open_calls.pop(call_id)
@@ -173,6 +182,20 @@ def _converter_of(messages: object, given: list[Any]) -> Callable[[Any], Message
         message = f"{_NAME}: expected a list of messages, not {type(messages).__name__}"
         raise InvalidRequest(message)
     return from_langchain
+
+
+def _hosted_calls(messages: object, given: list[Any]) -> set[str]:
+    """Return the ids of the calls that ran at the provider. No message with their result follows."""
+    found = given
+    if callable(get(messages, "to_input_list")):
+        found = items(get(messages, "new_items"))
+        found = [get(item, "raw_item") for item in found]
+    elif not given:
+        found = items(get(messages, "messages"))
+    parts = [part for item in found for part in items(get(item, "content"))]
+    calls = [item for item in found if _is_responses_item(item) and not get(item, "call_id")]
+    calls += [part for part in parts if kind_of(part) in ("server_tool_use", "server_tool_call")]
+    return {str(get(call, "id")) for call in calls}
 
 
 def _is_agents_run(messages: object) -> bool:

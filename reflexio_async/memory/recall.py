@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from reflexio_async.errors import APITimeout
+from reflexio_async._engine.models import build_request
+from reflexio_async.errors import APIStatusError, APITimeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from reflexio_async._engine.clock import Clock
+    from reflexio_async._engine.ignored_errors import IgnoredErrors
     from reflexio_async.memory.api import MemoryAPI
-    from reflexio_async.memory.notes import MemoryNotes
-    from reflexio_async.reflect.models.memories import Memory
+    from reflexio_async.reflect.models.memories import Memory, MemoryQuery
+    from reflexio_async.reflect.presets import Preset
     from reflexio_async.reflexio.models.search import UnifiedSearchRequest, UnifiedSearchViewResponse
 
 T = TypeVar("T")
 
+logger = logging.getLogger("reflexio_async")
+
+
+def report_failure(what: str, error: Exception, *, level: int) -> None:
+    """Log a failure. Neither the query nor the server's text is in the message."""
+    status = f" {error.status}" if isinstance(error, APIStatusError) else ""
+    logger.log(level, "%s failed (%s%s); the agent goes on without it", what, type(error).__name__, status)
+
 
 async def recall(
-    client: MemoryAPI, search: UnifiedSearchRequest, timeout: float
+    client: MemoryAPI, search: UnifiedSearchRequest, timeout: float, preset: Preset
 ) -> tuple[UnifiedSearchViewResponse | None, list[Memory], Exception | None]:
     """Search in Reflexio and, if the client has such a server, in Reflect. Return an error, if any.
 
@@ -29,24 +40,39 @@ async def recall(
         client: A client whose refusals are errors.
         search: The search.
         timeout: Seconds for both.
-    """
-    clock, notes = client._engine.caller.clock, client._memory_notes  # noqa: SLF001  # of this client
-    within = partial(_within, timeout=timeout, clock=clock, notes=notes)
+        preset: How memories of Reflect are found. The search has their number.
 
-    async def recall_memories() -> list[Memory]:
-        return await client.reflect.query_memories(search.query, limit=search.top_k or 5)
+    Raises:
+        InvalidRequest: A value of the preset is unusable.
+    """
+    clock, errors = client._engine.caller.clock, client._recall_errors  # noqa: SLF001  # of this client
+    within = partial(_within, timeout=timeout, clock=clock, errors=errors)
+    query = _memory_query(search, preset) if client._reflect_server.is_given else None  # noqa: SLF001  # as above
+
+    async def recall_memories(query: MemoryQuery) -> list[Memory]:
+        return await client.reflect._query(query)  # noqa: SLF001  # as above
 
     async with asyncio.TaskGroup() as group:
         other = None
-        if client._reflect_server.is_given:  # noqa: SLF001  # as above
-            other = group.create_task(within("the query for memories of Reflect", recall_memories))
+        if query is not None:
+            send = partial(recall_memories, query)
+            other = group.create_task(within("the query for memories of Reflect", send))
         found, error = await within("the search for memory", partial(client.search, search))
     memories, other_error = other.result() if other else (None, None)
     return found, memories or [], error or other_error
 
 
+def _memory_query(search: UnifiedSearchRequest, preset: Preset) -> MemoryQuery:
+    from reflexio_async.reflect.models.memories import MemoryQuery  # noqa: PLC0415  # loads the models of Reflect
+
+    fields = {"task": search.query, **preset}
+    if search.top_k is not None:
+        fields["limit"] = search.top_k
+    return build_request(MemoryQuery, fields, "context: preset")
+
+
 async def _within(
-    what: str, send: Callable[[], Awaitable[T]], timeout: float, clock: Clock, notes: MemoryNotes
+    what: str, send: Callable[[], Awaitable[T]], timeout: float, clock: Clock, errors: IgnoredErrors
 ) -> tuple[T | None, Exception | None]:
     """Return the response, or the error. ``timeout`` bounds the wait."""
     try:
@@ -59,7 +85,7 @@ async def _within(
     except Exception as error:  # noqa: BLE001  # no error of the memory may stop the agent
         failure = error
     else:
-        notes.worked(what)
+        errors.worked(what)
         return found, None
-    notes.failed(what, failure)
+    errors.failed(what, failure)
     return None, failure

@@ -110,7 +110,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, TraceOutboxAPI, BaseClient)
         self._pool = pool
         self._outboxes = []
         self._seen_queries = deque(maxlen=MAX_QUERIES)
-        self._ignored_errors = IgnoredErrors(tasks)
+        self._ignored_errors = IgnoredErrors(tasks.report)
         self._kinds = trace_kinds(settings.polls_per_second)
         http = HttpClient(settings, clock, pool, url_hint=server.url_hint)
         loops = tasks.loops

@@ -19,6 +19,7 @@ from reflexio_async import (
     MemoryContext,
     UnprocessableRequest,
 )
+from reflexio_async.reflect import presets
 from reflexio_async.reflect.models import Memory
 from reflexio_async.reflexio.models import AgentPlaybookView, ProfileView, UserPlaybookView
 from reflexio_async.testing import Sandbox, VirtualClock, faults
@@ -259,6 +260,27 @@ async def test_memories_of_reflect_are_in_the_text_where_there_is_a_server() -> 
         assert set(parts_of(context)) == {"facts_about_this_user", "lessons_from_earlier_tasks"}
         assert context.memory_ids == [memory.id for memory in context.memories]
         assert len(context.learnings) == 1
+
+
+async def test_memories_of_a_new_project_are_found_with_the_values_for_cold_start() -> None:
+    clock = VirtualClock()
+    async with Sandbox(clock=clock) as box, with_reflect(box, clock) as client:
+        await make_memory(client, "find a sushi place in Porto tonight", "Ask for the town first.")
+        query = "which sushi bar in the old town is open late"  # its similarity is 0.22
+        assert "Ask for the town first." in str(await client.context("ana", query, top_k=3))
+        body = box.requests[-1].body if box.requests[-1].path == QUERY else box.requests[-2].body
+        assert body is not None
+        assert (body["lambda"], body["similarity_threshold"], body["limit"]) == (0.1, 0.2, 3)
+        assert not await client.context("ana", query, preset=presets.LATER)
+
+
+async def test_a_preset_with_an_unusable_value_is_an_error() -> None:
+    clock = VirtualClock()
+    preset: Any = {"lambda_": 5}
+    async with Sandbox(clock=clock) as box, with_reflect(box, clock) as client:
+        with pytest.raises(InvalidRequest, match="lambda_"):
+            await client.context("ana", "sushi", preset=preset)
+        assert box.requests == []
 
 
 async def test_reflect_is_not_asked_where_no_server_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

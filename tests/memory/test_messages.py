@@ -17,6 +17,7 @@ from reflexio_async import (
     ProfileView,
     interactions_from,
 )
+from reflexio_async.memory.messages import read_turns
 from reflexio_async.reflect.prompt import augment
 from reflexio_async.reflexio.models import PublishUserInteractionRequest
 
@@ -129,6 +130,77 @@ def test_events_of_google_adk(messages: object) -> None:
     turns = plain(messages)
     turns[1]["tools_used"][0]["tool_data"]["output"] = "harbour"  # it was JSON
     assert turns == EXPECTED
+
+
+def said(text: str) -> dict[str, Any]:
+    return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
+
+
+LOOK, ANSWER, RETURNED, CALLED, THOUGHT = (
+    said("I look."),
+    OPENAI_RESPONSES[-1],
+    OPENAI_RESPONSES[-2],
+    OPENAI_RESPONSES[-3],
+    OPENAI_RESPONSES[2],
+)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [LOOK, CALLED, RETURNED, ANSWER],
+        [CALLED, LOOK, RETURNED, ANSWER],
+        [LOOK, THOUGHT, CALLED, RETURNED, ANSWER],
+        [THOUGHT, CALLED, LOOK, THOUGHT, RETURNED, THOUGHT, ANSWER],
+    ],
+    ids=["text-call", "call-text", "text-reasoning-call", "call-text-reasoning"],
+)
+def test_items_of_one_turn_are_one_turn_in_every_order(items: list[dict[str, Any]]) -> None:
+    assert plain([OPENAI_RESPONSES[1], *items]) == EXPECTED
+
+
+ASKS, TALKS, RETURNS = (
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "assistant", "content": "I look."},
+    OPENAI_CHAT[3],
+)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [[ASKS, TALKS, RETURNS], [TALKS, ASKS, RETURNS], [ASKS, RETURNS]],
+    ids=["call-text", "text-call", "call"],
+)
+def test_chat_messages_of_one_turn_are_one_turn_in_every_order(messages: list[dict[str, Any]]) -> None:
+    said_first = "I look.\n\n" if TALKS in messages else ""
+    turns = plain([OPENAI_CHAT[1], *messages, OPENAI_CHAT[4]])
+    assert turns == [EXPECTED[0], {**EXPECTED[1], "content": f"{said_first}At the harbour."}]
+
+
+WEB_SEARCH = {"type": "web_search_call", "id": "w1", "status": "completed", "action": {"query": "sushi"}}
+
+
+@pytest.mark.parametrize("items", [[WEB_SEARCH, ANSWER], [LOOK, WEB_SEARCH, ANSWER]], ids=["", "after text"])
+def test_a_search_at_the_provider_is_part_of_a_finished_turn(items: list[dict[str, Any]]) -> None:
+    asked, answered = read_turns([OPENAI_RESPONSES[1], *items])
+    assert not answered.goes_on
+    assert answered.content.endswith("At the harbour.")
+    assert [tool.tool_name for tool in answered.tools] == ["web_search"]
+    assert asked.content == "Where is sushi?"
+
+
+def test_a_tool_of_a_provider_in_a_message_of_langchain_is_part_of_a_finished_turn() -> None:
+    content = [
+        {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "sushi"}},
+        {"type": "text", "text": "At the harbour."},
+    ]
+    (answered,) = read_turns([{"role": "assistant", "content": content}])
+    assert (answered.goes_on, answered.content) == (False, "At the harbour.")
+
+
+def test_an_own_tool_that_has_not_returned_leaves_the_turn_open() -> None:
+    for items in ([CALLED], [CALLED, LOOK], [LOOK, CALLED], [LOOK, CALLED, RETURNED]):
+        assert read_turns(items)[-1].goes_on
 
 
 def test_a_turn_of_the_user_is_one_message() -> None:

@@ -1,40 +1,23 @@
-"""What a client remembers about its calls of ``context`` and ``conversation``: to say things once."""
+"""Warns once of users and sessions that will not work: an email address, a new session for every turn."""
 
 from __future__ import annotations
 
-import logging
 import re
 
 from reflexio_async._engine.warn import warn_caller
-from reflexio_async.errors import APIStatusError
-
-logger = logging.getLogger("reflexio_async")
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _MAX_USERS = 1000  # of whom the sessions are counted
 _SESSIONS = 10  # of one user, each with one turn: too many to be conversations
 
 
-class MemoryNotes:
-    """What a client and its views remember about their calls of ``context`` and ``conversation``."""
+class IdentityChecks:
+    """What a client and its views know about the users and sessions of their calls."""
 
     def __init__(self) -> None:
-        self._failing: set[str] = set()
         self._warned: set[str] = set()
         self._short: dict[str, set[str] | None] = {}
         """For each user, the sessions with one published turn. None: a session had several."""
-
-    def failed(self, what: str, error: Exception) -> None:
-        """Log a failure: the first one loudly. Neither the query nor the server's text is in the message."""
-        level = logging.DEBUG if what in self._failing else logging.WARNING
-        self._failing.add(what)
-        status = f" {error.status}" if isinstance(error, APIStatusError) else ""
-        reason = f"{type(error).__name__}{status}"
-        logger.log(level, "%s failed (%s); the agent goes on without it", what, reason)
-
-    def worked(self, what: str) -> None:
-        """A later failure is loud again."""
-        self._failing.discard(what)
 
     def check_user(self, user_id: str) -> None:
         """Warn once of an email address."""
