@@ -1,23 +1,32 @@
-"""What the adapters share: their options, and who speaks in which session in a run."""
+"""What the adapters share: their options, the user and session of a run, and what is sent at its end."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, TypedDict
 
-from reflexio_async.errors import InvalidRequest, ReflexioError, StoreError
+from reflexio_async._engine.models import build_request
+from reflexio_async.errors import ConfigurationError, InvalidRequest, ReflexioError, StoreError
 from reflexio_async.memory.context import DEFAULT_MAX_CHARS
+from reflexio_async.memory.messages import last_run
 from reflexio_async.reflect.converters.attribute_reader import get
+from reflexio_async.reflect.judge import Judge, check_judge, failed_review, judged_review
+from reflexio_async.reflect.models.traces import InlineReview, TraceCreate
 from reflexio_async.reflexio.models.interactions import DEFAULT_AGENT_VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Unpack
 
     from reflexio_async.client import AsyncReflexioClient
     from reflexio_async.memory.context import MemoryContext
     from reflexio_async.memory.conversation import Conversation
+    from reflexio_async.reflect.presets import PresetName
 
 logger = logging.getLogger("reflexio_async")
+
+_MAX_CONVERSATIONS = 1000
+_MAX_TASK = 4000  # characters; memories are found by it, and what a user pastes may be far longer
 
 
 class MemoryOptions(TypedDict, total=False):
@@ -32,6 +41,12 @@ class MemoryOptions(TypedDict, total=False):
         threshold: The minimum similarity, 0 to 1. None, the default: the server's.
         timeout: Seconds after which the agent goes on without memory. 1 by default.
         max_chars: The most characters that are recalled. 6000 by default.
+        preset: How memories of Reflect are found: ``cold_start``, the default, or ``later``, when the project
+            has some hundred reviewed memories.
+        traces: Whether each run that was published is also sent to the client's Reflect server, as a trace
+            with the memories that the run was given. False by default. It needs a ``reflect_url``.
+        judge: Reviews these traces: a function of the task and the answer, as ``client.reflect.trace`` takes
+            it. It runs in the background, after the answer. With a judge, ``traces`` is True.
     """
 
     user_id: str | None
@@ -42,6 +57,9 @@ class MemoryOptions(TypedDict, total=False):
     threshold: float | None
     timeout: float
     max_chars: int
+    preset: PresetName
+    traces: bool
+    judge: Judge | None
 
 
 class AgentMemory:
@@ -50,14 +68,25 @@ class AgentMemory:
     Attributes:
         client: The client.
         options: The options.
+
+    Raises:
+        ConfigurationError: Traces are wanted, and the client has no Reflect server.
+        InvalidRequest: The judge is no function of a task and an answer.
     """
 
     def __init__(self, client: AsyncReflexioClient, **options: Unpack[MemoryOptions]) -> None:
         self.client = client
         self.options = options
+        self._judge = options.get("judge")
+        check_judge("judge", self._judge)
+        self._traces = self._judge is not None or options.get("traces", False)
+        if self._traces and not client._reflect_server.is_given:  # noqa: SLF001  # ours
+            message = "traces and judge need a Reflect server: give the client a reflect_url"
+            raise ConfigurationError(message)
+        self._conversations: dict[tuple[str, str], Conversation] = {}
 
     def conversation(self, *run: object, history: object = ()) -> Conversation:
-        """Return a conversation with the user and the session of a run.
+        """Return a new conversation with the user and the session of a run.
 
         Args:
             run: Objects or mappings that may have them, the first ones first: as ``user_id``, and as
@@ -84,6 +113,15 @@ class AgentMemory:
             history=history,
         )
 
+    def session(self, *run: object) -> Conversation:
+        """Return the conversation of a session, the same one every time. The last 1,000 are kept."""
+        talk = self.conversation(*run)
+        key = (talk.user_id, talk.session_id)
+        self._conversations[key] = talk = self._conversations.pop(key, talk)  # at the end: used last
+        if len(self._conversations) > _MAX_CONVERSATIONS:
+            del self._conversations[next(iter(self._conversations))]
+        return talk
+
     async def recall(self, talk: Conversation, query: str) -> MemoryContext:
         """Recall what may help with the next answer. It fails open, as ``Conversation.context``."""
         return await talk.context(
@@ -92,16 +130,71 @@ class AgentMemory:
             threshold=self.options.get("threshold"),
             timeout=self.options.get("timeout", 1.0),
             max_chars=self.options.get("max_chars", DEFAULT_MAX_CHARS),
+            preset=self.options.get("preset", "cold_start"),
         )
 
     async def publish(self, talk: Conversation, messages: object) -> None:
-        """Publish the turns that are finished and new. An error is logged: the agent's answer comes first."""
+        """Publish the turns that are finished and new, and send the trace of the last one.
+
+        An error is logged: the agent's answer comes first.
+        """
+        memory_ids = talk.memory_ids
         try:
-            await talk.add(messages)
+            call = await talk.add(messages)
         except ReflexioError as error:
-            # The text of other errors may have what was said.
-            reason = str(error) if isinstance(error, StoreError) else type(error).__name__
-            logger.error("a turn was not published: %s", reason)  # noqa: TRY400  # as above
+            _log("a turn was not published", error)
+        else:
+            if call is not None:
+                await self._trace(talk, messages, memory_ids)
+
+    async def failed(self, talk: Conversation, messages: object, error: Exception) -> None:
+        """Send the trace of a run that ``error`` has ended, as failed. Nothing is published."""
+        await self._trace(talk, messages, talk.memory_ids, error)
+
+    async def _trace(
+        self, talk: Conversation, messages: object, memory_ids: Sequence[str], error: Exception | None = None
+    ) -> None:
+        if not self._traces:
+            return
+        task, trajectory = last_run(messages)
+        if not task.strip():  # a trace without a task could only be found by mistake
+            return
+        fields = {
+            "task": task[:_MAX_TASK],
+            "trajectory": trajectory,
+            "retrieved_memory_ids": memory_ids,
+            "metadata": {"session_id": talk.session_id, "agent_version": talk.agent_version},
+        }
+        try:
+            trace = build_request(TraceCreate, fields, "trace")
+            if error is not None:
+                await self._send(trace, failed_review(trace, error))
+            elif self._judge is None:
+                await self._send(trace, None)
+            else:
+                # The agent's answer does not wait for the judge. Closing the client does.
+                self.client._engine.tasks.call(self._send_judged(self._judge, trace), what="a trace")  # noqa: SLF001  # ours
+        except ReflexioError as failure:
+            _log("a trace was not sent", failure)
+
+    async def _send_judged(self, judge: Judge, trace: TraceCreate) -> None:
+        review = None
+        try:
+            review = await judged_review(judge, trace)
+        except Exception as error:  # noqa: BLE001  # the trace is sent without a review
+            self.client._engine.tasks.report("the judge of a trace", error)  # noqa: SLF001  # ours
+        await self._send(trace, review)
+
+    async def _send(self, trace: TraceCreate, review: InlineReview | None) -> None:
+        if review is not None:
+            trace = trace.model_copy(update={"review": review})
+        await self.client.reflect.create_trace_later(trace)
+
+
+def _log(what: str, error: ReflexioError) -> None:
+    # The text of other errors may have what was said.
+    reason = str(error) if isinstance(error, StoreError) else type(error).__name__
+    logger.error("%s: %s", what, reason)
 
 
 def _first(run: tuple[object, ...], *names: str) -> str | None:

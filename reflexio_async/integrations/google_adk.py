@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from reflexio_async.client import AsyncReflexioClient
     from reflexio_async.integrations.agent_memory import MemoryOptions
     from reflexio_async.memory.context import MemoryContext
-    from reflexio_async.memory.conversation import Conversation
 
-_MAX_SESSIONS = 1000
 _MAX_SEARCHES = 1000
 
 
@@ -54,8 +52,6 @@ class ReflexioMemoryService(BaseMemoryService):
         self._memory = AgentMemory(client, **options)
         self._recalled: dict[tuple[str, str], MemoryContext] = {}
         """By user and query; those of turns that are not published yet."""
-        self._talks: dict[tuple[str, str], Conversation] = {}
-        """By user and session."""
 
     async def search_memory(self, *, app_name: str, user_id: str, query: str) -> SearchMemoryResponse:  # noqa: ARG002
         """Recall. All that was found is one entry. It fails open: after an error there is none."""
@@ -87,13 +83,7 @@ class ReflexioMemoryService(BaseMemoryService):
         await self._publish(user_id, session_id, events)
 
     async def _publish(self, user_id: str, session_id: str | None, events: Sequence[Event]) -> None:
-        key = (user_id, session_id or "")
-        talk = self._talks.pop(key, None)
-        if talk is None:
-            talk = self._memory.conversation({"user_id": user_id, "session_id": session_id})
-        self._talks[key] = talk  # at the end: used last
-        if len(self._talks) > _MAX_SESSIONS:
-            del self._talks[next(iter(self._talks))]
+        talk = self._memory.session({"user_id": user_id, "session_id": session_id})
         for query in _queries(events):
             recalled = self._recalled.pop((user_id, query), None)
             if recalled is not None:

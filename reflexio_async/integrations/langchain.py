@@ -4,7 +4,8 @@
     await agent.ainvoke({"messages": [...]}, context=Context(user_id="ana", session_id="chat-1"))
 
 The user and the session are ``user_id`` and ``session_id`` of the run's context, which may be a mapping. Or
-they are in its ``configurable`` values, where ``thread_id`` is a session too. Run agents asynchronously.
+they are in its ``configurable`` values, where ``thread_id`` is a session too. Run agents with
+``ainvoke`` or ``astream``: ``invoke`` is refused, before the model is called.
 """
 
 # pyright: reportMissingTypeStubs=false
@@ -22,6 +23,7 @@ from langgraph.config import get_config
 from langgraph.graph import MessagesState
 from langgraph.runtime import Runtime  # noqa: TC002  # langgraph reads the annotation
 
+from reflexio_async.errors import ConfigurationError
 from reflexio_async.integrations.agent_memory import AgentMemory
 from reflexio_async.reflect.converters.attribute_reader import get, is_list
 
@@ -86,6 +88,11 @@ class ReflexioMiddleware(AgentMiddleware[Any, Any]):
     def __init__(self, client: AsyncReflexioClient, **options: Unpack[MemoryOptions]) -> None:
         super().__init__()
         self._memory = AgentMemory(client, **options)
+
+    def before_model(self, state: Any, runtime: Runtime[Any]) -> None:  # noqa: ARG002
+        """Refuse a synchronous run, before the model is called."""
+        message = "memory is recalled asynchronously: use agent.ainvoke or agent.astream"
+        raise ConfigurationError(message)
 
     async def abefore_model(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Recall memory, before the first call of the model."""

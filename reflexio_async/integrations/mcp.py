@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from reflexio_async.integrations.agent_memory import MemoryOptions
     from reflexio_async.memory.conversation import Conversation
 
-_MAX_CONVERSATIONS = 1000
 _MAX_FACTS = 100
 
 _INSTRUCTIONS = """\
@@ -85,7 +84,6 @@ class _Tools:
         self._user_id = user_id
         self._memory = AgentMemory(client, **options)
         self._session_id = options.get("session_id") or f"mcp-{uuid4().hex}"
-        self._conversations: dict[str, Conversation] = {}
 
     async def recall_memory(
         self,
@@ -153,11 +151,6 @@ class _Tools:
 
     def _conversation(self, name: str, context: Context[Any, Any]) -> Conversation:
         name = name.strip() or (context.headers or {}).get("mcp-session-id", "")
-        talk = self._conversations.pop(name, None)
-        if talk is None:
-            session_id = f"{self._session_id}-{name}" if name else self._session_id
-            talk = self._memory.conversation({"session_id": session_id})
-        self._conversations[name] = talk  # at the end: used last
-        if len(self._conversations) > _MAX_CONVERSATIONS:
-            del self._conversations[next(iter(self._conversations))]
-        return talk
+        return self._memory.session(
+            {"session_id": f"{self._session_id}-{name}" if name else self._session_id}
+        )

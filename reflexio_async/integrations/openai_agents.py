@@ -78,12 +78,9 @@ class ReflexioHooks(RunHooks[Any]):
             {"type": "function_call_output", "call_id": call_id, "output": ""}
             for call_id in _open_calls(items)
         ]
-        answer = (
-            []
-            if items and get(items[-1], "role") == "assistant"
-            else [{"role": "assistant", "content": str(output)}]
-        )
-        await self._memory.publish(self._talk, [*items, *results, *answer])
+        answered = items and get(items[-1], "role") == "assistant"
+        answer = items.pop() if answered else {"role": "assistant", "content": str(output)}
+        await self._memory.publish(self._talk, [*items, *results, answer])
 
 
 def _begin_of_turn(items: Sequence[Any]) -> int:

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class ReflexioMemory(AbstractCapability[Any]):
     """Puts memory into the instructions of a run, and publishes the turn at its end.
 
-    Memory is recalled once for a run. A run that fails is not published.
+    Memory is recalled once for a run. A run that fails is not published. With ``traces`` or a ``judge``, its
+    trace is sent as failed.
 
     Args:
         client: The client. It must be open while agents run.
@@ -49,6 +50,7 @@ class ReflexioMemory(AbstractCapability[Any]):
         self._search_tool = search_tool
         self._talk: Conversation | None = None
         self._context: MemoryContext | None = None
+        self._messages: Sequence[ModelMessage] = ()
 
     async def for_run(self, ctx: RunContext[Any]) -> Self:
         """Return a copy for one run, with its conversation."""
@@ -60,6 +62,7 @@ class ReflexioMemory(AbstractCapability[Any]):
         """Return what recalls memory, before the first request."""
 
         async def recalled(ctx: RunContext[Any]) -> str:
+            self._messages = ctx.messages  # the contexts of other hooks have only the history
             if self._talk is not None and self._context is None:
                 self._context = await self._memory.recall(self._talk, _query(ctx))
             return str(self._context or "")
@@ -79,6 +82,12 @@ class ReflexioMemory(AbstractCapability[Any]):
                 begin -= 1
             await self._memory.publish(self._talk, messages[begin:])
         return result
+
+    async def on_run_error(self, ctx: RunContext[Any], *, error: BaseException) -> AgentRunResult[Any]:  # noqa: ARG002
+        """Send the trace of a run that failed."""
+        if self._talk is not None and isinstance(error, Exception):
+            await self._memory.failed(self._talk, self._messages, error)
+        raise error
 
 
 def memory_toolset(client: AsyncReflexioClient, **options: Unpack[MemoryOptions]) -> FunctionToolset[Any]:

@@ -15,20 +15,20 @@ from reflexio_async._engine.models import (
     invalid,
 )
 from reflexio_async._engine.settings import positive_count, positive_seconds
+from reflexio_async.errors import InvalidRequest
 from reflexio_async.memory.context import MemoryContext
 from reflexio_async.memory.recall import recall
-from reflexio_async.reflect.presets import COLD_START
+from reflexio_async.reflect.presets import BY_NAME, PresetName
 from reflexio_async.reflexio.api.outbox import OutboxAPI
 from reflexio_async.reflexio.api.search import SearchAPI
 from reflexio_async.reflexio.models.interactions import DEFAULT_AGENT_VERSION
 from reflexio_async.reflexio.models.search import UnifiedSearchRequest
 
 if TYPE_CHECKING:
-    from reflexio_async.memory.conversation import Conversation
     from reflexio_async._engine.ignored_errors import IgnoredErrors
+    from reflexio_async.memory.conversation import Conversation
     from reflexio_async.memory.identity import IdentityChecks
     from reflexio_async.reflect.client import AsyncReflectClient
-    from reflexio_async.reflect.presets import Preset
     from reflexio_async.reflect.service import ReflectServer
 
 _MAX_QUERY = 4000  # characters; what a user pastes into a message may be far longer than what it is about
@@ -70,7 +70,7 @@ class MemoryAPI(OutboxAPI, SearchAPI):
         threshold: float | None = None,
         timeout: float = 1.0,
         max_chars: int = 6000,
-        preset: Preset = COLD_START,
+        preset: PresetName = "cold_start",
     ) -> MemoryContext:
         """Recall what may help an agent with its next answer. ``str(context)`` goes into the prompt.
 
@@ -98,9 +98,9 @@ class MemoryAPI(OutboxAPI, SearchAPI):
             timeout: Seconds that the whole call may take.
             max_chars: The most characters of the text. The best items are taken first; those that do not fit
                 are left out.
-            preset: How memories of Reflect are found: ``presets.COLD_START``, or ``presets.LATER`` when the
-                project has some hundred reviewed memories. ``client.reflect.learning_report()`` says which
-                one fits. Their number is bounded by ``top_k``.
+            preset: How memories of Reflect are found: with the values of ``presets.COLD_START``, or with
+                ``later`` those of ``presets.LATER``, for a project with some hundred reviewed memories.
+                ``client.reflect.learning_report()`` says which ones fit.
 
         Raises:
             InvalidRequest: An argument has an unusable value; nothing was sent.
@@ -124,6 +124,9 @@ class MemoryAPI(OutboxAPI, SearchAPI):
             raise invalid(name, "user_id must not be empty")
         positive_seconds("context: timeout", timeout)
         positive_count("context: max_chars", max_chars)
+        if preset not in BY_NAME:
+            message = f"context: preset must be 'cold_start' or 'later', not {preset!r:.40}"
+            raise InvalidRequest(message)
         self._identity_checks.check_user(user_id)
         self._engine.loops.check()
         if query:

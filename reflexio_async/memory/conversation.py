@@ -9,7 +9,6 @@ from uuid import uuid4
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.memory.context import DEFAULT_MAX_CHARS
 from reflexio_async.memory.messages import read_turns
-from reflexio_async.reflect.presets import COLD_START
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from reflexio_async.memory.api import ConversationRequest, MemoryAPI
     from reflexio_async.memory.context import MemoryContext
     from reflexio_async.memory.messages import Turn
-    from reflexio_async.reflect.presets import Preset
+    from reflexio_async.reflect.presets import PresetName
     from reflexio_async.reflexio.models.interactions import (
         InteractionData,
         PublishUserInteractionResponse,
@@ -66,7 +65,7 @@ class Conversation:
         threshold: float | None = None,
         timeout: float = 1.0,
         max_chars: int = DEFAULT_MAX_CHARS,
-        preset: Preset = COLD_START,
+        preset: PresetName = "cold_start",
     ) -> MemoryContext:
         """Recall what may help the agent with its next answer. ``str(context)`` goes into the prompt.
 

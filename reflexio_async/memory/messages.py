@@ -121,6 +121,22 @@ def read_turns(messages: object) -> list[Turn]:
     return turns
 
 
+def last_run(messages: object) -> tuple[str, Messages]:
+    """Return what the user asked for last, and the messages since then, in the form of OpenAI's chat API.
+
+    System prompts and recalled memory are left out.
+    """
+    found: Messages = []
+    for message in _converter_of(messages, items(messages))(messages):
+        text = without_section(message.get("content") or "")
+        if message["role"] != "system" and (text.strip() or message.get("tool_calls")):
+            found.append({**message, "content": text})
+    of_user = [message["role"] == "user" and message.get("name") != "validation" for message in found]
+    end = max((at + 1 for at, is_users in enumerate(of_user) if is_users), default=0)
+    begin = max((at + 1 for at, is_users in enumerate(of_user[:end]) if not is_users), default=0)
+    return "\n".join(message["content"] for message in found[begin:end]), found[begin:]
+
+
 def _own_turn(data: InteractionData) -> Turn:
     return Turn(data.role, without_section(data.content), data)
 

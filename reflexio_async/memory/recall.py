@@ -7,8 +7,8 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from reflexio_async._engine.models import build_request
 from reflexio_async.errors import APIStatusError, APITimeout
+from reflexio_async.reflect.presets import BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.ignored_errors import IgnoredErrors
     from reflexio_async.memory.api import MemoryAPI
     from reflexio_async.reflect.models.memories import Memory, MemoryQuery
-    from reflexio_async.reflect.presets import Preset
+    from reflexio_async.reflect.presets import PresetName
     from reflexio_async.reflexio.models.search import UnifiedSearchRequest, UnifiedSearchViewResponse
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def report_failure(what: str, error: Exception, *, level: int) -> None:
 
 
 async def recall(
-    client: MemoryAPI, search: UnifiedSearchRequest, timeout: float, preset: Preset
+    client: MemoryAPI, search: UnifiedSearchRequest, timeout: float, preset: PresetName
 ) -> tuple[UnifiedSearchViewResponse | None, list[Memory], Exception | None]:
     """Search in Reflexio and, if the client has such a server, in Reflect. Return an error, if any.
 
@@ -41,9 +41,6 @@ async def recall(
         search: The search.
         timeout: Seconds for both.
         preset: How memories of Reflect are found. The search has their number.
-
-    Raises:
-        InvalidRequest: A value of the preset is unusable.
     """
     clock, errors = client._engine.caller.clock, client._recall_errors  # noqa: SLF001  # of this client
     within = partial(_within, timeout=timeout, clock=clock, errors=errors)
@@ -62,13 +59,16 @@ async def recall(
     return found, memories or [], error or other_error
 
 
-def _memory_query(search: UnifiedSearchRequest, preset: Preset) -> MemoryQuery:
+def _memory_query(search: UnifiedSearchRequest, preset: PresetName) -> MemoryQuery:
     from reflexio_async.reflect.models.memories import MemoryQuery  # noqa: PLC0415  # loads the models of Reflect
 
-    fields = {"task": search.query, **preset}
-    if search.top_k is not None:
-        fields["limit"] = search.top_k
-    return build_request(MemoryQuery, fields, "context: preset")
+    values = BY_NAME[preset]
+    return MemoryQuery(
+        task=search.query,
+        limit=search.top_k or values["limit"],
+        lambda_=values["lambda_"],
+        similarity_threshold=values["similarity_threshold"],
+    )
 
 
 async def _within(

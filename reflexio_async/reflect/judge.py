@@ -73,6 +73,18 @@ async def judged_review(judge: Judge, output: TraceCreate) -> InlineReview | Non
     return build_request(InlineReview, fields, "judge")
 
 
+def failed_review(output: TraceCreate, error: Exception) -> InlineReview:
+    """Return the review of a run that ``error`` has ended."""
+    given = output.review or output  # both have feedback_text and alpha
+    feedback = given.feedback_text or str(error) or type(error).__name__
+    fields = {
+        "result": "fail",
+        "feedback_text": feedback.encode("utf-8", "replace").decode(),  # without lone surrogates
+        "alpha": given.alpha,
+    }
+    return build_request(InlineReview, fields, "review")
+
+
 def _verdict(returned: Any) -> tuple[str | None, str | None]:
     """The result and the feedback in what a judge returned."""
     result, feedback = returned if _is_pair(returned) else (returned, None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from reflexio_async._engine.models import build_request
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.reflect.judge import judged_review
+from reflexio_async.reflect.judge import failed_review, judged_review
 from reflexio_async.reflect.models.traces import InlineReview, TraceCreate
 from reflexio_async.reflect.prompt import augment
 
@@ -257,7 +257,7 @@ class TraceContext:
         """Send the run as failed by ``error``. A failure to send must not hide that error."""
         try:
             with self._handle(_SENDING):
-                await self._send(_with_failed_review(output, error))
+                await self._send(output.model_copy(update={"review": failed_review(output, error)}))
         except Exception as failure:  # noqa: BLE001  # it is reported, and added to ``error`` as a note
             self._report("the trace of a run that raised", failure)
             with contextlib.suppress(Exception):  # some exceptions are frozen
@@ -276,14 +276,3 @@ class TraceContext:
 
     def __repr__(self) -> str:
         return f"<TraceContext {self._phase.value}, trace_id={self.trace_id!r}>"
-
-
-def _with_failed_review(output: TraceCreate, error: Exception) -> TraceCreate:
-    given = output.review or output  # both have feedback_text and alpha
-    feedback = given.feedback_text or str(error) or type(error).__name__
-    fields = {
-        "result": "fail",
-        "feedback_text": feedback.encode("utf-8", "replace").decode(),  # without lone surrogates
-        "alpha": given.alpha,
-    }
-    return output.model_copy(update={"review": build_request(InlineReview, fields, "review")})

@@ -13,7 +13,7 @@ from agent_framework import Agent, AgentSession, BaseChatClient, ChatResponse, M
 from reflexio_async import AsyncReflexioClient
 from reflexio_async.integrations.agent_framework import ReflexioProvider
 from reflexio_async.testing import Sandbox
-from reflexio_async.testing.conformance import AdapterConformance
+from tests.integrations.run_traces import AdapterWithTraces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,14 +40,14 @@ class FakeChatClient(BaseChatClient[Any]):
         return respond()
 
 
-class TestProvider(AdapterConformance):
+class TestProvider(AdapterWithTraces):
     """A context provider; the framework keeps the history in the session."""
 
     def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
         agent = Agent(
             client=FakeChatClient(model),
             instructions="Be brief.",
-            context_providers=[ReflexioProvider(client)],
+            context_providers=[ReflexioProvider(client, **self.options)],
         )
         sessions: dict[str, AgentSession] = {}
 

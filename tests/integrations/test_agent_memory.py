@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
 
 from reflexio_async import AsyncReflexioClient, InvalidRequest, ReflexioError, StoreError
 from reflexio_async.integrations.agent_memory import AgentMemory
+from reflexio_async.testing import Sandbox
 
 
 @pytest.mark.parametrize(
@@ -25,3 +27,55 @@ async def test_a_turn_that_cannot_be_published_is_logged(
         with caplog.at_level(logging.ERROR, "reflexio_async"):
             await AgentMemory(client).publish(AsyncMock(add=AsyncMock(side_effect=error)), [])
     assert caplog.messages == [f"a turn was not published: {shown}"]
+
+
+TURN = [{"role": "user", "content": "Where is sushi?"}, {"role": "assistant", "content": "At the harbour."}]
+
+
+async def traced(box: Sandbox, messages: list[dict[str, Any]], **options: Any) -> list[dict[str, Any]]:
+    """The traces that were sent for a turn."""
+    async with AsyncReflexioClient(
+        url_endpoint=box.url, reflect_url=box.reflect_url, reflect_api_key=box.reflect_key
+    ) as client:
+        memory = AgentMemory(client, user_id="ana", session_id="s1", **options)
+        await memory.publish(memory.conversation(), messages)
+    return [dict(each.body or {}) for each in box.requests if each.path == "/v1/projects/default/traces"]
+
+
+async def test_a_judge_that_fails_is_reported_and_its_trace_is_sent_without_a_review(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(_task: str, _answer: str) -> bool:
+        raise LookupError
+
+    async with Sandbox() as box:
+        [trace] = await traced(box, TURN, judge=fail)
+    assert "review" not in trace
+    assert [record.message for record in caplog.records if "judge" in record.message] == [
+        "the judge of a trace failed in the background: LookupError: "
+    ]
+
+
+async def test_a_turn_that_goes_on_is_not_traced() -> None:
+    async with Sandbox() as box:
+        assert await traced(box, TURN[:1], traces=True) == []
+
+
+async def test_a_turn_in_which_the_user_asked_for_nothing_is_not_traced() -> None:
+    async with Sandbox() as box:
+        assert await traced(box, TURN[1:], traces=True) == []
+
+
+async def test_the_trace_of_a_whole_conversation_is_that_of_its_last_turn() -> None:
+    messages = [{"role": "system", "content": "Be brief."}, *TURN, {"role": "user", "content": "And tea?"}]
+    async with Sandbox() as box:
+        [trace] = await traced(box, [*messages, {"role": "assistant", "content": "Next door."}], traces=True)
+    assert trace["task"] == "And tea?"
+    assert [message["content"] for message in trace["trajectory"]] == ["And tea?", "Next door."]
+
+
+async def test_a_judge_must_take_a_task_and_an_answer() -> None:
+    judge: Any = len
+    async with AsyncReflexioClient(reflect_url="http://127.0.0.1:9") as client:
+        with pytest.raises(InvalidRequest, match="judge"):
+            AgentMemory(client, judge=judge)

@@ -24,7 +24,7 @@ from google.genai import types
 from reflexio_async import AsyncReflexioClient
 from reflexio_async.integrations.google_adk import ReflexioMemoryService
 from reflexio_async.testing import Sandbox
-from reflexio_async.testing.conformance import AdapterConformance
+from tests.integrations.run_traces import AdapterWithTraces
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -62,7 +62,7 @@ async def remember(callback_context: CallbackContext) -> None:
     await callback_context.add_session_to_memory()
 
 
-def asking(client: AsyncReflexioClient, model: Any, tool: Any) -> Ask:
+def asking(client: AsyncReflexioClient, model: Any, tool: Any, **options: Any) -> Ask:
     agent = Agent(
         name="helper",
         model=FakeLlm(model="fake", answer=model),
@@ -70,7 +70,7 @@ def asking(client: AsyncReflexioClient, model: Any, tool: Any) -> Ask:
         after_agent_callback=remember,
     )
     sessions = InMemorySessionService()
-    memory = ReflexioMemoryService(client)
+    memory = ReflexioMemoryService(client, **options)
     runner = Runner(app_name="app", agent=agent, session_service=sessions, memory_service=memory)
 
     async def ask(user_id: str, session_id: str, question: str) -> str:
@@ -89,11 +89,11 @@ def asking(client: AsyncReflexioClient, model: Any, tool: Any) -> Ask:
     return ask
 
 
-class TestService(AdapterConformance):
+class TestService(AdapterWithTraces):
     """The service, with ADK's tool that recalls before every turn."""
 
     def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
-        return asking(client, model, preload_memory_tool)
+        return asking(client, model, preload_memory_tool, **self.options)
 
 
 async def test_what_the_model_has_asked_for_is_reported() -> None:

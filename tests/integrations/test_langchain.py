@@ -22,15 +22,14 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import Command
 
-from reflexio_async import InvalidRequest
+from reflexio_async import AsyncReflexioClient, ConfigurationError, InvalidRequest
 from reflexio_async.integrations.langchain import MemoryState, ReflexioMiddleware, with_memory
-from reflexio_async.testing.conformance import AdapterConformance
 from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
+from tests.integrations.run_traces import AdapterWithTraces
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from reflexio_async import AsyncReflexioClient
     from reflexio_async.testing.conformance import Ask, Model
 
 
@@ -69,11 +68,11 @@ def asking(graph: Any) -> Ask:
     return ask
 
 
-class TestMiddleware(AdapterConformance):
+class TestMiddleware(AdapterWithTraces):
     """The middleware, with a history in a checkpointer."""
 
     def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
-        middleware = [ReflexioMiddleware(client)]
+        middleware = [ReflexioMiddleware(client, **self.options)]
         agent = create_agent(
             FakeModel(answer=model),
             system_prompt="Be brief.",
@@ -83,7 +82,7 @@ class TestMiddleware(AdapterConformance):
         return asking(agent)
 
 
-class TestNode(AdapterConformance):
+class TestNode(AdapterWithTraces):
     """The node of a graph, with a history in a checkpointer."""
 
     def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
@@ -93,7 +92,7 @@ class TestNode(AdapterConformance):
             return {"messages": [await chat.ainvoke(state["messages"])]}
 
         graph = StateGraph(MemoryState, output_schema=MessagesState)
-        graph.add_node("model", with_memory(client, call_model))
+        graph.add_node("model", with_memory(client, call_model, **self.options))
         graph.add_edge(START, "model")
         return asking(graph.compile(checkpointer=InMemorySaver()))
 
@@ -194,6 +193,26 @@ async def test_a_run_without_a_user_or_a_session_is_an_error(
     agent = create_agent(FakeModel(answer=answers), middleware=[ReflexioMiddleware(play.client)])
     with pytest.raises(InvalidRequest, match=f"the run has no {missing}"):
         await agent.ainvoke(QUESTION, context=context)
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["agent", "graph"])
+def test_a_synchronous_run_is_refused_before_the_model_is_called(graph: bool) -> None:  # noqa: FBT001
+    def call_model(_: MemoryState) -> Any:
+        pytest.fail("the model was called")
+
+    client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:9")
+    if graph:
+        builder = StateGraph(MemoryState, output_schema=MessagesState)
+        builder.add_node("model", with_memory(client, call_model, user_id="ana", session_id="s1"))
+        builder.add_edge(START, "model")
+        with pytest.raises(TypeError, match="ainvoke"):
+            builder.compile().invoke(QUESTION)
+    else:
+        agent = create_agent(FakeModel(answer=call_model), middleware=[ReflexioMiddleware(client)])
+        with pytest.raises(ConfigurationError, match="ainvoke"):
+            agent.invoke(QUESTION)
+        with pytest.raises(ConfigurationError, match="ainvoke"):
+            list(agent.stream(QUESTION))
 
 
 async def test_the_blocks_of_the_system_prompt_are_kept(play: Play) -> None:

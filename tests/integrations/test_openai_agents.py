@@ -22,13 +22,14 @@ from openai.types.responses import (
 )
 
 from reflexio_async.integrations.openai_agents import ReflexioHooks
-from reflexio_async.testing.conformance import AdapterConformance
 from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
+from tests.integrations.run_traces import AdapterWithTraces
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from reflexio_async import AsyncReflexioClient
+    from reflexio_async.integrations.agent_memory import MemoryOptions
     from reflexio_async.testing.conformance import Ask, Model
 
 
@@ -66,7 +67,7 @@ class FakeModel(AgentsModel):
         yield ResponseCompletedEvent(type="response.completed", response=response, sequence_number=0)
 
 
-class TestHooks(AdapterConformance):
+class TestHooks(AdapterWithTraces):
     """The hooks and the filter, with the history of each session."""
 
     def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
@@ -74,7 +75,8 @@ class TestHooks(AdapterConformance):
         history: dict[str, list[Any]] = {}
 
         async def ask(user_id: str, session_id: str, question: str) -> str:
-            memory = ReflexioHooks(client, user_id=user_id, session_id=session_id)
+            options: MemoryOptions = {**self.options, "user_id": user_id, "session_id": session_id}
+            memory = ReflexioHooks(client, **options)
             result = await Runner.run(
                 agent,
                 [*history.get(session_id, []), {"role": "user", "content": question}],

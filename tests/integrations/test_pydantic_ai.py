@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +18,8 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCall
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from reflexio_async.integrations.pydantic_ai import ReflexioMemory, memory_toolset
-from reflexio_async.testing.conformance import AdapterConformance
 from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
+from tests.integrations.run_traces import QUESTION, TRACES, AdapterWithTraces, reflecting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,12 +36,15 @@ def answering(model: Model) -> FunctionModel:
     return FunctionModel(answer)
 
 
-class TestCapability(AdapterConformance):
+class TestCapability(AdapterWithTraces):
     """The capability, with the history of each session."""
 
     def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
         agent = Agent(
-            answering(model), deps_type=dict, instructions="Be brief.", capabilities=[ReflexioMemory(client)]
+            answering(model),
+            deps_type=dict,
+            instructions="Be brief.",
+            capabilities=[ReflexioMemory(client, **self.options)],
         )
         history: dict[str, list[ModelMessage]] = {}
 
@@ -137,6 +141,69 @@ async def test_the_tool_set_alone_recalls_and_publishes_nothing(play: Play) -> N
     result = await agent.run("Where is sushi?")
     assert result.output == "At the harbour."
     assert await play.published() == []
+
+
+async def test_a_run_that_failed_is_traced_as_failed_with_its_error_and_not_published() -> None:
+    async def fail(_: str) -> str:
+        message = "the model has failed"
+        raise ConnectionError(message)
+
+    def refuse(_task: str, _answer: str) -> None:
+        pytest.fail("a run that failed needs no judge")
+
+    async with reflecting() as (box, client):
+        [memory] = box.reflect.memories()
+        capability = ReflexioMemory(client, judge=refuse, user_id="ana", session_id="s1")
+        with pytest.raises(ConnectionError):
+            await Agent(answering(fail), capabilities=[capability]).run(QUESTION)
+        await client.aclose()
+        _, trace = box.reflect.traces()
+        [_, body] = [each.body for each in box.requests if each.path == TRACES]
+        assert body is not None
+        assert (trace.task, trace.retrieved_memory_ids) == (QUESTION, [memory.id])
+        assert body["review"] == {"result": "fail", "feedback_text": "the model has failed"}
+        assert box.count("POST", "/api/publish_interaction") == 0
+
+
+async def test_the_trace_of_a_run_that_failed_has_the_tools_that_it_used() -> None:
+    def breaks(of: str) -> str:
+        raise OSError(of)
+
+    async with reflecting() as (box, client):
+        agent = Agent(
+            looks_first("breaks", {"of": "sushi"}, "harbour"),
+            tools=[breaks],
+            capabilities=[ReflexioMemory(client, traces=True, user_id="ana", session_id="s1")],
+        )
+        with pytest.raises(OSError, match="sushi"):
+            await agent.run(QUESTION)
+        await client.aclose()
+        [_, body] = [each.body for each in box.requests if each.path == TRACES]
+        assert body is not None
+        assert [message["role"] for message in body["trajectory"]] == ["user", "assistant"]
+        assert body["trajectory"][1]["tool_calls"][0]["function"]["name"] == "breaks"
+
+
+async def test_a_run_that_was_cancelled_is_not_traced() -> None:
+    waiting = asyncio.Event()
+
+    async def wait(_: str) -> str:
+        waiting.set()
+        await asyncio.Event().wait()
+        return ""
+
+    async with reflecting() as (box, client):
+        agent = Agent(
+            answering(wait),
+            capabilities=[ReflexioMemory(client, traces=True, user_id="ana", session_id="s1")],
+        )
+        run = asyncio.ensure_future(agent.run(QUESTION))
+        await waiting.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        await client.aclose()
+        assert len(box.reflect.traces()) == 1
 
 
 async def test_the_fixed_session_comes_before_the_id_of_the_conversation(play: Play) -> None:

@@ -19,7 +19,6 @@ from reflexio_async import (
     MemoryContext,
     UnprocessableRequest,
 )
-from reflexio_async.reflect import presets
 from reflexio_async.reflect.models import Memory
 from reflexio_async.reflexio.models import AgentPlaybookView, ProfileView, UserPlaybookView
 from reflexio_async.testing import Sandbox, VirtualClock, faults
@@ -271,16 +270,7 @@ async def test_memories_of_a_new_project_are_found_with_the_values_for_cold_star
         body = box.requests[-1].body if box.requests[-1].path == QUERY else box.requests[-2].body
         assert body is not None
         assert (body["lambda"], body["similarity_threshold"], body["limit"]) == (0.1, 0.2, 3)
-        assert not await client.context("ana", query, preset=presets.LATER)
-
-
-async def test_a_preset_with_an_unusable_value_is_an_error() -> None:
-    clock = VirtualClock()
-    preset: Any = {"lambda_": 5}
-    async with Sandbox(clock=clock) as box, with_reflect(box, clock) as client:
-        with pytest.raises(InvalidRequest, match="lambda_"):
-            await client.context("ana", "sushi", preset=preset)
-        assert box.requests == []
+        assert not await client.context("ana", query, preset="later")
 
 
 async def test_reflect_is_not_asked_where_no_server_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,6 +391,7 @@ async def test_neither_the_query_nor_a_memory_nor_the_key_is_logged(caplog: pyte
         {"timeout": "1"},
         {"max_chars": 0},
         {"source": "My Shop"},
+        {"preset": "warm"},
     ],
     ids=str,
 )

@@ -38,7 +38,7 @@ def recalled(content: str = "likes tea") -> str:
 
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "maps", "arguments": '{"of": "sushi"}'}}
-EXPECTED = [
+EXPECTED: list[dict[str, Any]] = [
     {"role": "User", "content": "Where is sushi?"},
     {
         "role": "Assistant",
@@ -174,7 +174,7 @@ ASKS, TALKS, RETURNS = (
 def test_chat_messages_of_one_turn_are_one_turn_in_every_order(messages: list[dict[str, Any]]) -> None:
     said_first = "I look.\n\n" if TALKS in messages else ""
     turns = plain([OPENAI_CHAT[1], *messages, OPENAI_CHAT[4]])
-    assert turns == [EXPECTED[0], {**EXPECTED[1], "content": f"{said_first}At the harbour."}]
+    assert turns == [EXPECTED[0], dict(EXPECTED[1], content=f"{said_first}At the harbour.")]
 
 
 WEB_SEARCH = {"type": "web_search_call", "id": "w1", "status": "completed", "action": {"query": "sushi"}}
