@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sitegen.markdown import anchor, headings, links
+from sitegen.markdown import anchors, headings, links
 from sitegen.pages import reference_pages
 
 ROOT = Path(__file__).parents[1]
@@ -67,7 +67,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         linked = (document.parent / path).resolve() if path else document
         assert linked in GENERATED or linked.exists(), target
         if fragment:
-            assert fragment in map(anchor, headings(text_of(linked))), target
+            assert fragment in anchors(text_of(linked)), target
 
 
 def files_named(text: str) -> set[str]:

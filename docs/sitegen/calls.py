@@ -10,7 +10,7 @@ from reflexio_async import AsyncReflectClient, AsyncReflexioClient, SessionScope
 from reflexio_async._engine.models import Polling
 from reflexio_async.legacy.api import LegacyAPI
 from sitegen.markdown import code, docstring, table, type_text, value_text
-from sitegen.meanings import MEANINGS
+from sitegen.meanings import LIKE, MEANINGS
 from tests.calls import Call, calls
 
 if TYPE_CHECKING:
@@ -163,11 +163,13 @@ def members(owner: type) -> dict[str, Member]:
 class Owner:
     """A client, or a part of one, and how its calls are written."""
 
-    def __init__(self, kind: type, prefix: str) -> None:
+    def __init__(self, kind: type, prefix: str, like: Owner | None = None) -> None:
         self.kind = kind
         self.prefix = prefix
         self.members = members(kind)
         self.calls = calls(kind)
+        self.like = like or self
+        """The client whose calls of the same name explain their arguments."""
 
     def of(self, noun: Noun) -> list[Member]:
         """Its public names that belong to ``noun``."""
@@ -183,7 +185,8 @@ class Owner:
             return f"{head}\n\n```python\n{use}\n```\n\n{about.text}"
         call = self.calls.get(member.name)
         parts = [head, signature(self.prefix, member.name, member.value), about.text, _notes(call)]
-        parts.append(arguments(member.value, call))
+        like = self.like.members.get(LIKE.get(member.name, member.name))
+        parts.append(arguments(member.value, call, like.value if like else None))
         raises = about.sections.get("Raises", {})
         parts.append("".join(f"- **Raises** `{error}`: {when}\n" for error, when in raises.items()))
         if member.alias:
@@ -194,7 +197,7 @@ class Owner:
 CLIENT = Owner(AsyncReflexioClient, "client")
 REFLECT_CLIENT = Owner(AsyncReflectClient, "client.reflect")
 LEGACY_CALLS = Owner(LegacyAPI, "client.legacy")
-SESSION_CLIENT = Owner(SessionScopedClient, "session")
+SESSION_CLIENT = Owner(SessionScopedClient, "session", like=CLIENT)
 
 
 def signature(prefix: str, name: str, function: Any) -> str:
@@ -236,9 +239,9 @@ def _returns(annotation: Any) -> str:
     return "" if annotation is inspect.Signature.empty else f" -> {type_text(annotation)}"
 
 
-def arguments(function: Any, call: Call | None = None) -> str:
-    """The table of a function's arguments."""
-    about = docstring(function)
+def arguments(function: Any, call: Call | None = None, like: Any = None) -> str:
+    """The table of a function's arguments. ``like`` is a function that explains some of them."""
+    about, elsewhere = docstring(function), docstring(like)
     fields = {} if call is None else {**Polling.model_fields, **call.request.model_fields}
     rows: list[tuple[str, str, str, str]] = []
     for parameter in parameters(function):
@@ -246,7 +249,7 @@ def arguments(function: Any, call: Call | None = None) -> str:
         meaning = about.about(name)
         if not meaning and name in fields:
             meaning = fields[name].description or ""
-        meaning = (meaning or MEANINGS.get(name, "")).replace("``", "`")
+        meaning = (meaning or elsewhere.about(name) or MEANINGS.get(name, "")).replace("``", "`")
         kind = "" if parameter.annotation is parameter.empty else type_text(parameter.annotation)
         required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         default = (
@@ -284,6 +287,9 @@ def _notes(call: Call | None) -> str:
         notes.append(
             f"The server may work on it for {endpoint.deadline:g} s; the call's timeout is at least that."
         )
+    returns = type_text(inspect.signature(call.function).return_annotation)
+    if returns != "None":
+        notes.append(f"Returns `{returns}`.")
     if call.takes_request:
         notes.append(f"In place of keywords it takes one `{call.request.__name__}`, or a mapping.")
     if (

@@ -167,6 +167,16 @@ def headings(markdown: str) -> list[str]:
     return re.findall(r"^#+ (.+)$", without_code(markdown), re.MULTILINE)
 
 
+def anchors(markdown: str) -> list[str]:
+    """The anchor of each heading. Of the same anchors all but the first get a number, as MyST does it."""
+    found: list[str] = []
+    for heading in headings(markdown):
+        plain = anchor(heading)
+        number = sum(re.fullmatch(rf"{re.escape(plain)}(-\d+)?", other) is not None for other in found)
+        found.append(f"{plain}-{number}" if number else plain)
+    return found
+
+
 def links(markdown: str) -> list[str]:
     """The targets of a page's links that lead to pages of ours."""
     return re.findall(r"\]\((?!https?:)([^)\s]+)\)", without_code(markdown))
@@ -179,7 +189,8 @@ def with_links(markdown: str, targets: Mapping[str, str]) -> str:
 
     def link(found: re.Match[str]) -> str:
         words = re.findall(r"\w+", found[1]) if re.fullmatch(r"[\w\[\], .|\\]+", found[1]) else []
-        known = [word for word in words if word in targets and (len(words) == 1 or word[0].isupper())]
+        # A single word, such as `store`, may be an argument as well. A call has parentheses then.
+        known = [word for word in words if word in targets and (word[0].isupper() or "_" in word.strip("_"))]
         called = re.fullmatch(r"(?:client\.(?:reflect\.)?)?(\w+)\(.*\)", found[1])
         if called and called[1] in targets:
             known = [called[1]]

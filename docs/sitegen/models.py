@@ -34,6 +34,9 @@ JANUARY = {name: model for name, model in exported(legacy).items() if SERVICES.g
 def of_modules(models: dict[str, Any], modules: Iterable[str]) -> dict[str, Any]:
     """Those of ``models`` that these modules, below the package, define."""
     wanted = {f"reflexio_async.{name}" for name in modules}
+    # What is no class, such as a union, has no module of ours.
+    if "reflexio_async.reflexio.models.literals" in wanted:
+        wanted |= {"typing", "types", ""}
     return {name: model for name, model in models.items() if getattr(model, "__module__", "") in wanted}
 
 
@@ -44,8 +47,7 @@ def text(models: dict[str, Any]) -> str:
 
 def section(name: str, model: Any) -> str:
     """The section about one model or enumeration."""
-    about = docstring(model)
-    parts = [f"### `{name}`", about.text]
+    parts = [f"### `{name}`", docstring(model).text]
     if isinstance(model, type) and issubclass(model, Enum):
         parts.append(
             table(("name", "value"), [(code(member.name), code(repr(member.value))) for member in model])
@@ -53,7 +55,11 @@ def section(name: str, model: Any) -> str:
     elif isinstance(model, type) and issubclass(model, BaseModel):
         parts.append(fields_table(model))
     else:
-        parts = [f"### `{name}`", f"One of {', '.join(code(repr(value)) for value in get_args(model))}."]
+        kinds = [code(type_text(kind)) for kind in get_args(model)]
+        parts = [
+            f"### `{name}`",
+            f"One of {', '.join(kinds)}." if kinds else f"The text `{model}`.",
+        ]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -11,6 +11,7 @@ import reflexio_async
 from reflexio_async import errors, pytest_plugin, testing
 from reflexio_async.durable.outbox import Outbox
 from reflexio_async.reflect import presets
+from reflexio_async.sandbox.faults.config import ACTIONS
 from reflexio_async.testing import conformance, faults
 from reflexio_async.worker import Organisation, Worker, WorkerStats
 from sitegen.calls import arguments, signature
@@ -293,9 +294,27 @@ def errors_page() -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+SCRIPTS = """\
+A script of faults (`reflexio-async sandbox --faults FILE`, or `Faults.from_toml`) has a table `[[fault]]`
+for each, with `action` and what stands beside it. These keys say for which requests, and how often: `method`,
+`path`, `user`, `times` (a number, or `"always"`), `after`, `chance` and `seed`."""
+
+
+def _actions() -> str:
+    rows = [
+        (
+            code(name),
+            ", ".join(map(code, action.parameters)),
+            docstring(action.make).summary.replace("\n", " "),
+        )
+        for name, action in ACTIONS.items()
+    ]
+    return table(("action", "beside it", "what happens"), rows)
+
+
 def testing_page() -> str:
     """The page about tests: fixtures, the sandbox, faults."""
-    parts = [page(TESTING), "## Faults", docstring(faults).text]
+    parts = [page(TESTING), "## Scripted faults", docstring(faults).text, SCRIPTS, _actions()]
     parts += [
         function(getattr(faults, name), f"faults.{name}", "###")
         for name in faults.__all__

@@ -23,7 +23,7 @@ from sitegen.calls import (
     noun_page,
 )
 from sitegen.command_line import command_line_page
-from sitegen.markdown import anchor, headings, table, with_links
+from sitegen.markdown import anchors, headings, table, with_links
 from sitegen.options import options_page
 
 if TYPE_CHECKING:
@@ -36,13 +36,16 @@ Every call is a coroutine function unless its page shows it without `await`. Eve
 `success: false`, that is `RequestRefused`. A page says what is special to a call.
 See [errors](../errors.md)."""
 
+ARGUMENTS_TOO = ("base_url", "session_id")
+"""Properties that are not linked to, as they are more often arguments."""
+
 
 @cache
 def reference_pages() -> Mapping[str, str]:
     """The pages by their place below ``docs/reference/api``."""
     pages = {
-        "reflexio/index.md": _index("Reflexio: `AsyncReflexioClient`", REFLEXIO, "reflexio/"),
-        "reflect/index.md": _index("Reflect: `AsyncReflectClient`", REFLECT, "reflect/"),
+        "reflexio/index.md": _index("Calls of Reflexio", REFLEXIO, "reflexio/"),
+        "reflect/index.md": _index("Calls of Reflect", REFLECT, "reflect/"),
         "options.md": options_page(),
         "errors.md": objects.errors_page(),
         "cli.md": command_line_page(),
@@ -79,17 +82,23 @@ def _targets(pages: Mapping[str, str]) -> dict[str, str]:
     """For each name that has a section of its own: the page and the anchor."""
     found: dict[str, str] = {}
     # Today's names come before January's, and those of Reflexio before those of Reflect.
-    for place in sorted(
-        pages, key=lambda place: (place == "legacy.md", place.startswith("reflect/"), "session" in place)
-    ):
-        for heading in headings(pages[place]):
-            if name := re.fullmatch(r"`(\w+)`", heading):
-                found.setdefault(name[1], f"{place}#{anchor(heading)}")
+    for place in sorted(pages, key=lambda place: (place == "legacy.md", place.startswith("reflect/"), place)):
+        if place != f"{SESSION.page}.md":
+            for name, target in _own_targets(pages[place]).items():
+                found.setdefault(name, f"{place}{target}")
     return found
+
+
+def _own_targets(text: str) -> dict[str, str]:
+    """For each name that has a section on a page, the anchor."""
+    named = [
+        (re.fullmatch(r"`(\w+)`", heading), where)
+        for heading, where in zip(headings(text), anchors(text), strict=True)
+    ]
+    return {name[1]: f"#{where}" for name, where in named if name and name[1] not in ARGUMENTS_TOO}
 
 
 def _from(place: str, targets: Mapping[str, str], pages: Mapping[str, str]) -> dict[str, str]:
     """``targets`` as links from the page at ``place``. A name of the page itself leads there."""
     found = {name: relpath(target, dirname(place) or ".") for name, target in targets.items()}
-    own = (re.fullmatch(r"`(\w+)`", heading) for heading in headings(pages[place]))
-    return found | {name[1]: f"#{anchor(name[0])}" for name in own if name}
+    return found | _own_targets(pages[place])

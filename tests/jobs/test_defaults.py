@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,19 +45,3 @@ def test_the_text_of_a_batch_of_reruns_states_the_defaults() -> None:
 def test_the_texts_about_traces_state_the_defaults(text: str) -> None:
     assert f"None: the client's, or {POLL_INTERVAL:g}." in text
     assert f"None: the client's, or {WAIT_TIMEOUT:g}." in text
-
-
-def test_the_readme_states_the_defaults() -> None:
-    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text("utf-8").split())
-    intervals = (
-        f"reruns up to {jobs.SLOT_POLL_INTERVAL:g}, regenerations {jobs.REGENERATION_POLL_INTERVAL:g}, "
-        f"learning {jobs.LEARNING_POLL_INTERVAL:g}, aggregations {jobs.AGGREGATION_POLL_INTERVAL:g}, "
-        f"traces {POLL_INTERVAL:g}"
-    )
-    aggregations = jobs.AGGREGATION_WAIT_TIMEOUT
-    assert f"| `poll_interval` | {intervals} |" in readme
-    assert (
-        f"| `wait_timeout` | {jobs.WAIT_TIMEOUT:g} (aggregations {aggregations:g}, traces {WAIT_TIMEOUT:g}) |"
-        in readme
-    )
-    assert f"every {POLL_INTERVAL:g} s, for {WAIT_TIMEOUT:g} s at most" in readme
