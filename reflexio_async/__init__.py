@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.events import BackgroundErrorEvent, RequestEvent, RetryEvent
     from reflexio_async._engine.jobs.job import Job, JobTiming, as_completed, gather_jobs
     from reflexio_async._engine.jobs.status import JobState, JobStatus
-    from reflexio_async._engine.jobs.waits import JobWait, WaitReason
+    from reflexio_async._engine.jobs.waits import JobWait, WaitingFor, WaitReason
     from reflexio_async._engine.opentelemetry import request_spans
     from reflexio_async._engine.outbox_call import OutboxCall
     from reflexio_async._engine.settings import ClientOptions, RetryPolicy
@@ -133,6 +133,7 @@ __all__: list[str] = [
     "UnexpectedResponse",
     "UnprocessableRequest",
     "WaitReason",
+    "WaitingFor",
     "Withdrawn",
     "__version__",
     "as_completed",
@@ -194,7 +195,7 @@ else:
         "_engine.events": "BackgroundErrorEvent RequestEvent RetryEvent",
         "_engine.jobs.job": "Job JobTiming as_completed gather_jobs",
         "_engine.jobs.status": "JobState JobStatus",
-        "_engine.jobs.waits": "JobWait WaitReason",
+        "_engine.jobs.waits": "JobWait WaitReason WaitingFor",
         "memory.context": "MemoryContext",
         "memory.conversation": "Conversation",
         "memory.messages": "interactions_from",

@@ -84,6 +84,7 @@ NAMES = [
     "UnexpectedResponse",
     "UnprocessableRequest",
     "WaitReason",
+    "WaitingFor",
     "Withdrawn",
     "__version__",
     "as_completed",

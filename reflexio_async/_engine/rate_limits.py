@@ -18,6 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from reflexio_async._engine.error_bodies import read_json
+from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
 from reflexio_async._engine.rate_snapshot import RateSnapshot
 from reflexio_async._engine.retry import BELIEVED, retry_after, server_time
 
@@ -139,6 +140,13 @@ class RateLimiter:
         if self.limit is not None and self._used >= self.limit.hits:
             wait = max(wait, math.inf if self._window_end is None else self._window_end - now)
         return wait
+
+    def waiting_for(self) -> WaitingFor:
+        """When it opens, for people who wait for that."""
+        opens_in = self.opens_in()
+        seconds = None if math.isinf(opens_in) else opens_in
+        detail = "" if self.limit is None else str(self.limit)
+        return WaitingFor(WaitReason.RATE_LIMIT, seconds=seconds, detail=detail)
 
     def seconds_for(self, hits: int) -> float | None:
         """Seconds until that many more requests can have been sent; None while no limit is known."""

@@ -104,11 +104,8 @@ def _note(progress: BatchProgress, *, last: bool) -> str:
         if state != OutcomeState.COMPLETED
     ]
     parts.append(duration(progress.seconds))
-    if progress.unreachable_seconds is not None and not last:
-        since = time.localtime(time.time() - progress.unreachable_seconds)
-        parts.append(f"server unreachable since {time.strftime('%H:%M', since)}")
-    elif progress.waiting is not None and not last:
-        parts.append(progress.waiting)
+    if progress.waiting_for is not None and not last:
+        parts.append(str(progress.waiting_for))
     if progress.eta_seconds is not None and not last:
         parts.append(f"about {duration(progress.eta_seconds)} to go")
     return ", ".join(parts)

@@ -14,6 +14,7 @@ import anyio
 
 from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.status import JobState, JobStatus
+from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
 from reflexio_async.durable.accounts import account_of, organisation_of
 from reflexio_async.durable.job import StoredJob
 from reflexio_async.durable.lane import LaneDriver
@@ -59,6 +60,7 @@ class LoopJobs:
         account: The account that was written last.
         watch: The task that follows what other processes do.
         waker: What wakes the workers, if there are any.
+        silence: That no worker was seen, if that is so.
     """
 
     store: Store
@@ -72,6 +74,7 @@ class LoopJobs:
         self.account: str | None = None
         self.watch: asyncio.Task[None] | None = None
         self.waker: Waker | None = None
+        self.silence: str | None = None
 
 
 class DurableJobs:
@@ -229,6 +232,17 @@ class DurableJobs:
     def ended(self, job: StoredJob[Any]) -> None:
         """Note that ``job`` has ended."""
         self._here.unfinished.pop(job.row, None)
+
+    def waiting_for(self, slot: Slot) -> WaitingFor | None:
+        """What the jobs of ``slot`` in the store wait for; None: nothing is to be sent."""
+        here: LoopJobs | None = self.tasks.loops.scope.parts.get(self)
+        if here is None:
+            return None
+        if not self.drives:
+            detail = here.silence or "workers drive these jobs"
+            return WaitingFor(WaitReason.OTHER_PROCESS, detail=detail)
+        driver, _ = here.drivers.get(slot.service, (None, None))
+        return None if driver is None else driver.waiting_for
 
     def own_jobs(self, slot: Slot) -> list[StoredJob[Any]]:
         """The jobs for ``slot`` that were started here and have not ended."""
@@ -402,7 +416,7 @@ class DurableJobs:
         """Say in the status of queued jobs that no worker is there to start them."""
         queued = [job for job in here.watched if job.status.state is JobState.QUEUED]
         if queued:
-            message = await self._waker(here).silence()
+            message = here.silence = await self._waker(here).silence()
             for job in queued:
                 if message != job.status.message:
                     job.update(JobStatus(JobState.QUEUED, message=message))

@@ -24,6 +24,7 @@ import anyio
 
 from reflexio_async._engine.jobs.kinds import Dialect, Operation
 from reflexio_async._engine.jobs.slot_job import SlotJob, Start
+from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
 from reflexio_async._engine.retry import Meaning, is_away, meaning_of
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.outcomes import outcome_of
@@ -53,8 +54,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("reflexio_async")
 
 _AHEAD = 2  # rows in the lane in memory: the one that runs, and the next
+_DRIVEN_ELSEWHERE = WaitingFor(
+    WaitReason.OTHER_PROCESS,
+    detail="another process drives these jobs; this one goes on when that is gone (15 s after a kill)",
+)
 _ELSEWHERE = 1.0  # seconds between two tries to take a lease that another process has
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds, while the server is away
+_SAME_TROUBLE = 60.0  # seconds between two pauses that are told as one
 _FOREVER = 1e9  # seconds; no outage ends a job of a store
 _MOST_STARTS = 3  # of one job that the server has lost
 
@@ -106,6 +112,9 @@ class LaneDriver:
         self._left = False
         self._pause = _SHORTEST_PAUSE
         self._pausing = False
+        self._waits: WaitingFor | None = None
+        """Why it pauses, or paused last; and ``_waits_until`` when that is over."""
+        self._waits_until = 0.0
 
     # For the jobs
 
@@ -139,6 +148,19 @@ class LaneDriver:
             return 0.0
         waits = [0.0 if start is None else start.limiter.opens_in() for start in starts]
         return 0.0 if math.inf in waits else min(waits)
+
+    @property
+    def waiting_for(self) -> WaitingFor | None:
+        """Why the next row is not started at this moment, or else what runs; None: nothing is to be sent."""
+        waits, away = self._waits, self._durable.caller.availability.unreachable_for
+        if waits is None or not self._pausing:
+            return self._lane.waiting_for
+        if waits.reason is WaitReason.OTHER_PROCESS:
+            return waits
+        seconds = max(0.0, self._waits_until - self._clock.now())
+        if away is not None and waits.reason is WaitReason.SERVER_ERROR:
+            return WaitingFor(WaitReason.SERVER_AWAY, since=self._clock.time() - away, seconds=seconds)
+        return waits._replace(seconds=seconds)
 
     async def drained(self) -> None:
         """Begin nothing more, and wait until the starts that were sent are answered."""
@@ -191,7 +213,7 @@ class LaneDriver:
                 self._restore(held.lease.limiter, unsaved=int(rows[0].state is RowState.STARTING))
                 await self._drive(held)
         if held is None:
-            await self._sleep(_ELSEWHERE)
+            await self._sleep(_ELSEWHERE, _DRIVEN_ELSEWHERE)
         return False
 
     async def _failed(self, error: Exception) -> None:
@@ -205,12 +227,17 @@ class LaneDriver:
     async def _wait(self, error: BaseException) -> None:
         logger.warning("%s: the jobs in %s wait: %s", self._slot.service, self._durable.name, error)
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
-        await self._sleep(pause)
+        reason = WaitReason.STORE if isinstance(error, StoreError) else WaitReason.SERVER_ERROR
+        before, now = self._waits, self._clock.now()
+        goes_on = before is not None and before.reason is reason and now - self._waits_until < _SAME_TROUBLE
+        since = before.since if before is not None and goes_on else self._clock.time()
+        await self._sleep(pause, WaitingFor(reason, since, detail=str(error)))
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _sleep(self, seconds: float, waits: WaitingFor) -> None:
         """Let callers of starts go on: what they have started waits."""
         self._release_all()
         self._pausing = True
+        self._waits, self._waits_until = waits, self._clock.now() + seconds
         try:
             await self._clock.sleep(seconds)
         finally:

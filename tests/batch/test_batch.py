@@ -410,7 +410,7 @@ async def test_progress_says_what_is_waited_for_and_its_eta_moves_meanwhile() ->
         early = batch.progress
         await play.clock.sleep(10.0)
         later = batch.progress
-        assert early.waiting == "the limit of 5 per 60 s opens in 50 s"
+        assert str(early.waiting_for) == "quota opens in 50 s (5 per 60 s)"
         assert early.eta_seconds is not None
         assert later.eta_seconds == pytest.approx(early.eta_seconds - 10.0)
 

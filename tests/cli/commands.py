@@ -61,12 +61,12 @@ def sandbox_in_thread(**options: Any) -> Generator[Sandbox]:
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
+    assert ready.wait(10)
+    box, loop, closing = boxes[0]
     try:
-        assert ready.wait(10)
-        box, loop, closing = boxes[0]
         yield box
+    finally:  # also when the test fails: the thread would keep the process alive
         loop.call_soon_threadsafe(closing.set)
-    finally:
         thread.join(10)
 
 

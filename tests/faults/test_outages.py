@@ -15,6 +15,7 @@ from reflexio_async import (
     OutcomeState,
     RetryPolicy,
     UnexpectedResponse,
+    WaitReason,
 )
 from reflexio_async.sandbox import Sandbox, faults
 from tests.reflect.scene import MESSAGES, TRACES
@@ -208,16 +209,21 @@ async def test_a_batch_that_is_stopped_in_an_outage_ends_soon() -> None:
 
 async def test_progress_says_for_how_long_the_server_has_been_away() -> None:
     async with scene(30, rerun_seconds=2.0) as play:
-        seen: list[BatchProgress] = []
-        report = await reruns_in(play, 300.0, on_progress=seen.append)
+        seen: list[tuple[float, BatchProgress]] = []
+        report = await reruns_in(
+            play, 300.0, on_progress=lambda progress: seen.append((play.clock.time(), progress))
+        )
         assert report.ok
-        away = [progress for progress in seen if progress.unreachable_seconds is not None]
+        away = [
+            (now, progress, progress.waiting_for)
+            for now, progress in seen
+            if progress.waiting_for is not None and progress.waiting_for.reason is WaitReason.SERVER_AWAY
+        ]
         assert len(away) >= 4
-        assert max(progress.unreachable_seconds or 0 for progress in away) > 200
-        assert all(progress.eta_seconds is None for progress in away)
-        assert away[0].waiting is not None
-        assert away[0].waiting.startswith("server unreachable for ")
-        assert seen[-1].unreachable_seconds is None
+        assert max(now - (waiting_for.since or now) for now, _, waiting_for in away) > 200
+        assert all(progress.eta_seconds is None for _, progress, _ in away)
+        assert str(away[0][2]).startswith("server unreachable since ")
+        assert seen[-1][1].waiting_for is None
 
 
 async def test_an_outage_is_logged_every_minute_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
@@ -17,6 +17,7 @@ from reflexio_async._engine.batch.report import BatchReport, Outcome, OutcomeSta
 from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.record import with_message, without_traceback
 from reflexio_async._engine.jobs.status import JobState, JobStatus
+from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
 from reflexio_async._engine.loops import LOOP_ENDED
 from reflexio_async._engine.retry import is_away
 from reflexio_async._engine.settings import is_asynchronous, positive_count, true_or_false
@@ -48,6 +49,7 @@ T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
 
 _UNREAD_OUTCOMES = 1024  # a streamed batch pauses when so many outcomes were not read yet
+_RECENT = 20  # jobs whose time at the server is an estimate for the others
 _EXITS = (KeyboardInterrupt, SystemExit)
 
 
@@ -78,6 +80,8 @@ class Batch(Generic[K, T]):
         self._items: Items[Any] = Items(work.name, given, work.check, work.key)
         self._attempts: dict[K, Attempt[T]] = {}
         self._counts: Counter[OutcomeState] = Counter()
+        self._running_times: deque[float] = deque(maxlen=_RECENT)
+        """Seconds that the latest jobs ran."""
         self._began: float | None = None
         self._used = False
         self._stopped = asyncio.Event()
@@ -110,20 +114,33 @@ class Batch(Generic[K, T]):
         seconds = 0.0 if self._began is None else self._clock.now() - self._began
         total = self._items.total
         eta = None
+        waiting_for = self._waiting_for()
         if total is not None and total > done:
             # A known limit decides: the first window is faster than the average.
             eta = self._work.rate_limiter.seconds_for(total - done)
-            if eta is None and done:
+            if self._work.lane_waits_for is not None and self._running_times:
+                # Slow jobs decide, where one runs at a time. In a store, some had ended before this run.
+                mean = sum(self._running_times) / len(self._running_times)
+                at_once = 1 if waiting_for is None else max(1, waiting_for.jobs)
+                eta = max(eta or 0.0, (total - done) * mean / at_once)
+            elif eta is None and done:
                 eta = (total - done) * seconds / done
         counts = {state.value: count for state, count in self._counts.items()}
-        opens_in = self._work.rate_limiter.opens_in()
-        unreachable = self._work.availability.unreachable_for
-        waiting = None
+        if waiting_for is not None and waiting_for.reason is WaitReason.SERVER_AWAY:
+            eta = None
+        return BatchProgress(total, done, len(self._attempts), counts, seconds, eta, waiting_for)
+
+    def _waiting_for(self) -> WaitingFor | None:
+        if not self._attempts:
+            return None
+        if self._work.lane_waits_for is not None:
+            return self._work.lane_waits_for()
+        unreachable, limiter = self._work.availability.unreachable_for, self._work.rate_limiter
         if unreachable is not None:
-            waiting, eta = f"server unreachable for {unreachable:.0f} s", None
-        elif 0 < opens_in < math.inf:
-            waiting = f"the limit of {self._work.rate_limiter.limit} opens in {opens_in:.0f} s"
-        return BatchProgress(total, done, len(self._attempts), counts, seconds, eta, waiting, unreachable)
+            return WaitingFor(WaitReason.SERVER_AWAY, since=self._clock.time() - unreachable)
+        if limiter.opens_in() > 0:
+            return limiter.waiting_for()
+        return WaitingFor(WaitReason.RUNNING, jobs=len(self._attempts))
 
     @property
     def id(self) -> str | None:
@@ -390,6 +407,8 @@ class Batch(Generic[K, T]):
 
     async def _ended(self, emit: Callable[[Outcome[K, T]], Awaitable[None]], outcome: Outcome[K, T]) -> None:
         self._counts[outcome.state] += 1
+        if outcome.state is OutcomeState.COMPLETED:
+            self._running_times.append(outcome.seconds_running)
         error = outcome.error
         if (
             isinstance(error, Exception)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from reflexio_async._engine.jobs.waits import WaitingFor
 
 
 class BatchProgress(NamedTuple):
@@ -15,9 +18,8 @@ class BatchProgress(NamedTuple):
         counts: Outcome state → keys that ended so.
         seconds: Since the batch began.
         eta_seconds: Seconds until the end, estimated; None: unknown.
-        waiting: What the batch waits for now, in words: a rate limit, or a server that is away; None:
-            nothing.
-        unreachable_seconds: For how long the server has been away; None: it is not.
+        waiting_for: Why no more is started at this moment, and ``str()`` of it in words; None: nothing is
+            waited for.
     """
 
     total: int | None
@@ -26,8 +28,7 @@ class BatchProgress(NamedTuple):
     counts: dict[str, int]
     seconds: float
     eta_seconds: float | None
-    waiting: str | None
-    unreachable_seconds: float | None = None
+    waiting_for: WaitingFor | None = None
 
 
 class BatchPlan(NamedTuple):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.batch.progress import BatchProgress
     from reflexio_async._engine.jobs.job import Job
-    from reflexio_async._engine.jobs.waits import JobWait
+    from reflexio_async._engine.jobs.waits import JobWait, WaitingFor
     from reflexio_async._engine.rate_limits import RateLimiter
 
 BATCH_OUTAGE_TIMEOUT = 3600.0
@@ -90,6 +90,7 @@ class Work(Generic[K, T]):
         on_progress: Called at the start, after every item that ends, and every minute of an outage.
         stored: The batch in the client's store, whose keys are texts; None without a store.
         again: Whether its keys that have not completed are queued once more.
+        lane_waits_for: Returns what the lane of its starts waits for; None: its items need no lane.
         finish: Called once when every item has completed; its result is the report's ``upgrade``.
     """
 
@@ -107,3 +108,4 @@ class Work(Generic[K, T]):
     finish: Callable[[], Awaitable[Any]] | None = None
     stored: StoredKeys | None = None
     again: bool = False
+    lane_waits_for: Callable[[], WaitingFor | None] | None = None

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from reflexio_async._engine.jobs.kinds import Dialect, StartRefused
 from reflexio_async._engine.jobs.slot import SlotStatus, SlotStatusSource
-from reflexio_async._engine.jobs.waits import WaitReason
+from reflexio_async._engine.jobs.status import JobState
+from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
 from reflexio_async._engine.loops import LOOP_ENDED
 from reflexio_async._engine.retry import is_away
 from reflexio_async.errors import (
@@ -47,6 +48,7 @@ logger = logging.getLogger("reflexio_async")
 _LONGEST_SLEEP = 3600.0  # seconds; a limit may be closed without a known end, so ask it again then
 _LONGEST_BUSY_PAUSE = 30.0  # seconds between starts that a busy slot refuses while its status says "free"
 _BETWEEN_EQUAL_STARTS = 1.1  # seconds; start times are whole seconds (server-behaviour: Status)
+_SLOW_ANSWER = 3.0  # seconds without an answer, after which that is what a lane waits for
 _VISIBLE_WITHIN = 2.0  # seconds after which the status shows an operation that has begun
 
 
@@ -74,7 +76,8 @@ class Lane:
         self._max_attempts = max_attempts
         self._queue: deque[SlotJob[Any]] = deque()
         self.slot = SlotStatus(slot, source, poller, self, queue=self._queue)
-        self._starting: set[SlotJob[Any]] = set()
+        self._starting: dict[SlotJob[Any], float] = {}
+        """The jobs whose start was sent and is not answered, and when that began."""
         self._unresolved: set[SlotJob[Any]] = set()  # starting jobs whose answer was lost
         # The future that each caller awaits until its start is answered, or has to wait.
         self._callers: dict[SlotJob[Any], asyncio.Future[None]] = {}
@@ -177,6 +180,42 @@ class Lane:
     def busy(self) -> bool:
         """Whether starts are queued or under way."""
         return bool(self._queue or self._starting)
+
+    @property
+    def waiting_for(self) -> WaitingFor | None:  # noqa: PLR0911  # a table
+        """Why the next start is not sent at this moment, or else what runs; None: nothing is to be sent."""
+        if not (self.busy or self.slot.running):
+            return None
+        clock, slot = self._clock, self.slot
+        now, epoch = clock.now(), clock.time()
+        away = slot.availability.unreachable_for
+        if away is not None:
+            next_try = max(self.poller.due_in(slot), self._busy_until - now)
+            return WaitingFor(WaitReason.SERVER_AWAY, since=epoch - away, seconds=next_try)
+        if self.dialect is Dialect.SYNCHRONOUS:
+            running = list(self._starting.values())
+        elif (asked_at := self._asked_at) is not None and now - asked_at > _SLOW_ANSWER:
+            return WaitingFor(WaitReason.ANSWER, since=epoch - (now - asked_at))
+        else:
+            running = [slot.started_at] * len(slot.running)
+        if self._queue:
+            if not running and slot.latest is not None and slot.latest.status.state is JobState.RUNNING:
+                return WaitingFor(WaitReason.SLOT_TAKEN, since=slot.latest.started_at)
+            waits = self._queue[0].waits_for
+            if waits is not None and waits[0] is WaitReason.SLOT_TAKEN:  # its status says "free" all the same
+                return WaitingFor(WaitReason.SLOT_TAKEN, since=epoch - (now - waits[1]))
+            start = self._queue[0].start
+            if start is not None and start.limiter.opens_in() > 0:
+                return start.limiter.waiting_for()
+        if not running:
+            return None
+        return WaitingFor(WaitReason.RUNNING, since=epoch - (now - min(running)), jobs=len(running))
+
+    @property
+    def _asked_at(self) -> float | None:
+        """When the oldest request was sent that has no answer yet; None: there is none."""
+        asked = [*self._starting.values(), *([self.slot.polled_at] if self.slot.polling else [])]
+        return min(asked, default=None)
 
     async def drained(self) -> None:
         """Wait until every queued start has been sent and answered."""
@@ -359,7 +398,7 @@ class Lane:
 
     def _launch(self, job: SlotJob[Any], sent_at: float | None = None) -> None:
         """Send the start in its own task. Cancelling the caller does not cancel it."""
-        self._starting.add(job)
+        self._starting[job] = self._clock.now()
         self._tasks.spawn(self._start(job, sent_at), name=f"start {job.kind.name}")
 
     async def _start(self, job: SlotJob[Any], sent_at: float | None) -> None:
@@ -382,7 +421,7 @@ class Lane:
         except Exception as error:  # noqa: BLE001  # any error belongs to the caller of the start
             job.fail_to_start(error)
         finally:
-            self._starting.discard(job)
+            self._starting.pop(job, None)
             self._unresolved.discard(job)
             self._release_caller(job)
             self._changed.set()

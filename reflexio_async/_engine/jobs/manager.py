@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.polled import JobStatusSource
     from reflexio_async._engine.jobs.record import JobRecord
     from reflexio_async._engine.jobs.slot import SlotStatusSource
+    from reflexio_async._engine.jobs.waits import WaitingFor
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.tasks import TaskTracker
 
@@ -104,6 +105,12 @@ class JobManager:
         job = SlotJob(kind, self, settings, params=params, start=start)
         await lane.submit(job, timeout, fails_at_timeout=fails_at_timeout)
         return job
+
+    def waiting_for(self, slot: Slot) -> WaitingFor | None:
+        """What the lane of ``slot`` waits for; None: nothing is to be sent, or it was not used."""
+        here: _LoopJobs | None = self.loops.scope.parts.get(self)
+        lane = None if here is None else here.lanes.get(slot.service)
+        return None if lane is None else lane.waiting_for
 
     def follow(self, kind: PolledKind[T], job_id: str, settings: Settings) -> JobRecord[T]:
         """The job with a status route of its own that the server knows by ``job_id``."""

@@ -129,6 +129,11 @@ class Poller:
             heapq.heappush(self._heap, (due, next(self._order), source))
             self._set_timer()
 
+    def due_in(self, source: Pollable) -> float:
+        """Seconds until ``source`` is polled next; 0 when it is being polled, or is not scheduled."""
+        due = self._due.get(source)
+        return 0.0 if due is None else max(0.0, due - self.clock.now())
+
     def remove(self, source: Pollable) -> None:
         """Do not poll ``source`` until it is scheduled again."""
         if self._due.pop(source, None) is not None:

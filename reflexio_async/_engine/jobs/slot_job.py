@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.kinds import Operation, SlotKind
     from reflexio_async._engine.jobs.lane import Lane
     from reflexio_async._engine.jobs.manager import JobManager
-    from reflexio_async._engine.jobs.waits import WaitReason
+    from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
     from reflexio_async._engine.retry import FailedPolls
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.wire import EncodedRequest
@@ -40,6 +40,10 @@ class Limiter(Protocol):
 
     def opens_in(self) -> float:
         """Seconds until a start may be sent; 0 when it may be sent now."""
+        ...
+
+    def waiting_for(self) -> WaitingFor:
+        """When it opens."""
         ...
 
 

@@ -331,6 +331,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             on_progress=on_progress,
             finish=partial(_promote, self._engine.caller, stored, *promotion) if upgrade else None,
             stored=stored,
+            lane_waits_for=partial((self._engine.durable or self._engine.jobs).waiting_for, kind.slot),
         )
         return Batch(work, given, self._engine.caller.clock, self._engine.tasks)
 
