@@ -106,9 +106,9 @@ class AsyncReflexioClient(
             without a token, until ``await client.login(…)``.
         url_endpoint: The address of the server. Without it, ``REFLEXIO_API_URL`` or ``REFLEXIO_URL`` is used.
             The default is the hosted service.
-        timeout: Seconds that one call may take. Retries, signing in again and waiting for the rate limit count.
-            One try of a call that may be repeated takes at most 65 s, which is longer than a server works on
-            it. Of an ``httpx.Timeout``, the longest phase counts.
+        timeout: Seconds that one call may take. Retries, signing in again and waiting for the rate limit are
+            included. One try of a call that may be repeated takes at most 65 s, which is longer than a server
+            works on it. Of an ``httpx.Timeout``, the longest phase counts.
         reflect_url: The address of the server of ``client.reflect``. Without it, ``REFLECT_API_URL`` is used.
             The default is a server of your own, at ``http://localhost:8000``. The hosted server is
             ``https://api.starlight-search.com``.

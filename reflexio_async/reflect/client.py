@@ -65,9 +65,9 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, TraceOutboxAPI, BaseClient)
             without a token.
         project_id: The project of every call. Without it, ``REFLECT_PROJECT_ID`` is used. The default is
             ``default``. With a master key, the server makes a project that does not exist.
-        timeout: Seconds that one call may take. Retries, signing in again and waiting for the rate limit count.
-            One try of a call that may be repeated takes at most 65 s, which is longer than a server works on
-            it. Of an ``httpx.Timeout``, the longest phase counts.
+        timeout: Seconds that one call may take. Retries, signing in again and waiting for the rate limit are
+            included. One try of a call that may be repeated takes at most 65 s, which is longer than a server
+            works on it. Of an ``httpx.Timeout``, the longest phase counts.
         options: The options that both clients have: see ``ClientOptions``.
 
     Raises:
