@@ -69,7 +69,7 @@ def find(client: AsyncReflexioClient, token: str) -> Job[Any]:
 
 
 def model(question: str, memory: str) -> str:  # stands for a real one
-    return f"{question}? I know {memory.count('<item')} things about you."
+    return f"{question}? I know {memory.count('<fact>')} things about you."
 
 
 async def main() -> None:

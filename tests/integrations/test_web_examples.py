@@ -110,7 +110,24 @@ async def test_a_program_remembers_a_turn_and_runs_a_rerun(name: str, tmp_path: 
 
 
 def test_every_program_is_tested() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {"fastapi_app", "starlette_app", "aiohttp_app"}
+    programs = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert programs == {"fastapi_app", "starlette_app", "aiohttp_app", "__main__"}
+
+
+async def test_the_folder_is_a_program_that_chats_follows_a_rerun_and_stops(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", str(EXAMPLES)),
+        cwd=tmp_path,
+        env={**os.environ, "PORT": str(free_port())},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    lines = out.decode().splitlines()
+    assert lines[:2] == ["monday: Where is sushi", "  Where is sushi? I know 1 things about you."]
+    assert "  event: end" in lines
+    assert lines[-1] == "The backend has stopped. The Reflexio server has stored 4 turns."
 
 
 async def test_a_rerun_is_asked_for_from_the_other_worker(tmp_path: Path) -> None:

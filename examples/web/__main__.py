@@ -1,0 +1,84 @@
+"""A chat backend that remembers its users, and a browser that uses it.
+
+    python examples/web
+
+It starts the backend of ``fastapi_app.py`` on a sandbox, and talks to it over HTTP: two chats of one user, a
+rerun whose progress comes as server-sent events, and a shutdown. It prints what a browser sees, and what the
+Reflexio server has stored.
+
+The same backend is also written for Starlette and for aiohttp.web. Each file runs by itself, as a server that
+goes on until Ctrl-C:
+
+    python examples/web/fastapi_app.py
+    python examples/web/starlette_app.py
+    python examples/web/aiohttp_app.py
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import aiohttp
+
+from reflexio_async.testing import Sandbox
+
+FOLDER = str(Path(__file__).parent)
+BACKEND = ("-m", "uvicorn", "--app-dir", FOLDER, "fastapi_app:app", "--log-level", "warning")
+PORT = os.environ.get("PORT", "8000")
+
+
+async def chat(browser: aiohttp.ClientSession, session_id: str, text: str) -> None:
+    async with browser.post(f"/users/ana/chats/{session_id}", json={"text": text}) as response:
+        print(f"{session_id}: {text}")
+        print(f"  {(await response.json())['answer']}")
+
+
+async def rerun(browser: aiohttp.ClientSession) -> None:
+    """Start a rerun, and follow its events until they end."""
+    async with browser.post("/users/ana/rerun") as response:
+        job = await response.json()
+    async with browser.get("/jobs/events", params=job) as events:
+        async for line in events.content:
+            if line.strip():
+                print(f"  {line.decode().strip()}")
+
+
+async def browse(url: str) -> None:
+    async with aiohttp.ClientSession(url) as browser:
+        while not await is_ready(browser):  # noqa: ASYNC110  # it is in another process
+            await asyncio.sleep(0.1)
+        await chat(browser, "monday", "Where is sushi")
+        print("A rerun:")
+        await rerun(browser)
+        await chat(browser, "tuesday", "And where is more sushi")
+
+
+async def is_ready(browser: aiohttp.ClientSession) -> bool:
+    try:
+        async with browser.get("/ready") as response:
+            return response.ok
+    except aiohttp.ClientConnectionError:
+        return False
+
+
+async def main() -> None:
+    with TemporaryDirectory() as folder:
+        async with Sandbox(rerun_seconds=1.0) as box:
+            box.seed_profile("ana", "likes sushi")
+            variables = {"REFLEXIO_API_URL": box.url, "REFLEXIO_STORE": f"{folder}/reflexio.db"}
+            backend = await asyncio.create_subprocess_exec(
+                sys.executable, *BACKEND, "--port", PORT, env={**os.environ, **variables}
+            )
+            try:
+                await browse(f"http://127.0.0.1:{PORT}")
+            finally:
+                backend.terminate()  # the backend ends in order, as in a container
+                await backend.wait()
+            turns = sum(len(request.interactions) for request in box.stored_requests.values())
+            print(f"The backend has stopped. The Reflexio server has stored {turns} turns.")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
