@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from reflexio_async._engine.settings import ClientOptions, RetryPolicy
     from reflexio_async._engine.tasks import BackgroundCall
     from reflexio_async.client import AsyncReflexioClient
-    from reflexio_async.durable.view import BatchEntry, JobEntry, LaneEntry, StoreStats, StoreView
+    from reflexio_async.durable.view import (
+        AccountEntry,
+        BatchEntry,
+        CallEntry,
+        JobEntry,
+        LaneEntry,
+        StoreStats,
+        StoreView,
+    )
     from reflexio_async.errors import (
         APIConnectionError,
         APIStatusError,
@@ -73,6 +81,7 @@ __all__: list[str] = [
     "APIConnectionError",
     "APIStatusError",
     "APITimeout",
+    "AccountEntry",
     "AsyncReflectClient",
     "AsyncReflexioClient",
     "AuthenticationError",
@@ -85,6 +94,7 @@ __all__: list[str] = [
     "BatchPlan",
     "BatchProgress",
     "BatchReport",
+    "CallEntry",
     "ClientClosed",
     "ClientOptions",
     "Clock",
@@ -181,7 +191,7 @@ else:
         "_engine.batch.progress": "BatchPlan BatchProgress",
         "_engine.batch.report": "BatchReport Outcome OutcomeState",
         "client": "AsyncReflexioClient",
-        "durable.view": "BatchEntry JobEntry LaneEntry StoreStats StoreView",
+        "durable.view": "AccountEntry BatchEntry CallEntry JobEntry LaneEntry StoreStats StoreView",
         "_engine.tasks": "BackgroundCall",
         "_engine.outbox_call": "OutboxCall",
         "_engine.clock": "Clock SystemClock",

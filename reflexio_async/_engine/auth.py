@@ -76,6 +76,7 @@ class Credentials:
         header: The value of the ``Authorization`` header; None without a token.
         refusal: The server refused the stored login, when the token had to be renewed. Until the next login,
             calls that need a token raise a copy of this error, and nothing is sent.
+        on_login: Called whenever another login is in use. A renewal of the token is none.
     """
 
     def __init__(self, token: SecretStr, loops: LoopBinding, secrets: Secrets | None = None) -> None:
@@ -83,6 +84,7 @@ class Credentials:
         self.secrets = secrets or Secrets()
         self.header: SecretStr | None = None
         self.refusal: AuthenticationError | None = None
+        self.on_login: list[Callable[[], None]] = []
         self._use(token)
         self._sign_in: Callable[[], Awaitable[SecretStr]] | None = None
         self._logins = 0
@@ -110,6 +112,13 @@ class Credentials:
         self._login_in_use = login
         self._use(token)
         self._sign_in = sign_in
+        for callback in self.on_login:
+            callback()
+
+    @property
+    def login(self) -> int:
+        """The number of the login in use; 0: the token that the client was made with."""
+        return self._login_in_use
 
     def _use(self, token: SecretStr) -> None:
         self.secrets.add_token(token)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from pydantic import TypeAdapter
 
@@ -69,19 +69,19 @@ class BaseClient(API):
             return DrainSummary()
         loops = self._engine.loops
         loops.check()
-        waiting = 0
+        stored: dict[str, Any] = {}  # fields of the summary
         try:
             if drain:
                 await self._drain(self._engine.settings.drain_timeout)
-            if self._engine.durable is not None:
+            for sender in loops.senders:
                 with suppress(StoreError):
-                    waiting = await self._engine.durable.waiting()
+                    stored |= await sender.stored()
         finally:
             scope, summary = loops.close()
-            summary = summary._replace(stored_jobs=waiting)
+            summary = summary._replace(**stored)
             if not summary.complete:
                 logger.warning("%s was closed with unfinished work: %s", loops.name, summary.as_text())
-            elif summary.running_jobs or summary.stored_jobs:
+            elif summary.as_text():
                 logger.info("%s was closed: %s", loops.name, summary.as_text())
             await scope.aclose()
         return summary

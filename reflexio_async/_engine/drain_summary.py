@@ -20,6 +20,9 @@ class DrainSummary(NamedTuple):
         running_jobs: The tokens of the jobs that go on at the server, as far as is known here.
             ``client.job(token)`` of another client returns such a job.
         stored_jobs: How many jobs wait in the store, or run. Any client with this store goes on with them.
+        stored_publishes: How many calls of ``publish_later`` wait in the store. They are delivered by any
+            client with this store, of the same organisation.
+        stored_traces: How many calls of ``create_trace_later`` do.
     """
 
     calls: tuple[str, ...] = ()
@@ -28,10 +31,12 @@ class DrainSummary(NamedTuple):
     batches: tuple[str, ...] = ()
     running_jobs: tuple[str, ...] = ()
     stored_jobs: int = 0
+    stored_publishes: int = 0
+    stored_traces: int = 0
 
     @property
     def complete(self) -> bool:
-        """Whether everything was finished. Jobs at the server and jobs in the store do not count."""
+        """Whether everything was finished. What runs at the server or is in the store does not count."""
         return not (self.calls or self.background_calls or self.unsent_starts or self.batches)
 
     def as_text(self) -> str:
@@ -44,8 +49,8 @@ class DrainSummary(NamedTuple):
             "jobs at the server": self.running_jobs,
         }
         texts = [f"{kind}: {_first_of(names)}" for kind, names in kinds.items() if names]
-        if self.stored_jobs:
-            texts.append(f"{self.stored_jobs} jobs wait in the store")
+        stored = {"jobs": self.stored_jobs, "publishes": self.stored_publishes, "traces": self.stored_traces}
+        texts += [f"{count} {kind} wait in the store" for kind, count in stored.items() if count]
         return "; ".join(texts)
 
 

@@ -56,6 +56,10 @@ class Sender(Protocol):
         """The tokens of the jobs that run at the server."""
         ...
 
+    async def stored(self) -> dict[str, int]:
+        """How much stays in the store, by the fields of DrainSummary that count it."""
+        ...
+
     def leave_loop(self, reason: str) -> None:
         """End every wait, because the client is closed or its loop has ended."""
         ...

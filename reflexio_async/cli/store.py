@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from reflexio_async.cli.signals import Signals
-    from reflexio_async.durable.rows import OutboxRow
 
 _DAY = 86400.0
 _SHOWN_CALLS = 50
+_NOT_KNOWN = "not known"
 _BETWEEN_LOOKS = 0.2  # seconds
 
 
@@ -118,42 +119,107 @@ class ShowOutbox:
     async def run(self, _signals: Signals) -> int:
         """Return the exit code."""
         async with looking_at(self.store, self.url) as client:
-            stats = await client.outbox.stats()
-            refused = await client.outbox.refused(_SHOWN_CALLS)
-            everywhere = await client.store.stats()
             server = client.base_url
+            accounts = await client.store.accounts()
+            refused = await client.store.refused(url=server, limit=_SHOWN_CALLS)
+        here = [account for account in accounts if account.url == server]
+        waiting, size = sum(account.waiting for account in here), sum(account.bytes for account in here)
+        set_aside = sum(account.set_aside for account in here)
+        since = min((account.oldest for account in here if account.oldest is not None), default=None)
+        oldest = None if since is None else max(time.time() - since, 0.0)
         if self.as_json:
             fields = {
                 "server": server,
-                "waiting": stats.waiting,
-                "bytes": stats.bytes,
-                "oldest_seconds": stats.oldest,
-                "set_aside": stats.set_aside,
-                "refused": [_refused(row) for row in refused],
+                "waiting": waiting,
+                "bytes": size,
+                "oldest_seconds": oldest,
+                "set_aside": set_aside,
+                "accounts": [account._asdict() for account in here],
+                "refused": [{**call._asdict(), "call": call.call.partition(" ")[0]} for call in refused],
             }
             output.write_line(json.dumps(fields, ensure_ascii=False))
             return OK
         stdout = output.console()
-        oldest = "" if stats.oldest is None else f", the oldest for {output.duration(stats.oldest)}"
+        age = "" if oldest is None else f", the oldest for {output.duration(oldest)}"
         output.print_line(stdout, f"server: {server}")
-        output.print_line(stdout, f"waiting: {stats.waiting} ({stats.bytes / 1e6:.1f} MB){oldest}")
-        output.print_line(stdout, f"set aside: {stats.set_aside}")
-        rows = [
-            (
-                row.id,
-                row.call.partition(" ")[0],
-                row.session,
-                output.local_time(row.created_at),
-                row.reason or "",
-            )
-            for row in refused
-        ]
-        print_table(stdout, ("id", "call", "session", "accepted", "why"), rows)
-        if stats.set_aside > len(refused):
-            output.print_line(stdout, f"… and {stats.set_aside - len(refused)} more")
-        elsewhere = everywhere.outbox_waiting + everywhere.outbox_set_aside - stats.waiting - stats.set_aside
+        output.print_line(stdout, f"waiting: {waiting} ({size / 1e6:.1f} MB){age}")
+        output.print_line(stdout, f"set aside: {set_aside}")
+        print_table(
+            stdout,
+            ("organisation", "account", "waiting", "set aside", "jobs"),
+            [
+                (
+                    entry.organisation or _NOT_KNOWN,
+                    entry.id,
+                    *map(str, (entry.waiting, entry.set_aside, entry.jobs)),
+                )
+                for entry in here
+            ],
+        )
+        if any(entry.organisation is None for entry in here):
+            text = "an organisation that is not known is learned by a client with the same key"
+            advice = "if that was replaced, assign it or discard it: outbox --help"
+            output.print_line(stdout, f"{text}; {advice}", "yellow")
+        print_table(
+            stdout,
+            ("id", "organisation", "call", "session", "accepted", "why"),
+            [
+                (
+                    call.id,
+                    call.organisation or _NOT_KNOWN,
+                    call.call.partition(" ")[0],
+                    call.session,
+                    output.local_time(call.created_at),
+                    call.reason,
+                )
+                for call in refused
+            ],
+        )
+        if set_aside > len(refused):
+            output.print_line(stdout, f"… and {set_aside - len(refused)} more")
+        elsewhere = sum(account.waiting + account.set_aside for account in accounts if account not in here)
         if elsewhere > 0:
             output.print_line(stdout, f"{elsewhere} are for other servers; name one with --url", "yellow")
+        return OK
+
+
+@dataclass(frozen=True)
+class Assign:
+    """Say which organisation an account belongs to. The fields are the command's options."""
+
+    store: str
+    account: str
+    organisation: str
+    as_json: bool = False
+
+    async def run(self, _signals: Signals) -> int:
+        """Return the exit code. Nothing is sent."""
+        async with looking_at(self.store) as client:
+            await client.store.assign(self.account, self.organisation)
+        if self.as_json:
+            output.write_line(json.dumps({"account": self.account, "organisation": self.organisation}))
+        else:
+            text = f"what waits for {self.account} is sent by the clients of {self.organisation}"
+            output.print_line(output.console(), text)
+        return OK
+
+
+@dataclass(frozen=True)
+class Discard:
+    """Delete what waits for an account. The fields are the command's options."""
+
+    store: str
+    account: str
+    as_json: bool = False
+
+    async def run(self, _signals: Signals) -> int:
+        """Return the exit code. Nothing is sent."""
+        async with looking_at(self.store) as client:
+            discarded = await client.store.discard(self.account)
+        if self.as_json:
+            output.write_line(json.dumps({"discarded": discarded}))
+        else:
+            output.print_line(output.console(), f"discarded: {discarded}")
         return OK
 
 
@@ -179,13 +245,3 @@ class RetryOutbox:
             text = f"{retried} tried again: {stats.waiting} waiting, {stats.set_aside} set aside"
             output.print_line(output.console(), text)
         return SOME_FAILED if stats.set_aside else OK
-
-
-def _refused(row: OutboxRow) -> dict[str, object]:
-    return {
-        "id": row.id,
-        "call": row.call.partition(" ")[0],
-        "session": row.session,
-        "created_at": row.created_at,
-        "reason": row.reason,
-    }

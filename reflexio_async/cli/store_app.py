@@ -19,11 +19,16 @@ from reflexio_async.cli.options import (
     new_app,
 )
 from reflexio_async.cli.reporting import reporting
-from reflexio_async.cli.store import Prune, RetryOutbox, ShowOutbox, ShowStore
+from reflexio_async.cli.store import Assign, Discard, Prune, RetryOutbox, ShowOutbox, ShowStore
 from reflexio_async.cli.worker import RunWorker
 from reflexio_async.errors import InvalidRequest
 
 store = new_app("Show what a store holds, or delete what is old. Nothing is sent.")
+_Account = Annotated[
+    str,
+    typer.Argument(metavar="ACCOUNT", show_default=False, help="The account, as `outbox` shows it."),
+]
+
 outbox = new_app("Show what waits in a store to be published, and what the server refused.")
 
 
@@ -87,6 +92,34 @@ def retry(
     """
     existing_store(store)
     run(RetryOutbox(store, url, api_key, as_json).run)
+
+
+@outbox.command()
+def assign(
+    account: _Account,
+    organisation: Annotated[
+        str,
+        typer.Argument(
+            metavar="ORGANISATION", show_default=False, help="The organisation's id, as `whoami` shows it."
+        ),
+    ],
+    *,
+    store: Store,
+    as_json: AsJson = False,
+    _verbose: Verbose = False,
+) -> None:
+    """Let the clients of an organisation send what waits for an account whose key was replaced.
+
+    A client learns the organisation of its key by itself, once the server answers. If the key is replaced
+    before that, its calls and jobs wait. The organisation must have used this store.
+    """
+    run(Assign(existing_store(store), account, organisation, as_json).run)
+
+
+@outbox.command()
+def discard(account: _Account, *, store: Store, as_json: AsJson = False, _verbose: Verbose = False) -> None:
+    """Delete the calls and jobs that wait for an account whose key was replaced."""
+    run(Discard(existing_store(store), account, as_json).run)
 
 
 def worker(

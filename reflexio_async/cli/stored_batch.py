@@ -37,7 +37,10 @@ async def default_id(client: AsyncReflexioClient, users: Sequence[str], source: 
     """The id of a batch that has none: the same users and options at the same server have the same."""
     try:
         organisation = (await client.whoami()).org_id
-    except NotFound:  # January's servers have no whoami
+    except NotFound as error:
+        if not error.from_api:
+            raise
+        # January's servers have no whoami.
         organisation = None
     content = json.dumps([client.base_url, organisation or "", source or "", sorted(users)])
     return f"rerun-{hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]}"

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from reflexio_async._engine.auth import Credentials
     from reflexio_async.durable.store import Store
 
 
@@ -22,15 +23,63 @@ def account_of(header: SecretStr | None) -> str:
     return sha256(f"reflexio_async account {secret}".encode()).hexdigest()[:32]
 
 
-async def organisation_of(store: Store, account: str, url: str, ask: Callable[[], Awaitable[str]]) -> str:
-    """The organisation of ``account`` at the server ``url``.
+class Accounts:
+    """The accounts of one client at its server: each credential that it has is one.
 
-    ``ask`` asks the server, if no process has done so before. It returns nothing for servers that cannot
-    tell. Then every credential is an organisation of its own.
+    Args:
+        credentials: The client's credentials.
+        url: The server's address.
+        ask: Asks the server for the organisation. It returns nothing for servers that cannot tell. None:
+            no server is asked. Then every credential is an organisation of its own.
     """
-    known = await store.organisation(account, url)
-    if known is not None:
-        return known
-    org = await ask() or account
-    await store.add_account(account, url, org)
-    return org
+
+    def __init__(
+        self, credentials: Credentials, url: str, ask: Callable[[], Awaitable[str]] | None = None
+    ) -> None:
+        self._credentials = credentials
+        self._url = url
+        self._ask = ask
+        self._login = credentials.login
+        self._used: set[str] = set()
+        """Those of the present login. Its token may have been renewed."""
+
+    @property
+    def login(self) -> int:
+        """The number of the login in use. A renewal of its token keeps it."""
+        return self._credentials.login
+
+    def current(self) -> str:
+        """The account of the client's present credential."""
+        if self._login != self.login:
+            self._login, self._used = self.login, set()
+        account = account_of(self._credentials.header)
+        self._used.add(account)
+        return account
+
+    def on_login(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` whenever the client has signed in."""
+        self._credentials.on_login.append(callback)
+
+    async def known_organisation(self, store: Store) -> str | None:
+        """The organisation of the present credential, as the store says; None: it was not learned yet."""
+        return await store.organisation(self.current(), self._url)
+
+    async def organisation(self, store: Store) -> str:
+        """The organisation of the present credential, as the store or else the server says.
+
+        Raises:
+            ReflexioError: Neither can say it.
+        """
+        while True:
+            account, login = self.current(), self.login
+            known = await store.organisation(account, self._url)
+            if known is not None:
+                return known
+            org = (await self._ask() if self._ask is not None else "") or account
+            # After another login, the question may have been sent with the credential of either.
+            if login == self.login:
+                break
+        self.current()  # the question itself may have renewed the token
+        for one in list(self._used):
+            await store.add_account(one, self._url, org)
+        return org

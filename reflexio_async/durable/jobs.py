@@ -15,7 +15,7 @@ import anyio
 from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
-from reflexio_async.durable.accounts import account_of, organisation_of
+from reflexio_async.durable.accounts import Accounts
 from reflexio_async.durable.job import StoredJob
 from reflexio_async.durable.lane import LaneDriver
 from reflexio_async.durable.opening import open_store, store_on
@@ -88,6 +88,7 @@ class DurableJobs:
         ask_organisation: Asks the server for the organisation of the client's credential.
 
     Attributes:
+        accounts: The client's accounts.
         drives: Whether this process drives lanes. Otherwise workers must.
         holder: The name of this client in leases.
         lease_seconds: How long a lease lasts that is not renewed.
@@ -113,7 +114,7 @@ class DurableJobs:
         self.holder = f"{os.getpid()}-{uuid4().hex[:12]}"
         self.lease_seconds = LEASE_SECONDS
         self.drives = not settings.has_workers
-        self._ask_organisation = ask_organisation
+        self.accounts = Accounts(caller.credentials, self.url, ask_organisation)
         # The first to hear that the loop ends: then no outcome of that is written.
         self.tasks.loops.senders.insert(0, self)
 
@@ -344,13 +345,11 @@ class DurableJobs:
     @property
     def credential(self) -> str:
         """The name that rows have for the client's present credential."""
-        return account_of(self.caller.credentials.header)
+        return self.accounts.current()
 
     async def organisation(self) -> str:
         """The organisation of the client's credential, as the store or else the server says."""
-        here = await self.open()
-        account = self.credential
-        return await organisation_of(here.store, account, self.url, self._ask_organisation)
+        return await self.accounts.organisation((await self.open()).store)
 
     async def wake(self, slot: Slot) -> None:
         """Drive the lane of ``slot``: rows were added to it."""
@@ -452,7 +451,7 @@ class DurableJobs:
             await self.read(jobs, begun=not everything)
 
     async def _take_over(self, here: LoopJobs) -> None:
-        org = await here.store.organisation(self.credential, self.url)
+        org = await self.accounts.known_organisation(here.store)
         if org is None:
             return
         for lane in await here.store.lanes(self.url, org):
@@ -480,12 +479,12 @@ class DurableJobs:
                 here.watch = self.tasks.spawn(self._watch(here), name=f"watch {self.name}")
         return here
 
-    async def waiting(self) -> int:
-        """How many jobs of the client's credential have not ended. 0 if the store was not used."""
+    async def stored(self) -> dict[str, int]:
+        """How many jobs of the client's credential have not ended. None if the store was not used."""
         here = self._here
         if not here.is_open:
-            return 0
-        return await here.store.count_open(self.url, self.credential)
+            return {}
+        return {"stored_jobs": await here.store.count_open(self.url, self.credential)}
 
     @property
     def busy(self) -> bool:

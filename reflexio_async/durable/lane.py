@@ -194,7 +194,7 @@ class LaneDriver:
     async def _is_idle(self) -> bool:
         """Drive the lane for a while. Return whether it has no rows."""
         store, durable = self._here.store, self._durable
-        credential = durable.credential
+        login = durable.accounts.login
         lane = LaneKey(durable.url, await durable.organisation(), self._slot.service)
         rows = await store.open_jobs(lane, 1)
         if not rows:
@@ -205,7 +205,7 @@ class LaneDriver:
             durable.holder,
             self._clock,
             seconds=durable.lease_seconds,
-            is_ours=lambda: durable.credential == credential,
+            is_ours=lambda: durable.accounts.login == login,
         ) as held:
             if held is not None:
                 self._pause = _SHORTEST_PAUSE

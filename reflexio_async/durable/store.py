@@ -48,6 +48,11 @@ _PRUNE_EVERY = 60.0  # seconds
 _CHUNK = 500  # values in one statement
 
 _HELD = "exists (select 1 from lane where url = ? and org = ? and name = ? and fence = ?)"
+# Of the accounts of one organisation; of one account alone while its organisation is not known.
+_OF_ORGANISATION = (
+    "url = ? and account in (select ? union select other.id from account as one join account as other "
+    "on other.url = one.url and other.org = one.org where one.url = ? and one.id = ?)"
+)
 _BY_PROGRESS = (RowState.ADMITTED, RowState.STARTING, RowState.QUEUED)
 _ACCOUNTS = 100  # in one statement
 
@@ -380,15 +385,10 @@ class Store:
 
     async def has_calls(self, url: str, account: str | None = None) -> bool:
         """Whether calls to ``url`` wait in the outbox; ``account``: calls of its organisation."""
-        of_url = "select 1 from outbox where url = ? and state = 'waiting'"
+        sql = "select 1 from outbox where {} and state = 'waiting' limit 1"
         if account is None:
-            return bool(await self.read(f"{of_url} limit 1", url))
-        org = await self.organisation(account, url)
-        accounts = [account] if org is None else await self._accounts(url, org)
-        for one in accounts:
-            if await self.read(f"{of_url} and account = ? limit 1", url, one):
-                return True
-        return False
+            return bool(await self.read(sql.format("url = ?"), url))
+        return bool(await self.read(sql.format(_OF_ORGANISATION), *_of_organisation(url, account)))
 
     async def waiting(self, lane: LaneKey, limit: int, *, after: int = 0) -> list[OutboxRow]:
         """The first calls that wait in the outbox, behind the one with the number ``after``."""
@@ -431,34 +431,50 @@ class Store:
         rows = await self.read("select state, reason from outbox where id = ?", row_id)
         return (rows[0][0], rows[0][1]) if rows else None
 
-    async def outbox_stats(self, url: str, now: float) -> OutboxStats:
-        """What is in the outbox for the server at ``url``."""
+    async def outbox_stats(self, url: str, account: str, now: float) -> OutboxStats:
+        """What is in the outbox for the server at ``url`` and the organisation of ``account``."""
         rows = await self.read(
             "select state, count(*), coalesce(sum(bytes), 0), min(created_at) from outbox "
-            "where url = ? group by state",
-            url,
+            f"where {_OF_ORGANISATION} group by state",
+            *_of_organisation(url, account),
         )
         found = {state: (int(count), int(size), first) for state, count, size, first in rows}
         waiting, size, first = found.get("waiting", (0, 0, None))
         return OutboxStats(waiting, size, found.get("set_aside", (0, 0, None))[0], first and now - first)
 
-    async def set_aside_rows(self, url: str, limit: int) -> list[OutboxRow]:
-        """The calls that were set aside, the oldest first."""
+    async def set_aside_rows(self, url: str, account: str, limit: int) -> list[OutboxRow]:
+        """The calls of an organisation that were set aside, the oldest first."""
         rows = await self.read(
-            f"select {OUTBOX_COLUMNS} from outbox where url = ? and state = 'set_aside' order by seq limit ?",
-            url,
+            f"select {OUTBOX_COLUMNS} from outbox where {_OF_ORGANISATION} and state = 'set_aside' "
+            "order by seq limit ?",
+            *_of_organisation(url, account),
             limit,
         )
         return [outbox_row(row) for row in rows]
 
-    async def put_back(self, url: str) -> int:
-        """Deliver the calls that were set aside once more. Return how many there are."""
+    async def put_back(self, url: str, account: str) -> int:
+        """Deliver the calls of an organisation once more that were set aside. Return how many there are."""
         sql = (
             "update outbox set state = 'waiting', reason = null, attempts = 0 "
-            "where url = ? and state = 'set_aside' returning 1"
+            f"where {_OF_ORGANISATION} and state = 'set_aside' returning 1"
         )
-        (rows,) = await self.write(Statement(sql, (url,)))
+        (rows,) = await self.write(Statement(sql, _of_organisation(url, account)))
         return len(rows)
+
+    async def count_orphans(self, url: str, before: float) -> int:
+        """How many calls to ``url`` that were accepted before that time no client is known to deliver.
+
+        Their organisation was not learned. Where servers cannot tell it, no process holds their lane.
+        """
+        rows = await self.read(
+            "select count(*) from outbox join account on account.url = outbox.url "
+            "and account.id = outbox.account where outbox.url = ? and state = 'waiting' and created_at < ? "
+            "and (org is null or org = account.id and not exists (select 1 from lane "
+            f"where lane.url = account.url and lane.org = account.org and name = 'outbox' and {HELD_NOW}))",
+            url,
+            before,
+        )
+        return int(rows[0][0])
 
     # Looking after it
 
@@ -497,6 +513,11 @@ def _chunks(ids: Collection[str]) -> Iterator[list[str]]:
     left = list(ids)
     for first in range(0, len(left), _CHUNK):
         yield left[first : first + _CHUNK]
+
+
+def _of_organisation(url: str, account: str) -> tuple[str, str, str, str]:
+    """The values of ``_OF_ORGANISATION``."""
+    return url, account, url, account
 
 
 def _check(lease: Lease, rows: list[Row]) -> None:

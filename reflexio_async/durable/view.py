@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async._engine.settings import positive_count, positive_seconds
+from reflexio_async.durable.database import Statement
 from reflexio_async.durable.opening import store_on
 from reflexio_async.durable.store import HELD_NOW
 from reflexio_async.errors import ConfigurationError, InvalidRequest
@@ -67,6 +68,53 @@ class BatchEntry(NamedTuple):
     jobs: Mapping[JobState, int]
 
 
+class AccountEntry(NamedTuple):
+    """A credential with which jobs and calls were put into a store, and what it has there.
+
+    Attributes:
+        id: A digest of the credential. It does not tell the credential.
+        url: The server's address.
+        organisation: The organisation's id at the server. None: it was not learned yet, or the server does
+            not tell it. Then only a client with this credential sends what waits.
+        jobs: Jobs that have not ended.
+        waiting: Calls in the outbox that wait to be delivered.
+        bytes: Bytes of their requests.
+        set_aside: Calls that the server has refused.
+        oldest: Since when the first of the waiting calls has waited, in epoch seconds; None: none waits.
+    """
+
+    id: str
+    url: str
+    organisation: str | None
+    jobs: int
+    waiting: int
+    bytes: int
+    set_aside: int
+    oldest: float | None
+
+
+class CallEntry(NamedTuple):
+    """A call in the outbox of a store that the server has refused.
+
+    Attributes:
+        id: Its id, by which the server stores it once.
+        url: The server's address.
+        organisation: The organisation's id; None: it is not known.
+        call: Its kind, such as ``publish_interaction``.
+        session: The session that its order is kept in.
+        created_at: When it was accepted, in epoch seconds.
+        reason: Why it was set aside.
+    """
+
+    id: str
+    url: str
+    organisation: str | None
+    call: str
+    session: str
+    created_at: float
+    reason: str
+
+
 class LaneEntry(NamedTuple):
     """A lane in a store: the queue in front of one of the server's slots, or the outbox.
 
@@ -106,6 +154,8 @@ class StoreStats(NamedTuple):
     bytes: int
 
 
+# Where a server cannot tell organisations, each account is one.
+_ORGANISATION = "case when account.org <> account.id then account.org end"
 _STATE = "case state when 'queued' then 'queued' when 'ended' then ended_as else 'running' end"
 
 
@@ -201,6 +251,111 @@ class StoreView:
             bytes=size,
         )
 
+    async def accounts(self) -> list[AccountEntry]:
+        """Return the credentials that jobs or calls in the store belong to."""
+        store = await self._open()
+        open_jobs = "select count(*) from job where job.url = account.url and job.account = account.id"
+        calls = (
+            "select url, account as id, count(*) filter (where state = 'waiting') as waiting, "
+            "sum(bytes) filter (where state = 'waiting') as bytes, "
+            "count(*) filter (where state = 'set_aside') as set_aside, "
+            "min(created_at) filter (where state = 'waiting') as oldest from outbox group by url, account"
+        )
+        found = [
+            AccountEntry(
+                account, url, organisation, jobs, waiting or 0, int(size or 0), set_aside or 0, oldest
+            )
+            for account, url, organisation, jobs, waiting, size, set_aside, oldest in await store.read(
+                f"select account.id, account.url, {_ORGANISATION}, ({open_jobs} and state <> 'ended'), "
+                f"waiting, bytes, set_aside, oldest from account left join ({calls}) as calls "
+                "on calls.url = account.url and calls.id = account.id "
+                "order by account.url, account.org, account.id"
+            )
+        ]
+        return [entry for entry in found if entry.jobs or entry.waiting or entry.set_aside]
+
+    async def refused(self, *, url: str | None = None, limit: int = 100) -> list[CallEntry]:
+        """Return the calls of all organisations that were set aside, the oldest first.
+
+        ``client.outbox.refused()`` returns those of the client's own organisation, with their requests.
+
+        Args:
+            url: Only those to this server.
+            limit: At most so many.
+        """
+        positive_count("limit", limit, error=InvalidRequest)
+        store = await self._open()
+        rows = await store.read(
+            f"select outbox.id, outbox.url, {_ORGANISATION}, call, session, created_at, reason from outbox "
+            "left join account on account.url = outbox.url and account.id = outbox.account "
+            "where state = 'set_aside' and (outbox.url = ? or ? = '') order by seq limit ?",
+            url or "",
+            url or "",
+            limit,
+        )
+        return [CallEntry(*row) for row in rows]
+
+    async def assign(self, account: str, organisation: str) -> None:
+        """Say which organisation an account belongs to, because its credential was replaced.
+
+        A client learns the organisation of its credential by itself, as soon as the server answers. If the
+        credential is replaced before, what it has put into the store waits. After this call, the clients of
+        ``organisation`` send it, with their credential.
+
+        Args:
+            account: The ``id`` of one of the ``accounts()`` whose ``organisation`` is None.
+            organisation: The id of an organisation that has used this store with the same server.
+                ``client.whoami()`` returns it as ``org_id``.
+
+        Raises:
+            InvalidRequest: There is no such account, its organisation is known, or the organisation has not
+                used this store.
+        """
+        store = await self._open()
+        url = await self._unassigned(store, account)
+        known = await store.read(
+            "select distinct org from account where url = ? and id <> ? and org is not null", url, account
+        )
+        organisations = sorted(org for (org,) in known)
+        if organisation not in organisations:
+            names = ", ".join(organisations) or "none"
+            message = f"organisation {organisation!r:.100} has not used this store with {url}; known: {names}"
+            raise InvalidRequest(message)
+        await store.add_account(account, url, organisation)
+
+    async def discard(self, account: str) -> int:
+        """Delete what waits for an account whose credential was replaced. Return how many jobs and calls.
+
+        Args:
+            account: The ``id`` of one of the ``accounts()`` whose ``organisation`` is None.
+
+        Raises:
+            InvalidRequest: There is no such account, or its organisation is known.
+        """
+        store = await self._open()
+        url = await self._unassigned(store, account)
+        calls, jobs = await store.write(
+            Statement("delete from outbox where url = ? and account = ? returning 1", (url, account)),
+            Statement(
+                "delete from job where url = ? and account = ? and state = 'queued' returning 1",
+                (url, account),
+            ),
+        )
+        return len(calls) + len(jobs)
+
+    @staticmethod
+    async def _unassigned(store: Store, account: str) -> str:
+        """The server's address of an account whose organisation is not known."""
+        rows = await store.read(f"select url, {_ORGANISATION} from account where id = ?", account)
+        if not rows:
+            message = f"account {account!r:.100} is none of this store"
+            raise InvalidRequest(message)
+        for url, organisation in rows:
+            if organisation is None:
+                return str(url)
+        message = f"account {account!r:.100} belongs to the organisation {rows[0][1]!r}"
+        raise InvalidRequest(message)
+
     async def prune(self, older_than: float | timedelta) -> int:
         """Delete the jobs that ended before that time, and return how many.
 
@@ -246,4 +401,12 @@ def _job_entry(row: Row) -> JobEntry:
     )
 
 
-__all__ = ["BatchEntry", "JobEntry", "LaneEntry", "StoreStats", "StoreView"]
+__all__ = [
+    "AccountEntry",
+    "BatchEntry",
+    "CallEntry",
+    "JobEntry",
+    "LaneEntry",
+    "StoreStats",
+    "StoreView",
+]

@@ -46,11 +46,12 @@ class TraceOutboxAPI(ReflectAPI):
     def outbox(self) -> "Outbox":
         """The outbox of this client: its counts, and the traces that were set aside."""
         if not self._outboxes:
-            from reflexio_async.durable.outbox import Delivery, outbox_of  # noqa: PLC0415  # loads the database
+            from reflexio_async.durable.delivery import Delivery  # noqa: PLC0415  # loads the database
+            from reflexio_async.durable.outbox import outbox_of  # noqa: PLC0415
 
             engine = self._engine._replace(lifetime=None)  # the outbox must not keep the client alive
             delivery = Delivery(partial(_deliver, engine), repeatable=False, elsewhere=_elsewhere)
-            self._outboxes.append(outbox_of(engine, {_CREATE_TRACE: delivery}))
+            self._outboxes.append(outbox_of(engine, {_CREATE_TRACE: delivery}, "stored_traces"))
         return self._outboxes[0]
 
 

@@ -15,8 +15,8 @@ from procrastinate.exceptions import ConnectorException
 
 from reflexio_async._engine.settings import ClientOptions, Settings
 from reflexio_async.durable.cluster import NAMESPACE, QUEUE, Cluster
+from reflexio_async.durable.delivery import LANE as OUTBOX
 from reflexio_async.durable.opening import open_store
-from reflexio_async.durable.outbox import LANE as OUTBOX
 from reflexio_async.durable.rows import LaneKey
 from reflexio_async.durable.store import LEASE_SECONDS
 from reflexio_async.errors import ConfigurationError, ReflexioError, StoreError

@@ -85,10 +85,79 @@ def test_an_outbox_shows_what_waits_for_a_server(run: Run, file: Path) -> None:
     accept(file, url, users=3)
     done = run("outbox", "--store", str(file), "--url", url)
     assert done.exit_code == 0
-    first, waiting, set_aside = done.stdout.splitlines()
+    first, waiting, set_aside = done.stdout.splitlines()[:3]
     assert first == f"server: {url}"
     assert waiting.startswith("waiting: 3 (0.0 MB), the oldest for ")
     assert set_aside == "set aside: 0"
+
+
+def test_an_outbox_says_what_is_of_no_known_organisation(run: Run, file: Path) -> None:
+    url = f"http://127.0.0.1:{closed_port()}"
+    accept(file, url, users=3)
+    shown = run("outbox", "--store", str(file), "--url", url).stdout
+    assert "not known" in shown
+    assert "assign it or discard it" in shown
+    (account,) = json.loads(run("outbox", "--store", str(file), "--url", url, "--json").stdout)["accounts"]
+    assert (account["organisation"], account["waiting"], account["jobs"]) == (None, 3, 0)
+
+
+def accept_unheard(file: Path, box: Sandbox, users: int = 1) -> None:
+    """Accept publishes while the server does not answer: the organisation of "key" is not learned."""
+    box.faults.add(faults.lost_before(), times=None)
+    accept(file, box.url, users)
+    box.faults.clear()
+
+
+def account_in(run: Run, file: Path, url: str) -> str:
+    """The account of a store whose organisation is not known."""
+    accounts = json.loads(run("outbox", "--store", str(file), "--url", url, "--json").stdout)["accounts"]
+    (account,) = [entry["id"] for entry in accounts if entry["organisation"] is None]
+    return str(account)
+
+
+def test_what_waits_for_a_key_that_was_replaced_is_sent_once_it_is_assigned(
+    run: Run, box: Sandbox, file: Path
+) -> None:
+    accept_unheard(file, box)
+
+    async def publish() -> int:
+        async with AsyncReflexioClient("new key", box.url, store=file) as client:
+            await (await client.publish_later("u", TURNS, session_id="s"))
+            await client.outbox.drained()
+            return (await client.store.stats()).outbox_waiting
+
+    assert asyncio.run(publish()) == 1
+    account = account_in(run, file, box.url)
+    done = run("outbox", "assign", account, "self-host-org", "--store", str(file))
+    assert done.stdout == f"what waits for {account} is sent by the clients of self-host-org\n"
+    assert asyncio.run(publish()) == 0
+    assert box.count("POST", PUBLISH, 200) == 3
+
+
+def test_an_organisation_that_never_used_the_store_is_no_choice(run: Run, box: Sandbox, file: Path) -> None:
+    accept_unheard(file, box)
+    account = account_in(run, file, box.url)
+    done = run("outbox", "assign", account, "self-hots-org", "--store", str(file))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "has not used this store" in done.stderr
+
+
+def test_what_waits_for_a_key_that_was_replaced_can_be_discarded(run: Run, box: Sandbox, file: Path) -> None:
+    accept_unheard(file, box, users=3)
+    account = account_in(run, file, box.url)
+    assert run("outbox", "discard", account, "--store", str(file)).stdout == "discarded: 3\n"
+    assert (
+        run("outbox", "--store", str(file), "--url", box.url).stdout.splitlines()[1] == "waiting: 0 (0.0 MB)"
+    )
+
+
+def test_what_is_of_a_known_organisation_is_not_discarded(run: Run, box: Sandbox, file: Path) -> None:
+    refuse(file, box)
+    shown = json.loads(run("outbox", "--store", str(file), "--url", box.url, "--json").stdout)
+    (account,) = shown["accounts"]
+    done = run("outbox", "discard", account["id"], "--store", str(file))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "belongs to the organisation 'self-host-org'" in done.stderr
 
 
 def test_an_outbox_names_what_is_for_other_servers(run: Run, file: Path) -> None:
@@ -139,7 +208,16 @@ def test_what_is_refused_again_is_exit_code_1(run: Run, box: Sandbox, file: Path
 
 
 @pytest.mark.parametrize(
-    "args", [("store",), ("store", "prune"), ("outbox",), ("outbox", "retry")], ids=" ".join
+    "args",
+    [
+        ("store",),
+        ("store", "prune"),
+        ("outbox",),
+        ("outbox", "retry"),
+        ("outbox", "assign", "account", "org"),
+        ("outbox", "discard", "account"),
+    ],
+    ids=" ".join,
 )
 def test_a_file_that_is_not_there_is_not_made(run: Run, file: Path, args: tuple[str, ...]) -> None:
     done = run(*args, "--store", str(file))

@@ -91,7 +91,7 @@ async def test_a_client_that_signs_in_elsewhere_does_not_send_what_waits_for_its
         async def ask() -> str:
             return organisation
 
-        monkeypatch.setattr(client.outbox, "_ask_organisation", ask)
+        monkeypatch.setattr(client.outbox._accounts, "_ask", ask)
         async with client:
             await client.login("a@b.c", "one")
             box.faults.add(faults.status(503), method="POST", path=PUBLISH, times=None)

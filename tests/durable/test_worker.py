@@ -128,7 +128,7 @@ async def test_a_worker_learns_the_organisation_of_rows_whose_client_could_not(
         return ""
 
     async with playing(postgres_url, api_key="secret") as play:
-        monkeypatch.setattr(play.client.outbox, "_ask_organisation", unknown)
+        monkeypatch.setattr(play.client.outbox._accounts, "_ask", unknown)
         monkeypatch.setattr(waker, "_AT_ONCE", 0.0)
         call = await publish(play)
         async with working(worker_for(play, "secret")):

@@ -171,6 +171,10 @@ class JobManager:
         jobs += [source for source in self.poller.active if isinstance(source, PolledJob)]
         return [token for job in jobs if not job.done and (token := job.token_text) is not None]
 
+    async def stored(self) -> dict[str, int]:
+        """None: it has no store."""
+        return {}
+
     def leave_loop(self, reason: str) -> None:
         """End every wait, and every start that was not answered.
 

@@ -91,6 +91,42 @@ DELETE_ALL_INTERACTIONS = Endpoint(
 )
 
 
+def publish_fields(
+    user_id: str,
+    interactions: ListOf[OrMapping[InteractionData]],
+    source: str,
+    agent_version: str,
+    session_id: str | None,
+    skip_aggregation: bool,
+    force_extraction: bool,
+    evaluation_only: bool,
+    override_learning_stall: bool,
+    retrieval_experiment_id: str | None,
+    retrieval_experiment_arm: Literal["treatment", "holdout"] | None,
+    session_finished: bool,
+    *,
+    request_id: str | None,
+    wait_for_response: bool = False,
+) -> dict[str, Any]:
+    """The fields of a publish. Those with their default are left out, except ``agent_version``."""
+    return drop_none(
+        user_id=user_id,
+        interactions=interactions,
+        source=source or None,
+        agent_version=agent_version,
+        session_id=session_id,
+        wait_for_response=wait_for_response or None,
+        skip_aggregation=skip_aggregation or None,
+        force_extraction=force_extraction or None,
+        evaluation_only=evaluation_only or None,
+        override_learning_stall=override_learning_stall or None,
+        retrieval_experiment_id=retrieval_experiment_id,
+        retrieval_experiment_arm=retrieval_experiment_arm,
+        session_finished=session_finished or None,
+        request_id=request_id,
+    )
+
+
 class InteractionsAPI(API):
     """Calls about interactions and the requests that they were published in."""
 
@@ -145,24 +181,23 @@ class InteractionsAPI(API):
             RequestRefused: The server refused it, for example because your ``request_id`` exists already.
             APIConnectionError: No response came; ``outcome_unknown`` says whether it may be stored.
         """
-        request = PublishUserInteractionRequest(
-            user_id=user_id,
-            interactions=interactions,  # an iterator is read here, once
-            agent_version=agent_version,
-            **drop_none(
-                session_id=session_id,
-                source=source or None,
-                wait_for_response=wait_for_response or None,
-                skip_aggregation=skip_aggregation or None,
-                force_extraction=force_extraction or None,
-                evaluation_only=evaluation_only or None,
-                override_learning_stall=override_learning_stall or None,
-                retrieval_experiment_id=retrieval_experiment_id,
-                retrieval_experiment_arm=retrieval_experiment_arm,
-                session_finished=session_finished or None,
-                request_id=request_id,
-            ),
+        fields = publish_fields(
+            user_id,
+            interactions,
+            source,
+            agent_version,
+            session_id,
+            skip_aggregation,
+            force_extraction,
+            evaluation_only,
+            override_learning_stall,
+            retrieval_experiment_id,
+            retrieval_experiment_arm,
+            session_finished,
+            request_id=request_id,
+            wait_for_response=wait_for_response,
         )
+        request = build_request(PublishUserInteractionRequest, fields, "publish_interaction")
         return await self._deliver_publish(request)
 
     publish_interaction_async = publish_interaction

@@ -8,9 +8,9 @@ from uuid import uuid4
 from reflexio_async._engine.models import ListOf, OrMapping, build_request, drop_none
 from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async._engine.wire import encode
-from reflexio_async.errors import APIConnectionError, NotFound, StoreError
+from reflexio_async.errors import APIConnectionError, StoreError
 from reflexio_async.reflexio.api.identity import IdentityAPI
-from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI
+from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI, publish_fields
 from reflexio_async.reflexio.models.interactions import (
     DEFAULT_AGENT_VERSION,
     InteractionData,
@@ -80,21 +80,21 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
             InvalidRequest: An argument has an unusable value; nothing was accepted.
             StoreError: The outbox cannot be used; nothing was accepted.
         """
-        fields = {
-            "user_id": user_id,
-            "interactions": interactions,
-            "agent_version": agent_version,
-            "session_id": session_id,
-            "source": source or None,
-            "skip_aggregation": skip_aggregation or None,
-            "force_extraction": force_extraction or None,
-            "evaluation_only": evaluation_only or None,
-            "override_learning_stall": override_learning_stall or None,
-            "retrieval_experiment_id": retrieval_experiment_id,
-            "retrieval_experiment_arm": retrieval_experiment_arm,
-            "session_finished": session_finished or None,
-            "request_id": uuid4().hex if request_id is None else request_id,
-        }
+        fields = publish_fields(
+            user_id,
+            interactions,
+            source,
+            agent_version,
+            session_id,
+            skip_aggregation,
+            force_extraction,
+            evaluation_only,
+            override_learning_stall,
+            retrieval_experiment_id,
+            retrieval_experiment_arm,
+            session_finished,
+            request_id=uuid4().hex if request_id is None else request_id,
+        )
         return await self._accept_publish("publish_later", fields, id_is_ours=request_id is None)
 
     async def _accept_publish(
@@ -115,7 +115,8 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
     def outbox(self) -> "Outbox":
         """The outbox of this client: its counts, and the calls that the server has refused."""
         if not self._outboxes:
-            from reflexio_async.durable.outbox import Delivery, outbox_of  # noqa: PLC0415  # SQLite
+            from reflexio_async.durable.delivery import Delivery  # noqa: PLC0415  # SQLite
+            from reflexio_async.durable.outbox import outbox_of  # noqa: PLC0415
 
             # The outbox must not keep the client alive: a client that is dropped is noticed.
             engine = self._engine._replace(lifetime=None)
@@ -129,7 +130,7 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
                     partial(_deliver, view, id_is_ours=False), repeatable=True, elsewhere=_elsewhere
                 ),
             }
-            self._outboxes.append(outbox_of(engine, deliveries, partial(_organisation, view)))
+            self._outboxes.append(outbox_of(engine, deliveries, "stored_publishes"))
         return self._outboxes[0]
 
 
@@ -160,11 +161,3 @@ async def _deliver(
 def _elsewhere(request_id: str) -> PublishUserInteractionResponse:
     message = "Delivered by another process"
     return PublishUserInteractionResponse(success=True, message=message, request_id=request_id)
-
-
-async def _organisation(view: OutboxAPI) -> str:
-    """The id of the organisation, or nothing on servers that cannot say it."""
-    try:
-        return (await view.whoami()).org_id or ""
-    except NotFound:
-        return ""
