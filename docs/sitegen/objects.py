@@ -59,7 +59,9 @@ PAGES = (
         "What a client keeps with `store=`, what waits to be sent, and the workers of a store in Postgres "
         "(`from reflexio_async.worker import Worker, Organisation`).",
         (
-            *_public("StoreView", "StoreStats", "JobEntry", "BatchEntry", "LaneEntry"),
+            *_public(
+                "StoreView", "StoreStats", "JobEntry", "BatchEntry", "LaneEntry", "AccountEntry", "CallEntry"
+            ),
             Outbox,
             *_public("OutboxCall", "DrainSummary"),
             Worker,

@@ -1,17 +1,13 @@
 """``client.for_session(id)``: the calls that concern one session, with the session filled in."""
 
-import inspect
-from collections.abc import Callable, Coroutine
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from reflexio_async._engine.drain_summary import DrainSummary
 from reflexio_async._engine.endpoints.takes import takes
-from reflexio_async._engine.models import RequestModel
+from reflexio_async._engine.models import ListOf, OrMapping, RequestModel
+from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async._engine.tasks import BackgroundCall
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.reflexio.api.interactions import InteractionsAPI
-from reflexio_async.reflexio.api.outbox import OutboxAPI
 from reflexio_async.reflexio.models.agent_playbooks import (
     GetAgentPlaybooksRequest,
     GetAgentPlaybooksViewResponse,
@@ -25,8 +21,11 @@ from reflexio_async.reflexio.models.evaluation import (
     ScopedGradeOnDemandRequest,
 )
 from reflexio_async.reflexio.models.interactions import (
+    DEFAULT_AGENT_VERSION,
     GetRequestsRequest,
     GetRequestsViewResponse,
+    InteractionData,
+    PublishUserInteractionResponse,
 )
 from reflexio_async.reflexio.models.playbooks import (
     SearchUserPlaybookRequest,
@@ -48,24 +47,7 @@ if TYPE_CHECKING:
 
     from reflexio_async.client import AsyncReflexioClient
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _of_session(
-    call: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]],
-) -> "Callable[Concatenate[SessionScopedClient, P], Coroutine[Any, Any, T]]":
-    """A method like ``call`` of the client, with this session's ``session_id`` filled in."""
-    parameters = inspect.signature(call)
-
-    @wraps(call)
-    async def scoped(view: "SessionScopedClient", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        given = parameters.bind(view, *args, **kwargs)
-        given.arguments["session_id"] = view._own(call.__name__, given.arguments.get("session_id"))  # noqa: SLF001  # of this file
-        send: Callable[..., Coroutine[Any, Any, T]] = getattr(view.client, call.__name__)
-        return await send(*given.args[1:], **given.kwargs)
-
-    return scoped
+R = TypeVar("R", bound=RequestModel)
 
 
 class SessionScopedClient:
@@ -89,12 +71,78 @@ class SessionScopedClient:
         """The client that sends the calls."""
         return self._client
 
-    publish_interaction = _of_session(InteractionsAPI.publish_interaction)
+    async def publish_interaction(
+        self,
+        user_id: str,
+        interactions: ListOf[OrMapping[InteractionData]],
+        source: str = "",
+        agent_version: str = DEFAULT_AGENT_VERSION,
+        session_id: str | None = None,
+        wait_for_response: bool = False,
+        skip_aggregation: bool = False,
+        force_extraction: bool = False,
+        evaluation_only: bool = False,
+        override_learning_stall: bool = False,
+        retrieval_experiment_id: str | None = None,
+        retrieval_experiment_arm: Literal["treatment", "holdout"] | None = None,
+        session_finished: bool = False,
+        *,
+        request_id: str | None = None,
+    ) -> PublishUserInteractionResponse:
+        """Store interactions of this session; see ``AsyncReflexioClient.publish_interaction``."""
+        return await self._client.publish_interaction(
+            user_id,
+            interactions,
+            source,
+            agent_version,
+            self._own("publish_interaction", session_id),
+            wait_for_response,
+            skip_aggregation,
+            force_extraction,
+            evaluation_only,
+            override_learning_stall,
+            retrieval_experiment_id,
+            retrieval_experiment_arm,
+            session_finished,
+            request_id=request_id,
+        )
 
     publish_interaction_async = publish_interaction
     """The same call as ``publish_interaction``: the official client has both names."""
 
-    publish_later = _of_session(OutboxAPI.publish_later)
+    async def publish_later(
+        self,
+        user_id: str,
+        interactions: ListOf[OrMapping[InteractionData]],
+        source: str = "",
+        agent_version: str = DEFAULT_AGENT_VERSION,
+        session_id: str | None = None,
+        skip_aggregation: bool = False,
+        force_extraction: bool = False,
+        evaluation_only: bool = False,
+        override_learning_stall: bool = False,
+        retrieval_experiment_id: str | None = None,
+        retrieval_experiment_arm: Literal["treatment", "holdout"] | None = None,
+        session_finished: bool = False,
+        *,
+        request_id: str | None = None,
+    ) -> OutboxCall[PublishUserInteractionResponse]:
+        """Store interactions of this session in the background; see ``AsyncReflexioClient.publish_later``."""
+        return await self._client.publish_later(
+            user_id,
+            interactions,
+            source,
+            agent_version,
+            self._own("publish_later", session_id),
+            skip_aggregation,
+            force_extraction,
+            evaluation_only,
+            override_learning_stall,
+            retrieval_experiment_id,
+            retrieval_experiment_arm,
+            session_finished,
+            request_id=request_id,
+        )
 
     async def finalize_session(self, user_id: str, session_id: str | None = None) -> FinalizeSessionResponse:
         """Say that this session is over."""
