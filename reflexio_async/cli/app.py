@@ -8,11 +8,15 @@ import reflexio_async
 from reflexio_async.cli import output
 from reflexio_async.cli.command import command
 from reflexio_async.cli.command_runner import exit_bad_input, run
+from reflexio_async.cli.config import config
 from reflexio_async.cli.demo import run_demo
 from reflexio_async.cli.errors import CommandLine
-from reflexio_async.cli.inputs import check_keys, check_text, read_text
+from reflexio_async.cli.inputs import check_keys, check_text
+from reflexio_async.cli.interactions import interactions
 from reflexio_async.cli.jobs import jobs
+from reflexio_async.cli.keys import keys
 from reflexio_async.cli.mcp import RunMCP
+from reflexio_async.cli.memories import memories
 from reflexio_async.cli.options import (
     ENVIRONMENT,
     ApiKey,
@@ -20,18 +24,24 @@ from reflexio_async.cli.options import (
     OptionalStore,
     Url,
     Verbose,
-    WaitTimeout,
 )
-from reflexio_async.cli.publish import Publish
+from reflexio_async.cli.playbooks import playbooks
+from reflexio_async.cli.profiles import profiles
+from reflexio_async.cli.publish import publish, read_publish
 from reflexio_async.cli.rerun_app import rerun
 from reflexio_async.cli.sandbox import RunSandbox, read_faults
+from reflexio_async.cli.search import context, search
 from reflexio_async.cli.store_app import outbox, store, worker
+from reflexio_async.cli.traces import traces
+from reflexio_async.cli.upgrade import check_upgrade, upgrade
 from reflexio_async.cli.whoami import whoami
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
+SET_UP, MEMORY, LEARNING, REFLECT, STORES = "Set up", "Memory", "Learning", "Reflect", "Stores"
+
 app = typer.Typer(
     cls=CommandLine,
-    help="Agent memory on a Reflexio server: publish, rerun, and wait for jobs.",
+    help="Agent memory on a Reflexio server: publish what users say, find what was learned, learn it anew.",
     epilog=ENVIRONMENT,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -55,59 +65,13 @@ def _main(
     pass
 
 
-@app.command()
+@app.command(rich_help_panel=SET_UP)
 def demo(*, _debug: Debug = False, _verbose: Verbose = False) -> None:
     """Run 40 reruns against a sandbox in this process, and show that all complete (seconds)."""
     run(run_demo)
 
 
-@app.command()
-def publish(
-    *,
-    user: Annotated[str, typer.Option("--user", metavar="ID", help="The user whose conversation this is.")],
-    session: Annotated[str, typer.Option("--session", metavar="ID", help="The conversation.")],
-    text: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="TEXT", show_default=False, help="The message; standard input when absent or -."
-        ),
-    ] = None,
-    role: Annotated[str, typer.Option(metavar="NAME", help="Who wrote it: user, assistant, …")] = "user",
-    learn_now: Annotated[
-        bool,
-        typer.Option("--learn-now", help="Learn from it at once, instead of waiting for more messages."),
-    ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the server has learnt from it.")] = False,
-    wait_timeout: WaitTimeout = None,
-    url: Url = "",
-    api_key: ApiKey = "",
-    _debug: Debug = False,
-    _verbose: Verbose = False,
-) -> None:
-    """Publish one message, and print the id of the request that it is stored under."""
-    try:
-        check_text(user=user, session=session, role=role, text=text)
-        content = read_text(text)
-    except InvalidRequest as error:
-        exit_bad_input(error)
-    if not content.strip():
-        exit_bad_input("nothing to publish: the text is empty")
-    run(
-        Publish(
-            user_id=user,
-            session_id=session,
-            text=content,
-            role=role,
-            learn_now=learn_now,
-            wait=wait,
-            wait_timeout=wait_timeout,
-            url=url,
-            api_key=api_key,
-        ).run
-    )
-
-
-@app.command()
+@app.command(rich_help_panel=SET_UP)
 def sandbox(
     *,
     port: Annotated[
@@ -198,7 +162,7 @@ def sandbox(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=MEMORY)
 def mcp(
     *,
     user: Annotated[
@@ -243,9 +207,20 @@ def mcp(
     run(RunMCP(user, port, host, store, url, api_key).run)
 
 
-command(app)(whoami)
-app.command()(rerun)
-app.command()(worker)
-app.add_typer(jobs, name="jobs")
-app.add_typer(store, name="store")
-app.add_typer(outbox, name="outbox")
+command(app, panel=SET_UP)(whoami)
+app.add_typer(config, name="config", rich_help_panel=SET_UP)
+command(app, before=read_publish, panel=MEMORY)(publish)
+command(app, panel=MEMORY)(search)
+command(app, panel=MEMORY)(context)
+app.add_typer(profiles, name="profiles", rich_help_panel=MEMORY)
+app.add_typer(playbooks, name="playbooks", rich_help_panel=MEMORY)
+app.add_typer(interactions, name="interactions", rich_help_panel=MEMORY)
+app.command(rich_help_panel=LEARNING)(rerun)
+command(app, before=check_upgrade, panel=LEARNING)(upgrade)
+app.add_typer(jobs, name="jobs", rich_help_panel=LEARNING)
+app.add_typer(traces, name="traces", rich_help_panel=REFLECT)
+app.add_typer(memories, name="memories", rich_help_panel=REFLECT)
+app.add_typer(keys, name="keys", rich_help_panel=REFLECT)
+app.add_typer(store, name="store", rich_help_panel=STORES)
+app.add_typer(outbox, name="outbox", rich_help_panel=STORES)
+app.command(rich_help_panel=STORES)(worker)

@@ -7,20 +7,41 @@
 typer reads annotations at run time: no future annotations here.
 """
 
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Callable, Coroutine, Mapping
 from inspect import Parameter, Signature, signature
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import typer
 
-from reflexio_async.cli.command_runner import run
+from reflexio_async.cli import output
+from reflexio_async.cli.command_runner import SOME_FAILED, exit_bad_input, run
 from reflexio_async.cli.inputs import check_text
-from reflexio_async.cli.options import CALL_TIMEOUT, ApiKey, AsJson, Debug, Url, Verbose
+from reflexio_async.cli.options import (
+    CALL_TIMEOUT,
+    ApiKey,
+    AsJson,
+    Debug,
+    Project,
+    ReflectKey,
+    ReflectUrl,
+    Url,
+    Verbose,
+)
 
 if TYPE_CHECKING:
     from reflexio_async.cli.results import Result
     from reflexio_async.cli.signals import Signals
     from reflexio_async.client import AsyncReflexioClient
+    from reflexio_async.reflect.client import AsyncReflectClient
+
+
+class Invocation(NamedTuple):
+    """How the command was called."""
+
+    signals: "Signals"
+    as_json: bool
+
 
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, "Result"]])
 
@@ -32,46 +53,93 @@ def reflexio(*, url: Url = "", api_key: ApiKey = "") -> "AsyncReflexioClient":
     return AsyncReflexioClient(api_key, url, CALL_TIMEOUT)
 
 
+def reflect(
+    *, url: ReflectUrl = "", api_key: ReflectKey = "", project: Project = None
+) -> "AsyncReflectClient":
+    """The client of a command that talks to a Reflect server. Its parameters are options."""
+    from reflexio_async.reflect.client import AsyncReflectClient  # noqa: PLC0415  # slow to load
+
+    return AsyncReflectClient(api_key=api_key, base_url=url, project_id=project, timeout=CALL_TIMEOUT)
+
+
+def ask(question: str, *, yes: bool) -> None:
+    """Ask at the terminal whether to go on, unless ``yes``. No ends the command with exit code 1.
+
+    Raises:
+        InvalidRequest: There is no terminal.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        exit_bad_input(f"{question} There is no terminal to ask at: say --yes")
+    if not typer.confirm(question, err=True):
+        output.note("nothing was changed")
+        raise typer.Exit(SOME_FAILED)
+
+
 def _shared(*, as_json: AsJson = False, _debug: Debug = False, _verbose: Verbose = False) -> None:
     """Every command has these parameters as options."""
 
 
+_SHARED = signature(_shared).parameters
+
+
 def command(
-    group: typer.Typer, name: str | None = None, *, client: Callable[..., Any] = reflexio
+    group: typer.Typer,
+    name: str | None = None,
+    *,
+    client: Callable[..., Any] = reflexio,
+    before: Callable[..., Mapping[str, Any] | None] | None = None,
+    panel: str | None = None,
 ) -> Callable[[F], F]:
     """Make a coroutine function a command of ``group``.
 
-    Its first parameter is the client, and the others are options of its own. It returns what there is to
-    show. Its docstring is the help.
+    Its first parameter is the client, and the second may be the Invocation. Its keyword-only parameters are
+    options, if they are annotated as such; ``before`` gives the others. It returns what there is to show. Its
+    docstring is the help.
 
     Args:
         group: The group.
         name: The name of the command. Unless given: that of the function.
         client: Makes the client. Its parameters are options of the command.
+        before: Called before the event loop starts: it checks, asks, and reads files. Its parameters are
+            options of the command too. It returns values of the function's parameters.
+        panel: The heading under which the help of ``group`` lists it.
     """
     of_client = signature(client).parameters
+    of_before = dict(signature(before).parameters) if before else dict[str, Parameter]()
 
     def declare(function: F) -> F:
-        own = [*signature(function).parameters.values()][1:]
+        parameters = signature(function).parameters
+        own = {name: each for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
+        wants_invocation = len(parameters) - len(own) > 1
 
         def entry(*, as_json: bool, _debug: bool, _verbose: bool, **options: Any) -> None:
             check_text(**{name: value for name, value in options.items() if isinstance(value, str)})
-            made = client(**{name: options.pop(name) for name in of_client})
+            made = client(**{name: options[name] for name in of_client})
+            if before is not None:
+                options.update(before(**{name: options[name] for name in of_before}) or {})
 
-            async def call(_signals: "Signals") -> int:
+            async def call(signals: "Signals") -> int:
+                extra = [Invocation(signals, as_json)] if wants_invocation else []
                 async with made:
-                    result = await function(made, **options)
+                    result = await function(made, *extra, **{name: options[name] for name in own})
                 result.write(as_json=as_json)
-                return result.exit_code
+                return signals.exit_code or result.exit_code
 
             run(call)
 
-        _declare_parameters(entry, [*own, *of_client.values(), *signature(_shared).parameters.values()])
+        all_options = {**{name: each for name, each in own.items() if _is_option(each)}, **of_before}
+        _declare_parameters(entry, [*all_options.values(), *of_client.values(), *_SHARED.values()])
         entry.__doc__ = function.__doc__
-        group.command(name or function.__name__)(entry)
+        group.command(name or function.__name__, rich_help_panel=panel)(entry)
         return function
 
     return declare
+
+
+def _is_option(parameter: Parameter) -> bool:
+    return hasattr(parameter.annotation, "__metadata__")  # Annotated
 
 
 def _declare_parameters(entry: Callable[..., None], parameters: list[Parameter]) -> None:

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import BAD_INPUT, INTERRUPTED, SOME_FAILED
+from reflexio_async.cli.json_input import BadLines
 from reflexio_async.errors import ConfigurationError, InvalidRequest, ReflexioError
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _PHRASES = (
         re.escape("pass ssl=ssl.create_default_context(cafile=…), or set SSL_CERT_FILE before Python starts"),
         "set SSL_CERT_FILE",
     ),
+    (r"Dumps have masks; .*", "config get --show-secrets has the credentials"),
+    ("^(update_config|set_config): ", ""),
     ("; trust_env=False ignores it", ""),
     ("base_url or reflect_url", "--url"),
     (r"user_ids\[\d+\]: user_id", "--user"),
@@ -45,7 +48,7 @@ _OPTIONS = {
     "agent_version": "--agent-version",
     "poll_interval": "--poll-interval",
     "wait_timeout": "--wait-timeout",
-    "top_k": "--top-k",
+    "top_k": "--limit",
     "max_chars": "--max-chars",
     "batch_id": "--batch-id",
     "rerun_seconds": "--rerun-seconds",
@@ -53,7 +56,7 @@ _OPTIONS = {
 """Arguments of the client's calls, and the options with another spelling."""
 _ALSO_OPTIONS = ("concurrency", "source", "threshold", "limit", "timeout", "alpha", "store", "label", "role")
 """Arguments that are ordinary words. They are options where a message begins with them."""
-_FIELDS = ("status", "retry_after", "correlation_id", "outcome_unknown", "token", "failed_users")
+_FIELDS = ("status", "retry_after", "correlation_id", "outcome_unknown", "token", "failed_users", "lines")
 """Attributes of errors that ``--json`` writes."""
 
 
@@ -99,6 +102,8 @@ def _described(error: Exception) -> tuple[str, str, int]:
             command = getattr(getattr(error, "ctx", None), "command_path", "")
             more = f" (see {command} --help)" if command else ""
             return "UsageError", message and f"{message[0].lower()}{message[1:]}{more}", BAD_INPUT
+        case BadLines():  # its words are those of the file
+            return kind, str(error), BAD_INPUT
         case InvalidRequest():
             return kind, own_words(error.faults), BAD_INPUT
         case ConfigurationError():

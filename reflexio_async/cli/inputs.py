@@ -20,11 +20,11 @@ def read_users(source: str) -> list[str]:
     Raises:
         InvalidRequest: There is no id, or a line is no id. The message names the file and the line.
     """
-    name = "standard input" if source == "-" else source
+    name = name_of(source)
     ids: list[str] = []
     line_of: dict[str, int] = {}
-    for number, line in enumerate(_read(source, name).split(b"\n"), start=1):
-        user_id = _decode(line, name, number).strip()
+    for number, line in enumerate(read_bytes(source).split(b"\n"), start=1):
+        user_id = decode_line(line, name, number).strip()
         if not user_id or user_id.startswith("#"):
             continue
         if any(category(char) == "Cc" for char in user_id):
@@ -122,7 +122,18 @@ def read_text(argument: str | None) -> str:
         _refuse("standard input: not UTF-8 text")
 
 
-def _read(source: str, name: str) -> bytes:
+def name_of(source: str) -> str:
+    """The name of a file for messages; ``-`` is standard input."""
+    return "standard input" if source == "-" else source
+
+
+def read_bytes(source: str) -> bytes:
+    """The content of the file ``source``; ``-`` is standard input.
+
+    Raises:
+        InvalidRequest: It cannot be read.
+    """
+    name = name_of(source)
     try:
         return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:
@@ -131,7 +142,8 @@ def _read(source: str, name: str) -> bytes:
         _refuse(f"{name!r}: cannot be read: {error}")
 
 
-def _decode(line: bytes, name: str, number: int) -> str:
+def decode_line(line: bytes, name: str, number: int) -> str:
+    """One line of a file as text. A byte order mark may stand before the first."""
     try:
         return line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:

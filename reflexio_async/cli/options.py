@@ -50,6 +50,54 @@ ApiKey = Annotated[
         help="Your key. Better in REFLEXIO_API_KEY, where other users of this machine do not see it.",
     ),
 ]
+ReflectUrl = Annotated[
+    str,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        show_default=False,
+        help="The Reflect server. Unless given: REFLECT_API_URL, else http://localhost:8000.",
+    ),
+]
+ReflectKey = Annotated[
+    str,
+    typer.Option(
+        "--api-key",
+        metavar="KEY",
+        show_default=False,
+        help="Your key. Better in REFLECT_API_KEY, where other users of this machine do not see it.",
+    ),
+]
+Project = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        metavar="ID",
+        show_default=False,
+        help="The project. Unless given: REFLECT_PROJECT_ID, else default.",
+    ),
+]
+User = Annotated[str, typer.Option("--user", metavar="ID", help="The user.")]
+OptionalUser = Annotated[
+    str | None, typer.Option("--user", metavar="ID", show_default=False, help="The user. Unless given: all.")
+]
+AgentVersion = Annotated[
+    str | None,
+    typer.Option("--agent-version", metavar="NAME", show_default=False, help="Only of this agent version."),
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, metavar="NUMBER", help="How many at most.")]
+Query = Annotated[str, typer.Argument(metavar="QUERY", help="What is searched for, in plain words.")]
+LinesFile = Annotated[
+    str | None,
+    typer.Option(
+        "--file",
+        metavar="FILE|-",
+        show_default=False,
+        help="A file with one JSON object per line, or - for standard input.",
+    ),
+]
+All = Annotated[bool, typer.Option("--all", help="All of the whole organisation.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 _store = typer.Option(
     "--store", metavar="FILE|URL", show_default=False, help="The store: a file, or an address of Postgres."
 )

@@ -50,6 +50,11 @@ def write_line(text: str) -> None:
     sys.stdout.buffer.flush()
 
 
+def count(number: int, noun: str) -> str:
+    """A number of things, such as ``1 profile`` and ``2 profiles``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def local_time(epoch: float | None) -> str:
     """Epoch seconds as a local time."""
     if epoch is None:

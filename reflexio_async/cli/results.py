@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from reflexio_async.cli import output
-from reflexio_async.cli.command_runner import OK
+from reflexio_async.cli.command_runner import OK, SOME_FAILED
 from reflexio_async.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class Result:
             self.show(output.console())
 
 
-def listing(items: Sequence[Any], columns: Columns, **more: Any) -> Result:
-    """Items, one row each. As JSON: ``{"items": […], "count": 2}``, and ``more``."""
+def listing(items: Sequence[Any], columns: Columns, *, limit: int | None = None) -> Result:
+    """Items, one row each. As JSON: ``{"items": […], "count": 2}``. With so many as ``limit``, say so."""
     cells = {name: attrgetter(at) if isinstance(at, str) else at for name, at in columns.items()}
 
     def show(to: Console) -> None:
@@ -50,8 +50,10 @@ def listing(items: Sequence[Any], columns: Columns, **more: Any) -> Result:
             print_table(to, list(cells), [[_text(get(item)) for get in cells.values()] for item in items])
         else:
             output.note("nothing found")
+        if len(items) == limit:
+            output.note(f"these are the first {limit}; there may be more (--limit)")
 
-    return Result({"items": items, "count": len(items), **more}, show)
+    return Result({"items": items, "count": len(items)}, show)
 
 
 def fields(data: Mapping[str, Any], *, exit_code: int = OK) -> Result:
@@ -68,6 +70,15 @@ def fields(data: Mapping[str, Any], *, exit_code: int = OK) -> Result:
 def sentence(text: str, data: Mapping[str, Any], *, exit_code: int = OK) -> Result:
     """One line of text."""
     return Result(data, lambda to: output.print_line(to, text), exit_code)
+
+
+def deleted(count: int | None = None, asked: int = 0) -> Result:
+    """How many were deleted; None: not counted. Exit code 1 if there were fewer than ``asked`` for."""
+    if count is None:
+        return sentence("deleted", {"deleted": None})
+    missing = f"; {asked - count} did not exist" if count < asked else ""
+    exit_code = SOME_FAILED if missing else OK
+    return sentence(f"deleted {count} of {asked}{missing}", {"deleted": count}, exit_code=exit_code)
 
 
 def document(data: Any) -> Result:

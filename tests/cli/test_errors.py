@@ -30,7 +30,7 @@ NOTHING_LISTENS = "http://127.0.0.1:9"
         (["jobs", "stop"], "no such command 'stop' (see reflexio-async jobs --help)"),
         (["whoami", "--nonsense"], "no such option: --nonsense (see reflexio-async whoami --help)"),
         (["jobs", "wait"], "missing argument 'TOKEN' (see reflexio-async jobs wait --help)"),
-        (["publish", "x"], "missing option '--user' (see reflexio-async publish --help)"),
+        (["keys", "create", "x"], "missing option '--scope' (see reflexio-async keys create --help)"),
     ],
 )
 def test_a_mistyped_command_is_one_line_that_says_where_to_look(run: Run, args: list[str], said: str) -> None:
@@ -90,7 +90,7 @@ def test_a_defect_is_one_line_that_names_debug(run: Run, monkeypatch: pytest.Mon
         (REFLEXIO.url_hint, "is the base URL (--url, REFLEXIO_API_URL) the API host itself?"),
         (REFLECT.url_hint, "is the base URL (--url, REFLECT_API_URL) the API host itself?"),
         ("user_ids[0]: user_id: must not be empty", "--user: must not be empty"),
-        ("top_k: must be at least 1", "--top-k: must be at least 1"),
+        ("top_k: must be at least 1", "--limit: must be at least 1"),
         ("source: must match", "--source: must match"),
         ("the source must match", "the source must match"),
     ],
