@@ -2,9 +2,13 @@
 
 Run them on yours:
 
+    import pytest
+
+    from reflexio_async import AsyncReflexioClient
     from reflexio_async.testing.conformance import AdapterConformance, Ask, Model
 
 
+    @pytest.mark.asyncio
     class TestMyAdapter(AdapterConformance):
         def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
             agent = MyAgent(memory=MyAdapter(client), model=MyFakeModel(model))
@@ -14,7 +18,7 @@ Run them on yours:
 
             return ask
 
-pytest runs each test on asyncio, with anyio's plugin or with pytest-asyncio. They start a sandbox of their
+pytest runs each test with pytest-asyncio, or on asyncio with anyio's plugin. They start a sandbox of their
 own, and run in real time. Nothing here needs pytest.
 """
 
@@ -22,6 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -29,13 +34,13 @@ from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.sandbox import Sandbox, faults
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
-    Model: TypeAlias = Callable[[str], Awaitable[str]]
-    """Answers a prompt: all text that the framework sends to its model, with the system prompt."""
+Model: TypeAlias = Callable[[str], Awaitable[str]]
+"""Answers a prompt: all text that the framework sends to its model, with the system prompt."""
 
-    Ask: TypeAlias = Callable[[str, str, str], Awaitable[str]]
-    """Runs an agent once, for a user id, a session id and a question. Returns the agent's answer."""
+Ask: TypeAlias = Callable[[str, str, str], Awaitable[str]]
+"""Runs an agent once, for a user id, a session id and a question. Returns the agent's answer."""
 
 _SEARCH, _PUBLISH = "/api/search", "/api/publish_interaction"
 _KEY = "key-of-the-conformance-suite"
