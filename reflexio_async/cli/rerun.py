@@ -31,7 +31,7 @@ from reflexio_async.cli.stored_batch import (
 )
 from reflexio_async.cli.tables import count_states, incomplete_table
 from reflexio_async.client import AsyncReflexioClient
-from reflexio_async.errors import NotFound, ReflexioError
+from reflexio_async.errors import InvalidRequest, NotFound, ReflexioError
 from reflexio_async.reflexio.models.enums import OperationStatus
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class Rerun:
     store: str | None = field(default=None, repr=False)
     batch_id: str | None = None
     retry_failed: bool = False
+    report: str | None = None
     command: str = ""
     is_named: bool = True
     """Whether ``command`` names the users or the batch. If not, they came from standard input."""
@@ -223,7 +224,21 @@ class Rerun:
         except ReflexioError:
             self._say_command(again)
             raise
+        finally:
+            await self._write_report(batch, outcomes)
         return outcomes
+
+    async def _write_report(
+        self, batch: Batch[str, RerunProfileGenerationResponse], outcomes: list[RerunOutcome]
+    ) -> None:
+        if self.report is None:
+            return
+        try:
+            page = await asyncio.to_thread(batch.report_of(outcomes).to_html, self.report)
+        except InvalidRequest as error:  # the disk is full, or the folder is gone
+            output.print_error(f"--report: {error}")
+        else:
+            self.reporter.say(f"the report is in {page}")
 
     def _say_command(self, again: str) -> None:
         if self.store is not None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from reflexio_async._engine.pages.document import check_page_path
 from reflexio_async.cli.command_runner import exit_bad_input, run
 from reflexio_async.cli.inputs import check_text, is_there, read_users
 from reflexio_async.cli.options import (
@@ -113,6 +114,16 @@ def rerun(
             "error now, and one hour later.",
         ),
     ] = False,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            show_default=False,
+            help="When the command ends, write a page to this file (HTML): where the time went, what did not "
+            "complete and why.",
+        ),
+    ] = None,
     log: Log = None,
     json_lines: Annotated[
         bool, typer.Option("--json", help="Write one line of JSON per user to stdout, when the user is done.")
@@ -144,6 +155,8 @@ def rerun(
     try:
         if dry_run and store is not None and user_ids and not is_there(store):
             store = None  # looking at it must not make it
+        if report is not None:
+            check_page_path(report, name="--report")
         with reporting(log) as reporter:
             run(
                 Rerun(
@@ -163,6 +176,7 @@ def rerun(
                     store=store,
                     batch_id=batch_id,
                     retry_failed=retry_failed,
+                    report=report,
                     command=command_text(context, "retry_failed", "users" if users == "-" else ""),
                     is_named=users != "-" or batch_id is not None,
                 ).run

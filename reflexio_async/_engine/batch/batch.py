@@ -154,9 +154,10 @@ class Batch(Generic[K, T]):
 
     def report_of(self, outcomes: Iterable[Outcome[K, T]]) -> BatchReport[K, T]:
         """The report of this batch, where it was streamed: with the ``outcomes`` that the caller has kept."""
-        self._report.outcomes = list(outcomes)
-        self._report.seconds = self.progress.seconds
-        return self._report
+        report, total = self._report, self._items.total
+        report.outcomes, report.seconds = list(outcomes), self.progress.seconds
+        report.interrupted = report.interrupted or (total is not None and len(report.outcomes) < total)
+        return report
 
     def retry_failed(self) -> Self:
         """Let this batch of a store run those of its keys again that have not completed. Return it.

@@ -13,7 +13,9 @@ from pydantic import BaseModel
 from reflexio_async.errors import InvalidRequest
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from reflexio_async._engine.batch.batch import Batch
     from reflexio_async._engine.jobs.waits import JobWait
@@ -207,6 +209,25 @@ class BatchReport(Generic[K, T]):
     def to_jsonl(self) -> str:
         """One line of JSON per key."""
         return "".join(f"{outcome.to_json()}\n" for outcome in self.outcomes)
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write the report as one HTML page, and return its path.
+
+        The page shows where the time went, a timeline, what did not complete and why, and every key. It holds
+        everything it needs, and asks for nothing from the network. A file that is there is replaced, as a
+        whole. The page is for its owner alone (mode 0600), as it holds the keys. This reads and writes files:
+        for thousands of keys use ``asyncio.to_thread(report.to_html, path)``.
+
+        Args:
+            path: The file, such as ``report.html``. Its folder must exist.
+
+        Raises:
+            InvalidRequest: The file cannot be written. The message says why.
+        """
+        from reflexio_async._engine.batch.picture import report_page  # noqa: PLC0415  # it is large
+        from reflexio_async._engine.pages.document import write_page  # noqa: PLC0415  # likewise
+
+        return write_page(path, report_page(self))
 
     def table(self, rows: int = 20) -> str:
         """A table as text: the counts, then the first ``rows`` keys that did not complete."""
