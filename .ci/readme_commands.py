@@ -3,7 +3,7 @@
     python .ci/readme_commands.py demo
 
 runs every block that opens with "```bash demo", each with ``bash -euo pipefail`` in a fresh clone of
-the current commit. ``tests/test_readme.py`` runs those that open with "```python run".
+the current commit. ``page_blocks.py`` runs the other blocks.
 """
 
 from __future__ import annotations

@@ -71,17 +71,19 @@ def chains(work: Path) -> list[list[Step]]:
     """The chains that may run at once, in the order in which they begin."""
     # "python3" in the README's commands is this version too.
     path = {"PATH": f"{work / EVERYTHING / 'bin'}:{os.environ['PATH']}"}
-    hooks = ("ruff-check", "ruff-format", "import-linter", "mypy")  # of .pre-commit-config.yaml
+    # Of .pre-commit-config.yaml.
+    hooks = ("ruff-check", "ruff-format", "import-linter", "codespell", "mypy")
     is_typed = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).getinfo('reflexio_async/py.typed')"
+    elsewhere = "--ignore=tests/integrations --ignore=tests/docs"  # in steps of their own
     return [
         [
             # Every test, with the real server. The command is the README's; coverage is added from outside.
-            # It installs no frameworks: see the step for them.
+            # It installs no frameworks: see the steps for those and for the documentation.
             Step(
                 "README: test",
                 "python .ci/readme_commands.py test",
                 minutes=45,
-                variables=path | {"PYTEST_ADDOPTS": "--cov --cov-report=term --ignore=tests/integrations"},
+                variables=path | {"PYTEST_ADDOPTS": f"--cov --cov-report=term {elsewhere}"},
             ),
         ],
         [
@@ -96,6 +98,13 @@ def chains(work: Path) -> list[list[Step]]:
             Step("audit of dependencies", "python .ci/audit.py", variables=path),
             Step("README: demo", "python .ci/readme_commands.py demo", variables=path),
             Step("README: quick", "python .ci/readme_commands.py quick", variables=path),
+            Step("documentation: site", "sphinx-build -q -W --keep-going docs build/site", variables=path),
+            Step(
+                "documentation: blocks, reference, pages in Chromium",
+                f"pytest tests/docs -o cache_dir={work}/docs/cache",
+                minutes=10,
+                variables=path,
+            ),
             Step(
                 "adapters of frameworks",
                 f"pytest tests/integrations -o cache_dir={work}/frameworks/cache",

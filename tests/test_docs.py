@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sitegen.markdown import anchors, headings, links
+from sitegen.markdown import anchors, headings, links, without_code
 from sitegen.pages import reference_pages
 
 ROOT = Path(__file__).parents[1]
@@ -68,6 +68,13 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         assert linked in GENERATED or linked.exists(), target
         if fragment:
             assert fragment in anchors(text_of(linked)), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.relative_to(ROOT).as_posix())
+def test_every_address_elsewhere_is_well_formed(document: Path) -> None:
+    """It is not opened: CI may have no network."""
+    for address in re.findall(r"\]\((https?:[^)\s]*)\)", without_code(text_of(document))):
+        assert re.fullmatch(r"https://[\w-]+(\.[\w-]+)+(/[\w./#?=&%~-]*)?", address), address
 
 
 def files_named(text: str) -> set[str]:

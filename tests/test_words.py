@@ -1,4 +1,4 @@
-"""The package uses standard words: those that once were names of its own do not come back."""
+"""Code and pages use standard words: those that once were names of its own do not come back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import reflexio_async
 
 PACKAGE = Path(reflexio_async.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 INSTEAD_OF = {
     "agenda": "queue",
     "desk": "manager",
@@ -54,4 +56,14 @@ def test_a_module_has_no_words_of_an_older_release(path: Path) -> None:
             for token in tokenize.tokenize(file.readline)
             for word in words(token.string) & INSTEAD_OF.keys()
         ]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_page_has_no_words_of_an_older_release(path: Path) -> None:
+    found = [
+        f"line {number}: {word}: write {INSTEAD_OF[word]!r}"
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        for word in words(line) & INSTEAD_OF.keys() - {"late"}  # in a text a common word
+    ]
     assert found == []

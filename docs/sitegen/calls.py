@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from reflexio_async import AsyncReflectClient, AsyncReflexioClient, SessionScopedClient
 from reflexio_async._engine.models import Polling
 from reflexio_async.legacy.api import LegacyAPI
-from sitegen.markdown import code, docstring, table, type_text, value_text
+from sitegen.markdown import code, default_of, docstring, table, type_text, value_text
 from sitegen.meanings import LIKE, MEANINGS
 from tests.calls import Call, calls
 
@@ -260,7 +260,7 @@ def arguments(function: Any, call: Call | None = None, like: Any = None) -> str:
             else code(_default(parameter))
         )
         if default == code("…") and name in fields:
-            default = code(value_text(fields[name].get_default(call_default_factory=True)))
+            default = default_of(fields[name])
         rows.append((code(name), code(kind), default, meaning))
     return table(("argument", "type", "default", "meaning"), rows)
 

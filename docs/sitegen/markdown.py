@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from pydantic.fields import FieldInfo
+
 _SECTIONS = ("Args", "Attributes", "Raises", "Returns", "Yields")
 _CODE = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
 
@@ -132,6 +134,15 @@ def value_text(value: Any) -> str:
     return repr(value).replace("datetime.timedelta", "timedelta")
 
 
+def default_of(field: FieldInfo) -> str:
+    """The default of a model's field."""
+    if field.is_required():
+        return "required"
+    made = field.get_default(call_default_factory=True)
+    # What a factory makes is another value each time, such as the present time.
+    return "made anew" if field.default_factory and made not in ([], {}) else code(value_text(made))
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; empty when it has no rows. A column in which nothing stands is left out."""
     found = [[cell.replace("\n", " ") for cell in row] for row in rows]
@@ -182,28 +193,28 @@ def links(markdown: str) -> list[str]:
     return re.findall(r"\]\((?!https?:)([^)\s]+)\)", without_code(markdown))
 
 
+_LINKABLE = re.compile(
+    r"""\[[^\]\n]*\]\([^)\n]*\)            # a link already
+    | `(?P<code>[^`\n]+)`
+    | (?<![\w./])(?P<name>(?:[A-Z][a-z]+){2,})(?!\w)
+    """,
+    re.VERBOSE,
+)
+
+
 def with_links(markdown: str, targets: Mapping[str, str]) -> str:
-    """``markdown`` in which the names in backticks, and types that hold one, lead to ``targets``."""
-    name = re.compile(r"(?<!\[)`([^`\n]+)`(?!\])")
-    camel_case = re.compile(r"(?<![\w`\[./])((?:[A-Z][a-z]+){2,})(?![\w`\]])")
+    """``markdown`` in which the names that have a section, and types that hold one, lead to ``targets``."""
 
     def link(found: re.Match[str]) -> str:
-        words = re.findall(r"\w+", found[1]) if re.fullmatch(r"[\w\[\], .|\\]+", found[1]) else []
-        # A single word, such as `store`, may be an argument as well. A call has parentheses then.
-        known = [word for word in words if word in targets and (word[0].isupper() or "_" in word.strip("_"))]
-        called = re.fullmatch(r"(?:client\.(?:reflect\.)?)?(\w+)\(.*\)", found[1])
-        if called and called[1] in targets:
-            known = [called[1]]
-        return f"[`{found[1]}`]({targets[known[0]]})" if known else found[0]
-
-    def link_class(found: re.Match[str]) -> str:
-        return f"[{found[1]}]({targets[found[1]]})" if found[1] in targets else found[0]
+        if found["name"] in targets:
+            return f"[{found[0]}]({targets[found['name']]})"
+        if found["code"] and (known := _name_in(found["code"], targets)):
+            return f"[{found[0]}]({targets[known]})"
+        return found[0]
 
     def change(text: str) -> str:
-        lines = text.split("\n")
         return "\n".join(
-            line if line.startswith("#") else camel_case.sub(link_class, name.sub(link, line))
-            for line in lines
+            line if line.startswith("#") else _LINKABLE.sub(link, line) for line in text.split("\n")
         )
 
     parts: list[str] = []
@@ -212,3 +223,13 @@ def with_links(markdown: str, targets: Mapping[str, str]) -> str:
         parts += [change(markdown[end : block.start()]), block[0]]
         end = block.end()
     return "".join([*parts, change(markdown[end:])])
+
+
+def _name_in(code: str, targets: Mapping[str, str]) -> str | None:
+    """The name in a piece of code that it leads to: of a class in a type, of a call."""
+    if called := re.fullmatch(r"(?:client\.(?:reflect\.)?)?(\w+)\(.*\)", code):
+        return called[1] if called[1] in targets else None
+    words = re.findall(r"\w+", code) if re.fullmatch(r"[\w\[\], .|\\]+", code) else []
+    # A single word, such as `store`, may be an argument as well. A call has parentheses then.
+    known = (word for word in words if word in targets and (word[0].isupper() or "_" in word.strip("_")))
+    return next(known, None)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
 from reflexio_async import legacy
 from reflexio_async.reflect import models as reflect_models
 from reflexio_async.reflexio import models as reflexio_models
-from sitegen.markdown import code, docstring, table, type_text, value_text
+from sitegen.markdown import code, default_of, docstring, table, type_text
 from sitegen.meanings import MEANINGS
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def text(models: dict[str, Any]) -> str:
 
 
 def section(name: str, model: Any) -> str:
-    """The section about one model or enumeration."""
+    """The section about one model, enumeration or alias."""
+    alias: Any = model
     parts = [f"### `{name}`", docstring(model).text]
     if isinstance(model, type) and issubclass(model, Enum):
         parts.append(
@@ -55,7 +56,8 @@ def section(name: str, model: Any) -> str:
     elif isinstance(model, type) and issubclass(model, BaseModel):
         parts.append(fields_table(model))
     else:
-        kinds = [code(type_text(kind)) for kind in get_args(model)]
+        union: Any = get_args(alias)[0] if get_origin(alias) is Annotated else alias
+        kinds = [code(type_text(kind)) for kind in get_args(union)]
         parts = [
             f"### `{name}`",
             f"One of {', '.join(kinds)}." if kinds else f"The text `{model}`.",
@@ -68,11 +70,8 @@ def fields_table(model: type[BaseModel]) -> str:
     about = docstring(model)
     rows: list[tuple[str, str, str, str]] = []
     for name, field in model.model_fields.items():
-        default = (
-            "required"
-            if field.is_required()
-            else code(value_text(field.get_default(call_default_factory=True)))
-        )
         meaning = field.description or about.about(name) or MEANINGS.get(name, "")
-        rows.append((code(name), code(type_text(field.annotation)), default, meaning.replace("``", "`")))
+        rows.append(
+            (code(name), code(type_text(field.annotation)), default_of(field), meaning.replace("``", "`"))
+        )
     return table(("field", "type", "default", "meaning"), rows)

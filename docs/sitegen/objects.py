@@ -155,9 +155,32 @@ INTERNAL = {
 """For each class the public names that only the package uses."""
 
 
+ELSEWHERE = {
+    "AsyncReflexioClient",
+    "AsyncReflectClient",
+    "ClientOptions",
+    "RetryPolicy",
+    "SessionScopedClient",
+}
+"""Names of the package with a page of another kind."""
+
+
 def page(about: Page) -> str:
-    """A page about objects."""
-    return "\n\n".join([f"# {about.title}", about.about, *map(section, about.things)])
+    """A page about objects. A name that no page lists is on that of its part of the package."""
+    things = [*about.things, *(thing for thing in _not_listed() if _page_of(thing) == about.page)]
+    return "\n\n".join([f"# {about.title}", about.about, *map(section, things)])
+
+
+def _not_listed() -> list[Any]:
+    listed = {thing.__name__ for about in PAGES for thing in about.things} | ELSEWHERE | {"__version__"}
+    things = [getattr(reflexio_async, name) for name in reflexio_async.__all__ if name not in listed]
+    return [thing for thing in things if thing.__module__ != errors.__name__]
+
+
+def _page_of(thing: Any) -> str:
+    parts = {"_engine.jobs": "jobs", "_engine.batch": "batches", "durable": "store", "memory": "agents"}
+    module: str = thing.__module__.removeprefix("reflexio_async.")
+    return next((page for part, page in parts.items() if module.startswith(part)), "events")
 
 
 def section(thing: Any) -> str:

@@ -26,7 +26,7 @@ MEBIBYTE = 2**20
 
 def options_page() -> str:
     """The page of the clients' options."""
-    view = ", ".join(code(name) for name in ViewOptions.__optional_keys__)
+    view = ", ".join(code(name) for name in sorted(ViewOptions.__optional_keys__))
     return "\n\n".join(
         [
             "# Options of the clients",

@@ -56,7 +56,11 @@ def sections(places: list[str]) -> dict[str, str]:
 def rows(text: str) -> list[list[str]]:
     """The rows of the tables in ``text``, without their headings: for each its cells."""
     lines = [line.strip("|") for line in text.splitlines() if line.startswith("| ")]
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)] for line in lines if "`" in line]
+    return [
+        [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)]
+        for line in lines
+        if "`" in line
+    ]
 
 
 def public(owner: type) -> set[str]:
