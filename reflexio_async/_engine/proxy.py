@@ -36,7 +36,7 @@ def proxy_for(base_url: str, proxy: str | None, *, trust_env: bool) -> Proxy | N
     if proxy is not None:
         return _checked("proxy", proxy)
     parts = urlsplit(base_url)
-    if not trust_env or _is_this_machine(parts.hostname or "") or proxy_bypass(parts.netloc):
+    if not trust_env or is_this_machine(base_url) or proxy_bypass(parts.netloc):
         return None
     proxies = getproxies()
     for scheme in (parts.scheme.lower(), "all"):
@@ -70,8 +70,9 @@ def _checked(name: str, proxy: str) -> Proxy:
     return Proxy(url, f"{scheme}://{host}" + (f":{port}" if port else ""))
 
 
-def _is_this_machine(host: str) -> bool:
-    host = host.lower().rstrip(".")
+def is_this_machine(url: str) -> bool:
+    """Whether the host of ``url`` is this machine."""
+    host = (urlsplit(url).hostname or "").lower().rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

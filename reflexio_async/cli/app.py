@@ -10,6 +10,7 @@ from reflexio_async.cli.command import command
 from reflexio_async.cli.command_runner import exit_bad_input, run
 from reflexio_async.cli.config import config
 from reflexio_async.cli.demo import run_demo
+from reflexio_async.cli.doctor import doctor, impatient
 from reflexio_async.cli.errors import CommandLine
 from reflexio_async.cli.inputs import check_keys, check_text
 from reflexio_async.cli.interactions import interactions
@@ -207,6 +208,7 @@ def mcp(
     run(RunMCP(user, port, host, store, url, api_key).run)
 
 
+command(app, client=impatient, panel=SET_UP)(doctor)
 command(app, panel=SET_UP)(whoami)
 app.add_typer(config, name="config", rich_help_panel=SET_UP)
 command(app, before=read_publish, panel=MEMORY)(publish)
