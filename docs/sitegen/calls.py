@@ -200,8 +200,8 @@ LEGACY_CALLS = Owner(LegacyAPI, "client.legacy")
 SESSION_CLIENT = Owner(SessionScopedClient, "session", like=CLIENT)
 
 
-def signature(prefix: str, name: str, function: Any) -> str:
-    """How a function is called, without types, as a block of code."""
+def signature(prefix: str, name: str, function: Any, *, typed: bool = False) -> str:
+    """How a function is called, as a block of code, with or without the types of its arguments."""
     given: list[str] = []
     keyword_only = False
     for parameter in parameters(function):
@@ -211,8 +211,10 @@ def signature(prefix: str, name: str, function: Any) -> str:
         star = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
         star = "*" if parameter.kind is parameter.VAR_POSITIONAL else star
         keyword_only = keyword_only or star == "*"
-        default = "" if parameter.default is parameter.empty else f"={_default(parameter)}"
-        given.append(f"{star}{parameter.name}{default}")
+        kind = f": {type_text(parameter.annotation)}" if typed else ""
+        equals = " = " if typed else "="
+        default = "" if parameter.default is parameter.empty else f"{equals}{_default(parameter)}"
+        given.append(f"{star}{parameter.name}{kind}{default}")
     before = "await " if inspect.iscoroutinefunction(function) else ""
     called = f"{prefix}.{name}" if prefix else name
     returns = "" if inspect.isclass(function) else _returns(inspect.signature(function).return_annotation)
@@ -249,7 +251,9 @@ def arguments(function: Any, call: Call | None = None, like: Any = None) -> str:
         meaning = about.about(name)
         if not meaning and name in fields:
             meaning = fields[name].description or ""
-        meaning = (meaning or elsewhere.about(name) or MEANINGS.get(name, "")).replace("``", "`")
+        meaning = (meaning or elsewhere.about(name) or (MEANINGS.get(name, "") if like else "")).replace(
+            "``", "`"
+        )
         kind = "" if parameter.annotation is parameter.empty else type_text(parameter.annotation)
         required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         default = (

@@ -1,4 +1,7 @@
-"""What the arguments and fields mean that have no description of their own in the code."""
+"""What the arguments and fields mean that have no description of their own in the code.
+
+They are by name: these mean the same wherever they stand.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,22 @@ MEANINGS = {
     "raw_feedbacks": "The raw feedback to store.",
     "request_group": "The group of requests.",
     "search_query": "Delete what matches this text.",
-    # Answers.
+}
+"""Arguments of calls, and fields of requests."""
+
+FIELDS = {
+    **{name: meaning for name, meaning in MEANINGS.items() if name.endswith(("_id", "_ids"))},
+    "agent_version": "The version of the agent.",
+    "playbook_name": "The kind of playbook, as it is named in the configuration.",
+    "service_name": "`profile_generation` or `playbook_generation`.",
+    "source": "Where the interactions came from.",
+    "tags": "Its tags.",
+    "content": "The text.",
+    "custom_features": "Data of your own.",
+    "metadata": "Data of your own.",
+    "interactions": "The turns.",
+    "playbook_status": "The approval: `pending`, `approved` or `rejected`.",
+    "api_key": "The key.",
     "success": "Whether the server did it.",
     "msg": "The server's words.",
     "message": "The server's words.",
@@ -116,7 +134,6 @@ MEANINGS = {
     "expiration_timestamp": "When it expires, in epoch seconds.",
     "started_at": "When it began.",
     "completed_at": "When it ended.",
-    "status": "Its status. None: current.",
     "error_message": "Why it failed.",
     "org_id": "The organisation.",
     "rationale": "Why.",
@@ -135,4 +152,4 @@ MEANINGS = {
     "tool_name": "The tool.",
     "accepted": "The server has accepted it, and stores it later.",
 }
-"""By name: for the many arguments and fields that mean the same wherever they stand."""
+"""Fields of answers, and of the parts of requests."""

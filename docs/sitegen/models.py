@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 from pydantic import BaseModel
 
 from reflexio_async import legacy
+from reflexio_async._engine.models import RequestModel
 from reflexio_async.reflect import models as reflect_models
 from reflexio_async.reflexio import models as reflexio_models
 from sitegen.markdown import code, default_of, docstring, table, type_text
-from sitegen.meanings import MEANINGS
+from sitegen.meanings import FIELDS, MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,9 +69,10 @@ def section(name: str, model: Any) -> str:
 def fields_table(model: type[BaseModel]) -> str:
     """The table of a model's fields."""
     about = docstring(model)
+    known = MEANINGS if issubclass(model, RequestModel) else FIELDS
     rows: list[tuple[str, str, str, str]] = []
     for name, field in model.model_fields.items():
-        meaning = field.description or about.about(name) or MEANINGS.get(name, "")
+        meaning = field.description or about.about(name) or known.get(name, "")
         rows.append(
             (code(name), code(type_text(field.annotation)), default_of(field), meaning.replace("``", "`"))
         )

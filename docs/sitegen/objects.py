@@ -211,11 +211,12 @@ def function(value: Any, name: str, level: str) -> str:
     """The section about a function or method."""
     about = docstring(value)
     raises = about.sections.get("Raises", {})
+    called = name[:1].lower() + name[1:] if "." in name else name
     parts = [
         f"{level} `{name}`",
-        signature("", name[:1].lower() + name[1:] if "." in name else name, value),
+        signature("", called, value, typed="Args" not in about.sections),
         about.text,
-        arguments(value),
+        arguments(value) if "Args" in about.sections else "",
         "".join(f"- **Raises** `{error}`: {when}\n" for error, when in raises.items()).strip(),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -246,8 +247,13 @@ def attributes(kind: type) -> str:
     if dataclasses.is_dataclass(thing) or hasattr(thing, "_asdict"):  # a named tuple has it
         given = inspect.signature(kind).parameters.values()
         names += [parameter.name for parameter in given if not parameter.name.startswith("_")]
+        factories = {
+            found.name: found.default_factory()
+            for found in (dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ())
+            if found.default_factory is not dataclasses.MISSING
+        }
         defaults = {
-            parameter.name: parameter.default
+            parameter.name: factories.get(parameter.name, parameter.default)
             for parameter in given
             if parameter.default is not parameter.empty
         }

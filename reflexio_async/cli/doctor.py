@@ -169,9 +169,7 @@ async def _other_service(client: "AsyncReflexioClient") -> Check | None:
         return None
     if _json(await _get(client, "/")).get("service") == "Reflexio API":
         return None  # one of January 2026
-    fix = (
-        "the address of a Reflect server belongs in REFLECT_API_URL, not in --url or REFLEXIO_API_URL"
-    )
+    fix = "the address of a Reflect server belongs in REFLECT_API_URL, not in --url or REFLEXIO_API_URL"
     return Check("address", "problem", f"{client.base_url} is a server, but not of Reflexio", fix)
 
 

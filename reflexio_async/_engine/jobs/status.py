@@ -30,8 +30,17 @@ class JobState(StrEnum):
 class JobStatus:
     """A snapshot of a job.
 
-    ``progress`` runs from 0 to 1. ``started_at`` and ``finished_at`` are epoch seconds by the server's clock.
-    ``raw`` is the server's own answer.
+    Attributes:
+        state: Where the job is.
+        progress: How much is done, from 0 to 1. None: the server does not say.
+        processed_users: How many users, or sessions, are done.
+        total_users: How many there are.
+        failed_users: How many of them failed.
+        message: What the server, or the client, says about it.
+        error: Why it failed.
+        started_at: When it began, in epoch seconds by the server's clock.
+        finished_at: When it ended, likewise.
+        raw: The server's own answer.
     """
 
     state: JobState
