@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 import anyio
 
+from reflexio_async._engine.jobs.record import with_message
 from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
@@ -245,9 +246,12 @@ class DurableJobs:
         driver, _ = here.drivers.get(slot.service, (None, None))
         return None if driver is None else driver.waiting_for
 
-    def own_jobs(self, slot: Slot) -> list[StoredJob[Any]]:
-        """The jobs for ``slot`` that were started here and have not ended."""
-        return [job for job in self._here.unfinished.values() if job.slot_kind.slot == slot]
+    def fail_waits(self, slot: Slot, error: Exception) -> None:
+        """Raise ``error`` in the waits for jobs of ``slot`` whose starts were not sent. They stay queued."""
+        for job in list(self._here.watched):
+            if job.slot_kind.slot == slot and job.driven is None and job.status.state is JobState.QUEUED:
+                message = f"{job.description}: not started, and kept in the store: {error}"
+                job.fail_waits(with_message(error, message, sent=False))
 
     # Reading rows
 

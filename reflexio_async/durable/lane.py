@@ -112,6 +112,8 @@ class LaneDriver:
         self._left = False
         self._pause = _SHORTEST_PAUSE
         self._pausing = False
+        self._refusals = 0
+        """How often in a row the server has refused to tell the organisation."""
         self._waits: WaitingFor | None = None
         """Why it pauses, or paused last; and ``_waits_until`` when that is over."""
         self._waits_until = 0.0
@@ -189,13 +191,15 @@ class LaneDriver:
             except LeaseLost as error:
                 logger.warning("%s; its rows are taken up again when it is free", error)
             except Exception as error:  # noqa: BLE001  # without the driver no job goes on
-                await self._failed(error)
+                if await self._failed(error):
+                    return
 
     async def _is_idle(self) -> bool:
         """Drive the lane for a while. Return whether it has no rows."""
         store, durable = self._here.store, self._durable
         login = durable.accounts.login
         lane = LaneKey(durable.url, await durable.organisation(), self._slot.service)
+        self._refusals = 0
         rows = await store.open_jobs(lane, 1)
         if not rows:
             return not self._changed.is_set()
@@ -216,13 +220,25 @@ class LaneDriver:
             await self._sleep(_ELSEWHERE, _DRIVEN_ELSEWHERE)
         return False
 
-    async def _failed(self, error: Exception) -> None:
-        """Wait, as the store or the server could not be asked. End the jobs for which waiting is no use."""
+    async def _failed(self, error: Exception) -> bool:
+        """Wait, as the store or the server could not be asked. Return whether there is nothing to wait for.
+
+        A refusal may pass once. If it repeats, those who wait for the jobs get it as an error. The jobs stay
+        in the store.
+        """
         passes = isinstance(error, StoreError) or is_away(error) or meaning_of(error) is Meaning.LATER
-        if not passes:
-            for job in self._durable.own_jobs(self._slot):
+        self._refusals = 0 if passes else self._refusals + 1
+        if self._refusals == 1:
+            await self._clock.sleep(_SHORTEST_PAUSE)  # callers of starts wait for the second answer
+            return False
+        if self._refusals:
+            for job in list(self._callers):  # its caller has no handle with which to wait for it
                 await self._durable.end_queued(job, error)
+            self._durable.fail_waits(self._slot, error)
+            if not (await self._durable.stored())["stored_jobs"]:
+                return True
         await self._wait(error)
+        return False
 
     async def _wait(self, error: BaseException) -> None:
         logger.warning("%s: the jobs in %s wait: %s", self._slot.service, self._durable.name, error)

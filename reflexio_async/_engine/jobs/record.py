@@ -62,7 +62,7 @@ class Waiter:
         if not self.future.done():
             self.future.set_result(None)
 
-    def end(self, error: ClientClosed) -> None:
+    def end(self, error: Exception) -> None:
         """Raise ``error`` in the coroutine. A loop that is closed never resumes it."""
         if not self.future.done() and not self.future.get_loop().is_closed():
             self.future.set_exception(error)
@@ -338,6 +338,11 @@ class JobRecord(ABC, Generic[T]):
         for waiter in self.waiters():
             waiter.end(error)
         self._waiters.clear()
+
+    def fail_waits(self, error: Exception) -> None:
+        """Raise ``error`` in every wait. The job has not ended, and may be awaited again."""
+        for waiter in self.waiters():
+            waiter.end(copy.copy(error))
 
     def _subscribe(self, waiter: Waiter) -> None:
         """Begin to poll for ``waiter``. Before its admission the server does not know the job."""
