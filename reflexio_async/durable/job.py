@@ -38,14 +38,18 @@ class StoredJob(JobRecord[T]):
         start: Its start, if it was made in this process; else the row has what is needed for one.
         attempts: How often the start was sent.
         not_before: As in its token.
-        driven: The job in the lane, while this process drives it.
+        driven: The job in the lane, while this process drives it. For a job that is not in the store, the job
+            at the server.
+        given: The token that it was found by, if that names the server's operation.
     """
 
     __slots__ = (
         "__weakref__",
         "_durable",
+        "_is_stored",
         "attempts",
         "driven",
+        "given",
         "not_before",
         "params",
         "row",
@@ -71,6 +75,8 @@ class StoredJob(JobRecord[T]):
         self.attempts: int = 0
         self.not_before: int | None = None
         self.driven: SlotJob[T] | None = None
+        self.given: Token | None = None
+        self._is_stored = True
         self._durable = durable
 
     @property
@@ -108,11 +114,16 @@ class StoredJob(JobRecord[T]):
         """Wait as every job does; and read its row, where another process drives it."""
         status = self.status
         await self._look()
-        if not self.done and not (for_change and self.status is not status):
+        if self.done or (for_change and self.status is not status):
+            return
+        if self._is_stored:
             with self._durable.watching(self):
                 await super().wait(interval=interval, timeout=timeout, for_change=for_change)
-            if self.driven is not None:
-                self.last_poll_error = self.driven.last_poll_error
+        if not self._is_stored and self.driven is not None and not self.done:
+            await self.driven.wait(interval=interval, timeout=timeout, for_change=for_change)
+            self.follow(self.driven)
+        if self.driven is not None:
+            self.last_poll_error = self.driven.last_poll_error
 
     async def look(self) -> None:
         """Read its row."""
@@ -211,6 +222,14 @@ class StoredJob(JobRecord[T]):
 
     def read(self, row: JobRow | None) -> None:
         """Take over what its row says; None: the store does not have it."""
+        if row is None and (token := self.token if self.id is not None else self.given) is not None:
+            # It was pruned, or is in another store. The server may know it all the same.
+            self._is_stored = False
+            self.driven = self._durable.job_at_server(token, self.settings)
+            self.follow(self.driven)
+            for waiter in self.waiters():
+                waiter.wake()
+            return
         if row is None:
             status = JobStatus(JobState.LOST, error="the store does not have it")
             message = f"{self.description}: {self._durable.name} does not have it; it may have been pruned"

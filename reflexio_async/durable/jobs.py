@@ -204,7 +204,10 @@ class DurableJobs:
             raise InvalidRequest(message)
         assert token.row is not None  # noqa: S101  # the caller has checked it
         kind, _ = self.start_of(token.kind)
-        return self.record(kind, settings, token.row, token.params)
+        job = self.record(kind, settings, token.row, token.params)
+        if token.id:
+            job.given = token
+        return job
 
     def record(
         self,
@@ -263,7 +266,7 @@ class DurableJobs:
             row = found.get(job.row)
             if job.driven is None and not (begun and row is None):
                 job.read(row)
-                if self.drives and not job.done:
+                if self.drives and row is not None and not job.done:
                     self._driver(here, job.slot_kind.slot)  # the process that drives it may be gone
 
     @contextmanager
@@ -290,6 +293,11 @@ class DurableJobs:
             yield shown
         finally:
             lane.drop(shown)
+
+    def job_at_server(self, token: Token, settings: Settings) -> SlotJob[Any]:
+        """The job of ``token``, as the server shows it."""
+        kind, _ = self.start_of(token.kind)
+        return cast("SlotJob[Any]", self.manager.resume(token.to_text(), settings, kind))
 
     # Cancelling
 

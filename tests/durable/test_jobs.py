@@ -14,7 +14,6 @@ from reflexio_async import (
     InvalidRequest,
     JobCancelled,
     JobFailed,
-    JobLost,
     JobState,
     JobTimeout,
     RequestRefused,
@@ -101,15 +100,6 @@ async def test_a_token_of_a_store_needs_the_store_before_its_admission(store: Pa
             with pytest.raises(InvalidRequest, match="store="):
                 client.job(second.token)
             assert (await client.job(first.token)).success
-
-
-async def test_a_token_that_the_store_does_not_have_is_lost(store: Path, tmp_path: Path) -> None:
-    async with scene(store) as play:
-        (job,) = await started(play, "user-0")
-        await job
-        async with other(play, tmp_path / "other.db") as client:
-            with pytest.raises(JobLost, match="does not have it"):
-                await client.job(job.token)
 
 
 async def test_a_client_goes_on_with_what_an_earlier_one_has_left(store: Path) -> None:
