@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, Literal, Union, get_args, get_origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -99,6 +99,8 @@ def type_text(kind: Any) -> str:  # noqa: PLR0911  # one line per kind of type
     """A type as one writes it."""
     if isinstance(kind, str):
         return kind
+    if isinstance(kind, ForwardRef):
+        return kind.__forward_arg__
     if kind is None or kind is NoneType:
         return "None"
     if kind is Ellipsis:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from enum import Enum
 from typing import Any, NamedTuple, get_type_hints
 
@@ -137,6 +138,10 @@ FIXTURES = (
 )
 INTERNAL = {
     "BackgroundCall": ("wait_in_call",),
+    "Batch": ("start_nothing_more",),
+    "Fault": ("strikes",),
+    "Faults": ("intercept",),
+    "JobStatus": ("redacted",),
     "Job": ("check_start", "result_within", "wait_in_call"),
     "Outbox": (
         "add",
@@ -148,9 +153,15 @@ INTERNAL = {
         "look_at",
         "organisation",
         "running_tokens",
+        "stored",
+        "take_over",
         "unanswered_starts",
         "wake",
     ),
+    "OutboxCall": ("end",),
+    "ReflectSettings": ("failing", "seconds_of"),
+    "Sandbox": ("restart_soon",),
+    "VirtualClock": ("released",),
 }
 """For each class the public names that only the package uses."""
 
@@ -211,7 +222,8 @@ def function(value: Any, name: str, level: str) -> str:
     """The section about a function or method."""
     about = docstring(value)
     raises = about.sections.get("Raises", {})
-    called = name[:1].lower() + name[1:] if "." in name else name
+    owner, dot, method = name.partition(".")
+    called = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", owner).lower() + dot + method if dot else name
     parts = [
         f"{level} `{name}`",
         signature("", called, value, typed="Args" not in about.sections),
@@ -233,7 +245,8 @@ def _methods(kind: type) -> list[str]:
                 if not name.startswith("_")
                 and (callable(value) or isinstance(value, property | classmethod | staticmethod))
             }
-    return [name for name in names if name not in INTERNAL.get(kind.__name__, ())]
+    internal = {name for parent in kind.__mro__ for name in INTERNAL.get(parent.__name__, ())}
+    return [name for name in names if name not in internal and not name.startswith("test_")]
 
 
 def attributes(kind: type) -> str:
