@@ -29,7 +29,7 @@ def _below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
 def command_line_page() -> str:
     """The page of the command."""
     parts = [
-        "# The command `reflexio-async`",
+        "# The command line",
         "It needs the extra `cli`: `pip install 'reflexio-async[cli]'`. Or say `python -m reflexio_async`.",
     ]
     for name, command in commands():

@@ -1,4 +1,4 @@
-"""The pages about the other objects: handles, batches, stores, errors, events, tests."""
+"""The pages about the other objects: handles, batches, stores, what agents use, events."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from enum import Enum
 from typing import Any, NamedTuple, get_type_hints
 
 import reflexio_async
-from reflexio_async import errors, pytest_plugin, testing
+from reflexio_async import errors
 from reflexio_async.durable.outbox import Outbox
 from reflexio_async.reflect import presets
-from reflexio_async.sandbox.faults.config import ACTIONS
-from reflexio_async.testing import conformance, faults
 from reflexio_async.worker import Organisation, Worker, WorkerStats
 from sitegen.calls import arguments, signature
 from sitegen.markdown import code, docstring, table, type_text, value_text
@@ -114,27 +112,6 @@ PAGES = (
             "SystemClock",
         ),
     ),
-)
-TESTING = Page(
-    "testing",
-    "Testing",
-    "What tests need imports from `reflexio_async.testing`. The fixtures come with the package.",
-    (
-        *(
-            getattr(testing, name)
-            for name in testing.__all__
-            if name not in ("Clock", "SystemClock", "faults", "Dialect")
-        ),
-        conformance.AdapterConformance,
-    ),
-)
-FIXTURES = (
-    "reflexio_sandbox",
-    "reflexio_client",
-    "reflect_client",
-    "reflexio_clock",
-    "reflexio_sandbox_options",
-    "reflexio_sandbox_thread",
 )
 INTERNAL = {
     "BackgroundCall": ("wait_in_call",),
@@ -295,94 +272,13 @@ def _hints(kind: type) -> dict[str, Any]:
         }
 
 
-WHAT_TO_DO = {
-    "ConfigurationError": "Mend the option that the message names.",
-    "InvalidRequest": "Mend the argument that the message names.",
-    "ClientClosed": "Make a new client. If `outcome_unknown` is true, look for its effect.",
-    "Withdrawn": "Nothing: you stopped it.",
-    "APIConnectionError": "Check the address. If `outcome_unknown` is true, look before you send again.",
-    "APITimeout": "Raise `timeout`, or try later. If `outcome_unknown` is true, look before you send again.",
-    "APIStatusError": "Read `status` and `server_message`.",
-    "BadRequest": "Mend the request.",
-    "AuthenticationError": "Check the key, or sign in again.",
-    "PermissionDenied": "Use a key that is allowed to.",
-    "NotFound": "Check the id. If the server lacks the call, the message names the one to use.",
-    "Conflict": "Read the state of the server, and decide anew.",
-    "PayloadTooLarge": "Send less at once.",
-    "UnprocessableRequest": "Mend the field that the message names.",
-    "RateLimited": "Wait for `retry_after` seconds, or raise `timeout`: the client then waits by itself.",
-    "ServerError": "Try later. If `outcome_unknown` is true, look before you send again.",
-    "UnexpectedResponse": "Check that the address is that of the API: a proxy or a page may have answered.",
-    "RequestRefused": "Read the message; the response is `error.response`.",
-    "JobError": "Read `error.status`.",
-    "JobFailed": "Read the reason for each user in `failed_users`.",
-    "JobTimeout": "Wait again: `await client.job(error.token)`.",
-    "JobCancelled": "Nothing: it was asked for, here or elsewhere.",
-    "JobLost": "Start it again if doing the work twice does no harm.",
-    "BatchInterrupted": "Mend the iterable; `error.report` has what was finished.",
-    "StoreError": "See [the errors of a store](../../how-to/store.md#errors).",
-    "LeaseLost": "Nothing: the other process goes on with it.",
-}
-
-
-def error_classes() -> list[type[errors.ReflexioError]]:
-    """Every error of the package, in the order of the tree."""
-    found: list[type[errors.ReflexioError]] = []
-    waiting: list[type[errors.ReflexioError]] = [errors.ReflexioError]
-    while waiting:
-        kind = waiting.pop(0)
-        if kind.__module__ == errors.__name__:
-            found.append(kind)
-        waiting = [*kind.__subclasses__(), *waiting]
-    return found
-
-
-def errors_page() -> str:
-    """The page about errors."""
-    parts = ["# Errors", docstring(errors).text]
-    for kind in error_classes():
-        parts += [f"## `{kind.__name__}`", docstring(kind).text]
-        if kind.__name__ in WHAT_TO_DO:
-            parts.append(f"**What to do**: {WHAT_TO_DO[kind.__name__]}")
-        parts.append(attributes(kind))
-    return "\n\n".join(part for part in parts if part)
-
-
-SCRIPTS = """\
-A script of faults (`reflexio-async sandbox --faults FILE`, or `Faults.from_toml`) has a table `[[fault]]`
-for each, with `action` and what stands beside it. These keys say for which requests, and how often: `method`,
-`path`, `user`, `times` (a number, or `"always"`), `after`, `chance` and `seed`."""
-
-
-def _actions() -> str:
-    rows = [
-        (
-            code(name),
-            ", ".join(map(code, action.parameters)),
-            docstring(action.make).summary.replace("\n", " "),
-        )
-        for name, action in ACTIONS.items()
-    ]
-    return table(("action", "beside it", "what happens"), rows)
-
-
-def testing_page() -> str:
-    """The page about tests: fixtures, the sandbox, faults."""
-    parts = [page(TESTING), "## Scripted faults", docstring(faults).text, SCRIPTS, _actions()]
-    parts += [
-        function(getattr(faults, name), f"faults.{name}", "###")
-        for name in faults.__all__
-        if name[0].islower()
-    ]
-    parts += ["## Fixtures of pytest", docstring(pytest_plugin).text.partition("\n\nEvery pytest run")[0]]
-    rows = [
-        (code(name), docstring(inspect.unwrap(getattr(pytest_plugin, name))).text.replace("\n", " "))
-        for name in FIXTURES
-    ]
-    parts.append(table(("fixture", "what it is"), rows))
-    return "\n\n".join(parts)
-
-
 def presets_text() -> str:
-    """The options that the vendor advises."""
-    return f"## Presets\n\n{docstring(presets).text}"
+    """The section about the options that the vendor advises."""
+    values: dict[str, dict[str, Any]] = {"COLD_START": {**presets.COLD_START}, "LATER": {**presets.LATER}}
+    names = list(values["LATER"])
+    rows = [
+        (code(f"presets.{name}"), *(code(str(preset[option])) for option in names))
+        for name, preset in values.items()
+    ]
+    about = docstring(presets).text.partition("\n\nServer-behaviour")[0]
+    return f"## Presets\n\n{about}\n\n{table(('preset', *map(code, names)), rows)}"

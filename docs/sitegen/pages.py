@@ -23,8 +23,10 @@ from sitegen.calls import (
     noun_page,
 )
 from sitegen.command_line import command_line_page
+from sitegen.errors import errors_page
 from sitegen.markdown import anchors, headings, table, with_links
 from sitegen.options import options_page
+from sitegen.testing import testing_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,12 +49,13 @@ def reference_pages() -> Mapping[str, str]:
         "reflexio/index.md": _index("Calls of Reflexio", REFLEXIO, "reflexio/"),
         "reflect/index.md": _index("Calls of Reflect", REFLECT, "reflect/"),
         "options.md": options_page(),
-        "errors.md": objects.errors_page(),
+        "errors.md": errors_page(),
         "cli.md": command_line_page(),
-        "testing.md": objects.testing_page(),
+        "testing.md": testing_page(),
         "adapters.md": adapters_page(),
         **{f"{about.page}.md": objects.page(about) for about in objects.PAGES},
     }
+    pages["agents.md"] += f"\n\n{objects.presets_text()}"
     for noun in REFLEXIO:
         found = models.of_modules(models.SERVICES, noun.models)
         pages[f"{noun.page}.md"] = noun_page(noun, CLIENT, models.text(found))

@@ -25,7 +25,9 @@ from reflexio_async.legacy.api import LegacyAPI
 from reflexio_async.reflect.jobs import REVIEWED, STORED
 from reflexio_async.reflexio.jobs import POLLED_KINDS, SLOT_KINDS
 from reflexio_async.sandbox.faults.config import ACTIONS
-from sitegen import models, objects
+from sitegen import errors as error_pages
+from sitegen import models
+from sitegen import testing as testing_pages
 from sitegen.calls import LEGACY, REFLECT, REFLEXIO, SESSION
 from sitegen.command_line import commands
 from sitegen.markdown import anchors, docstring, headings, parse, prose, table, type_text
@@ -141,7 +143,7 @@ def test_every_environment_variable_of_the_package_is_explained_and_no_other() -
 def test_every_command_is_explained_with_every_option() -> None:
     text = sections(["cli.md"])
     for name, command in commands():
-        section = text["The command `reflexio-async`" if name == "reflexio-async" else f"`{name}`"]
+        section = text["The command line" if name == "reflexio-async" else f"`{name}`"]
         assert re.search(r"^[A-Z].+\.", section, re.MULTILINE), name
         explained = {option for row in rows(section) if row[-1] for option in re.findall(r"`(\S+?)`", row[0])}
         wanted = {
@@ -159,14 +161,14 @@ def test_every_error_is_explained_with_what_to_do() -> None:
         if isinstance(value, type) and issubclass(value, errors.ReflexioError)
     }
     assert {f"`{name}`" for name in kinds} <= set(headings(PAGES["errors.md"]))
-    assert objects.WHAT_TO_DO.keys() == kinds - {"ReflexioError"}
+    assert error_pages.WHAT_TO_DO.keys() == kinds - {"ReflexioError"}
 
 
 def test_the_tree_of_errors_is_the_tree_of_classes() -> None:
     drawn = re.findall(
         r"^[│├└─ ]*(\w+) ?", PAGES["errors.md"].partition("```text\n")[2].partition("```")[0], re.MULTILINE
     )
-    assert drawn == [kind.__name__ for kind in objects.error_classes()]
+    assert drawn == [kind.__name__ for kind in error_pages.error_classes()]
 
 
 def test_every_model_is_explained() -> None:
@@ -193,7 +195,7 @@ def test_every_fixture_is_explained() -> None:
     fixtures = re.findall(
         r"^@pytest.fixture\ndef (\w+)", Path(pytest_plugin.__file__).read_text("utf-8"), re.MULTILINE
     )
-    assert sorted(objects.FIXTURES) == sorted(fixtures)
+    assert sorted(testing_pages.FIXTURES) == sorted(fixtures)
 
 
 @pytest.mark.parametrize("place", sorted(PAGES))
