@@ -269,11 +269,33 @@ def arguments(function: Any, call: Call | None = None, like: Any = None) -> str:
     return table(("argument", "type", "default", "meaning"), rows)
 
 
+_ASKED_FOR = "the server is asked for its `request_id`; what is not stored is sent again"
+_STATUS = "not sent again; the client asks for the status, whether the job has begun"
+_UNLESS_SESSION = "sent again, unless it has a `session_id`: a second try would skip results"
 SENT_TWICE = {
-    "publish_interaction": "the server is asked for its `request_id`; what is not stored is sent again",
-    "publish_later": "the server is asked for its `request_id`; what is not stored is sent again",
+    "create_trace_later": "not sent again; the outbox sets it aside, with the reason",
+    **dict.fromkeys(("publish_interaction", "publish_later"), _ASKED_FOR),
+    **dict.fromkeys(
+        (
+            "manual_playbook_generation",
+            "manual_profile_generation",
+            "rerun_feedback_generation",
+            "rerun_playbook_generation",
+            "rerun_profile_generation",
+        ),
+        _STATUS,
+    ),
+    **dict.fromkeys(
+        (
+            "search",
+            "search_agent_playbooks",
+            "search_profiles",
+            "search_user_playbooks",
+            "search_user_profiles",
+        ),
+        _UNLESS_SESSION,
+    ),
     "submit_playbook_aggregation": "sent again with the same `request_id`, which the server starts once",
-    "search": "sent again, unless it has a `session_id`",
 }
 """What happens after a lost answer, where the endpoint alone does not say it."""
 
@@ -306,13 +328,11 @@ def _notes(call: Call | None) -> str:
 
 def lost_answer(call: Call) -> str:
     """What the client does when it does not know whether the request was carried out."""
-    if call.name in SENT_TWICE:
+    is_january = ".legacy." in call.function.__module__
+    if call.name in SENT_TWICE and (not is_january or call.name.startswith("rerun_")):
         return SENT_TWICE[call.name]
     if call.endpoint.may_repeat:
         return "sent again"
-    returns = inspect.signature(call.function).return_annotation
-    if "Job[" in type_text(returns) and call.endpoint.per_minute:
-        return "not sent again; the client asks for the status, whether the job has begun"
     return "not sent again; the error has `outcome_unknown=True`"
 
 
