@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
     from benchmarks.report import Result
 
-QUESTIONS = ("calls", "waiting", "batches", "memory", "imports", "growth", "sandbox", "store", "bookkeeping")
+QUESTIONS = (
+    "calls",
+    "waiting",
+    "batches",
+    "memory",
+    "imports",
+    "growth",
+    "sandbox",
+    "store",
+    "bookkeeping",
+    "tracing",
+)
 """The modules in ``benchmarks.questions``."""
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.job import Job, JobTiming, as_completed, gather_jobs
     from reflexio_async._engine.jobs.status import JobState, JobStatus
     from reflexio_async._engine.jobs.waits import JobWait, WaitingFor, WaitReason
-    from reflexio_async._engine.opentelemetry import request_spans
     from reflexio_async._engine.outbox_call import OutboxCall
     from reflexio_async._engine.settings import ClientOptions, RetryPolicy
     from reflexio_async._engine.tasks import BackgroundCall
@@ -155,7 +154,6 @@ __all__: list[str] = [
     "gather_jobs",
     "interactions_from",
     "reflect_trace",
-    "request_spans",
 ]
 
 if TYPE_CHECKING:
@@ -220,7 +218,6 @@ else:
         "reflexio.api.session_scoped": "SessionScopedClient",
         "reflexio.server_knowledge": "ServerQuirkWarning",
         "_engine.settings": "ClientOptions RetryPolicy",
-        "_engine.opentelemetry": "request_spans",
     }
     _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 

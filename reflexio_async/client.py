@@ -21,6 +21,7 @@ from reflexio_async._engine.jobs.manager import JobManager
 from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async._engine.loops import Lifetime, LoopBinding
 from reflexio_async._engine.models import build_request
+from reflexio_async._engine.observer import observer_for
 from reflexio_async._engine.rate_limits import RateLimiters
 from reflexio_async._engine.settings import (
     ClientOptions,
@@ -136,11 +137,14 @@ class AsyncReflexioClient(
         settings = Settings(base_url=base_url_from(url_endpoint), timeout=seconds_of(timeout), **options)
         clock = clock_from(settings.clock)
         loops = LoopBinding(f"{type(self).__name__}({settings.base_url!r})")
-        tasks = TaskTracker(loops, settings.on_background_error)
+        tasks = TaskTracker(loops, settings.on_background_error, observer_for(settings))
         self._pool = ConnectionPool(settings, loops)
         http = HttpClient(settings, clock, self._pool, url_hint=REFLEXIO.url_hint)
         credentials = Credentials(api_key_from(api_key), loops, Secrets(settings))
-        caller = Caller(REFLEXIO, http, credentials, RateLimiters(clock, loops), clock=clock, loops=loops)
+        limiters = RateLimiters(clock, loops)
+        caller = Caller(
+            REFLEXIO, http, credentials, limiters, clock=clock, loops=loops, observer=tasks.observer
+        )
         status = ReflexioStatus(caller, settings)
         jobs = JobManager(
             status,

@@ -98,7 +98,6 @@ NAMES = [
     "gather_jobs",
     "interactions_from",
     "reflect_trace",
-    "request_spans",
 ]
 
 

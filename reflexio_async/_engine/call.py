@@ -34,12 +34,13 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.auth import Credentials
     from reflexio_async._engine.clock import Clock
-    from reflexio_async._engine.events import RequestHook
     from reflexio_async._engine.http import HttpClient
     from reflexio_async._engine.loops import LoopBinding
+    from reflexio_async._engine.observer import Observer
     from reflexio_async._engine.rate_limits import RateLimiter, RateLimiters
     from reflexio_async._engine.service import Service
     from reflexio_async._engine.settings import Settings
+    from reflexio_async._engine.tracing import CallSpan
     from reflexio_async._engine.wire import EncodedRequest, Endpoint, RawResponse
 
 T = TypeVar("T")
@@ -63,7 +64,9 @@ class Caller:
         *,
         clock: Clock,
         loops: LoopBinding,
+        observer: Observer,
     ) -> None:
+        self.observer = observer
         self.service = service
         self.http = http
         self.credentials = credentials
@@ -117,7 +120,7 @@ class Caller:
         """
         if deadline is None:
             deadline = self.clock.now() + max(settings.timeout, endpoint.deadline or 0.0)
-        return _Call(
+        call = Call(
             self,
             endpoint,
             encoded,
@@ -131,11 +134,12 @@ class Caller:
             guard,
             deadline=deadline,
             outcome_unknown=sent_before,
-        ).run()
+        )
+        return self.observer.run(call)
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class _Call(Generic[T]):
+class Call(Generic[T]):
     """One call and its tries."""
 
     caller: Caller
@@ -161,6 +165,8 @@ class _Call(Generic[T]):
     """The tries that met such a server, and do not count."""
     guarded: bool = False
     """Whether the guard has ended the call."""
+    trace: CallSpan | None = None
+    """Its span, if it has one."""
 
     async def run(self) -> T:
         try:
@@ -235,14 +241,18 @@ class _Call(Generic[T]):
             if caller.availability.is_in_doubt:
                 caller.availability.answered(properly=True)
             refusal = wire.refusal_of(endpoint, caller.service, value, redact)
+            if refusal is not None:
+                caller.observer.refused(endpoint, type(refusal).__name__)
             if refusal is not None and (self._raises_refusals or self._nothing_stored(refusal)):
                 raise refusal
             return value
         error = wire.error_for(
             endpoint, caller.service, self.encoded, response, now=caller.clock.time(), redact=redact
         )
-        if isinstance(error, RateLimited) and not caller.service.is_busy(error.server_message):
-            self.rate_limiter.refused(permit, response.headers, response.body)
+        if isinstance(error, RateLimited):
+            caller.observer.refused(endpoint, type(error).__name__)
+            if not caller.service.is_busy(error.server_message):
+                self.rate_limiter.refused(permit, response.headers, response.body)
         raise error
 
     def _exchange(self, authorization: SecretStr | None) -> Awaitable[RawResponse]:
@@ -253,11 +263,11 @@ class _Call(Generic[T]):
         if self._may_repeat:
             timeout = min(timeout, self.endpoint.deadline or _LONGEST_TRY)
         guard = None if self.guard is None else self._check_guard
-        exchange = self.caller.http.send(
-            self.encoded, authorization=authorization, timeout=timeout, guard=guard
-        )
-        hook = self.settings.on_request
-        return exchange if hook is None else self._reported(exchange, hook)
+        if self.settings.on_request is None and self.trace is None:
+            return self.caller.http.send(
+                self.encoded, authorization=authorization, timeout=timeout, guard=guard
+            )
+        return self._reported_exchange(authorization, timeout, guard)
 
     def _check_guard(self) -> None:
         assert self.guard is not None  # noqa: S101  # else this is not called
@@ -265,21 +275,33 @@ class _Call(Generic[T]):
         self.guard()
         self.guarded = False
 
-    async def _reported(self, exchange: Awaitable[RawResponse], hook: RequestHook) -> RawResponse:
-        encoded, clock = self.encoded, self.caller.clock
-        started = clock.now()
+    async def _reported_exchange(
+        self, authorization: SecretStr | None, timeout: float, guard: Callable[[], None] | None
+    ) -> RawResponse:
+        encoded, caller = self.encoded, self.caller
+        started = caller.clock.now()
         status: int | None = None
-        failure: str | None = None
+        failure: BaseException | None = None
+        span = None
+        if self.trace is not None:
+            span = self.trace.begin_try(encoded.method)
+            # What was stamped on the request before gives way.
+            encoded = encoded._replace(headers=tuple({**dict(encoded.headers), **span.headers}.items()))
         try:
-            response = await exchange
+            response = await caller.http.send(
+                encoded, authorization=authorization, timeout=timeout, guard=guard
+            )
             status = response.status
         except BaseException as error:
-            failure = type(error).__name__
+            failure = error
             raise
         finally:
-            duration = clock.now() - started
-            event = RequestEvent(encoded.method, encoded.path, status, duration, self.attempts, failure)
-            notify("on_request", hook, event)
+            if span is not None:
+                span.end(status, failure)
+            seconds, name = caller.clock.now() - started, None if failure is None else type(failure).__name__
+            event = RequestEvent(encoded.method, encoded.path, status, seconds, self.attempts, name)
+            notify("on_request", self.settings.on_request, event)
+            failure = None  # else the frame and its error refer to each other
         return response
 
     async def _renew_token(self, refused: SecretStr | None) -> bool:
@@ -407,6 +429,7 @@ class _Call(Generic[T]):
             reason,
             delay,
         )
+        self.caller.observer.retried(self.endpoint, reason)
         event = RetryEvent(self.endpoint.method, self.encoded.path, self.attempts, delay, reason)
         notify("on_retry", self.settings.on_retry, event)
         await self.caller.clock.sleep(delay)
@@ -424,6 +447,8 @@ class _Call(Generic[T]):
                 permit = await self._acquire_permit()
         except TimeoutError:
             raise self._too_long(self.rate_limiter.opens_in(), allowed) from self.last_error
+        finally:
+            self.caller.observer.waited(self.endpoint, clock.now() - began)
         if self.limit_wait is not None:
             self.deadline += clock.now() - began
         return permit

@@ -226,7 +226,8 @@ class API:
             engine.caller.send, endpoint, settings=engine.settings, limit_wait=0.0, rate_limiter=limiter
         )
         width = max(width, engine.settings.concurrency)
-        return Start(encode(endpoint, request), send, limiter, width), params
+        encoded = engine.tasks.observer.stamped(encode(endpoint, request))
+        return Start(encoded, send, limiter, width), params
 
     def _run_in_lane(self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T]) -> BackgroundCall[T]:
         """Run a job in a task and return its handle. The start of the job responds when the job is done."""

@@ -163,6 +163,8 @@ class ClientOptions(_SharedOptions, total=False):
             which needs the extra ``cluster``. Without it they are lost with the process.
         store_retention: How long jobs are kept in the store after their end, in seconds or as a timedelta.
             The default is 7 days.
+        tracing: Make spans and metrics, if OpenTelemetry's API is installed (the extra ``otel``) and a
+            provider is set. True by default. See "Observing a client" in the documentation.
         clock: The clock to use. Tests pass a VirtualClock.
     """
 
@@ -183,6 +185,7 @@ class ClientOptions(_SharedOptions, total=False):
     adaptive_polling: bool
     store: str | PathLike[str] | None
     store_retention: float | timedelta
+    tracing: bool
     clock: Clock | None
 
 
@@ -194,6 +197,7 @@ _TYPES: tuple[tuple[str, type | UnionType, str], ...] = (
     ("trust_env", bool, "True or False"),
     ("raise_on_refusal", bool, "True or False"),
     ("adaptive_polling", bool, "True or False"),
+    ("tracing", bool, "True or False"),
 )
 
 
@@ -259,6 +263,7 @@ class Settings:
     adaptive_polling: bool = False
     store: str | PathLike[str] | None = field(default=None, repr=False)
     store_retention: float | timedelta = timedelta(days=7)
+    tracing: bool = True
     clock: Clock | None = None
 
     def __post_init__(self) -> None:

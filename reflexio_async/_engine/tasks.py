@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reflexio_async._engine.events import BackgroundErrorEvent, notify
 from reflexio_async._engine.loops import CLIENT_CLOSED, LOOP_ENDED
+from reflexio_async._engine.observer import Observer
 from reflexio_async.errors import ClientClosed, ReflexioError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
+    from contextvars import Context
 
     from reflexio_async._engine.events import BackgroundErrorHook
     from reflexio_async._engine.loops import LoopBinding
@@ -108,17 +110,29 @@ class TaskTracker:
     """The background tasks of one client; they end with it, or with the event loop, at the latest.
 
     ``errors`` counts the failures that no caller awaited. ``on_error`` is called with each of them.
+    ``observer`` is that of the client.
     """
 
-    def __init__(self, loops: LoopBinding, on_error: BackgroundErrorHook | None = None) -> None:
+    def __init__(
+        self,
+        loops: LoopBinding,
+        on_error: BackgroundErrorHook | None = None,
+        observer: Observer | None = None,
+    ) -> None:
         self.loops = loops
+        self.observer = observer or Observer()
         self._on_error = on_error
         self.errors = 0
 
-    def spawn(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
-        """Start a task. When the client is closed, it is cancelled and waited for."""
+    def spawn(
+        self, work: Coroutine[Any, Any, T], *, name: str, context: Context | None = None
+    ) -> asyncio.Task[T]:
+        """Start a task. When the client is closed, it is cancelled and waited for.
+
+        ``context``: the context of the task; None: a copy of that of the running task.
+        """
         tasks = self.loops.scope.tasks
-        task = asyncio.get_running_loop().create_task(work, name=name)
+        task = asyncio.get_running_loop().create_task(work, name=name, context=context)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         return task
@@ -126,7 +140,7 @@ class TaskTracker:
     def send(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         """Start a task of a sender: its calls are not named when the client is closed."""
         sending = self.loops.scope.sending
-        task = self.spawn(work, name=name)
+        task = self.spawn(work, name=name, context=self.observer.detached())
         sending.add(task)
         task.add_done_callback(sending.discard)
         return task
@@ -144,14 +158,17 @@ class TaskTracker:
             work.close()
             raise
 
+        observed = self.observer.background(what)
+
         def ended(task: asyncio.Task[T]) -> None:
             if scope.background_calls.pop(task, None) and task.cancelled():
                 scope.cut_off.append(what)
             if not task.cancelled():
                 task.exception()  # the handle reports a failure; asyncio must not do it too
+            observed.ended(task)
             scope.ended()
 
-        task = self.spawn(work, name=what)
+        task = self.spawn(work, name=what, context=observed.context)
         scope.background_calls[task] = what
         scope.calls.pop(task, None)  # an eager task has begun its call before it had a name here
         task.add_done_callback(ended)

@@ -17,6 +17,7 @@ from typing import (
     Generic,
     Literal,
     NamedTuple,
+    TypeAlias,
     TypeVar,
     cast,
     get_args,
@@ -46,6 +47,15 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.service import Service
 
+MemoryOperation: TypeAlias = Literal[
+    "search_memory",
+    "create_memory",
+    "update_memory",
+    "upsert_memory",
+    "delete_memory",
+    "delete_memory_store",
+]
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -74,6 +84,8 @@ class Endpoint(Generic[T_co]):
             have this one.
         writes: Whether it changes something at the server, and so outlasts an outage. None: unless it is a
             GET, or a POST that may be repeated (a search).
+        memory: What it does with an agent's memory, in the words of OpenTelemetry's conventions for
+            generative AI; None: something else.
         read_accepted: Reads the body of a 202, where that does not mean the same as a 200. It raises
             pydantic's ValidationError.
     """
@@ -92,6 +104,7 @@ class Endpoint(Generic[T_co]):
     invalidates: tuple[str, ...] = ()
     successor: str = ""
     writes: bool | None = None
+    memory: MemoryOperation | None = None
     read_accepted: Callable[[bytes], T_co] | None = None
 
     @property

@@ -230,7 +230,8 @@ class OutboxDriver:
                     for row in queue.popleft():
                         if self.is_over:
                             return
-                        await self._deliver(held, row)
+                        with self._tasks.observer.delivering(row.call, row.request):
+                            await self._deliver(held, row)
 
             width = min(_SESSIONS_AT_ONCE, len(queue))
             tasks = [self._tasks.send(work(), name=LANE) for _ in range(width)]
@@ -297,6 +298,7 @@ class OutboxDriver:
     ) -> None:
         await self._store.set_aside(held.lease, row.id, printable(reason))
         failure = error or StoreError(f"{row.call} {row.id} was set aside: {reason}")
+        self._tasks.observer.set_aside(type(failure).__name__)
         self._tasks.report(f"{row.call} {row.id}, which was set aside,", failure)
         self._ended(row, None, failure)
 

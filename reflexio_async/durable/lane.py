@@ -318,6 +318,8 @@ class LaneDriver:
         job.waits = row.waits
         job.before = Operation.from_dict(row.before)
         job.outcome_read = True  # a failure is for those who wait for the row
+        age = max(0.0, self._clock.time() - row.created_at)
+        job.observed = durable.tasks.observer.job(kind.name, start.request, age=age)
         return job
 
     async def _run(self, held: HeldLease, row: JobRow, job: SlotJob[Any]) -> None:

@@ -106,6 +106,15 @@ class Outbox:
         """The calls of this process that were accepted and not delivered: id → kind."""
         tasks.loops.senders.append(self)
         accounts.on_login(self._signed_in)
+        tasks.observer.watch_outbox(self)
+
+    @property
+    def size(self) -> int | None:
+        """How many calls wait, as this process knows; None: that is not known."""
+        if not self._survives:
+            return len(self._undelivered)
+        here = self._here
+        return None if self._has_workers or here is None or here.room is None else here.room.waiting
 
     async def add(self, call: str, row_id: str, session: str, request: EncodedRequest) -> OutboxCall[Any]:
         """Accept a call. It is in the store when this returns.
@@ -119,6 +128,10 @@ class Outbox:
         Raises:
             StoreError: The outbox is full, or cannot be used. Nothing was accepted.
         """
+        with self._tasks.observer.accepting(call):
+            return await self._accept(call, row_id, session, self._tasks.observer.stamped(request))
+
+    async def _accept(self, call: str, row_id: str, session: str, request: EncodedRequest) -> OutboxCall[Any]:
         here = await self._open()
         size = len(request.body or b"")
         await self._wait_for_room(here, size)

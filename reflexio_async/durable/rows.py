@@ -171,10 +171,14 @@ class OutboxStats(NamedTuple):
 def request_text(request: EncodedRequest) -> str:
     """``request`` as JSON. It has no credential: that is added when it is sent."""
     body = None if request.body is None else request.body.decode()
-    return json.dumps([request.method, request.path, request.target, body, request.content_type])
+    fields = [request.method, request.path, request.target, body, request.content_type]
+    return json.dumps([*fields, request.headers] if request.headers else fields)
 
 
 def request_from(text: str) -> EncodedRequest:
     """Undo ``request_text``."""
-    method, path, target, body, content_type = json.loads(text)
-    return EncodedRequest(method, path, target, None if body is None else body.encode(), content_type)
+    method, path, target, body, content_type, *more = json.loads(text)
+    headers = tuple((name, value) for name, value in more[0]) if more else ()
+    return EncodedRequest(
+        method, path, target, None if body is None else body.encode(), content_type, headers
+    )

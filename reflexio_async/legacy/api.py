@@ -57,13 +57,25 @@ from reflexio_async.reflexio.models.operations import (
 from reflexio_async.reflexio.models.profiles import DeleteUserProfileRequest, DeleteUserProfileResponse
 
 PUBLISH_INTERACTION = Endpoint(
-    "POST", "/api/publish_interaction", PublishUserInteractionResponse, per_minute=60, invalidates=EVERYTHING
+    "POST",
+    "/api/publish_interaction",
+    PublishUserInteractionResponse,
+    per_minute=60,
+    invalidates=EVERYTHING,
+    memory="upsert_memory",
 )
 SEARCH_PROFILES = Endpoint(
-    "POST", "/api/search_profiles", SearchUserProfileResponse, repeatable=True, per_minute=120
+    "POST",
+    "/api/search_profiles",
+    SearchUserProfileResponse,
+    repeatable=True,
+    per_minute=120,
+    memory="search_memory",
 )
-GET_PROFILES = Endpoint("POST", PROFILES_PATH, GetUserProfilesResponse, repeatable=True)
-GET_ALL_PROFILES = Endpoint("GET", "/api/get_all_profiles", GetUserProfilesResponse)
+GET_PROFILES = Endpoint(
+    "POST", PROFILES_PATH, GetUserProfilesResponse, repeatable=True, memory="search_memory"
+)
+GET_ALL_PROFILES = Endpoint("GET", "/api/get_all_profiles", GetUserProfilesResponse, memory="search_memory")
 GET_PROFILE_CHANGE_LOG = Endpoint("GET", "/api/profile_change_log", ProfileChangeLogResponse)
 SEARCH_INTERACTIONS = Endpoint(
     "POST", "/api/search_interactions", SearchInteractionResponse, repeatable=True, per_minute=120

@@ -69,10 +69,20 @@ RUN_FEEDBACK_AGGREGATION = Endpoint(
     successor="run_playbook_aggregation",
 )
 GET_FEEDBACKS = Endpoint(
-    "POST", "/api/get_feedbacks", GetFeedbacksResponse, repeatable=True, successor="get_agent_playbooks"
+    "POST",
+    "/api/get_feedbacks",
+    GetFeedbacksResponse,
+    repeatable=True,
+    successor="get_agent_playbooks",
+    memory="search_memory",
 )
 GET_RAW_FEEDBACKS = Endpoint(
-    "POST", "/api/get_raw_feedbacks", GetRawFeedbacksResponse, repeatable=True, successor="get_user_playbooks"
+    "POST",
+    "/api/get_raw_feedbacks",
+    GetRawFeedbacksResponse,
+    repeatable=True,
+    successor="get_user_playbooks",
+    memory="search_memory",
 )
 SEARCH_FEEDBACKS = Endpoint(
     "POST",
@@ -81,6 +91,7 @@ SEARCH_FEEDBACKS = Endpoint(
     repeatable=True,
     per_minute=120,
     successor="search_agent_playbooks",
+    memory="search_memory",
 )
 SEARCH_RAW_FEEDBACKS = Endpoint(
     "POST",
@@ -89,12 +100,23 @@ SEARCH_RAW_FEEDBACKS = Endpoint(
     repeatable=True,
     per_minute=120,
     successor="search_user_playbooks",
+    memory="search_memory",
 )
 ADD_FEEDBACKS = Endpoint(
-    "POST", "/api/add_feedbacks", AddFeedbackResponse, per_minute=60, successor="add_agent_playbooks"
+    "POST",
+    "/api/add_feedbacks",
+    AddFeedbackResponse,
+    per_minute=60,
+    successor="add_agent_playbooks",
+    memory="create_memory",
 )
 ADD_RAW_FEEDBACK = Endpoint(
-    "POST", "/api/add_raw_feedback", AddRawFeedbackResponse, per_minute=60, successor="add_user_playbook"
+    "POST",
+    "/api/add_raw_feedback",
+    AddRawFeedbackResponse,
+    per_minute=60,
+    successor="add_user_playbook",
+    memory="create_memory",
 )
 UPDATE_FEEDBACK_STATUS = Endpoint(
     "PUT",
@@ -102,6 +124,7 @@ UPDATE_FEEDBACK_STATUS = Endpoint(
     UpdateFeedbackStatusResponse,
     repeatable=True,
     successor="update_agent_playbook_status",
+    memory="update_memory",
 )
 UPGRADE_RAW_FEEDBACKS = Endpoint(
     "POST",
@@ -123,6 +146,7 @@ DELETE_FEEDBACK = Endpoint(
     DeleteFeedbackResponse,
     repeatable=True,
     successor="delete_agent_playbook",
+    memory="delete_memory",
 )
 DELETE_RAW_FEEDBACK = Endpoint(
     "DELETE",
@@ -130,6 +154,7 @@ DELETE_RAW_FEEDBACK = Endpoint(
     DeleteRawFeedbackResponse,
     repeatable=True,
     successor="delete_user_playbook",
+    memory="delete_memory",
 )
 
 

@@ -40,10 +40,12 @@ from reflexio_async.reflect.prompt import augment
 R = TypeVar("R", bound=InProject)
 
 HEALTH = Endpoint("GET", "/health", dict[str, str], public=True)
-QUERY_MEMORIES = Endpoint("POST", PROJECT + "/memory/query", list[Memory], repeatable=True).or_none()
-CREATE_TRACE = Endpoint("POST", PROJECT + "/traces", TraceSubmission)
+QUERY_MEMORIES = Endpoint(
+    "POST", PROJECT + "/memory/query", list[Memory], repeatable=True, memory="search_memory"
+).or_none()
+CREATE_TRACE = Endpoint("POST", PROJECT + "/traces", TraceSubmission, memory="upsert_memory")
 LIST_TRACES = Endpoint("GET", PROJECT + "/traces", list[Trace])
-REVIEW_TRACE = Endpoint("POST", PROJECT + "/traces/{trace_id}/review", Trace)
+REVIEW_TRACE = Endpoint("POST", PROJECT + "/traces/{trace_id}/review", Trace, memory="upsert_memory")
 DELETE_TRACES = Endpoint(
     "POST", PROJECT + "/traces/delete", DeleteTracesResponse, repeatable=True, writes=True
 )
@@ -54,7 +56,9 @@ CREATE_API_KEY = Endpoint("POST", PROJECT + "/api-keys", CreatedApiKey)
 REVOKE_API_KEY = Endpoint(
     "POST", PROJECT + "/api-keys/{key_id}/revoke", ApiKeyInfo, repeatable=True, writes=True
 )
-DELETE_PROJECT = Endpoint("DELETE", PROJECT, DeleteProjectResponse, repeatable=True)
+DELETE_PROJECT = Endpoint(
+    "DELETE", PROJECT, DeleteProjectResponse, repeatable=True, memory="delete_memory_store"
+)
 
 
 class ReflectAPI(API):

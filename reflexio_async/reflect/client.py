@@ -16,6 +16,7 @@ from reflexio_async._engine.ignored_errors import IgnoredErrors
 from reflexio_async._engine.jobs.manager import JobManager
 from reflexio_async._engine.loops import Lifetime, LoopBinding
 from reflexio_async._engine.models import build_request
+from reflexio_async._engine.observer import observer_for
 from reflexio_async._engine.rate_limits import RateLimiters
 from reflexio_async._engine.settings import (
     ClientOptions,
@@ -91,7 +92,7 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, TraceOutboxAPI, BaseClient)
 
             open_store(settings)  # checks it
         loops = LoopBinding(f"{type(self).__name__}({settings.base_url!r})")
-        tasks = TaskTracker(loops, settings.on_background_error)
+        tasks = TaskTracker(loops, settings.on_background_error, observer_for(settings))
         pool, clock = ConnectionPool(settings, loops), clock_from(settings.clock)
         self._assemble(settings, server, pool, clock, tasks, lifetime=Lifetime(loops), secrets=Secrets())
 
@@ -116,7 +117,10 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, TraceOutboxAPI, BaseClient)
         http = HttpClient(settings, clock, pool, url_hint=server.url_hint)
         loops = tasks.loops
         credentials = Credentials(server.api_key, loops, secrets)
-        caller = Caller(REFLECT, http, credentials, RateLimiters(clock, loops), clock=clock, loops=loops)
+        limiters = RateLimiters(clock, loops)
+        caller = Caller(
+            REFLECT, http, credentials, limiters, clock=clock, loops=loops, observer=tasks.observer
+        )
         status = TraceStatus(caller, settings)
         jobs = JobManager(
             status, clock, tasks, settings, polled_kinds=self._kinds.by_name(), redact=credentials.redact

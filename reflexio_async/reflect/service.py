@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 REFLECT = Service(
+    name="reflect",
     url_hint="is the base URL (base_url or reflect_url, REFLECT_API_URL) the API host itself?",
     key_hint="pass api_key, or set REFLECT_API_KEY",
+    store_field="{project_id}",
     refuses=False,  # ``success`` in its responses is about a run of an agent
 )
 DEFAULT_URL = "http://localhost:8000"

@@ -17,6 +17,7 @@ SLOW_CALL_DEADLINE = 630.0
 """In seconds: the server ends slow calls after 600 (server-behaviour: Deadlines); 30 for its response."""
 
 REFLEXIO = Service(
+    name="reflexio",
     url_hint="is the base URL (url_endpoint, REFLEXIO_API_URL) the API host itself?",
     key_hint="pass api_key, set REFLEXIO_API_KEY, or await client.login(email, password)",
     # SQLite says so under load. Nothing was stored, and a retry works (server-behaviour: Publishing).

@@ -27,7 +27,7 @@ def report_of(*figures: Figure, warnings: list[str] | None = None, quick: bool =
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("question", ["calls", "batches", "sandbox", "store", "bookkeeping"])
+@pytest.mark.parametrize("question", ["calls", "batches", "sandbox", "store", "bookkeeping", "tracing"])
 def test_a_quick_run_writes_figures_and_a_plot(tmp_path: Path, question: str) -> None:
     kept, plots = tmp_path / "figures.json", tmp_path / "plots"
     command.main(["--quick", "--no-peers", "--only", question, "--json", str(kept), "--plots", str(plots)])

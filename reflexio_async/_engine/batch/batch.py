@@ -314,6 +314,10 @@ class Batch(Generic[K, T]):
     async def _run(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
         if self._work.stored is not None:
             await self._work.stored.begin(self._items.collection, again=self._work.again)
+        with self._tasks.observer.batch(self._work.name, self._counts):
+            await self._run_items(emit)
+
+    async def _run_items(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
         async with anyio.create_task_group() as group:
             for _ in range(min(self._work.width, self._items.total or self._work.width)):
                 group.start_soon(self._worker, emit, group.cancel_scope)
@@ -410,6 +414,7 @@ class Batch(Generic[K, T]):
         self._counts[outcome.state] += 1
         if outcome.state is OutcomeState.COMPLETED:
             self._running_times.append(outcome.seconds_running)
+        self._tasks.observer.batch_outcome(self._work.name, outcome.state)
         error = outcome.error
         if (
             isinstance(error, Exception)

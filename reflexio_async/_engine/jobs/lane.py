@@ -26,6 +26,7 @@ from reflexio_async._engine.jobs.slot import SlotStatus, SlotStatusSource
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
 from reflexio_async._engine.loops import LOOP_ENDED
+from reflexio_async._engine.observer import NOT_OBSERVED
 from reflexio_async._engine.retry import is_away
 from reflexio_async.errors import (
     APIConnectionError,
@@ -143,6 +144,9 @@ class Lane:
 
     def drop(self, job: SlotJob[Any]) -> None:
         """Forget ``job``, unless its start is under way: another process goes on with it."""
+        if not self.is_starting(job):
+            job.observed.job_left()
+            job.observed = NOT_OBSERVED
         self.withdraw(job, "another process goes on with it")
         self.slot.running.pop(job, None)
 
@@ -175,6 +179,10 @@ class Lane:
     def is_starting(self, job: SlotJob[Any]) -> bool:
         """Whether the start of ``job`` was sent and is not answered."""
         return job in self._starting
+
+    def waiting(self) -> list[SlotJob[Any]]:
+        """The jobs that are not admitted."""
+        return [*self._queue, *self._starting]
 
     @property
     def busy(self) -> bool:
@@ -251,6 +259,8 @@ class Lane:
                 job.cut_off(reason, sent=True)
             self._release_caller(job)
         if closed:
+            for job in self.slot.running:
+                job.observed.job_left()
             self._changed.set()
 
     # For the slot's status
@@ -306,7 +316,9 @@ class Lane:
 
     def _wake_worker(self) -> None:
         if self._worker is None or self._worker.done():
-            self._worker = self._tasks.spawn(self._work(), name=f"lane {self._name}")
+            self._worker = self._tasks.spawn(
+                self._work(), name=f"lane {self._name}", context=self._tasks.observer.detached()
+            )
             self._worker.add_done_callback(self._worker_ended)
         self._changed.set()
 
@@ -399,7 +411,9 @@ class Lane:
     def _launch(self, job: SlotJob[Any], sent_at: float | None = None) -> None:
         """Send the start in its own task. Cancelling the caller does not cancel it."""
         self._starting[job] = self._clock.now()
-        self._tasks.spawn(self._start(job, sent_at), name=f"start {job.kind.name}")
+        self._tasks.spawn(
+            self._start(job, sent_at), name=f"start {job.kind.name}", context=job.observed.context
+        )
 
     async def _start(self, job: SlotJob[Any], sent_at: float | None) -> None:
         """Send the start of ``job``, once, and take ``job`` to its next step.

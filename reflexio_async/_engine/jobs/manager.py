@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reflexio_async._engine.jobs.lane import Lane
@@ -72,6 +73,7 @@ class JobManager:
         self._earlier: dict[str, Lane] = {}
         """The lanes of the event loop before, for what was learned there."""
         self._polled_jobs: dict[str, PolledJobs[Any]] = {}
+        tasks.observer.watch_jobs(self)
         self.outcomes = OutcomeMemory()
         self.redact = redact
 
@@ -103,6 +105,7 @@ class JobManager:
         """
         lane = self.lane(kind.slot)
         job = SlotJob(kind, self, settings, params=params, start=start)
+        job.observed = self.tasks.observer.job(kind.name, start.request)
         await lane.submit(job, timeout, fails_at_timeout=fails_at_timeout)
         return job
 
@@ -115,7 +118,9 @@ class JobManager:
     def follow(self, kind: PolledKind[T], job_id: str, settings: Settings) -> JobRecord[T]:
         """The job with a status route of its own that the server knows by ``job_id``."""
         self._check()
-        return self._polled(kind, job_id, settings)
+        job = self._polled(kind, job_id, settings)
+        job.observed = self.tasks.observer.job(kind.name)
+        return job
 
     def resume(self, text: str, settings: Settings, slot_kind: SlotKind[Any] | None = None) -> JobRecord[Any]:
         """The job of the token ``text``.
@@ -164,6 +169,16 @@ class JobManager:
     def unanswered_starts(self) -> list[str]:
         """The names of the starts that were not sent, or not answered."""
         return [name for lane in self.lanes for name in lane.unanswered()]
+
+    def active(self) -> Counter[tuple[str, str]]:
+        """How many jobs of each kind are in each state. It may be called by another thread."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for lane in self.lanes:
+            counts.update((job.kind.name, "queued") for job in lane.waiting())
+            counts.update((job.kind.name, "running") for job in list(lane.slot.running))
+        jobs = [source for source in self.poller.active if isinstance(source, PolledJob)]
+        counts.update((job.kind.name, "running") for job in jobs)
+        return counts
 
     def running_tokens(self) -> list[str]:
         """The tokens of the jobs that run at the server: those in slots, and those that have waiters."""

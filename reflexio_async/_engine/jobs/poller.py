@@ -186,7 +186,7 @@ class Poller:
             if self._due.get(source) == due:
                 del self._due[source]
                 source.polling = True
-                self._workers_for(source.rate).enqueue(source)
+                self._workers_for(source.rate).enqueue(source, due)
         self._set_timer()
 
     def _workers_for(self, rate: PollRate) -> _Workers:
@@ -208,20 +208,22 @@ class _Workers:
         self._most_tokens = max(float(rate.burst), (rate.per_second or 0.0) * _CATCH_UP)
         self._tokens = float(rate.burst)
         self._counted_at = poller.clock.now()
-        self._queue: deque[Pollable] = deque()
+        self._queue: deque[tuple[Pollable, float]] = deque()
+        """What is due, and since when."""
         self._being_polled: set[Pollable] = set()
         self._count = 0
 
-    def enqueue(self, source: Pollable) -> None:
-        """Poll ``source`` as soon as the rate allows."""
-        self._queue.append(source)
+    def enqueue(self, source: Pollable, due: float) -> None:
+        """Poll ``source``, which was ``due`` then, as soon as the rate allows."""
+        self._queue.append((source, due))
         if self._count < self._rate.concurrency:
             self._count += 1
-            self._poller.tasks.spawn(self._work(), name=f"poll {source.name}")
+            tasks = self._poller.tasks
+            tasks.spawn(self._work(), name=f"poll {source.name}", context=tasks.observer.detached())
 
     def sources(self) -> Iterator[Pollable]:
         """The sources that wait for their turn or are being polled."""
-        yield from self._queue
+        yield from [source for source, _ in self._queue]
         yield from self._being_polled
 
     async def _work(self) -> None:
@@ -233,11 +235,12 @@ class _Workers:
                     # a float of seconds.
                     await self._poller.clock.sleep(max(1.0 / per_second, _SHORTEST_WAIT))
                     continue
-                source = self._queue.popleft()
+                source, due = self._queue.popleft()
                 if not source.subscribed:
                     source.polling = False
                     continue
                 self._being_polled.add(source)
+                self._poller.tasks.observer.polled(source.name, self._poller.clock.now() - due)
                 try:
                     await self._poller.poll(source)
                 finally:

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from reflexio_async._engine.jobs.status import QUEUED, JobState, JobStatus
+from reflexio_async._engine.observer import NOT_OBSERVED
 from reflexio_async._engine.retry import FailedPolls, Verdict
 from reflexio_async.errors import (
     APIConnectionError,
@@ -89,6 +90,7 @@ class JobRecord(ABC, Generic[T]):
         "id",
         "kind",
         "last_poll_error",
+        "observed",
         "outcome_read",
         "result",
         "status",
@@ -111,6 +113,7 @@ class JobRecord(ABC, Generic[T]):
         """The error of the last status request, or None."""
         self.waits: tuple[JobWait, ...] = ()
         """What it waited for, apart from the jobs before it, until the last of these waits ended."""
+        self.observed = NOT_OBSERVED
         self._jobs = jobs
         self._settings = settings
         self._waiters: dict[Waiter, None] = {}
@@ -290,6 +293,7 @@ class JobRecord(ABC, Generic[T]):
         self.status, self.result = status, result
         self.error = None if error is None else without_traceback(error)
         self.ended_at = self.now()
+        self.observed.job_ended(self)
         for waiter in self.waiters():
             waiter.wake()
             self._remove(waiter)

@@ -30,10 +30,20 @@ from reflexio_async.reflexio.models.literals import AnyPlaybookStatus
 from reflexio_async.reflexio.models.operations import BulkDeleteResponse
 
 SEARCH_AGENT_PLAYBOOKS = Endpoint(
-    "POST", "/api/search_agent_playbooks", SearchAgentPlaybooksViewResponse, repeatable=True, per_minute=120
+    "POST",
+    "/api/search_agent_playbooks",
+    SearchAgentPlaybooksViewResponse,
+    repeatable=True,
+    per_minute=120,
+    memory="search_memory",
 )
 GET_AGENT_PLAYBOOKS = Endpoint(
-    "POST", AGENT_PLAYBOOKS_PATH, GetAgentPlaybooksViewResponse, repeatable=True, per_minute=120
+    "POST",
+    AGENT_PLAYBOOKS_PATH,
+    GetAgentPlaybooksViewResponse,
+    repeatable=True,
+    per_minute=120,
+    memory="search_memory",
 )
 ADD_AGENT_PLAYBOOKS = Endpoint(
     "POST",
@@ -41,6 +51,7 @@ ADD_AGENT_PLAYBOOKS = Endpoint(
     AddAgentPlaybookResponse,
     per_minute=60,
     invalidates=(AGENT_PLAYBOOKS_PATH,),
+    memory="create_memory",
 )
 UPDATE_AGENT_PLAYBOOK = Endpoint(
     "PUT",
@@ -48,6 +59,7 @@ UPDATE_AGENT_PLAYBOOK = Endpoint(
     UpdateAgentPlaybookResponse,
     repeatable=True,
     invalidates=(AGENT_PLAYBOOKS_PATH,),
+    memory="update_memory",
 )
 UPDATE_AGENT_PLAYBOOK_STATUS = Endpoint(
     "PUT",
@@ -55,6 +67,7 @@ UPDATE_AGENT_PLAYBOOK_STATUS = Endpoint(
     UpdatePlaybookStatusResponse,
     repeatable=True,
     invalidates=(AGENT_PLAYBOOKS_PATH,),
+    memory="update_memory",
 )
 DELETE_AGENT_PLAYBOOK = Endpoint(
     "DELETE",
@@ -62,6 +75,7 @@ DELETE_AGENT_PLAYBOOK = Endpoint(
     DeleteAgentPlaybookResponse,
     repeatable=True,
     invalidates=(AGENT_PLAYBOOKS_PATH,),
+    memory="delete_memory",
 )
 DELETE_AGENT_PLAYBOOKS_BY_IDS = Endpoint(
     "DELETE",
@@ -69,6 +83,7 @@ DELETE_AGENT_PLAYBOOKS_BY_IDS = Endpoint(
     BulkDeleteResponse,
     repeatable=True,
     invalidates=(AGENT_PLAYBOOKS_PATH,),
+    memory="delete_memory",
 )
 DELETE_ALL_AGENT_PLAYBOOKS = Endpoint(
     "DELETE",
@@ -77,6 +92,7 @@ DELETE_ALL_AGENT_PLAYBOOKS = Endpoint(
     repeatable=True,
     per_minute=10,
     invalidates=(AGENT_PLAYBOOKS_PATH,),
+    memory="delete_memory",
 )
 GET_PLAYBOOK_APPLICATION_STATS = Endpoint(
     "POST", "/api/get_playbook_application_stats", GetPlaybookApplicationStatsResponse, repeatable=True

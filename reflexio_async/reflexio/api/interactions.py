@@ -65,6 +65,7 @@ PUBLISH_INTERACTION = Endpoint(
     per_minute=60,
     invalidates=EVERYTHING,
     read_accepted=read_accepted,
+    memory="upsert_memory",
 )
 GET_LEARNING_STATUS = Endpoint("GET", "/api/learning_status", LearningStatusResponse, per_minute=120)
 SEARCH_INTERACTIONS = Endpoint(

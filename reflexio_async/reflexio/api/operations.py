@@ -26,6 +26,7 @@ CLEAR_USER_DATA = Endpoint(
     repeatable=True,
     per_minute=10,
     invalidates=EVERYTHING,
+    memory="delete_memory",
 )
 
 

@@ -55,7 +55,7 @@ MANUAL_PLAYBOOK_GENERATION = Endpoint(
     query=(("wait_for_response", "true"),),
 )
 GET_USER_PLAYBOOKS = Endpoint(
-    "POST", "/api/get_user_playbooks", GetUserPlaybooksViewResponse, repeatable=True
+    "POST", "/api/get_user_playbooks", GetUserPlaybooksViewResponse, repeatable=True, memory="search_memory"
 )
 UPGRADE_USER_PLAYBOOKS = Endpoint(
     "POST", "/api/upgrade_all_user_playbooks", UpgradeUserPlaybooksResponse, refusal="return"
@@ -64,11 +64,18 @@ DOWNGRADE_USER_PLAYBOOKS = Endpoint(
     "POST", "/api/downgrade_all_user_playbooks", DowngradeUserPlaybooksResponse, refusal="return"
 )
 SEARCH_USER_PLAYBOOKS = Endpoint(
-    "POST", "/api/search_user_playbooks", SearchUserPlaybooksViewResponse, repeatable=True, per_minute=120
+    "POST",
+    "/api/search_user_playbooks",
+    SearchUserPlaybooksViewResponse,
+    repeatable=True,
+    per_minute=120,
+    memory="search_memory",
 )
-ADD_USER_PLAYBOOK = Endpoint("POST", "/api/add_user_playbook", AddUserPlaybookResponse, per_minute=60)
+ADD_USER_PLAYBOOK = Endpoint(
+    "POST", "/api/add_user_playbook", AddUserPlaybookResponse, per_minute=60, memory="create_memory"
+)
 UPDATE_USER_PLAYBOOK = Endpoint(
-    "PUT", "/api/update_user_playbook", UpdateUserPlaybookResponse, repeatable=True
+    "PUT", "/api/update_user_playbook", UpdateUserPlaybookResponse, repeatable=True, memory="update_memory"
 )
 REVIEW_USER_PLAYBOOKS = Endpoint(
     "POST",
@@ -78,13 +85,18 @@ REVIEW_USER_PLAYBOOKS = Endpoint(
     deadline=SLOW_CALL_DEADLINE,
 )
 DELETE_USER_PLAYBOOK = Endpoint(
-    "DELETE", "/api/delete_user_playbook", DeleteUserPlaybookResponse, repeatable=True
+    "DELETE", "/api/delete_user_playbook", DeleteUserPlaybookResponse, repeatable=True, memory="delete_memory"
 )
 DELETE_USER_PLAYBOOKS_BY_IDS = Endpoint(
-    "DELETE", "/api/delete_user_playbooks_by_ids", BulkDeleteResponse, repeatable=True
+    "DELETE", "/api/delete_user_playbooks_by_ids", BulkDeleteResponse, repeatable=True, memory="delete_memory"
 )
 DELETE_ALL_USER_PLAYBOOKS = Endpoint(
-    "DELETE", "/api/delete_all_user_playbooks", BulkDeleteResponse, repeatable=True, per_minute=10
+    "DELETE",
+    "/api/delete_all_user_playbooks",
+    BulkDeleteResponse,
+    repeatable=True,
+    per_minute=10,
+    memory="delete_memory",
 )
 DELETE_ALL_PLAYBOOKS = Endpoint(
     "DELETE",
@@ -93,6 +105,7 @@ DELETE_ALL_PLAYBOOKS = Endpoint(
     repeatable=True,
     per_minute=10,
     invalidates=EVERYTHING,
+    memory="delete_memory",
 )
 
 

@@ -65,13 +65,27 @@ MANUAL_PROFILE_GENERATION = Endpoint(
     query=(("wait_for_response", "true"),),
 )
 SEARCH_USER_PROFILES = Endpoint(
-    "POST", "/api/search_profiles", SearchProfilesViewResponse, repeatable=True, per_minute=120
+    "POST",
+    "/api/search_profiles",
+    SearchProfilesViewResponse,
+    repeatable=True,
+    per_minute=120,
+    memory="search_memory",
 )
 RERANK_USER_PROFILES = Endpoint(
-    "POST", "/api/rerank_user_profiles", SearchProfilesViewResponse, repeatable=True, per_minute=120
+    "POST",
+    "/api/rerank_user_profiles",
+    SearchProfilesViewResponse,
+    repeatable=True,
+    per_minute=120,
+    memory="search_memory",
 )
-GET_PROFILES = Endpoint("POST", PROFILES_PATH, GetProfilesViewResponse, repeatable=True)
-GET_ALL_PROFILES = Endpoint("GET", "/api/get_all_profiles", GetProfilesViewResponse, per_minute=30)
+GET_PROFILES = Endpoint(
+    "POST", PROFILES_PATH, GetProfilesViewResponse, repeatable=True, memory="search_memory"
+)
+GET_ALL_PROFILES = Endpoint(
+    "GET", "/api/get_all_profiles", GetProfilesViewResponse, per_minute=30, memory="search_memory"
+)
 ADD_USER_PROFILE = Endpoint(
     "POST",
     "/api/add_user_profile",
@@ -79,6 +93,7 @@ ADD_USER_PROFILE = Endpoint(
     repeatable=True,
     per_minute=60,
     invalidates=(PROFILES_PATH,),
+    memory="create_memory",
 )
 UPDATE_USER_PROFILE = Endpoint(
     "PUT",
@@ -86,12 +101,23 @@ UPDATE_USER_PROFILE = Endpoint(
     UpdateUserProfileResponse,
     repeatable=True,
     invalidates=(PROFILES_PATH,),
+    memory="update_memory",
 )
 DELETE_PROFILE = Endpoint(
-    "DELETE", "/api/delete_profile", DeleteUserProfileResponse, repeatable=True, invalidates=(PROFILES_PATH,)
+    "DELETE",
+    "/api/delete_profile",
+    DeleteUserProfileResponse,
+    repeatable=True,
+    invalidates=(PROFILES_PATH,),
+    memory="delete_memory",
 )
 DELETE_PROFILES_BY_IDS = Endpoint(
-    "DELETE", "/api/delete_profiles_by_ids", BulkDeleteResponse, repeatable=True, invalidates=(PROFILES_PATH,)
+    "DELETE",
+    "/api/delete_profiles_by_ids",
+    BulkDeleteResponse,
+    repeatable=True,
+    invalidates=(PROFILES_PATH,),
+    memory="delete_memory",
 )
 DELETE_ALL_PROFILES = Endpoint(
     "DELETE",
@@ -100,6 +126,7 @@ DELETE_ALL_PROFILES = Endpoint(
     repeatable=True,
     per_minute=10,
     invalidates=(PROFILES_PATH,),
+    memory="delete_memory",
 )
 GET_PROFILE_CHANGE_LOG = Endpoint("GET", "/api/profile_change_log", ProfileChangeLogViewResponse)
 GET_PROFILE_STATISTICS = Endpoint("GET", "/api/get_profile_statistics", GetProfileStatisticsResponse)

@@ -5,7 +5,9 @@ from reflexio_async._engine.engine import API
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.reflexio.models.search import UnifiedSearchRequest, UnifiedSearchViewResponse
 
-SEARCH = Endpoint("POST", "/api/search", UnifiedSearchViewResponse, repeatable=True, per_minute=120)
+SEARCH = Endpoint(
+    "POST", "/api/search", UnifiedSearchViewResponse, repeatable=True, per_minute=120, memory="search_memory"
+)
 
 
 class SearchAPI(API):
