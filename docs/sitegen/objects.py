@@ -106,7 +106,6 @@ PAGES = (
             "RequestEvent",
             "RetryEvent",
             "BackgroundErrorEvent",
-            "request_spans",
             "ServerQuirkWarning",
             "Clock",
             "SystemClock",

@@ -23,8 +23,8 @@ def telemetry_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sampler | None], 
 
     def use(sampler: Sampler | None) -> Telemetry:
         made = Telemetry(sampler)
-        providers = {"tracer_provider": made.tracers, "meter_provider": made.meters}
-        monkeypatch.setattr(tracing, "Tracing", partial(tracing.Tracing, **providers))
+        traced = partial(tracing.Tracing, tracer_provider=made.tracers, meter_provider=made.meters)
+        monkeypatch.setattr(tracing, "Tracing", traced)
         return made
 
     return use

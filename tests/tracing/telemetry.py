@@ -56,7 +56,7 @@ class Telemetry:
     def total(self, name: str, **attributes: Any) -> float:
         """The sum of a counter, or how often a histogram was recorded."""
         points = self.metric(name, **attributes)
-        return sum(point.count if hasattr(point, "count") else point.value for point in points)
+        return float(sum(point.count if hasattr(point, "count") else point.value for point in points))
 
     def names(self) -> set[str]:
         """The names of all metrics."""

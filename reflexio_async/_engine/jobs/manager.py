@@ -176,8 +176,8 @@ class JobManager:
         for lane in self.lanes:
             counts.update((job.kind.name, "queued") for job in lane.waiting())
             counts.update((job.kind.name, "running") for job in list(lane.slot.running))
-        jobs = [source for source in self.poller.active if isinstance(source, PolledJob)]
-        counts.update((job.kind.name, "running") for job in jobs)
+        polled: list[JobRecord[Any]] = [job for job in self.poller.active if isinstance(job, PolledJob)]
+        counts.update((job.kind.name, "running") for job in polled)
         return counts
 
     def running_tokens(self) -> list[str]:
