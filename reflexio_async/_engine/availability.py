@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.retry import is_away
 from reflexio_async.errors import RateLimited
 
@@ -55,7 +56,12 @@ class Availability:
         self._away_since = None
         if self._reported_at is not None:
             self._reported_at = None
-            logger.info("%s answers again, after %.0f s", self.url, seconds)
+            logger.info(
+                "%s answers again, after %.0f s",
+                self.url,
+                seconds,
+                extra=fields("server_answers", url=self.url, seconds=seconds),
+            )
             self._notify()
 
     def failed(self, error: Exception) -> None:
@@ -72,7 +78,13 @@ class Availability:
         if seconds is None or (self._reported_at is not None and now - self._reported_at < _EVERY):
             return
         self._reported_at = now
-        logger.warning("%s has been unreachable for %.0f s: %s", self.url, seconds, error)
+        logger.warning(
+            "%s has been unreachable for %.0f s: %s",
+            self.url,
+            seconds,
+            error,
+            extra=fields("server_away", error, url=self.url, seconds=seconds),
+        )
         self._notify()
 
     def _notify(self) -> None:

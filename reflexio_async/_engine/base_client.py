@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from reflexio_async._engine.drain_summary import DrainSummary
 from reflexio_async._engine.engine import API
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.settings import ViewOptions, check_view_options
 from reflexio_async.errors import StoreError
 
@@ -80,9 +81,19 @@ class BaseClient(API):
             scope, summary = loops.close()
             summary = summary._replace(**stored)
             if not summary.complete:
-                logger.warning("%s was closed with unfinished work: %s", loops.name, summary.as_text())
+                logger.warning(
+                    "%s was closed with unfinished work: %s",
+                    loops.name,
+                    summary.as_text(),
+                    extra=fields("client_closed", url=self.base_url),
+                )
             elif summary.as_text():
-                logger.info("%s was closed: %s", loops.name, summary.as_text())
+                logger.info(
+                    "%s was closed: %s",
+                    loops.name,
+                    summary.as_text(),
+                    extra=fields("client_closed", url=self.base_url),
+                )
             await scope.aclose()
         return summary
 
@@ -92,7 +103,13 @@ class BaseClient(API):
         if under_way.complete and not any(sender.busy for sender in loops.senders):
             return
         awaited = under_way._replace(running_jobs=()).as_text() or "the answers to what was sent"
-        logger.info("closing %s: waiting up to %g s for %s", loops.name, seconds, awaited)
+        logger.info(
+            "closing %s: waiting up to %g s for %s",
+            loops.name,
+            seconds,
+            awaited,
+            extra=fields("client_closing", url=self.base_url, seconds=seconds),
+        )
         try:
             async with self._engine.caller.clock.timeout(seconds):
                 while not loops.under_way().complete:

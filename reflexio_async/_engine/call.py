@@ -14,6 +14,7 @@ import anyio
 from reflexio_async._engine import retry, wire
 from reflexio_async._engine.availability import Availability
 from reflexio_async._engine.events import RequestEvent, RetryEvent, notify
+from reflexio_async._engine.logs import fields
 from reflexio_async.errors import (
     APIConnectionError,
     APIStatusError,
@@ -398,7 +399,14 @@ class Call(Generic[T]):
                 message = f"{self._name}: the client was closed after the response was lost"
                 raise ClientClosed(message, outcome_unknown=True) from None
             except ReflexioError as error:
-                logger.info("%s: its effect is not known (%s)", self._name, type(error).__name__)
+                logger.info(
+                    "%s: its effect is not known (%s)",
+                    self._name,
+                    type(error).__name__,
+                    extra=fields(
+                        "call_unresolved", error, method=self.endpoint.method, route=self.endpoint.path
+                    ),
+                )
                 delay, remaining = retry.outage_delay(self.settings.retry), self._remaining()
                 if not self._outlasts(error) or remaining <= max(delay, _MOMENT):
                     if lost is not None:
@@ -428,6 +436,14 @@ class Call(Generic[T]):
             self.attempts,
             reason,
             delay,
+            extra=fields(
+                "call_retried",
+                error,
+                method=self.endpoint.method,
+                route=self.endpoint.path,
+                attempt=self.attempts,
+                delay=delay,
+            ),
         )
         self.caller.observer.retried(self.endpoint, reason)
         event = RetryEvent(self.endpoint.method, self.encoded.path, self.attempts, delay, reason)

@@ -6,7 +6,11 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias, TypeVar
 
+from reflexio_async._engine.logs import fields
+
 E = TypeVar("E")
+
+
 logger = logging.getLogger("reflexio_async")
 
 
@@ -67,4 +71,4 @@ def notify(name: str, hook: Callable[[E], None] | None, event: E) -> None:
     try:
         hook(event)
     except Exception:
-        logger.exception("the %s hook failed", name)
+        logger.exception("the %s hook failed", name, extra=fields("hook_failed", call=name))

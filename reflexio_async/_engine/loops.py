@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary, WeakSet, finalize
 
 from reflexio_async._engine.drain_summary import DrainSummary
+from reflexio_async._engine.logs import fields
 from reflexio_async.errors import CLOSED, ClientClosed, ConfigurationError
 
 if TYPE_CHECKING:
@@ -289,7 +290,7 @@ class LoopBinding:
             return ""
         lost = left._replace(running_jobs=()).as_text()
         text = f"{self.name} was not closed before its event loop ended, and this is lost: {lost}"
-        logger.error("%s. %s", text, _ADVICE)
+        logger.error("%s. %s", text, _ADVICE, extra=fields("client_dropped"))
         return text
 
     def dropped(self) -> None:
@@ -303,7 +304,7 @@ class LoopBinding:
             text += f"; under way: {left.as_text()}" if not left.complete else ""
             # The program ends before the loop when that runs in a daemon thread.
             if not left.complete and not threading.main_thread().is_alive():
-                logger.error("%s. %s", text, _ADVICE)
+                logger.error("%s. %s", text, _ADVICE, extra=fields("client_dropped"))
         else:
             text = self._loop_ended() or text
         warnings.warn(f"{text}. {_ADVICE}", ResourceWarning, stacklevel=1)

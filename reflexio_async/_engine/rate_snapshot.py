@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.retry import BELIEVED
 
 logger = logging.getLogger("reflexio_async")
@@ -56,7 +57,10 @@ class RateSnapshot(BaseModel):
         try:
             snapshot = cls.model_validate_json(text)
         except ValidationError:
-            logger.warning("what a store holds about a rate limit cannot be read; the limit is learned anew")
+            logger.warning(
+                "what a store holds about a rate limit cannot be read; the limit is learned anew",
+                extra=fields("store_unreadable"),
+            )
             return None
         # A clock that was set back makes a new snapshot look as if it came from the future.
         return snapshot if now - _OLDEST <= snapshot.at <= now + BELIEVED else None

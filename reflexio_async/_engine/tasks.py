@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reflexio_async._engine.events import BackgroundErrorEvent, notify
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.loops import CLIENT_CLOSED, LOOP_ENDED
 from reflexio_async._engine.observer import Observer
 from reflexio_async.errors import ClientClosed, ReflexioError, printable
@@ -185,5 +186,12 @@ class TaskTracker:
         """Count and log a failure that no caller awaited, and call the hook."""
         self.errors += 1
         text = printable(str(error))
-        logger.log(level, "%s failed in the background: %s: %s", printable(what), type(error).__name__, text)
+        logger.log(
+            level,
+            "%s failed in the background: %s: %s",
+            printable(what),
+            type(error).__name__,
+            text,
+            extra=fields("background_error", error),
+        )
         notify("on_background_error", self._on_error, BackgroundErrorEvent(what, error))

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import uuid4
 
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.retry import Meaning, is_away, meaning_of
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.rows import LaneKey
@@ -187,7 +188,9 @@ class OutboxDriver:
                 break
             except ReflexioError as error:
                 # The organisation could not be asked for, or the store is out of order. Nothing is lost.
-                logger.warning("the outbox waits: %s", error)
+                logger.warning(
+                    "the outbox waits: %s", error, extra=fields("outbox_waits", error, url=self._url)
+                )
                 self._added.set()
                 pause = await self._pause(pause)
         self.idle.set()
@@ -256,6 +259,7 @@ class OutboxDriver:
                 self._store.database.name,
                 calls,
                 self._url,
+                extra=fields("organisation_unknown", url=self._url, store=self._store.database.name),
             )
 
     async def _deliver(self, held: HeldLease, row: OutboxRow) -> None:
@@ -283,7 +287,13 @@ class OutboxDriver:
                 if refusal is not None:
                     await self._set_aside(held, row, refusal, error)
                     return
-                logger.warning("%s %s waits: %s", row.call, row.id, error)
+                logger.warning(
+                    "%s %s waits: %s",
+                    row.call,
+                    row.id,
+                    error,
+                    extra=fields("delivery_waits", error, url=self._url, call=row.call),
+                )
                 maybe_sent = maybe_sent or bool(getattr(error, "outcome_unknown", False))
                 if not maybe_sent:
                     await self._store.mark_sent(held.lease, row.id, sent=False)

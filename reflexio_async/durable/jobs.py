@@ -16,6 +16,7 @@ from reflexio_async._engine.jobs.record import with_message
 from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
+from reflexio_async._engine.logs import fields
 from reflexio_async.durable.accounts import Accounts
 from reflexio_async.durable.job import StoredJob
 from reflexio_async.durable.lane import LaneDriver
@@ -451,7 +452,13 @@ class DurableJobs:
                 await here.store.database.changed(_LOOK, since)
                 await self.clock.sleep(_BETWEEN_LOOKS)  # so that many changes are one
             except Exception as error:  # noqa: BLE001  # those who wait would wait for ever
-                logger.warning("%s cannot be read: %s: %s", self.name, type(error).__name__, error)
+                logger.warning(
+                    "%s cannot be read: %s: %s",
+                    self.name,
+                    type(error).__name__,
+                    error,
+                    extra=fields("store_unreadable", error, store=self.name),
+                )
                 await self.clock.sleep(_LOOK)
 
     async def _read_watched(self, here: LoopJobs, *, everything: bool) -> None:

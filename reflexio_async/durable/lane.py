@@ -25,6 +25,7 @@ import anyio
 from reflexio_async._engine.jobs.kinds import Dialect, Operation
 from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.retry import Meaning, is_away, meaning_of
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.outcomes import outcome_of
@@ -189,7 +190,11 @@ class LaneDriver:
                 if await self._is_idle():
                     return
             except LeaseLost as error:
-                logger.warning("%s; its rows are taken up again when it is free", error)
+                logger.warning(
+                    "%s; its rows are taken up again when it is free",
+                    error,
+                    extra=fields("lease_lost", error, service=self._slot.service, store=self._durable.name),
+                )
             except Exception as error:  # noqa: BLE001  # without the driver no job goes on
                 if await self._failed(error):
                     return
@@ -241,7 +246,13 @@ class LaneDriver:
         return False
 
     async def _wait(self, error: BaseException) -> None:
-        logger.warning("%s: the jobs in %s wait: %s", self._slot.service, self._durable.name, error)
+        logger.warning(
+            "%s: the jobs in %s wait: %s",
+            self._slot.service,
+            self._durable.name,
+            error,
+            extra=fields("jobs_wait", error, service=self._slot.service, store=self._durable.name),
+        )
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
         reason = WaitReason.STORE if isinstance(error, StoreError) else WaitReason.SERVER_ERROR
         before, now = self._waits, self._clock.now()
@@ -394,7 +405,11 @@ class LaneDriver:
             return
         if self._was_lost_by_server(job) and job.attempts < _MOST_STARTS:
             message = "%s: the server has lost it. It is started again, so it may run twice"
-            logger.warning(message, job.description)
+            logger.warning(
+                message,
+                job.description,
+                extra=fields("start_sent_again", service=self._slot.service, kind=job.kind.name),
+            )
             await self._write(held, job, state=RowState.QUEUED, operation_id=None, not_before=None)
             return
         outcome = outcome_of(job.status, job.result, error)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from reflexio_async._engine.logs import fields
 from reflexio_async.durable.store import LEASE_SECONDS
 from reflexio_async.errors import LeaseLost, StoreError
 
@@ -70,10 +71,18 @@ class HeldLease:
                 self.lease = await store.renew(self.lease, seconds)
                 await store.prune_sometimes()
             except LeaseLost as error:
-                logger.warning("%s", error)
+                logger.warning(
+                    "%s",
+                    error,
+                    extra=fields("lease_lost", error, service=self.lease.lane.name, url=self.lease.lane.url),
+                )
                 self._lost = True
             except StoreError as error:
-                logger.warning("a lease could not be renewed: %s", error)
+                logger.warning(
+                    "a lease could not be renewed: %s",
+                    error,
+                    extra=fields("lease_lost", error, service=self.lease.lane.name, url=self.lease.lane.url),
+                )
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
+from reflexio_async._engine.logs import fields
 from reflexio_async.durable.sqlite_file import MEMORY, as_store_error, connect, database_text, when_free
 from reflexio_async.errors import StoreError
 
@@ -149,7 +150,12 @@ class OpenFile:
         self._hand_over([], changed=True)
         self.ended.set_result(None)
         if error is not None and self.opened.done():  # pragma: no cover  # a fault of this program
-            logger.error("the store %s was closed", self.path, exc_info=error)
+            logger.error(
+                "the store %s was closed",
+                self.path,
+                exc_info=error,
+                extra=fields("store_closed", error, store=str(self.path)),
+            )
         elif error is not None:
             self.opened.set_exception(error)
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from reflexio_async._engine.logs import fields
 from reflexio_async.durable.cluster import WORKER_SILENT, Cluster
 from reflexio_async.durable.rows import LaneKey
 from reflexio_async.errors import ReflexioError, StoreError
@@ -82,7 +83,12 @@ class Waker:
             try:
                 await self._cluster.wake(LaneKey(self._url, await self._organisation(), name))
             except ReflexioError as error:
-                logger.warning("the workers of %s cannot be woken: %s", self._name, error)
+                logger.warning(
+                    "the workers of %s cannot be woken: %s",
+                    self._name,
+                    error,
+                    extra=fields("worker_missing", error, url=self._url, store=self._name),
+                )
                 await self._clock.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
@@ -112,5 +118,9 @@ class Waker:
         )
         if not self._has_warned:
             self._has_warned = True
-            logger.warning("jobs wait, and %s", text)
+            logger.warning(
+                "jobs wait, and %s",
+                text,
+                extra=fields("worker_missing", url=self._url, store=self._name, seconds=silent_for),
+            )
         return text

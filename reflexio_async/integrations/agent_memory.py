@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, TypedDict
 
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.models import build_request
 from reflexio_async.errors import ConfigurationError, InvalidRequest, ReflexioError, StoreError
 from reflexio_async.memory.context import DEFAULT_MAX_CHARS
@@ -194,7 +195,7 @@ class AgentMemory:
 def _log(what: str, error: ReflexioError) -> None:
     # The text of other errors may have what was said.
     reason = str(error) if isinstance(error, StoreError) else type(error).__name__
-    logger.error("%s: %s", what, reason)
+    logger.error("%s: %s", what, reason, extra=fields("agent_memory_failed", error))
 
 
 def _first(run: tuple[object, ...], *names: str) -> str | None:

@@ -7,6 +7,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from reflexio_async._engine.logs import fields
 from reflexio_async.errors import APIStatusError, APITimeout
 from reflexio_async.reflect.presets import BY_NAME
 
@@ -28,7 +29,14 @@ logger = logging.getLogger("reflexio_async")
 def report_failure(what: str, error: Exception, *, level: int) -> None:
     """Log a failure. Neither the query nor the server's text is in the message."""
     status = f" {error.status}" if isinstance(error, APIStatusError) else ""
-    logger.log(level, "%s failed (%s%s); the agent goes on without it", what, type(error).__name__, status)
+    logger.log(
+        level,
+        "%s failed (%s%s); the agent goes on without it",
+        what,
+        type(error).__name__,
+        status,
+        extra=fields("agent_memory_failed", error),
+    )
 
 
 async def recall(

@@ -19,6 +19,7 @@ from typing import (
     overload,
 )
 
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.settings import check_hook
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
@@ -239,7 +240,9 @@ def _set_output(ctx: TraceContext, returned: Any, name: str) -> Any:
     if isinstance(returned, str):
         ctx.set_output(trajectory=returned, final_response=returned)
     else:
-        logger.debug("%s returned %s: no trace is sent", name, type(returned).__name__)
+        logger.debug(
+            "%s returned %s: no trace is sent", name, type(returned).__name__, extra=fields("trace_not_sent")
+        )
     return returned
 
 

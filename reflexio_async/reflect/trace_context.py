@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.models import build_request
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflect.judge import failed_review, judged_review
@@ -227,7 +228,7 @@ class TraceContext:
         self._phase = _Phase.LEFT
         if self._output is None:
             text = "no output was set, so no trace was sent; call ctx.set_output(...)"
-            logger.log(level_without_output, text)
+            logger.log(level_without_output, text, extra=fields("trace_not_sent"))
         elif error is None:
             output = await self._judged(self._output)
             with self._handle(_SENDING):
@@ -235,7 +236,11 @@ class TraceContext:
         elif isinstance(error, Exception) and self._auto_fail:
             await self._send_as_failed(self._output, error)
         else:
-            logger.info("the run ended with %s: the trace is not sent", type(error).__name__)
+            logger.info(
+                "the run ended with %s: the trace is not sent",
+                type(error).__name__,
+                extra=fields("trace_not_sent", error),
+            )
 
     async def _judged(self, output: TraceCreate) -> TraceCreate:
         """Return ``output`` with the review of the judge, if there is a judge and no review yet."""
@@ -271,7 +276,7 @@ class TraceContext:
     def __del__(self) -> None:
         if self._phase is _Phase.INSIDE:
             message = f"a trace was never closed, so it was not sent; its task: {self.task!r:.200}"
-            logger.error(message)
+            logger.error(message, extra=fields("trace_not_sent"))
             warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import SecretStr
 
+from reflexio_async._engine.logs import fields
 from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.errors import ReflexioError
 from reflexio_async.reflect.client import AsyncReflectClient
@@ -84,7 +85,12 @@ class Account:
                 try:
                     self.org = await client.outbox.organisation()
                 except ReflexioError as error:
-                    logger.warning("the organisation of a key for %s is not known yet: %s", self.url, error)
+                    logger.warning(
+                        "the organisation of a key for %s is not known yet: %s",
+                        self.url,
+                        error,
+                        extra=fields("organisation_unknown", error, url=self.url),
+                    )
 
     async def close(self, idle: float = -1.0) -> None:
         """Close the client if it was not used for that long."""

@@ -13,6 +13,7 @@ from uuid import uuid4
 from procrastinate import Blueprint
 from procrastinate.exceptions import ConnectorException
 
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.settings import ClientOptions, Settings
 from reflexio_async.durable.cluster import NAMESPACE, QUEUE, Cluster
 from reflexio_async.durable.delivery import LANE as OUTBOX
@@ -181,7 +182,12 @@ class Worker:
                     await _cancelled(working)
                     raise
                 except (ConnectorException, ReflexioError) as error:
-                    logger.warning("%s: the database is away: %s", self.name, error.__cause__ or error)
+                    logger.warning(
+                        "%s: the database is away: %s",
+                        self.name,
+                        error.__cause__ or error,
+                        extra=fields("store_unreadable", error, worker=self.name),
+                    )
                 # It has ended because the database was away, or because this process was frozen.
                 await asyncio.sleep(_POLL)
 
@@ -224,9 +230,22 @@ class Worker:
                 async with account.client() as client:
                     again = await self._drive(client, lane)
         except ReflexioError as error:
-            logger.warning("%s: %s of %s is tried again: %s", self.name, lane.name, lane.url, error)
-        except Exception:
-            logger.exception("%s: %s of %s could not be driven", self.name, lane.name, lane.url)
+            logger.warning(
+                "%s: %s of %s is tried again: %s",
+                self.name,
+                lane.name,
+                lane.url,
+                error,
+                extra=fields("lane_failed", error, worker=self.name, service=lane.name, url=lane.url),
+            )
+        except Exception as error:
+            logger.exception(
+                "%s: %s of %s could not be driven",
+                self.name,
+                lane.name,
+                lane.url,
+                extra=fields("lane_failed", error, worker=self.name, service=lane.name, url=lane.url),
+            )
         finally:
             self._driving.pop(lane, None)
         if again is not None:
@@ -267,6 +286,13 @@ class Worker:
                 lane.name,
                 lane.org,
                 lane.url,
+                extra=fields(
+                    "lane_without_key",
+                    worker=self.name,
+                    service=lane.name,
+                    organisation=lane.org,
+                    url=lane.url,
+                ),
             )
         self._without_key[lane] = None
 
@@ -280,7 +306,12 @@ class Worker:
             await self._learn(cluster)
             await cluster.wake_lanes_without_lease()
         except (StoreError, ConnectorException) as error:
-            logger.warning("%s: the lanes that nobody drives cannot be read: %s", self.name, error)
+            logger.warning(
+                "%s: the lanes that nobody drives cannot be read: %s",
+                self.name,
+                error,
+                extra=fields("lanes_unreadable", error, worker=self.name),
+            )
 
     async def _learn(self, cluster: Cluster) -> None:
         """Learn the organisations of rows whose clients could not ask the server for it."""
@@ -289,7 +320,9 @@ class Worker:
         unknown, self._unknown = self._unknown, await cluster.unknown_accounts()
         if self._unknown and not unknown:
             message = "%s: rows of %d lanes wait: their organisation is not known, and no key here is theirs"
-            logger.warning(message, self.name, self._unknown)
+            logger.warning(
+                message, self.name, self._unknown, extra=fields("organisation_unknown", worker=self.name)
+            )
 
     @property
     def _silent_seconds(self) -> float:
@@ -313,7 +346,12 @@ class Worker:
                 if expired.lanes:
                     wait = min(wait, 1.0)
             except (StoreError, ConnectorException) as error:
-                logger.warning("%s: leases cannot be watched: %s", self.name, error)
+                logger.warning(
+                    "%s: leases cannot be watched: %s",
+                    self.name,
+                    error,
+                    extra=fields("lanes_unreadable", error, worker=self.name),
+                )
             await self._keyring.close(_CLOSE_AFTER)
             await asyncio.sleep(wait)
 

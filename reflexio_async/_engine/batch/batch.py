@@ -18,6 +18,7 @@ from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.record import with_message, without_traceback
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.loops import LOOP_ENDED
 from reflexio_async._engine.retry import is_away
 from reflexio_async._engine.settings import is_asynchronous, positive_count, true_or_false
@@ -196,6 +197,7 @@ class Batch(Generic[K, T]):
                 "A batch of %s was dropped, and nothing was sent. Await it, stream it with `async with`, "
                 "or give its coroutine function `run` to a background task: add_task(batch.run)",
                 self._work.name,
+                extra=fields("batch_dropped", batch=self._work.name),
             )
 
     def __await__(self) -> Generator[Any, Any, BatchReport[K, T]]:
@@ -421,7 +423,12 @@ class Batch(Generic[K, T]):
             and not self._stopped.is_set()
             and self._ends_batch(outcome.state, error)
         ):
-            logger.warning("%s: the rest is not started: %s", self.description, error)
+            logger.warning(
+                "%s: the rest is not started: %s",
+                self.description,
+                error,
+                extra=fields("batch_stopped", error, batch=self._work.name),
+            )
             self._server_away = with_message(
                 error, f"not started, as an earlier one met: {error}", sent=False
             )
@@ -453,7 +460,10 @@ class Batch(Generic[K, T]):
         try:
             self._on_progress(self.progress)
         except Exception:
-            logger.exception("on_progress failed; the batch goes on without it")
+            logger.exception(
+                "on_progress failed; the batch goes on without it",
+                extra=fields("hook_failed", call="on_progress"),
+            )
             self._on_progress = None
 
     def _log_cut_short(self, reason: BaseException) -> None:
@@ -466,6 +476,7 @@ class Batch(Generic[K, T]):
                 self.description,
                 type(reason).__name__,
                 printable(names),
+                extra=fields("batch_cut_short", reason, batch=self._work.name),
             )
 
     def _raise_source_error(self) -> None:

@@ -25,6 +25,7 @@ from reflexio_async._engine.jobs.kinds import Dialect, StartRefused
 from reflexio_async._engine.jobs.slot import SlotStatus, SlotStatusSource
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.loops import LOOP_ENDED
 from reflexio_async._engine.observer import NOT_OBSERVED
 from reflexio_async._engine.retry import is_away
@@ -457,7 +458,12 @@ class Lane:
         except (APIConnectionError, APIStatusError, UnexpectedResponse) as error:
             if error.outcome_unknown:
                 name = type(error).__name__
-                logger.info("%s: a start got no answer (%s); asking for the status", self._name, name)
+                logger.info(
+                    "%s: a start got no answer (%s); asking for the status",
+                    self._name,
+                    name,
+                    extra=fields("start_unanswered", error, service=self._name, kind=job.kind.name),
+                )
                 await self._resolve(job, self._clock.now(), error)
             elif not self._waits_for_server(job, error):
                 raise
@@ -507,7 +513,11 @@ class Lane:
 
     def _slot_was_taken(self, job: SlotJob[Any]) -> None:
         """Another client has the slot. The status may still say "free", so pause before the next start."""
-        logger.info("%s: another client has taken the slot; waiting for it", self._name)
+        logger.info(
+            "%s: another client has taken the slot; waiting for it",
+            self._name,
+            extra=fields("slot_taken", service=self._name),
+        )
         job.wait_for(WaitReason.SLOT_TAKEN)
         self._pause_starts()
         self._return_to_queue(job)
@@ -554,7 +564,11 @@ class Lane:
             if error is None or (
                 repeatable and not isinstance(error, APITimeout) and job.attempts < self._max_attempts
             ):
-                logger.info("%s: the server never began it; sending it again", self._name)
+                logger.info(
+                    "%s: the server never began it; sending it again",
+                    self._name,
+                    extra=fields("start_sent_again", service=self._name, kind=job.kind.name),
+                )
                 self._return_to_queue(job)
             else:
                 job.fail_to_start(error)
@@ -573,4 +587,9 @@ class Lane:
         try:
             await self.cancel(job)
         except ReflexioError as error:
-            logger.warning("%s: it could not be cancelled: %s", job.description, error)
+            logger.warning(
+                "%s: it could not be cancelled: %s",
+                job.description,
+                error,
+                extra=fields("job_not_cancelled", error, service=self._name, kind=job.kind.name),
+            )
