@@ -159,7 +159,7 @@ class Tracing(Observer):
     # What outlives a call
 
     def polled(self, name: str, lag: float) -> None:
-        """Measure how late a status request is."""
+        """Measure the time since a status request was due."""
         self._instruments.poll_lag.record(lag, {"reflexio.poll.source": name})
 
     def stamped(self, request: EncodedRequest) -> EncodedRequest:
