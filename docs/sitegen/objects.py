@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, get_type_hints
 import reflexio_async
 from reflexio_async import errors
 from reflexio_async.durable.outbox import Outbox
+from reflexio_async.durable.rows import OutboxRow, OutboxStats
 from reflexio_async.reflect import presets
 from reflexio_async.worker import Organisation, Worker, WorkerStats
 from sitegen.calls import arguments, signature
@@ -72,6 +73,8 @@ PAGES = (
                 "StoreView", "StoreStats", "JobEntry", "BatchEntry", "LaneEntry", "AccountEntry", "CallEntry"
             ),
             Outbox,
+            OutboxStats,
+            OutboxRow,
             *_public("OutboxCall", "DrainSummary"),
             Worker,
             Organisation,
@@ -182,7 +185,7 @@ def section(thing: Any) -> str:
             table(("name", "value"), [(code(member.name), code(repr(member.value))) for member in thing])
         )
         return "\n\n".join(parts)
-    if "Args" in about.sections:
+    if "Args" in about.sections and name != "Outbox":  # which only a client makes
         parts += [signature("", name, thing), arguments(thing)]
     parts.append(attributes(thing))
     for member in _methods(thing):

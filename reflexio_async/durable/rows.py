@@ -128,7 +128,22 @@ class BatchRow(NamedTuple):
 
 
 class OutboxRow(NamedTuple):
-    """A call in the outbox; the names are those of the table's columns."""
+    """A call in the outbox; the names are those of the table's columns.
+
+    Attributes:
+        seq: Its place in the order in which calls were accepted.
+        id: Its id, by which the server stores it once.
+        account: A digest of the credential that it was made with.
+        url: The server's address.
+        call: Its kind, such as ``publish_interaction``.
+        session: The session that its order is kept in.
+        request: What is sent.
+        bytes: The size of the request.
+        state: ``waiting`` or ``set_aside``.
+        attempts: How often it was sent.
+        reason: Why it was set aside.
+        created_at: When it was accepted, in epoch seconds.
+    """
 
     seq: int
     id: str
