@@ -9,14 +9,12 @@ from reflexio_async.cli import output
 from reflexio_async.cli.command import command
 from reflexio_async.cli.command_runner import exit_bad_input, run
 from reflexio_async.cli.config import config
-from reflexio_async.cli.demo import run_demo
 from reflexio_async.cli.doctor import doctor, impatient
 from reflexio_async.cli.errors import CommandLine
 from reflexio_async.cli.inputs import check_keys, check_text
 from reflexio_async.cli.interactions import interactions
 from reflexio_async.cli.jobs import jobs
 from reflexio_async.cli.keys import keys
-from reflexio_async.cli.mcp import RunMCP
 from reflexio_async.cli.memories import memories
 from reflexio_async.cli.options import (
     ENVIRONMENT,
@@ -30,7 +28,6 @@ from reflexio_async.cli.playbooks import playbooks
 from reflexio_async.cli.profiles import profiles
 from reflexio_async.cli.publish import publish, read_publish
 from reflexio_async.cli.rerun_app import rerun
-from reflexio_async.cli.sandbox import RunSandbox, read_faults
 from reflexio_async.cli.search import context, search
 from reflexio_async.cli.store_app import outbox, store, worker
 from reflexio_async.cli.traces import traces
@@ -69,6 +66,8 @@ def _main(
 @app.command(rich_help_panel=SET_UP)
 def demo(*, _debug: Debug = False, _verbose: Verbose = False) -> None:
     """Run 40 reruns against a sandbox in this process, and show that all complete (seconds)."""
+    from reflexio_async.cli.demo import run_demo  # noqa: PLC0415  # slow to load
+
     run(run_demo)
 
 
@@ -139,6 +138,8 @@ def sandbox(
 
     Exit code: 0 stopped, 2 bad input: a port in use, a faults file or a data file that cannot be used.
     """
+    from reflexio_async.cli.sandbox import RunSandbox, read_faults  # noqa: PLC0415  # slow to load
+
     try:
         check_text(data=data, faults=faults, api_key=api_key, reflect_api_key=reflect_api_key)
         check_keys(api_key=api_key, reflect_api_key=reflect_api_key)
@@ -201,6 +202,8 @@ def mcp(
 
     Exit code: 0 stopped, 1 the store cannot be used, 2 bad input.
     """
+    from reflexio_async.cli.mcp import RunMCP  # noqa: PLC0415  # slow to load
+
     try:
         check_text(user=user, host=host, store=store)
     except InvalidRequest as error:

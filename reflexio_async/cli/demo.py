@@ -10,7 +10,8 @@ from reflexio_async._engine.batch.report import Outcome, OutcomeState
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK, SOME_FAILED
 from reflexio_async.cli.progress import show_progress
-from reflexio_async.cli.tables import count_states, new_table, state_text
+from reflexio_async.cli.results import new_table
+from reflexio_async.cli.tables import count_states, state_text
 from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.reflexio.models.enums import Status
 from reflexio_async.sandbox import Sandbox

@@ -9,7 +9,6 @@ from reflexio_async.cli.command_runner import exit_bad_input
 from reflexio_async.cli.inputs import check_store, check_text, shown_store
 from reflexio_async.cli.output import set_logging
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.reflexio.jobs import SLOT_POLL_INTERVAL, WAIT_TIMEOUT
 
 CALL_TIMEOUT = 60.0
 """Seconds for one call. It is short, because a person waits at the terminal."""
@@ -118,8 +117,7 @@ PollInterval = Annotated[
     typer.Option(
         metavar="SECONDS",
         show_default=False,
-        help="Time between two status requests. "
-        f"Unless given: short at first, then up to {SLOT_POLL_INTERVAL:g}.",
+        help="Time between two status requests. Unless given: short at first, then up to 1.",
     ),
 ]
 WaitTimeout = Annotated[
@@ -127,7 +125,7 @@ WaitTimeout = Annotated[
     typer.Option(
         metavar="SECONDS",
         show_default=False,
-        help=f"How long one job may take after the server has begun it. Unless given: {WAIT_TIMEOUT:g}.",
+        help="How long one job may take after the server has begun it. Unless given: 600.",
     ),
 ]
 

@@ -9,7 +9,7 @@ import time
 from rich.console import Console
 from rich.text import Text
 
-from reflexio_async import errors
+from reflexio_async.errors import printable as escaped
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -19,7 +19,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def printable(text: object) -> str:
     """``text`` with control characters, and others that cannot be shown, as escapes."""
-    return errors.printable(str(text))
+    return escaped(str(text))
 
 
 def one_line(text: object) -> str:

@@ -15,7 +15,6 @@ from reflexio_async.cli.errors import own_words
 from reflexio_async.cli.inputs import name_of, read_text
 from reflexio_async.cli.json_input import BadLines, read_json_lines
 from reflexio_async.cli.options import WaitTimeout
-from reflexio_async.cli.progress import show_progress
 from reflexio_async.cli.results import Result, sentence
 
 if TYPE_CHECKING:
@@ -172,6 +171,8 @@ async def _publish_lines(
     invocation: "Invocation",
     lines: dict[str, tuple[int, dict[str, Any]]],
 ) -> Result:
+    from reflexio_async.cli.progress import show_progress  # noqa: PLC0415  # slow to load
+
     batch = client.publish_many([item for _, item in lines.values()])
 
     def stop() -> None:

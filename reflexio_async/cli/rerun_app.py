@@ -19,8 +19,6 @@ from reflexio_async.cli.options import (
     existing_store,
 )
 from reflexio_async.cli.reporting import reporting
-from reflexio_async.cli.rerun import Rerun
-from reflexio_async.cli.stored_batch import ShowBatches
 from reflexio_async.errors import InvalidRequest
 
 
@@ -151,7 +149,11 @@ def rerun(
     if status:
         if dry_run or retry_failed:
             exit_bad_input("--status shows what the store holds: leave out --dry-run and --retry-failed")
+        from reflexio_async.cli.stored_batch import ShowBatches  # noqa: PLC0415  # slow to load
+
         run(ShowBatches(existing_store(store), batch_id, json_lines).run)
+    from reflexio_async.cli.rerun import Rerun  # noqa: PLC0415  # slow to load
+
     try:
         if dry_run and store is not None and user_ids and not is_there(store):
             store = None  # looking at it must not make it

@@ -6,17 +6,25 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK, SOME_FAILED
-from reflexio_async.cli.tables import print_table
+from reflexio_async.cli.output import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rich.console import Console
 
     Columns = Mapping[str, str | Callable[[Any], object]]
     """Titles, and where the text of a cell is: an attribute of the item, or a function of it."""
+
+
+_NARROW = 60
+"""On fewer columns a table would break every word."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,33 @@ class Result:
             output.write_line(_json(self.data))
         else:
             self.show(output.console())
+
+
+def new_table(*columns: str) -> Table:
+    """An empty table."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def print_table(to: Console, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows: as a table on a terminal, as lines where that is narrow, else separated by tabs."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
+    if not to.is_terminal:
+        for row in rows:
+            to.print(Text("\t".join(row)), soft_wrap=True)
+    elif to.width < _NARROW:
+        for number, row in enumerate(rows):
+            if number:
+                to.print()
+            for name, cell in zip(names, row, strict=True):
+                to.print(Text.assemble((f"{name}: ", "bold"), cell))
+    elif rows:
+        table = new_table(*names)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        to.print(table)
 
 
 def listing(items: Sequence[Any], columns: Columns, *, limit: int | None = None) -> Result:

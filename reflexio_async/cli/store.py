@@ -13,13 +13,13 @@ from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK, SOME_FAILED
 from reflexio_async.cli.inputs import shown_store
 from reflexio_async.cli.options import CALL_TIMEOUT
-from reflexio_async.cli.tables import print_table
-from reflexio_async.client import AsyncReflexioClient
+from reflexio_async.cli.results import print_table
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from reflexio_async.cli.signals import Signals
+    from reflexio_async.client import AsyncReflexioClient
 
 _DAY = 86400.0
 _SHOWN_CALLS = 50
@@ -30,6 +30,8 @@ _BETWEEN_LOOKS = 0.2  # seconds
 @asynccontextmanager
 async def looking_at(store: str, url: str = "", api_key: str = "") -> AsyncGenerator[AsyncReflexioClient]:
     """A client that looks at a store, and does not go on with what is in it."""
+    from reflexio_async.client import AsyncReflexioClient  # noqa: PLC0415  # slow to load
+
     client = AsyncReflexioClient(api_key, url, CALL_TIMEOUT, store=store)
     try:
         yield client  # not ``async with client``: that delivers what the outbox holds

@@ -12,8 +12,8 @@ from reflexio_async._engine.jobs.status import JobState
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import BAD_INPUT, OK
 from reflexio_async.cli.inputs import shown_store
+from reflexio_async.cli.results import new_table
 from reflexio_async.cli.store import counts_text, looking_at
-from reflexio_async.cli.tables import new_table
 from reflexio_async.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from reflexio_async._engine.batch.report import Outcome, OutcomeState
 from reflexio_async.cli.output import one_line, printable
+from reflexio_async.cli.results import new_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rich.console import Console
+    from rich.table import Table
 
 _STYLES = {
     OutcomeState.COMPLETED: "green",
@@ -24,8 +23,6 @@ _STYLES = {
     OutcomeState.CANCELLED: "yellow",
     OutcomeState.NOT_STARTED: "yellow",
 }
-_NARROW = 60
-"""On fewer columns a table would break every word."""
 # The most serious first.
 _ORDER = [
     OutcomeState.FAILED,
@@ -40,33 +37,6 @@ _ORDER = [
 def state_text(state: OutcomeState) -> Text:
     """A state in its colour."""
     return Text(state.value.replace("_", " "), _STYLES[state])
-
-
-def new_table(*columns: str) -> Table:
-    """An empty table."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def print_table(to: Console, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows: as a table on a terminal, as lines where that is narrow, else separated by tabs."""
-    rows = [[one_line(cell) for cell in row] for row in rows]
-    if not to.is_terminal:
-        for row in rows:
-            to.print(Text("\t".join(row)), soft_wrap=True)
-    elif to.width < _NARROW:
-        for number, row in enumerate(rows):
-            if number:
-                to.print()
-            for name, cell in zip(names, row, strict=True):
-                to.print(Text.assemble((f"{name}: ", "bold"), cell))
-    elif rows:
-        table = new_table(*names)
-        for row in rows:
-            table.add_row(*map(Text, row))
-        to.print(table)
 
 
 def incomplete_table(outcomes: Iterable[Outcome[Any, Any]], limit: int) -> tuple[Table, int]:
