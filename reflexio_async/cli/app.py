@@ -1,5 +1,6 @@
 """The commands and their options. typer reads annotations at run time: no future annotations here."""
 
+from functools import partial
 from typing import Annotated, Literal
 
 import typer
@@ -19,6 +20,7 @@ from reflexio_async.cli.memories import memories
 from reflexio_async.cli.options import (
     ENVIRONMENT,
     ApiKey,
+    AsJson,
     Debug,
     OptionalStore,
     Url,
@@ -64,11 +66,14 @@ def _main(
 
 
 @app.command(rich_help_panel=SET_UP)
-def demo(*, _debug: Debug = False, _verbose: Verbose = False) -> None:
-    """Run 40 reruns against a sandbox in this process, and show that all complete (seconds)."""
+def demo(*, as_json: AsJson = False, _debug: Debug = False, _verbose: Verbose = False) -> None:
+    """Run 40 reruns against a sandbox in this process, and show that all complete (seconds).
+
+    Example: `reflexio-async demo`
+    """
     from reflexio_async.cli.demo import run_demo  # noqa: PLC0415  # slow to load
 
-    run(run_demo)
+    run(partial(run_demo, as_json=as_json))
 
 
 @app.command(rich_help_panel=SET_UP)
@@ -129,6 +134,7 @@ def sandbox(
             metavar="FILE", show_default=False, help="A TOML file of faults to inject; the README shows one."
         ),
     ] = None,
+    as_json: AsJson = False,
     _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
@@ -137,6 +143,8 @@ def sandbox(
     They need no language model. They keep their data in memory unless --data names a file.
 
     Exit code: 0 stopped, 2 bad input: a port in use, a faults file or a data file that cannot be used.
+
+    Example: `reflexio-async sandbox --data sandbox.db`
     """
     from reflexio_async.cli.sandbox import RunSandbox, read_faults  # noqa: PLC0415  # slow to load
 
@@ -160,6 +168,7 @@ def sandbox(
             rate_limits=rate_limits == "real",
             rerun_seconds=rerun_seconds,
             faults=script,
+            as_json=as_json,
         ).run
     )
 
@@ -193,6 +202,7 @@ def mcp(
     store: OptionalStore = None,
     url: Url = "",
     api_key: ApiKey = "",
+    as_json: AsJson = False,
     _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
@@ -201,6 +211,8 @@ def mcp(
     With --store, what is remembered survives a server that is away, and a kill -9.
 
     Exit code: 0 stopped, 1 the store cannot be used, 2 bad input.
+
+    Example: `reflexio-async mcp --user ana --store reflexio.db`
     """
     from reflexio_async.cli.mcp import RunMCP  # noqa: PLC0415  # slow to load
 
@@ -208,7 +220,9 @@ def mcp(
         check_text(user=user, host=host, store=store)
     except InvalidRequest as error:
         exit_bad_input(error)
-    run(RunMCP(user, port, host, store, url, api_key).run)
+    if as_json and port is None:
+        exit_bad_input("--json writes the address: name a port with --port. Without it, stdout is for MCP")
+    run(RunMCP(user, port, host, store, url, api_key, as_json).run)
 
 
 command(app, client=impatient, panel=SET_UP)(doctor)

@@ -58,7 +58,7 @@ async def set_config(client: "AsyncReflexioClient", *, given: Any) -> Result:
 
     Only `storage_config` stays as it is when it is left out. `update` changes single keys.
 
-    Example: `reflexio-async config get --show-secrets > c.json`, edit it, `reflexio-async config set c.json`
+    Example: `reflexio-async config set c.json`, with what `config get --show-secrets` has printed, edited
     """
     answer = await client.set_config(given)
     return sentence(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from reflexio_async._engine.batch.report import Outcome, OutcomeState
@@ -51,9 +52,9 @@ class ServerCounts:
         return self.posts - self.admitted
 
 
-async def run_demo(_signals: Signals) -> int:
+async def run_demo(_signals: Signals, *, as_json: bool = False) -> int:
     """Return the exit code."""
-    stdout = output.console()
+    stdout = output.console(stderr=as_json)
     async with Sandbox(rerun_seconds=_rerun_seconds) as box, AsyncReflexioClient("", box.url) as client:
         output.print_line(stdout, f"A Reflexio server runs in this process, at {box.url}.", "dim")
         await _publish(client)
@@ -74,6 +75,9 @@ async def run_demo(_signals: Signals) -> int:
     for line in _summary(outcomes, counts, seconds):
         output.print_line(stdout, line)
     completed = sum(outcome.state is OutcomeState.COMPLETED for outcome in outcomes)
+    if as_json:
+        data = {"reruns": len(outcomes), "completed": completed, "seconds": seconds, **asdict(counts)}
+        output.write_line(json.dumps(data))
     return OK if completed == len(_USERS) else SOME_FAILED
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class RunMCP:
     store: str | None = field(default=None, repr=False)
     url: str = ""
     api_key: str = field(default="", repr=False)
+    as_json: bool = False
 
     async def run(self, signals: Signals) -> int:
         """Return the exit code when the input has ended or a signal has come."""
@@ -70,9 +72,10 @@ class RunMCP:
         # uvicorn stops at the first signal, and then passes it on to the handler that was there before.
         signals.on_first(lambda: None)
         port = listener.getsockname()[1]
-        output.print_line(
-            output.console(stderr=True), f"MCP server at http://{self.host}:{port}/mcp (Ctrl-C to stop)"
-        )
+        address = f"http://{self.host}:{port}/mcp"
+        if self.as_json:
+            output.write_line(json.dumps({"url": address}))
+        output.note(f"MCP server at {address} (Ctrl-C to stop)")
         await http.serve([listener])
 
 

@@ -142,6 +142,8 @@ def rerun(
 
     Exit code: 0 all completed, 1 some did not, 2 bad input, 129 stopped by SIGHUP, 130 by Ctrl-C, 143 by
     SIGTERM.
+
+    Example: `reflexio-async rerun --users users.txt --store night.db`
     """
     user_ids = _user_ids(users, user or [], required=not status and batch_id is None)
     if store is None and (status or retry_failed or batch_id is not None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +64,7 @@ class RunSandbox:
     rate_limits: bool = True
     rerun_seconds: float = 1.0
     faults: Faults = field(default_factory=Faults)
+    as_json: bool = False
 
     async def run(self, signals: Signals) -> int:
         """Return the exit code after a signal has come."""
@@ -98,7 +100,7 @@ class RunSandbox:
             await stopped.wait()
         finally:
             await box.stop()
-        output.print_line(output.console(), "stopped")
+        output.print_line(output.console(stderr=self.as_json), "stopped")
         return OK
 
     @property
@@ -108,6 +110,11 @@ class RunSandbox:
         return 0 if self.port in {0, _HIGHEST_PORT} else self.port + 1
 
     def _print_addresses(self, box: Sandbox) -> None:
+        if self.as_json:
+            key = None if self.reflect_api_key else box.reflect_key
+            data = {"url": box.url, "reflect_url": box.reflect_url, "reflect_api_key": key}
+            output.write_line(json.dumps(data))
+            return
         stdout = output.console()
         faults = len(self.faults.script)
         keeps = f"keeps everything in {self.data}" if self.data else "forgets everything when it ends"

@@ -23,13 +23,19 @@ from reflexio_async.cli.store import Assign, Discard, Prune, RetryOutbox, ShowOu
 from reflexio_async.cli.worker import RunWorker
 from reflexio_async.errors import InvalidRequest
 
-store = new_app("Show what a store holds, or delete what is old. Nothing is sent.")
+store = new_app(
+    "Show the jobs, the outbox and the lanes of a store; or delete what is old. Nothing is sent.\n\n"
+    "Example: `reflexio-async store --store reflexio.db`"
+)
 _Account = Annotated[
     str,
     typer.Argument(metavar="ACCOUNT", show_default=False, help="The account, as `outbox` shows it."),
 ]
 
-outbox = new_app("Show what waits in a store to be published, and what the server refused.")
+outbox = new_app(
+    "Show what waits in a store to be published, and what the server refused, with the reasons.\n\n"
+    "Example: `reflexio-async outbox --store reflexio.db`"
+)
 
 
 @store.callback(invoke_without_command=True)
@@ -41,7 +47,7 @@ def show_store(
     _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
-    """Show the jobs, the outbox and the lanes of a store; or delete what is old. Nothing is sent."""
+    """Show the jobs, the outbox and the lanes of a store. The help of the group is shown."""
     if context.invoked_subcommand is None:
         run(ShowStore(existing_store(store), as_json).run)
 
@@ -57,7 +63,10 @@ def prune(
     _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
-    """Delete the jobs that ended long ago. Those of a batch stay until the whole batch has ended."""
+    """Delete the jobs that ended long ago. Those of a batch stay until the whole batch has ended.
+
+    Example: `reflexio-async store prune --store reflexio.db --older-than 30`
+    """
     run(Prune(existing_store(store), older_than, as_json).run)
 
 
@@ -71,7 +80,7 @@ def show_outbox(
     _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
-    """Show what waits for one server, and what it refused, with the reasons. Nothing is sent."""
+    """Show what waits for one server, and what it refused. The help of the group is shown."""
     if context.invoked_subcommand is None:
         run(ShowOutbox(existing_store(store), url, as_json).run)
 
@@ -89,6 +98,8 @@ def retry(
     """Deliver once more what the server refused.
 
     Exit code: 0 nothing is set aside any more, 1 it refused again.
+
+    Example: `reflexio-async outbox retry --store reflexio.db`
     """
     existing_store(store)
     run(RetryOutbox(store, url, api_key, as_json).run)
@@ -106,19 +117,32 @@ def assign(
     *,
     store: Store,
     as_json: AsJson = False,
+    _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
     """Let the clients of an organisation send what waits for an account whose key was replaced.
 
     A client learns the organisation of its key by itself, once the server answers. If the key is replaced
     before that, its calls and jobs wait. The organisation must have used this store.
+
+    Example: `reflexio-async outbox assign 5d41402a acme --store reflexio.db`
     """
     run(Assign(existing_store(store), account, organisation, as_json).run)
 
 
 @outbox.command()
-def discard(account: _Account, *, store: Store, as_json: AsJson = False, _verbose: Verbose = False) -> None:
-    """Delete the calls and jobs that wait for an account whose key was replaced."""
+def discard(
+    account: _Account,
+    *,
+    store: Store,
+    as_json: AsJson = False,
+    _debug: Debug = False,
+    _verbose: Verbose = False,
+) -> None:
+    """Delete the calls and jobs that wait for an account whose key was replaced.
+
+    Example: `reflexio-async outbox discard 5d41402a --store reflexio.db`
+    """
     run(Discard(existing_store(store), account, as_json).run)
 
 
@@ -148,6 +172,8 @@ def worker(
     Any number of workers may run, on any number of machines. With a file as the store none is needed.
 
     Exit code: 0 stopped, 1 the store cannot be used, 2 bad input.
+
+    Example: `reflexio-async worker --store postgresql://db/jobs --org acme=https://reflexio.example,ACME_KEY`
     """
     try:
         check_text(store=store, **{f"org {option!r:.20}": option for option in org})
