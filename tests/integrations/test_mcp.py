@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -20,12 +21,37 @@ from mcp.client.stdio import StdioServerParameters
 from reflexio_async import AsyncReflexioClient, ConfigurationError
 from reflexio_async.integrations.mcp import memory_server
 from reflexio_async.testing import Sandbox, faults
+from reflexio_async.testing.conformance import AdapterConformance
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from mcp.server.mcpserver import MCPServer
+
+    from reflexio_async.testing.conformance import Ask, Model
+
+
+class TestServer(AdapterConformance):
+    """An agent that calls both tools by the official client, as their descriptions say."""
+
+    def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
+        servers: dict[tuple[str, str], MCPServer[Any]] = {}
+
+        async def ask(user_id: str, session_id: str, question: str) -> str:
+            key = (user_id, session_id)
+            if key not in servers:
+                # In a thread: mcp reads settings from the disk.
+                made = asyncio.to_thread(memory_server, client, user_id=user_id, session_id=session_id)
+                servers[key] = await made
+            async with Client(servers[key]) as agent:
+                memory = await call(agent, "recall_memory", query=question)
+                answer = await model(f"{memory}\n{question}")
+                await call(agent, "remember_exchange", user_message=question, assistant_message=answer)
+            return answer
+
+        return ask
+
 
 EXCHANGE = {"user_message": "Where is sushi?", "assistant_message": "At the harbour."}
 
