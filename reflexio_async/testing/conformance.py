@@ -359,8 +359,11 @@ class _Lines(logging.Handler):
 
 
 def _seed_many(box: Sandbox) -> dict[tuple[str, str], str]:
-    """Store more than fits into a prompt. Returns the texts by kind and id; some must not be found."""
-    facts = [f"likes sushi number {number}." for number in range(8)]
+    """Store more than fits into a prompt. Returns the texts by kind and id; some must not be found.
+
+    Of the facts, five are found. Those that are too long for a prompt are left out, at least one of them.
+    """
+    facts = [f"likes sushi number {number}." * (1 if number < 4 else 400) for number in range(8)]
     profiles = box.seed_profile("ana", *facts)
     (playbook,) = box.seed_playbook("ana", "offer sushi first")
     (approved,) = box.seed_agent_playbook("praise sushi", approval="approved")

@@ -117,6 +117,26 @@ async def test_what_the_model_has_asked_for_is_reported() -> None:
         assert "likes sushi" not in str(answered["tools_used"])
 
 
+async def test_users_with_the_same_query_have_their_own_memories_reported() -> None:
+    async with Sandbox() as box, AsyncReflexioClient(url_endpoint=box.url) as client:
+        memory = ReflexioMemoryService(client)
+        known = {user: box.seed_profile(user, f"likes sushi, says {user}") for user in ("ana", "ben")}
+        for user in known:
+            await memory.search_memory(app_name="app", user_id=user, query="sushi")
+        for user in known:
+            events = [
+                Event(author=author, content=types.Content(parts=[types.Part(text="sushi")]))
+                for author in ("user", "helper")
+            ]
+            await memory.add_events_to_memory(app_name="app", user_id=user, events=events, session_id=user)
+        await client.outbox.drained()
+        bodies = [each.body or {} for each in box.requests if each.path == "/api/publish_interaction"]
+        assert len(bodies) == len(known)
+        for body in bodies:
+            learnings = body["interaction_data_list"][1]["retrieved_learnings"]
+            assert [each["learning_id"] for each in learnings] == known[body["user_id"]]
+
+
 async def test_single_events_are_published_in_their_session() -> None:
     async with Sandbox() as box, AsyncReflexioClient(url_endpoint=box.url) as client:
         memory = ReflexioMemoryService(client)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reflexio_async import Conversation, InvalidRequest, StoreError
-from reflexio_async.testing import faults
+from reflexio_async import AsyncReflexioClient, Conversation, InvalidRequest, StoreError
+from reflexio_async.testing import Sandbox, VirtualClock, faults
 from tests.scene import PUBLISH, Scene, scene
 
 if TYPE_CHECKING:
@@ -159,6 +159,23 @@ async def test_all_contexts_of_a_turn_are_reported_once_each(play: Scene, talk: 
         await talk.context(query, top_k=1)
     await talk.add(TURN)
     assert len((await published(play))[0]["interaction_data_list"][1]["retrieved_learnings"]) == 2
+
+
+async def test_the_memories_of_reflect_are_those_of_the_contexts_since_the_last_publish() -> None:
+    clock = VirtualClock()
+    async with (
+        Sandbox(clock=clock) as box,
+        AsyncReflexioClient(
+            url_endpoint=box.url, reflect_url=box.reflect_url, reflect_api_key=box.reflect_key, clock=clock
+        ) as client,
+    ):
+        memory = box.reflect.seed_memory(task="find a sushi place", guidance="ask for the town")
+        talk = client.conversation(user_id="ana", session_id="s1")
+        for _ in range(2):
+            await talk.context("find a sushi place")
+        assert talk.memory_ids == [memory.id]
+        await talk.add(TURN)
+        assert talk.memory_ids == []
 
 
 async def test_the_experiment_is_passed_on(play: Scene, talk: Conversation) -> None:
