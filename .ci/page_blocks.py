@@ -147,7 +147,7 @@ class Page:
         """Run a command. What it starts in the background goes on until the end of the page."""
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
         self._groups.append(process.pid)
-        if status := process.wait(60):
+        if status := process.wait(300):
             message = f"exit status {status}"
             raise SystemExit(message)
 

@@ -102,7 +102,7 @@ def chains(work: Path) -> list[list[Step]]:
             Step(
                 "documentation: blocks, reference, pages in Chromium",
                 f"pytest tests/docs -o cache_dir={work}/docs/cache",
-                minutes=10,
+                minutes=15,
                 variables=path,
             ),
             Step(
