@@ -62,7 +62,7 @@ def print_table(to: Console, names: Sequence[str], rows: Iterable[Sequence[str]]
     rows = [[one_line(cell) for cell in row] for row in rows]
     if not to.is_terminal:
         for row in rows:
-            to.print(Text("\t".join(row)), soft_wrap=True)
+            to.file.write("\t".join(row) + "\n")  # print would turn tabs into blanks
     elif to.width < _NARROW:
         for number, row in enumerate(rows):
             if number:
