@@ -74,7 +74,8 @@ def chains(work: Path) -> list[list[Step]]:
     # Of .pre-commit-config.yaml.
     hooks = ("ruff-check", "ruff-format", "import-linter", "codespell", "mypy")
     is_typed = "import sys, zipfile; zipfile.ZipFile(sys.argv[1]).getinfo('reflexio_async/py.typed')"
-    elsewhere = "--ignore=tests/integrations --ignore=tests/docs"  # in steps of their own
+    # In steps of their own.
+    elsewhere = "--ignore=tests/integrations --ignore=tests/docs --ignore=tests/pages/test_site.py"
     return [
         [
             # Every test, with the real server. The command is the README's; coverage is added from outside.
@@ -101,7 +102,7 @@ def chains(work: Path) -> list[list[Step]]:
             Step("documentation: site", "sphinx-build -q -W --keep-going docs build/site", variables=path),
             Step(
                 "documentation: blocks, reference, pages in Chromium",
-                f"pytest tests/docs -o cache_dir={work}/docs/cache",
+                f"pytest tests/docs tests/pages/test_site.py -o cache_dir={work}/docs/cache",
                 minutes=15,
                 variables=path,
             ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +15,7 @@ from sitegen.llms import overview, plain
 from sitegen.pages import reference_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from playwright.sync_api import Browser
+    from tests.pages.conftest import Open
 
 pytestmark = pytest.mark.slow
 
@@ -90,39 +87,13 @@ def test_a_page_stands_in_llms_txt_with_its_title_and_first_sentence() -> None:
     assert line in overview({"how-to/x": page}).splitlines()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A Chromium of the system."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("there is no chromium", pytrace=False)
-        pytest.skip("there is no chromium")
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # as late as the browser is known
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1400])
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_page_works_and_is_no_wider_than_the_window(
-    site: Path, browser: Browser, name: str, width: int, scheme: Literal["light", "dark"]
+    site: Path, open_page: Open, name: str, width: int, scheme: Literal["light", "dark"]
 ) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 1000}, color_scheme=scheme)
-    problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on(
-        "request",
-        lambda request: problems.append(request.url) if not request.url.startswith("file:") else None,
-    )
-    page.goto((site / f"{name}.html").as_uri())
-    if folder := os.environ.get("SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name.replace('/', '-')}-{width}-{scheme}.png")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.close()
-    assert problems == []
+    with open_page((site / f"{name}.html").as_uri(), width=width, scheme=scheme) as page:
+        if folder := os.environ.get("SCREENSHOTS"):
+            page.screenshot(path=Path(folder) / f"{name.replace('/', '-')}-{width}-{scheme}.png")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
