@@ -10,6 +10,7 @@ from reflexio_async.cli import output
 from reflexio_async.cli.command import command
 from reflexio_async.cli.command_runner import exit_bad_input, run
 from reflexio_async.cli.config import config
+from reflexio_async.cli.dashboard.command import dashboard
 from reflexio_async.cli.doctor import doctor, impatient
 from reflexio_async.cli.errors import CommandLine
 from reflexio_async.cli.inputs import check_keys, check_text
@@ -243,3 +244,4 @@ app.add_typer(keys, name="keys", rich_help_panel=REFLECT)
 app.add_typer(store, name="store", rich_help_panel=STORES)
 app.add_typer(outbox, name="outbox", rich_help_panel=STORES)
 app.command(rich_help_panel=STORES)(worker)
+app.command(rich_help_panel=STORES)(dashboard)

@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from reflexio_async.durable.schema import TABLES, VERSION
 from reflexio_async.errors import StoreError
@@ -75,6 +76,30 @@ def connect(
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+def connect_read_only(path: str) -> sqlite3.Connection:
+    """Open a file that must be there, for SELECTs in any thread. It is the file of a store, or it is refused.
+
+    Raises:
+        StoreError: It is no store, or of a newer release.
+        sqlite3.Error: ``as_store_error`` says what it means.
+    """
+    address = f"file:{quote(os.path.abspath(path))}?mode=ro"  # noqa: PTH100  # without following links
+    connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        boot = _boot_id()
+        connection.create_function("monotonic", 0, time.monotonic)
+        connection.create_function("boot", 0, lambda: boot)
+        version = _check_owner(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    if version == 0:
+        connection.close()
+        message = f"the store {path} has no tables yet; the first client or rerun with it makes them"
+        raise StoreError(message)
     return connection
 
 
@@ -262,4 +287,12 @@ def as_store_error(error: Exception, path: str) -> StoreError:
     return made
 
 
-__all__ = ["MEMORY", "as_store_error", "connect", "database_text", "file_system", "when_free"]
+__all__ = [
+    "MEMORY",
+    "as_store_error",
+    "connect",
+    "connect_read_only",
+    "database_text",
+    "file_system",
+    "when_free",
+]

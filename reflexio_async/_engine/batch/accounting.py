@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from reflexio_async._engine.jobs.waits import WaitReason
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reflexio_async._engine.batch.report import Outcome
+    from reflexio_async._engine.jobs.waits import JobWait
     from reflexio_async._engine.rate_limits import Limit
 
 RUNNING, RATE_LIMIT = WaitReason.RUNNING.value, WaitReason.RATE_LIMIT.value
@@ -18,6 +19,25 @@ OTHER = "other"
 
 # At one time the first of these that applies. A job that runs while the server is away is not seen to go on.
 _ORDER = (SERVER_AWAY, RUNNING, RATE_LIMIT, SLOT_TAKEN)
+
+
+class Run(Protocol):
+    """What has run, and what it waited for. Times are epoch seconds."""
+
+    @property
+    def started_at(self) -> float:
+        """When the server accepted it."""
+        ...
+
+    @property
+    def ended_at(self) -> float:
+        """When its end was seen."""
+        ...
+
+    @property
+    def waits(self) -> tuple[JobWait, ...]:
+        """What it waited for."""
+        ...
 
 
 class Segment(NamedTuple):
@@ -48,12 +68,12 @@ def extent(outcomes: Sequence[Outcome[Any, Any]], began_at: float | None) -> tup
     return min(begins, default=0.0), max([*(outcome.ended_at for outcome in outcomes), *begins], default=0.0)
 
 
-def segments(outcomes: Iterable[Outcome[Any, Any]], begin: float, end: float) -> list[Segment]:
-    """What the batch did from ``begin`` to ``end``, without gaps."""
+def segments(runs: Iterable[Run], begin: float, end: float) -> list[Segment]:
+    """What was done from ``begin`` to ``end``, without gaps."""
     changes: list[tuple[float, str, int]] = []
-    for outcome in outcomes:
-        spans = [(RUNNING, outcome.started_at, outcome.ended_at)]
-        spans += [(wait.reason.value, wait.began_at, wait.ended_at) for wait in outcome.waits]
+    for run in runs:
+        spans = [(RUNNING, run.started_at, run.ended_at)]
+        spans += [(wait.reason.value, wait.began_at, wait.ended_at) for wait in run.waits]
         for activity, began_at, ended_at in spans:
             first, last = max(began_at, begin), min(ended_at, end)
             if last > first and activity in _ORDER:

@@ -1,0 +1,1 @@
+"""``dashboard``: a page that shows what is in a store, as it changes."""
