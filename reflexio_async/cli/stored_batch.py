@@ -74,8 +74,7 @@ async def driven_elsewhere(client: AsyncReflexioClient, store: str) -> str | Non
     for lane in (await client.store.stats()).lanes:
         is_ours = lane.holder is None or lane.holder.startswith(f"{os.getpid()}-")
         if lane.url == client.base_url and lane.name == _SERVICE and not is_ours:
-            takes_over = f"takes over in {lane.lease or 0.0:.0f} s if that is gone"
-            return f"another process drives these jobs ({lane.holder}); this one watches, and {takes_over}"
+            return f"another process drives these jobs ({lane.holder}); this one watches, and takes them over"
     return None
 
 

@@ -23,8 +23,9 @@ class Database(Protocol):
 
     The SQL is the same for both. Where they differ, the text has one of these names in braces:
     ``{now}`` (the seconds of the clock that leases are measured by), ``{boot}`` (the machine's boot, because
-    a lease of an earlier boot is over), ``{serial}`` (the type of a key that grows by itself) and ``{size}``
-    (the bytes that the store takes).
+    a lease of an earlier boot is over), ``{process}`` (a name of this process), ``{ended}`` (whether the
+    process that the column ``process`` names has certainly ended), ``{serial}`` (the type of a key that grows
+    by itself) and ``{size}`` (the bytes that the store takes).
     """
 
     name: str

@@ -215,6 +215,8 @@ class LaneDriver:
             self._clock,
             seconds=durable.lease_seconds,
             is_ours=lambda: durable.accounts.login == login,
+            # The server needs time for a start that a process has sent just before it ended.
+            at_once=rows[0].state is not RowState.STARTING,
         ) as held:
             if held is not None:
                 self._pause = _SHORTEST_PAUSE

@@ -94,6 +94,7 @@ async def hold(
     *,
     seconds: float = LEASE_SECONDS,
     is_ours: Callable[[], bool] = lambda: True,
+    at_once: bool = True,
 ) -> AsyncGenerator[HeldLease | None]:
     """Hold the lease of ``lane`` while the block runs. The block gets None when another holder has it.
 
@@ -104,11 +105,12 @@ async def hold(
         clock: The client's clock.
         seconds: How long the lease lasts that is not renewed.
         is_ours: Whether the client's credential is still that of the lane.
+        at_once: As in ``Store.acquire``.
 
     Raises:
         LeaseLost: It was lost, and the block was cancelled.
     """
-    lease = await store.acquire(lane, holder, seconds)
+    lease = await store.acquire(lane, holder, seconds, at_once=at_once)
     if lease is None:
         yield None
         return

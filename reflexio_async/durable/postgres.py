@@ -347,6 +347,8 @@ def database_text(sql: str) -> bytes:
         text = (
             text.replace("{now}", "extract(epoch from clock_timestamp())::float8")
             .replace("{boot}", "''")
+            .replace("{process}", "''")
+            .replace("{ended}", "false")
             .replace("{serial}", "bigserial")
             .replace("{size}", _SIZE)
         )

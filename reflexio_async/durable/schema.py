@@ -15,8 +15,9 @@ TABLES = (
         org text,
         primary key (url, id))""",
     # A lane is the queue in front of one slot, or the outbox. One process at a time holds its lease. The
-    # ``fence`` grows with every holder: a write of an earlier holder changes nothing. ``limiter`` is what was
-    # learned about the rate limit, as JSON.
+    # ``fence`` grows with every holder: a write of an earlier holder changes nothing. ``process`` names the
+    # holder's process, where others can ask whether it has ended: in a file. ``limiter`` is what was learned
+    # about the rate limit, as JSON.
     """create table if not exists lane (
         url text not null,
         org text not null,
@@ -24,6 +25,7 @@ TABLES = (
         holder text,
         lease_end double precision not null default 0,
         boot text not null default '',
+        process text not null default '',
         fence bigint not null default 0,
         limiter text,
         primary key (url, org, name))""",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from reflexio_async.durable.process import has_ended, this_process
 from reflexio_async.durable.schema import TABLES, VERSION
 from reflexio_async.errors import StoreError
 
@@ -43,6 +44,8 @@ def database_text(sql: str) -> str:
     return (
         sql.replace("{now}", "monotonic()")
         .replace("{boot}", "boot()")
+        .replace("{process}", "this_process()")
+        .replace("{ended}", "has_ended(process)")
         .replace("{size}", "(select page_count * page_size from pragma_page_count, pragma_page_size)")
         .replace("{serial} primary key", "integer primary key autoincrement")
     )
@@ -68,6 +71,8 @@ def connect(
         boot = _boot_id()
         connection.create_function("monotonic", 0, monotonic)
         connection.create_function("boot", 0, lambda: boot)
+        connection.create_function("this_process", 0, this_process)
+        connection.create_function("has_ended", 1, has_ended)
         if reads:
             connection.execute("pragma query_only=1")
         else:

@@ -39,9 +39,10 @@ LEASE_SECONDS = 15.0
 
 # A lease that lasts longer was written by an earlier boot, or before the database's clock was set back.
 _LONGEST_LEASE = 60.0
-HELD_NOW = (
+_LEASED_NOW = (
     f"holder is not null and boot = {{boot}} and lease_end between {{now}} and {{now}} + {_LONGEST_LEASE}"
 )
+HELD_NOW = f"{_LEASED_NOW} and not {{ended}}"
 """Whether a process holds a lane, in SQL."""
 
 _PRUNE_EVERY = 60.0  # seconds
@@ -134,15 +135,27 @@ class Store:
 
     # Lanes
 
-    async def acquire(self, lane: LaneKey, holder: str, seconds: float = LEASE_SECONDS) -> Lease | None:
-        """Take the lease of ``lane``. Return None when another holder has it."""
+    async def acquire(
+        self, lane: LaneKey, holder: str, seconds: float = LEASE_SECONDS, *, at_once: bool = True
+    ) -> Lease | None:
+        """Take the lease of ``lane``. Return None when another holder has it.
+
+        Args:
+            lane: The lane.
+            holder: A name for the new holder.
+            seconds: How long the lease lasts that is not renewed.
+            at_once: Do not wait for the end of a lease whose holder's process has ended. That is known in a
+                file alone.
+        """
+        held = HELD_NOW if at_once else _LEASED_NOW
         asked_at = self._clock.now()
         taken = (
             await self.write(
                 Statement("insert into lane (url, org, name) values (?, ?, ?) on conflict do nothing", lane),
                 Statement(
-                    "update lane set holder = ?, lease_end = {now} + ?, boot = {boot}, fence = fence + 1 "
-                    f"where url = ? and org = ? and name = ? and not ({HELD_NOW}) returning fence, limiter",
+                    "update lane set holder = ?, lease_end = {now} + ?, boot = {boot}, process = {process}, "
+                    f"fence = fence + 1 where url = ? and org = ? and name = ? and not ({held}) "
+                    "returning fence, limiter",
                     (holder, seconds, *lane),
                 ),
             )
