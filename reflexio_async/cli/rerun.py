@@ -31,11 +31,11 @@ from reflexio_async.cli.stored_batch import (
 )
 from reflexio_async.cli.tables import count_states, incomplete_table
 from reflexio_async.client import AsyncReflexioClient
-from reflexio_async.errors import InvalidRequest, NotFound, ReflexioError
+from reflexio_async.errors import InvalidRequest, NotFound, ReflexioError, RequestRefused
 from reflexio_async.reflexio.models.enums import OperationStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from reflexio_async._engine.batch.batch import Batch
     from reflexio_async._engine.batch.progress import BatchPlan, BatchProgress
@@ -141,7 +141,10 @@ class Rerun:
             all_completed = all(outcome.state is OutcomeState.COMPLETED for outcome in outcomes)
             promoted = True
             if self.upgrade and not signals.exit_code:
-                promoted = await _promote(client, reporter, all_completed=all_completed)
+                whole = (
+                    None if self.store is None else partial(make_batch, batch_id=batch_id, on_progress=None)
+                )
+                promoted = await _promote(client, reporter, whole, all_completed=all_completed)
         self._print_summary(outcomes)
         self._say_how_to_continue(outcomes, again)
         return signals.exit_code or (OK if all_completed and promoted else SOME_FAILED)
@@ -324,11 +327,26 @@ async def _check_server(client: AsyncReflexioClient, reporter: Reporter) -> None
         reporter.say("another rerun is under way at the server; yours begin when it ends")
 
 
-async def _promote(client: AsyncReflexioClient, reporter: Reporter, *, all_completed: bool) -> bool:
+async def _promote(
+    client: AsyncReflexioClient,
+    reporter: Reporter,
+    stored: Callable[..., Batch[str, RerunProfileGenerationResponse]] | None,
+    *,
+    all_completed: bool,
+) -> bool:
+    """Promote what was made. ``stored`` makes the batch of a store, which one process alone promotes."""
     if not all_completed:
         reporter.say("nothing was promoted, because some users did not complete", "yellow")
         return False
-    answer = await client.upgrade_profiles()
+    if stored is None:
+        answer = await client.upgrade_profiles()
+    else:
+        report = await stored(upgrade=True)
+        answer, error = report.upgrade, report.upgrade_error
+        if isinstance(error, RequestRefused):
+            answer = error.response
+        elif error is not None:
+            raise error
     if answer.success:
         reporter.say(f"promoted {answer.profiles_promoted} profiles of the whole organisation")
     else:

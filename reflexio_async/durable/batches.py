@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from pydantic import BaseModel
+
 from reflexio_async.durable.lane import patient
+from reflexio_async.durable.leases import hold
 from reflexio_async.durable.outcomes import WITHDRAWN
-from reflexio_async.durable.rows import BatchRow, NewJob, RowState
-from reflexio_async.errors import InvalidRequest
+from reflexio_async.durable.rows import BatchRow, LaneKey, NewJob, RowState
+from reflexio_async.errors import InvalidRequest, LeaseLost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from reflexio_async._engine.jobs.kinds import SlotKind
     from reflexio_async._engine.jobs.slot_job import Start
@@ -22,8 +27,13 @@ if TYPE_CHECKING:
     from reflexio_async.durable.rows import JobRow
 
 T = TypeVar("T")
+R = TypeVar("R", bound=BaseModel)
+
+PROMOTION = "promotion"
+"""The name of an organisation's lane in which batches are promoted, one after another."""
 
 _CHUNK = 500  # keys that are stored at once
+_ELSEWHERE = 1.0  # seconds between two looks whether another process has promoted the batch
 
 
 class StoredBatch(Generic[T]):
@@ -147,6 +157,31 @@ class StoredBatch(Generic[T]):
             self._adding.cancel()
             await asyncio.wait([self._adding])
         await self._durable.withdraw_batch(self.id)
+
+    async def promote_once(self, promote: Callable[[], Awaitable[R]], read: Callable[[bytes], R]) -> R:
+        """Promote what the batch has made, in one of the processes that run it, and return the response.
+
+        In the other processes, this returns the response that the first one got, read by ``read``. When jobs
+        have ended since, because they were run again or added, the batch is promoted again.
+        """
+        durable = self._durable
+        store = (await durable.open()).store
+        lane = LaneKey(durable.url, await durable.organisation(), PROMOTION)
+        while True:
+            with suppress(LeaseLost):
+                async with hold(
+                    store, lane, durable.holder, durable.clock, seconds=durable.lease_seconds
+                ) as held:
+                    last_end = await store.last_end(self.id)
+                    known = json.loads(await store.promotion(self.id) or "{}")
+                    if known and known["last_end"] == last_end:
+                        return read(json.dumps(known["response"]).encode())
+                    if held is not None:
+                        response = await promote()
+                        made = {"last_end": last_end, "response": response.model_dump(mode="json")}
+                        await store.promote(held.lease, self.id, json.dumps(made))
+                        return response
+            await durable.clock.sleep(_ELSEWHERE)
 
     async def incomplete(self) -> int:
         """How many of its keys have not completed, those that this process was not given included."""

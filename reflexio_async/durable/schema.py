@@ -59,12 +59,14 @@ TABLES = (
     "create index if not exists job_open on job (url, account, service, state, seq) where state <> 'ended'",
     "create index if not exists job_ended on job (ended_at, ended_as) where state = 'ended'",
     "create index if not exists job_of_batch on job (batch, state, ended_as) where batch is not null",
+    # ``promotion`` is JSON: the response to the promotion, and when the last job before it had ended.
     """create table if not exists batch (
         id text primary key,
         account text not null,
         url text not null,
         kind text not null,
-        created_at double precision not null)""",
+        created_at double precision not null,
+        promotion text)""",
     # ``id`` is the request_id, which the server stores once. ``session`` keeps an order. A row is deleted
     # when it was delivered. One that the server refuses is set aside with its reason.
     """create table if not exists outbox (

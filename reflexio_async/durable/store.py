@@ -356,6 +356,22 @@ class Store:
         )
         return int(rows[0][0])
 
+    async def last_end(self, batch: str) -> float | None:
+        """When the last job of ``batch`` ended, in epoch seconds."""
+        ((last,),) = await self.read("select max(ended_at) from job where batch = ?", batch)
+        return None if last is None else float(last)
+
+    async def promotion(self, batch: str) -> str | None:
+        """What ``promote`` wrote last."""
+        rows = await self.read("select coalesce(promotion, '') from batch where id = ?", batch)
+        return str(rows[0][0]) if rows and rows[0][0] else None
+
+    async def promote(self, lease: Lease, batch: str, promotion: str) -> None:
+        """Write that ``batch`` was promoted."""
+        sql = f"update batch set promotion = ? where id = ? and {_HELD} returning 1"
+        (rows,) = await self.write(Statement(sql, (promotion, batch, *lease.lane, lease.fence)))
+        _check(lease, rows)
+
     async def queue_again(self, ids: Collection[str]) -> None:
         """Queue jobs that have ended once more."""
         sql = (

@@ -116,12 +116,12 @@ class CallEntry(NamedTuple):
 
 
 class LaneEntry(NamedTuple):
-    """A lane in a store: the queue in front of one of the server's slots, or the outbox.
+    """A lane in a store: the queue in front of one of the server's slots, the outbox, or promotions.
 
     Attributes:
         url: The server's address.
         organisation: The organisation's id at the server.
-        name: The name of the slot's service, or ``outbox``.
+        name: The name of the slot's service, or ``outbox``, or ``promotion``.
         holder: The process that sends what is in it; None: none does at present.
         lease: Seconds for which that process may do so, if it does not renew its lease.
     """

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reflexio_async.sandbox import faults
 from tests.cli.commands import COMMAND, eventually, sandbox_in_thread
 
 if sys.platform != "win32":
@@ -415,3 +416,23 @@ def test_the_password_of_a_database_is_not_shown(start: Start) -> None:
     assert code in (1, 2)
     assert err.count("\n") == 1
     assert "geheim" not in out + err
+
+
+# --- promoting
+
+
+def test_a_batch_that_is_run_twice_is_promoted_once(run: Run, box: Sandbox, tmp_path: Path) -> None:
+    store = str(tmp_path / "night.db")
+    args = ("rerun", "--user", "u1", "--user", "u2", "--upgrade", "--store", store, "--url", box.url)
+    assert [run(*args).exit_code for _ in range(2)] == [0, 0]
+    assert box.count("POST", "/api/upgrade_all_profiles") == 1
+
+
+def test_a_promotion_of_a_stored_batch_that_is_refused_is_exit_code_1(
+    run: Run, box: Sandbox, tmp_path: Path
+) -> None:
+    store = str(tmp_path / "night.db")
+    box.faults.add(faults.refused("not today"), path="/api/upgrade_all_profiles")
+    done = run("rerun", "--user", "u1", "--upgrade", "--store", store, "--url", box.url)
+    assert done.exit_code == 1
+    assert "not today" in done.stderr

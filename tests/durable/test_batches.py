@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async import AsyncReflexioClient, InvalidRequest, JobState
-from reflexio_async.sandbox import Sandbox, VirtualClock
+from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.scene import RERUN
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+UPGRADE = "/api/upgrade_all_profiles"
 USERS = [f"u{number}" for number in range(12)]
 
 
@@ -184,3 +185,38 @@ async def test_the_rate_limit_is_learned_once_for_all_clients_of_a_store(store: 
         assert report.counts() == {"completed": 12}
         assert box.count("POST", RERUN, 429) == 1
         assert len(box.operations()) == 12
+
+
+async def test_of_two_clients_that_join_in_a_batch_exactly_one_promotes(store: Path) -> None:
+    async with (
+        Sandbox(rerun_seconds=0.02) as box,
+        AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as one,
+        AsyncReflexioClient(url_endpoint=box.url, store=store) as two,
+    ):
+        reports = await asyncio.gather(
+            *(
+                client.rerun_profiles_many(USERS, batch_id="night", upgrade=True).run()
+                for client in (one, two)
+            )
+        )
+        assert box.count("POST", UPGRADE) == 1
+        assert reports[0].upgrade == reports[1].upgrade
+        assert reports[0].upgrade.profiles_promoted == 12
+        again = await one.rerun_profiles_many(USERS, batch_id="night", upgrade=True)
+        assert again.upgrade == reports[0].upgrade
+        assert box.count("POST", UPGRADE) == 1
+
+
+async def test_a_promotion_that_was_refused_is_tried_again(store: Path) -> None:
+    async with Sandbox() as box, AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client:
+        box.faults.add(faults.refused("not now"), path=UPGRADE, times=1)
+        first = await client.rerun_profiles_many(USERS, batch_id="night", upgrade=True)
+        assert "not now" in str(first.upgrade_error)
+        assert (await client.rerun_profiles_many(USERS, batch_id="night", upgrade=True)).ok
+
+
+async def test_a_batch_that_has_grown_is_promoted_again(store: Path) -> None:
+    async with Sandbox() as box, AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client:
+        await client.rerun_profiles_many(USERS[:6], batch_id="night", upgrade=True)
+        assert (await client.rerun_profiles_many(USERS, batch_id="night", upgrade=True)).ok
+        assert box.count("POST", UPGRADE) == 2

@@ -99,7 +99,8 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             poll_interval: Seconds between status requests; None: soon after a start, then up to 1.
             wait_timeout: Seconds that one rerun may take once the server has admitted it; None: 600.
             on_progress: Called with a BatchProgress after every change.
-            upgrade: When all have completed, promote the pending profiles of the whole organisation.
+            upgrade: When all have completed, promote the pending profiles of the whole organisation. With a
+                store, one of the processes that run the batch does so, and all have its response.
             fail_fast: Start no more reruns after the first that does not complete.
             outage_timeout: Seconds that the server may be away, once it has answered. Then the batch stops,
                 and the rest is ``not_started``; of an iterator, the rest is not read. With a store, no outage
@@ -364,11 +365,17 @@ async def _promote(
     send: Callable[[], Awaitable[Any]],
 ) -> Any:
     """Promote, and raise RequestRefused when the response says that nothing was promoted."""
-    if stored is not None and (left := await stored.incomplete()):
+
+    async def promote() -> Any:
+        response = await send()
+        refusal = refusal_of(endpoint, caller.service, response, caller.credentials.redact)
+        if refusal is not None:
+            raise refusal
+        return response
+
+    if stored is None:
+        return await promote()
+    if left := await stored.incomplete():
         message = f"not promoted: {left} other keys of the batch {stored.id} have not completed"
         raise InvalidRequest(message)
-    response = await send()
-    refusal = refusal_of(endpoint, caller.service, response, caller.credentials.redact)
-    if refusal is not None:
-        raise refusal
-    return response
+    return await stored.promote_once(promote, endpoint.read)
