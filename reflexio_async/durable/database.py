@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,3 +71,14 @@ class Database(Protocol):
     async def aclose(self) -> None:
         """Finish the writes that were asked for, and close, with the last of the clients."""
         ...
+
+
+def without_password(url: str) -> str:
+    """An address as messages show it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{parts.path}"

@@ -20,7 +20,7 @@ from reflexio_async._engine.logs import fields
 from reflexio_async.durable.accounts import Accounts
 from reflexio_async.durable.job import StoredJob
 from reflexio_async.durable.lane import LaneDriver
-from reflexio_async.durable.opening import open_store, store_on
+from reflexio_async.durable.opening import check_store, store_on
 from reflexio_async.durable.outcomes import WITHDRAWN, outcome_of
 from reflexio_async.durable.rows import NewJob
 from reflexio_async.durable.store import LEASE_SECONDS
@@ -112,7 +112,7 @@ class DurableJobs:
         self.clock = manager.clock
         self.tasks = manager.tasks
         self.url = settings.base_url
-        self.name = f"the store {open_store(settings).database.name}"
+        self.name = f"the store {check_store(settings)}"
         self.holder = f"{os.getpid()}-{uuid4().hex[:12]}"
         self.lease_seconds = LEASE_SECONDS
         self.drives = not settings.has_workers

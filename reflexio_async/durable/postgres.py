@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import os
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from reflexio_async.durable.database import without_password
 from reflexio_async.durable.schema import TABLES, VERSION
 from reflexio_async.durable.waker import Waker
 from reflexio_async.errors import StoreError
@@ -94,7 +94,7 @@ class PostgresDatabase:
     ) -> None:
         try:
             given = conninfo_to_dict(url)
-            self.name = _without_password(url)
+            self.name = without_password(url)
         except (psycopg.Error, ValueError):
             # The error quotes the URL.
             message = (
@@ -407,12 +407,6 @@ async def _version(connection: Connection) -> int:
         )
         raise StoreError(message)
     return int(number)
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    return f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{parts.path}"
 
 
 __all__ = ["CONNECTIONS", "OUTAGE_TIMEOUT", "SCHEMA", "PostgresDatabase", "database_text"]

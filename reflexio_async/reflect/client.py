@@ -88,9 +88,9 @@ class AsyncReflectClient(ReflectBatches, TracingAPI, TraceOutboxAPI, BaseClient)
         server = reflect_server(base_url, api_key, project_id)
         settings = Settings(base_url=server.base_url, timeout=seconds_of(timeout), **options)
         if settings.store is not None:
-            from reflexio_async.durable.opening import open_store  # noqa: PLC0415  # loads sqlite3
+            from reflexio_async.durable.opening import check_store  # noqa: PLC0415  # loads sqlite3
 
-            open_store(settings)  # checks it
+            check_store(settings)
         loops = LoopBinding(f"{type(self).__name__}({settings.base_url!r})")
         tasks = TaskTracker(loops, settings.on_background_error, observer_for(settings))
         pool, clock = ConnectionPool(settings, loops), clock_from(settings.clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -62,10 +63,38 @@ def test_an_address_with_a_broken_host_is_refused_without_its_password(place: st
 
 
 def test_without_the_extra_a_postgres_store_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "reflexio_async.durable.postgres", None)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
     message = error_of(store="postgresql://ana:secret-word@db/jobs")
     assert "reflexio-async[cluster]" in message
     assert "secret-word" not in message
+
+
+_BLOCKS_NOT = """
+import asyncio
+from blockbuster import blockbuster_ctx
+from pydantic import TypeAdapter
+from reflexio_async import AsyncReflexioClient, StoreError
+
+async def main():
+    client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:9", store="postgresql://me:pw@127.0.0.1:9/db")
+    try:
+        await client.__aenter__()
+    except StoreError as error:
+        print(error)
+    await client.aclose()
+
+TypeAdapter(int)
+with blockbuster_ctx("reflexio_async"):
+    asyncio.run(main())
+"""
+
+
+def test_loading_what_a_postgres_store_needs_does_not_block_the_event_loop() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _BLOCKS_NOT], capture_output=True, text=True, check=False
+    )  # ours
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "cannot be used" in done.stdout
 
 
 def test_the_store_is_not_shown_in_the_repr_of_the_settings() -> None:

@@ -9,7 +9,6 @@ import sys
 import time
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 # In real time: a machine that is busy with something else may be too slow once.
 pytestmark = [pytest.mark.slow, pytest.mark.flaky(reruns=2)]
-import_module("reflexio_async.durable.postgres")  # loaded by the client, it would block the event loop
 
 RERUN = "/api/rerun_profile_generation"
 LEASE = 3.0
