@@ -54,8 +54,8 @@ def check_store(settings: Settings) -> str:
         raise ConfigurationError(message)
     missing = [name for name in _CLUSTER if find_spec(name) is None]
     if missing:
-        names = ", ".join(missing)
-        message = f"store=postgresql://… needs the extra cluster: pip install 'reflexio-async[cluster]' (no {names})"
+        advice = f"pip install 'reflexio-async[cluster]' (no {', '.join(missing)})"
+        message = f"store=postgresql://… needs the extra cluster: {advice}"
         raise ConfigurationError(message)
     try:
         return without_password(place)
