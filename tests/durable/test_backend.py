@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from reflexio_async.sandbox import Sandbox
+from tests.durable.windows import refused, shorten_windows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
-async def test_every_token_resolves_in_both_workers(tmp_path: Path) -> None:
-    async with Sandbox(rerun_seconds=0.02) as box:
+@pytest.mark.parametrize("limited", [False, True], ids=["unlimited", "limited"])
+async def test_every_token_resolves_in_both_workers(
+    *, limited: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten_windows(monkeypatch)
+    async with Sandbox(rerun_seconds=0.02, rate_limits=limited) as box:
         users = [f"u{number}" for number in range(10)]
         for user in users:
             box.seed(user)
@@ -51,6 +56,7 @@ async def test_every_token_resolves_in_both_workers(tmp_path: Path) -> None:
                     workers |= {answer.json()["worker"] for answer in read}
             assert len(workers) == 2
             assert len(box.operations()) == 10
+            assert refused(box) == int(limited)  # the one by which the limit is learned
         finally:
             process.send_signal(signal.SIGTERM)
             await process.wait()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async.testing import Sandbox, faults
+from tests.durable.windows import refused, shorten_windows
 from tests.scene import RERUN
 
 if TYPE_CHECKING:
@@ -135,3 +136,31 @@ async def test_a_process_that_was_frozen_past_its_lease_starts_nothing_twice(tmp
         assert [await each.ended() for each in (frozen, other)] == [0, 0]
         assert frozen.states == other.states == {"completed": USERS}
         assert started(box) == Counter(users)
+
+
+async def test_two_processes_at_once_share_the_rate_limit_also_when_one_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten_windows(monkeypatch)
+    async with Sandbox(rerun_seconds=0.02, rate_limits=True) as box:
+        users = [f"u{number}" for number in range(22)]
+        for user in users:
+            box.seed(user)
+        both = [await Rerunner(box.url, tmp_path / "r.db", users).start() for _ in range(2)]
+        await box.arrived("POST", RERUN, 9)
+        holder = sender_of(tmp_path / "r.db", both)
+        await holder.kill()
+        (other,) = [process for process in both if process is not holder]
+        await other.ended()
+        assert other.lines[-1] == "finished"
+        starts = Counter(operation.params["user_id"] for operation in box.operations())
+        assert starts == dict.fromkeys(users, 1)
+        assert refused(box) == 1  # the one by which the limit is learned
+
+
+def sender_of(store: Path, processes: list[Rerunner]) -> Rerunner:
+    """The process that holds the lane."""
+    with closing(sqlite3.connect(store)) as connection:
+        (holder,) = connection.execute("select holder from lane where name = 'profile_generation'").fetchone()
+    (found,) = [one for one in processes if one.process.pid == int(holder.partition("-")[0])]
+    return found

@@ -158,7 +158,7 @@ LEAVES_LOG = """
 async def main():
     database = SQLiteDatabase(path)
     await database.open()
-    await database.write([Statement("insert into batch values ('eva', '', '', '', 0)")])
+    await database.write([Statement(ADD, ("eva",))])
     print("written", flush=True)
     os._exit(0)
 
@@ -449,7 +449,7 @@ def in_child(work):
 async def main():
     database = SQLiteDatabase(path)
     await database.open()
-    await database.write([Statement("insert into batch values ('parent', '', '', '', 0)")])
+    await database.write([Statement(ADD, ("parent",))])
     return database
 
 """
