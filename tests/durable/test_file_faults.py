@@ -158,7 +158,7 @@ LEAVES_LOG = """
 async def main():
     database = SQLiteDatabase(path)
     await database.open()
-    await database.write([Statement(ADD, ("eva",))])
+    await database.write([Statement(INSERT, ("eva",))])
     print("written", flush=True)
     os._exit(0)
 
@@ -269,7 +269,7 @@ def test_a_file_that_is_deleted_while_it_is_open_takes_no_more_writes(
             if replaced:
                 await asyncio.to_thread(written.touch)
             with pytest.raises(StoreError, match="was deleted or replaced while it was open"):
-                await database.write([Statement(ADD, ("eva",))])
+                await database.write([Statement(INSERT, ("eva",))])
             await asyncio.to_thread(written.with_name("moved.db").rename, written)
             await database.write([Statement(ADD, ("fay",))])
         finally:
@@ -449,7 +449,7 @@ def in_child(work):
 async def main():
     database = SQLiteDatabase(path)
     await database.open()
-    await database.write([Statement(ADD, ("parent",))])
+    await database.write([Statement(INSERT, ("parent",))])
     return database
 
 """
