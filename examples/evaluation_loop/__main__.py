@@ -9,7 +9,8 @@ and feedback. In later rounds the agent finds these lessons and follows them. A 
 tasks without memory: its score shows how hard they are.
 
 It prints the scores of each round, a plot, and what the project has learned. With a file name it also writes
-the plot as an SVG image. It runs on a sandbox in this process, or with REFLECT_API_URL set on your server.
+the plot as an SVG image. It runs on a sandbox in this process, or with REFLECT_API_URL set on your server: in
+a project of its own, so REFLECT_API_KEY must be a key that may make projects.
 
 To use a real agent and tasks of your own, replace ``agent``, ``tasks_of_round`` and ``evaluate``.
 """

@@ -157,16 +157,16 @@ class AgentMemory:
     ) -> None:
         if not self._traces:
             return
-        task, trajectory = last_run(messages)
-        if not task.strip():  # a trace without a task could only be found by mistake
-            return
-        fields = {
-            "task": task[:_MAX_TASK],
-            "trajectory": trajectory,
-            "retrieved_memory_ids": memory_ids,
-            "metadata": {"session_id": talk.session_id, "agent_version": talk.agent_version},
-        }
         try:
+            task, trajectory = last_run(messages)
+            if not task.strip():  # a trace without a task could only be found by mistake
+                return
+            fields = {
+                "task": task[:_MAX_TASK],
+                "trajectory": trajectory,
+                "retrieved_memory_ids": memory_ids,
+                "metadata": {"session_id": talk.session_id, "agent_version": talk.agent_version},
+            }
             trace = build_request(TraceCreate, fields, "trace")
             if error is not None:
                 await self._send(trace, failed_review(trace, error))

@@ -74,6 +74,33 @@ async def test_the_trace_of_a_whole_conversation_is_that_of_its_last_turn() -> N
     assert [message["content"] for message in trace["trajectory"]] == ["And tea?", "Next door."]
 
 
+async def test_the_options_of_recall_are_passed_on() -> None:
+    async with (
+        Sandbox() as box,
+        AsyncReflexioClient(
+            url_endpoint=box.url, reflect_url=box.reflect_url, reflect_api_key=box.reflect_key
+        ) as client,
+    ):
+        memory = AgentMemory(
+            client, user_id="ana", session_id="s1", preset="later", top_k=2, threshold=0.7, max_chars=500
+        )
+        context = await memory.recall(memory.conversation(), "sushi")
+        bodies = {each.path: each.body or {} for each in box.requests}
+        assert (bodies["/api/search"]["top_k"], bodies["/api/search"]["threshold"]) == (2, 0.7)
+        query = bodies["/v1/projects/default/memory/query"]
+        assert (query["limit"], query["lambda"], query["similarity_threshold"]) == (2, 0.5, 0.5)
+        assert context.max_chars == 500
+
+
+async def test_a_run_whose_messages_cannot_be_read_keeps_its_own_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with AsyncReflexioClient(reflect_url="http://127.0.0.1:9") as client:
+        memory = AgentMemory(client, user_id="ana", session_id="s1", traces=True)
+        await memory.failed(memory.conversation(), [5], OSError())
+    assert caplog.messages == ["a trace was not sent: InvalidRequest"]
+
+
 async def test_a_judge_must_take_a_task_and_an_answer() -> None:
     judge: Any = len
     async with AsyncReflexioClient(reflect_url="http://127.0.0.1:9") as client:
