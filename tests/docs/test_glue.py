@@ -29,7 +29,7 @@ def test_every_framework_needs_at_most_three_lines() -> None:
 
 
 def test_the_table_says_how_many_lines_there_are() -> None:
-    rows = re.findall(r"^\| \[([\w ]+)\]\([^|]*\|\s*(\d) \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| \[([\w ]+)\]\([^|]*\| (\d) \|", PAGE.read_text("utf-8"), re.MULTILINE)
     assert {name: int(count) for name, count in rows} == glue()
 
 

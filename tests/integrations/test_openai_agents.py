@@ -17,9 +17,11 @@ from openai.types.responses import (
     Response,
     ResponseCompletedEvent,
     ResponseFunctionToolCall,
+    ResponseFunctionWebSearch,
     ResponseOutputMessage,
     ResponseOutputText,
 )
+from openai.types.responses.response_function_web_search import ActionSearch
 
 from reflexio_async.integrations.openai_agents import ReflexioHooks
 from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
@@ -138,6 +140,24 @@ async def test_an_agent_that_stops_at_a_tool_answers_what_the_tool_returned(play
     _, of_agent = body["interaction_data_list"]
     assert of_agent["content"] == "I look.\n\nharbour"
     assert of_agent["tools_used"][0]["tool_name"] == "maps"
+
+
+async def test_a_run_with_a_search_at_the_provider_is_one_turn(play: Play) -> None:
+    searched = ResponseFunctionWebSearch(
+        id="w1",
+        type="web_search_call",
+        status="completed",
+        action=ActionSearch(type="search", query="sushi"),
+    )
+
+    async def answers(_: str) -> list[Any]:
+        return [said("I look."), searched, said("At the harbour.")]
+
+    await run(Agent(name="guide", model=FakeModel(answers)), hooks(play))
+    (body,) = await play.published()
+    asked, answered = body["interaction_data_list"]
+    assert (asked["content"], answered["content"]) == ("Where is sushi?", "I look.\n\nAt the harbour.")
+    assert [tool["tool_name"] for tool in answered["tools_used"]] == ["web_search"]
 
 
 @pytest.mark.parametrize("nested", [False, True])
