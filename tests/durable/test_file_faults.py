@@ -269,7 +269,7 @@ def test_a_file_that_is_deleted_while_it_is_open_takes_no_more_writes(
             if replaced:
                 await asyncio.to_thread(written.touch)
             with pytest.raises(StoreError, match="was deleted or replaced while it was open"):
-                await database.write([Statement(INSERT, ("eva",))])
+                await database.write([Statement(ADD, ("eva",))])
             await asyncio.to_thread(written.with_name("moved.db").rename, written)
             await database.write([Statement(ADD, ("fay",))])
         finally:
