@@ -10,13 +10,13 @@ typer reads annotations at run time: no future annotations here.
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from inspect import Parameter, Signature, signature
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import typer
 
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import SOME_FAILED, exit_bad_input, run
-from reflexio_async.cli.inputs import check_text
+from reflexio_async.cli.inputs import check_utf8
 from reflexio_async.cli.options import (
     CALL_TIMEOUT,
     ApiKey,
@@ -115,7 +115,10 @@ def command(
         wants_invocation = len(parameters) - len(own) > 1
 
         def entry(*, as_json: bool, _debug: bool, _verbose: bool, **options: Any) -> None:
-            check_text(**{name: value for name, value in options.items() if isinstance(value, str)})
+            for value in options.values():
+                for text in cast("list[Any]", value) if isinstance(value, list) else [value]:
+                    if isinstance(text, str):
+                        check_utf8(repr(text), text)
             made = client(**{name: options[name] for name in of_client})
             if before is not None:
                 options.update(before(**{name: options[name] for name in of_before}) or {})
@@ -129,8 +132,10 @@ def command(
 
             run(call)
 
-        all_options = {**{name: each for name, each in own.items() if _is_option(each)}, **of_before}
-        _declare_parameters(entry, [*all_options.values(), *of_client.values(), *_SHARED.values()])
+        more = {name: each for name, each in own.items() if name not in of_before and _is_option(each)}
+        _declare_parameters(
+            entry, [*of_before.values(), *more.values(), *of_client.values(), *_SHARED.values()]
+        )
         entry.__doc__ = function.__doc__
         group.command(name or function.__name__, rich_help_panel=panel)(entry)
         return function

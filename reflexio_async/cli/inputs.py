@@ -39,10 +39,16 @@ def read_users(source: str) -> list[str]:
 
 
 def check_text(**arguments: str | None) -> None:
-    """Refuse arguments that are not UTF-8: the shell passes any bytes on, and no request can carry them."""
+    """Refuse options that are not UTF-8: the shell passes any bytes on, and no request can carry them."""
     for name, value in arguments.items():
-        if value is not None and any(category(char) == "Cs" for char in value):
-            _refuse(f"--{name.replace('_', '-')}: not UTF-8 text")
+        if value is not None:
+            check_utf8(f"--{name.replace('_', '-')}", value)
+
+
+def check_utf8(name: str, value: str) -> None:
+    """Refuse ``value`` if it is not UTF-8. The message begins with ``name``."""
+    if any(category(char) == "Cs" for char in value):
+        _refuse(f"{name}: not UTF-8 text")
 
 
 def check_store(store: str) -> None:

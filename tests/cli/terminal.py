@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+import typer.main
 
 from reflexio_async.cli.app import app
 

@@ -89,7 +89,8 @@ def test_nothing_to_publish(run: Run) -> None:
     assert "text is empty" in refused(run, *who, stdin="\n")
     assert "not UTF-8" in refused(run, *who, "-", stdin=b"\xff")
     assert "--user: must not be empty" in refused(run, "publish", "--user", " ", "--session", "s", "hello")
-    assert "--session: not UTF-8" in refused(run, "publish", "--user", "u", "--session", "\udcff", "hello")
+    assert refused(run, "publish", "--user", "u", "--session", "\udcff", "x") == r"'\udcff': not UTF-8 text"
+    assert refused(run, "profiles", "delete", "a", "\udcff", "--yes") == r"'\udcff': not UTF-8 text"
 
 
 def test_a_text_that_is_no_token(run: Run) -> None:

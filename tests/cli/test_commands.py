@@ -46,6 +46,11 @@ def test_the_demo_succeeds_and_prints_the_counts_of_the_server(
     assert "reruns: 40 of 40 done" in done.stdout
 
 
+def test_as_json_the_demo_writes_the_counts(run: Run) -> None:
+    found = json.loads(run("demo", "--json").stdout)
+    assert (found["reruns"], found["completed"], found["posts"], found["admitted"]) == (40, 40, 40, 40)
+
+
 def test_the_demo_fails_when_not_all_complete(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     class Unlucky(Sandbox):
         async def start(self) -> None:
@@ -136,6 +141,12 @@ def test_jobs_cancel_asks_the_server(run: Run) -> None:
         assert done.exit_code == 0
         assert "asked to stop" in done.stderr
         assert box.operations()[0].cancel_requested
+
+
+def test_mcp_keeps_stdout_for_its_protocol(run: Run) -> None:
+    done = run("mcp", "--user", "ana", "--json")
+    assert done.exit_code == 2
+    assert "name a port with --port" in done.stderr
 
 
 def test_help_and_version(run: Run) -> None:

@@ -71,11 +71,11 @@ def test_debug_shows_where_an_error_was_raised(run: Run) -> None:
 
 
 def test_a_defect_is_one_line_that_names_debug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_name: str, **_values: object) -> None:
+    def broken(_command: object) -> None:
         message = "boom"
         raise KeyError(message)
 
-    monkeypatch.setattr("reflexio_async.cli.command.check_text", broken)
+    monkeypatch.setattr("reflexio_async.cli.command.run", broken)
     done = run("whoami")
     assert done.exit_code == 1
     assert done.stderr.startswith("error: ")

@@ -77,6 +77,16 @@ def test_it_serves_both_services_and_prints_their_addresses(start: Start) -> Non
     assert process.end() == (0, "stopped\n", "")
 
 
+def test_as_json_it_prints_one_object(start: Start) -> None:
+    process = start("sandbox", "--port", "0", "--json")
+    assert process.child.stdout is not None
+    found = json.loads(process.child.stdout.readline())
+    assert asked(f"{found['url']}/api/whoami")[0] == 200
+    assert found["reflect_api_key"]
+    process.signal(signal.SIGTERM)
+    assert process.end()[:2] == (0, "")
+
+
 def test_its_keys_are_needed_and_never_printed(start: Start) -> None:
     process = start("sandbox", "--port=0", "--api-key", "k3y", "--reflect-api-key", "m4ster")
     exported, said = announced(process)
