@@ -25,6 +25,8 @@ def dashboard(
     command there and tunnel its port: `ssh -L 8070:127.0.0.1:8070 host`.
 
     Exit code: 0 stopped, 1 the store cannot be read, 2 bad input.
+
+    Example: `reflexio-async dashboard --store night.db`
     """
     from reflexio_async.cli.dashboard.run import RunDashboard  # noqa: PLC0415  # loads a web server
 
