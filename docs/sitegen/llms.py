@@ -1,4 +1,4 @@
-"""``llms.txt`` and ``llms-full.txt``: the site for language models, from the same sources."""
+"""The site for language models: ``llms.txt``, ``llms-full.txt``, and each page as Markdown."""
 
 from __future__ import annotations
 
@@ -26,8 +26,13 @@ SECTIONS = {
 
 
 def write(source: Path, target: Path, names: Iterable[str]) -> None:
-    """Write both files into the folder ``target``, from the pages ``names`` of the folder ``source``."""
+    """Write both files, and each page as Markdown, into the folder ``target``.
+
+    They are made of the pages ``names`` of the folder ``source``.
+    """
     texts = {name: (source / f"{name}.md").read_text("utf-8") for name in names}
+    for name, text in texts.items():
+        (target / f"{name}.md").write_text(plain(text) + "\n", "utf-8")
     (target / "llms.txt").write_text(overview(texts), "utf-8")
     (target / "llms-full.txt").write_text(
         "\n\n".join(plain(texts[name]) for name in _in_order(texts)) + "\n", "utf-8"
@@ -41,7 +46,7 @@ def overview(texts: dict[str, str]) -> str:
         pages = [
             name for name in _in_order(texts) if name.startswith(f"{folder}/") and not name.endswith("index")
         ]
-        lines = [f"- [{_title(texts[name])}]({name}.html): {_about(texts[name])}" for name in pages]
+        lines = [f"- [{_title(texts[name])}]({name}.md): {_about(texts[name])}" for name in pages]
         parts.append("\n".join([f"## {title}", "", *lines, ""]))
     return "\n".join(parts)
 

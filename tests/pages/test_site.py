@@ -67,8 +67,9 @@ def test_a_page_loads_nothing_from_elsewhere(site: Path) -> None:
 
 
 def test_llms_txt_names_every_page(site: Path) -> None:
-    named = set(re.findall(r"\]\((\S+)\.html\)", (site / "llms.txt").read_text("utf-8")))
+    named = set(re.findall(r"\]\((\S+)\.md\)", (site / "llms.txt").read_text("utf-8")))
     pages = {file.relative_to(site).with_suffix("").as_posix() for file in site.rglob("*.html")}
+    assert all((site / f"{name}.md").is_file() for name in named)
     assert named == {page for page in pages if "/" in page and not page.endswith("/index")}
 
 
@@ -83,7 +84,7 @@ def test_llms_full_txt_has_the_text_of_every_page(site: Path) -> None:
 
 def test_a_page_stands_in_llms_txt_with_its_title_and_first_sentence() -> None:
     page = "# One `title`\n\nIt is [for](x.md) this.\nAnd more.\n"
-    line = "- [One `title`](how-to/x.html): It is for this."
+    line = "- [One `title`](how-to/x.md): It is for this."
     assert line in overview({"how-to/x": page}).splitlines()
 
 
