@@ -135,18 +135,22 @@ class AgentMemory:
         )
 
     async def publish(self, talk: Conversation, messages: object) -> None:
-        """Publish the turns that are finished and new, and send the trace of the last one.
-
-        An error is logged: the agent's answer comes first.
-        """
-        memory_ids = talk.memory_ids
+        """Do as ``add``. An error is logged: the agent's answer comes first."""
         try:
-            call = await talk.add(messages)
+            await self.add(talk, messages)
         except ReflexioError as error:
             _log("a turn was not published", error)
-        else:
-            if call is not None:
-                await self._trace(talk, messages, memory_ids)
+
+    async def add(self, talk: Conversation, messages: object) -> None:
+        """Publish the turns that are finished and new, and send the trace of the last one.
+
+        Raises:
+            InvalidRequest: These are no messages; nothing was accepted.
+            StoreError: The outbox cannot be used; nothing was accepted.
+        """
+        memory_ids = talk.memory_ids
+        if await talk.add(messages) is not None:
+            await self._trace(talk, messages, memory_ids)
 
     async def failed(self, talk: Conversation, messages: object, error: Exception) -> None:
         """Send the trace of a run that ``error`` has ended, as failed. Nothing is published."""

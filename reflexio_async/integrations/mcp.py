@@ -117,7 +117,7 @@ class _Tools:
             {"role": "assistant", "content": assistant_message},
         ]
         try:
-            await self._conversation(conversation_name, context).add(turns)
+            await self._memory.add(self._conversation(conversation_name, context), turns)
         except ReflexioError as error:
             raise ToolError(str(error)) from error
         return "It will be remembered."

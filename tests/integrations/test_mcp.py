@@ -21,7 +21,7 @@ from mcp.client.stdio import StdioServerParameters
 from reflexio_async import AsyncReflexioClient, ConfigurationError
 from reflexio_async.integrations.mcp import memory_server
 from reflexio_async.testing import Sandbox, faults
-from reflexio_async.testing.conformance import AdapterConformance
+from tests.integrations.run_traces import AdapterWithTraces
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
     from mcp.server.mcpserver import MCPServer
 
+    from reflexio_async.integrations.agent_memory import MemoryOptions
     from reflexio_async.testing.conformance import Ask, Model
 
 
-class TestServer(AdapterConformance):
+class TestServer(AdapterWithTraces):
     """An agent that calls both tools by the official client, as their descriptions say."""
 
     def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
@@ -42,8 +43,8 @@ class TestServer(AdapterConformance):
             key = (user_id, session_id)
             if key not in servers:
                 # In a thread: mcp reads settings from the disk.
-                made = asyncio.to_thread(memory_server, client, user_id=user_id, session_id=session_id)
-                servers[key] = await made
+                options: MemoryOptions = {**self.options, "user_id": user_id, "session_id": session_id}
+                servers[key] = await asyncio.to_thread(memory_server, client, **options)
             async with Client(servers[key]) as agent:
                 memory = await call(agent, "recall_memory", query=question)
                 answer = await model(f"{memory}\n{question}")
