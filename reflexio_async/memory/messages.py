@@ -129,7 +129,7 @@ def last_run(messages: object) -> tuple[str, Messages]:
     found: Messages = []
     for message in _converter_of(messages, items(messages))(messages):
         text = without_section(message.get("content") or "")
-        if message["role"] != "system" and (text.strip() or message.get("tool_calls")):
+        if message["role"] != "system" and (text.strip() or {"tool_calls", "tool_call_id"} & message.keys()):
             found.append({**message, "content": text})
     of_user = [message["role"] == "user" and message.get("name") != "validation" for message in found]
     end = max((at + 1 for at, is_users in enumerate(of_user) if is_users), default=0)

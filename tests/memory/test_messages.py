@@ -17,7 +17,7 @@ from reflexio_async import (
     ProfileView,
     interactions_from,
 )
-from reflexio_async.memory.messages import read_turns
+from reflexio_async.memory.messages import last_run, read_turns
 from reflexio_async.reflect.prompt import augment
 from reflexio_async.reflexio.models import PublishUserInteractionRequest
 
@@ -201,6 +201,29 @@ def test_a_tool_of_a_provider_in_a_message_of_langchain_is_part_of_a_finished_tu
 def test_an_own_tool_that_has_not_returned_leaves_the_turn_open() -> None:
     for items in ([CALLED], [CALLED, LOOK], [LOOK, CALLED], [LOOK, CALLED, RETURNED]):
         assert read_turns(items)[-1].goes_on
+
+
+def test_the_last_run_begins_with_what_the_user_asked_for_last() -> None:
+    task, messages = last_run(
+        [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hello"},
+            {"role": "assistant", "content": "Hi"},
+            {"role": "user", "content": f"{recalled()}Where is"},
+            {"role": "user", "content": "sushi?"},
+            ASKS,
+            {**RETURNS, "content": recalled()},
+            {"role": "assistant", "content": "At the harbour."},
+        ]
+    )
+    assert task == "Where is\nsushi?"
+    assert [(message["role"], message["content"]) for message in messages] == [
+        ("user", "Where is"),
+        ("user", "sushi?"),
+        ("assistant", ""),
+        ("tool", ""),
+        ("assistant", "At the harbour."),
+    ]
 
 
 def test_a_turn_of_the_user_is_one_message() -> None:
