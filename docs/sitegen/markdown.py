@@ -9,6 +9,8 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, Literal, Union, get_args, get_origin
 
+from reflexio_async.reflect.judge import Judge
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -105,6 +107,8 @@ def type_text(kind: Any) -> str:  # noqa: PLR0911  # one line per kind of type
         return "None"
     if kind is Ellipsis:
         return "..."
+    if kind == Judge:  # too long to be read
+        return "Judge"
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return type_text(arguments[0])

@@ -39,7 +39,23 @@ FIXTURES = (
 SCRIPTS = """\
 A script of faults (`reflexio-async sandbox --faults FILE`, or `Faults.from_toml`) has a table `[[fault]]`
 for each, with `action` and what stands beside it. These keys say for which requests, and how often: `method`,
-`path`, `user`, `times` (a number, or `"always"`), `after`, `chance` and `seed`."""
+`path`, `user`, `times` (a number, or `"always"`), `after`, `chance` and `seed`.
+
+```toml
+[[fault]]
+action = "internal_error"          # 500, and the connection dropped without a word
+method = "POST"
+path = "/api/publish_interaction"
+times = "always"                   # or a number; 1 unless given
+chance = 0.1                       # of the requests that fit, one in ten,
+seed = 7                           # the same ones in every run
+
+[[fault]]
+action = "delay"
+seconds = 30
+user = "ana"                       # the user_id of body or query
+after = 2                          # the first two that fit pass
+```"""
 
 
 def _actions() -> str:

@@ -132,7 +132,7 @@ def sandbox(
     faults: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", show_default=False, help="A TOML file of faults to inject; the README shows one."
+            metavar="FILE", show_default=False, help="A TOML file of faults to inject: see the reference, "Testing"."
         ),
     ] = None,
     as_json: AsJson = False,
