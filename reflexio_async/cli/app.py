@@ -132,7 +132,9 @@ def sandbox(
     faults: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", show_default=False, help="A TOML file of faults to inject: see the reference, "Testing"."
+            metavar="FILE",
+            show_default=False,
+            help="A TOML file of faults to inject; the reference shows one, on its page on testing.",
         ),
     ] = None,
     as_json: AsJson = False,
