@@ -68,11 +68,7 @@ def connect(
         path, timeout=busy_timeout, isolation_level=None, check_same_thread=not reads
     )
     try:
-        boot = _boot_id()
-        connection.create_function("monotonic", 0, monotonic)
-        connection.create_function("boot", 0, lambda: boot)
-        connection.create_function("this_process", 0, this_process)
-        connection.create_function("has_ended", 1, has_ended)
+        _add_functions(connection, monotonic)
         if reads:
             connection.execute("pragma query_only=1")
         else:
@@ -94,9 +90,7 @@ def connect_read_only(path: str) -> sqlite3.Connection:
     address = f"file:{quote(os.path.abspath(path))}?mode=ro"  # noqa: PTH100  # without following links
     connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
     try:
-        boot = _boot_id()
-        connection.create_function("monotonic", 0, time.monotonic)
-        connection.create_function("boot", 0, lambda: boot)
+        _add_functions(connection, time.monotonic)
         version = _check_owner(connection, path)
     except BaseException:
         connection.close()
@@ -106,6 +100,15 @@ def connect_read_only(path: str) -> sqlite3.Connection:
         message = f"the store {path} has no tables yet; the first client or rerun with it makes them"
         raise StoreError(message)
     return connection
+
+
+def _add_functions(connection: sqlite3.Connection, monotonic: Callable[[], float]) -> None:
+    """Add what ``database_text`` writes in place of the names in braces."""
+    boot = _boot_id()
+    connection.create_function("monotonic", 0, monotonic)
+    connection.create_function("boot", 0, lambda: boot)
+    connection.create_function("this_process", 0, this_process)
+    connection.create_function("has_ended", 1, has_ended)
 
 
 def _boot_id() -> str:

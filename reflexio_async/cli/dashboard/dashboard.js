@@ -72,7 +72,7 @@
     if (entry.left === total && !entry.jobs.running) pace = " None was started yet.";
     else if (entry.left) {
       pace = entry.eta === null ? " Nothing has ended in the last 15 minutes."
-        : ` ${entry.per_minute.toFixed(1)} a minute; about ${long(entry.eta)} to go, until ${moment(Date.now() / 1000 + entry.eta)}.`;
+        : ` ${entry.per_minute.toFixed(1)} a minute; about ${long(entry.eta < 300 ? entry.eta : Math.round(entry.eta / 60) * 60)} to go, until ${moment(Date.now() / 1000 + entry.eta).slice(0, -3)}.`;
     }
     return make("article", { class: "item" }, make("h3", {}, name(entry.id)),
       make("p", { class: "big" }, make("b", {}, `${ended.toLocaleString("en")} of ${total.toLocaleString("en")}`), ` have ended.${pace}`),
@@ -105,14 +105,14 @@
     for (const limit of entry.limits) {
       const pips = limit.hits > 20 ? null : make("span", { class: "pips", "aria-hidden": "true" },
         ...Array.from({ length: limit.hits }, (_, number) => make("span", number < limit.used ? { class: "used" } : {})));
-      const opens = limit.opens_in ? `, opens in ${long(limit.opens_in)}` : "";
-      made.append(make("p", {}, pips, `Rate limit: ${limit.used} of ${limit.hits} in ${long(limit.period)} are used${opens}.`));
+      made.append(make("p", {}, pips, `Rate limit: ${limit.used} of ${limit.hits} in ${long(limit.period)} are used.`));
     }
     if (entry.hour) {
       const { begin, parts, seconds } = entry.hour;
       const whole = Object.values(seconds).reduce((sum, size) => sum + size, 0) || 1;
       const shares = Object.entries(seconds).filter(([, size]) => size >= whole / 200).sort((one, two) => two[1] - one[1]);
       const text = shares.map(([activity, size]) => [activity, `${Math.round((100 * size) / whole)} % ${activities[activity]}`]);
+      made.append(make("h4", {}, "Where the last hour went"));
       made.append(strip(parts.map(([activity, from, until]) => [activity, until - from]), "hour",
         `The last hour: ${text.map(([, share]) => share).join(", ")}`));
       made.append(make("div", { class: "axis", "aria-hidden": "true" }, make("span", {}, moment(begin)), make("span", {}, moment(parts.at(-1)?.[2] ?? begin))));
