@@ -52,14 +52,14 @@ EXPECTED: list[dict[str, Any]] = [
         ],
     },
 ]
-OPENAI_CHAT = [
+OPENAI_CHAT: list[dict[str, Any]] = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": [{"type": "text", "text": "Where is sushi?"}]},
     {"role": "assistant", "content": "I look.", "tool_calls": [CALL]},
     {"role": "tool", "tool_call_id": "c1", "content": "harbour"},
     {"role": "assistant", "content": "At the harbour."},
 ]
-OPENAI_RESPONSES = [
+OPENAI_RESPONSES: list[dict[str, Any]] = [
     {"role": "developer", "content": "Be brief."},
     {"role": "user", "content": "Where is sushi?"},
     {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]},
