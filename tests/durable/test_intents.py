@@ -44,7 +44,7 @@ async def test_a_step_that_died_before_the_admission_starts_the_job() -> None:
         play.box.faults.add(faults.lost_before(), path=RERUN)
         async with new_client(play.box, play.clock) as died:
             step = asyncio.create_task(died.start_or_adopt(intent))
-            await asyncio.sleep(0.02)
+            await play.box.arrived("POST", RERUN)
             step.cancel()
             await asyncio.wait([step])
             await died.aclose(drain=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ async def opened(
     """A store in a file of a folder, or at an address, and the view of a client on it."""
     where = place if isinstance(place, str) else place / "store.db"
     client = AsyncReflexioClient(url_endpoint=URL, store=where, clock=clock)
-    store = open_store(client._engine.settings)
+    store = await asyncio.to_thread(open_store, client._engine.settings)
     await store.open()
     async with client:
         try:
