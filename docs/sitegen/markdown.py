@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 _SECTIONS = ("Args", "Attributes", "Raises", "Returns", "Yields")
+_NAMES = ((None, "None"), (NoneType, "None"), (Ellipsis, "..."), (Judge, "Judge"))
+"""Types that have a name of their own here. That of a judge is too long to be read."""
 _CODE = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
 
 
@@ -103,12 +105,9 @@ def type_text(kind: Any) -> str:  # noqa: PLR0911  # one line per kind of type
         return kind
     if isinstance(kind, ForwardRef):
         return kind.__forward_arg__
-    if kind is None or kind is NoneType:
-        return "None"
-    if kind is Ellipsis:
-        return "..."
-    if kind == Judge:  # too long to be read
-        return "Judge"
+    for known, known_name in _NAMES:
+        if kind == known:
+            return known_name
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return type_text(arguments[0])

@@ -204,6 +204,11 @@ def test_no_two_headings_of_a_page_have_the_same_anchor(place: str) -> None:
     assert sorted(named) == sorted(set(named))
 
 
+@pytest.mark.parametrize("place", sorted(PAGES))
+def test_a_page_shows_no_object_as_python_prints_it(place: str) -> None:
+    assert not re.search(r"<\w+ \w+|ForwardRef| at 0x|<factory>", PAGES[place])
+
+
 def test_a_docstring_is_taken_apart() -> None:
     about = parse(
         "Do it.\n\nArgs:\n    a: The ``first``\n        one.\n    **b: Others.\n\nRaises:\n    E: No."
