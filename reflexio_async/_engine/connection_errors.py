@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -82,4 +84,11 @@ def _about_connecting(error: aiohttp.ClientConnectorError, hint: str) -> str:
     if isinstance(error, aiohttp.ClientSSLError):
         name = str(getattr(reason, "reason", "") or type(reason).__name__)
         return f"(TLS: {name})" + ("; is it http:// rather than https://?" if name in _NOT_TLS else "")
-    return f"({reason.strerror or type(reason).__name__}); is it running? {hint}"
+    return f"({_text_of(reason)}); is it running? {hint}"
+
+
+def _text_of(reason: OSError) -> str:
+    """What the system says. asyncio writes texts of its own over those of sockets."""
+    if reason.errno is not None and reason.errno in errno.errorcode:
+        return os.strerror(reason.errno)
+    return reason.strerror or type(reason).__name__

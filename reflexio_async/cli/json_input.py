@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.models import RequestModel, RequestPart
 
-_SHOWN_LINES = 20
+_SHOWN = 5
 
 
 class BadLines(InvalidRequest):
@@ -25,9 +25,18 @@ class BadLines(InvalidRequest):
 
     def __init__(self, name: str, lines: list[tuple[int, str]]) -> None:
         self.lines = [{"line": number, "message": message} for number, message in lines]
-        first = "; ".join(f"line {number}: {message}" for number, message in lines[:_SHOWN_LINES])
-        more = f"; and {len(lines) - _SHOWN_LINES} more lines" if len(lines) > _SHOWN_LINES else ""
-        super().__init__(f"{name}: nothing was sent, because of {first}{more}")
+        numbers: dict[str, list[int]] = {}
+        for number, message in lines:
+            numbers.setdefault(message, []).append(number)
+        faults = [f"{_lines_text(found)}: {message}" for message, found in numbers.items()]
+        more = [f"and other faults on {len(faults) - _SHOWN} more lines"] if len(faults) > _SHOWN else []
+        super().__init__(f"{name}: nothing was sent, because of {'; '.join(faults[:_SHOWN] + more)}")
+
+
+def _lines_text(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:_SHOWN]))
+    more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
+    return f"line{'' if len(numbers) == 1 else 's'} {shown}{more}"
 
 
 def read_json(source: str) -> Any:
@@ -89,7 +98,11 @@ def _object(line: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except json.JSONDecodeError as error:
-        _refuse(f"no JSON from column {error.colno} on; a line is one object, such as {{…}}")
+        _refuse(
+            "no JSON object, such as {…}"
+            if error.colno == 1
+            else f"no JSON from column {error.colno} on; a line is one object, such as {{…}}"
+        )
     except RecursionError:
         _refuse("nested too deeply")
     if isinstance(value, list):

@@ -205,10 +205,8 @@ class _Progress(NamedTuple):
     @property
     def progress(self) -> "BatchProgress":
         """The progress now."""
-        now = self.batch.progress
-        before = sum(item["state"] == "published_before" for item in self.items)
-        counts = {state: count - before * (state == "failed") for state, count in now.counts.items()}
-        return now._replace(counts={state: count for state, count in counts.items() if count})
+        states = Counter(item["state"] for item in self.items if item["error"] is not None)
+        return self.batch.progress._replace(counts=dict(states))
 
 
 def _item(line: int, outcome: "Outcome[str, PublishUserInteractionResponse]") -> dict[str, Any]:

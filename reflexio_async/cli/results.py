@@ -68,7 +68,8 @@ def print_table(to: Console, names: Sequence[str], rows: Iterable[Sequence[str]]
             if number:
                 to.print()
             for name, cell in zip(names, row, strict=True):
-                to.print(Text.assemble((f"{name}: ", "bold"), cell))
+                if cell:
+                    to.print(Text.assemble((f"{name}: ", "bold"), cell))
     elif rows:
         table = new_table(*names)
         for row in rows:

@@ -76,10 +76,8 @@ def test_options_say_what_the_lines_lack(run: Run, box: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (
-            b"user_id,content\nana,hello\n",
-            "line 1: no JSON from column 1 on; a line is one object, such as {",
-        ),
+        (b"user_id,content\nana,hello\n", "lines 1, 2: no JSON object, such as {"),
+        (b'{"user_id": "a",\n', "line 1: no JSON from column 17 on; a line is one object, such as {"),
         (b'[{"user_id": "a"}]\n', "line 1: a JSON list; put each of its objects on a line of its own"),
         (b'"hello"\n', "line 1: no JSON object, such as {"),
         (b'{"user_id": "a", "content": "x"}\n', "line 1: session_id: Field required"),
@@ -112,7 +110,10 @@ def test_every_bad_line_is_named(run: Run) -> None:
     error = json.loads(done.stdout)["error"]
     assert [each["line"] for each in error["lines"]] == [2, 4, *range(5, 45)]
     assert error["lines"][1]["message"] == "session_id: Field required; interactions: Field required"
-    assert error["message"].endswith("; and 22 more lines")
+    assert error["message"] == (
+        "standard input: nothing was sent, because of lines 2, 5, 6, 7, 8 and 36 more: no JSON object, such "
+        "as {…}; line 4: session_id: Field required; interactions: Field required"
+    )
 
 
 def test_two_lines_with_one_request_id_are_refused(run: Run) -> None:
