@@ -9,6 +9,7 @@ Spans and metrics hold no ids of users, no queries, no bodies, no headers and no
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from reflexio_async._engine.jobs.waits import WaitReason
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.loops import call_name
 from reflexio_async._engine.metrics import instruments
 from reflexio_async._engine.observer import BackgroundObserver, Observer
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.wire import EncodedRequest, Endpoint
 
 T = TypeVar("T")
+logger = logging.getLogger("reflexio_async")
 
 _W3C = TraceContextTextMapPropagator()
 _ROOT = otel.Context()
@@ -94,7 +97,7 @@ class Tracing(Observer):
         """Run one call in a span of its own, and measure it."""
         facts = self._facts.get(call.endpoint) or self._facts_of(call)
         # Made by the provider, or by none: then it is not valid, and costs little.
-        span = self._tracer.start_span(facts.name, kind=trace.SpanKind.CLIENT, attributes=facts.attributes)
+        span = _begin(self._tracer, facts.name, kind=trace.SpanKind.CLIENT, attributes=facts.attributes)
         token = None
         if span.get_span_context().is_valid:
             call.trace = CallSpan(self._tracer, span, call, facts)
@@ -178,19 +181,19 @@ class Tracing(Observer):
         self, kind: str, request: EncodedRequest | None = None, *, age: float = 0.0
     ) -> BackgroundObserver:
         """Begin the span of a job."""
-        span = self._begin(f"job {kind}", request, {"reflexio.job.kind": kind}, age)
+        span = self._trace(f"job {kind}", request, {"reflexio.job.kind": kind}, age)
         return self._observing(span, age)
 
     def background(self, name: str) -> BackgroundObserver:
         """Begin the span of a background call."""
-        return self._observing(self._begin(f"background {name}"))
+        return self._observing(self._trace(f"background {name}"))
 
     def _observing(self, span: trace.Span, age: float = 0.0) -> BackgroundObserver:
         if age or span.get_span_context().is_valid:
             return _BackgroundSpan(span, self._instruments, age)
         return self._without_span  # thousands of jobs may wait
 
-    def _begin(
+    def _trace(
         self,
         name: str,
         request: EncodedRequest | None = None,
@@ -203,7 +206,8 @@ class Tracing(Observer):
         if request is not None:
             caller = trace.get_current_span(_W3C.extract(dict(request.headers), _ROOT))
         context = caller.get_span_context()
-        return self._tracer.start_span(
+        return _begin(
+            self._tracer,
             name,
             context=_ROOT,
             kind=kind,
@@ -217,7 +221,7 @@ class Tracing(Observer):
     @contextmanager
     def batch(self, name: str, counts: Mapping[OutcomeState, int]) -> Generator[None]:
         """The span of a batch, with its counts."""
-        span = self._tracer.start_span(f"batch {name}")
+        span = _begin(self._tracer, f"batch {name}")
         with _current(span):
             try:
                 yield
@@ -234,13 +238,13 @@ class Tracing(Observer):
     @contextmanager
     def accepting(self, call: str) -> Generator[None]:
         """The span of a call that the outbox accepts."""
-        with _current(self._tracer.start_span(f"accept {call}", kind=trace.SpanKind.PRODUCER)):
+        with _current(_begin(self._tracer, f"accept {call}", kind=trace.SpanKind.PRODUCER)):
             yield
 
     @contextmanager
     def delivering(self, call: str, request: EncodedRequest) -> Generator[None]:
         """The span of a delivery."""
-        with _current(self._begin(f"deliver {call}", request, kind=trace.SpanKind.CONSUMER)):
+        with _current(self._trace(f"deliver {call}", request, kind=trace.SpanKind.CONSUMER)):
             yield
 
     def set_aside(self, reason: str) -> None:
@@ -282,7 +286,7 @@ class CallSpan:
             attributes: dict[str, AttributeValue] = {"http.request.method": method}
             if self._tries:
                 attributes["http.request.resend_count"] = self._tries
-            span = self._tracer.start_span(method, kind=trace.SpanKind.CLIENT, attributes=attributes)
+            span = _begin(self._tracer, method, kind=trace.SpanKind.CLIENT, attributes=attributes)
         self._tries += 1
         return TrySpan(self, span)
 
@@ -296,7 +300,7 @@ class CallSpan:
             self._span.set_attribute("http.request.resend_count", self._tries - 1)
         if self._status is not None:
             self._span.set_attribute("http.response.status_code", self._status)
-        self._span.end()
+        _end(self._span)
 
 
 class TrySpan:
@@ -309,8 +313,7 @@ class TrySpan:
         self._span = span
         # Other tools, such as an instrumentation of aiohttp, see the span of this try.
         self._token = None if span is None else otel.attach(trace.set_span_in_context(span))
-        self.headers: dict[str, str] = {}
-        propagate.inject(self.headers)
+        self.headers = _propagated()
 
     def end(self, status: int | None, error: BaseException | None) -> None:
         """Record the status of the response, or the error that came instead."""
@@ -324,7 +327,7 @@ class TrySpan:
             if status >= 400:
                 self._span.set_attribute("error.type", str(status))
                 self._span.set_status(trace.StatusCode.ERROR)
-        self._span.end()
+        _end(self._span)
         if not isinstance(error, GeneratorExit):  # a loop that is gone is left in another context
             otel.detach(self._token)
 
@@ -354,7 +357,7 @@ class _BackgroundSpan(BackgroundObserver):
             self._span.set_attribute("error.type", "CancelledError")
         elif (error := task.exception()) is not None:
             _fail(self._span, error)
-        self._span.end()
+        _end(self._span)
 
     def job_ended(self, job: JobRecord[Any]) -> None:
         """End the span of a job, and measure the job."""
@@ -382,13 +385,13 @@ class _BackgroundSpan(BackgroundObserver):
             span.set_attribute("reflexio.job.run_time", ended - admitted)
         if job.error is not None:
             _fail(span, job.error)
-        span.end()
+        _end(span)
 
     def job_left(self) -> None:
         """End the span of a job that goes on."""
         if self._span.is_recording():
             self._span.set_attribute("reflexio.outcome", "not read")
-            self._span.end()
+            _end(self._span)
 
 
 @contextmanager
@@ -403,9 +406,36 @@ def _current(span: trace.Span) -> Generator[None]:
             token = None  # a loop that is gone is left in another context
         raise
     finally:
-        span.end()
+        _end(span)
         if token is not None:
             otel.detach(token)
+
+
+def _begin(tracer: trace.Tracer, name: str, **options: Any) -> trace.Span:
+    """Start a span. An error of the user's sampler or processor is logged; it must not stop a call."""
+    try:
+        return tracer.start_span(name, **options)
+    except Exception:
+        logger.exception("a span could not be made", extra=fields("hook_failed", call="start_span"))
+        return trace.INVALID_SPAN
+
+
+def _end(span: trace.Span) -> None:
+    """End a span, likewise."""
+    try:
+        span.end()
+    except Exception:
+        logger.exception("a span could not be exported", extra=fields("hook_failed", call="end_span"))
+
+
+def _propagated() -> dict[str, str]:
+    """The headers of the global propagator for the current span, likewise."""
+    headers: dict[str, str] = {}
+    try:
+        propagate.inject(headers)
+    except Exception:
+        logger.exception("a trace could not be propagated", extra=fields("hook_failed", call="inject"))
+    return headers
 
 
 def _fail(span: trace.Span, error: BaseException) -> None:

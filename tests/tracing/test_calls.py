@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry import baggage, context, trace
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode, TraceFlags
 
@@ -241,6 +242,38 @@ async def test_a_call_that_is_not_sampled_has_no_spans_and_says_so_to_the_server
     flags = server.arrived[0].headers["traceparent"].rpartition("-")[2]
     assert not int(flags, 16) & TraceFlags.SAMPLED
     assert telemetry.total("reflexio.call.duration") == 1
+
+
+def broken(*_: object, **__: object) -> None:
+    """A mistake of a user."""
+    raise LookupError
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [("on_start", "a span could not be made"), ("on_end", "a span could not be exported")],
+)
+async def test_a_broken_processor_is_logged_and_stops_no_call(
+    telemetry: Telemetry, caplog: pytest.LogCaptureFixture, method: str, said: str
+) -> None:
+    processor = SpanProcessor()
+    setattr(processor, method, broken)
+    async with scene(1) as play:
+        telemetry.tracers.add_span_processor(processor)
+        assert (await play.client.whoami()).success
+        assert (await play.client.rerun_profiles_many(play.users)).ok
+    assert said in caplog.messages
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+async def test_a_broken_propagator_is_logged_and_stops_no_call(
+    telemetry: Telemetry, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opentelemetry.propagate.inject", broken)
+    async with scene() as play:
+        assert (await play.client.whoami()).success
+    assert "a trace could not be propagated" in caplog.messages
+    assert len(telemetry.spans()) == 2
 
 
 # --- metrics
