@@ -16,6 +16,7 @@ goes on until Ctrl-C:
 
 import asyncio
 import os
+import socket
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +27,6 @@ from reflexio_async.testing import Sandbox
 
 FOLDER = str(Path(__file__).parent)
 BACKEND = ("-m", "uvicorn", "--app-dir", FOLDER, "fastapi_app:app", "--log-level", "warning")
-PORT = os.environ.get("PORT", "8000")
 
 
 async def chat(browser: aiohttp.ClientSession, session_id: str, text: str) -> None:
@@ -45,9 +45,13 @@ async def rerun(browser: aiohttp.ClientSession) -> None:
                 print(f"  {line.decode().strip()}")
 
 
-async def browse(url: str) -> None:
+async def browse(url: str, backend: asyncio.subprocess.Process) -> None:
     async with aiohttp.ClientSession(url) as browser:
-        while not await is_ready(browser):  # noqa: ASYNC110  # it is in another process
+        while not await is_ready(browser):
+            if backend.returncode is not None:
+                sys.exit(
+                    "the backend has ended; is it installed? pip install 'reflexio-async[fastapi]' uvicorn"
+                )
             await asyncio.sleep(0.1)
         await chat(browser, "monday", "Where is sushi")
         print("A rerun:")
@@ -63,18 +67,27 @@ async def is_ready(browser: aiohttp.ClientSession) -> bool:
         return False
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 async def main() -> None:
+    port = free_port()
     with TemporaryDirectory() as folder:
         async with Sandbox(rerun_seconds=1.0) as box:
             box.seed_profile("ana", "likes sushi")
             variables = {"REFLEXIO_API_URL": box.url, "REFLEXIO_STORE": f"{folder}/reflexio.db"}
             backend = await asyncio.create_subprocess_exec(
-                sys.executable, *BACKEND, "--port", PORT, env={**os.environ, **variables}
+                sys.executable, *BACKEND, "--port", str(port), env={**os.environ, **variables}
             )
             try:
-                await browse(f"http://127.0.0.1:{PORT}")
+                await browse(f"http://127.0.0.1:{port}", backend)
             finally:
-                backend.terminate()  # the backend ends in order, as in a container
+                if backend.returncode is None:
+                    backend.terminate()  # it ends in order, as in a container
                 await backend.wait()
             turns = sum(len(request.interactions) for request in box.stored_requests.values())
             print(f"The backend has stopped. The Reflexio server has stored {turns} turns.")

@@ -118,7 +118,6 @@ async def test_the_folder_is_a_program_that_chats_follows_a_rerun_and_stops(tmp_
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "error", str(EXAMPLES)),
         cwd=tmp_path,
-        env={**os.environ, "PORT": str(free_port())},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
