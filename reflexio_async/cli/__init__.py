@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-import io
+import os
+import signal
 import sys
 
 _NEEDED = ("typer", "rich")
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line. It always ends with SystemExit."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        _run()
+    # Until a command handles signals itself, while modules are loaded and input is read, Ctrl-C ends quietly.
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(_INTERRUPTED))
+    try:
+        _run()
+    finally:
+        # The interpreter ends now. It would print the exception of a handler.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+
+
+def _run() -> None:
     try:
         from reflexio_async.cli.app import app  # noqa: PLC0415  # needs the extra `cli`
+        from reflexio_async.cli.terminal import outlive_terminal  # noqa: PLC0415  # slow to load
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _NEEDED:
@@ -21,12 +36,9 @@ def main() -> None:
             'python -m pip install "reflexio-async[cli]"\n'
         )
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None  # Ctrl-C while the command is being loaded
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character of a user id must not stop the command.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    except KeyboardInterrupt:  # the handler was not this one's
+        raise SystemExit(_INTERRUPTED) from None
+    outlive_terminal()
     app(prog_name="reflexio-async")
 
 

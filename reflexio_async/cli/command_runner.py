@@ -29,24 +29,11 @@ def run(command: Callable[[Signals], Coroutine[None, None, int]]) -> NoReturn:
 
 
 def _exit_code(command: Callable[[Signals], Coroutine[None, None, int]]) -> int:
+    signals = Signals()
     try:
-        return asyncio.run(_run_with_signals(command))
+        with signals.handled():
+            return asyncio.run(signals.run(command))
     except BrokenPipeError:
         # The reader of our output is gone. Without this Python reports it again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
-
-
-async def _run_with_signals(command: Callable[[Signals], Coroutine[None, None, int]]) -> int:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101  # asyncio.run made it
-    signals = Signals(task)
-    with signals.handled():
-        try:
-            return await command(signals)
-        except asyncio.CancelledError:
-            if signals.exit_code:
-                return signals.exit_code
-            raise

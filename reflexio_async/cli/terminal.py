@@ -1,0 +1,54 @@
+"""What a command does when its terminal goes away: it writes to nowhere from then on, and goes on."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_GONE = (errno.EIO, errno.ENXIO)
+
+
+class _TerminalFile(io.FileIO):
+    """A terminal to write to. Python would raise OSError when it is gone, in the middle of anything."""
+
+    def write(self, data: Buffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            leave_terminal()
+            return len(memoryview(data).cast("B"))
+
+
+def outlive_terminal() -> None:
+    """Let stdout and stderr survive the end of the terminal that they are."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        # A terminal that cannot show a character of a user id must not stop the command.
+        stream.reconfigure(errors="backslashreplace")
+        if stream.isatty():
+            raw = _TerminalFile(stream.fileno(), "w", closefd=False)
+            safe = io.TextIOWrapper(
+                io.BufferedWriter(raw), stream.encoding, "backslashreplace", line_buffering=True
+            )
+            setattr(sys, name, safe)
+
+
+def leave_terminal() -> None:
+    """Write to nowhere from now on, where the terminal was: it is gone, and writing to it is an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        # isatty() says no once the terminal is gone.
+        if stat.S_ISCHR(os.fstat(number).st_mode):
+            os.dup2(nowhere, number)
+    os.close(nowhere)
