@@ -118,5 +118,7 @@ def own_words(message: str) -> str:
     """``message`` with the command line's options in place of the client's arguments."""
     for phrase, own in _PHRASES:
         message = re.sub(phrase, own, message)
-    message = re.sub(rf"(?<![\w./-])({'|'.join(_OPTIONS)})\b(?!=)", lambda match: _OPTIONS[match[1]], message)
+    message = re.sub(
+        rf"(?<![\w./'-])({'|'.join(_OPTIONS)})\b(?!=)", lambda match: _OPTIONS[match[1]], message
+    )
     return re.sub(rf"^({'|'.join(_ALSO_OPTIONS)})(?=:| must)", r"--\1", message)

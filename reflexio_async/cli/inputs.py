@@ -1,4 +1,4 @@
-"""What is read and checked before the event loop starts: lists of users, texts and keys."""
+"""What is read and checked before the event loop starts: files, texts and keys."""
 
 from __future__ import annotations
 
@@ -9,33 +9,6 @@ from typing import NoReturn
 from unicodedata import category
 
 from reflexio_async.errors import ConfigurationError, InvalidRequest
-
-
-def read_users(source: str) -> list[str]:
-    """The user ids in the file ``source`` (``-`` is standard input), one on each line.
-
-    Blank lines and lines that begin with ``#`` are skipped.
-
-    Raises:
-        InvalidRequest: There is no id, or a line is no id. The message names the file and the line.
-    """
-    name = name_of(source)
-    ids: list[str] = []
-    line_of: dict[str, int] = {}
-    for number, line in enumerate(read_bytes(source).split(b"\n"), start=1):
-        user_id = decode_line(line, name, number).strip()
-        if not user_id or user_id.startswith("#"):
-            continue
-        if any(category(char) == "Cc" for char in user_id):
-            _refuse(
-                f"{name}, line {number}: {user_id!r} holds a control character; one id per line, nothing else"
-            )
-        if (first := line_of.setdefault(user_id, number)) != number:
-            _refuse(f"{name}, line {number}: {user_id!r} is already on line {first}; list each user once")
-        ids.append(user_id)
-    if not ids:
-        _refuse(f"{name}: no user ids in it; put one on each line")
-    return ids
 
 
 def check_text(**arguments: str | None) -> None:

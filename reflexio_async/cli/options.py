@@ -144,19 +144,23 @@ def existing_store(store: str | None) -> str:
 
 def command_text(context: typer.Context, *leave_out: str) -> str:
     """The command that is running, as it is typed again. Left out are the key and the named options."""
-    words = ["reflexio-async", str(context.info_name)]
+    words, arguments = ["reflexio-async", str(context.info_name)], list[str]()
     for param in context.command.params:
         source = context.get_parameter_source(param.name or "")
         if source is None or source.name != "COMMANDLINE" or param.name in ("api_key", *leave_out):
             continue
         value: Any = context.params[param.name or ""]
-        if value is True:
+        if param.param_type_name == "argument":
+            arguments = [str(one) for one in value]
+        elif value is True:
             words.append(param.opts[0])
         elif value is not False:
             values: list[Any] = value if getattr(param, "multiple", False) else [value]
             for one in values:
                 words += [param.opts[0], shown_store(one) if param.name == "store" else str(one)]
-    return shlex.join(words)
+    if any(one.startswith("-") for one in arguments):
+        words.append("--")
+    return shlex.join([*words, *arguments])
 
 
 def new_app(text: str) -> typer.Typer:

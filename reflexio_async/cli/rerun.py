@@ -1,4 +1,4 @@
-"""``rerun``: learn the profiles of many users anew."""
+"""``rerun``: learn the profiles of many users, or the playbooks of agent versions, anew."""
 
 from __future__ import annotations
 
@@ -9,62 +9,85 @@ import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from reflexio_async._engine.batch.failures import failure_groups
+from reflexio_async._engine.batch.progress import BatchPlan
 from reflexio_async._engine.batch.report import Outcome, OutcomeState
 from reflexio_async._engine.batch.work import BATCH_OUTAGE_TIMEOUT
 from reflexio_async._engine.retry import is_away
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK, SOME_FAILED
 from reflexio_async.cli.inputs import shown_store
-from reflexio_async.cli.progress import show_progress
+from reflexio_async.cli.progress import EVERY, NOTE_EVERY, Lines, line_text, progress_fields, show_progress
 from reflexio_async.cli.store import looking_at
 from reflexio_async.cli.stored_batch import (
+    PROFILES,
     batch_fields,
     default_id,
     driven_elsewhere,
     ended_text,
     failures_of,
     find_batch,
+    ids_of,
     is_left,
-    users_of,
+    left_of,
 )
-from reflexio_async.cli.tables import count_states, incomplete_table
+from reflexio_async.cli.summary import FAILURES, group_fields, group_text, print_summary
+from reflexio_async.cli.tables import count_states
 from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.errors import InvalidRequest, NotFound, ReflexioError, RequestRefused
+from reflexio_async.reflexio.api.playbooks import RERUN_PLAYBOOK_GENERATION
+from reflexio_async.reflexio.api.profiles import RERUN_PROFILE_GENERATION
 from reflexio_async.reflexio.models.enums import OperationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from reflexio_async._engine.batch.batch import Batch
-    from reflexio_async._engine.batch.progress import BatchPlan, BatchProgress
+    from reflexio_async._engine.batch.progress import BatchProgress
     from reflexio_async.cli.reporting import Reporter
     from reflexio_async.cli.signals import Signals
     from reflexio_async.durable.view import BatchEntry
-    from reflexio_async.reflexio.models.operations import RerunProfileGenerationResponse
 
-    RerunOutcome = Outcome[str, RerunProfileGenerationResponse]
+    RerunBatch: TypeAlias = Batch[str, Any]
+    RerunOutcome: TypeAlias = Outcome[str, Any]
 
-_MAX_TABLE_ROWS = 50
-FAILURES = (OutcomeState.FAILED, OutcomeState.TIMED_OUT, OutcomeState.LOST, OutcomeState.NOT_STARTED)
 _CHECK_TIMEOUT = 20.0
 """Seconds that the server has to answer before anything is started."""
 _BETWEEN_CHECKS = 2.0
 """Seconds between two questions whether the server is back."""
 _MONTH = 30 * 86400.0
-_SHOWN_USERS = 5
+_SHOWN_IDS = 5
+
+
+class Target(NamedTuple):
+    """What is rerun: the word for one and for many, the service of the server, and the request of a start."""
+
+    one: str
+    many: str
+    service: str
+    request: str
+
+
+_USERS = Target("user", "users", PROFILES, f"POST {RERUN_PROFILE_GENERATION.path}")
+_AGENT_VERSIONS = Target(
+    "agent version", "agent versions", "playbook_generation", f"POST {RERUN_PLAYBOOK_GENERATION.path}"
+)
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """Rerun the profiles of users, as a batch. The fields are the command's options.
+    """Rerun users or agent versions, as a batch. The fields are the command's options.
 
-    ``users`` may be empty, if the batch is in the store. ``command`` is the same command, as it is typed.
+    ``ids`` may be empty, if the batch is in the store. ``note`` says what was left out of them. ``command``
+    is the same command, as it is typed.
     """
 
-    users: Sequence[str]
+    ids: Sequence[str]
     reporter: Reporter
+    note: str = ""
+    playbooks: bool = False
     url: str = ""
     api_key: str = field(default="", repr=False)
     concurrency: int | None = None
@@ -82,42 +105,97 @@ class Rerun:
     report: str | None = None
     command: str = ""
     is_named: bool = True
-    """Whether ``command`` names the users or the batch. If not, they came from standard input."""
+    """Whether ``command`` names the ids or the batch. If not, they came from standard input."""
 
     async def run(self, signals: Signals) -> int:
         """Return the exit code."""
+        if self.note:
+            self.reporter.say(self.note, "yellow")
         try:
             return await (self._show_plan() if self.dry_run else self._rerun(signals))
         except ReflexioError as error:
             self.reporter.note(str(error), logging.ERROR)
             raise
 
+    @property
+    def _target(self) -> Target:
+        return _AGENT_VERSIONS if self.playbooks else _USERS
+
+    def _batch(self, client: AsyncReflexioClient, ids: Sequence[str], **options: Any) -> RerunBatch:
+        if self.playbooks:
+            return client.rerun_playbooks_many(ids, source=self.source, **options)
+        return client.rerun_profiles_many(ids, source=self.source, **options)
+
+    # --dry-run
+
     async def _show_plan(self) -> int:
         # A client with the store would go on with what that holds.
         async with AsyncReflexioClient(self.api_key, self.url) as client, AsyncExitStack() as stack:
-            users, stored = self.users, None
+            ids, stored = self.ids, None
             if self.store is not None:
                 stored = await stack.enter_async_context(looking_at(self.store, self.url))
-                users = users or await users_of(stored, self.batch_id)
-            plan = client.rerun_profiles_many(users, source=self.source).plan
+                ids = ids or await ids_of(stored, self.batch_id)
+            plan = self._batch(client, ids).plan
             await self._reach(client)
             kept = None
             if stored is not None:
-                batch_id = self.batch_id or await default_id(client, users, self.source)
-                kept = await find_batch(stored, batch_id)
-            self._print_plan(client.base_url, users, plan, kept)
+                kept = await find_batch(stored, self.batch_id or await self._default_id(client, ids))
+            self._print_plan(client.base_url, ids, plan, kept)
         return OK
+
+    def _print_plan(self, server: str, ids: Sequence[str], plan: BatchPlan, kept: BatchEntry | None) -> None:
+        target, first = self._target, list(ids[:_SHOWN_IDS])
+        left = len(ids) if kept is None else left_of(kept, len(ids), again=self.retry_failed)
+        to_send = BatchPlan.of(left, plan.per_minute)
+        if self.json_lines:
+            fields = {
+                "event": "plan",
+                "server": server,
+                target.many.replace(" ", "_"): len(ids),
+                "first": first,
+                "request": target.request,
+                "requests": left,
+                "per_minute": plan.per_minute,
+                "seconds": to_send.seconds,
+                "batch": None if kept is None else batch_fields(kept),
+            }
+            output.write_line(json.dumps(fields, ensure_ascii=False))
+            return
+        more = ", …" if len(ids) > len(first) else ""
+        lines = [
+            f"{server} answers, and takes this key",
+            self._plan_text(len(ids), to_send),
+            f"would send: {target.request}, {left} times, one after another",
+            f"the first: {', '.join(map(repr, first))}{more}",
+            *([] if kept is None else [f"in the store: {kept.id}: {ended_text(kept)}"]),
+            "nothing was started, because of --dry-run",
+        ]
+        for line in lines:
+            output.print_line(output.console(), line)
+
+    def _plan_text(self, count: int, to_send: BatchPlan) -> str:
+        text = f"{count} {self._target.one if count == 1 else self._target.many} to rerun"
+        if to_send.total != count:
+            text += f", {to_send.total} of them still to be started"
+        if to_send.per_minute is not None and to_send.seconds:
+            text += (
+                f": about {output.duration(to_send.seconds)} where a server begins {to_send.per_minute} a "
+                "minute (the published limit), sooner where it begins more"
+            )
+        return text
+
+    # The batch
 
     async def _rerun(self, signals: Signals) -> int:
         reporter = self.reporter
         limit = FailureLimit(self.max_failures, reporter)
         async with AsyncReflexioClient(self.api_key, self.url, store=self.store) as client:
-            users = self.users or await users_of(client, self.batch_id)
+            ids = self.ids or await ids_of(client, self.batch_id)
             make_batch = partial(
-                client.rerun_profiles_many,
-                users,
+                self._batch,
+                client,
+                ids,
                 concurrency=self.concurrency,
-                source=self.source,
                 poll_interval=self.poll_interval,
                 wait_timeout=self.wait_timeout,
                 outage_timeout=_MONTH if self.wait_for_server else BATCH_OUTAGE_TIMEOUT,
@@ -127,102 +205,81 @@ class Rerun:
             await self._reach(client)
             batch_id = None
             if self.store is not None:
-                batch_id = self.batch_id or await default_id(client, users, self.source)
+                batch_id = self.batch_id or await self._default_id(client, ids)
                 kept = await self._kept(client, batch_id, plan)
                 limit.failed_before = 0 if kept is None else failures_of(kept)
             else:
-                reporter.say(_plan_text(plan))
+                reporter.say(self._plan_text(len(ids), plan))
             limit.batch = batch = make_batch(batch_id=batch_id)
             if self.retry_failed:
                 batch.retry_failed()
                 limit.failed_before = 0
             again = self.command if self.is_named else f"{self.command} --batch-id {batch_id}"
-            outcomes = await self._run_batch(batch, len(users), signals, again)
+            outcomes = await self._run_batch(batch, len(ids), signals, again)
             all_completed = all(outcome.state is OutcomeState.COMPLETED for outcome in outcomes)
             promoted = True
             if self.upgrade and not signals.exit_code:
-                whole = (
-                    None if self.store is None else partial(make_batch, batch_id=batch_id, on_progress=None)
-                )
-                promoted = await _promote(client, reporter, whole, all_completed=all_completed)
-        self._print_summary(outcomes)
-        self._say_how_to_continue(outcomes, again)
-        return signals.exit_code or (OK if all_completed and promoted else SOME_FAILED)
+                stored = partial(make_batch, batch_id=batch_id, on_progress=None) if self.store else None
+                promoted = await self._promote(client, stored, all_completed=all_completed)
+        exit_code = signals.exit_code or (OK if all_completed and promoted else SOME_FAILED)
+        self._end(batch, outcomes, again, exit_code)
+        return exit_code
+
+    async def _default_id(self, client: AsyncReflexioClient, ids: Sequence[str]) -> str:
+        return await default_id(client, ids, self.source, self._target.service)
 
     async def _kept(self, client: AsyncReflexioClient, batch_id: str, plan: BatchPlan) -> BatchEntry | None:
         """Say what the store has of the batch, and return it; None: nothing yet."""
-        kept = await find_batch(client, batch_id)
-        if (reason := await driven_elsewhere(client, self.store or "")) is not None:
-            self.reporter.say(reason, "yellow")
+        kept, reporter, store = await find_batch(client, batch_id), self.reporter, self.store or ""
+        if (reason := await driven_elsewhere(client, store, self._target.service)) is not None:
+            reporter.say(reason, "yellow")
         if kept is None:
-            self.reporter.say(f"{_plan_text(plan)}; kept in {shown_store(self.store or '')} as {batch_id}")
+            text = self._plan_text(plan.total or 0, plan)
+            reporter.say(f"{text}; kept in {shown_store(store)} as {batch_id}")
             return None
-        self.reporter.say(f"{batch_id}: {ended_text(kept)}")
+        reporter.say(f"{batch_id}: {ended_text(kept)}")
         if not is_left(kept) and not self.retry_failed:
-            self.reporter.say("nothing is left to start; with another --batch-id all are run anew", "yellow")
+            reporter.say("nothing is left to start; with another --batch-id all are run anew", "yellow")
         return kept
 
-    async def _reach(self, client: AsyncReflexioClient) -> None:
-        if self.wait_for_server:
-            await _wait_for_server(client, self.reporter)
-        else:
-            await _check_server(client, self.reporter)
-
-    def _print_plan(
-        self, server: str, users: Sequence[str], plan: BatchPlan, kept: BatchEntry | None
-    ) -> None:
-        first = list(users[:_SHOWN_USERS])
-        if self.json_lines:
-            fields = {
-                "server": server,
-                "users": plan.total,
-                "first": first,
-                "per_minute": plan.per_minute,
-                "seconds": plan.seconds,
-                "batch": None if kept is None else batch_fields(kept),
-            }
-            output.write_line(json.dumps(fields, ensure_ascii=False))
-            return
-        more = ", …" if len(users) > len(first) else ""
-        lines = [
-            f"{server} answers, and takes this key",
-            _plan_text(plan),
-            f"the first: {', '.join(map(repr, first))}{more}",
-            *([] if kept is None else [f"in the store: {kept.id}: {ended_text(kept)}"]),
-            "nothing was started, because of --dry-run",
-        ]
-        for line in lines:
-            output.print_line(output.console(), line)
-
     async def _run_batch(
-        self, batch: Batch[str, RerunProfileGenerationResponse], total: int, signals: Signals, again: str
+        self, batch: RerunBatch, total: int, signals: Signals, again: str
     ) -> list[RerunOutcome]:
         reporter = self.reporter
 
         def stop() -> None:
             batch.stop()
+            kept = "" if self.store else "; without --store, the same command begins anew"
             reporter.say(
-                "stopping: nothing more is started; waiting for what runs (again to leave at once)", "yellow"
+                f"stopping: nothing more is started; waiting for what runs (again to leave at once){kept}",
+                "yellow",
             )
 
         signals.on_first(stop)
+        lines = [
+            Lines(lambda progress, last: reporter.note(line_text("reruns", progress, last=last)), NOTE_EVERY)
+        ]
+        if self.json_lines:
+            lines.append(
+                Lines(lambda progress, _: _write_event("progress", progress_fields(progress)), EVERY)
+            )
         # On one terminal a bar and JSON would overwrite each other.
         live = not (self.json_lines and sys.stdout.isatty())
-        progress = show_progress(batch, "reruns", reporter.stderr, live=live, note=reporter.note)
+        progress = show_progress(batch, "reruns", reporter.stderr, *lines, live=live)
         outcomes: list[RerunOutcome] = []
         try:
             async with batch, progress:
                 async for outcome in batch:
                     outcomes.append(outcome)
-                    if self.json_lines:
-                        output.write_line(outcome.to_json())
-                    if outcome.state in FAILURES:
-                        text = f"{outcome.key}: {outcome.state.replace('_', ' ')}: {outcome.error}"
-                        reporter.note(text, logging.WARNING)
+                    self._tell(outcome)
         except asyncio.CancelledError:
             ended = f"{len(outcomes)} of {total} had ended"
             reporter.say(f"left at once: {ended}; what runs goes on at the server", "yellow")
             self._say_command(again)
+            raise
+        except BrokenPipeError:
+            reporter.note("left at once: the reader of the output is gone", logging.ERROR)
+            self._note_command(again)
             raise
         except ReflexioError:
             self._say_command(again)
@@ -231,44 +288,131 @@ class Rerun:
             await self._write_report(batch, outcomes)
         return outcomes
 
-    async def _write_report(
-        self, batch: Batch[str, RerunProfileGenerationResponse], outcomes: list[RerunOutcome]
-    ) -> None:
+    async def _write_report(self, batch: RerunBatch, outcomes: list[RerunOutcome]) -> None:
         if self.report is None:
             return
         try:
             page = await asyncio.to_thread(batch.report_of(outcomes).to_html, self.report)
         except InvalidRequest as error:  # the disk is full, or the folder is gone
             output.print_error(f"--report: {error}")
+            self.reporter.note(f"--report: {error}", logging.ERROR)
         else:
             self.reporter.say(f"the report is in {page}")
+
+    def _tell(self, outcome: RerunOutcome) -> None:
+        """Say how one has ended, as soon as it has."""
+        if self.json_lines:
+            _write_event("outcome", json.loads(outcome.to_json()))
+        if outcome.state not in FAILURES:
+            return
+        text = f"{outcome.key}: {outcome.state.replace('_', ' ')}: {outcome.error}"
+        if outcome.state is OutcomeState.NOT_STARTED:
+            self.reporter.note(text, logging.WARNING)  # all for the same reason, which is in the summary
+        else:
+            self.reporter.say(text, "red")
+
+    async def _promote(
+        self,
+        client: AsyncReflexioClient,
+        stored: Callable[..., RerunBatch] | None,
+        *,
+        all_completed: bool,
+    ) -> bool:
+        """Promote what was made. ``stored`` makes the batch of a store, which one process alone promotes."""
+        reporter = self.reporter
+        if not all_completed:
+            reporter.say(f"nothing was promoted, because some {self._target.many} did not complete", "yellow")
+            return False
+        answer: Any
+        if stored is None:
+            answer = await (client.upgrade_user_playbooks() if self.playbooks else client.upgrade_profiles())
+        else:
+            report = await stored(upgrade=True)
+            answer, error = report.upgrade, report.upgrade_error
+            if isinstance(error, RequestRefused):
+                answer = error.response
+            elif error is not None:
+                raise error
+        if not answer.success:
+            refusal = f"the promotion was refused: {answer.message}"
+            output.print_error(refusal)
+            reporter.note(refusal, logging.ERROR)
+            return False
+        count = answer.user_playbooks_promoted if self.playbooks else answer.profiles_promoted
+        what = "playbooks" if self.playbooks else "profiles"
+        reporter.say(f"promoted {count} {what} of the whole organisation")
+        return True
+
+    # The end
+
+    def _end(self, batch: RerunBatch, outcomes: list[RerunOutcome], again: str, exit_code: int) -> None:
+        reporter = self.reporter
+        to = reporter.stderr if self.json_lines else output.console()
+        groups = failure_groups(outcomes)
+        print_summary(to, outcomes, groups, as_json=self.json_lines)
+        counts = count_states([outcome.state for outcome in outcomes])
+        output.print_line(to, counts)
+        for group in groups:
+            if len(group.positions) > 1:
+                reporter.note(group_text(group, outcomes))
+        reporter.note(counts)
+        states = {outcome.state for outcome in outcomes}
+        how, command = "", None
+        if self.store is not None:
+            if states & {OutcomeState.CANCELLED, OutcomeState.NOT_STARTED, OutcomeState.TIMED_OUT}:
+                how, command = "continue with", again
+            elif states & set(FAILURES):
+                how, command = "run again those that did not complete", f"{again} --retry-failed"
+        if self.json_lines:
+            fields: dict[str, Any] = {
+                "exit_code": exit_code,
+                "counts": {state.value: n for state in OutcomeState if (n := _count(outcomes, state))},
+                "failures": [group_fields(group, outcomes) for group in groups],
+                "seconds": round(batch.progress.seconds, 3),
+                "batch_id": batch.id,
+                "continue_with": command,
+            }
+            _write_event("summary", fields)
+        if command is not None:
+            reporter.say(f"{how}: {command}")
 
     def _say_command(self, again: str) -> None:
         if self.store is not None:
             self.reporter.say(f"continue with: {again}")
 
-    def _say_how_to_continue(self, outcomes: list[RerunOutcome], again: str) -> None:
-        states = {outcome.state for outcome in outcomes}
-        if states & {OutcomeState.CANCELLED, OutcomeState.NOT_STARTED, OutcomeState.TIMED_OUT}:
-            self._say_command(again)
-        elif states & set(FAILURES) and self.store is not None:
-            self.reporter.say(f"run again those that did not complete: {again} --retry-failed")
+    def _note_command(self, again: str) -> None:
+        if self.store is not None:
+            self.reporter.note(f"continue with: {again}")
 
-    def _print_summary(self, outcomes: list[RerunOutcome]) -> None:
-        reporter = self.reporter
-        to = reporter.stderr if self.json_lines else output.console()
-        table, more = incomplete_table(outcomes, _MAX_TABLE_ROWS)
-        if table.row_count:
-            to.print(table)
-        for outcome in [outcome for outcome in outcomes if outcome.goes_on][:_MAX_TABLE_ROWS]:
-            # On a line of its own: in a row of the table it would be broken, and could not be copied.
-            output.print_line(to, f"{outcome.key} goes on at the server; its token: {outcome.token}")
-        if more:
-            hint = "" if self.json_lines else " (--json writes them all)"
-            output.print_line(to, f"… and {more} more that did not complete{hint}")
-        counts = count_states([outcome.state for outcome in outcomes])
-        output.print_line(to, counts)
-        reporter.note(counts)
+    # The server
+
+    async def _reach(self, client: AsyncReflexioClient) -> None:
+        """Raise one error now, when the server cannot be reached; or wait, as long as it is away."""
+        away = False
+        while True:
+            try:
+                await self._check_server(client)
+            except ReflexioError as error:
+                if not self.wait_for_server or not is_away(error):
+                    raise
+                if not away:
+                    self.reporter.say(f"waiting for the server (Ctrl-C to stop): {error}", "yellow")
+                away = True
+                await asyncio.sleep(_BETWEEN_CHECKS)
+            else:
+                if away:
+                    self.reporter.say("the server answers")
+                return
+
+    async def _check_server(self, client: AsyncReflexioClient) -> None:
+        with_timeout = client.with_options(timeout=_CHECK_TIMEOUT)
+        try:
+            answer = await with_timeout.get_operation_status(service_name=self._target.service)
+        except NotFound:
+            return  # January's servers may not have this route, and reruns do not need it there
+        running: Any = answer.operation_status
+        if running is not None and running.status == OperationStatus.IN_PROGRESS:
+            self.reporter.say("another rerun is under way at the server; yours begin when it ends")
 
 
 class FailureLimit:
@@ -296,71 +440,10 @@ class FailureLimit:
         self._reporter.say(f"{text}: nothing more is started", "red")
 
 
-async def _wait_for_server(client: AsyncReflexioClient, reporter: Reporter) -> None:
-    """Wait until the server answers, however long it is away."""
-    away = False
-    while True:
-        try:
-            await _check_server(client, reporter)
-        except ReflexioError as error:
-            if not is_away(error):
-                raise
-            if not away:
-                reporter.say(f"waiting for the server (Ctrl-C to stop): {error}", "yellow")
-            away = True
-            await asyncio.sleep(_BETWEEN_CHECKS)
-        else:
-            if away:
-                reporter.say("the server answers")
-            return
+def _write_event(event: str, fields: dict[str, Any]) -> None:
+    """Write one line for programs. ``event`` says which of the shapes it has."""
+    output.write_line(json.dumps({"event": event, **fields}, ensure_ascii=False))
 
 
-async def _check_server(client: AsyncReflexioClient, reporter: Reporter) -> None:
-    """Raise one error now when the server cannot be reached or does not know the key."""
-    with_timeout = client.with_options(timeout=_CHECK_TIMEOUT)
-    try:
-        answer = await with_timeout.get_operation_status(service_name="profile_generation")
-    except NotFound:
-        return  # January's servers may not have this route, and reruns do not need it there
-    running: Any = answer.operation_status
-    if running is not None and running.status == OperationStatus.IN_PROGRESS:
-        reporter.say("another rerun is under way at the server; yours begin when it ends")
-
-
-async def _promote(
-    client: AsyncReflexioClient,
-    reporter: Reporter,
-    stored: Callable[..., Batch[str, RerunProfileGenerationResponse]] | None,
-    *,
-    all_completed: bool,
-) -> bool:
-    """Promote what was made. ``stored`` makes the batch of a store, which one process alone promotes."""
-    if not all_completed:
-        reporter.say("nothing was promoted, because some users did not complete", "yellow")
-        return False
-    if stored is None:
-        answer = await client.upgrade_profiles()
-    else:
-        report = await stored(upgrade=True)
-        answer, error = report.upgrade, report.upgrade_error
-        if isinstance(error, RequestRefused):
-            answer = error.response
-        elif error is not None:
-            raise error
-    if answer.success:
-        reporter.say(f"promoted {answer.profiles_promoted} profiles of the whole organisation")
-    else:
-        refusal = f"the promotion was refused: {answer.message}"
-        output.print_error(refusal)
-        reporter.note(refusal, logging.ERROR)
-    return answer.success
-
-
-def _plan_text(plan: BatchPlan) -> str:
-    text = f"{plan.total} user{'s' if plan.total != 1 else ''} to rerun"
-    if plan.per_minute is not None and plan.seconds:
-        text += (
-            f": about {output.duration(plan.seconds)} where a server begins {plan.per_minute} a minute (the "
-            "published limit), sooner where it begins more"
-        )
-    return text
+def _count(outcomes: list[RerunOutcome], state: OutcomeState) -> int:
+    return sum(outcome.state is state for outcome in outcomes)

@@ -6,7 +6,8 @@ import typer
 
 from reflexio_async._engine.pages.document import check_page_path
 from reflexio_async.cli.command_runner import exit_bad_input, run
-from reflexio_async.cli.inputs import check_text, is_there, read_users
+from reflexio_async.cli.ids import Ids, given_ids, read_ids
+from reflexio_async.cli.inputs import check_text, is_there
 from reflexio_async.cli.options import (
     ApiKey,
     Debug,
@@ -25,20 +26,43 @@ from reflexio_async.errors import InvalidRequest
 def rerun(
     context: typer.Context,
     *,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID]...", show_default=False, help="User ids; with --playbooks agent versions."
+        ),
+    ] = None,
     users: Annotated[
         str | None,
         typer.Option(
             "--users",
+            "--ids",
             metavar="FILE|-",
             show_default=False,
-            help="A file with one user id per line, or - for standard input. "
+            help="A file with one id per line, or - for standard input. "
             "Blank lines and lines that begin with # are skipped.",
+        ),
+    ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(
+            "--column",
+            metavar="NAME|NUMBER",
+            show_default=False,
+            help="The file is a table (CSV), and the ids are in this column: its heading, or its number "
+            "from 1 if it has none.",
         ),
     ] = None,
     user: Annotated[
         list[str] | None,
         typer.Option("--user", metavar="ID", show_default=False, help="One user id; may be repeated."),
     ] = None,
+    playbooks: Annotated[
+        bool,
+        typer.Option(
+            "--playbooks", help="Rerun the playbooks of agent versions. The ids are their names, not users."
+        ),
+    ] = False,
     url: Url = "",
     api_key: ApiKey = "",
     concurrency: Annotated[
@@ -124,12 +148,17 @@ def rerun(
     ] = None,
     log: Log = None,
     json_lines: Annotated[
-        bool, typer.Option("--json", help="Write one line of JSON per user to stdout, when the user is done.")
+        bool,
+        typer.Option(
+            "--json",
+            help="Write lines of JSON to stdout: an outcome for each user that is done, the progress every "
+            "10 seconds, and a summary. Each names its event.",
+        ),
     ] = False,
     _debug: Debug = False,
     _verbose: Verbose = False,
 ) -> None:
-    """Learn the profiles of many users anew, and report the outcome of each.
+    """Learn the profiles of many users anew, or with --playbooks the playbooks of agent versions.
 
     A server runs one rerun at a time and begins about five a minute. This command queues the rest,
     waits as long as that takes, and goes on when one fails.
@@ -145,7 +174,7 @@ def rerun(
 
     Example: `reflexio-async rerun --users users.txt --store night.db`
     """
-    user_ids = _user_ids(users, user or [], required=not status and batch_id is None)
+    found = _ids(users, column, [*(ids or []), *(user or [])], required=not status and batch_id is None)
     if store is None and (status or retry_failed or batch_id is not None):
         exit_bad_input("--status, --retry-failed and --batch-id are about a store: name it with --store")
     if status:
@@ -157,15 +186,17 @@ def rerun(
     from reflexio_async.cli.rerun import Rerun  # noqa: PLC0415  # slow to load
 
     try:
-        if dry_run and store is not None and user_ids and not is_there(store):
+        if dry_run and store is not None and found.ids and not is_there(store):
             store = None  # looking at it must not make it
         if report is not None:
             check_page_path(report, name="--report")
         with reporting(log) as reporter:
             run(
                 Rerun(
-                    users=user_ids,
+                    ids=found.ids,
                     reporter=reporter,
+                    note=found.note,
+                    playbooks=playbooks,
                     url=url,
                     api_key=api_key,
                     concurrency=concurrency,
@@ -189,16 +220,15 @@ def rerun(
         exit_bad_input(error)
 
 
-def _user_ids(file: str | None, ids: list[str], *, required: bool) -> list[str]:
-    if file is not None and ids:
-        exit_bad_input("give the users by --users or by --user, not by both")
-    if file is None and not ids and required:
-        exit_bad_input("no users: name a file with --users, or users with --user")
-    try:
-        if file is not None:
-            return read_users(file)
-        for user_id in ids:
-            check_text(user=user_id)
-    except InvalidRequest as error:
-        exit_bad_input(error)
-    return ids
+def _ids(file: str | None, column: str | None, given: list[str], *, required: bool) -> Ids:
+    if file is not None and given:
+        exit_bad_input("give the ids in a file (--users) or one by one, not both")
+    if file is None and column is not None:
+        exit_bad_input("--column is about a file: name it with --users")
+    if file is None and not given and required:
+        exit_bad_input("no users: name them, or a file with --users")
+    if file is not None:
+        return read_ids(file, column)
+    for one in given:
+        check_text(user=one)
+    return given_ids(given)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reflexio_async.durable.view import BatchEntry, JobEntry
 
 _DIGITS = 12
-_SERVICE = "profile_generation"
+PROFILES = "profile_generation"
 _SHOWN_BATCHES = 20
 _SHOWN_FAILURES = 50
 _MANY = 10_000_000
@@ -33,8 +33,10 @@ _INCOMPLETE = (JobState.FAILED, JobState.LOST, JobState.CANCELLED)
 _LEFT = (JobState.QUEUED, JobState.RUNNING, JobState.CANCELLED)
 
 
-async def default_id(client: AsyncReflexioClient, users: Sequence[str], source: str | None) -> str:
-    """The id of a batch that has none: the same users and options at the same server have the same."""
+async def default_id(
+    client: AsyncReflexioClient, ids: Sequence[str], source: str | None, service: str = PROFILES
+) -> str:
+    """The id of a batch that has none: the same ids and options at the same server have the same."""
     try:
         organisation = (await client.whoami()).org_id
     except NotFound as error:
@@ -42,12 +44,13 @@ async def default_id(client: AsyncReflexioClient, users: Sequence[str], source: 
             raise
         # January's servers have no whoami.
         organisation = None
-    content = json.dumps([client.base_url, organisation or "", source or "", sorted(users)])
+    parts = [client.base_url, organisation or "", source or "", sorted(ids)]
+    content = json.dumps(parts if service == PROFILES else [*parts, service])
     return f"rerun-{hashlib.sha256(content.encode()).hexdigest()[:_DIGITS]}"
 
 
-async def users_of(client: AsyncReflexioClient, batch_id: str | None) -> list[str]:
-    """The users of a batch that is in the store.
+async def ids_of(client: AsyncReflexioClient, batch_id: str | None) -> list[str]:
+    """The users, or agent versions, of a batch that is in the store.
 
     Raises:
         InvalidRequest: There is no such batch.
@@ -64,7 +67,7 @@ async def find_batch(client: AsyncReflexioClient, batch_id: str) -> BatchEntry |
     return next(iter(await client.store.batches(batch=batch_id)), None)
 
 
-async def driven_elsewhere(client: AsyncReflexioClient, store: str) -> str | None:
+async def driven_elsewhere(client: AsyncReflexioClient, store: str, service: str) -> str | None:
     """Say that another process drives the reruns of this server; None: no other does.
 
     Jobs in a file are driven by any client, those in Postgres by workers alone.
@@ -73,7 +76,7 @@ async def driven_elsewhere(client: AsyncReflexioClient, store: str) -> str | Non
         return None
     for lane in (await client.store.stats()).lanes:
         is_ours = lane.holder is None or lane.holder.startswith(f"{os.getpid()}-")
-        if lane.url == client.base_url and lane.name == _SERVICE and not is_ours:
+        if lane.url == client.base_url and lane.name == service and not is_ours:
             return f"another process drives these jobs ({lane.holder}); this one watches, and takes them over"
     return None
 
@@ -88,6 +91,12 @@ def ended_text(batch: BatchEntry) -> str:
 def is_left(batch: BatchEntry) -> bool:
     """Whether some of ``batch`` are still to be run."""
     return any(batch.jobs.get(state) for state in _LEFT)
+
+
+def left_of(batch: BatchEntry, total: int, *, again: bool) -> int:
+    """How many of ``total`` ids are still to be started. ``again``: those too that did not complete."""
+    done = sum(count for state, count in batch.jobs.items() if state not in _LEFT)
+    return max(0, total - done + (failures_of(batch) if again else 0))
 
 
 def failures_of(batch: BatchEntry) -> int:

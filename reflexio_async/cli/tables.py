@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from reflexio_async._engine.batch.report import Outcome, OutcomeState
-from reflexio_async.cli.output import one_line, printable
-from reflexio_async.cli.results import new_table
+from reflexio_async._engine.batch.report import OutcomeState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from rich.table import Table
+    from collections.abc import Sequence
 
 _STYLES = {
     OutcomeState.COMPLETED: "green",
@@ -23,8 +19,7 @@ _STYLES = {
     OutcomeState.CANCELLED: "yellow",
     OutcomeState.NOT_STARTED: "yellow",
 }
-# The most serious first.
-_ORDER = [
+MOST_SERIOUS_FIRST = [
     OutcomeState.FAILED,
     OutcomeState.LOST,
     OutcomeState.TIMED_OUT,
@@ -37,18 +32,6 @@ _ORDER = [
 def state_text(state: OutcomeState) -> Text:
     """A state in its colour."""
     return Text(state.value.replace("_", " "), _STYLES[state])
-
-
-def incomplete_table(outcomes: Iterable[Outcome[Any, Any]], limit: int) -> tuple[Table, int]:
-    """The first ``limit`` outcomes that did not complete, and how many more there are."""
-    incomplete = sorted(
-        (outcome for outcome in outcomes if outcome.state is not OutcomeState.COMPLETED),
-        key=lambda outcome: _ORDER.index(outcome.state),
-    )
-    table = new_table("user", "state", "why")
-    for outcome in incomplete[:limit]:
-        table.add_row(printable(outcome.key), state_text(outcome.state), one_line(outcome.error))
-    return table, max(0, len(incomplete) - limit)
 
 
 def count_states(states: Sequence[OutcomeState]) -> str:

@@ -57,7 +57,7 @@ logger = logging.getLogger("reflexio_async")
 _AHEAD = 2  # rows in the lane in memory: the one that runs, and the next
 _DRIVEN_ELSEWHERE = WaitingFor(
     WaitReason.OTHER_PROCESS,
-    detail="another process drives these jobs; this one goes on when that is gone (15 s after a kill)",
+    detail="another process drives these jobs; this one goes on when that is gone",
 )
 _ELSEWHERE = 1.0  # seconds between two tries to take a lease that another process has
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds, while the server is away

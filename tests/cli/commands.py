@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
+import select
+import struct
 import subprocess
 import sys
 import threading
@@ -15,6 +19,11 @@ import pytest
 
 from reflexio_async.sandbox import Sandbox
 
+if sys.platform != "win32":
+    import fcntl
+    import pty
+    import termios
+
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Generator
@@ -22,6 +31,20 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
 COMMAND = [sys.executable, "-W", "error", "-m", "reflexio_async"]
+TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""A program that makes its standard input its controlling terminal, and becomes the command it is given."""
+
+
+def outcomes_of(stdout: str) -> dict[str, dict[str, Any]]:
+    """The outcomes in the output of ``rerun --json``, by id."""
+    events = [json.loads(line) for line in stdout.splitlines()]
+    assert {event["event"] for event in events} <= {"outcome", "progress", "summary"}
+    return {event["key"]: event for event in events if event["event"] == "outcome"}
 
 
 class Run(Protocol):
@@ -98,3 +121,76 @@ class Process:
         """Exit code, rest of stdout, rest of stderr."""
         out, err = self.child.communicate(timeout=60)
         return self.child.returncode, out, err
+
+
+class Terminal:
+    """A pseudo-terminal on which a command runs. What it shows is read all the time, as a terminal does.
+
+    Args:
+        args: The command; or all of it with Python, if it begins with an absolute path.
+        columns: The width of the terminal.
+        environment: More variables.
+    """
+
+    def __init__(self, *args: str, columns: int = 80, **environment: str) -> None:
+        self._controller, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        known = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+        self.child = subprocess.Popen(
+            [sys.executable, "-c", TAKE_TERMINAL, *COMMAND, *args],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            env={**known, "TERM": "xterm-256color", **environment},
+        )
+        os.close(terminal)
+        self._shown = b""
+        self._closing = threading.Event()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def shown(self) -> str:
+        """What was shown so far, with the codes for colours and movements."""
+        return self._shown.decode(errors="replace")
+
+    @property
+    def text(self) -> str:
+        """The same without these codes."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.shown)
+
+    def wait_for(self, text: str) -> None:
+        """Wait until ``text`` is shown; its words may stand on several lines."""
+        eventually(lambda: text in " ".join(self.text.split()), within=30)
+
+    def type(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self._controller, keys.encode())
+
+    def end(self) -> int:
+        """Wait for the end, and return the exit code."""
+        code = self.child.wait(60)
+        self._closing.set()
+        self._reader.join()
+        os.close(self._controller)
+        return code
+
+    def hang_up(self) -> int:
+        """Close the terminal, and return the exit code. The kernel sends SIGHUP to who controls it."""
+        self._closing.set()
+        self._reader.join()
+        os.close(self._controller)
+        return self.child.wait(60)
+
+    def _read(self) -> None:
+        while True:
+            readable, _, _ = select.select([self._controller], [], [], 0.05)
+            if not readable and self._closing.is_set():
+                return
+            try:
+                piece = os.read(self._controller, 65536) if readable else b""
+            except OSError:  # nothing has the terminal open any more
+                return
+            self._shown += piece
+            if self._closing.is_set() and self.child.poll() is None:
+                return

@@ -27,11 +27,36 @@ def refused(run: Run, *args: str, stdin: str | bytes | None = None) -> str:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "FILE: no user ids in it; put one on each line"),
-        (b"# a\n\n  \n", "FILE: no user ids in it; put one on each line"),
-        (b"a\nb\n\n#a\n a\n", "FILE, line 5: 'a' is already on line 1; list each user once"),
+        (b"", "FILE: no ids in it; put one on each line"),
+        (b"# a\n\n  \n", "FILE: no ids in it; put one on each line"),
         (b"a\nb\xfc\n", "FILE, line 2: not UTF-8 text (invalid start byte at byte 2 of the line)"),
-        ("a\n".encode("utf-16"), "FILE, line 1: not UTF-8 text (invalid start byte at byte 1 of the line)"),
+        ("a\n".encode("utf-16")[:3], "FILE: it begins as UTF-16 text, and is none; save it as UTF-8"),
+        (
+            "a\n".encode("utf-16-le"),
+            "FILE: not UTF-8 text (it may be UTF-16 without a byte order mark); save it as UTF-8",
+        ),
+        (
+            b"id,name\nu1,Ana\n",
+            (
+                "FILE, line 1: 'id,name' looks like a row of a table (CSV), not like one id; name the "
+                "column of the ids by its heading or its number, such as --column 'id'"
+            ),
+        ),
+        (
+            b"\nu1;u2;u3\n",
+            (
+                "FILE, line 2: 'u1;u2;u3' looks like a row of a table (CSV), not like one id; name the "
+                "column of the ids by its heading or its number, such as --column 'u1'"
+            ),
+        ),
+        (
+            b"user_id\nu1\nu2\n",
+            (
+                "FILE, line 1: 'user_id' looks like a heading, not like an id; delete the line, or say "
+                "--column 'user_id'"
+            ),
+        ),
+        (b'"u1"\n"u2"\n', 'FILE, line 1: "u1" has quotes, as in a table (CSV); say --column 1'),
         (
             b"a\nb\tBob\n",
             r"FILE, line 2: 'b\tBob' holds a control character; one id per line, nothing else",
@@ -58,9 +83,10 @@ def test_a_users_file_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ([], "no users: name a file with --users, or users with --user"),
-        (["--user=a", "--users=-"], "not by both"),
-        (["--user=a", "--user=a"], "--user: 'a' is given twice"),
+        ([], "no users: name them, or a file with --users"),
+        (["--user=a", "--users=-"], "not both"),
+        (["a", "--users=-"], "not both"),
+        (["a", "--column=id"], "--column is about a file: name it with --users"),
         (["--user="], "--user: must not be empty"),
         (["--user=a\udcff"], "--user: not UTF-8 text"),
         (["--user=a", "--poll-interval=0"], "--poll-interval must be more than zero seconds"),

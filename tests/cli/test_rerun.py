@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from reflexio_async.sandbox import Sandbox, faults
-from tests.cli.commands import sandbox_in_thread
+from tests.cli.commands import outcomes_of, sandbox_in_thread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from tests.cli.commands import Run
 
 RERUN = ("POST", "/api/rerun_profile_generation")
-
-
-def lines_of(stdout: str) -> dict[str, dict[str, Any]]:
-    return {row["key"]: row for row in map(json.loads, stdout.splitlines())}
 
 
 def test_completes_all_users_of_a_file(run: Run, box: Sandbox, tmp_path: Path) -> None:
@@ -51,19 +47,38 @@ def test_goes_on_when_some_fail_and_lists_the_failed_ones(run: Run) -> None:
         done = run("rerun", *("--user=u1", "--user=u2", "--user=[red]u9", "--user=u3"), "--url", box.url)
     assert done.exit_code == 1
     assert "2 completed, 2 failed" in done.stdout
-    rows = [line.split()[:2] for line in done.stdout.splitlines() if " failed " in line]
+    rows = [line.split("\t")[:2] for line in done.stdout.splitlines() if "\t" in line]
     assert rows == [["u2", "failed"], ["[red]u9", "failed"]]
     assert "Generation failed for 1 user(s)" in done.stdout
 
 
-def test_writes_one_json_object_per_user_and_nothing_else_to_stdout(run: Run, box: Sandbox) -> None:
+def test_writes_an_outcome_per_user_and_a_summary_as_json(run: Run, box: Sandbox) -> None:
     done = run("rerun", "--user", "u1", "--user", "nobody-ü", "--json", "--url", box.url)
-    outcomes = lines_of(done.stdout)
+    outcomes = outcomes_of(done.stdout)
     assert done.exit_code == 1
     assert outcomes["u1"]["state"] == "completed"
     assert outcomes["u1"]["result"]["profiles_generated"] == 1
     assert outcomes["nobody-ü"]["error"]["type"] == "JobFailed"
     assert "1 completed, 1 failed" in done.stderr
+    *first, summary = map(json.loads, done.stdout.splitlines())
+    assert {line["event"] for line in first} <= {"outcome", "progress"}
+    assert summary == {
+        "event": "summary",
+        "exit_code": 1,
+        "counts": {"completed": 1, "failed": 1},
+        "failures": [
+            {
+                "state": "failed",
+                "reason": "No interactions found matching the specified filters",
+                "error": "JobFailed",
+                "count": 1,
+                "first": ["nobody-ü"],
+            }
+        ],
+        "seconds": summary["seconds"],
+        "batch_id": None,
+        "continue_with": None,
+    }
 
 
 def test_estimates_the_duration_before_it_starts(run: Run, box: Sandbox) -> None:
@@ -117,7 +132,7 @@ def test_a_timeout_prints_a_token_that_jobs_wait_takes(run: Run) -> None:
         box.seed("u1", "hello")
         timed_out = run("rerun", "--user", "u1", "--wait-timeout", "0.2", "--json", "--url", box.url)
         assert timed_out.exit_code == 1
-        outcome = lines_of(timed_out.stdout)["u1"]
+        outcome = outcomes_of(timed_out.stdout)["u1"]
         assert outcome["state"] == "timed_out"
         done = run("jobs", "wait", outcome["token"], "--url", box.url)
         assert done.exit_code == 0

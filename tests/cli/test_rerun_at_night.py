@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async.sandbox import Sandbox, faults
-from tests.cli.commands import sandbox_in_thread
+from tests.cli.commands import outcomes_of, sandbox_in_thread
 from tests.transport.servers import closed_port
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def test_a_full_disk_does_not_end_the_run(run: Run, box: Sandbox) -> None:
 def test_after_that_many_failures_nothing_more_is_started(run: Run, box: Sandbox) -> None:
     users = [f"--user={name}" for name in ("nobody", "u1", "no one", "u2", "u3")]
     done = run("rerun", *users, "--max-failures", "2", "--concurrency", "1", "--json", "--url", box.url)
-    states = {row["key"]: row["state"] for row in map(json.loads, done.stdout.splitlines())}
+    states = {key: row["state"] for key, row in outcomes_of(done.stdout).items()}
     assert done.exit_code == 1
     assert states == {
         "nobody": "failed",
@@ -137,6 +137,7 @@ def test_a_dry_run_starts_nothing_and_shows_the_plan(run: Run, box: Sandbox) -> 
     assert done.stdout.splitlines() == [
         f"{box.url} answers, and takes this key",
         f"11 users to rerun: {plan}",
+        "would send: POST /api/rerun_profile_generation, 11 times, one after another",
         "the first: 'u0', 'u1', 'u2', 'u3', 'u4', …",
         "nothing was started, because of --dry-run",
     ]
@@ -146,9 +147,12 @@ def test_a_dry_run_starts_nothing_and_shows_the_plan(run: Run, box: Sandbox) -> 
 def test_a_dry_run_for_programs(run: Run, box: Sandbox) -> None:
     done = run("rerun", "--user", "u1", "--dry-run", "--json", "--url", box.url)
     assert json.loads(done.stdout) == {
+        "event": "plan",
         "server": box.url,
         "users": 1,
         "first": ["u1"],
+        "request": "POST /api/rerun_profile_generation",
+        "requests": 1,
         "per_minute": 5,
         "seconds": 0.0,
         "batch": None,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async.sandbox import faults
-from tests.cli.commands import COMMAND, eventually, sandbox_in_thread
+from tests.cli.commands import COMMAND, eventually, outcomes_of, sandbox_in_thread
 
 if sys.platform != "win32":
     import pty
@@ -222,7 +222,7 @@ def test_a_batch_that_is_not_in_the_store_needs_users(run: Run, box: Sandbox, tm
 def test_every_user_has_a_line_of_json_whenever_it_ended(run: Run, command: list[str]) -> None:
     first, again = (run(*command, "--json") for _ in range(2))
     for done in (first, again):
-        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        rows = list(outcomes_of(done.stdout).values())
         assert {row["key"] for row in rows if row["state"] == "completed"} == set(USERS)
         assert all(row["result"]["profiles_generated"] == 1 for row in rows)
 
@@ -257,7 +257,7 @@ def test_failures_of_an_earlier_run_do_not_count(run: Run, slow_box: Sandbox, tm
 
 def test_a_token_is_found_with_the_store(run: Run, command: list[str]) -> None:
     done = run(*command, "--wait-timeout", "0.1", "--json")
-    row = next(row for row in map(json.loads, done.stdout.splitlines()) if row["state"] == "timed_out")
+    row = next(row for row in outcomes_of(done.stdout).values() if row["state"] == "timed_out")
     waited = run("jobs", "wait", row["token"], *command[3:])
     assert waited.exit_code == 0
     assert json.loads(waited.stdout)["profiles_generated"] == 1
@@ -373,7 +373,7 @@ def test_a_file_that_another_program_has_locked_is_one_error_and_the_way_to_go_o
         (["--user=u", "--retry-failed"], "--status, --retry-failed and --batch-id are about a store"),
         (["--store=f", "--status", "--dry-run"], "leave out --dry-run and --retry-failed"),
         (["--store=no-such-file", "--status"], "there is no file 'no-such-file'"),
-        (["--store=f"], "no users: name a file with --users, or users with --user"),
+        (["--store=f"], "no users: name them, or a file with --users"),
         (["--user=u", "--store="], "store must be a path as text, or a postgresql:// URL"),
         (["--user=u", "--store=:memory:"], "store=':memory:' would keep nothing"),
     ],

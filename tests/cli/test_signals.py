@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import signal
@@ -16,7 +15,7 @@ import pytest
 
 from reflexio_async.cli import sandbox
 from reflexio_async.sandbox import Sandbox, faults
-from tests.cli.commands import COMMAND, eventually, sandbox_in_thread
+from tests.cli.commands import COMMAND, TAKE_TERMINAL, eventually, outcomes_of, sandbox_in_thread
 
 if sys.platform != "win32":
     import pty
@@ -30,12 +29,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
 USERS = ("u1", "u2", "u3", "u4")
-TAKE_TERMINAL = """
-import fcntl, os, sys, termios
-os.setsid()
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 
 
 @pytest.fixture
@@ -63,7 +56,7 @@ def test_after_the_first_signal_the_running_rerun_finishes(
     process = reruns_under_way(start, slow_box)
     process.signal(number)
     exit_code, out, err = process.end()
-    states = {row["key"]: row["state"] for row in map(json.loads, out.splitlines())}
+    states = {key: row["state"] for key, row in outcomes_of(out).items()}
     assert exit_code == code
     assert states == {"u1": "completed", "u2": "cancelled", "u3": "cancelled", "u4": "cancelled"}
     assert "stopping: nothing more is started" in err
@@ -83,7 +76,7 @@ def test_the_second_signal_stops_at_once(start: Start, number: signal.Signals, c
         process.signal(number)
         exit_code, out, err = process.end()
     assert exit_code == code
-    assert {json.loads(line)["state"] for line in out.splitlines()} <= {"cancelled"}
+    assert {row["state"] for row in outcomes_of(out).values()} <= {"cancelled"}
     (message,) = [line for line in err.splitlines() if not line.startswith("reruns: ")]
     assert re.fullmatch(r"left at once: \d of 4 had ended; what runs goes on at the server", message)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections import Counter, deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
@@ -102,11 +101,7 @@ class Batch(Generic[K, T]):
     def plan(self) -> BatchPlan:
         """An estimate before the start."""
         self._used = True
-        total, limit = self._items.total, self._work.per_minute
-        if total is None or limit is None:
-            return BatchPlan(total, limit, None)
-        # A window opens with its first request, so the requests of one window are sent without a wait.
-        return BatchPlan(total, limit, max(0, math.ceil(total / limit) - 1) * 60.0)
+        return BatchPlan.of(self._items.total, self._work.per_minute)
 
     @property
     def progress(self) -> BatchProgress:

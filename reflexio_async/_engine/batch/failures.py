@@ -45,11 +45,18 @@ def failure_groups(outcomes: Sequence[Outcome[Any, Any]]) -> list[FailureGroup]:
     for position, outcome in enumerate(outcomes):
         if outcome.state is OutcomeState.COMPLETED:
             continue
-        shape = _ID.sub("…", reason_of(outcome).replace(printable(str(outcome.key)), "…"))
+        shape = _ID.sub("…", _shared_reason(outcome))
         error = type(outcome.error).__name__
         name = (outcome.state.value, error, _NUMBER.sub("#", shape))
         groups.setdefault(name, FailureGroup(outcome.state, shape, error)).positions.append(position)
     return sorted(groups.values(), key=lambda group: -len(group.positions))
+
+
+def _shared_reason(outcome: Outcome[Any, Any]) -> str:
+    """Why it did not complete, without what names this key alone."""
+    key, reason = printable(str(outcome.key)), reason_of(outcome)
+    # Messages about one job begin with its name, such as ``profile_rerun 5f3a(user_id=ana): ``.
+    return re.sub(rf"^\w+ \S*\([^)]*{re.escape(key)}[^)]*\):? ", "", reason).replace(key, "…")
 
 
 def reason_of(outcome: Outcome[Any, Any]) -> str:

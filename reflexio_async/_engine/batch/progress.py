@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from reflexio_async._engine.jobs.waits import WaitingFor
@@ -43,6 +44,14 @@ class BatchPlan(NamedTuple):
     total: int | None
     per_minute: int | None
     seconds: float | None
+
+    @classmethod
+    def of(cls, total: int | None, per_minute: int | None) -> Self:
+        """The estimate for ``total`` keys at that limit."""
+        if total is None or per_minute is None:
+            return cls(total, per_minute, None)
+        # A window opens with its first request, so the requests of one window are sent without a wait.
+        return cls(total, per_minute, max(0, math.ceil(total / per_minute) - 1) * 60.0)
 
     def __str__(self) -> str:
         count = "an unknown number" if self.total is None else str(self.total)
