@@ -10,7 +10,7 @@ typer reads annotations at run time: no future annotations here.
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from inspect import Parameter, Signature, signature
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import typer
 
@@ -116,7 +116,8 @@ def command(
 
         def entry(*, as_json: bool, _debug: bool, _verbose: bool, **options: Any) -> None:
             for value in options.values():
-                for text in cast("list[Any]", value) if isinstance(value, list) else [value]:
+                texts: Any = value if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType]
+                for text in texts:
                     if isinstance(text, str):
                         check_utf8(repr(text), text)
             made = client(**{name: options[name] for name in of_client})

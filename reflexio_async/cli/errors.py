@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import BAD_INPUT, INTERRUPTED, SOME_FAILED
 from reflexio_async.cli.json_input import BadLines
-from reflexio_async.errors import ConfigurationError, InvalidRequest, ReflexioError
+from reflexio_async.errors import ConfigurationError, InvalidRequest, JobError, ReflexioError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +56,8 @@ _OPTIONS = {
 """Arguments of the client's calls, and the options with another spelling."""
 _ALSO_OPTIONS = ("concurrency", "source", "threshold", "limit", "timeout", "alpha", "store", "label", "role")
 """Arguments that are ordinary words. They are options where a message begins with them."""
-_FIELDS = ("status", "retry_after", "correlation_id", "outcome_unknown", "token", "failed_users", "lines")
-"""Attributes of errors that ``--json`` writes."""
+_FIELDS = ("retry_after", "correlation_id", "outcome_unknown", "token", "failed_users", "lines")
+"""Attributes of errors that ``--json`` writes. ``status`` is too: that of the response, or of the job."""
 
 
 class CommandLine(TyperGroup):
@@ -85,33 +85,44 @@ def _report(error: Exception, *, as_json: bool) -> int:
     if not message:
         return code  # no command was named, and its help was printed
     if as_json:
-        fields = {name: value for name in _FIELDS if (value := getattr(error, name, None)) is not None}
-        output.write_line(
-            json.dumps({"error": {"type": kind, "message": message, **fields}}, ensure_ascii=False)
-        )
+        described = {"type": kind, "message": message, **_fields(error)}
+        output.write_line(json.dumps({"error": described}, ensure_ascii=False, default=str))
     output.print_error(message)
     return code
 
 
+def _fields(error: Exception) -> dict[str, Any]:
+    """What ``--json`` tells of an error besides its message."""
+    fields = {name: value for name in _FIELDS if (value := getattr(error, name, None)) is not None}
+    if isinstance(error, JobError):
+        return {"status": error.status.state, **fields}
+    status = getattr(error, "status", None)
+    return fields if status is None else {"status": status, **fields}
+
+
 def _described(error: Exception) -> tuple[str, str, int]:
     """The type, the message and the exit code."""
-    kind = type(error).__name__
+    kind, message, code = type(error).__name__, str(error), SOME_FAILED
     match error:
         case TyperException():
-            message = error.format_message().rstrip(".")
+            kind, message, code = "UsageError", error.format_message().rstrip("."), BAD_INPUT
             command = getattr(getattr(error, "ctx", None), "command_path", "")
-            more = f" (see {command} --help)" if command else ""
-            return "UsageError", message and f"{message[0].lower()}{message[1:]}{more}", BAD_INPUT
+            if message and command:
+                message = f"{message[0].lower()}{message[1:]} (see {command} --help)"
         case BadLines():  # its words are those of the file
-            return kind, str(error), BAD_INPUT
+            code = BAD_INPUT
         case InvalidRequest():
-            return kind, own_words(error.faults), BAD_INPUT
+            message, code = own_words(error.faults), BAD_INPUT
         case ConfigurationError():
-            return kind, own_words(str(error)), BAD_INPUT
+            message, code = own_words(message), BAD_INPUT
         case ReflexioError():
-            return kind, own_words(str(error)), SOME_FAILED
+            message = own_words(message)
+        case OSError():
+            place = f"{error.filename}: " if error.filename else ""
+            message = f"{place}{error.strerror or error}"
         case _:
-            return kind, f"{kind}: {error} (a defect of reflexio-async; --debug shows where)", SOME_FAILED
+            message = f"{kind}: {error} (a defect of reflexio-async; --debug shows where)"
+    return kind, message, code
 
 
 def own_words(message: str) -> str:

@@ -65,7 +65,12 @@ class RunMCP:
 
         assert self.port is not None  # noqa: S101  # else this is not called
         app = server.streamable_http_app(host=self.host)
-        listener = socket.create_server((self.host, self.port))
+        try:
+            listener = socket.create_server((self.host, self.port))
+        except OSError as error:
+            reason = error.strerror or error
+            message = f"cannot listen at {self.host}, port {self.port}: {reason} (--port 0 picks a free one)"
+            raise ConfigurationError(message) from None
         http = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_STOP_SECONDS)
         )

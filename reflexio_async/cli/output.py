@@ -46,7 +46,8 @@ def print_error(error: object) -> None:
 def write_line(text: str) -> None:
     """Write a line for programs to stdout: in UTF-8, whatever the terminal's encoding, and at once."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode() + b"\n")
+    # A lone surrogate becomes an escape, which JSON has too.
+    sys.stdout.buffer.write(text.encode(errors="backslashreplace") + b"\n")
     sys.stdout.buffer.flush()
 
 

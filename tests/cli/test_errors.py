@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +57,28 @@ def test_json_tells_what_is_known_of_a_refusal(run: Run, box: Sandbox) -> None:
     error = json.loads(run("whoami", "--json", "--url", box.url).stdout)["error"]
     assert (error["type"], error["status"], error["outcome_unknown"]) == ("PermissionDenied", 403, False)
     assert "not yours" in error["message"]
+
+
+def test_json_tells_the_state_and_the_token_of_a_job(run: Run, box: Sandbox) -> None:
+    who = ("--user", "u9", "--session", "s9", "--url", box.url)
+    done = run("publish", "I like tea", *who, "--wait", "--wait-timeout", "0.1", "--json")
+    error = json.loads(done.stdout)["error"]
+    assert (done.exit_code, error["type"], error["status"]) == (1, "JobTimeout", "running")
+    assert run("jobs", "wait", error["token"], "--url", box.url, "--wait-timeout", "0.1").exit_code == 1
+
+
+def test_bytes_that_are_no_text_do_not_break_an_error(run: Run) -> None:
+    done = run("whoami", "\udcff", "--json")
+    assert done.exit_code == 2
+    assert "got unexpected extra argument" in json.loads(done.stdout)["error"]["message"]
+
+
+def test_a_system_error_is_named_as_the_system_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_command: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/var/data")
+
+    monkeypatch.setattr("reflexio_async.cli.command.run", full)
+    assert run("whoami").stderr == "error: /var/data: No space left on device\n"
 
 
 def test_an_option_after_two_dashes_is_none(run: Run) -> None:
