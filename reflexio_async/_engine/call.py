@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.rate_limits import RateLimiter, RateLimiters
     from reflexio_async._engine.service import Service
     from reflexio_async._engine.settings import Settings
-    from reflexio_async._engine.tracing import CallSpan
+    from reflexio_async._engine.spans import CallSpan
     from reflexio_async._engine.wire import EncodedRequest, Endpoint, RawResponse
 
 T = TypeVar("T")
