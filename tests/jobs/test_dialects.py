@@ -48,6 +48,12 @@ async def test_a_synchronous_job_has_run_when_its_start_returns() -> None:
         assert (job.status.state, play.clock.now()) == (JobState.COMPLETED, 10.0)
 
 
+async def test_a_synchronous_job_runs_while_its_start_is_answered() -> None:
+    async with scene(2, dialect="synchronous", rerun_seconds=10.0, client={"concurrency": 1}) as play:
+        report = await play.client.rerun_profiles_many(play.users)
+        assert [outcome.seconds_running for outcome in report] == [10.0, 10.0]
+
+
 async def test_a_synchronous_start_without_an_answer_is_never_sent_again() -> None:
     async with scene(2, dialect="synchronous") as play:
         await play.client.rerun_profile_generation(user_id="user-1")

@@ -105,7 +105,7 @@ def test_it_shows_batches_lanes_failures_and_the_outbox(
     with open_page(served.url, width=width, scheme=scheme) as page:
         batches = page.get_by_role("region", name="Batches")
         batches.get_by_role("heading", name="night").wait_for()
-        assert "8 of 24 have ended." in batches.inner_text()
+        assert "8 of 24 have ended. No process works on it." in batches.inner_text()
         lanes = page.get_by_role("region", name="Lanes")
         assert "15 wait in the queue. No process drives it" in lanes.inner_text()
         assert lanes.get_by_role("img", name="The last hour: ").is_visible()

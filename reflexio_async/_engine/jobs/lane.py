@@ -492,6 +492,7 @@ class Lane:
             self.dialect = read.dialect
         if read.dialect is Dialect.SYNCHRONOUS:
             job.enter_slot(read.operation_id)
+            job.admitted_at = self._starting.get(job, job.admitted_at)  # it ran while its start was answered
             job.complete(answer, read.message)
         else:
             self._admit(job, read.operation_id)

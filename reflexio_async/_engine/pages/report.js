@@ -125,6 +125,7 @@
     brush.fillStyle = colours.muted;
     brush.font = "12px system-ui, sans-serif";
     brush.textAlign = "left";
+    brush.clearRect(0, y - 11, brush.measureText(text).width + 4, 15); // the lines of the time axis
     brush.fillText(text, 0, y);
   };
 

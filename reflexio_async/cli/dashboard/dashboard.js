@@ -63,13 +63,15 @@
 
   const states = ["completed", "failed", "lost", "timed_out", "cancelled", "running", "queued"];
   const fills = { running: "active" };
-  const batch = (entry) => {
+  const batch = (entry, lanes) => {
     const total = Object.values(entry.jobs).reduce((sum, count) => sum + count, 0);
     const ended = total - entry.left;
     const counted = states.filter((state) => entry.jobs[state]);
     const parts = counted.map((state) => [fills[state] || state, entry.jobs[state]]);
     let pace = "";
-    if (entry.left === total && !entry.jobs.running) pace = " None was started yet.";
+    const isDriven = lanes.some((each) => each.url === entry.url && each.holder && each.name !== "outbox");
+    if (entry.left && !isDriven) pace = " No process works on it.";
+    else if (entry.left === total && !entry.jobs.running) pace = " None was started yet.";
     else if (entry.left) {
       pace = entry.eta === null ? " Nothing has ended in the last 15 minutes."
         : ` ${entry.per_minute.toFixed(1)} a minute; about ${long(entry.eta < 300 ? entry.eta : Math.round(entry.eta / 60) * 60)} to go, until ${moment(Date.now() / 1000 + entry.eta).slice(0, -3)}.`;
@@ -169,7 +171,8 @@
     const found = warnings(data);
     byId("attention").hidden = !found.length;
     put("warnings", found, () => found.map((text) => make("li", {}, text)));
-    put("batches", [data.batches, Math.floor(data.at / 20)], () => (data.batches.length ? data.batches.map(batch) : [nothing("None in this store.")]));
+    put("batches", [data.batches, data.lanes.map((entry) => entry.holder), Math.floor(data.at / 20)],
+      () => (data.batches.length ? data.batches.map((entry) => batch(entry, data.lanes)) : [nothing("None in this store.")]));
     const slots = data.lanes.filter((entry) => entry.name !== "outbox" && (entry.queued || entry.running.length || entry.hour || entry.holder));
     const moves = slots.some((entry) => entry.running.length || entry.queued);
     put("lanes", [slots, moves ? data.at : 0], () => (slots.length ? slots.map((entry) => lane(entry, data.at)) : [nothing("Nothing has run in the last hour, and nothing waits.")]));
