@@ -7,6 +7,7 @@ server has its call. One that the server refuses is set aside with the reason, a
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import math
 import os
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from reflexio_async._engine.clock import Clock
+    from reflexio_async._engine.rate_limits import RateLimiter
     from reflexio_async._engine.tasks import TaskTracker
     from reflexio_async.durable.accounts import Accounts
     from reflexio_async.durable.leases import HeldLease
@@ -56,11 +58,13 @@ class Delivery(NamedTuple):
         repeatable: Whether a row that was sent before may be sent again. Otherwise, a row that may have
             arrived is set aside.
         elsewhere: Returns the response of a call that another process has delivered, given its id.
+        limiter: The rate limit of such calls. Processes that deliver one after the other share what is known.
     """
 
     deliver: Callable[[OutboxRow, bool, Callable[[], None]], Awaitable[Any]]
     repeatable: bool
     elsewhere: Callable[[str], Any]
+    limiter: RateLimiter
 
 
 class Ended(Protocol):
@@ -174,7 +178,11 @@ class OutboxDriver:
                 ) as held:
                     if held is not None:
                         self.idle.clear()
-                        await self._deliver_all(held)
+                        self._restore(held.lease.limiter)
+                        try:
+                            await self._deliver_all(held)
+                        finally:
+                            held.limiter = self._known()
                         pause = _SHORTEST_PAUSE
                         continue
                 # Another process delivers. Look from time to time whether it still does.
@@ -194,6 +202,15 @@ class OutboxDriver:
                 self._added.set()
                 pause = await self._pause(pause)
         self.idle.set()
+
+    def _known(self) -> str:
+        """What is known of the rate limits, by the kind of call, as JSON."""
+        return json.dumps({call: one.limiter.snapshot() for call, one in self._deliveries.items()})
+
+    def _restore(self, known: str | None) -> None:
+        for call, snapshot in json.loads(known or "{}").items():
+            if call in self._deliveries and snapshot is not None:
+                self._deliveries[call].limiter.restore(snapshot)
 
     async def _pause(self, pause: float) -> float:
         """Wait after an error. Return the pause after the next one."""

@@ -29,12 +29,14 @@ class HeldLease:
     Attributes:
         lease: The lease, as it was renewed last.
         scope: Cancels the block.
+        limiter: What the next holder must know of the rate limits, as JSON; None: as it was.
         give_back: Whether another process may have it at once when the block ends. Otherwise it has to wait
             for the end of the lease.
     """
 
     def __init__(self, lease: Lease, clock: Clock, is_ours: Callable[[], bool]) -> None:
         self.lease = lease
+        self.limiter: str | None = None
         self.give_back = True
         self._clock = clock
         self._is_ours = is_ours
@@ -124,6 +126,6 @@ async def hold(
         renewal.cancel()
         if held.give_back:
             with anyio.CancelScope(shield=True), suppress(StoreError):
-                await store.release(held.lease)
+                await store.release(held.lease, held.limiter)
     if held.scope.cancelled_caught:
         held.check()

@@ -178,13 +178,16 @@ class Store:
         _check(lease, renewed)
         return lease._replace(ends_at=asked_at + seconds)
 
-    async def release(self, lease: Lease) -> None:
-        """Give ``lease`` back, so that another process can take it at once."""
+    async def release(self, lease: Lease, limiter: str | None = None) -> None:
+        """Give ``lease`` back, so that another process can take it at once.
+
+        ``limiter``: what is known of the rate limit now, for that process; None: as it was.
+        """
         await self.write(
             Statement(
-                "update lane set holder = null, lease_end = 0 "
+                "update lane set holder = null, lease_end = 0, limiter = coalesce(?, limiter) "
                 "where url = ? and org = ? and name = ? and fence = ?",
-                (*lease.lane, lease.fence),
+                (limiter, *lease.lane, lease.fence),
             )
         )
 

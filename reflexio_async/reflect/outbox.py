@@ -50,7 +50,12 @@ class TraceOutboxAPI(ReflectAPI):
             from reflexio_async.durable.outbox import outbox_of  # noqa: PLC0415
 
             engine = self._engine._replace(lifetime=None)  # the outbox must not keep the client alive
-            delivery = Delivery(partial(_deliver, engine), repeatable=False, elsewhere=_elsewhere)
+            delivery = Delivery(
+                partial(_deliver, engine),
+                repeatable=False,
+                elsewhere=_elsewhere,
+                limiter=engine.caller.rate_limiter(CREATE_TRACE.path),
+            )
             self._outboxes.append(outbox_of(engine, {_CREATE_TRACE: delivery}, "stored_traces"))
         return self._outboxes[0]
 

@@ -12,7 +12,7 @@ import textwrap
 from contextlib import closing
 from pathlib import Path
 from subprocess import PIPE, Popen, run
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -224,7 +224,38 @@ def test_a_file_that_may_only_be_read(open_folder: Path) -> None:
     assert rows(path) == ["ana"]
 
 
+def test_a_file_that_may_only_be_read_is_refused_when_it_is_opened(open_folder: Path) -> None:
+    path = open_folder / "store.db"
+    write(path, "ana")
+    open_folder.chmod(0o777)
+    path.chmod(0o444)
+    message = program(AS_OTHER_USER.replace('write("eva")', "SQLiteDatabase(path).open()"), path)
+    assert "may only be read. Allow this user to write both" in message
+
+
 # --- what others do with it
+
+
+class BusyAtFirst:
+    """A connection whose file is locked for two statements, and for which SQLite does not wait."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def execute(self, sql: str) -> sqlite3.Cursor:
+        self.asked += 1
+        if self.asked <= 2:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        assert sql == "pragma journal_mode=wal"
+        return sqlite3.connect(":memory:").execute("select 'wal'")
+
+
+def test_the_switch_to_the_log_is_tried_again_where_sqlite_itself_does_not_wait() -> None:
+    connection = BusyAtFirst()
+    sqlite_file._switch_to_wal(cast("sqlite3.Connection", connection), "store.db", 10.0)
+    assert connection.asked == 3
 
 
 def test_a_file_that_another_program_keeps_locked(written: Path) -> None:

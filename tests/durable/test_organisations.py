@@ -233,3 +233,19 @@ async def test_a_login_shortens_the_pause_after_an_error() -> None:
         await client.login("a@b.c", "one")
         await call
         assert clock.now() - began <= delivery._HURRIED_PAUSE + 1
+
+
+async def test_the_next_process_knows_the_rate_limit_of_publishes(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    refused: list[int] = []
+    async with Sandbox(clock=clock, rate_limits=True) as box:
+        for process in range(3):
+            options: dict[str, Any] = {"clock": clock, "store": tmp_path / "r.db", "drain_timeout": 1e6}
+            async with AsyncReflexioClient(url_endpoint=box.url, **options) as client:
+                for number in range(70):
+                    turn = {"role": "user", "content": f"{process} {number}"}
+                    await client.publish_later("u", [turn], session_id=f"s{number % 9}")
+            refused.append(box.count("POST", PUBLISH, 429))
+        assert len(box.stored_requests) == 210
+        assert refused[0] > 0
+        assert refused == [refused[0]] * 3

@@ -122,13 +122,15 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
             engine = self._engine._replace(lifetime=None)
             view = self._with_settings(engine.settings.with_options(raise_on_refusal=True))
             view._engine = view._engine._replace(lifetime=None)  # noqa: SLF001  # a copy of self
+            limiter = engine.caller.rate_limiter(PUBLISH_INTERACTION.path)
             deliveries = {
-                _OWN_ID: Delivery(
-                    partial(_deliver, view, id_is_ours=True), repeatable=True, elsewhere=_elsewhere
-                ),
-                _CALLERS_ID: Delivery(
-                    partial(_deliver, view, id_is_ours=False), repeatable=True, elsewhere=_elsewhere
-                ),
+                call: Delivery(
+                    partial(_deliver, view, id_is_ours=call == _OWN_ID),
+                    repeatable=True,
+                    elsewhere=_elsewhere,
+                    limiter=limiter,
+                )
+                for call in (_OWN_ID, _CALLERS_ID)
             }
             self._outboxes.append(outbox_of(engine, deliveries, "stored_publishes"))
         return self._outboxes[0]
