@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -59,12 +59,12 @@ async def fill(store: Store) -> None:
     snapshot = RateSnapshot(at=now, hits=5, period=60.0, began=now - 20, end=now + 40, used=5).to_text()
     known = json.dumps({"dialect": "CORRELATED", "paths": {"/api/rerun": snapshot}})
     waits = f'[["{WaitReason.SERVER_AWAY}", {now - 80}, {now - 50}]]'
-    ended: dict[str, Any] = {"state": RowState.ENDED, "admitted_at": now - 50, "ended_at": now - 40}
-    await store.update_job(lease, "u1", waits=waits, outcome={"state": "completed"}, **ended)
-    failed = {"state": "failed", "error": "no model"}
+    ended, completed = RowState.ENDED, {"state": "completed"}
     await store.update_job(
-        lease, "u2", outcome=failed, **{**ended, "admitted_at": now - 40, "ended_at": now - 30}
+        lease, "u1", state=ended, admitted_at=now - 50, ended_at=now - 40, outcome=completed, waits=waits
     )
+    failed = {"state": "failed", "error": "no model"}
+    await store.update_job(lease, "u2", state=ended, admitted_at=now - 40, ended_at=now - 30, outcome=failed)
     await store.update_job(lease, "u3", limiter=known, state=RowState.ADMITTED, admitted_at=now - 20)
     await store.accept(
         [OutboxRow(0, "c1", "a", URL, "publish_interaction v1", "s", REQUEST, 2, "", 0, None, now)]

@@ -6,6 +6,7 @@ is started in a thread of its own, and the tests that use it run there.
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import os
 import shutil
@@ -56,15 +57,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
 @pytest.fixture(scope="session")
 def browser() -> Generator[Browser]:
     path = shutil.which("chromium")
-    reason = "needs Chromium: apt-get install chromium, and pip install playwright"
-    try:
-        from playwright.sync_api import sync_playwright  # noqa: PLC0415  # it may be missing
-    except ImportError:
-        path = None
-    if path is None:
+    if path is None or importlib.util.find_spec("playwright") is None:
+        reason = "needs Chromium: apt-get install chromium, and pip install playwright"
         if os.environ.get("CI"):
-            pytest.fail(reason)
+            pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # it may be missing
+
     # Chromium's own sandbox does not work for root, as whom CI runs.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     playwright = _thread.submit(sync_playwright().start).result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from reflexio_async._engine.jobs.waits import WaitReason
@@ -13,9 +14,11 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.waits import JobWait
     from reflexio_async._engine.rate_limits import Limit
 
-RUNNING, RATE_LIMIT = WaitReason.RUNNING.value, WaitReason.RATE_LIMIT.value
-SERVER_AWAY, SLOT_TAKEN = WaitReason.SERVER_AWAY.value, WaitReason.SLOT_TAKEN.value
-OTHER = "other"
+RUNNING: str = WaitReason.RUNNING.value
+RATE_LIMIT: str = WaitReason.RATE_LIMIT.value
+SERVER_AWAY: str = WaitReason.SERVER_AWAY.value
+SLOT_TAKEN: str = WaitReason.SLOT_TAKEN.value
+OTHER: str = "other"
 
 # At one time the first of these that applies. A job that runs while the server is away is not seen to go on.
 _ORDER = (SERVER_AWAY, RUNNING, RATE_LIMIT, SLOT_TAKEN)
@@ -79,7 +82,7 @@ def segments(runs: Iterable[Run], begin: float, end: float) -> list[Segment]:
             if last > first and activity in _ORDER:
                 changes += [(first, activity, 1), (last, activity, -1)]
     found: list[Segment] = []
-    under_way = dict.fromkeys(_ORDER, 0)
+    under_way: Counter[str] = Counter()
     now = begin
     for at, activity, change in [*sorted(changes), (end, OTHER, 0)]:
         if at > now:
