@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from reflexio_async import AsyncReflexioClient, InvalidRequest, Job, JobState, legacy
 from reflexio_async.legacy.api import LegacyAPI
 from tests.calls import calls, to_the_end
-from tests.january import DOCUMENTED, EVALUATOR, EVERY, EXTRACTOR, OTHERS, TURNS, call, fill
+from tests.january import DOCUMENTED, EVALUATOR, EVERY, EXTRACTOR, TURNS, call, fill
 from tests.scene import Scene, scene
 
 if TYPE_CHECKING:
@@ -29,14 +27,6 @@ async def january() -> AsyncIterator[Scene]:
 def test_there_are_21_documented_calls_and_the_table_has_every_call() -> None:
     assert len(DOCUMENTED) == 21
     assert EVERY.keys() == calls(LegacyAPI).keys()
-
-
-def test_the_readme_lists_every_call_of_the_guide_and_every_other() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    table = readme.partition("| January's calls |")[2].partition("\n\n")[0]
-    documented, _, others = table.partition("not in its guide")
-    assert set(re.findall(r"`(\w+)[(`]", documented)) - {"client"} == set(DOCUMENTED)
-    assert set(re.findall(r"`(\w+)[(`]", others)) == set(OTHERS)
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -44,6 +44,10 @@ def test_the_blocks_of_a_page_run(name: str, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout
 
 
+def test_the_readme_has_at_most_250_lines() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 250
+
+
 @pytest.mark.parametrize("info", IN_CLEAN_CLONES)
 def test_the_readme_has_the_commands_that_ci_runs(info: str) -> None:
     assert readme_blocks(info), f"README.md has no block that opens with ```{info}"
