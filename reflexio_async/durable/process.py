@@ -39,8 +39,10 @@ def has_ended(process: str | None) -> bool:
         os.kill(int(pid), 0)  # asks only
     except ProcessLookupError:
         return True
-    except OSError:
+    except PermissionError:
         pass  # it is there, and another user's
+    except (OSError, OverflowError):
+        return False
     stat = _stat(int(pid))
     if stat is None:
         return False

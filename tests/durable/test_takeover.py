@@ -88,6 +88,10 @@ def test_what_cannot_be_told_is_no_end(name: str) -> None:
     assert not has_ended(name)
 
 
+def test_a_number_that_no_process_can_have_is_no_end(dead: str) -> None:
+    assert not has_ended(f"{10**30} {dead.partition(' ')[2]}")
+
+
 # Leases
 
 

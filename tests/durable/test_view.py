@@ -235,6 +235,54 @@ async def test_a_store_in_postgres_is_listed_and_counted_alike(postgres_url: str
         assert await view.prune(0) == 1
 
 
+@pytest.fixture(params=["file", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a store may be."""
+    return tmp_path if request.param == "file" else str(request.getfixturevalue("postgres_url"))
+
+
+def call(name: str, account: str) -> OutboxRow:
+    return OutboxRow(0, name, account, URL, "publish_interaction", "s", REQUEST, 2, "waiting", 0, None, 5.0)
+
+
+async def test_what_waits_for_a_key_that_was_replaced_is_assigned_or_discarded(place: Path | str) -> None:
+    async with opened(place) as (store, view):
+        for account, org in (("new", "org"), ("old", None), ("older", None)):
+            await store.add_account(account, URL, org)
+        await store.accept([call("c1", "new"), call("c2", "old"), call("c3", "old"), call("c4", "older")])
+        await store.add_jobs([job("j1", account="old"), job("j2", account="older")])
+        assert sorted(entry[:7] for entry in await view.accounts()) == [
+            ("new", URL, "org", 0, 1, 2, 0),
+            ("old", URL, None, 1, 2, 4, 0),
+            ("older", URL, None, 1, 1, 2, 0),
+        ]
+        assert await store.count_orphans(URL, 100.0) == 3
+        assert await view.discard("older") == 2
+        await view.assign("old", "org")
+        assert {entry.id: entry.organisation for entry in await view.accounts()} == {
+            "new": "org",
+            "old": "org",
+        }
+        assert (await store.outbox_stats(URL, "new", 5.0)).waiting == 3
+        assert [row.id for row in await store.open_jobs(LANE, 5)] == ["j1"]
+        for account, organisation in (("old", "org"), ("none", "org")):
+            with pytest.raises(InvalidRequest):
+                await view.assign(account, organisation)
+
+
+async def test_refused_calls_are_listed_with_their_organisation(place: Path | str) -> None:
+    async with opened(place) as (store, view):
+        await store.add_account("a", URL, "org")
+        await store.accept([call("c1", "a"), call("c2", "a")])
+        lease = await store.acquire(LANE._replace(name="outbox"), "me")
+        assert lease is not None
+        await store.set_aside(lease, "c2", "no such user")
+        (entry,) = await view.refused(url=URL)
+        assert entry == ("c2", URL, "org", "publish_interaction", "s", 5.0, "no such user")
+        assert await view.refused(url="http://elsewhere") == []
+        assert await store.count_orphans(URL, 100.0) == 0
+
+
 async def test_without_a_store_the_error_says_how_to_get_one() -> None:
     async with AsyncReflexioClient(url_endpoint=URL) as client, AsyncReflectClient(base_url=URL) as reflect:
         for view in (client.store, reflect.store):
