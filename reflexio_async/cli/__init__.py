@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _NEEDED = ("typer", "rich")
 _INTERRUPTED = 130
@@ -15,12 +19,20 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         _run()
     # Until a command handles signals itself, while modules are loaded and input is read, Ctrl-C ends quietly.
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(_INTERRUPTED))
+    signal.signal(signal.SIGINT, _exit)
     try:
         _run()
     finally:
         # The interpreter ends now. It would print the exception of a handler.
-        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+        signal.signal(signal.SIGINT, _exit_at_once)
+
+
+def _exit(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(_INTERRUPTED)
+
+
+def _exit_at_once(_number: int, _frame: FrameType | None) -> NoReturn:
+    os._exit(_INTERRUPTED)
 
 
 def _run() -> None:

@@ -26,7 +26,7 @@ if sys.platform != "win32":
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from typer.testing import Result
 
@@ -127,12 +127,12 @@ class Terminal:
     """A pseudo-terminal on which a command runs. What it shows is read all the time, as a terminal does.
 
     Args:
-        args: The command; or all of it with Python, if it begins with an absolute path.
+        args: The command.
         columns: The width of the terminal.
         environment: More variables.
     """
 
-    def __init__(self, *args: str, columns: int = 80, **environment: str) -> None:
+    def __init__(self, *args: str, columns: int = 80, environment: Mapping[str, str] | None = None) -> None:
         self._controller, terminal = pty.openpty()
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         known = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
@@ -141,7 +141,7 @@ class Terminal:
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
-            env={**known, "TERM": "xterm-256color", **environment},
+            env={**known, "TERM": "xterm-256color", **(environment or {})},
         )
         os.close(terminal)
         self._shown = b""
