@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -136,7 +137,8 @@ def test_jobs_cancel_asks_the_server(run: Run) -> None:
     with sandbox_in_thread(rerun_seconds=1.0) as box:
         box.seed("u1", "hello")
         timed_out = run("rerun", "--user", "u1", "--wait-timeout", "0.1", "--json", "--url", box.url)
-        token = json.loads(timed_out.stdout)["token"]
+        events = map(json.loads, timed_out.stdout.splitlines())
+        token = next(event["token"] for event in events if event["event"] == "outcome")
         done = run("jobs", "cancel", token, "--url", box.url)
         assert done.exit_code == 0
         assert "asked to stop" in done.stderr
@@ -162,8 +164,12 @@ def test_main_reads_the_command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["whatever", "--version"])
-    with pytest.raises(SystemExit) as ended:
-        main()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"reflexio-async {reflexio_async.__version__}\n"
 
