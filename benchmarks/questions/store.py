@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sqlite3
 import sys
 import time
+from contextlib import closing
 from importlib.util import find_spec
+from pathlib import Path
 from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,13 +25,15 @@ from reflexio_async.durable.sqlite import SQLiteDatabase
 from reflexio_async.durable.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from benchmarks.scale import Scale
 
 TITLE = "A store in a file: accepted writes, each synchronised to the disk"
 PEERS = {"persist-queue": "persistqueue", "huey": "huey"}
 CALLERS = (1, 32, 256)
+GROUP = 32
+ROW = "x" * 500  # about as long as a row of the outbox
 URL = "http://127.0.0.1:8061"
 LANE = LaneKey(URL, "org", "profiles")
 
@@ -46,6 +51,10 @@ def measure(scale: Scale) -> Result:
     number, seconds = scale.of(7, 1), scale.of(2, 1) / 2
     peers = [name for name, module in PEERS.items() if find_spec(module) is not None]
     fsync = Figure("synchronising 4 KiB to the disk, alone", "µs", drawn=False)
+    ceilings = [
+        Figure("the disk alone: groups of 32 rows, each synchronised", "/s", drawn=False),
+        Figure("SQLite alone: groups of 32 rows, each committed", "/s", drawn=False),
+    ]
     rates = {
         (callers, processes): Figure(
             name_of(callers, processes),
@@ -70,6 +79,8 @@ def measure(scale: Scale) -> Result:
     alone = {name: Figure(f"{name}, 1 thread", "/s", drawn=False) for name in peers}
     for _ in range(number):
         fsync.samples.append(synchronise() * 1e6)
+        for ceiling, write_groups in zip(ceilings, (_append_groups, _commit_groups), strict=True):
+            ceiling.samples.append(write_groups(seconds))
         for (callers, processes), rate in rates.items():
             found = at_once("ours", callers, seconds, processes=processes)
             rate.samples.append(min(one.writes for one in found))
@@ -81,11 +92,21 @@ def measure(scale: Scale) -> Result:
                     ratio.add(found[0].writes, theirs.writes)
         for name, figure in alone.items():
             figure.samples.append(at_once(name, 1, seconds)[0].writes)
-    result.figures += [fsync, *rates.values(), *slowest.values(), cpu, *ratios.values(), *alone.values()]
+    result.figures += [
+        fsync,
+        *ceilings,
+        *rates.values(),
+        *slowest.values(),
+        cpu,
+        *ratios.values(),
+        *alone.values(),
+    ]
     result.figures += _many_rows(scale.of(100_000, 1000), number)
     result.notes.append(
         "Of two processes, the slower one is shown. Each caller writes its next row when the one before is "
-        "safe. The disk limits it: all callers together are answered once in the time of a synchronisation."
+        "safe. The disk limits it: all callers together are answered once in the time of a synchronisation. "
+        "The disk and SQLite alone write the same rows from one loop in plain Python, without callers: more "
+        "than that, 32 callers cannot get."
     )
     result.notes += [
         f"{name} was not measured, because it is not installed: pip install -e '.[benchmarks]'"
@@ -111,6 +132,43 @@ def synchronise(times: int = 50) -> float:
         taken = (time.perf_counter() - began) / times
         os.close(file)
         return taken
+
+
+def _append_groups(seconds: float) -> float:
+    """Rows in a second, when 32 rows at a time are appended to a file and synchronised."""
+    with TemporaryDirectory() as folder, Path(f"{folder}/file").open("wb", buffering=0) as file:
+        group = ROW.encode() * GROUP
+
+        def append() -> None:
+            file.write(group)
+            os.fsync(file.fileno())
+
+        return _groups(append, seconds)
+
+
+def _commit_groups(seconds: float) -> float:
+    """Rows in a second, when SQLite commits 32 rows at a time to a table as simple as can be."""
+    with TemporaryDirectory() as folder, closing(sqlite3.connect(f"{folder}/rows.db")) as connection:
+        connection.isolation_level = None
+        connection.execute("pragma journal_mode=wal")
+        connection.execute("pragma synchronous=full")
+        connection.execute("create table row (id integer primary key, text)")
+
+        def commit() -> None:
+            connection.execute("begin immediate")
+            for _ in range(GROUP):
+                connection.execute("insert into row (text) values (?)", (ROW,))
+            connection.execute("commit")
+
+        return _groups(commit, seconds)
+
+
+def _groups(write: Callable[[], None], seconds: float) -> float:
+    began, groups = time.perf_counter(), 0
+    while time.perf_counter() < began + seconds:
+        write()
+        groups += 1
+    return GROUP * groups / (time.perf_counter() - began)
 
 
 def at_once(who: str, callers: int, seconds: float, *, processes: int = 1) -> list[Writes]:

@@ -221,12 +221,14 @@ class RateLimiter:
     def snapshot(self) -> str | None:
         """What is known, for ``restore`` in another process, as JSON; None when nothing is known."""
         now, epoch = self._clock.now(), self._clock.time()
+        offset = epoch - now
 
         def at(time: float) -> float:
-            return round(epoch + time - now, 3)
+            return round(offset + time, 3)
 
         hits, period = self.limit or (None, None)
-        recent = [time for time in self._recent if time > now - (period or BELIEVED)]
+        oldest = now - (period or BELIEVED)
+        recent = [round(offset + time, 3) for time in list(self._recent)[-_SAVED_HITS:] if time > oldest]
         closed = self._closed_until > now
         if hits is None and not recent and not closed:
             return None
@@ -238,7 +240,7 @@ class RateLimiter:
             end=None if self._window_end is None else at(self._window_end),
             used=self._used,
             uncertain=tuple(map(at, self._uncertain)),
-            recent=tuple(map(at, recent[-_SAVED_HITS:])),
+            recent=tuple(recent),
             closed_until=at(self._closed_until) if closed else 0.0,
             unsure=self._unsure or self._probing,
         ).to_text()

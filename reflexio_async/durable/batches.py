@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async.durable.lane import patient
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.outcomes import WITHDRAWN
 from reflexio_async.durable.rows import BatchRow, LaneKey, NewJob, RowState
-from reflexio_async.errors import InvalidRequest, LeaseLost
+from reflexio_async.errors import InvalidRequest, JobCancelled, LeaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.settings import Settings
     from reflexio_async.durable.job import StoredJob
     from reflexio_async.durable.jobs import DurableJobs
-    from reflexio_async.durable.rows import JobRow
+    from reflexio_async.durable.rows import JobProgress
 
 T = TypeVar("T")
 R = TypeVar("R", bound=BaseModel)
@@ -34,6 +35,7 @@ PROMOTION = "promotion"
 
 _CHUNK = 500  # keys that are stored at once
 _ELSEWHERE = 1.0  # seconds between two looks whether another process has promoted the batch
+_READ_AHEAD = 50  # keys whose rows are read at once
 
 
 class StoredBatch(Generic[T]):
@@ -62,10 +64,18 @@ class StoredBatch(Generic[T]):
         self._start = start
         self._is_new = False
         self._again = False
-        self._to_add: set[str] = set()
-        """The keys of a collection that are not stored yet."""
+        self._keys: Sequence[str] = ()
+        """All of them; none of an iterator."""
         self._adding: asyncio.Task[None] | None = None
         self._added = asyncio.Event()  # more of them are stored
+        self._count_added = 0
+        """How many of the keys are stored."""
+        self._count_read = 0
+        """For how many of them there was a job."""
+        self._ready: dict[str, StoredJob[T]] = {}
+        """The jobs of keys whose turn comes soon."""
+        self._reading = asyncio.Lock()
+        self._stopped = False
 
     @property
     def id(self) -> str:
@@ -90,18 +100,23 @@ class StoredBatch(Generic[T]):
             message = f"batch_id {self.id!r:.100} is that of a batch of {stored.kind} at {stored.url}"
             raise InvalidRequest(message)
         self._is_new = stored == row
-        if keys:
-            self._to_add = set(keys)
-            await self._add(keys[:_CHUNK])
-            self._adding = durable.tasks.spawn(self._add_rest(keys), name=f"store the batch {self.id}")
+        self._keys, self._count_added, self._count_read, self._stopped = keys or (), 0, 0, False
+        if self._keys:
+            await self._add_next()
+            self._adding = durable.tasks.spawn(self._add_rest(), name=f"store the batch {self.id}")
 
-    async def _add_rest(self, keys: Sequence[str]) -> None:
+    async def _add_rest(self) -> None:
         try:
-            for first in range(_CHUNK, len(keys), _CHUNK):
-                await self._add(keys[first : first + _CHUNK])
+            while self._count_added < len(self._keys):
+                await self._add_next()
         finally:
-            self._to_add.clear()  # after an error, each key is stored when its turn comes
-            self._added.set()
+            self._added.set()  # after an error, each key is stored when its turn comes
+
+    async def _add_next(self) -> None:
+        keys = self._keys[self._count_added : self._count_added + _CHUNK]
+        await self._add(keys)
+        self._count_added += len(keys)
+        self._added.set()
 
     async def _add(self, keys: Sequence[str]) -> None:
         store, durable = (await self._durable.open()).store, self._durable
@@ -125,13 +140,11 @@ class StoredBatch(Generic[T]):
             )
         await store.add_jobs(rows)
         if self._again or not self._is_new:
-            ended = await store.jobs([row.id for row in rows], begun=True)
+            ended = await store.progress([row.id for row in rows], begun=True)
             await store.queue_again([row.id for row in ended if self._is_due(row)])
         await durable.wake(self._kind.slot)
-        self._to_add.difference_update(keys)
-        self._added.set()
 
-    def _is_due(self, row: JobRow) -> bool:
+    def _is_due(self, row: JobProgress) -> bool:
         """Whether a row that has ended is queued once more."""
         if row.state is not RowState.ENDED or row.outcome is None:
             return False
@@ -142,17 +155,51 @@ class StoredBatch(Generic[T]):
         return sha256(f"{self.id}\0{key}".encode()).hexdigest()[:32]
 
     async def job(self, key: str) -> StoredJob[T]:
-        """The job of ``key``, when it is stored."""
-        while key in self._to_add:
+        """The job of ``key``, when it is stored.
+
+        Raises:
+            JobCancelled: The batch was stopped before that.
+        """
+        if not self._keys:  # of an iterator
+            await self._add([key])
+            return self._record(key)
+        while key not in self._ready and self._count_read < len(self._keys):
+            async with self._reading:
+                if key not in self._ready:
+                    await self._read_next(key)
+        return self._ready.pop(key, None) or self._record(key)
+
+    async def _read_next(self, key: str) -> None:
+        """Read the rows of the next keys together."""
+        if self._count_added <= self._count_read and self._adding is not None:
             self._added.clear()
-            await self._added.wait()
-        if self._adding is None:
-            await self._add([key])  # of an iterator
+            if self._adding.done():
+                await self._add_more(key)
+            else:
+                await self._added.wait()
+            return
+        keys = self._keys[self._count_read : min(self._count_read + _READ_AHEAD, self._count_added)]
+        jobs = [self._record(key) for key in keys]
+        await self._durable.rows.read(jobs)
+        self._ready.update(zip(keys, jobs, strict=True))
+        self._count_read += len(keys)
+
+    async def _add_more(self, key: str) -> None:
+        """Store keys although storing all of them has ended: it was stopped, or has failed."""
+        if self._stopped:
+            reason = "the batch was stopped"
+            status = JobStatus(JobState.CANCELLED, error=reason)
+            message = f"{key}: not started, {reason}"
+            raise JobCancelled(message, status=status)
+        await self._add_next()
+
+    def _record(self, key: str) -> StoredJob[T]:
         start, params = self._start(key)
         return self._durable.record(self._kind, self._settings, self._row(key), params, start)
 
     async def stop(self) -> None:
         """Withdraw what is queued. It is queued again when the batch is continued."""
+        self._stopped = True
         if self._adding is not None:
             self._adding.cancel()
             await asyncio.wait([self._adding])

@@ -55,6 +55,14 @@ class Database(Protocol):
         """
         ...
 
+    def write_soon(self, statements: Sequence[Statement]) -> None:
+        """Run ``statements`` in one transaction, soon. This does not wait, neither for that nor for the disk.
+
+        They run in the order of these calls. What they write survives the end of this process, but maybe not
+        a loss of power. An error is logged.
+        """
+        ...
+
     async def changed(self, within: float, since: int | None = None) -> int:
         """Wait until rows may have changed, in any process, and at most ``within`` seconds.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.slot_job import SlotJob, Start
     from reflexio_async._engine.settings import Settings
     from reflexio_async.durable.jobs import DurableJobs
-    from reflexio_async.durable.rows import JobRow
+    from reflexio_async.durable.rows import JobProgress
 
 T = TypeVar("T")
 
@@ -41,6 +41,7 @@ class StoredJob(JobRecord[T]):
         driven: The job in the lane, while this process drives it. For a job that is not in the store, the job
             at the server.
         given: The token that it was found by, if that names the server's operation.
+        tenure: The tenure of its lane's driver in which its row was read last; None: of no one here.
     """
 
     __slots__ = (
@@ -55,6 +56,7 @@ class StoredJob(JobRecord[T]):
         "row",
         "slot_kind",
         "start",
+        "tenure",
     )
 
     def __init__(
@@ -77,6 +79,7 @@ class StoredJob(JobRecord[T]):
         self.driven: SlotJob[T] | None = None
         self.given: Token | None = None
         self._is_stored = True
+        self.tenure: int | None = None
         self._durable = durable
 
     @property
@@ -113,11 +116,13 @@ class StoredJob(JobRecord[T]):
     ) -> None:
         """Wait as every job does; and read its row, where another process drives it."""
         status = self.status
-        await self._look()
+        self._enter()
+        if not self._durable.rows.follows(self):
+            await self._look()
         if self.done or (for_change and self.status is not status):
             return
         if self._is_stored:
-            with self._durable.watching(self):
+            with self._durable.rows.watching(self):
                 await super().wait(interval=interval, timeout=timeout, for_change=for_change)
         if not self._is_stored and self.driven is not None and not self.done:
             await self.driven.wait(interval=interval, timeout=timeout, for_change=for_change)
@@ -132,7 +137,7 @@ class StoredJob(JobRecord[T]):
     async def _look(self) -> None:
         self._enter()
         if self.driven is None:
-            await self._durable.read([self])
+            await self._durable.rows.look(self)
 
     async def refresh(self) -> None:
         """Read its row, and ask the server once if the job runs there."""
@@ -220,7 +225,7 @@ class StoredJob(JobRecord[T]):
         else:
             self.update(job.status)
 
-    def read(self, row: JobRow | None) -> None:
+    def read(self, row: JobProgress | None) -> None:
         """Take over what its row says; None: the store does not have it."""
         if row is None and (token := self.token if self.id is not None else self.given) is not None:
             # It was pruned, or is in another store. The server may know it all the same.

@@ -8,7 +8,6 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import uuid4
-from weakref import WeakValueDictionary
 
 import anyio
 
@@ -16,7 +15,6 @@ from reflexio_async._engine.jobs.record import with_message
 from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
-from reflexio_async._engine.logs import fields
 from reflexio_async.durable.accounts import Accounts
 from reflexio_async.durable.job import StoredJob
 from reflexio_async.durable.lane import LaneDriver
@@ -24,10 +22,11 @@ from reflexio_async.durable.opening import check_store, store_on
 from reflexio_async.durable.outcomes import WITHDRAWN, outcome_of
 from reflexio_async.durable.rows import NewJob
 from reflexio_async.durable.store import LEASE_SECONDS
+from reflexio_async.durable.watch import LoopJobs, RowWatch
 from reflexio_async.errors import CLOSED, ClientClosed, InvalidRequest, JobCancelled, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Mapping
 
     from reflexio_async._engine.call import Caller
     from reflexio_async._engine.jobs.kinds import Slot, SlotKind
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from reflexio_async._engine.wire import EncodedRequest, Endpoint
     from reflexio_async.durable.postgres import PostgresDatabase
     from reflexio_async.durable.rows import LaneKey
-    from reflexio_async.durable.store import Store
     from reflexio_async.durable.waker import Waker
 
 T = TypeVar("T")
@@ -46,37 +44,6 @@ logger = logging.getLogger("reflexio_async")
 _STEP = 0.5  # seconds between two looks of a worker whether to leave a lane
 _WORTH_LEAVING = 2.0  # seconds for which the rate limit is closed
 _NOT_HELD = 2.0  # seconds for which another process had the lease
-_BETWEEN_LOOKS = 0.05  # seconds
-_LOOK = 5.0  # seconds between two looks for lanes that nobody drives, and for rows that are gone
-
-
-class LoopJobs:
-    """What the jobs of a client have on one event loop.
-
-    Attributes:
-        store: The store, when it is open.
-        records: The handles of jobs that somebody holds, by row.
-        unfinished: Those of the jobs that were started here and have not ended, by row.
-        watched: Those that have waiters, with the number of waits.
-        drivers: The drivers of lanes, by service, and their tasks.
-        account: The account that was written last.
-        watch: The task that follows what other processes do.
-        waker: What wakes the workers, if there are any.
-        silence: That no worker was seen, if that is so.
-    """
-
-    store: Store
-
-    def __init__(self) -> None:
-        self.is_open = False
-        self.records: WeakValueDictionary[str, StoredJob[Any]] = WeakValueDictionary()
-        self.unfinished: dict[str, StoredJob[Any]] = {}
-        self.watched: dict[StoredJob[Any], int] = {}
-        self.drivers: dict[str, tuple[LaneDriver, asyncio.Task[None]]] = {}
-        self.account: str | None = None
-        self.watch: asyncio.Task[None] | None = None
-        self.waker: Waker | None = None
-        self.silence: str | None = None
 
 
 class DurableJobs:
@@ -91,6 +58,7 @@ class DurableJobs:
 
     Attributes:
         accounts: The client's accounts.
+        rows: Reads the rows of its jobs.
         drives: Whether this process drives lanes. Otherwise workers must.
         holder: The name of this client in leases.
         lease_seconds: How long a lease lasts that is not renewed.
@@ -111,6 +79,7 @@ class DurableJobs:
         self.start_of = start_of
         self.clock = manager.clock
         self.tasks = manager.tasks
+        self.rows = RowWatch(self)
         self.url = settings.base_url
         self.name = f"the store {check_store(settings)}"
         self.holder = f"{os.getpid()}-{uuid4().hex[:12]}"
@@ -146,11 +115,11 @@ class DurableJobs:
         try:
             await self._add(here, job, start.request)
             if row is not None:
-                await self.read([job])  # it may have been there already
+                await self.rows.read([job])  # it may have been there already
             if job.id is not None or job.done:
                 return job
             if self.drives:
-                await self._driver(here, kind.slot).answered(job, timeout)
+                await self.driver(here, kind.slot).answered(job, timeout)
             else:
                 await self.wake(kind.slot)
         except asyncio.CancelledError:
@@ -219,7 +188,7 @@ class DurableJobs:
         start: Start | None = None,
     ) -> StoredJob[T]:
         """The job of ``row``: the one that is there already, or a new one."""
-        here = self._here
+        here = self.here
         job: StoredJob[Any] | None = here.records.get(row)
         if job is None:
             job = StoredJob(kind, self, settings, row=row, params=params, start=start)
@@ -237,7 +206,7 @@ class DurableJobs:
 
     def ended(self, job: StoredJob[Any]) -> None:
         """Note that ``job`` has ended."""
-        self._here.unfinished.pop(job.row, None)
+        self.here.unfinished.pop(job.row, None)
 
     def waiting_for(self, slot: Slot) -> WaitingFor | None:
         """What the jobs of ``slot`` in the store wait for; None: nothing is to be sent."""
@@ -252,36 +221,12 @@ class DurableJobs:
 
     def fail_waits(self, slot: Slot, error: Exception) -> None:
         """Raise ``error`` in the waits for jobs of ``slot`` whose starts were not sent. They stay queued."""
-        for job in list(self._here.watched):
+        for job in list(self.here.watched):
             if job.slot_kind.slot == slot and job.driven is None and job.status.state is JobState.QUEUED:
                 message = f"{job.description}: not started, and kept in the store: {error}"
                 job.fail_waits(with_message(error, message, sent=False))
 
-    # Reading rows
-
-    async def read(self, jobs: Sequence[StoredJob[Any]], *, begun: bool = False) -> None:
-        """Let ``jobs`` read their rows; ``begun``: those alone that are not queued."""
-        here = await self.open()
-        found = {row.id: row for row in await here.store.jobs([job.row for job in jobs], begun=begun)}
-        for job in jobs:
-            row = found.get(job.row)
-            if job.driven is None and not (begun and row is None):
-                job.read(row)
-                if self.drives and row is not None and not job.done:
-                    self._driver(here, job.slot_kind.slot)  # the process that drives it may be gone
-
-    @contextmanager
-    def watching(self, job: StoredJob[Any]) -> Generator[None]:
-        """Let ``job`` read its row whenever that may have changed."""
-        watched = self._here.watched
-        self._here.records.setdefault(job.row, job)  # after another event loop
-        watched[job] = watched.get(job, 0) + 1
-        try:
-            yield
-        finally:
-            watched[job] -= 1
-            if not watched[job]:
-                del watched[job]
+    # At the server
 
     @contextmanager
     def at_server(self, job: StoredJob[T]) -> Generator[SlotJob[T]]:
@@ -310,7 +255,7 @@ class DurableJobs:
             if job.driven is not None:
                 await job.driven.cancel()
                 return
-            await self.read([job])
+            await self.rows.read([job])
             if job.done:
                 return
             if job.id is not None:
@@ -342,9 +287,11 @@ class DurableJobs:
         error = JobCancelled(reason, status=status)
         outcome = {**outcome_of(status, None, error), WITHDRAWN: True}
         await here.store.withdraw_batch(batch, outcome, self.clock.time())
+        for driver, _ in here.drivers.values():
+            driver.read_again()
         watched = [job for job in here.watched if job.driven is None]
         if watched:
-            await self.read(watched, begun=True)
+            await self.rows.read(watched, begun=True)
 
     async def end_queued(self, job: StoredJob[Any], error: Exception) -> None:
         """End ``job`` with ``error`` if its start was not sent."""
@@ -368,11 +315,11 @@ class DurableJobs:
         """Drive the lane of ``slot``: rows were added to it."""
         here = await self.open()
         if self.drives:
-            self._driver(here, slot).added()
+            self.driver(here, slot).added()
         else:
-            await self._waker(here).wake(slot.service)
+            await self.waker(here).wake(slot.service)
 
-    def _driver(self, here: LoopJobs, slot: Slot) -> LaneDriver:
+    def driver(self, here: LoopJobs, slot: Slot) -> LaneDriver:
         """The driver of the lane of ``slot``, at work."""
         driver, task = here.drivers.get(slot.service, (None, None))
         if driver is None or task is None or task.done():
@@ -397,7 +344,7 @@ class DurableJobs:
         rows = await here.store.open_jobs(lane, 1)
         if not rows or lane.name in here.drivers:
             return None
-        driver = self._driver(here, self.start_of(rows[0].kind)[0].slot)
+        driver = self.driver(here, self.start_of(rows[0].kind)[0].slot)
         _, task = here.drivers[lane.name]
         now = held_at = self.clock.now()
         ends_at = now + seconds
@@ -407,7 +354,7 @@ class DurableJobs:
                     async with self.clock.timeout(_STEP):
                         await asyncio.wait([task])
                 now = self.clock.now()
-                held_at = now if driver.holds else held_at
+                held_at = held_at if driver.tenure is None else now
                 if now - held_at > _NOT_HELD:
                     return None
                 closed_for = driver.closed_for()
@@ -420,69 +367,18 @@ class DurableJobs:
             task.cancel()
             await asyncio.wait([task])
 
-    def _waker(self, here: LoopJobs) -> Waker:
+    def waker(self, here: LoopJobs) -> Waker:
+        """What wakes the workers, and notices that there are none."""
         if here.waker is None:
             database = cast("PostgresDatabase", here.store.database)
             here.waker = database.waker(self.url, self.organisation, self.clock, self.tasks)
         return here.waker
 
-    async def _report_silence(self, here: LoopJobs) -> None:
-        """Say in the status of queued jobs that no worker is there to start them."""
-        queued = [job for job in here.watched if job.status.state is JobState.QUEUED]
-        if queued:
-            message = here.silence = await self._waker(here).silence()
-            for job in queued:
-                if message != job.status.message:
-                    job.update(JobStatus(JobState.QUEUED, message=message))
-
-    async def _watch(self, here: LoopJobs) -> None:
-        """Follow the rows that others drive, and drive the lanes that nobody does."""
-        next_look = self.clock.now()
-        while True:
-            try:
-                since = here.store.database.changes
-                is_due = self.clock.now() >= next_look
-                if is_due:
-                    next_look = self.clock.now() + _LOOK
-                await self._read_watched(here, everything=is_due)
-                if is_due and self.drives:
-                    await self._take_over(here)
-                elif is_due:
-                    await self._report_silence(here)
-                await here.store.database.changed(_LOOK, since)
-                await self.clock.sleep(_BETWEEN_LOOKS)  # so that many changes are one
-            except Exception as error:  # noqa: BLE001  # those who wait would wait for ever
-                logger.warning(
-                    "%s cannot be read: %s: %s",
-                    self.name,
-                    type(error).__name__,
-                    error,
-                    extra=fields("store_unreadable", error, store=self.name),
-                )
-                await self.clock.sleep(_LOOK)
-
-    async def _read_watched(self, here: LoopJobs, *, everything: bool) -> None:
-        held = {service for service, (driver, _) in here.drivers.items() if driver.holds}
-        jobs = [
-            job
-            for job in here.watched
-            if job.driven is None and (everything or job.slot_kind.slot.service not in held)
-        ]
-        if jobs:
-            await self.read(jobs, begun=not everything)
-
-    async def _take_over(self, here: LoopJobs) -> None:
-        org = await self.accounts.known_organisation(here.store)
-        if org is None:
-            return
-        for lane in await here.store.lanes(self.url, org):
-            for row in await here.store.open_jobs(lane, 1):
-                self._driver(here, self.start_of(row.kind)[0].slot)
-
     # For the client's lifetime
 
     @property
-    def _here(self) -> LoopJobs:
+    def here(self) -> LoopJobs:
+        """What the jobs have on the client's event loop."""
         return self.tasks.loops.scope.part(self, LoopJobs)
 
     async def open(self) -> LoopJobs:
@@ -497,12 +393,12 @@ class DurableJobs:
             here.store = await store_on(scope, self.settings)
             here.is_open = True
             if here.watch is None:
-                here.watch = self.tasks.spawn(self._watch(here), name=f"watch {self.name}")
+                here.watch = self.tasks.spawn(self.rows.run(here), name=f"watch {self.name}")
         return here
 
     async def stored(self) -> dict[str, int]:
         """How many jobs of the client's credential have not ended. None if the store was not used."""
-        here = self._here
+        here = self.here
         if not here.is_open:
             return {}
         return {"stored_jobs": await here.store.count_open(self.url, self.credential)}
@@ -510,11 +406,11 @@ class DurableJobs:
     @property
     def busy(self) -> bool:
         """Whether this process drives a lane."""
-        return any(not task.done() for _, task in self._here.drivers.values())
+        return any(not task.done() for _, task in self.here.drivers.values())
 
     async def drained(self) -> None:
         """Begin nothing more here, wait for the answers to starts, and leave the lanes to others."""
-        drivers = self._here.drivers
+        drivers = self.here.drivers
         while drivers:
             _, (driver, task) = drivers.popitem()
             await driver.drained()
@@ -531,7 +427,7 @@ class DurableJobs:
 
     def leave_loop(self, reason: str) -> None:
         """End every wait. The rows stay in the store."""
-        here = self._here
+        here = self.here
         for driver, _ in here.drivers.values():
             driver.leave()
         for job in list(here.watched):

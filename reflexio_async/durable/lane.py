@@ -17,12 +17,15 @@ import asyncio
 import json
 import logging
 import math
+from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
+from pydantic_core import to_json
 
 from reflexio_async._engine.jobs.kinds import Dialect, Operation
+from reflexio_async._engine.jobs.record import Follower
 from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
 from reflexio_async._engine.logs import fields
@@ -48,9 +51,10 @@ if TYPE_CHECKING:
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.wire import EncodedRequest
     from reflexio_async.durable.job import StoredJob
-    from reflexio_async.durable.jobs import DurableJobs, LoopJobs
+    from reflexio_async.durable.jobs import DurableJobs
     from reflexio_async.durable.leases import HeldLease
     from reflexio_async.durable.rows import JobRow
+    from reflexio_async.durable.watch import LoopJobs
 
 logger = logging.getLogger("reflexio_async")
 
@@ -59,6 +63,8 @@ _DRIVEN_ELSEWHERE = WaitingFor(
     WaitReason.OTHER_PROCESS,
     detail="another process drives these jobs; this one goes on when that is gone",
 )
+_READ_AHEAD = 16  # rows that are read at once
+_INTENT_VALID_FOR = 1.0  # seconds
 _ELSEWHERE = 1.0  # seconds between two tries to take a lease that another process has
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds, while the server is away
 _SAME_TROUBLE = 60.0  # seconds between two pauses that are told as one
@@ -72,6 +78,22 @@ def patient(settings: Settings) -> Settings:
     return settings if forever else settings.with_options(outage_timeout=_FOREVER)
 
 
+class _Intent(NamedTuple):
+    """An intent that was written together with the outcome before it.
+
+    Attributes:
+        attempts: How often the start will have been sent.
+        before: The operation that the slot had.
+        at: When it was written.
+        written: Whether it was. It was not, if the job was withdrawn.
+    """
+
+    attempts: int
+    before: Operation | None
+    at: float
+    written: bool
+
+
 class LaneDriver:
     """Drives the jobs of one slot, while this process has the lease of their lane.
 
@@ -81,16 +103,17 @@ class LaneDriver:
         slot: The slot.
 
     Attributes:
-        holds: Whether this process has the lease now.
+        tenure: Counts the leases that this process has had; None: it has none now.
         width: How many rows may run at once on a server of the synchronous dialect.
     """
 
     def __init__(self, durable: DurableJobs, here: LoopJobs, slot: Slot) -> None:
-        self.holds = False
+        self.tenure: int | None = None
         self.width = durable.settings.concurrency
         self._durable = durable
         self._here = here
         self._slot = slot
+        self._name = slot.service
         self._clock = durable.clock
         self._lane = durable.manager.lane(slot)
         self._jobs: dict[str, SlotJob[Any]] = {}
@@ -99,6 +122,13 @@ class LaneDriver:
         """By path, the rate limiters of the lane's starts."""
         self._last_known: str | None = None
         """What was written last for the next holder."""
+        self._tenures = 0
+        self._ahead: deque[JobRow] = deque()
+        """The rows that come next, as they were read."""
+        self._waiting: dict[SlotJob[Any], None] = {}
+        """The jobs whose start is sent when the outcomes before it are on the disk."""
+        self._intents: dict[str, _Intent] = {}
+        """By row, the intents that were written before the lane has asked for them."""
         self._callers: dict[StoredJob[Any], asyncio.Future[None]] = {}
         """The callers that wait for the answer to a start."""
         self._failing: set[SlotJob[Any]] = set()
@@ -128,6 +158,10 @@ class LaneDriver:
     def job(self, row: str) -> SlotJob[Any] | None:
         """The job that drives a row; None: the row is not in the lane in memory."""
         return self._jobs.get(row)
+
+    def read_again(self) -> None:
+        """Forget the rows that were read ahead: some of them have changed."""
+        self._ahead.clear()
 
     async def answered(self, job: StoredJob[Any], timeout: float | None) -> None:
         """Wait until the start of ``job`` is answered or has to wait, and ``timeout`` seconds at most."""
@@ -193,7 +227,7 @@ class LaneDriver:
                 logger.warning(
                     "%s; its rows are taken up again when it is free",
                     error,
-                    extra=fields("lease_lost", error, service=self._slot.service, store=self._durable.name),
+                    extra=fields("lease_lost", error, service=self._name, store=self._durable.name),
                 )
             except Exception as error:  # noqa: BLE001  # without the driver no job goes on
                 if await self._failed(error):
@@ -203,7 +237,7 @@ class LaneDriver:
         """Drive the lane for a while. Return whether it has no rows."""
         store, durable = self._here.store, self._durable
         login = durable.accounts.login
-        lane = LaneKey(durable.url, await durable.organisation(), self._slot.service)
+        lane = LaneKey(durable.url, await durable.organisation(), self._name)
         self._refusals = 0
         rows = await store.open_jobs(lane, 1)
         if not rows:
@@ -250,10 +284,10 @@ class LaneDriver:
     async def _wait(self, error: BaseException) -> None:
         logger.warning(
             "%s: the jobs in %s wait: %s",
-            self._slot.service,
+            self._name,
             self._durable.name,
             error,
-            extra=fields("jobs_wait", error, service=self._slot.service, store=self._durable.name),
+            extra=fields("jobs_wait", error, service=self._name, store=self._durable.name),
         )
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
         reason = WaitReason.STORE if isinstance(error, StoreError) else WaitReason.SERVER_ERROR
@@ -273,13 +307,16 @@ class LaneDriver:
             self._pausing = False
 
     async def _drive(self, held: HeldLease) -> None:
-        self.holds = True
+        self._tenures += 1
+        self.tenure = self._tenures
         self._again = False
+        self._ahead.clear()
         tasks: set[asyncio.Task[None]] = set()
         try:
             await self._take_rows(held, tasks)
         finally:
-            self.holds = False
+            self.tenure = None
+            self._durable.rows.again()
             with anyio.CancelScope(shield=True):
                 for task in tasks:
                     task.cancel()
@@ -289,25 +326,44 @@ class LaneDriver:
             self._sent.clear()
 
     async def _take_rows(self, held: HeldLease, tasks: set[asyncio.Task[None]]) -> None:
-        """Put rows into the lane in memory, as many as it needs, until there are none."""
+        """Keep as many tasks at work as there may be rows in the lane in memory, until no row is left."""
         while not self._again:
             self._changed.clear()
+            for task in [task for task in tasks if task.done()]:
+                tasks.remove(task)
+                task.result()
             callers = list(self._callers)
             width = self.width if self._lane.dialect is Dialect.SYNCHRONOUS else _AHEAD
             if len(self._jobs) < width and not self._draining:
-                rows = await self._here.store.open_jobs(held.lease.lane, width)
-                if not rows and not self._jobs and not self._changed.is_set():
+                if not self._ahead:
+                    rows = await self._here.store.open_jobs(held.lease.lane, width + _READ_AHEAD)
+                    self._ahead.extend(row for row in rows if row.id not in self._jobs)
+                if not self._ahead and not self._jobs and not self._changed.is_set():
                     return
-                for row in rows:
-                    if row.id not in self._jobs and len(self._jobs) < width:
-                        self._jobs[row.id] = job = self._job_of(held, row)
-                        task = self._durable.tasks.spawn(self._run(held, row, job), name=f"row {row.id}")
-                        tasks.add(task)
-                        task.add_done_callback(tasks.discard)
+                while len(self._jobs) < width and (taken := self._take(held)) is not None:
+                    task = self._durable.tasks.spawn(self._work(held, *taken), name=f"jobs of {self._name}")
+                    tasks.add(task)
+                    task.add_done_callback(lambda _: self._changed.set())
             for stored in callers:
                 if stored.row not in self._jobs:
                     self._release(stored)
             await self._changed.wait()
+
+    def _take(self, held: HeldLease) -> tuple[JobRow, SlotJob[Any]] | None:
+        """The next of the rows that were read ahead, and its job."""
+        if not self._ahead or self._draining or self._again or held.is_over:
+            return None
+        job = self._job_of(held, self._ahead[0])
+        row = self._ahead.popleft()
+        self._jobs[row.id] = job
+        return row, job
+
+    async def _work(self, held: HeldLease, row: JobRow, job: SlotJob[Any]) -> None:
+        """Take a row to its end, and then those that follow, as long as some were read ahead."""
+        taken: tuple[JobRow, SlotJob[Any]] | None = (row, job)
+        while taken is not None:
+            await self._run(held, *taken)
+            taken = self._take(held)
 
     # One row
 
@@ -342,8 +398,6 @@ class LaneDriver:
                 stored.drive(job)
             del stored  # it is dropped when its caller drops it
             await self._begin(row, job)
-            if not job.done:
-                self._tell(row.id, job)
             await self._follow(held, row, job)
             if not self._left:
                 await self._end(held, row, job)
@@ -357,8 +411,8 @@ class LaneDriver:
                 self._release(stored)
             self._lane.drop(job)
             self._jobs.pop(row.id, None)
+            self._intents.pop(row.id, None)
             self._written.set()
-            self._changed.set()
 
     def _tell(self, row: str, job: SlotJob[Any]) -> None:
         """Pass on to the handle of the row, if there is one, what ``job`` has learned."""
@@ -380,19 +434,26 @@ class LaneDriver:
 
     async def _follow(self, held: HeldLease, row: JobRow, job: SlotJob[Any]) -> None:
         """Wait until ``job`` has ended, and write its admission."""
+        follower = Follower()
+        job.add_follower(follower)
         written = row.state is RowState.ADMITTED
-        while not job.done and not self._left:
-            self._tell(row.id, job)
-            if job.id is None or written:
-                await job.wait(for_change=True)
-            else:
-                written = True
-                await self._write(held, job, state=RowState.ADMITTED)
+        try:
+            while not job.done and not self._left:
+                self._tell(row.id, job)
+                if job.id is not None and not written:
+                    written = True
+                    self._write_admission(held, job)
+                follower.changed.clear()
+                await follower.changed.wait()
+        finally:
+            job.remove_follower(follower)
 
     async def _end(self, held: HeldLease, row: JobRow, job: SlotJob[Any]) -> None:
         """Write how ``job`` has ended; or leave its row, when that says nothing about the job."""
         error = job.error
         if self._draining and job.id is None and isinstance(error, JobCancelled):
+            if self._intents.pop(row.id, None) is not None:
+                await self._write(held, job, state=RowState.QUEUED)
             return  # it was taken out of the lane
         if error is not None and self._may_pass(error, job):
             begun = job.id is not None or row.state is RowState.STARTING
@@ -404,15 +465,17 @@ class LaneDriver:
                 self._failing.discard(job)
             # Nothing is started before the outcome of what has begun is known.
             self._again = self._again or begun
+            self.read_again()
             return
         if self._was_lost_by_server(job) and job.attempts < _MOST_STARTS:
             message = "%s: the server has lost it. It is started again, so it may run twice"
             logger.warning(
                 message,
                 job.description,
-                extra=fields("start_sent_again", service=self._slot.service, kind=job.kind.name),
+                extra=fields("start_sent_again", service=self._name, kind=job.kind.name),
             )
             await self._write(held, job, state=RowState.QUEUED, operation_id=None, not_before=None)
+            self.read_again()
             return
         outcome = outcome_of(job.status, job.result, error)
         await self._write(held, job, state=RowState.ENDED, ended_at=self._clock.time(), outcome=outcome)
@@ -439,20 +502,19 @@ class LaneDriver:
         self, held: HeldLease, job: SlotJob[Any], send: Callable[..., Any], request: EncodedRequest
     ) -> Any:
         """Send the start of ``job``, when the disk has it and every outcome before it."""
-        while self._again or any(other.done and other not in self._failing for other in self._jobs.values()):
-            self._written.clear()
-            await self._written.wait()
-        held.check()
         assert job.row is not None  # noqa: S101  # jobs of a store have one
-        intent: dict[str, Any] = {
-            "state": RowState.STARTING,
-            "intent_at": self._clock.time(),
-            "before": None if job.before is None else job.before.to_dict(),
-            "attempts": job.attempts,
-            "waits": waits_text(job.waits),
-        }
+        self._waiting[job] = None
+        try:
+            while self._again or any(
+                other.done and other not in self._failing for other in self._jobs.values()
+            ):
+                self._written.clear()
+                await self._written.wait()
+        finally:
+            del self._waiting[job]
+        held.check()
         store = self._here.store
-        if not await store.update_job(held.lease, job.row, limiter=self._known(), **intent):
+        if not await self._write_intent(held, job, job.row):
             job.withdraw("it was cancelled before its start was sent")
             assert job.error is not None  # noqa: S101  # it was withdrawn
             raise job.error
@@ -467,27 +529,87 @@ class LaneDriver:
                     await store.update_job(held.lease, job.row, limiter=known, state=RowState.QUEUED)
             raise
 
-    async def _write(self, held: HeldLease, job: SlotJob[Any], **values: Any) -> None:
-        """Write the row of ``job``, however long the disk is full."""
+    async def _write_intent(self, held: HeldLease, job: SlotJob[Any], row: str) -> bool:
+        """Write that ``job`` is about to be started, unless that is written. Return False if it has ended."""
+        intent = self._intents.pop(row, None)
+        if (
+            intent is not None
+            and (intent.attempts, intent.before) == (job.attempts, job.before)
+            and self._clock.now() - intent.at < _INTENT_VALID_FOR
+        ):
+            return intent.written
+        return await self._here.store.update_job(
+            held.lease, row, **self._intent(job, job.attempts, job.before)
+        )
+
+    def _intent(self, job: SlotJob[Any], attempts: int, before: Operation | None) -> dict[str, Any]:
+        return {
+            "state": RowState.STARTING,
+            "intent_at": self._clock.time(),
+            "before": None if before is None else before.to_dict(),
+            "attempts": attempts,
+            "waits": waits_text(job.waits),
+        }
+
+    def _next_start(self) -> tuple[SlotJob[Any], int, Operation | None] | None:
+        """The job that is started as soon as the outcome before it is written; None: there is none.
+
+        With it, how often its start will have been sent, and the operation that the slot has.
+        """
+        if self._draining or self._again or self._lane.dialect is Dialect.SYNCHRONOUS:
+            return None
+        for job in self._waiting:
+            return job, job.attempts, job.before
+        following = self._lane.next_start()
+        if following is None or following.row is None:  # not one of a store
+            return None
+        return following, following.attempts + 1, self._lane.slot.latest
+
+    def _write_admission(self, held: HeldLease, job: SlotJob[Any]) -> None:
+        """Write that the server has accepted ``job``, for other processes.
+
+        Nothing depends on it: after a crash the status tells, and the outcome is written with the same.
+        """
         assert job.row is not None  # noqa: S101  # jobs of a store have one
-        written = {
+        self._here.store.update_job_soon(
+            held.lease, job.row, limiter=self._known(), state=RowState.ADMITTED, **self._admission(job)
+        )
+        self._sent.discard(job.row)
+        self._written.set()
+
+    def _admission(self, job: SlotJob[Any]) -> dict[str, Any]:
+        return {
             "operation_id": job.id,
             "not_before": job.not_before,
             "attempts": job.attempts,
             "waits": waits_text(job.waits),
             "admitted_at": None if job.admitted_at is None else job.epoch(job.admitted_at),
-            **values,
         }
+
+    async def _write(self, held: HeldLease, job: SlotJob[Any], **values: Any) -> None:
+        """Write the row of ``job``, however long the disk is full.
+
+        An outcome is written together with the intent of the next start.
+        """
+        assert job.row is not None  # noqa: S101  # jobs of a store have one
+        written = {**self._admission(job), **values}
         # The hit of the start is known when that is answered.
         known = self._known() if job.row in self._sent else None
         while True:
+            updates = [(job.row, written)]
+            start = self._next_start() if written["state"] is RowState.ENDED else None
+            if start is not None and start[0].row is not None:
+                updates.append((start[0].row, self._intent(*start)))
+            at = self._clock.now()
             try:
-                await self._here.store.update_job(held.lease, job.row, limiter=known, **written)
+                done = await self._here.store.update_jobs(held.lease, *updates, limiter=known)
             except LeaseLost:
                 raise
             except StoreError as error:
                 await self._wait(error)
             else:
+                if start is not None and start[0].row is not None:
+                    self._intents[start[0].row] = _Intent(start[1], start[2], at, done[1])
                 self._sent.discard(job.row)
                 self._written.set()
                 return
@@ -499,7 +621,7 @@ class LaneDriver:
         dialect = self._lane.dialect
         paths = {path: limiter.snapshot() for path, limiter in self._limiters.items()}
         name = None if dialect is None else dialect.name
-        self._last_known = json.dumps({"dialect": name, "paths": paths})
+        self._last_known = to_json({"dialect": name, "paths": paths}).decode()
         return self._last_known
 
     def _restore(self, known: str | None, unsaved: int) -> None:

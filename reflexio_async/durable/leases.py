@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reflexio_async.durable.rows import LaneKey, Lease
     from reflexio_async.durable.store import Store
 
+T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
 
 
@@ -112,7 +113,15 @@ async def hold(
     Raises:
         LeaseLost: It was lost, and the block was cancelled.
     """
-    lease = await store.acquire(lane, holder, seconds, at_once=at_once)
+    acquiring = asyncio.get_running_loop().create_task(store.acquire(lane, holder, seconds, at_once=at_once))
+    try:
+        lease = await asyncio.shield(acquiring)
+    except asyncio.CancelledError:
+        with suppress(StoreError):
+            taken = await _finished(acquiring)
+            if taken is not None:
+                await _release(store, taken)
+        raise
     if lease is None:
         yield None
         return
@@ -125,7 +134,26 @@ async def hold(
     finally:
         renewal.cancel()
         if held.give_back:
-            with anyio.CancelScope(shield=True), suppress(StoreError):
-                await store.release(held.lease, held.limiter)
+            with suppress(StoreError):
+                await _release(store, held.lease, held.limiter)
     if held.scope.cancelled_caught:
         held.check()
+
+
+async def _release(store: Store, lease: Lease, limiter: str | None = None) -> None:
+    """Give ``lease`` back, although the task is cancelled: otherwise all wait for the end of the lease."""
+    await _finished(asyncio.get_running_loop().create_task(store.release(lease, limiter)))
+
+
+async def _finished(task: asyncio.Task[T]) -> T:
+    """The result of ``task``. A cancellation of the caller is raised when ``task`` has ended."""
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return task.result()

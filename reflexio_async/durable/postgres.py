@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
+from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import psycopg
@@ -15,7 +17,7 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from reflexio_async.durable.database import without_password
+from reflexio_async.durable.database import Statement, without_password
 from reflexio_async.durable.schema import TABLES, VERSION
 from reflexio_async.durable.waker import Waker
 from reflexio_async.errors import StoreError
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.tasks import TaskTracker
-    from reflexio_async.durable.database import Row, Statement, Value
+    from reflexio_async.durable.database import Row, Value
 
 T = TypeVar("T")
+logger = logging.getLogger("reflexio_async")
 Connection: TypeAlias = "psycopg.AsyncConnection[Any]"
 Pool: TypeAlias = "AsyncConnectionPool[Connection]"
 
@@ -164,6 +167,21 @@ class PostgresDatabase:
         if any(map(_ends_something, statements)):
             opened.notify_soon()
         return rows
+
+    def write_soon(self, statements: Sequence[Statement]) -> None:
+        """Run ``statements`` in one transaction, soon. See ``Database``."""
+        opened = self._opened_here()
+        opened.soon.append([Statement("set local synchronous_commit to off"), *statements])
+        if opened.writer is None or opened.writer.done():
+            opened.writer = asyncio.get_running_loop().create_task(self._write_soon(opened))
+
+    async def _write_soon(self, opened: _Opened) -> None:
+        while opened.soon:
+            try:
+                await self.write(opened.soon[0])
+            except StoreError as error:
+                logger.warning("a row could not be written: %s", error)
+            opened.soon.popleft()
 
     async def changed(self, within: float, since: int | None = None) -> int:
         """Wait until rows may have changed, in any process, and at most ``within`` seconds.
@@ -308,6 +326,9 @@ class _Opened:
         self.opening = asyncio.Lock()
         self.changed = asyncio.Event()
         self.listener: asyncio.Task[None] | None = None
+        self.soon: deque[list[Statement]] = deque()
+        """What is written soon, in its order."""
+        self.writer: asyncio.Task[None] | None = None
         self._notifier: asyncio.Task[None] | None = None
         self._has_changed = False
 
@@ -329,6 +350,8 @@ class _Opened:
                 await connection.execute(_NOTIFY)
 
     async def aclose(self) -> None:
+        if self.writer is not None:
+            await asyncio.wait([self.writer])
         tasks = [task for task in (self.listener, self._notifier) if task is not None]
         for task in tasks:
             task.cancel()

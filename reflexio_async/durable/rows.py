@@ -114,7 +114,37 @@ def waits_text(waits: tuple[JobWait, ...]) -> str | None:
 
 def waits_from(text: str | None) -> tuple[JobWait, ...]:
     """Undo ``waits_text``."""
-    return tuple(JobWait(WaitReason(reason), *times) for reason, *times in json.loads(text or "[]"))
+    if text is None:
+        return ()
+    return tuple(JobWait(WaitReason(reason), *times) for reason, *times in json.loads(text))
+
+
+class JobProgress(NamedTuple):
+    """How far a job is: the columns of its row that change, and its kind."""
+
+    id: str
+    kind: str
+    state: RowState
+    attempts: int
+    created_at: float
+    operation_id: str | None
+    not_before: int | None
+    admitted_at: float | None
+    ended_at: float | None
+    outcome: dict[str, Any] | None
+    waits: tuple[JobWait, ...]
+
+
+PROGRESS_COLUMNS = ", ".join(JobProgress._fields)
+
+
+def job_progress(row: Row) -> JobProgress:
+    """Read a row with the columns ``PROGRESS_COLUMNS``."""
+    return JobProgress(*row)._replace(
+        state=RowState(row[2]),
+        outcome=None if row[9] is None else json.loads(row[9]),
+        waits=waits_from(row[10]),
+    )
 
 
 class BatchRow(NamedTuple):

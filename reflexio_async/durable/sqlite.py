@@ -94,6 +94,10 @@ class SQLiteDatabase:
         file = self._opened()
         return await file.ask(file.writes, statements)
 
+    def write_soon(self, statements: Sequence[Statement]) -> None:
+        """Run ``statements`` in one transaction, soon. See ``Database``."""
+        self._opened().write_soon(statements)
+
     async def changed(self, within: float, since: int | None = None) -> int:
         """Wait until rows may have changed, in any process, and at most ``within`` seconds.
 

@@ -39,10 +39,12 @@ _Done: TypeAlias = "tuple[asyncio.Future[Any], Any]"
 
 
 class _Request(NamedTuple):
-    """Statements to run in one transaction, and the future of the caller who waits for their rows."""
+    """Statements to run in one transaction, and the future of the caller who waits for their rows.
 
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
+    Without a caller they do not wait for the disk.
+    """
+
+    future: asyncio.Future[Any] | None
     statements: Sequence[tuple[str, tuple[Value, ...]]]
 
 
@@ -77,6 +79,7 @@ class OpenFile:
         self._busy_timeout = busy_timeout
         self._count = count
         self._closing = self._closed = False
+        self._is_full = True
         self._version = -1
         self._file: tuple[int, int] | None = None
         self._look_after = _FIRST_LOOK
@@ -95,12 +98,17 @@ class OpenFile:
         self, queue: _Queue, statements: Sequence[tuple[str, tuple[Value, ...]]]
     ) -> list[list[Row]]:
         """Put ``statements`` into the queue of a thread. Return their rows."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[list[list[Row]]] = loop.create_future()
-        queue.put(_Request(loop, future, statements))
+        future: asyncio.Future[list[list[Row]]] = asyncio.get_running_loop().create_future()
+        queue.put(_Request(future, statements))
         if self._closed:
             self._refuse(queue)
         return await future
+
+    def write_soon(self, statements: Sequence[tuple[str, tuple[Value, ...]]]) -> None:
+        """Let the writing thread run ``statements``. Nothing waits for them."""
+        self.writes.put(_Request(None, statements))
+        if self._closed:
+            self._refuse(self.writes)
 
     def look(self) -> None:
         """Let the writing thread look for changes of other processes, as long as there are waiters."""
@@ -171,6 +179,7 @@ class OpenFile:
         self.opened.set_result(None)
         while requests := self._take_writes(connection):
             changes = connection.total_changes
+            self._synchronise(connection, any(request.future is not None for request in requests))
             done = self._refuse_replaced(requests) or _run_group(
                 connection, requests, self.path, self._busy_timeout
             )
@@ -178,6 +187,12 @@ class OpenFile:
         if for_reads is not None:
             self.reads.put(None)
             reader.join()
+
+    def _synchronise(self, connection: sqlite3.Connection, full: bool) -> None:  # noqa: FBT001
+        """Choose whether the next transaction waits for the disk, with all that was written before it."""
+        if full is not self._is_full:
+            self._is_full = full
+            connection.execute("pragma synchronous=full" if full else "pragma synchronous=normal")
 
     def _identity(self) -> tuple[int, int] | None:
         """What tells the file from another one at its place; None for a database in memory or no file."""
@@ -199,7 +214,7 @@ class OpenFile:
 
     def _read_all(self, connection: sqlite3.Connection) -> None:
         while request := self.reads.get():
-            self._hand_over([(request, _run_alone(connection, request, self.path))])
+            self._hand_over([(request, _run_one(connection, request, self.path, whole=True))])
 
     def _take_writes(self, connection: sqlite3.Connection) -> list[_Request]:
         """Wait for requests and return those that wait. Return none when the file is to be closed."""
@@ -212,7 +227,7 @@ class OpenFile:
             try:
                 request = self.writes.get(timeout=wait)
                 while True:
-                    if request is not None and not request.future.cancelled():
+                    if request is not None and not (request.future and request.future.cancelled()):
                         requests.append(request)
                         statements += len(request.statements)
                         if statements >= _MOST_STATEMENTS:
@@ -241,7 +256,10 @@ class OpenFile:
         """Give results to their callers, with one callback for each event loop."""
         by_loop: defaultdict[asyncio.AbstractEventLoop, list[_Done]] = defaultdict(list)
         for request, result in done:
-            by_loop[request.loop].append((request.future, result))
+            if request.future is not None:
+                by_loop[request.future.get_loop()].append((request.future, result))
+            elif isinstance(result, StoreError):
+                logger.warning("a row could not be written: %s", result)
         if changed:
             self._count()
             self._look_after = _FIRST_LOOK
@@ -287,7 +305,7 @@ def _run_group(
     done: list[tuple[_Request, Any]] = []
     try:
         for request in requests:
-            result = _run_alone(connection, request, path)
+            result = _run_one(connection, request, path, whole=len(requests) == 1)
             if isinstance(result, StoreError) and not connection.in_transaction:
                 raise result  # this error has ended the transaction, with all that was in it
             done.append((request, result))
@@ -302,11 +320,16 @@ def _run_group(
     return done
 
 
-def _run_alone(connection: sqlite3.Connection, request: _Request, path: str) -> list[list[Row]] | StoreError:
-    """Run the statements of one request: all of them or none."""
+def _run_one(
+    connection: sqlite3.Connection, request: _Request, path: str, *, whole: bool
+) -> list[list[Row]] | StoreError:
+    """Run the statements of one request: all of them or none.
+
+    ``whole``: the transaction has no other request, and ends with this one.
+    """
     statements = request.statements
     # SQLite itself undoes a statement that fails.
-    needs_savepoint = len(statements) > 1
+    needs_savepoint = len(statements) > 1 and not whole
     try:
         if needs_savepoint:
             connection.execute("savepoint request")
@@ -317,6 +340,8 @@ def _run_alone(connection: sqlite3.Connection, request: _Request, path: str) -> 
         if needs_savepoint and connection.in_transaction:
             connection.execute("rollback to request")
             connection.execute("release request")
+        elif whole and connection.in_transaction:
+            connection.execute("rollback")
         return as_store_error(error, path)
     return rows
 

@@ -7,20 +7,24 @@ holder, and raises LeaseLost.
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_json
 
 from reflexio_async.durable.database import Statement
 from reflexio_async.durable.rows import (
     JOB_COLUMNS,
     OUTBOX_COLUMNS,
+    PROGRESS_COLUMNS,
     BatchRow,
     LaneKey,
     Lease,
     OutboxStats,
     RowState,
+    job_progress,
     job_row,
     outbox_row,
     request_text,
@@ -28,11 +32,11 @@ from reflexio_async.durable.rows import (
 from reflexio_async.errors import LeaseLost, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async.durable.database import Database, Row, Value
-    from reflexio_async.durable.rows import JobRow, NewJob, OutboxRow
+    from reflexio_async.durable.rows import JobProgress, JobRow, NewJob, OutboxRow
 
 LEASE_SECONDS = 15.0
 """How long a lease lasts that is not renewed."""
@@ -48,7 +52,9 @@ HELD_NOW = f"{_LEASED_NOW} and not {{ended}}"
 _PRUNE_EVERY = 60.0  # seconds
 _CHUNK = 500  # values in one statement
 
-_HELD = "exists (select 1 from lane where url = ? and org = ? and name = ? and fence = ?)"
+_OF_LEASE = "where url = ? and org = ? and name = ? and fence = ?"
+_IS_HELD = f"select 1 from lane {_OF_LEASE}"
+_HELD = f"exists ({_IS_HELD})"
 # Of the accounts of one organisation; of one account alone while its organisation is not known.
 _OF_ORGANISATION = (
     "url = ? and account in (select ? union select other.id from account as one join account as other "
@@ -83,6 +89,10 @@ class Store:
         """Run ``statements`` in one transaction. Return the rows of each."""
         with self._clock.busy():
             return await self.database.write(statements)
+
+    def write_soon(self, *statements: Statement) -> None:
+        """Run ``statements`` in one transaction, soon, without waiting for the disk. An error is logged."""
+        self.database.write_soon(statements)
 
     async def open(self) -> None:
         """Open the database, if it is not open yet.
@@ -170,8 +180,7 @@ class Store:
         asked_at = self._clock.now()
         (renewed,) = await self.write(
             Statement(
-                "update lane set lease_end = {now} + ? "
-                "where url = ? and org = ? and name = ? and fence = ? returning 1",
+                f"update lane set lease_end = {{now}} + ? {_OF_LEASE} returning 1",
                 (seconds, *lease.lane, lease.fence),
             )
         )
@@ -185,8 +194,7 @@ class Store:
         """
         await self.write(
             Statement(
-                "update lane set holder = null, lease_end = 0, limiter = coalesce(?, limiter) "
-                "where url = ? and org = ? and name = ? and fence = ?",
+                f"update lane set holder = null, lease_end = 0, limiter = coalesce(?, limiter) {_OF_LEASE}",
                 (limiter, *lease.lane, lease.fence),
             )
         )
@@ -242,7 +250,7 @@ class Store:
                             job.service,
                             job.kind,
                             request_text(job.request),
-                            json.dumps(job.params),
+                            _json(job.params),
                             job.created_at,
                             job.batch,
                             job.key,
@@ -252,20 +260,27 @@ class Store:
                 )
             )
 
-    async def jobs(self, ids: Collection[str], *, begun: bool = False) -> list[JobRow]:
-        """The jobs with these ids; ``begun``: those alone that are not queued."""
-        return await self._by("id", list(ids), "state <> 'queued' and " if begun else "")
+    async def jobs(self, ids: Collection[str]) -> list[JobRow]:
+        """The jobs with these ids."""
+        return [job_row(row) for row in await self._by(JOB_COLUMNS, "id", ids)]
 
-    async def jobs_of_batch(self, batch: str, keys: Sequence[str]) -> list[JobRow]:
+    async def progress(self, ids: Collection[str], *, begun: bool = False) -> list[JobProgress]:
+        """How far the jobs with these ids are; ``begun``: those alone that are not queued."""
+        also = "state <> 'queued' and " if begun else ""
+        return [job_progress(row) for row in await self._by(PROGRESS_COLUMNS, "id", ids, also)]
+
+    async def jobs_of_batch(self, batch: str, keys: Collection[str]) -> list[JobRow]:
         """The jobs of ``batch`` with these keys."""
-        return await self._by("key", list(keys), "batch = ? and ", batch)
+        return [job_row(row) for row in await self._by(JOB_COLUMNS, "key", keys, "batch = ? and ", batch)]
 
-    async def _by(self, column: str, wanted: list[str], also: str = "", *values: Value) -> list[JobRow]:
-        found: list[JobRow] = []
+    async def _by(
+        self, columns: str, column: str, wanted: Collection[str], also: str = "", *values: Value
+    ) -> list[Row]:
+        found: list[Row] = []
         for chunk in _chunks(wanted):
             marks = ", ".join("?" * len(chunk))
-            sql = f"select {JOB_COLUMNS} from job where {also}{column} in ({marks})"
-            found += map(job_row, await self.read(sql, *values, *chunk))
+            sql = f"select {columns} from job where {also}{column} in ({marks})"
+            found += await self.read(sql, *values, *chunk)
         return found
 
     async def open_jobs(self, lane: LaneKey, limit: int) -> list[JobRow]:
@@ -302,32 +317,31 @@ class Store:
     async def update_job(
         self, lease: Lease, job_id: str, *, limiter: str | None = None, **values: Any
     ) -> bool:
-        """Write columns of a job. Dictionaries are written as JSON.
+        """Write columns of a job, as ``update_jobs`` does. Return whether it was written."""
+        return (await self.update_jobs(lease, (job_id, values), limiter=limiter))[0]
+
+    async def update_jobs(
+        self, lease: Lease, *updates: tuple[str, Mapping[str, Any]], limiter: str | None = None
+    ) -> list[bool]:
+        """Write columns of jobs, by their ids, in one transaction. Columns of JSON take dictionaries.
 
         ``limiter``: what is known of the rate limit now, for the next holder of the lease.
 
         Returns:
-            Whether it was written. A job that has ended, because it was withdrawn, is left as it is.
+            For each, whether it was written. A job that has ended, because it was withdrawn, is left as it
+            is.
         """
-        texts = {
-            name: json.dumps(value) if isinstance(value, dict) else value for name, value in values.items()
-        }
-        if values.get("outcome") is not None:
-            texts["ended_as"] = values["outcome"]["state"]
-        columns = ", ".join(f"{name} = ?" for name in texts)
-        held = (*lease.lane, lease.fence)
-        lane = "where url = ? and org = ? and name = ? and fence = ?"
-        written, still_held = await self.write(
-            Statement(
-                f"update job set {columns} where id = ? and state <> 'ended' and {_HELD} returning 1",
-                (*texts.values(), job_id, *held),
-            ),
-            Statement(f"select 1 from lane {lane}", held)
-            if limiter is None
-            else Statement(f"update lane set limiter = ? {lane} returning 1", (limiter, *held)),
-        )
-        _check(lease, still_held)
-        return bool(written)
+        rows = await self.write(*_updates(lease, updates, limiter))
+        if not all(rows):
+            # A job has ended, or the lease was lost: the row of the lane tells.
+            _check(lease, await self.read(_IS_HELD, *lease.lane, lease.fence))
+        return [bool(written) for written in rows[: len(updates)]]
+
+    def update_job_soon(
+        self, lease: Lease, job_id: str, *, limiter: str | None = None, **values: Any
+    ) -> None:
+        """Write columns of a job as ``update_job`` does, but soon. Nothing tells whether it was written."""
+        self.write_soon(*_updates(lease, [(job_id, values)], limiter))
 
     async def withdraw(self, ids: Collection[str], outcome: dict[str, Any], ended_at: float) -> list[str]:
         """End those of these jobs that are still queued. Return their ids."""
@@ -335,7 +349,7 @@ class Store:
             "update job set state = 'ended', outcome = ?, ended_as = ?, ended_at = ? "
             "where id = ? and state = 'queued' returning id"
         )
-        values = (json.dumps(outcome), outcome["state"], ended_at)
+        values = (_json(outcome), outcome["state"], ended_at)
         withdrawn: list[str] = []
         for chunk in _chunks(ids):
             done = await self.write(*(Statement(sql, (*values, job_id)) for job_id in chunk))
@@ -348,7 +362,7 @@ class Store:
             Statement(
                 "update job set state = 'ended', outcome = ?, ended_as = ?, ended_at = ? "
                 "where batch = ? and state = 'queued'",
-                (json.dumps(outcome), outcome["state"], ended_at, batch),
+                (_json(outcome), outcome["state"], ended_at, batch),
             )
         )
 
@@ -550,6 +564,37 @@ def _chunks(ids: Collection[str]) -> Iterator[list[str]]:
 def _of_organisation(url: str, account: str) -> tuple[str, str, str, str]:
     """The values of ``_OF_ORGANISATION``."""
     return url, account, url, account
+
+
+def _updates(
+    lease: Lease, updates: Sequence[tuple[str, Mapping[str, Any]]], limiter: str | None
+) -> list[Statement]:
+    held = (*lease.lane, lease.fence)
+    statements = [_update(job_id, values, held) for job_id, values in updates]
+    if limiter is not None:
+        sql = f"update lane set limiter = ? {_OF_LEASE} returning 1"
+        statements.append(Statement(sql, (limiter, *held)))
+    return statements
+
+
+def _update(job_id: str, values: Mapping[str, Any], held: tuple[Value, ...]) -> Statement:
+    """Write columns of a job that has not ended, with a lease."""
+    texts = {**values}
+    if (outcome := values.get("outcome")) is not None:
+        texts["outcome"], texts["ended_as"] = _json(outcome), outcome["state"]
+    if (before := values.get("before")) is not None:
+        texts["before"] = _json(before)
+    return Statement(_update_sql(tuple(texts)), (*texts.values(), job_id, *held))
+
+
+@lru_cache(maxsize=16)
+def _update_sql(names: tuple[str, ...]) -> str:
+    columns = ", ".join(f"{name} = ?" for name in names)
+    return f"update job set {columns} where id = ? and state <> 'ended' and {_HELD} returning 1"
+
+
+def _json(value: Any) -> str:
+    return to_json(value).decode()
 
 
 def _check(lease: Lease, rows: list[Row]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from reflexio_async._engine.clock import SystemClock
 from reflexio_async._engine.wire import EncodedRequest
 from reflexio_async.durable import sqlite_file
 from reflexio_async.durable.database import Statement
+from reflexio_async.durable.leases import hold
 from reflexio_async.durable.rows import BatchRow, LaneKey, NewJob, OutboxRow, RowState
 from reflexio_async.durable.sqlite import SQLiteDatabase
 from reflexio_async.durable.store import Store
@@ -181,6 +183,35 @@ async def test_a_lease_of_an_earlier_boot_is_over() -> None:
         assert await store.acquire(LANE, "one") is not None
         time.seconds = 5  # the clock begins anew with the machine
         assert await store.acquire(LANE, "two") is not None
+
+
+@pytest.mark.parametrize("steps", range(0, 40, 2))
+async def test_a_task_that_is_cancelled_at_any_time_leaves_its_lane_to_others(
+    store: Store, steps: int
+) -> None:
+    async def take() -> None:
+        async with hold(store, LANE, "one", SystemClock()):
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(take())
+    for _ in range(steps):
+        await asyncio.sleep(0.0002)
+    task.cancel()
+    await asyncio.wait([task])
+    assert await store.acquire(LANE, "two") is not None
+
+
+async def test_what_is_written_soon_is_there_for_all_and_an_error_is_logged(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(database) as store:
+        await store.write(Statement("delete from account"))
+        store.write_soon(Statement("insert into account (id, url) values ('a', 'b')"))
+        store.write_soon(Statement("insert into nothing values (1)"))
+        store.write_soon(Statement("update account set org = 'org'"))
+        while await store.organisation("a", "b") is None:  # noqa: ASYNC110  # nothing tells it
+            await asyncio.sleep(0.01)
+    assert "nothing" in caplog.text
 
 
 async def test_what_was_learned_of_the_rate_limit_goes_to_the_next_holder(store: Store) -> None:

@@ -177,6 +177,13 @@ class Lane:
         """Whether the start of ``job`` waits to be sent."""
         return job in self._queue
 
+    def next_start(self) -> SlotJob[Any] | None:
+        """The job whose start is sent next, if nothing holds it back now."""
+        if not self._queue or self._starting or not self.slot.known_free:
+            return None
+        job = self._queue[0]
+        return None if self._pause_before(job) > 0 else job
+
     def is_starting(self, job: SlotJob[Any]) -> bool:
         """Whether the start of ``job`` was sent and is not answered."""
         return job in self._starting

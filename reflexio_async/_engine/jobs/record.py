@@ -69,6 +69,29 @@ class Waiter:
             self.future.set_exception(error)
 
 
+class Follower(Waiter):
+    """Waits for every change of a job, from ``add_follower`` to its end.
+
+    Attributes:
+        changed: Set when the status has changed.
+    """
+
+    __slots__ = ("changed",)
+
+    def __init__(self) -> None:
+        super().__init__(None, None, for_change=True)
+        self.changed = asyncio.Event()
+
+    def wake(self) -> None:
+        """Note a change."""
+        self.changed.set()
+
+    def end(self, error: Exception) -> None:  # noqa: ARG002  # for other waiters
+        """Note that there is nothing more to follow."""
+        if not self.future.get_loop().is_closed():
+            self.changed.set()
+
+
 class JobRecord(ABC, Generic[T]):
     """The state of one job.
 
@@ -325,6 +348,16 @@ class JobRecord(ABC, Generic[T]):
         )
 
     # Waiters
+
+    def add_follower(self, follower: Follower) -> None:
+        """Let ``follower`` know of every change, and poll for it from the admission on."""
+        self._waiters[follower] = None
+        if self.admitted_at is not None:
+            self._subscribe(follower)
+
+    def remove_follower(self, follower: Follower) -> None:
+        """Undo ``add_follower``."""
+        self._remove(follower)
 
     @property
     def _default_timeout(self) -> float:
