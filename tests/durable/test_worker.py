@@ -11,8 +11,8 @@ import pytest
 from procrastinate import App, PsycopgConnector
 
 from reflexio_async import AsyncReflexioClient, ConfigurationError
-from reflexio_async.durable import jobs as jobs_module
 from reflexio_async.durable import waker
+from reflexio_async.durable import watch as watch_module
 from reflexio_async.durable.database import Statement
 from reflexio_async.sandbox import faults
 from reflexio_async.testing import Sandbox
@@ -223,7 +223,7 @@ async def test_a_queued_job_says_when_no_worker_is_there(
 ) -> None:
     monkeypatch.setattr(waker, "WORKER_SILENT", 0.5)
     monkeypatch.setattr(waker, "_LOOK", 0.1)
-    monkeypatch.setattr(jobs_module, "_LOOK", 0.2)
+    monkeypatch.setattr(watch_module, "_LOOK", 0.2)
     async with playing(postgres_url) as play:
         job = await play.client.rerun_profile_generation(user_id="u0")
         waiting = asyncio.create_task(job.result())
