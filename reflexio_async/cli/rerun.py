@@ -398,7 +398,13 @@ class Rerun:
                 if not away:
                     self.reporter.say(f"waiting for the server (Ctrl-C to stop): {error}", "yellow")
                 away = True
-                await asyncio.sleep(_BETWEEN_CHECKS)
+                try:
+                    await asyncio.sleep(_BETWEEN_CHECKS)
+                except asyncio.CancelledError:
+                    self.reporter.say("left while the server was away: nothing was started", "yellow")
+                    if self.is_named:
+                        self._say_command(self.command)
+                    raise
             else:
                 if away:
                     self.reporter.say("the server answers")

@@ -40,6 +40,7 @@ async def test_the_rate_limit_says_when_it_opens() -> None:
 async def test_a_slot_that_another_client_has_is_named_with_its_time() -> None:
     async with scene(2) as play:
         foreign = play.box.start_foreign_operation(seconds=100.0)
+        await play.clock.sleep(20.0)
         async with play.client.rerun_profiles_many(play.users) as batch:
             await play.clock.sleep(30.0)
             waits = batch.progress.waiting_for

@@ -131,6 +131,32 @@ def test_a_closed_terminal_leaves_a_batch_that_goes_on(
     assert starts(slow_box) == dict.fromkeys(USERS, 1)
 
 
+def test_after_a_signal_while_it_waits_for_the_server_it_says_how_to_go_on(
+    start: Start, tmp_path: Path
+) -> None:
+    command = ["rerun", "--user=u1", f"--store={tmp_path / 'night.db'}", "--wait-for-server"]
+    process = start(*command, "--url=http://127.0.0.1:9")
+    process.wait_for("waiting for the server (Ctrl-C to stop)")
+    process.signal(signal.SIGTERM)
+    exit_code, _, err = process.end()
+    assert exit_code == 143
+    assert "left while the server was away: nothing was started\n" in err
+    assert "continue with: reflexio-async rerun --user u1 " in err
+
+
+def test_a_reader_of_the_output_that_is_gone_leaves_the_way_to_go_on_in_the_log(
+    command: list[str], tmp_path: Path
+) -> None:
+    log = tmp_path / "night.log"
+    args = [*COMMAND, *command, "--json", "--log", str(log)]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(60) == 1
+    assert "left at once: the reader of the output is gone" in log.read_text()
+    assert f"continue with: {shlex.join(['reflexio-async', *command])}" in log.read_text()
+
+
 def test_a_second_process_with_the_same_command_watches(start: Start, tmp_path: Path) -> None:
     with sandbox_in_thread(rerun_seconds=4.0) as box:
         for user_id in USERS[:3]:
