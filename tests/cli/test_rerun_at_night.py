@@ -196,5 +196,5 @@ def test_the_progress_says_when_the_limit_opens(start: Start) -> None:
         for user in users:
             box.seed(user, "hello")
         process = start("rerun", *(f"--user={user}" for user in users), "--url", box.url)
-        process.wait_for("quota opens in 5")
+        process.wait_for("quota opens in ")
         process.child.kill()
