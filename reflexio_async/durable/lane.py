@@ -199,6 +199,10 @@ class LaneDriver:
             return WaitingFor(WaitReason.SERVER_AWAY, since=self._clock.time() - away, seconds=seconds)
         return waits._replace(seconds=seconds)
 
+    def _waiting_for_text(self) -> str | None:
+        waits = self.waiting_for
+        return None if waits is None else json.dumps({"reason": waits.reason, "since": waits.since})
+
     async def drained(self) -> None:
         """Begin nothing more, and wait until the starts that were sent are answered."""
         self._draining = True
@@ -309,6 +313,7 @@ class LaneDriver:
     async def _drive(self, held: HeldLease) -> None:
         self._tenures += 1
         self.tenure = self._tenures
+        held.waiting_for = self._waiting_for_text
         self._again = False
         self._ahead.clear()
         tasks: set[asyncio.Task[None]] = set()

@@ -31,6 +31,7 @@ class HeldLease:
         lease: The lease, as it was renewed last.
         scope: Cancels the block.
         limiter: What the next holder must know of the rate limits, as JSON; None: as it was.
+        waiting_for: Returns why nothing is sent now, as JSON, for those who look at the store.
         give_back: Whether another process may have it at once when the block ends. Otherwise it has to wait
             for the end of the lease.
     """
@@ -38,6 +39,7 @@ class HeldLease:
     def __init__(self, lease: Lease, clock: Clock, is_ours: Callable[[], bool]) -> None:
         self.lease = lease
         self.limiter: str | None = None
+        self.waiting_for: Callable[[], str | None] = lambda: None
         self.give_back = True
         self._clock = clock
         self._is_ours = is_ours
@@ -71,7 +73,7 @@ class HeldLease:
         while not self.is_over and self._is_ours():
             await self._clock.sleep(seconds / 3)
             try:
-                self.lease = await store.renew(self.lease, seconds)
+                self.lease = await store.renew(self.lease, seconds, self.waiting_for())
                 await store.prune_sometimes()
             except LeaseLost as error:
                 logger.warning(

@@ -59,16 +59,20 @@ async def _lanes(reader: StoreReader, now: float) -> list[dict[str, Any]]:
     known: dict[tuple[str, str, str], dict[str, Any]] = {}
 
     def lane(url: str, organisation: str, name: str) -> dict[str, Any]:
-        empty = {"url": url, "organisation": organisation, "name": name, "holder": None, "lease": None}
-        more: dict[str, Any] = {"queued": 0, "running": [], "limits": [], "hour": None}
-        return known.setdefault((url, organisation, name), {**empty, **more})
+        empty: dict[str, Any] = {"url": url, "organisation": organisation, "name": name}
+        empty |= {"holder": None, "lease": None, "waiting_for": None}
+        empty |= {"queued": 0, "running": [], "limits": [], "hour": None}
+        return known.setdefault((url, organisation, name), empty)
 
-    for url, organisation, name, holder, lease, limiter in await reader.read(
+    for url, organisation, name, holder, lease, limiter, waiting_for in await reader.read(
         f"select url, org, name, case when {HELD_NOW} then holder end, "
-        f"case when {HELD_NOW} then lease_end - {{now}} end, limiter from lane order by url, org, name"
+        f"case when {HELD_NOW} then lease_end - {{now}} end, limiter, waiting_for from lane "
+        "order by url, org, name"
     ):
         found = lane(url, organisation, name)
         found |= {"holder": holder, "lease": lease, "limits": _limits(limiter, now)}
+        if holder is not None and waiting_for is not None:
+            found["waiting_for"] = json.loads(waiting_for)
     for url, organisation, service, count in await reader.read(
         f"select job.url, {_ORGANISATION}, service, count(*) from {_JOBS} "
         "where state = 'queued' and state <> 'ended' group by 1, 2, 3"
@@ -101,9 +105,13 @@ def _hour(runs: list[_Run], lane: dict[str, Any], now: float) -> dict[str, Any]:
     first = min(min([run.started_at, *(wait.began_at for wait in run.waits)]) for run in runs)
     begin = max(now - _HOUR, first)
     last = max(run.ended_at for run in runs)
+    # The wait of this moment is in no row.
+    waits = lane["waiting_for"] or {"reason": None, "since": None}
     if lane["queued"] and any(limit["opens_in"] for limit in lane["limits"]):
-        # This wait is not over, so it is in no row.
         runs = [*runs, _Run(now, now, (JobWait(WaitReason.RATE_LIMIT, last, now),))]
+    elif waits["reason"] in (WaitReason.SERVER_AWAY, WaitReason.SLOT_TAKEN):
+        wait = JobWait(WaitReason(waits["reason"]), waits["since"] or last, now)
+        runs = [*runs, _Run(now, now, (wait,))]
     parts: list[Segment] = []
     for part in segments(runs, begin, now if lane["queued"] or lane["running"] else last):
         is_gap = part.activity == OTHER and part.seconds < _GAP

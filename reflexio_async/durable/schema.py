@@ -17,7 +17,8 @@ TABLES = (
     # A lane is the queue in front of one slot, or the outbox. One process at a time holds its lease. The
     # ``fence`` grows with every holder: a write of an earlier holder changes nothing. ``process`` names the
     # holder's process, where others can ask whether it has ended: in a file. ``limiter`` is what was learned
-    # about the rate limit, as JSON.
+    # about the rate limit, as JSON. ``waiting_for`` is why the holder sends nothing now, as JSON; it is only
+    # shown.
     """create table if not exists lane (
         url text not null,
         org text not null,
@@ -28,6 +29,7 @@ TABLES = (
         process text not null default '',
         fence bigint not null default 0,
         limiter text,
+        waiting_for text,
         primary key (url, org, name))""",
     # ``request`` and ``params`` are JSON, as the server gets them. ``before`` is the slot's operation when
     # the start was about to be sent. ``outcome`` is JSON: the state, and the result or the error. Its state

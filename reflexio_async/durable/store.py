@@ -164,8 +164,8 @@ class Store:
                 Statement("insert into lane (url, org, name) values (?, ?, ?) on conflict do nothing", lane),
                 Statement(
                     "update lane set holder = ?, lease_end = {now} + ?, boot = {boot}, process = {process}, "
-                    f"fence = fence + 1 where url = ? and org = ? and name = ? and not ({held}) "
-                    "returning fence, limiter",
+                    "waiting_for = null, fence = fence + 1 "
+                    f"where url = ? and org = ? and name = ? and not ({held}) returning fence, limiter",
                     (holder, seconds, *lane),
                 ),
             )
@@ -175,13 +175,15 @@ class Store:
         fence, limiter = taken[0]
         return Lease(lane, fence, asked_at + seconds, limiter)
 
-    async def renew(self, lease: Lease, seconds: float = LEASE_SECONDS) -> Lease:
-        """Prolong ``lease``."""
+    async def renew(
+        self, lease: Lease, seconds: float = LEASE_SECONDS, waiting_for: str | None = None
+    ) -> Lease:
+        """Prolong ``lease``. ``waiting_for``: why nothing is sent now, as JSON, for those who look on."""
         asked_at = self._clock.now()
         (renewed,) = await self.write(
             Statement(
-                f"update lane set lease_end = {{now}} + ? {_OF_LEASE} returning 1",
-                (seconds, *lease.lane, lease.fence),
+                f"update lane set lease_end = {{now}} + ?, waiting_for = ? {_OF_LEASE} returning 1",
+                (seconds, waiting_for, *lease.lane, lease.fence),
             )
         )
         _check(lease, renewed)

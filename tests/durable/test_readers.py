@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import time
@@ -20,6 +21,7 @@ from reflexio_async.durable.readers import reader_of
 from reflexio_async.durable.rows import BatchRow, LaneKey, NewJob, OutboxRow, RowState
 from reflexio_async.durable.sqlite import SQLiteDatabase
 from reflexio_async.durable.store import Store
+from reflexio_async.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -96,6 +98,35 @@ async def test_an_overview_says_where_the_last_hour_went(store: tuple[str, Store
     await reader.aclose()
     assert [part[0] for part in lane["hour"]["parts"]] == ["server_away", "running", "other", "running"]
     assert lane["hour"]["seconds"]["server_away"] == pytest.approx(30.0)
+
+
+async def test_an_overview_says_why_the_holder_of_a_lane_sends_nothing_now(store: tuple[str, Store]) -> None:
+    lane, now = LaneKey(URL, "org", "playbook_generation"), time.time()
+    lease = await store[1].acquire(lane, "process-2")
+    assert lease is not None
+    await store[1].renew(lease, waiting_for=json.dumps({"reason": "server_away", "since": now - 60}))
+    reader = reader_of(store[0])
+    found = {entry["name"]: entry["waiting_for"] for entry in (await read_overview(reader))["lanes"]}
+    assert found[lane.name] == {"reason": "server_away", "since": pytest.approx(now - 60)}
+    await store[1].release(lease)
+    found = {entry["name"]: entry["waiting_for"] for entry in (await read_overview(reader))["lanes"]}
+    await reader.aclose()
+    assert found[lane.name] is None
+
+
+async def test_who_holds_a_lane_writes_why_it_sends_nothing_now(tmp_path: Path) -> None:
+    path = str(tmp_path / "r.db")
+    async with Sandbox() as box:
+        box.start_foreign_operation(seconds=600.0)
+        client = AsyncReflexioClient(url_endpoint=box.url, store=path, drain_timeout=0.0)
+        client._engine.durable.lease_seconds = 0.3  # type: ignore[union-attr]  # renewed every 0.1 s
+        async with client, asyncio.timeout(60):
+            await client.rerun_profile_generation(user_id="u1")
+            reader = reader_of(path)
+            while not (waits := (await read_overview(reader))["lanes"][0]["waiting_for"]):  # noqa: ASYNC110  # another task writes it
+                await asyncio.sleep(0.05)
+            await reader.aclose()
+    assert waits["reason"] == "slot_taken"
 
 
 async def test_a_reader_can_write_nothing(store: tuple[str, Store]) -> None:

@@ -83,10 +83,18 @@
       make("small", {}, `${words(entry.kind)}, since ${moment(entry.created_at)}, at ${entry.url}`));
   };
 
+  const reasons = {
+    server_away: "The server is away", slot_taken: "Another client has the slot", answer: "The server has not answered",
+    server_error: "The server answers with errors", store: "The store could not be written",
+  };
   const now = (lane) => {
     const closed = Math.max(0, ...lane.limits.map((limit) => limit.opens_in));
     if (!lane.holder && (lane.queued || lane.running.length)) {
       return "No process drives it: it goes on when a client or worker with the key opens this store.";
+    }
+    const reason = lane.waiting_for && reasons[lane.waiting_for.reason];
+    if (reason && (lane.queued || lane.running.length)) {
+      return `${reason}${lane.waiting_for.since ? `, since ${moment(lane.waiting_for.since)}` : ""}.`;
     }
     if (!lane.queued || lane.running.length) return "";
     if (closed) return `The rate limit opens in ${long(closed)}.`;
@@ -148,6 +156,12 @@
     const found = [];
     for (const entry of data.lanes) {
       if (entry.queued && !entry.holder) found.push(`${many(entry.queued, "job waits", "jobs wait")} for ${words(entry.name)} at ${entry.url}, and no process drives that lane.`);
+    }
+    for (const entry of data.lanes) {
+      const waits = entry.waiting_for;
+      if (waits && ["server_away", "server_error"].includes(waits.reason)) {
+        found.push(`${reasons[waits.reason]}: ${entry.url}${waits.since ? `, since ${moment(waits.since)}` : ""}.`);
+      }
     }
     for (const entry of data.batches) {
       if (entry.left && entry.eta === null && entry.jobs.running !== entry.left && data.at - entry.created_at > 900) found.push(`Nothing of the batch ${entry.id} has ended in the last 15 minutes.`);
