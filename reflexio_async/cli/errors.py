@@ -14,7 +14,15 @@ from typer.core import TyperGroup
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import BAD_INPUT, INTERRUPTED, SOME_FAILED
 from reflexio_async.cli.json_input import BadLines
-from reflexio_async.errors import ConfigurationError, InvalidRequest, JobError, ReflexioError
+from reflexio_async.errors import (
+    APIConnectionError,
+    AuthenticationError,
+    ConfigurationError,
+    InvalidRequest,
+    JobError,
+    ReflexioError,
+    UnexpectedResponse,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +68,10 @@ _FIELDS = ("retry_after", "correlation_id", "outcome_unknown", "token", "failed_
 """Attributes of errors that ``--json`` writes. ``status`` is too: that of the response, or of the job."""
 
 
+_SET_UP = (APIConnectionError, AuthenticationError, UnexpectedResponse)
+"""Errors that are often about the address or the key."""
+
+
 class CommandLine(TyperGroup):
     """The group of all commands. It reports their errors."""
 
@@ -87,7 +99,8 @@ def _report(error: Exception, *, as_json: bool) -> int:
     if as_json:
         described = {"type": kind, "message": message, **_fields(error)}
         output.write_line(json.dumps({"error": described}, ensure_ascii=False, default=str))
-    output.print_error(message)
+    more = " (reflexio-async doctor says more)" if isinstance(error, _SET_UP) else ""
+    output.print_error(f"{message}{more}")
     return code
 
 

@@ -86,6 +86,12 @@ def test_an_option_after_two_dashes_is_none(run: Run) -> None:
     assert (done.exit_code, done.stdout) == (2, "")
 
 
+def test_an_error_of_the_address_names_doctor(run: Run) -> None:
+    done = run("whoami", "--url", NOTHING_LISTENS, "--json")
+    assert done.stderr.endswith(" (reflexio-async doctor says more)\n")
+    assert "doctor" not in json.loads(done.stdout)["error"]["message"]
+
+
 def test_debug_shows_where_an_error_was_raised(run: Run) -> None:
     args = ("whoami", "--url", NOTHING_LISTENS)
     assert "Traceback" not in run(*args).stderr
