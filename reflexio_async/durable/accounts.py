@@ -5,6 +5,9 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from reflexio_async._engine.retry import Meaning, is_away, meaning_of
+from reflexio_async.errors import StoreError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -21,6 +24,12 @@ def account_of(header: SecretStr | None) -> str:
     """
     secret = "" if header is None else header.get_secret_value()
     return sha256(f"reflexio_async account {secret}".encode()).hexdigest()[:32]
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the server has refused to tell the organisation. Otherwise it was not asked, or is away."""
+    passes = isinstance(error, StoreError) or is_away(error) or meaning_of(error) is Meaning.LATER
+    return not passes
 
 
 class Accounts:

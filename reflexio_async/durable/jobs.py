@@ -219,10 +219,11 @@ class DurableJobs:
         driver, _ = here.drivers.get(slot.service, (None, None))
         return None if driver is None else driver.waiting_for
 
-    def fail_waits(self, slot: Slot, error: Exception) -> None:
-        """Raise ``error`` in the waits for jobs of ``slot`` whose starts were not sent. They stay queued."""
+    def fail_waits(self, service: str, error: Exception) -> None:
+        """Raise ``error`` in the waits for queued jobs of ``service``. The jobs stay in the store."""
         for job in list(self.here.watched):
-            if job.slot_kind.slot == slot and job.driven is None and job.status.state is JobState.QUEUED:
+            is_queued = job.driven is None and job.status.state is JobState.QUEUED
+            if is_queued and job.slot_kind.slot.service == service:
                 message = f"{job.description}: not started, and kept in the store: {error}"
                 job.fail_waits(with_message(error, message, sent=False))
 
@@ -371,7 +372,9 @@ class DurableJobs:
         """What wakes the workers, and notices that there are none."""
         if here.waker is None:
             database = cast("PostgresDatabase", here.store.database)
-            here.waker = database.waker(self.url, self.organisation, self.clock, self.tasks)
+            here.waker = database.waker(
+                self.url, self.organisation, self.clock, self.tasks, refused=self.fail_waits
+            )
         return here.waker
 
     # For the client's lifetime

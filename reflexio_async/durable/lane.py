@@ -30,6 +30,7 @@ from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
 from reflexio_async._engine.logs import fields
 from reflexio_async._engine.retry import Meaning, is_away, meaning_of
+from reflexio_async.durable.accounts import is_refusal
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.outcomes import outcome_of
 from reflexio_async.durable.rows import LaneKey, RowState, waits_text
@@ -271,15 +272,14 @@ class LaneDriver:
         A refusal may pass once. If it repeats, those who wait for the jobs get it as an error. The jobs stay
         in the store.
         """
-        passes = isinstance(error, StoreError) or is_away(error) or meaning_of(error) is Meaning.LATER
-        self._refusals = 0 if passes else self._refusals + 1
+        self._refusals = self._refusals + 1 if is_refusal(error) else 0
         if self._refusals == 1:
             await self._clock.sleep(_SHORTEST_PAUSE)  # callers of starts wait for the second answer
             return False
         if self._refusals:
             for job in list(self._callers):  # its caller has no handle with which to wait for it
                 await self._durable.end_queued(job, error)
-            self._durable.fail_waits(self._slot, error)
+            self._durable.fail_waits(self._slot.service, error)
             if not (await self._durable.stored())["stored_jobs"]:
                 return True
         await self._wait(error)

@@ -214,10 +214,16 @@ class PostgresDatabase:
             await opened.aclose()
 
     def waker(
-        self, url: str, organisation: Callable[[], Awaitable[str]], clock: Clock, tasks: TaskTracker
+        self,
+        url: str,
+        organisation: Callable[[], Awaitable[str]],
+        clock: Clock,
+        tasks: TaskTracker,
+        *,
+        refused: Callable[[str, Exception], None] | None = None,
     ) -> Waker:
         """What wakes the workers for a client of the server at ``url``. See there."""
-        return Waker(self, url, organisation, clock, tasks)
+        return Waker(self, url, organisation, clock, tasks, refused=refused)
 
     @property
     def pool(self) -> Pool:

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from reflexio_async._engine.logs import fields
+from reflexio_async.durable.accounts import is_refusal
 from reflexio_async.durable.cluster import WORKER_SILENT, Cluster
 from reflexio_async.durable.rows import LaneKey
 from reflexio_async.errors import ReflexioError, StoreError
@@ -35,6 +36,8 @@ class Waker:
         organisation: The organisation of the client's credential. It may ask the server.
         clock: The client's clock.
         tasks: The client's background tasks.
+        refused: Called with the name of a lane and the error when the server refuses again to tell the
+            organisation.
     """
 
     def __init__(
@@ -44,6 +47,8 @@ class Waker:
         organisation: Callable[[], Awaitable[str]],
         clock: Clock,
         tasks: TaskTracker,
+        *,
+        refused: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self._cluster = Cluster(database)
         self._name = database.name
@@ -51,6 +56,7 @@ class Waker:
         self._organisation = organisation
         self._clock = clock
         self._tasks = tasks
+        self._refused = refused
         self._tasks_of: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
         self._seen_at = clock.now()
@@ -77,12 +83,15 @@ class Waker:
             pass
 
     async def _wake(self, name: str, woken: asyncio.Event) -> None:
-        pause = _SHORTEST_PAUSE
+        pause, refusals = _SHORTEST_PAUSE, 0
         while True:
             self._again.discard(name)
             try:
                 await self._cluster.wake(LaneKey(self._url, await self._organisation(), name))
             except ReflexioError as error:
+                refusals = refusals + 1 if is_refusal(error) else 0
+                if refusals > 1 and self._refused is not None:
+                    self._refused(name, error)
                 logger.warning(
                     "the workers of %s cannot be woken: %s",
                     self._name,

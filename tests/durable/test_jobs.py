@@ -18,6 +18,7 @@ from reflexio_async import (
     JobTimeout,
     RequestRefused,
 )
+from reflexio_async.durable import watch as watch_module
 from reflexio_async.sandbox import Sandbox, VirtualClock
 from reflexio_async.testing import faults
 from tests.scene import RERUN, STATUS, Scene
@@ -269,3 +270,20 @@ async def test_a_cancelled_call_withdraws_its_start(store: Path) -> None:
             await call
         counts = (await play.client.store.stats()).jobs
         assert counts == {JobState.RUNNING: 1, JobState.CANCELLED: 1}
+
+
+async def test_a_client_that_has_nothing_to_start_goes_on_with_what_another_one_leaves(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "_LOOK", 0.05)
+    async with Sandbox(rerun_seconds=0.2) as box, AsyncReflexioClient(url_endpoint=box.url, store=store):
+        users = ("a", "b")
+        for user in users:
+            box.seed(user)
+        left = AsyncReflexioClient(url_endpoint=box.url, store=store)
+        for user in users:
+            await left.rerun_profile_generation(user_id=user)
+        await left.aclose(drain=False)
+        async with asyncio.timeout(30):
+            while len(box.operations()) < 2:  # noqa: ASYNC110  # nothing tells
+                await asyncio.sleep(0.01)

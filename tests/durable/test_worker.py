@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from procrastinate import App, PsycopgConnector
 
-from reflexio_async import AsyncReflexioClient, ConfigurationError
+from reflexio_async import AsyncReflexioClient, ConfigurationError, PermissionDenied
 from reflexio_async.durable import waker
 from reflexio_async.durable import watch as watch_module
 from reflexio_async.durable.database import Statement
@@ -133,6 +133,20 @@ async def test_a_worker_learns_the_organisation_of_rows_whose_client_could_not(
         call = await publish(play)
         async with working(worker_for(play, "secret")):
             await call
+
+
+async def test_a_key_that_the_server_refuses_reaches_those_who_wait_and_the_job_stays(
+    postgres_url: str,
+) -> None:
+    async with playing(postgres_url) as play:
+        play.box.faults.add(faults.status(403, {"detail": "Forbidden"}), path="/api/whoami", times=None)
+        job = await play.client.rerun_profile_generation(user_id="u0")
+        with pytest.raises(PermissionDenied, match="kept in the store"):
+            async with asyncio.timeout(60):
+                await job
+        play.box.faults.clear()
+        async with working(worker_for(play)):
+            assert (await job).success
 
 
 async def test_a_worker_that_is_stopped_leaves_its_lanes_to_others(postgres_url: str) -> None:
