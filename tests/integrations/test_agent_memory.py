@@ -85,7 +85,7 @@ async def test_the_options_of_recall_are_passed_on() -> None:
             client, user_id="ana", session_id="s1", preset="later", top_k=2, threshold=0.7, max_chars=500
         )
         context = await memory.recall(memory.conversation(), "sushi")
-        bodies = {each.path: each.body or {} for each in box.requests}
+        bodies = {each.path: dict[str, Any](each.body or {}) for each in box.requests}
         assert (bodies["/api/search"]["top_k"], bodies["/api/search"]["threshold"]) == (2, 0.7)
         query = bodies["/v1/projects/default/memory/query"]
         assert (query["limit"], query["lambda"], query["similarity_threshold"]) == (2, 0.5, 0.5)

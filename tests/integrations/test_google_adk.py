@@ -130,7 +130,11 @@ async def test_users_with_the_same_query_have_their_own_memories_reported() -> N
             ]
             await memory.add_events_to_memory(app_name="app", user_id=user, events=events, session_id=user)
         await client.outbox.drained()
-        bodies = [each.body or {} for each in box.requests if each.path == "/api/publish_interaction"]
+        bodies = [
+            dict[str, Any](each.body or {})
+            for each in box.requests
+            if each.path == "/api/publish_interaction"
+        ]
         assert len(bodies) == len(known)
         for body in bodies:
             learnings = body["interaction_data_list"][1]["retrieved_learnings"]
