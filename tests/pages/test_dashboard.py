@@ -17,6 +17,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from reflexio_async import AsyncReflexioClient
+from reflexio_async._engine.clock import SystemClock
+from reflexio_async.durable.rows import LaneKey
+from reflexio_async.durable.sqlite import SQLiteDatabase
+from reflexio_async.durable.store import Store
 from reflexio_async.sandbox import Sandbox, VirtualClock
 from tests.cli.commands import COMMAND
 
@@ -62,6 +66,25 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(filled: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(filled, tmp_path))
+
+
+@pytest.fixture
+def store_in_outage(store: Path) -> Path:
+    """A lane in it is held by a process that has noted an outage."""
+
+    async def hold() -> None:
+        made = Store(SQLiteDatabase(str(store)), SystemClock())
+        await made.open()
+        lease = await made.acquire(
+            LaneKey("http://127.0.0.1:1", "org", "profile_generation"), "process-1", 60.0
+        )
+        assert lease is not None
+        reason = json.dumps({"reason": "server_away", "since": time.time() - 90})
+        await made.renew(lease, 60.0, reason)
+        await made.aclose()
+
+    asyncio.run(hold())
+    return store
 
 
 async def fill(path: Path) -> None:
@@ -127,6 +150,14 @@ def test_it_follows_what_another_process_writes(open_page: Open, store: Path) ->
             )
         connection.close()
         page.get_by_text("24 of 24 have ended.").wait_for()
+
+
+def test_it_says_that_the_server_is_away(open_page: Open, store_in_outage: Path) -> None:
+    with dashboard(store_in_outage) as served, open_page(served.url) as page:
+        warnings = page.get_by_role("region", name="Needs attention")
+        warnings.get_by_text("The server is away: http://127.0.0.1:1, since ").wait_for()
+        lanes = page.get_by_role("region", name="Lanes")
+        assert "driven by process-1" in lanes.inner_text()
 
 
 def test_it_says_when_it_is_old(open_page: Open, store: Path) -> None:
