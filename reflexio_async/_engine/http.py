@@ -314,7 +314,7 @@ class HttpClient:
         if has_capacity:
             return f"was connecting to {self._base_url}{self._through} for {seconds:.3g} s"
         limit = f"max_connections={self._max_connections}"
-        return f"waited {seconds:.3g} s for a free connection to {self._base_url} ({limit})"
+        return f"waited {round(seconds, 2):g} s for a free connection to {self._base_url} ({limit})"
 
     def _headers(
         self, request: EncodedRequest, authorization: SecretStr | None, extra: Mapping[str, str] | None

@@ -210,9 +210,11 @@ async def test_a_batch_that_is_stopped_in_an_outage_ends_soon() -> None:
 async def test_progress_says_for_how_long_the_server_has_been_away() -> None:
     async with scene(30, rerun_seconds=2.0) as play:
         seen: list[tuple[float, BatchProgress]] = []
-        report = await reruns_in(
-            play, 300.0, on_progress=lambda progress: seen.append((play.clock.time(), progress))
-        )
+
+        def on_progress(progress: BatchProgress) -> None:
+            seen.append((play.clock.time(), progress))
+
+        report = await reruns_in(play, 300.0, on_progress=on_progress)
         assert report.ok
         away = [
             (now, progress, progress.waiting_for)
