@@ -69,6 +69,13 @@ async def test_publishes_of_one_session_are_stored_in_their_order() -> None:
         assert stored_texts(play) == [f"I like {n}" for n in range(20)]
 
 
+async def test_a_publish_that_takes_long_is_not_overtaken_by_the_next_of_its_session() -> None:
+    async with scene() as play:
+        play.box.faults.add(faults.delay(30), method="POST", path=PUBLISH, times=1)
+        await asyncio.gather(*(await accept(play, 5)))
+        assert stored_texts(play) == [f"I like {n}" for n in range(5)]
+
+
 async def test_a_session_that_is_refused_for_a_while_does_not_delay_the_others() -> None:
     async with scene() as play:
         play.box.faults.add(faults.internal_error(), method="POST", path=PUBLISH, times=4)

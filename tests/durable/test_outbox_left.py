@@ -62,6 +62,22 @@ async def test_a_trace_that_was_left_is_delivered_by_the_next_reflect_client(tmp
             await asyncio.wait_for(box.arrived("POST", TRACES), 5)
 
 
+async def test_a_trace_whose_sender_ended_before_the_answer_is_set_aside_and_not_sent_again(
+    tmp_path: Path,
+) -> None:
+    async with Sandbox() as box:
+        box.faults.add(faults.freeze(), method="POST", path=TRACES, times=1)
+        client = AsyncReflexioClient(**options(box, tmp_path))
+        await client.reflect.create_trace_later(task="book a table", trajectory=MESSAGES)
+        await box.arrived("POST", TRACES)
+        await client.aclose(drain=False)
+        async with AsyncReflexioClient(**options(box, tmp_path)) as client:
+            await client.reflect.outbox.drained()
+            (row,) = await client.reflect.outbox.refused()
+            assert "it may have arrived" in (row.reason or "")
+        assert box.count("POST", TRACES) == 1
+
+
 async def test_closing_waits_for_the_answer_to_a_trace_that_was_sent(tmp_path: Path) -> None:
     async with Sandbox() as box:
         box.faults.add(faults.delay(0.2), method="POST", path=TRACES)

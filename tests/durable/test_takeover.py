@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reflexio_async import AsyncReflexioClient, JobTimeout
+from reflexio_async.durable.leases import HeldLease
 from reflexio_async.durable.process import has_ended, this_process
 from reflexio_async.durable.rows import LaneKey
 from reflexio_async.durable.sqlite import SQLiteDatabase
 from reflexio_async.durable.store import Store
-from reflexio_async.sandbox import Sandbox, VirtualClock
+from reflexio_async.errors import LeaseLost
+from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.scene import RERUN
 
 if TYPE_CHECKING:
@@ -147,6 +149,46 @@ async def test_a_start_that_was_being_sent_is_waited_for(tmp_path: Path, dead: s
             assert len(box.requests) == sent
             assert (await found).profiles_generated == 1
         assert len(box.operations()) == 1
+
+
+async def test_a_client_that_is_closed_while_a_start_is_sent_keeps_its_lane(tmp_path: Path) -> None:
+    async with Sandbox() as box:
+        box.seed("u")
+        box.faults.add(faults.freeze(), path=RERUN, times=1)
+        client = AsyncReflexioClient(url_endpoint=box.url, store=tmp_path / "r.db")
+        starting = asyncio.create_task(client.rerun_profile_generation(user_id="u"))
+        await box.arrived("POST", RERUN)
+        await client.aclose(drain=False)
+        await asyncio.wait([starting])
+        async with AsyncReflexioClient(url_endpoint=box.url, store=tmp_path / "r.db") as other:
+            (lane,) = [lane for lane in (await other.store.stats()).lanes if lane.name != "outbox"]
+            assert lane.holder is not None
+
+
+async def test_a_lease_that_ends_just_before_bytes_leave_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    check = HeldLease.check
+
+    def over_at_the_last_look(held: HeldLease) -> None:
+        looks.append(box.count("POST", RERUN))
+        if len(looks) == 2:  # the first one is before the row is written
+            message = "it has ended"
+            raise LeaseLost(message)
+        check(held)
+
+    clock = VirtualClock()
+    async with Sandbox(clock=clock) as box:
+        box.seed("u")
+        monkeypatch.setattr(HeldLease, "check", over_at_the_last_look)
+        store = tmp_path / "r.db"
+        async with AsyncReflexioClient(url_endpoint=box.url, clock=clock, store=store) as client:
+            job = await client.rerun_profile_generation(user_id="u")
+            assert (await job).success
+        assert looks[1] == 0
+        assert len(looks) > 2
+        assert box.count("POST", RERUN) == 1
 
 
 @pytest.mark.slow
