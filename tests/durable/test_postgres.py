@@ -49,6 +49,12 @@ async def accounts(database: PostgresDatabase) -> list[str]:
     return [name for (name,) in await database.read("select id from account order by id")]
 
 
+def test_an_error_that_quotes_the_password_does_not_show_it() -> None:
+    database = PostgresDatabase("postgresql://me:secret-word@127.0.0.1:9/db")
+    error = database._error(psycopg.OperationalError("no such option: secret-word"))
+    assert str(error) == ("the store postgresql://me@127.0.0.1:9/db cannot be used: no such option: ***")
+
+
 async def test_what_is_written_is_there_for_another_process(postgres_url: str) -> None:
     async with opened(postgres_url) as one, opened(postgres_url) as other:
         await one.write([Statement(ADD, ("a", "http://server"))])
