@@ -82,13 +82,14 @@ class Accounts:
         while True:
             account, login = self.current(), self.login
             known = await store.organisation(account, self._url)
-            if known is not None:
+            if known is not None and self._used == {account}:
                 return known
-            org = (await self._ask() if self._ask is not None else "") or account
+            org = known or (await self._ask() if self._ask is not None else "") or account
             # After another login, the question may have been sent with the credential of either.
             if login == self.login:
                 break
         self.current()  # the question itself may have renewed the token
         for one in list(self._used):
             await store.add_account(one, self._url, org)
+        self._used = {self.current()}
         return org

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from pydantic import SecretStr
 
 from reflexio_async import AsyncReflexioClient, UnprocessableRequest
+from reflexio_async._engine.clock import SystemClock
 from reflexio_async.durable import delivery
-from reflexio_async.durable.accounts import account_of
+from reflexio_async.durable.accounts import Accounts, account_of
+from reflexio_async.durable.sqlite import SQLiteDatabase
+from reflexio_async.durable.store import Store
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.reflect.scene import MESSAGES
 from tests.scene import PUBLISH
@@ -17,6 +21,8 @@ from tests.transport.servers import closed_port
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from reflexio_async._engine.auth import Credentials
 
 TURN = {"role": "user", "content": "I like tea"}
 WHOAMI = "/api/whoami"
@@ -132,6 +138,29 @@ async def test_a_token_that_was_renewed_before_the_organisation_was_learned_is_k
         box.faults.clear()
         await client.outbox.drained()
         assert list(box.stored_requests) == ["r1"]
+
+
+class Renewed:
+    """Credentials whose token is renewed."""
+
+    def __init__(self) -> None:
+        self.login = 0
+        self.header = SecretStr("first")
+        self.on_login: list[Any] = []
+
+
+async def test_tokens_of_one_login_are_of_one_organisation_whichever_was_learned(tmp_path: Path) -> None:
+    url, credentials = "http://server", Renewed()
+    store = Store(SQLiteDatabase(str(tmp_path / "r.db")), SystemClock())
+    await store.open()
+    accounts = Accounts(cast("Credentials", credentials), url)
+    first = accounts.current()
+    credentials.header = SecretStr("second")
+    await store.add_account(first, url, None)
+    await store.add_account(accounts.current(), url, "org")  # by another process
+    assert await accounts.organisation(store) == "org"
+    assert await store.organisation(first, url) == "org"
+    await store.aclose()
 
 
 async def test_a_page_that_is_not_found_in_place_of_the_server_tells_no_organisation(tmp_path: Path) -> None:
