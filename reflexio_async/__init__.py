@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from reflexio_async._engine.settings import ClientOptions, RetryPolicy
     from reflexio_async._engine.tasks import BackgroundCall
     from reflexio_async.client import AsyncReflexioClient
-    from reflexio_async.durable.view import (
+    from reflexio_async.durable.entries import (
         AccountEntry,
         BatchEntry,
         CallEntry,
         JobEntry,
         LaneEntry,
         StoreStats,
-        StoreView,
     )
+    from reflexio_async.durable.view import StoreView
     from reflexio_async.errors import (
         APIConnectionError,
         APIStatusError,
@@ -189,7 +189,8 @@ else:
         "_engine.batch.progress": "BatchPlan BatchProgress",
         "_engine.batch.report": "BatchReport Outcome OutcomeState",
         "client": "AsyncReflexioClient",
-        "durable.view": "AccountEntry BatchEntry CallEntry JobEntry LaneEntry StoreStats StoreView",
+        "durable.entries": "AccountEntry BatchEntry CallEntry JobEntry LaneEntry StoreStats",
+        "durable.view": "StoreView",
         "_engine.tasks": "BackgroundCall",
         "_engine.outbox_call": "OutboxCall",
         "_engine.clock": "Clock SystemClock",

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.batch.progress import BatchProgress
     from reflexio_async.cli.reporting import Reporter
     from reflexio_async.cli.signals import Signals
-    from reflexio_async.durable.view import BatchEntry
+    from reflexio_async.durable.entries import BatchEntry
 
     RerunBatch: TypeAlias = Batch[str, Any]
     RerunOutcome: TypeAlias = Outcome[str, Any]

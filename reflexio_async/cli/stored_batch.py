@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reflexio_async.cli.signals import Signals
     from reflexio_async.client import AsyncReflexioClient
-    from reflexio_async.durable.view import BatchEntry, JobEntry
+    from reflexio_async.durable.entries import BatchEntry, JobEntry
 
 _DIGITS = 12
 PROFILES = "profile_generation"
