@@ -56,10 +56,9 @@ class Database(Protocol):
         ...
 
     def write_soon(self, statements: Sequence[Statement]) -> None:
-        """Run ``statements`` in one transaction, soon. This does not wait, neither for that nor for the disk.
+        """Run ``statements`` in one transaction, within 0.2 s. This waits neither for that nor for the disk.
 
-        They run in the order of these calls. What they write survives the end of this process, but maybe not
-        a loss of power. An error is logged.
+        They run in the order of these calls. An error is logged.
         """
         ...
 

@@ -13,8 +13,9 @@ import os
 import sqlite3
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from concurrent.futures import Future as ThreadFuture
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -33,6 +34,7 @@ logger = logging.getLogger("reflexio_async")
 
 _FIRST_LOOK, _LAST_LOOK = 0.05, 1.0  # seconds between two looks for the changes of other processes
 _MOST_STATEMENTS = 2000  # in one transaction: other processes wait for its end
+_SOON = 0.2  # seconds
 _EXIT_TIMEOUT = 10.0  # seconds that the end of the program waits for pending writes
 
 _Done: TypeAlias = "tuple[asyncio.Future[Any], Any]"
@@ -79,6 +81,9 @@ class OpenFile:
         self._busy_timeout = busy_timeout
         self._count = count
         self._closing = self._closed = False
+        self._soon: deque[_Request] = deque()
+        """What waits for the next write, or for the timer."""
+        self._next_timer = 0.0
         self._is_full = True
         self._version = -1
         self._file: tuple[int, int] | None = None
@@ -99,14 +104,25 @@ class OpenFile:
     ) -> list[list[Row]]:
         """Put ``statements`` into the queue of a thread. Return their rows."""
         future: asyncio.Future[list[list[Row]]] = asyncio.get_running_loop().create_future()
+        if queue is self.writes:
+            self._put_soon()
         queue.put(_Request(future, statements))
         if self._closed:
             self._refuse(queue)
         return await future
 
     def write_soon(self, statements: Sequence[tuple[str, tuple[Value, ...]]]) -> None:
-        """Let the writing thread run ``statements``. Nothing waits for them."""
-        self.writes.put(_Request(None, statements))
+        """Let the writing thread run ``statements`` with its next ones, or in a moment."""
+        self._soon.append(_Request(None, statements))
+        now = time.monotonic()
+        if now >= self._next_timer:
+            self._next_timer = now + _SOON / 2
+            asyncio.get_running_loop().call_later(_SOON, self._put_soon)
+
+    def _put_soon(self) -> None:
+        with suppress(IndexError):  # another thread may take them, too
+            while True:
+                self.writes.put(self._soon.popleft())
         if self._closed:
             self._refuse(self.writes)
 
@@ -116,6 +132,7 @@ class OpenFile:
 
     def close(self) -> None:
         """Let the threads finish what waits and end."""
+        self._put_soon()
         self._closing = True
         self.writes.put(None)
 
