@@ -15,6 +15,7 @@ from reflexio_async.cli.inputs import shown_store
 from reflexio_async.cli.results import new_table
 from reflexio_async.cli.store import counts_text, looking_at
 from reflexio_async.errors import InvalidRequest, NotFound
+from reflexio_async.reflexio.jobs import PLAYBOOK_RERUN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +133,8 @@ class ShowBatches:
             output.print_line(stdout, f"no batches in {shown_store(self.store)}")
         for batch in batches:
             counts = counts_text({str(state): count for state, count in batch.jobs.items()})
-            what = f"{sum(batch.jobs.values())} users since {output.local_time(batch.created_at)}"
+            noun = "agent versions" if batch.kind == PLAYBOOK_RERUN.name else "users"
+            what = f"{sum(batch.jobs.values())} {noun} since {output.local_time(batch.created_at)}"
             output.print_line(stdout, f"{batch.id}: {what}: {counts}")
         table = new_table("user", "state", "why")
         for job in failed[:_SHOWN_FAILURES]:
