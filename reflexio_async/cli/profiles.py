@@ -1,6 +1,6 @@
 """``profiles``: the facts that the server has learned about users."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -16,9 +16,11 @@ from reflexio_async.cli.results import Result, deleted, listing, sentence
 if TYPE_CHECKING:
     from reflexio_async.cli.results import Columns
     from reflexio_async.client import AsyncReflexioClient
+    from reflexio_async.reflexio.models.profiles import ProfileView
 
 profiles = new_app("Show, search, add or delete what the server knows about users.")
 
+_Status = Literal["current", "pending", "archived"]
 PROFILE_COLUMNS: "Columns" = {
     "id": "profile_id",
     "user": "user_id",
@@ -34,7 +36,7 @@ async def list_profiles(
     *,
     user: OptionalUser = None,
     status: Annotated[
-        Literal["current", "pending", "archived"],
+        _Status,
         typer.Option(help="A rerun makes pending profiles; upgrade makes them current."),
     ] = "current",
     limit: Limit = 100,
@@ -43,12 +45,20 @@ async def list_profiles(
 
     Example: `reflexio-async profiles list --user ana --status pending`
     """
+    found = await _profiles(client, user, status, limit)
+    nothing = "nothing found"
+    if not found and status == "current" and await _profiles(client, user, "pending", 1):
+        nothing += "; what a rerun has learned is pending until it is promoted (--status pending)"
+    return listing(found, PROFILE_COLUMNS, limit=limit, nothing=nothing)
+
+
+async def _profiles(
+    client: "AsyncReflexioClient", user: str | None, status: _Status, limit: int
+) -> "Sequence[ProfileView]":
     if user is None:
-        found = await client.get_all_profiles(limit, status)
-    else:
-        wanted: Any = [None if status == "current" else status]
-        found = await client.get_profiles(user_id=user, top_k=limit, status_filter=wanted)
-    return listing(found.user_profiles, PROFILE_COLUMNS, limit=limit)
+        return (await client.get_all_profiles(limit, status)).user_profiles
+    wanted: Any = [None if status == "current" else status]
+    return (await client.get_profiles(user_id=user, top_k=limit, status_filter=wanted)).user_profiles
 
 
 @command(profiles)

@@ -77,7 +77,9 @@ def print_table(to: Console, names: Sequence[str], rows: Iterable[Sequence[str]]
         to.print(table)
 
 
-def listing(items: Sequence[Any], columns: Columns, *, limit: int | None = None) -> Result:
+def listing(
+    items: Sequence[Any], columns: Columns, *, limit: int | None = None, nothing: str = "nothing found"
+) -> Result:
     """Items, one row each. As JSON: ``{"items": […], "count": 2}``. With so many as ``limit``, say so."""
     cells = {name: attrgetter(at) if isinstance(at, str) else at for name, at in columns.items()}
 
@@ -85,7 +87,7 @@ def listing(items: Sequence[Any], columns: Columns, *, limit: int | None = None)
         if items:
             print_table(to, list(cells), [[_text(get(item)) for get in cells.values()] for item in items])
         else:
-            output.note("nothing found")
+            output.note(nothing)
         if len(items) == limit:
             output.note(f"these are the first {limit}; there may be more (--limit)")
 

@@ -132,6 +132,17 @@ def test_a_list_that_may_go_on_says_so(run: Run) -> None:
     assert done.stderr == "these are the first 1; there may be more (--limit)\n"
 
 
+def test_a_list_without_current_profiles_names_pending_ones(
+    run: Run, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFLEXIO_API_URL", box.url)
+    assert run("rerun", "u1").exit_code == 0
+    for who in (("--user", "u1"), ()):
+        done = run("profiles", "list", *who)
+        assert (done.exit_code, done.stdout) == (0, "")
+        assert done.stderr.endswith("(--status pending)\n")
+
+
 @pytest.mark.usefixtures("filled")
 def test_nothing_found_is_no_error(run: Run) -> None:
     done = run("profiles", "list", "--user", "nobody")
