@@ -48,7 +48,7 @@ async def list_profiles(
     found = await _profiles(client, user, status, limit)
     nothing = "nothing found"
     if not found and status == "current" and await _profiles(client, user, "pending", 1):
-        nothing += "; what a rerun has learned is pending until it is promoted (--status pending)"
+        nothing += "; what a rerun has learned is pending until reflexio-async upgrade (--status pending)"
     return listing(found, PROFILE_COLUMNS, limit=limit, nothing=nothing)
 
 
