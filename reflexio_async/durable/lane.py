@@ -19,10 +19,9 @@ import logging
 import math
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import anyio
-from pydantic_core import to_json
 
 from reflexio_async._engine.jobs.kinds import Dialect, Operation
 from reflexio_async._engine.jobs.record import Follower
@@ -33,7 +32,8 @@ from reflexio_async._engine.retry import Meaning, is_away, meaning_of
 from reflexio_async.durable.accounts import is_refusal
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.outcomes import outcome_of
-from reflexio_async.durable.rows import LaneKey, RowState, waits_text
+from reflexio_async.durable.row_writer import NextStart, RowWriter
+from reflexio_async.durable.rows import LaneKey, RowState
 from reflexio_async.errors import (
     ClientClosed,
     JobCancelled,
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reflexio_async._engine.jobs.kinds import Slot
-    from reflexio_async._engine.rate_limits import RateLimiter
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.wire import EncodedRequest
     from reflexio_async.durable.job import StoredJob
@@ -79,22 +78,6 @@ def patient(settings: Settings) -> Settings:
     return settings if forever else settings.with_options(outage_timeout=_FOREVER)
 
 
-class _Intent(NamedTuple):
-    """An intent that was written together with the outcome before it.
-
-    Attributes:
-        attempts: How often the start will have been sent.
-        before: The operation that the slot had.
-        at: When it was written.
-        written: Whether it was. It was not, if the job was withdrawn.
-    """
-
-    attempts: int
-    before: Operation | None
-    at: float
-    written: bool
-
-
 class LaneDriver:
     """Drives the jobs of one slot, while this process has the lease of their lane.
 
@@ -119,25 +102,17 @@ class LaneDriver:
         self._lane = durable.manager.lane(slot)
         self._jobs: dict[str, SlotJob[Any]] = {}
         """By row, the jobs in the lane whose outcome is not on the disk."""
-        self._limiters: dict[str, RateLimiter] = {}
-        """By path, the rate limiters of the lane's starts."""
-        self._last_known: str | None = None
-        """What was written last for the next holder."""
+        self._rows = RowWriter(here, self._lane, durable.caller)
         self._tenures = 0
         self._ahead: deque[JobRow] = deque()
         """The rows that come next, as they were read."""
         self._waiting: dict[SlotJob[Any], None] = {}
         """The jobs whose start is sent when the outcomes before it are on the disk."""
-        self._intents: dict[str, _Intent] = {}
-        """By row, the intents that were written before the lane has asked for them."""
         self._callers: dict[StoredJob[Any], asyncio.Future[None]] = {}
         """The callers that wait for the answer to a start."""
         self._failing: set[SlotJob[Any]] = set()
         """Those that could not be started, and that are tried again after a pause."""
-        self._sent: set[str] = set()
-        """The rows of starts that were sent, and whose answer is not on the disk."""
         self._changed = asyncio.Event()  # a row was added, or has left the lane in memory
-        self._written = asyncio.Event()  # a row was written
         self._again = False
         """Whether all rows are to be taken up again, those first that have begun."""
         self._draining = False
@@ -210,9 +185,9 @@ class LaneDriver:
         for job in list(self._jobs.values()):
             if not self._lane.is_starting(job):
                 self._lane.drop(job)
-        while self._sent:
-            self._written.clear()
-            await self._written.wait()
+        while self._rows.sent:
+            self._rows.written.clear()
+            await self._rows.written.wait()
 
     def leave(self) -> None:
         """Write nothing more: what the lane in memory tells from now on is about its own end."""
@@ -260,7 +235,7 @@ class LaneDriver:
             if held is not None:
                 self._pause = _SHORTEST_PAUSE
                 # The process that wrote it may not have written the hit.
-                self._restore(held.lease.limiter, unsaved=int(rows[0].state is RowState.STARTING))
+                self._rows.restore(held.lease.limiter, unsaved=int(rows[0].state is RowState.STARTING))
                 await self._drive(held)
         if held is None:
             await self._sleep(_ELSEWHERE, _DRIVEN_ELSEWHERE)
@@ -327,8 +302,8 @@ class LaneDriver:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
             # The next holder must give the server time for a start that is under way.
-            held.give_back = not self._sent
-            self._sent.clear()
+            held.give_back = not self._rows.sent
+            self._rows.sent.clear()
 
     async def _take_rows(self, held: HeldLease, tasks: set[asyncio.Task[None]]) -> None:
         """Keep as many tasks at work as there may be rows in the lane in memory, until no row is left."""
@@ -378,7 +353,7 @@ class LaneDriver:
         stored = self._here.records.get(row.id)
         settings = durable.settings if stored is None else stored.settings
         start = None if stored is None else stored.start
-        limiter = self._limiters[endpoint.path] = durable.caller.rate_limiter(endpoint.path)
+        limiter = self._rows.limiter(endpoint.path)
         if start is None:
             # A refusal is told as one, whatever the options of this client are.
             strict = settings.with_options(raise_on_refusal=True)
@@ -416,8 +391,8 @@ class LaneDriver:
                 self._release(stored)
             self._lane.drop(job)
             self._jobs.pop(row.id, None)
-            self._intents.pop(row.id, None)
-            self._written.set()
+            self._rows.forget_intent(row.id)
+            self._rows.written.set()
 
     def _tell(self, row: str, job: SlotJob[Any]) -> None:
         """Pass on to the handle of the row, if there is one, what ``job`` has learned."""
@@ -447,7 +422,7 @@ class LaneDriver:
                 self._tell(row.id, job)
                 if job.id is not None and not written:
                     written = True
-                    self._write_admission(held, job)
+                    self._rows.write_admission(held, job)
                 follower.changed.clear()
                 await follower.changed.wait()
         finally:
@@ -457,7 +432,7 @@ class LaneDriver:
         """Write how ``job`` has ended; or leave its row, when that says nothing about the job."""
         error = job.error
         if self._draining and job.id is None and isinstance(error, JobCancelled):
-            if self._intents.pop(row.id, None) is not None:
+            if self._rows.forget_intent(row.id):
                 await self._write(held, job, state=RowState.QUEUED)
             return  # it was taken out of the lane
         if error is not None and self._may_pass(error, job):
@@ -513,133 +488,51 @@ class LaneDriver:
             while self._again or any(
                 other.done and other not in self._failing for other in self._jobs.values()
             ):
-                self._written.clear()
-                await self._written.wait()
+                self._rows.written.clear()
+                await self._rows.written.wait()
         finally:
             del self._waiting[job]
         held.check()
-        store = self._here.store
-        if not await self._write_intent(held, job, job.row):
+        if not await self._rows.write_intent(held, job):
             job.withdraw("it was cancelled before its start was sent")
             assert job.error is not None  # noqa: S101  # it was withdrawn
             raise job.error
-        self._sent.add(job.row)
+        self._rows.sent.add(job.row)
         try:
             return await send(request, guard=held.check)
         except ReflexioError as error:
             if not getattr(error, "outcome_unknown", False):
-                self._sent.discard(job.row)
+                self._rows.sent.discard(job.row)
                 if not isinstance(error, StoreError):
-                    known = self._known()  # with what a 429 has told
-                    await store.update_job(held.lease, job.row, limiter=known, state=RowState.QUEUED)
+                    await self._rows.write_refusal(held, job)
             raise
 
-    async def _write_intent(self, held: HeldLease, job: SlotJob[Any], row: str) -> bool:
-        """Write that ``job`` is about to be started, unless that is written. Return False if it has ended."""
-        intent = self._intents.pop(row, None)
-        if (
-            intent is not None
-            and (intent.attempts, intent.before) == (job.attempts, job.before)
-            and self._clock.now() - intent.at < _INTENT_VALID_FOR
-        ):
-            return intent.written
-        return await self._here.store.update_job(
-            held.lease, row, **self._intent(job, job.attempts, job.before)
-        )
-
-    def _intent(self, job: SlotJob[Any], attempts: int, before: Operation | None) -> dict[str, Any]:
-        return {
-            "state": RowState.STARTING,
-            "intent_at": self._clock.time(),
-            "before": None if before is None else before.to_dict(),
-            "attempts": attempts,
-            "waits": waits_text(job.waits),
-        }
-
-    def _next_start(self) -> tuple[SlotJob[Any], int, Operation | None] | None:
-        """The job that is started as soon as the outcome before it is written; None: there is none.
-
-        With it, how often its start will have been sent, and the operation that the slot has.
-        """
+    def _next_start(self) -> NextStart | None:
+        """The job that is started as soon as the outcome before it is written; None: there is none."""
         if self._draining or self._again or self._lane.dialect is Dialect.SYNCHRONOUS:
             return None
         for job in self._waiting:
-            return job, job.attempts, job.before
+            return NextStart(job, job.attempts, job.before)
         following = self._lane.next_start()
         if following is None or following.row is None:  # not one of a store
             return None
-        return following, following.attempts + 1, self._lane.slot.latest
-
-    def _write_admission(self, held: HeldLease, job: SlotJob[Any]) -> None:
-        """Write that the server has accepted ``job``, for other processes.
-
-        Nothing depends on it: after a crash the status tells, and the outcome is written with the same.
-        """
-        assert job.row is not None  # noqa: S101  # jobs of a store have one
-        self._here.store.update_job_soon(
-            held.lease, job.row, limiter=self._known(), state=RowState.ADMITTED, **self._admission(job)
-        )
-        self._sent.discard(job.row)
-        self._written.set()
-
-    def _admission(self, job: SlotJob[Any]) -> dict[str, Any]:
-        return {
-            "operation_id": job.id,
-            "not_before": job.not_before,
-            "attempts": job.attempts,
-            "waits": waits_text(job.waits),
-            "admitted_at": None if job.admitted_at is None else job.epoch(job.admitted_at),
-        }
+        return NextStart(following, following.attempts + 1, self._lane.slot.latest)
 
     async def _write(self, held: HeldLease, job: SlotJob[Any], **values: Any) -> None:
         """Write the row of ``job``, however long the disk is full.
 
         An outcome is written together with the intent of the next start.
         """
-        assert job.row is not None  # noqa: S101  # jobs of a store have one
-        written = {**self._admission(job), **values}
-        # The hit of the start is known when that is answered.
-        known = self._known() if job.row in self._sent else None
         while True:
-            updates = [(job.row, written)]
-            start = self._next_start() if written["state"] is RowState.ENDED else None
-            if start is not None and start[0].row is not None:
-                updates.append((start[0].row, self._intent(*start)))
-            at = self._clock.now()
+            start = self._next_start() if values["state"] is RowState.ENDED else None
             try:
-                done = await self._here.store.update_jobs(held.lease, *updates, limiter=known)
+                await self._rows.write(held, job, start, **values)
             except LeaseLost:
                 raise
             except StoreError as error:
                 await self._wait(error)
             else:
-                if start is not None and start[0].row is not None:
-                    self._intents[start[0].row] = _Intent(start[1], start[2], at, done[1])
-                self._sent.discard(job.row)
-                self._written.set()
                 return
-
-    # What the next holder must know
-
-    def _known(self) -> str:
-        """The dialect of the server, and what is known of the rate limits, as JSON."""
-        dialect = self._lane.dialect
-        paths = {path: limiter.snapshot() for path, limiter in self._limiters.items()}
-        name = None if dialect is None else dialect.name
-        self._last_known = to_json({"dialect": name, "paths": paths}).decode()
-        return self._last_known
-
-    def _restore(self, known: str | None, unsaved: int) -> None:
-        if known == self._last_known:
-            return  # no other process has held it since
-        content = json.loads(known or "{}")
-        name = content.get("dialect")
-        if name is not None and self._lane.dialect is None:
-            self._lane.dialect = Dialect[name]
-        for path, snapshot in content.get("paths", {}).items():
-            limiter = self._limiters[path] = self._durable.caller.rate_limiter(path)
-            if snapshot is not None:
-                limiter.restore(snapshot, unsaved=unsaved)
 
     # Callers of starts
 

@@ -1,0 +1,179 @@
+"""Writes the rows of one lane, and what the next holder of its lease must know."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic_core import to_json
+
+from reflexio_async._engine.jobs.kinds import Dialect
+from reflexio_async.durable.rows import RowState, waits_text
+
+if TYPE_CHECKING:
+    from reflexio_async._engine.call import Caller
+    from reflexio_async._engine.jobs.kinds import Operation
+    from reflexio_async._engine.jobs.lane import Lane
+    from reflexio_async._engine.jobs.slot_job import SlotJob
+    from reflexio_async._engine.rate_limits import RateLimiter
+    from reflexio_async.durable.leases import HeldLease
+    from reflexio_async.durable.watch import LoopJobs
+
+_INTENT_VALID_FOR = 1.0  # seconds
+
+
+class NextStart(NamedTuple):
+    """A start that is about to be sent.
+
+    Attributes:
+        job: The job.
+        attempts: How often its start will have been sent.
+        before: The operation that the slot has.
+    """
+
+    job: SlotJob[Any]
+    attempts: int
+    before: Operation | None
+
+
+class _Intent(NamedTuple):
+    """An intent that was written together with the outcome before it.
+
+    Attributes:
+        attempts: How often the start will have been sent.
+        before: The operation that the slot had.
+        at: When it was written.
+        written: Whether it was. It was not, if the job was withdrawn.
+    """
+
+    attempts: int
+    before: Operation | None
+    at: float
+    written: bool
+
+
+class RowWriter:
+    """Writes the rows of the jobs in one lane, with the lease.
+
+    Args:
+        here: What the client's jobs have on the event loop.
+        lane: The lane in memory.
+        caller: Has the rate limiters.
+
+    Attributes:
+        sent: The rows of starts that were sent, and whose answer is not written.
+        written: Set when a row was written.
+    """
+
+    def __init__(self, here: LoopJobs, lane: Lane, caller: Caller) -> None:
+        self.sent: set[str] = set()
+        self.written = asyncio.Event()
+        self._here = here
+        self._lane = lane
+        self._caller = caller
+        self._clock = caller.clock
+        self._intents: dict[str, _Intent] = {}
+        """By row, the intents that were written before the lane has asked for them."""
+        self._limiters: dict[str, RateLimiter] = {}
+        """By path, the rate limiters of the lane's starts."""
+        self._last_known: str | None = None
+        """What was written last for the next holder."""
+
+    def limiter(self, path: str) -> RateLimiter:
+        """The rate limiter of starts that are sent to ``path``."""
+        limiter = self._limiters[path] = self._caller.rate_limiter(path)
+        return limiter
+
+    async def write_intent(self, held: HeldLease, job: SlotJob[Any]) -> bool:
+        """Write that ``job`` is about to be started, unless that is written. Return False if it has ended."""
+        row = _row(job)
+        intent = self._intents.pop(row, None)
+        if (
+            intent is not None
+            and (intent.attempts, intent.before) == (job.attempts, job.before)
+            and self._clock.now() - intent.at < _INTENT_VALID_FOR
+        ):
+            return intent.written
+        return await self._here.store.update_job(
+            held.lease, row, **self._intent(job, job.attempts, job.before)
+        )
+
+    def _intent(self, job: SlotJob[Any], attempts: int, before: Operation | None) -> dict[str, Any]:
+        return {
+            "state": RowState.STARTING,
+            "intent_at": self._clock.time(),
+            "before": None if before is None else before.to_dict(),
+            "attempts": attempts,
+            "waits": waits_text(job.waits),
+        }
+
+    def forget_intent(self, row: str) -> bool:
+        """Forget that the intent of ``row`` was written ahead. Return whether it was."""
+        return self._intents.pop(row, None) is not None
+
+    def write_admission(self, held: HeldLease, job: SlotJob[Any]) -> None:
+        """Write that the server has accepted ``job``, for other processes.
+
+        Nothing depends on it: after a crash the status tells, and the outcome is written with the same.
+        """
+        row = _row(job)
+        self._here.store.update_job_soon(
+            held.lease, row, limiter=self.known(), state=RowState.ADMITTED, **self._admission(job)
+        )
+        self.sent.discard(row)
+        self.written.set()
+
+    def _admission(self, job: SlotJob[Any]) -> dict[str, Any]:
+        return {
+            "operation_id": job.id,
+            "not_before": job.not_before,
+            "attempts": job.attempts,
+            "waits": waits_text(job.waits),
+            "admitted_at": None if job.admitted_at is None else job.epoch(job.admitted_at),
+        }
+
+    async def write_refusal(self, held: HeldLease, job: SlotJob[Any]) -> None:
+        """Write that the start of ``job`` was not accepted, with what a 429 has told."""
+        await self._here.store.update_job(held.lease, _row(job), limiter=self.known(), state=RowState.QUEUED)
+
+    async def write(self, held: HeldLease, job: SlotJob[Any], start: NextStart | None, **values: Any) -> None:
+        """Write columns of the row of ``job``; with them, the intent of ``start``."""
+        row = _row(job)
+        updates: list[tuple[str, dict[str, Any]]] = [(row, {**self._admission(job), **values})]
+        if start is not None:
+            updates.append((_row(start.job), self._intent(*start)))
+        at = self._clock.now()
+        # The hit of the start is known when that is answered.
+        known = self.known() if row in self.sent else None
+        done = await self._here.store.update_jobs(held.lease, *updates, limiter=known)
+        if start is not None:
+            self._intents[_row(start.job)] = _Intent(start.attempts, start.before, at, done[1])
+        self.sent.discard(row)
+        self.written.set()
+
+    def known(self) -> str:
+        """The dialect of the server, and what is known of the rate limits, as JSON."""
+        dialect = self._lane.dialect
+        paths = {path: limiter.snapshot() for path, limiter in self._limiters.items()}
+        name = None if dialect is None else dialect.name
+        self._last_known = to_json({"dialect": name, "paths": paths}).decode()
+        return self._last_known
+
+    def restore(self, known: str | None, unsaved: int) -> None:
+        """Learn what another holder knew. ``unsaved``: how many starts it may have sent since."""
+        if known == self._last_known:
+            return  # no other process has held it since
+        content = json.loads(known or "{}")
+        name = content.get("dialect")
+        if name is not None and self._lane.dialect is None:
+            self._lane.dialect = Dialect[name]
+        for path, snapshot in content.get("paths", {}).items():
+            limiter = self.limiter(path)
+            if snapshot is not None:
+                limiter.restore(snapshot, unsaved=unsaved)
+
+
+def _row(job: SlotJob[Any]) -> str:
+    assert job.row is not None  # noqa: S101  # jobs of a store have one
+    return job.row
