@@ -9,10 +9,9 @@ import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from reflexio_async._engine.batch.failures import failure_groups
-from reflexio_async._engine.batch.progress import BatchPlan
 from reflexio_async._engine.batch.report import Outcome, OutcomeState
 from reflexio_async._engine.batch.work import BATCH_OUTAGE_TIMEOUT
 from reflexio_async._engine.retry import is_away
@@ -20,10 +19,9 @@ from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK, SOME_FAILED
 from reflexio_async.cli.inputs import shown_store
 from reflexio_async.cli.progress import EVERY, NOTE_EVERY, Lines, line_text, progress_fields, show_progress
+from reflexio_async.cli.rerun_plan import AGENT_VERSIONS, USERS, Plan, Target, plan_text
 from reflexio_async.cli.store import looking_at
 from reflexio_async.cli.stored_batch import (
-    PROFILES,
-    batch_fields,
     default_id,
     driven_elsewhere,
     ended_text,
@@ -31,21 +29,18 @@ from reflexio_async.cli.stored_batch import (
     find_batch,
     ids_of,
     is_left,
-    left_of,
 )
 from reflexio_async.cli.summary import FAILURES, group_fields, group_text, print_summary
 from reflexio_async.cli.tables import count_states
 from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.errors import InvalidRequest, NotFound, ReflexioError, RequestRefused
-from reflexio_async.reflexio.api.playbooks import RERUN_PLAYBOOK_GENERATION
-from reflexio_async.reflexio.api.profiles import RERUN_PROFILE_GENERATION
 from reflexio_async.reflexio.models.enums import OperationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from reflexio_async._engine.batch.batch import Batch
-    from reflexio_async._engine.batch.progress import BatchProgress
+    from reflexio_async._engine.batch.progress import BatchPlan, BatchProgress
     from reflexio_async.cli.reporting import Reporter
     from reflexio_async.cli.signals import Signals
     from reflexio_async.durable.entries import BatchEntry
@@ -58,22 +53,6 @@ _CHECK_TIMEOUT = 20.0
 _BETWEEN_CHECKS = 2.0
 """Seconds between two questions whether the server is back."""
 _MONTH = 30 * 86400.0
-_SHOWN_IDS = 5
-
-
-class Target(NamedTuple):
-    """What is rerun: the word for one and for many, the service of the server, and the request of a start."""
-
-    one: str
-    many: str
-    service: str
-    request: str
-
-
-_USERS = Target("user", "users", PROFILES, f"POST {RERUN_PROFILE_GENERATION.path}")
-_AGENT_VERSIONS = Target(
-    "agent version", "agent versions", "playbook_generation", f"POST {RERUN_PLAYBOOK_GENERATION.path}"
-)
 
 
 @dataclass(frozen=True)
@@ -119,7 +98,7 @@ class Rerun:
 
     @property
     def _target(self) -> Target:
-        return _AGENT_VERSIONS if self.playbooks else _USERS
+        return AGENT_VERSIONS if self.playbooks else USERS
 
     def _batch(self, client: AsyncReflexioClient, ids: Sequence[str], **options: Any) -> RerunBatch:
         if self.playbooks:
@@ -140,49 +119,11 @@ class Rerun:
             kept = None
             if stored is not None:
                 kept = await find_batch(stored, self.batch_id or await self._default_id(client, ids))
-            self._print_plan(client.base_url, ids, plan, kept)
-        return OK
-
-    def _print_plan(self, server: str, ids: Sequence[str], plan: BatchPlan, kept: BatchEntry | None) -> None:
-        target, first = self._target, list(ids[:_SHOWN_IDS])
-        left = len(ids) if kept is None else left_of(kept, len(ids), again=self.retry_failed)
-        to_send = BatchPlan.of(left, plan.per_minute)
-        if self.json_lines:
-            fields = {
-                "event": "plan",
-                "server": server,
-                target.many.replace(" ", "_"): len(ids),
-                "first": first,
-                "request": target.request,
-                "requests": left,
-                "per_minute": plan.per_minute,
-                "seconds": to_send.seconds,
-                "batch": None if kept is None else batch_fields(kept),
-            }
-            output.write_line(json.dumps(fields, ensure_ascii=False))
-            return
-        more = ", …" if len(ids) > len(first) else ""
-        lines = [
-            f"{server} answers, and takes this key",
-            self._plan_text(len(ids), to_send),
-            f"would send: {target.request}, {left} times, one after another",
-            f"the first: {', '.join(map(repr, first))}{more}",
-            *([] if kept is None else [f"in the store: {kept.id}: {ended_text(kept)}"]),
-            "nothing was started, because of --dry-run",
-        ]
-        for line in lines:
-            output.print_line(output.console(), line)
-
-    def _plan_text(self, count: int, to_send: BatchPlan) -> str:
-        text = f"{count} {self._target.one if count == 1 else self._target.many} to rerun"
-        if to_send.total != count:
-            text += f", {to_send.total} of them still to be started"
-        if to_send.per_minute is not None and to_send.seconds:
-            text += (
-                f": about {output.duration(to_send.seconds)} where a server begins {to_send.per_minute} a "
-                "minute (the published limit), sooner where it begins more"
+            shown = Plan(
+                client.base_url, self._target, ids, plan.per_minute, kept, retry_failed=self.retry_failed
             )
-        return text
+            shown.write(as_json=self.json_lines)
+        return OK
 
     # The batch
 
@@ -209,7 +150,7 @@ class Rerun:
                 kept = await self._kept(client, batch_id, plan)
                 limit.failed_before = 0 if kept is None else failures_of(kept)
             else:
-                reporter.say(self._plan_text(len(ids), plan))
+                reporter.say(plan_text(self._target, len(ids), plan))
             limit.batch = batch = make_batch(batch_id=batch_id)
             if self.retry_failed:
                 batch.retry_failed()
@@ -234,7 +175,7 @@ class Rerun:
         if (reason := await driven_elsewhere(client, store, self._target.service)) is not None:
             reporter.say(reason, "yellow")
         if kept is None:
-            text = self._plan_text(plan.total or 0, plan)
+            text = plan_text(self._target, plan.total or 0, plan)
             reporter.say(f"{text}; kept in {shown_store(store)} as {batch_id}")
             return None
         reporter.say(f"{batch_id}: {ended_text(kept)}")
