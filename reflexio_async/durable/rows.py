@@ -6,6 +6,8 @@ import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic_core import to_json
+
 from reflexio_async._engine.jobs.waits import JobWait, WaitReason
 from reflexio_async._engine.wire import EncodedRequest
 
@@ -217,7 +219,7 @@ def request_text(request: EncodedRequest) -> str:
     """``request`` as JSON. It has no credential: that is added when it is sent."""
     body = None if request.body is None else request.body.decode()
     fields = [request.method, request.path, request.target, body, request.content_type]
-    return json.dumps([*fields, request.headers] if request.headers else fields)
+    return to_json([*fields, request.headers] if request.headers else fields).decode()
 
 
 def request_from(text: str) -> EncodedRequest:
