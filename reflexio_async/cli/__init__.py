@@ -16,6 +16,9 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line. It always ends with SystemExit."""
+    from reflexio_async.cli.terminal import open_closed_streams  # noqa: PLC0415  # slow to load
+
+    open_closed_streams()
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         _run()
     # Until a command handles signals itself, while modules are loaded and input is read, Ctrl-C ends quietly.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from reflexio_async.cli.signals import Signals
+from reflexio_async.cli.terminal import discard_stdout
 from reflexio_async.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -34,6 +33,5 @@ def _exit_code(command: Callable[[Signals], Coroutine[None, None, int]]) -> int:
         with signals.handled():
             return asyncio.run(signals.run(command))
     except BrokenPipeError:
-        # The reader of our output is gone. Without this Python reports it again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()  # its reader is gone
         return SOME_FAILED

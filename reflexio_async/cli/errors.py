@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import BAD_INPUT, INTERRUPTED, SOME_FAILED
 from reflexio_async.cli.json_input import BadLines
+from reflexio_async.cli.terminal import discard_stdout
 from reflexio_async.errors import (
     APIConnectionError,
     AuthenticationError,
@@ -38,6 +39,7 @@ _PHRASES = (
     ),
     (r"Dumps have masks; .*", "config get --show-secrets has the credentials"),
     ("^(update_config|set_config): ", ""),
+    ("^token: not a job token; .*", "TOKEN: not the token of a job; the lines of rerun --json have it"),
     ("; trust_env=False ignores it", ""),
     ("base_url or reflect_url", "--url"),
     (r"user_ids\[\d+\]: user_id", "--user"),
@@ -98,7 +100,10 @@ def _report(error: Exception, *, as_json: bool) -> int:
         return code  # no command was named, and its help was printed
     if as_json:
         described = {"type": kind, "message": message, **_fields(error)}
-        output.write_line(json.dumps({"error": described}, ensure_ascii=False, default=str))
+        try:
+            output.write_line(json.dumps({"error": described}, ensure_ascii=False, default=str))
+        except OSError:  # stdout cannot be written, which may be this very error
+            discard_stdout()
     more = " (reflexio-async doctor says more)" if isinstance(error, _SET_UP) else ""
     output.print_error(f"{message}{more}")
     return code
@@ -118,7 +123,7 @@ def _described(error: Exception) -> tuple[str, str, int]:
     kind, message, code = type(error).__name__, str(error), SOME_FAILED
     match error:
         case TyperException():
-            kind, message, code = "UsageError", error.format_message().rstrip("."), BAD_INPUT
+            kind, message, code = "UsageError", _plain(error.format_message().rstrip(".")), BAD_INPUT
             command = getattr(getattr(error, "ctx", None), "command_path", "")
             if message and command:
                 message = f"{message[0].lower()}{message[1:]} (see {command} --help)"
@@ -143,6 +148,11 @@ def own_words(message: str) -> str:
     for phrase, own in _PHRASES:
         message = re.sub(phrase, own, message)
     message = re.sub(
-        rf"(?<![\w./'-])({'|'.join(_OPTIONS)})\b(?!=)", lambda match: _OPTIONS[match[1]], message
+        rf"(?<![\w./'{{-])({'|'.join(_OPTIONS)})\b(?!=)", lambda match: _OPTIONS[match[1]], message
     )
-    return re.sub(rf"^({'|'.join(_ALSO_OPTIONS)})(?=:| must)", r"--\1", message)
+    return re.sub(rf"^({'|'.join(_ALSO_OPTIONS)})(?=:| must)", r"--\1", _plain(message))
+
+
+def _plain(message: str) -> str:
+    """``message`` without the phrases of pydantic, which typer uses too."""
+    return message.replace("Value error, ", "").replace("Input should be", "must be")

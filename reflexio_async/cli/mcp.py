@@ -68,7 +68,8 @@ class RunMCP:
         try:
             listener = socket.create_server((self.host, self.port))
         except OSError as error:
-            reason = error.strerror or error
+            # socket's message has the address once more.
+            reason = os.strerror(error.errno) if error.errno else error
             message = f"cannot listen at {self.host}, port {self.port}: {reason} (--port 0 picks a free one)"
             raise ConfigurationError(message) from None
         http = uvicorn.Server(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reflexio_async.cli import output
-from reflexio_async.cli.command_runner import BAD_INPUT, OK
+from reflexio_async.cli.command_runner import OK
 from reflexio_async.errors import ConfigurationError
 from reflexio_async.sandbox import ReflectSettings, Sandbox
 from reflexio_async.sandbox.faults import Faults
@@ -84,8 +84,7 @@ class RunSandbox:
                 keep_requests=_KEPT_REQUESTS,
             )
         except ValueError as error:  # the message names the argument of Sandbox
-            output.print_error(error)
-            return BAD_INPUT
+            raise ConfigurationError(str(error)) from None
         try:
             await box.start()
         except OSError as error:
@@ -93,8 +92,8 @@ class RunSandbox:
             at_reflect = self._reflect_port != self.port and f", {self._reflect_port})" in str(error)
             port, option = (self._reflect_port, "--reflect-port") if at_reflect else (self.port, "--port")
             reason = os.strerror(error.errno) if error.errno else str(error)
-            output.print_error(f"cannot listen on port {port}: {reason} ({option} 0 picks a free one)")
-            return BAD_INPUT
+            message = f"cannot listen on port {port}: {reason} ({option} 0 picks a free one)"
+            raise ConfigurationError(message) from None
         try:
             self._print_addresses(box)
             await stopped.wait()

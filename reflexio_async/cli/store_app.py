@@ -57,7 +57,8 @@ def prune(
     *,
     store: Store,
     older_than: Annotated[
-        float, typer.Option("--older-than", min=0, metavar="DAYS", help="Days since a job has ended.")
+        float,
+        typer.Option("--older-than", min=0, max=36500, metavar="DAYS", help="Days since a job has ended."),
     ] = 7.0,
     as_json: AsJson = False,
     _debug: Debug = False,

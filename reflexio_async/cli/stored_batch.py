@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async.cli import output
-from reflexio_async.cli.command_runner import BAD_INPUT, OK
+from reflexio_async.cli.command_runner import OK, exit_bad_input
 from reflexio_async.cli.inputs import shown_store
 from reflexio_async.cli.results import new_table
 from reflexio_async.cli.store import counts_text, looking_at
@@ -122,8 +122,7 @@ class ShowBatches:
                 for state in _INCOMPLETE:
                     failed += await client.store.jobs(batch=self.batch_id, state=state, limit=_SHOWN_FAILURES)
         if self.batch_id is not None and not batches:
-            output.print_error(f"--batch-id: the store has no batch {self.batch_id!r}")
-            return BAD_INPUT
+            exit_bad_input(f"--batch-id: the store has no batch {self.batch_id!r}")
         if self.as_json:
             for batch in batches:
                 output.write_line(json.dumps(batch_fields(batch), ensure_ascii=False))

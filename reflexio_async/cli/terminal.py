@@ -28,6 +28,27 @@ class _TerminalFile(io.FileIO):
             return len(memoryview(data).cast("B"))
 
 
+def open_closed_streams() -> None:
+    """Open the null device where the caller has closed stdin, stdout or stderr.
+
+    Python has None for such a stream, and the next file that is opened would get its number.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def discard_stdout() -> None:
+    """Write to nowhere from now on. Python would report at exit what it could not write."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def outlive_terminal() -> None:
     """Let stdout and stderr survive the end of the terminal that they are."""
     for name in ("stdout", "stderr"):

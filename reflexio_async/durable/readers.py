@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from reflexio_async.durable.sqlite_file import as_store_error, connect_read_only, database_text
@@ -53,6 +55,7 @@ class SQLiteReader:
     def __init__(self, path: str) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._opened: os.stat_result | None = None
         self._lock = asyncio.Lock()
 
     async def read(self, sql: str, *values: Value) -> list[Row]:
@@ -62,17 +65,27 @@ class SQLiteReader:
 
     def _read(self, sql: str, values: tuple[Value, ...]) -> list[Row]:
         try:
+            if self._opened is not None and not self._is_in_place(self._opened):
+                self._close()
             if self._connection is None:
                 self._connection = connect_read_only(self._path)
+                self._opened = Path(self._path).stat()
             return self._connection.execute(sql, values).fetchall()
         except (sqlite3.Error, OSError, StoreError) as error:
             self._close()  # another file may be in its place next time
             raise as_store_error(error, self._path) from None
 
+    def _is_in_place(self, opened: os.stat_result) -> bool:
+        """Whether the path still names the open file: it may have been deleted or replaced."""
+        try:
+            return os.path.samestat(opened, Path(self._path).stat())
+        except FileNotFoundError:
+            return False
+
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+        self._connection = self._opened = None
 
     async def aclose(self) -> None:
         """Close the file."""

@@ -120,7 +120,7 @@ def test_nothing_to_publish(run: Run) -> None:
 
 
 def test_a_text_that_is_no_token(run: Run) -> None:
-    assert "not a job token" in refused(run, "jobs", "wait", "nonsense")
+    assert refused(run, "jobs", "wait", "nonsense").startswith("TOKEN: not the token of a job")
     elsewhere = '{"v":1,"kind":"profile_rerun","url":"http://elsewhere","id":"x"}'
     assert "it belongs to http://elsewhere" in refused(run, "jobs", "cancel", elsewhere)
     unknown = '{"v":1,"kind":"learning","url":"http://127.0.0.1:9","id":"x"}'
@@ -149,7 +149,7 @@ def test_a_sandbox_refuses_a_key_with_blanks_around_it(run: Run, option: str, ke
 
 def test_a_sandbox_refuses_an_endless_rerun(run: Run) -> None:
     said = refused(run, "sandbox", "--port=0", "--rerun-seconds=inf")
-    assert said == "rerun_seconds must be a finite number of seconds, 0 or more, not inf"
+    assert said == "--rerun-seconds must be a finite number of seconds, 0 or more, not inf"
 
 
 @pytest.mark.parametrize("option", ["--data", "--faults"])

@@ -6,6 +6,9 @@ import errno
 import json
 import os
 import re
+import socket
+import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,7 @@ from reflexio_async.cli.errors import own_words
 from reflexio_async.reflect.service import REFLECT
 from reflexio_async.reflexio.service import REFLEXIO
 from reflexio_async.sandbox import faults
+from tests.cli.commands import COMMAND
 
 if TYPE_CHECKING:
     from reflexio_async.sandbox import Sandbox
@@ -81,6 +85,69 @@ def test_a_system_error_is_named_as_the_system_does(run: Run, monkeypatch: pytes
     assert run("whoami").stderr == "error: /var/data: No space left on device\n"
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["search", "x", "--limit", "0"], "value for '--limit': must be greater than or equal to 1"),
+        (
+            ["traces", "create", "-", "--task", "x", "--result", "maybe"],
+            ": 'maybe' is not one of 'pass'",
+        ),
+        (
+            ["store", "prune", "--store", "x.db", "--older-than", "1e300"],
+            "must be less than or equal to 36500",
+        ),
+    ],
+)
+def test_an_option_out_of_bounds_is_named_without_the_words_of_pydantic(
+    run: Run, args: list[str], said: str
+) -> None:
+    error = run(*args).stderr
+    assert said in error
+    assert "Input should" not in error
+    assert "Value error" not in error
+
+
+def test_with_json_the_errors_of_sandbox_are_objects_too(run: Run) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        done = run("sandbox", "--port", str(taken.getsockname()[1]), "--json")
+    assert done.exit_code == 2
+    assert "Address already in use" in json.loads(done.stdout)["error"]["message"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_full_disk_behind_stdout_is_one_line_on_stderr() -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", '"$@" > /dev/full', "sh", *COMMAND, "whoami", "--json", "--url", NOTHING_LISTENS],
+        check=False,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_like_the_null_device(closed: str) -> None:
+    args = [*COMMAND, "publish", "--user", "u", "--session", "s", "--json"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$@" {closed}', "sh", *args],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    message = "nothing to publish: the text is empty"
+    assert done.returncode == 2
+    assert done.stderr == ("" if "2>" in closed else f"error: {message}\n")
+    shown = "" if " >" in f" {closed}" else message
+    assert shown in done.stdout
+    assert bool(shown) == bool(done.stdout)
+
+
 def test_an_option_after_two_dashes_is_none(run: Run) -> None:
     done = run("jobs", "wait", "--", "--json")
     assert (done.exit_code, done.stdout) == (2, "")
@@ -123,6 +190,7 @@ def test_a_defect_is_one_line_that_names_debug(run: Run, monkeypatch: pytest.Mon
         ("top_k: must be at least 1", "--limit: must be at least 1"),
         ("source: must match", "--source: must match"),
         ("the source must match", "the source must match"),
+        ("has it /v1/projects/{project_id}/traces?", "has it /v1/projects/{project_id}/traces?"),
     ],
 )
 def test_the_client_s_arguments_become_options(message: str, own: str) -> None:

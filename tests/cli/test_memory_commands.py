@@ -329,7 +329,7 @@ BAD: list[tuple[list[str], str]] = [
     (["interactions", "delete", "--all", "--session", "a"], "one of --request, --session and --all"),
     (["search", "x", "--kind", "profile"], "invalid value for '--kind'"),
     (["search", "x", "--threshold", "2"], "invalid value for '--threshold'"),
-    (["search", "x", "--limit", "1000"], "--limit: Input should be less than or equal to 100"),
+    (["search", "x", "--limit", "1000"], "--limit: must be less than or equal to 100"),
     (["context", "x", "--user", "a", "--timeout", "0"], "timeout must be more than zero seconds"),
     (["config", "update", "window_size"], "KEY=VALUE: expected such as window_size=20, not 'window_size'"),
     (["config", "update", "a=1", "a=2"], "KEY=VALUE: a is given twice"),

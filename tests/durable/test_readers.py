@@ -159,6 +159,24 @@ async def test_a_file_that_no_process_has_open_is_read_and_left_as_it_is(tmp_pat
     assert path.read_bytes() == before
 
 
+async def test_a_file_that_was_deleted_or_replaced_is_not_read_any_more(tmp_path: Path) -> None:
+    path, kept = tmp_path / "r.db", tmp_path / "kept.db"
+    store = Store(SQLiteDatabase(str(path)), SystemClock())
+    await store.open()
+    await fill(store)
+    await store.aclose()
+    reader = reader_of(str(path))
+    assert len((await read_overview(reader))["batches"]) == 1
+    path.rename(kept)
+    with pytest.raises(StoreError, match="cannot be opened"):
+        await read_overview(reader)
+    fresh = Store(SQLiteDatabase(str(path)), SystemClock())
+    await fresh.open()
+    await fresh.aclose()
+    assert (await read_overview(reader))["batches"] == []
+    await reader.aclose()
+
+
 async def test_what_is_no_store_is_refused_and_not_made_one(tmp_path: Path) -> None:
     missing, empty, other = (tmp_path / name for name in ("missing.db", "empty.db", "other.db"))
     empty.touch()

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import shutil
+import socket
 import sqlite3
 import subprocess
 import time
@@ -41,10 +42,10 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def dashboard(store: Path, *options: str) -> Generator[Served]:
+def dashboard(store: Path, *options: str, stderr: int | None = None) -> Generator[Served]:
     """Run the command."""
     command = [*COMMAND, "dashboard", "--store", str(store), "--json", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
     assert process.stdout is not None
     try:
         yield Served(json.loads(process.stdout.readline())["url"], process)
@@ -214,6 +215,17 @@ def test_each_run_has_another_address_and_changes_nothing_in_the_file(served: Se
         assert urlsplit(other.url).path != urlsplit(served.url).path
         assert status(f"{other.url}data")[0] == 200
     assert store.read_bytes() == before
+
+
+def test_a_request_that_is_no_http_is_no_traceback(store: Path) -> None:
+    with dashboard(store, stderr=subprocess.PIPE) as made:
+        address = (urlsplit(made.url).hostname, urlsplit(made.url).port)
+        with socket.create_connection(address, timeout=60) as connection:
+            connection.sendall(b"\x16\x03\x01\x02\x00")  # as of a browser that was given https for http
+            assert connection.recv(100).startswith(b"HTTP/1.0 400")
+    assert made.process.stderr is not None
+    with made.process.stderr:
+        assert made.process.stderr.read() == ""
 
 
 def refused(*options: str) -> str:

@@ -56,7 +56,9 @@ def _shared_reason(outcome: Outcome[Any, Any]) -> str:
     """Why it did not complete, without what names this key alone."""
     key, reason = printable(str(outcome.key)), reason_of(outcome)
     # Messages about one job begin with its name, such as ``profile_rerun 5f3a(user_id=ana): ``.
-    return re.sub(rf"^\w+ \S*\([^)]*{re.escape(key)}[^)]*\):? ", "", reason).replace(key, "…")
+    reason = re.sub(rf"^\w+ \S*\([^)]*{re.escape(key)}[^)]*\):? ", "", reason)
+    # Not within words: the key may be one letter.
+    return re.sub(rf"(?<!\w){re.escape(key)}(?!\w)", "…", reason)
 
 
 def reason_of(outcome: Outcome[Any, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from reflexio_async.durable.readers import StoreReader
+
+logger = logging.getLogger("reflexio_async")
 
 HOST = "127.0.0.1"
 _NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -107,7 +110,8 @@ async def serving(reader: StoreReader, store: str, port: int) -> AsyncGenerator[
     token = secrets.token_urlsafe(16)
     app = web.Application(middlewares=[_guard])
     app.add_routes(_Dashboard(reader, store).routes(token))
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    # A request that is no HTTP, such as https for http, is logged with a traceback: --verbose shows it.
+    runner = web.AppRunner(app, access_log=None, logger=logger, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, HOST, port).start()
