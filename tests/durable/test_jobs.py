@@ -76,6 +76,16 @@ async def test_a_queued_job_has_a_token_which_another_client_resolves(store: Pat
             assert await client.job(second.token) == await second
 
 
+async def test_another_client_of_the_store_waits_for_the_admission_of_a_job(store: Path) -> None:
+    async with scene(store, rerun_seconds=10) as play:
+        first, second = await started(play, *play.users)
+        async with other(play, store) as client:
+            job = client.job(second.token)
+            await job.admitted()
+            assert (job.status.state, job.id) == (JobState.RUNNING, second.id)
+        assert first.status.done
+
+
 async def test_a_job_of_an_earlier_client_has_its_outcome_in_the_store(store: Path) -> None:
     async with scene(store) as play:
         (job,) = await started(play, "user-0")

@@ -18,6 +18,7 @@ from reflexio_async import (
     BadRequest,
     InvalidRequest,
     Job,
+    JobCancelled,
     JobFailed,
     JobLost,
     JobState,
@@ -45,6 +46,54 @@ async def test_awaiting_gives_the_response_with_what_was_generated() -> None:
         response = await (await started(play))
         assert (response.success, response.profiles_generated) == (True, 1)
         assert response.operation_id == play.box.operations()[0].operation_id
+
+
+async def test_admitted_returns_when_the_server_has_accepted_the_start() -> None:
+    async with scene(2, rerun_seconds=100.0) as play:
+        first, second = await started(play), await started(play, "user-1")
+        assert second.token is None
+        await second.admitted()
+        assert (first.status.state, second.status.state) == (JobState.COMPLETED, JobState.RUNNING)
+        assert second.token is not None
+
+
+async def test_admitted_returns_at_once_for_a_job_that_has_ended() -> None:
+    async with scene(1, failing_users={"user-0"}) as play:
+        job = await started(play)
+        await job.settled()
+        await job.admitted()
+        assert job.status.state is JobState.FAILED
+
+
+async def test_admitted_raises_the_error_of_a_start_that_was_refused() -> None:
+    async with scene(2, rerun_seconds=100.0) as play:
+        await started(play)
+        queued = await started(play, "user-1")
+        play.box.faults.add(faults.status(400), path=RERUN)
+        with pytest.raises(BadRequest):
+            await queued.admitted()
+
+
+async def test_admitted_raises_when_the_start_was_withdrawn() -> None:
+    async with scene(2, rerun_seconds=100.0) as play:
+        await started(play)
+        queued = await started(play, "user-1")
+        waiter = asyncio.ensure_future(queued.admitted())
+        await asyncio.sleep(0)
+        await queued.cancel()
+        with pytest.raises(JobCancelled):
+            await waiter
+
+
+async def test_a_caller_of_admitted_that_is_cancelled_withdraws_nothing() -> None:
+    async with scene(2, rerun_seconds=100.0) as play:
+        await started(play)
+        queued = await started(play, "user-1")
+        waiter = asyncio.ensure_future(queued.admitted())
+        await asyncio.sleep(0)
+        waiter.cancel()
+        await asyncio.wait([waiter])
+        assert (await queued).success
 
 
 async def test_wait_for_response_waits_inside_the_call() -> None:

@@ -151,6 +151,7 @@ USES: dict[str, Callable[[Used], Awaitable[Any]]] = {
     "one look at a job": lambda used: used.job.result(wait_timeout=0),
     "a queued job": lambda used: used.queued.result(),
     "a job that has ended": lambda used: used.done.result(),
+    "the admission of a job": lambda used: used.queued.admitted(),
     "the end of a job": lambda used: used.job.settled(),
     "the status of a job": lambda used: used.job.refresh(),
     "a watch": lambda used: watch(used.job),

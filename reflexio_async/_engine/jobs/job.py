@@ -182,6 +182,23 @@ class Job(Generic[T]):
             del scope.job_calls[task]
             scope.ended()
 
+    async def admitted(self) -> None:
+        """Wait until the server has accepted the start, from when on every process can resume the ``token``.
+
+        Returns at once if it was accepted before. A caller that is cancelled withdraws nothing. A job of a
+        store can be resumed before, too.
+
+        Raises:
+            ReflexioError: The start was refused, could not be sent, or was withdrawn (``JobCancelled``).
+        """
+        record = self._record
+        record.check_loop()
+        while record.id is None and not record.done:
+            await record.wait(for_change=True)
+        if record.id is None and record.error is not None:
+            record.outcome_read = True
+            record.outcome()
+
     async def settled(self) -> JobStatus:
         """Wait like ``await job``, but return the last status instead of a result or an error."""
         self._record.check_loop()
