@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import time
 
@@ -11,6 +12,7 @@ import procrastinate
 
 
 async def run(url: str, jobs: int) -> float:
+    logging.disable(logging.WARNING)  # that the app is in the main module
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url))
 
     @app.task(name="nothing")
