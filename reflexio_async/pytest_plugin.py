@@ -147,6 +147,15 @@ def _make_sandbox(request: pytest.FixtureRequest, options: Mapping[str, Any], cl
             "the test is on real time" if clock is None else "override the fixture reflexio_clock instead"
         )
         pytest.fail(f"{request.fixturename} takes no clock as an option: {instead}", pytrace=False)
+    from difflib import get_close_matches  # noqa: PLC0415  # as above
+
+    known = inspect.signature(Sandbox).parameters
+    for name in options:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            message = f"{request.fixturename}: Sandbox has an unexpected keyword argument {name!r}{hint}"
+            pytest.fail(message, pytrace=False)
     return Sandbox(clock=clock, **options)
 
 

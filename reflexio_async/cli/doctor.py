@@ -180,6 +180,9 @@ async def _fix_connection(url: str, detail: str) -> str:
             "for a CA of your own, set SSL_CERT_FILE to the file of its certificate; else use the host name "
             "that the certificate is for, or have it renewed"
         )
+    from reflexio_async._engine.proxy import is_this_machine  # noqa: PLC0415  # slow to load
+    from reflexio_async.reflexio.service import DEFAULT_URL  # noqa: PLC0415  # slow to load
+
     scheme, _, rest = url.partition("://")
     other = f"{'http' if scheme.lower() == 'https' else 'https'}://{rest}"
     async with impatient(url=other) as client:
@@ -191,10 +194,12 @@ async def _fix_connection(url: str, detail: str) -> str:
             speaks = True
     if speaks:
         return f"use {other}"
-    return (
-        "start the server, or correct host and port in --url or REFLEXIO_API_URL; is a firewall or a VPN in "
-        "between?"
-    )
+    fix = "start the server, or correct host and port in --url or REFLEXIO_API_URL"
+    if url.rstrip("/") == DEFAULT_URL.rstrip("/"):
+        return f"{fix}; this is the hosted service, which is asked when neither is set"
+    if is_this_machine(url):
+        return f"{fix}; reflexio-async sandbox starts a server to try things with"
+    return f"{fix}; is a firewall or a VPN in between?"
 
 
 def _clock(health: "RawResponse") -> Check:

@@ -61,7 +61,8 @@ async def search(
     ]
     if found.degraded:
         output.note("the server has searched without embeddings: by words alone", "yellow")
-    return listing(items, _COLUMNS)
+    nothing = "nothing found" if user else "nothing found; profiles are found only with --user"
+    return listing(items, _COLUMNS, nothing=nothing)
 
 
 async def context(

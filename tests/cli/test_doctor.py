@@ -98,6 +98,15 @@ def test_nothing_listens_there(run: Run) -> None:
     found = problem(run, "http://127.0.0.1:9")
     assert found["detail"].startswith("cannot connect to http://127.0.0.1:9 (")
     assert found["fix"].startswith("start the server, or correct host and port in --url or REFLEXIO_API_URL")
+    assert "reflexio-async sandbox" in found["fix"]
+
+
+def test_the_hosted_service_is_named_where_no_address_is_set(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REFLEXIO_API_URL")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nothing is sent to it
+    assert "hosted service" in checks(run, exit_code=1)["address"]["fix"]
 
 
 def test_https_where_the_server_speaks_http(run: Run, box: Sandbox) -> None:

@@ -144,6 +144,11 @@ def test_a_list_without_current_profiles_names_pending_ones(
 
 
 @pytest.mark.usefixtures("filled")
+def test_a_search_without_a_user_that_finds_nothing_asks_for_one(run: Run) -> None:
+    assert "only with --user" in run("search", "sushi", "--kind", "profiles").stderr
+
+
+@pytest.mark.usefixtures("filled")
 def test_nothing_found_is_no_error(run: Run) -> None:
     done = run("profiles", "list", "--user", "nobody")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "nothing found\n")

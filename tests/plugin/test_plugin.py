@@ -397,7 +397,7 @@ async def test_it_serves_an_asynchronous_test_too(reflexio_sandbox_thread):
         (
             "import pytest\n@pytest.mark.reflexio(rate_limit=True)\nasync def test_it(reflexio_client): ...",
             ANYIO_AUTO,
-            "unexpected keyword argument 'rate_limit'",
+            "unexpected keyword argument 'rate_limit'; did you mean 'rate_limits'?",
         ),
         (
             "import pytest\n@pytest.mark.reflexio(clock=None)\nasync def test_it(reflexio_client): ...",
