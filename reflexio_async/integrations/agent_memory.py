@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypedDict
 
 from reflexio_async._engine.logs import fields
@@ -71,11 +72,17 @@ class AgentMemory:
         options: The options.
 
     Raises:
-        ConfigurationError: Traces are wanted, and the client has no Reflect server.
+        ConfigurationError: There is no such option; or traces are wanted without a Reflect server.
         InvalidRequest: The judge is no function of a task and an answer.
     """
 
     def __init__(self, client: AsyncReflexioClient, **options: Unpack[MemoryOptions]) -> None:
+        known = MemoryOptions.__annotations__
+        for name in options:
+            if name not in known:
+                close = get_close_matches(name, known, n=1)
+                message = f"there is no option {name}" + (f"; did you mean {close[0]}?" if close else "")
+                raise ConfigurationError(message)
         self.client = client
         self.options = options
         self._judge = options.get("judge")

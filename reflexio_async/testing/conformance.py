@@ -68,7 +68,8 @@ class AdapterConformance:
             model: Await it with the text of the prompt where the framework calls its model. An error that it
                 raises is one of the model.
         """
-        raise NotImplementedError
+        message = "return what runs an agent with your adapter: see AdapterConformance.agent"
+        raise NotImplementedError(message)
 
     async def test_memory_reaches_the_model(self) -> None:
         """The model's prompt has what is known about the user."""

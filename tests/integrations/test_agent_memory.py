@@ -8,7 +8,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from reflexio_async import AsyncReflexioClient, InvalidRequest, ReflexioError, StoreError
+from reflexio_async import AsyncReflexioClient, ConfigurationError, InvalidRequest, ReflexioError, StoreError
 from reflexio_async.integrations.agent_memory import AgentMemory
 from reflexio_async.testing import Sandbox
 
@@ -106,3 +106,9 @@ async def test_a_judge_must_take_a_task_and_an_answer() -> None:
     async with AsyncReflexioClient(reflect_url="http://127.0.0.1:9") as client:
         with pytest.raises(InvalidRequest, match="judge"):
             AgentMemory(client, judge=judge)
+
+
+async def test_an_option_that_does_not_exist_is_an_error_that_names_the_one_meant() -> None:
+    async with Sandbox() as box, AsyncReflexioClient(url_endpoint=box.url) as client:
+        with pytest.raises(ConfigurationError, match="no option max_char; did you mean max_chars"):
+            AgentMemory(client, max_char=100)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
