@@ -177,6 +177,16 @@ async def test_a_file_that_was_deleted_or_replaced_is_not_read_any_more(tmp_path
     await reader.aclose()
 
 
+async def test_a_database_that_is_away_is_named_on_one_line() -> None:
+    pytest.importorskip("psycopg")
+    reader = reader_of("postgresql://user:hunter2@127.0.0.1:9/db")
+    with pytest.raises(StoreError, match="cannot be read: .*refused") as caught:
+        await read_overview(reader)
+    await reader.aclose()
+    assert "\\t" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
 async def test_what_is_no_store_is_refused_and_not_made_one(tmp_path: Path) -> None:
     missing, empty, other = (tmp_path / name for name in ("missing.db", "empty.db", "other.db"))
     empty.touch()
