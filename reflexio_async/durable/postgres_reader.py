@@ -39,7 +39,8 @@ class PostgresReader:
             except psycopg.Error as error:
                 await self._close()
                 # Its text may hold the address, but psycopg leaves out the password.
-                message = f"the database cannot be read: {printable(" ".join(str(error).split()), 300)}"
+                reason = printable(" ".join(str(error).split()), 300)
+                message = f"the database cannot be read: {reason}"
                 raise StoreError(message) from None
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:

@@ -180,7 +180,7 @@ async def test_a_file_that_was_deleted_or_replaced_is_not_read_any_more(tmp_path
 async def test_a_database_that_is_away_is_named_on_one_line() -> None:
     pytest.importorskip("psycopg")
     reader = reader_of("postgresql://user:hunter2@127.0.0.1:9/db")
-    with pytest.raises(StoreError, match="cannot be read: .*refused") as caught:
+    with pytest.raises(StoreError, match=r"cannot be read: .*refused") as caught:
         await read_overview(reader)
     await reader.aclose()
     assert "\\t" not in str(caught.value)
