@@ -17,17 +17,17 @@ from urllib.parse import unquote, urlsplit
 from weakref import WeakSet
 
 from opentelemetry import context as otel
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from reflexio_async._engine.loops import call_name
 from reflexio_async._engine.metrics import instruments
-from reflexio_async._engine.observer import BackgroundObserver, Observer
+from reflexio_async._engine.observer import NOT_OBSERVED, BackgroundObserver, Observer
 from reflexio_async._engine.spans import BackgroundSpan, CallSpan, begin, current, fail
 from reflexio_async._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Coroutine, Generator, Mapping
     from contextvars import Context
 
     from opentelemetry.metrics import MeterProvider
@@ -45,6 +45,7 @@ T = TypeVar("T")
 _W3C = TraceContextTextMapPropagator()
 _ROOT = otel.Context()
 _STORE_ID = "gen_ai.memory.store.id"
+_LOOK_AGAIN_AFTER = 1.0  # seconds between two looks for a provider
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -65,7 +66,7 @@ class Tracing(Observer):
 
     Args:
         store: The path of the client's store, if that is a file.
-        tracer_provider: Makes the spans. None: the global one, as soon as that is set.
+        tracer_provider: Makes the spans. None: the global one, at the latest one second after it is set.
         meter_provider: Makes the metrics, likewise.
     """
 
@@ -84,11 +85,28 @@ class Tracing(Observer):
         self._instruments.add(self)
         self._without_span = BackgroundSpan(trace.INVALID_SPAN, self._instruments)
         self._facts: dict[Endpoint[Any], _CallFacts] = {}
+        self._has_provider = tracer_provider is not None or meter_provider is not None
+        self._look_at = 0.0
+        """When a provider is looked for again, in monotonic seconds."""
+
+    def _is_idle(self) -> bool:
+        """Whether nobody observes, as in most programs that have the package.
+
+        There is no provider, and no span of a caller that must be sent on. A look for the provider takes as
+        long as a span that is not made. So one look is made for all calls of a second.
+        """
+        if not self._has_provider and (now := time.monotonic()) >= self._look_at:
+            self._look_at = now + _LOOK_AGAIN_AFTER
+            self._has_provider = _is_real(trace.get_tracer_provider()) or _is_real(metrics.get_meter_provider())
+        return not self._has_provider and trace.get_current_span() is trace.INVALID_SPAN
 
     # Calls
 
-    async def run(self, call: Call[T]) -> T:
-        """Run one call in a span of its own, and measure it."""
+    def run(self, call: Call[T]) -> Coroutine[Any, Any, T]:
+        """Run one call. Where anybody observes: in a span of its own, and measured."""
+        return call.run() if self._is_idle() else self._run(call)
+
+    async def _run(self, call: Call[T]) -> T:
         facts = self._facts.get(call.endpoint) or self._facts_of(call)
         # Made by the provider, or by none: then it is not valid, and costs little.
         span = begin(self._tracer, facts.name, kind=trace.SpanKind.CLIENT, attributes=facts.attributes)
@@ -159,10 +177,13 @@ class Tracing(Observer):
 
     def polled(self, name: str, lag: float) -> None:
         """Measure the time since a status request was due."""
-        self._instruments.poll_lag.record(lag, {"reflexio.poll.source": name})
+        if not self._is_idle():
+            self._instruments.poll_lag.record(lag, {"reflexio.poll.source": name})
 
     def stamped(self, request: EncodedRequest) -> EncodedRequest:
         """``request`` with the ``traceparent`` of the running span, if there is one."""
+        if self._is_idle():
+            return request
         carrier: dict[str, str] = {}
         _W3C.inject(carrier)
         return request._replace(headers=(*request.headers, *carrier.items())) if carrier else request
@@ -177,6 +198,8 @@ class Tracing(Observer):
         self, kind: str, request: EncodedRequest | None = None, *, age: float = 0.0
     ) -> BackgroundObserver:
         """Begin the span of a job."""
+        if not age and self._is_idle():
+            return NOT_OBSERVED
         span = self._trace(f"job {kind}", request, {"reflexio.job.kind": kind}, age)
         return self._observing(span, age)
 
@@ -228,6 +251,8 @@ class Tracing(Observer):
 
     def batch_outcome(self, name: str, outcome: OutcomeState) -> None:
         """Count one outcome."""
+        if self._is_idle():
+            return
         outcomes = {"reflexio.batch.name": name, "reflexio.outcome": outcome.value}
         self._instruments.batch_outcomes.add(1, outcomes)
 
@@ -258,6 +283,11 @@ class Tracing(Observer):
     def watch_outbox(self, outbox: CountsCalls) -> None:
         """Count the calls in ``outbox``."""
         self.outboxes.add(outbox)
+
+
+def _is_real(provider: object) -> bool:
+    """Whether ``provider`` makes anything. Those of OpenTelemetry's API itself do not."""
+    return not type(provider).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))
 
 
 def _route(endpoint: Endpoint[Any]) -> dict[str, AttributeValue]:
