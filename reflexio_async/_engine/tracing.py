@@ -97,7 +97,9 @@ class Tracing(Observer):
         """
         if not self._has_provider and (now := time.monotonic()) >= self._look_at:
             self._look_at = now + _LOOK_AGAIN_AFTER
-            self._has_provider = _is_real(trace.get_tracer_provider()) or _is_real(metrics.get_meter_provider())
+            self._has_provider = _is_real(trace.get_tracer_provider()) or _is_real(
+                metrics.get_meter_provider()
+            )
         return not self._has_provider and trace.get_current_span() is trace.INVALID_SPAN
 
     # Calls

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
@@ -41,8 +40,7 @@ class OutcomeState(StrEnum):
     NOT_STARTED = "not_started"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[K, T]):
+class Outcome(NamedTuple, Generic[K, T]):
     """How one key ended.
 
     Attributes:
@@ -69,7 +67,12 @@ class Outcome(Generic[K, T]):
     ended_at: float = 0.0
     waits: tuple[JobWait, ...] = ()
     token: str | None = None
-    item: Any = field(default=None, repr=False)
+    item: Any = None
+
+    def __repr__(self) -> str:
+        shown = self._asdict()
+        del shown["item"]
+        return f"Outcome({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
     def started_at(self) -> float:

@@ -203,7 +203,7 @@ class SlotJob(JobRecord[T]):
 
     def wait_for(self, reason: WaitReason | None, since: float | None = None) -> None:
         """Record that it waits for ``reason`` from now on, or from ``since``; None: for nothing any more."""
-        if self.waits_for is not None and self.waits_for[0] is reason:
+        if (self.waits_for and self.waits_for[0]) is reason:
             return
         self.waits = self.waits_so_far()
         self.waits_for = None if reason is None else (reason, self.now() if since is None else since)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,8 +25,7 @@ class JobState(StrEnum):
         return self not in (JobState.QUEUED, JobState.RUNNING)
 
 
-@dataclass(frozen=True, slots=True)
-class JobStatus:
+class JobStatus(NamedTuple):
     """A snapshot of a job.
 
     Attributes:
@@ -52,7 +50,12 @@ class JobStatus:
     error: str | None = None
     started_at: float | None = None
     finished_at: float | None = None
-    raw: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    raw: Mapping[str, Any] = {}
+
+    def __repr__(self) -> str:
+        shown = self._asdict()
+        del shown["raw"]
+        return f"JobStatus({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
     def done(self) -> bool:
@@ -61,8 +64,7 @@ class JobStatus:
 
     def redacted(self, redact: Callable[[str], str]) -> JobStatus:
         """This status with ``redact`` applied to every text of the server in it."""
-        return replace(
-            self,
+        return self._replace(
             message=redacted(self.message, redact),
             error=redacted(self.error, redact),
             raw=redacted(self.raw, redact),
