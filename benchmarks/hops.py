@@ -84,7 +84,7 @@ def measure(operation: str) -> Hops:
 
 async def _runs(url: str, operation: Callable[[AsyncReflexioClient], Awaitable[None]]) -> list[Hops]:
     runs: list[Hops] = []
-    async with AsyncReflexioClient(url_endpoint=url) as client:
+    async with AsyncReflexioClient(url_endpoint=url, tracing=False) as client:
         await operation(client)  # makes what is made once
         for _ in range(RUNS):
             await asyncio.sleep(0.1)  # until what follows an operation has been done

@@ -226,7 +226,9 @@ class API:
             engine.caller.send, endpoint, settings=engine.settings, limit_wait=0.0, rate_limiter=limiter
         )
         width = max(width, engine.settings.concurrency)
-        encoded = engine.tasks.observer.stamped(encode(endpoint, request))
+        encoded, observer = encode(endpoint, request), engine.tasks.observer
+        if observer.is_on:
+            encoded = observer.stamped(encoded)
         return Start(encoded, send, limiter, width), params
 
     def _run_in_lane(self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T]) -> BackgroundCall[T]:

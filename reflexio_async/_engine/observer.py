@@ -39,10 +39,8 @@ class BackgroundObserver:
 
     __slots__ = ()
 
-    @property
-    def context(self) -> Context | None:
-        """The context in which its requests are sent; None: that of the running task."""
-        return None
+    context: Context | None = None
+    """The context in which its requests are sent; None: that of the running task."""
 
     def ended(self, task: asyncio.Task[Any]) -> None:
         """The background call has ended."""
@@ -59,6 +57,9 @@ NOT_OBSERVED = BackgroundObserver()
 
 class Observer:
     """Is told what one client does."""
+
+    is_on = False
+    """Whether it does anything. What happens for every request is not reported to one that does not."""
 
     def run(self, call: Call[T]) -> Coroutine[Any, Any, T]:
         """Run one call, with all its tries."""

@@ -97,21 +97,16 @@ class TrySpan:
 class BackgroundSpan(BackgroundObserver):
     """The span of one job, or of one background call."""
 
-    __slots__ = ("_age", "_context", "_measures", "_span")
+    __slots__ = ("_age", "_measures", "_span", "context")
 
     def __init__(self, span: trace.Span, measures: Instruments, age: float = 0.0) -> None:
         self._span = span
         self._measures = measures
         self._age = age
-        self._context: Context | None = None
+        self.context: Context | None = None
         if span.get_span_context().is_valid:
-            self._context = copy_context()
-            self._context.run(otel.attach, trace.set_span_in_context(span))
-
-    @property
-    def context(self) -> Context | None:
-        """The context in which its span is the current one; None: it has no span."""
-        return self._context
+            self.context = copy_context()
+            self.context.run(otel.attach, trace.set_span_in_context(span))
 
     def ended(self, task: asyncio.Task[Any]) -> None:
         """End the span of a background call."""

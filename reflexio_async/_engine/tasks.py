@@ -126,12 +126,23 @@ class TaskTracker:
         self.errors = 0
 
     def spawn(
-        self, work: Coroutine[Any, Any, T], *, name: str, context: Context | None = None
+        self,
+        work: Coroutine[Any, Any, T],
+        *,
+        name: str,
+        context: Context | None = None,
+        detached: bool = False,
     ) -> asyncio.Task[T]:
         """Start a task. When the client is closed, it is cancelled and waited for.
 
-        ``context``: the context of the task; None: a copy of that of the running task.
+        Args:
+            work: What it does.
+            name: Its name.
+            context: Its context; None: a copy of that of the running task.
+            detached: It works for many callers, so it is no part of the trace of the running task.
         """
+        if detached and self.observer.is_on:
+            context = self.observer.detached()
         tasks = self.loops.scope.tasks
         task = asyncio.get_running_loop().create_task(work, name=name, context=context)
         tasks.add(task)
@@ -141,7 +152,7 @@ class TaskTracker:
     def send(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         """Start a task of a sender: its calls are not named when the client is closed."""
         sending = self.loops.scope.sending
-        task = self.spawn(work, name=name, context=self.observer.detached())
+        task = self.spawn(work, name=name, detached=True)
         sending.add(task)
         task.add_done_callback(sending.discard)
         return task

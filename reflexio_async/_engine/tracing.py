@@ -70,6 +70,8 @@ class Tracing(Observer):
         meter_provider: Makes the metrics, likewise.
     """
 
+    is_on = True
+
     def __init__(
         self,
         store: str | None = None,

@@ -325,9 +325,7 @@ class DurableJobs:
         driver, task = here.drivers.get(slot.service, (None, None))
         if driver is None or task is None or task.done():
             driver = driver or LaneDriver(self, here, slot)
-            task = self.tasks.spawn(
-                driver.run(), name=f"drive {slot.service}", context=self.tasks.observer.detached()
-            )
+            task = self.tasks.spawn(driver.run(), name=f"drive {slot.service}", detached=True)
             here.drivers[slot.service] = driver, task
         return driver
 

@@ -411,7 +411,8 @@ class Batch(Generic[K, T]):
         self._counts[outcome.state] += 1
         if outcome.state is OutcomeState.COMPLETED:
             self._running_times.append(outcome.seconds_running)
-        self._tasks.observer.batch_outcome(self._work.name, outcome.state)
+        if self._tasks.observer.is_on:
+            self._tasks.observer.batch_outcome(self._work.name, outcome.state)
         error = outcome.error
         if (
             isinstance(error, Exception)

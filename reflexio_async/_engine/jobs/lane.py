@@ -324,9 +324,7 @@ class Lane:
 
     def _wake_worker(self) -> None:
         if self._worker is None or self._worker.done():
-            self._worker = self._tasks.spawn(
-                self._work(), name=f"lane {self._name}", context=self._tasks.observer.detached()
-            )
+            self._worker = self._tasks.spawn(self._work(), name=f"lane {self._name}", detached=True)
             self._worker.add_done_callback(self._worker_ended)
         self._changed.set()
 
@@ -362,7 +360,8 @@ class Lane:
                 await self._change(within=pause)
                 continue
             self._queue.popleft()
-            job.wait_for(None)
+            if job.waits_for is not None:
+                job.wait_for(None)
             self._launch(job)
 
     def _note_wait_for_slot(self, job: SlotJob[Any]) -> None:

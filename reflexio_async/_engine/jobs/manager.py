@@ -105,7 +105,8 @@ class JobManager:
         """
         lane = self.lane(kind.slot)
         job = SlotJob(kind, self, settings, params=params, start=start)
-        job.observed = self.tasks.observer.job(kind.name, start.request)
+        if self.tasks.observer.is_on:
+            job.observed = self.tasks.observer.job(kind.name, start.request)
         await lane.submit(job, timeout, fails_at_timeout=fails_at_timeout)
         return job
 

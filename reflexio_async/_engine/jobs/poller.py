@@ -218,8 +218,7 @@ class _Workers:
         self._queue.append((source, due))
         if self._count < self._rate.concurrency:
             self._count += 1
-            tasks = self._poller.tasks
-            tasks.spawn(self._work(), name=f"poll {source.name}", context=tasks.observer.detached())
+            self._poller.tasks.spawn(self._work(), name=f"poll {source.name}", detached=True)
 
     def sources(self) -> Iterator[Pollable]:
         """The sources that wait for their turn or are being polled."""
@@ -240,7 +239,9 @@ class _Workers:
                     source.polling = False
                     continue
                 self._being_polled.add(source)
-                self._poller.tasks.observer.polled(source.name, self._poller.clock.now() - due)
+                observer = self._poller.tasks.observer
+                if observer.is_on:
+                    observer.polled(source.name, self._poller.clock.now() - due)
                 try:
                     await self._poller.poll(source)
                 finally:

@@ -316,7 +316,8 @@ class JobRecord(ABC, Generic[T]):
         self.status, self.result = status, result
         self.error = None if error is None else without_traceback(error)
         self.ended_at = self.now()
-        self.observed.job_ended(self)
+        if self.observed is not NOT_OBSERVED:
+            self.observed.job_ended(self)
         for waiter in self.waiters():
             waiter.wake()
             self._remove(waiter)
