@@ -19,7 +19,7 @@ import asyncio
 import logging
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from reflexio_async._engine.jobs.kinds import Dialect, StartRefused
 from reflexio_async._engine.jobs.slot import SlotStatus, SlotStatusSource
@@ -40,7 +40,7 @@ from reflexio_async.errors import (
 )
 
 if TYPE_CHECKING:
-    from reflexio_async._engine.jobs.kinds import Slot
+    from reflexio_async._engine.jobs.kinds import Slot, SlotKind
     from reflexio_async._engine.jobs.poller import Poller
     from reflexio_async._engine.jobs.slot_job import SlotJob
     from reflexio_async._engine.retry import FailedPolls
@@ -482,7 +482,7 @@ class Lane:
         ``refusal`` is None when the client's option asks for refusals as results.
         """
         job.unsent_since = None
-        kind = job.slot_kind
+        kind = cast("SlotKind[Any]", job.kind)
         read = kind.read_start(answer)
         if isinstance(read, StartRefused):
             if read.busy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 
 from reflexio_async._engine.jobs.record import JobRecord, with_message
 from reflexio_async._engine.jobs.status import RUNNING, JobState, JobStatus, redacted
@@ -69,7 +69,6 @@ class SlotJob(JobRecord[T]):
     """A job that occupies a slot while it runs.
 
     Attributes:
-        slot_kind: Its kind.
         params: The parameters of its request that the server's status repeats.
         start: Its start; None for a job that was resumed from a token.
         attempts: How often the start was sent.
@@ -90,7 +89,6 @@ class SlotJob(JobRecord[T]):
         "params",
         "row",
         "seen",
-        "slot_kind",
         "start",
         "unsent_since",
         "waits_for",
@@ -107,7 +105,6 @@ class SlotJob(JobRecord[T]):
         row: str | None = None,
     ) -> None:
         super().__init__(kind, jobs, settings)
-        self.slot_kind = kind
         self.row = row
         self.params = params
         self.start = start
@@ -118,6 +115,11 @@ class SlotJob(JobRecord[T]):
         self.cancel_requested = False
         self.unsent_since: float | None = None
         self.waits_for: tuple[WaitReason, float] | None = None
+
+    @property
+    def slot_kind(self) -> SlotKind[T]:
+        """Its kind."""
+        return cast("SlotKind[T]", self.kind)
 
     @property
     def _lane(self) -> Lane:
