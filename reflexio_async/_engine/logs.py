@@ -28,6 +28,7 @@ Event: TypeAlias = Literal[
     "lease_lost",
     "organisation_unknown",
     "outbox_waits",
+    "row_not_written",
     "server_answers",
     "server_away",
     "slot_taken",

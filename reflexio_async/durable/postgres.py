@@ -17,6 +17,7 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from reflexio_async._engine.logs import fields
 from reflexio_async.durable.database import Statement, without_password
 from reflexio_async.durable.schema import TABLES, VERSION
 from reflexio_async.durable.waker import Waker
@@ -180,7 +181,11 @@ class PostgresDatabase:
             try:
                 await self.write(opened.soon[0])
             except StoreError as error:
-                logger.warning("a row could not be written: %s", error)
+                logger.warning(
+                    "a row could not be written: %s",
+                    error,
+                    extra=fields("row_not_written", error, store=self.name),
+                )
             opened.soon.popleft()
 
     async def changed(self, within: float, since: int | None = None) -> int:

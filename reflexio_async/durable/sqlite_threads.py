@@ -276,7 +276,11 @@ class OpenFile:
             if request.future is not None:
                 by_loop[request.future.get_loop()].append((request.future, result))
             elif isinstance(result, StoreError):
-                logger.warning("a row could not be written: %s", result)
+                logger.warning(
+                    "a row could not be written: %s",
+                    result,
+                    extra=fields("row_not_written", result, store=str(self.path)),
+                )
         if changed:
             self._count()
             self._look_after = _FIRST_LOOK
