@@ -42,6 +42,19 @@ def is_there(store: str) -> bool:
         _refuse(f"--store: {store!r} cannot be read: {error}")
 
 
+def check_new_store(store: str) -> None:
+    """Check that the file of a store could be made.
+
+    Raises:
+        InvalidRequest: Its folder is missing, or may not be written to.
+    """
+    folder = Path(store).absolute().parent
+    if not folder.is_dir():
+        _refuse(f"--store: {store!r} cannot be made: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        _refuse(f"--store: {store!r} cannot be made: the folder {folder} may not be written to")
+
+
 def shown_store(store: str) -> str:
     """``store`` without a password, for people and logs."""
     if "://" not in store:

@@ -7,7 +7,7 @@ import typer
 from reflexio_async._engine.pages.document import check_page_path
 from reflexio_async.cli.command_runner import exit_bad_input, run
 from reflexio_async.cli.ids import Ids, given_ids, read_ids
-from reflexio_async.cli.inputs import check_text, is_there
+from reflexio_async.cli.inputs import check_new_store, check_text, is_there
 from reflexio_async.cli.options import (
     ApiKey,
     Debug,
@@ -187,6 +187,7 @@ def rerun(
 
     try:
         if dry_run and store is not None and found.ids and not is_there(store):
+            check_new_store(store)
             store = None  # looking at it must not make it
         if report is not None:
             check_page_path(report, name="--report")
