@@ -68,8 +68,8 @@ class RunMCP:
         try:
             listener = socket.create_server((self.host, self.port))
         except OSError as error:
-            # socket's message has the address once more.
-            reason = os.strerror(error.errno) if error.errno else error
+            # The message of a port in use has the address once more. That of a name has a negative number.
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             message = f"cannot listen at {self.host}, port {self.port}: {reason} (--port 0 picks a free one)"
             raise ConfigurationError(message) from None
         http = uvicorn.Server(

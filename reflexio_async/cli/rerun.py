@@ -17,6 +17,7 @@ from reflexio_async._engine.batch.work import BATCH_OUTAGE_TIMEOUT
 from reflexio_async._engine.retry import is_away
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK, SOME_FAILED
+from reflexio_async.cli.errors import own_words
 from reflexio_async.cli.inputs import shown_store
 from reflexio_async.cli.progress import EVERY, NOTE_EVERY, Lines, line_text, progress_fields, show_progress
 from reflexio_async.cli.rerun_plan import AGENT_VERSIONS, USERS, Plan, Target, plan_text
@@ -337,7 +338,8 @@ class Rerun:
                 if not self.wait_for_server or not is_away(error):
                     raise
                 if not away:
-                    self.reporter.say(f"waiting for the server (Ctrl-C to stop): {error}", "yellow")
+                    reason = own_words(str(error))
+                    self.reporter.say(f"waiting for the server (Ctrl-C to stop): {reason}", "yellow")
                 away = True
                 try:
                     await asyncio.sleep(_BETWEEN_CHECKS)

@@ -115,6 +115,12 @@ def test_with_json_the_errors_of_sandbox_are_objects_too(run: Run) -> None:
     assert "Address already in use" in json.loads(done.stdout)["error"]["message"]
 
 
+def test_an_address_to_listen_at_that_is_none_is_named_with_the_reason(run: Run) -> None:
+    error = run("mcp", "--user", "u", "--port", "0", "--host", "999.1.1.1").stderr
+    assert error.startswith("error: cannot listen at 999.1.1.1, port 0: ")
+    assert "Unknown error" not in error
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
 def test_a_full_disk_behind_stdout_is_one_line_on_stderr() -> None:
     done = subprocess.run(

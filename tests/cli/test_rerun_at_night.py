@@ -172,7 +172,10 @@ def test_a_dry_run_with_a_wrong_key_is_an_error(run: Run) -> None:
 def test_it_waits_for_a_server_that_is_not_there_yet(start: Start) -> None:
     port = closed_port()
     process = start("rerun", "--user=u1", "--wait-for-server", "--url", f"http://127.0.0.1:{port}")
-    process.wait_for("waiting for the server (Ctrl-C to stop): GET /api/get_operation_status: cannot connect")
+    process.wait_for(
+        "waiting for the server (Ctrl-C to stop): GET /api/get_operation_status: cannot connect to "
+        f"http://127.0.0.1:{port} (Connection refused); is it running? is the base URL (--url, REFLEXIO_API"
+    )
     with sandbox_in_thread(port=port) as box:
         box.seed("u1", "hello")
         exit_code, out, err = process.end()
