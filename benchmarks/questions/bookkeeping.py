@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -77,10 +78,9 @@ def _postgres(result: Result) -> Generator[PostgresServer | None]:
     server: PostgresServer | None = None
     with ExitStack() as stack:
         try:
-            import procrastinate  # noqa: F401, PLC0415
-
             from tests.postgres import PostgresServer  # noqa: PLC0415
 
+            import_module("procrastinate")
             server = stack.enter_context(PostgresServer())
         except (ImportError, RuntimeError) as error:
             result.notes.append(f"procrastinate was not measured: {error}")

@@ -32,10 +32,8 @@ def content(thing: Any) -> Any:
     """What ``thing`` holds, as values that can be compared."""
     parts: Any = thing
     match thing:
-        case list():
+        case list() | Outcome():
             return list(map(content, parts))
-        case Outcome():
-            return [content(getattr(parts, name)) for name in Outcome.__slots__]
         case BatchReport():
             return held(parts)
         case BaseException():
