@@ -119,7 +119,8 @@ class Rerun:
             await self._reach(client)
             kept = None
             if stored is not None:
-                kept = await find_batch(stored, self.batch_id or await self._default_id(client, ids))
+                batch_id = self.batch_id or await self._default_id(client, ids)
+                kept = await find_batch(stored, batch_id, required=self.retry_failed)
             shown = Plan(
                 client.base_url, self._target, ids, plan.per_minute, kept, retry_failed=self.retry_failed
             )
@@ -171,8 +172,13 @@ class Rerun:
         return await default_id(client, ids, self.source, self._target.service)
 
     async def _kept(self, client: AsyncReflexioClient, batch_id: str, plan: BatchPlan) -> BatchEntry | None:
-        """Say what the store has of the batch, and return it; None: nothing yet."""
-        kept, reporter, store = await find_batch(client, batch_id), self.reporter, self.store or ""
+        """Say what the store has of the batch, and return it; None: nothing yet.
+
+        Raises:
+            InvalidRequest: The batch is to be run again, and is not there.
+        """
+        reporter, store = self.reporter, self.store or ""
+        kept = await find_batch(client, batch_id, required=self.retry_failed)
         if (reason := await driven_elsewhere(client, store, self._target.service)) is not None:
             reporter.say(reason, "yellow")
         if kept is None:

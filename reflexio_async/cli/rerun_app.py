@@ -183,6 +183,8 @@ def rerun(
         from reflexio_async.cli.stored_batch import ShowBatches  # noqa: PLC0415  # slow to load
 
         run(ShowBatches(existing_store(store), batch_id, json_lines).run)
+    if retry_failed:
+        store = existing_store(store)
     from reflexio_async.cli.rerun import Rerun  # noqa: PLC0415  # slow to load
 
     try:

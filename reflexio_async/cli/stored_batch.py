@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _DIGITS = 12
 PROFILES = "profile_generation"
 _SHOWN_BATCHES = 20
+_NAMED_BATCHES = 5
 _SHOWN_FAILURES = 50
 _MANY = 10_000_000
 _INCOMPLETE = (JobState.FAILED, JobState.LOST, JobState.CANCELLED)
@@ -59,13 +60,30 @@ async def ids_of(client: AsyncReflexioClient, batch_id: str | None) -> list[str]
     jobs = await client.store.jobs(batch=batch_id, limit=_MANY)
     if not jobs:
         message = f"--batch-id: the store has no batch {batch_id!r}; name its users with --users or --user"
-        raise InvalidRequest(message)
+        raise InvalidRequest(message + await _batches_text(client))
     return [job.key for job in reversed(jobs) if job.key is not None]
 
 
-async def find_batch(client: AsyncReflexioClient, batch_id: str) -> BatchEntry | None:
-    """The batch with this id; None: there is none."""
-    return next(iter(await client.store.batches(batch=batch_id)), None)
+async def find_batch(
+    client: AsyncReflexioClient, batch_id: str, *, required: bool = False
+) -> BatchEntry | None:
+    """The batch with this id; None: there is none.
+
+    Raises:
+        InvalidRequest: There is none, and it is required: its failures are to be run again.
+    """
+    found = next(iter(await client.store.batches(batch=batch_id)), None)
+    if found is None and required:
+        message = f"--retry-failed: the store has no batch {batch_id!r}"
+        raise InvalidRequest(message + (await _batches_text(client) or "; it has none"))
+    return found
+
+
+async def _batches_text(client: AsyncReflexioClient) -> str:
+    """Which batches the store has, the newest first, to be appended to an error; empty: none."""
+    found = [batch.id for batch in await client.store.batches(limit=_NAMED_BATCHES + 1)]
+    more = ", …" if len(found) > _NAMED_BATCHES else ""
+    return f"; it has {', '.join(found[:_NAMED_BATCHES])}{more}" if found else ""
 
 
 async def driven_elsewhere(client: AsyncReflexioClient, store: str, service: str) -> str | None:
@@ -118,11 +136,12 @@ class ShowBatches:
         async with looking_at(self.store) as client:
             batches = await client.store.batches(limit=_SHOWN_BATCHES, batch=self.batch_id)
             failed: list[JobEntry] = []
+            if self.batch_id is not None and not batches:
+                others = await _batches_text(client)
+                exit_bad_input(f"--batch-id: the store has no batch {self.batch_id!r}{others}")
             if self.batch_id is not None:
                 for state in _INCOMPLETE:
                     failed += await client.store.jobs(batch=self.batch_id, state=state, limit=_SHOWN_FAILURES)
-        if self.batch_id is not None and not batches:
-            exit_bad_input(f"--batch-id: the store has no batch {self.batch_id!r}")
         if self.as_json:
             for batch in batches:
                 output.write_line(json.dumps(batch_fields(batch), ensure_ascii=False))

@@ -270,6 +270,44 @@ def test_retry_failed_runs_those_again_that_did_not_complete(run: Run, box: Sand
     assert starts(box)["u1"] == 1
 
 
+@pytest.mark.parametrize("plan", [(), ("--dry-run",)])
+def test_retry_failed_of_a_batch_that_is_not_there_names_those_that_are_and_starts_nothing(
+    run: Run, box: Sandbox, tmp_path: Path, plan: tuple[str, ...]
+) -> None:
+    command = ("rerun", "--user=u1", f"--store={tmp_path / 'night.db'}", f"--url={box.url}")
+    for name in ("monday", "tuesday"):
+        assert run(*command, f"--batch-id={name}").exit_code == 0
+    done = run(*command, "--retry-failed", "--batch-id=tusday", *plan)
+    said = "error: --retry-failed: the store has no batch 'tusday'; it has tuesday, monday\n"
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", said)
+    others = run(*command, "--user=u2", "--retry-failed", *plan)  # whose batch is none of these two
+    assert others.exit_code == 2
+    assert others.stderr.endswith("; it has tuesday, monday\n")
+    assert starts(box) == {"u1": 2}
+
+
+def test_retry_failed_without_the_store_is_refused_and_makes_none(
+    run: Run, box: Sandbox, tmp_path: Path
+) -> None:
+    store = tmp_path / "night.db"
+    done = run("rerun", "--user=u1", "--retry-failed", f"--store={store}", f"--url={box.url}")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: --store: ")
+    assert done.stderr.count("\n") == 1
+    assert not store.exists()
+    assert not box.operations()
+
+
+def test_retry_failed_with_an_empty_store_says_that_it_has_no_batch(
+    run: Run, box: Sandbox, tmp_path: Path
+) -> None:
+    common = (f"--store={tmp_path / 'night.db'}", f"--url={box.url}")
+    assert run("rerun", "--batch-id=none", *common).exit_code == 2  # which makes the store
+    done = run("rerun", "--user=u1", "--batch-id=x", "--retry-failed", *common)
+    said = "error: --retry-failed: the store has no batch 'x'; it has none\n"
+    assert (done.exit_code, done.stderr) == (2, said)
+
+
 def test_failures_of_an_earlier_run_do_not_count(run: Run, slow_box: Sandbox, tmp_path: Path) -> None:
     users = [f"--user={name}" for name in ("x1", "x2", *USERS)]
     command = ["rerun", *users, f"--store={tmp_path / 'night.db'}", f"--url={slow_box.url}"]
@@ -328,7 +366,9 @@ def test_the_status_of_a_batch_that_is_not_there(run: Run, box: Sandbox, tmp_pat
     store = f"--store={tmp_path / 'night.db'}"
     run("rerun", "--user=u1", store, f"--url={box.url}")
     done = run("rerun", "--status", "--batch-id=x", store)
-    assert (done.exit_code, done.stderr) == (2, "error: --batch-id: the store has no batch 'x'\n")
+    (kept,) = [json.loads(line) for line in run("rerun", "--status", store, "--json").stdout.splitlines()]
+    said = f"error: --batch-id: the store has no batch 'x'; it has {kept['id']}\n"
+    assert (done.exit_code, done.stderr) == (2, said)
 
 
 # --- --dry-run
