@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from reflexio_async._engine.logs import fields
 from reflexio_async._engine.models import build_request
+from reflexio_async._engine.settings import positive_count, positive_seconds, true_or_false
+from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.errors import ConfigurationError, InvalidRequest, ReflexioError, StoreError
+from reflexio_async.memory.api import ConversationRequest
 from reflexio_async.memory.context import DEFAULT_MAX_CHARS
 from reflexio_async.memory.messages import last_run
 from reflexio_async.reflect.converters.attribute_reader import get
 from reflexio_async.reflect.judge import Judge, check_judge, failed_review, judged_review
 from reflexio_async.reflect.models.traces import InlineReview, TraceCreate
+from reflexio_async.reflect.presets import BY_NAME
 from reflexio_async.reflexio.models.interactions import DEFAULT_AGENT_VERSION
+from reflexio_async.reflexio.models.search import UnifiedSearchRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Unpack
 
-    from reflexio_async.client import AsyncReflexioClient
     from reflexio_async.memory.context import MemoryContext
     from reflexio_async.memory.conversation import Conversation
     from reflexio_async.reflect.presets import PresetName
@@ -72,17 +76,20 @@ class AgentMemory:
         options: The options.
 
     Raises:
-        ConfigurationError: There is no such option; or traces are wanted without a Reflect server.
+        ConfigurationError: ``client`` is no ``AsyncReflexioClient``; or there is no such option; or its value
+            is unusable; or traces are wanted without a Reflect server.
         InvalidRequest: The judge is no function of a task and an answer.
     """
 
     def __init__(self, client: AsyncReflexioClient, **options: Unpack[MemoryOptions]) -> None:
+        _check_client(client)
         known = MemoryOptions.__annotations__
         for name in options:
             if name not in known:
                 close = get_close_matches(name, known, n=1)
                 message = f"there is no option {name}" + (f"; did you mean {close[0]}?" if close else "")
                 raise ConfigurationError(message)
+        _check_values(options)
         self.client = client
         self.options = options
         self._judge = options.get("judge")
@@ -201,6 +208,35 @@ class AgentMemory:
         if review is not None:
             trace = trace.model_copy(update={"review": review})
         await self.client.reflect.create_trace_later(trace)
+
+
+def _check_client(client: object) -> None:
+    if not isinstance(client, AsyncReflexioClient):
+        found = f"the class {client.__name__}" if isinstance(client, type) else type(client).__name__
+        message = f"client must be an AsyncReflexioClient, not {found}"
+        raise ConfigurationError(message)
+
+
+def _check_values(options: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for values that no run could use."""
+    recall = {name: options[name] for name in ("top_k", "threshold") if name in options}
+    talk = {name: options[name] for name in ("agent_version", "source") if name in options}
+    for name in ("user_id", "session_id"):
+        talk[name] = options.get(name) or "of the run"
+    try:
+        build_request(UnifiedSearchRequest, {"query": "", **recall})
+        build_request(ConversationRequest, talk)
+        if "timeout" in options:
+            positive_seconds("timeout", options["timeout"])
+        if "max_chars" in options:
+            positive_count("max_chars", options["max_chars"])
+        if "traces" in options:
+            true_or_false("traces", options["traces"])
+    except InvalidRequest as error:
+        raise ConfigurationError(str(error)) from None
+    if options.get("preset", "cold_start") not in list(BY_NAME):
+        message = f"preset must be 'cold_start' or 'later', not {options['preset']!r:.40}"
+        raise ConfigurationError(message)
 
 
 def _log(what: str, error: ReflexioError) -> None:

@@ -8,7 +8,14 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from reflexio_async import AsyncReflexioClient, ConfigurationError, InvalidRequest, ReflexioError, StoreError
+from reflexio_async import (
+    AsyncReflectClient,
+    AsyncReflexioClient,
+    ConfigurationError,
+    InvalidRequest,
+    ReflexioError,
+    StoreError,
+)
 from reflexio_async.integrations.agent_memory import AgentMemory
 from reflexio_async.testing import Sandbox
 
@@ -112,3 +119,51 @@ async def test_an_option_that_does_not_exist_is_an_error_that_names_the_one_mean
     async with Sandbox() as box, AsyncReflexioClient(url_endpoint=box.url) as client:
         with pytest.raises(ConfigurationError, match="no option max_char; did you mean max_chars"):
             AgentMemory(client, max_char=100)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("timeout", "fast", "timeout must be a finite number of seconds, not 'fast'"),
+        ("timeout", 0, "timeout must be more than zero seconds, not 0"),
+        ("max_chars", "all", "max_chars must be a whole number of at least 1, not 'all'"),
+        ("top_k", "many", "top_k: "),
+        ("top_k", 0, "top_k: "),
+        ("threshold", 2, "threshold: "),
+        ("user_id", 7, "user_id: "),
+        ("session_id", ["s1"], "session_id: "),
+        ("agent_version", None, "agent_version: "),
+        ("source", "My App", "source: "),
+        ("traces", "no", "traces must be True or False, not 'no'"),
+        ("preset", "warm", "preset must be 'cold_start' or 'later', not 'warm'"),
+        ("preset", [], "preset must be 'cold_start' or 'later', not []"),
+    ],
+)
+def test_a_value_that_no_run_could_use_is_an_error_that_names_the_option(
+    option: str, value: object, said: str
+) -> None:
+    options: dict[str, Any] = {option: value}
+    with pytest.raises(ConfigurationError) as refused:
+        AgentMemory(AsyncReflexioClient(url_endpoint="http://127.0.0.1:9"), **options)
+    assert str(refused.value).startswith(said)
+
+
+@pytest.mark.parametrize("name", ["user_id", "session_id", "threshold", "judge"])
+def test_an_option_that_may_be_absent_may_be_none(name: str) -> None:
+    options: dict[str, Any] = {name: None}
+    AgentMemory(AsyncReflexioClient(url_endpoint="http://127.0.0.1:9"), **options)
+
+
+@pytest.mark.parametrize(
+    ("client", "found"),
+    [
+        ("http://localhost:8061", "str"),
+        (None, "NoneType"),
+        (AsyncReflexioClient, "the class AsyncReflexioClient"),
+        (AsyncReflectClient(base_url="http://127.0.0.1:9"), "AsyncReflectClient"),
+    ],
+)
+def test_something_else_than_a_client_is_an_error_that_names_it(client: Any, found: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        AgentMemory(client, user_id="ana")
+    assert str(refused.value) == f"client must be an AsyncReflexioClient, not {found}"
