@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 _NARROW = 60
 """On fewer columns a table would break every word."""
+_IDS = frozenset(("id", "user", "request", "memory", "session", "account"))
+"""Columns whose cells are never broken: they are copied into the next command."""
+_FOLDED = 10
+"""The least width of another column, into which a longer cell is folded."""
 
 
 @dataclass(frozen=True)
@@ -53,28 +58,41 @@ def new_table(*columns: str) -> Table:
     """An empty table."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in _IDS)
     return table
 
 
 def print_table(to: Console, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows: as a table on a terminal, as lines where that is narrow, else separated by tabs."""
+    """Print rows: as a table on a terminal, as lines where that is narrow, else separated by tabs.
+
+    Ids are not broken. A terminal is narrow, too, when they leave no room for the rest.
+    """
     rows = [[one_line(cell) for cell in row] for row in rows]
     if not to.is_terminal:
         for row in rows:
             to.file.write("\t".join(row) + "\n")  # print would turn tabs into blanks
-    elif to.width < _NARROW:
+    elif to.width < max(_NARROW, _least_width(names, rows)):
         for number, row in enumerate(rows):
             if number:
                 to.print()
             for name, cell in zip(names, row, strict=True):
                 if cell:
-                    to.print(Text.assemble((f"{name}: ", "bold"), cell))
+                    is_too_long = name in _IDS and cell_len(cell) > to.width
+                    to.print(Text.assemble((f"{name}: ", "bold"), cell), soft_wrap=is_too_long)
     elif rows:
         table = new_table(*names)
         for row in rows:
             table.add_row(*map(Text, row))
         to.print(table)
+
+
+def _least_width(names: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """How many columns a table needs in which no id is broken."""
+    width = 3 * len(names) - 1  # blanks between the columns and at the edges
+    for name, *cells in zip(names, *rows, strict=True):
+        widest = max(map(cell_len, (name, *cells)))
+        width += widest if name in _IDS else min(widest, _FOLDED)
+    return width
 
 
 def listing(

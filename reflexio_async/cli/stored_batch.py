@@ -12,7 +12,7 @@ from reflexio_async._engine.jobs.status import JobState
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK, exit_bad_input
 from reflexio_async.cli.inputs import shown_store
-from reflexio_async.cli.results import new_table
+from reflexio_async.cli.results import print_table
 from reflexio_async.cli.store import counts_text, looking_at
 from reflexio_async.errors import InvalidRequest, NotFound
 from reflexio_async.reflexio.jobs import PLAYBOOK_RERUN
@@ -154,11 +154,8 @@ class ShowBatches:
             noun = "agent versions" if batch.kind == PLAYBOOK_RERUN.name else "users"
             what = f"{sum(batch.jobs.values())} {noun} since {output.local_time(batch.created_at)}"
             output.print_line(stdout, f"{batch.id}: {what}: {counts}")
-        table = new_table("user", "state", "why")
-        for job in failed[:_SHOWN_FAILURES]:
-            table.add_row(output.printable(job.key), job.state, output.one_line(job.error or ""))
-        if table.row_count:
-            stdout.print(table)
+        rows = [(str(job.key), str(job.state), job.error or "") for job in failed[:_SHOWN_FAILURES]]
+        print_table(stdout, ("user", "state", "why"), rows)
         return OK
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 needs_pty = pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
 
+UUID = re.compile(r"[0-9a-f-]{32,36}$")
+
 
 @pytest.fixture
 def filled(box: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
@@ -110,6 +112,41 @@ def test_on_40_columns_each_cell_is_a_line_of_its_own(terminal: Callable[..., Sc
         assert max(map(len, cells)) <= 40, args
         assert text in " ".join(screen.text.split()), args
         assert "─" not in screen.text
+
+
+@needs_pty
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("columns", [40, 80, 100, 200])
+def test_ids_can_be_copied_whole_on_every_terminal(
+    run: Run, terminal: Callable[..., Screen], columns: int
+) -> None:
+    for args, _ in LISTS:
+        ids = {
+            cell for line in run(*args).stdout.splitlines() for cell in line.split("\t") if UUID.match(cell)
+        }
+        screen = terminal(*args, columns=columns)
+        assert [each for each in ids if each not in screen.text] == [], args
+
+
+@needs_pty
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(("columns", "is_table"), [(80, False), (120, True)])
+def test_where_ids_leave_no_room_for_the_rest_each_cell_is_a_line_of_its_own(
+    terminal: Callable[..., Screen], columns: int, *, is_table: bool
+) -> None:
+    screen = terminal("traces", "list", columns=columns)
+    assert ("─" in screen.text) is is_table
+    assert is_table or re.search(r"^memory: \S+$", screen.text, re.MULTILINE)
+
+
+@needs_pty
+@pytest.mark.parametrize("columns", [40, 80])
+def test_an_id_that_is_wider_than_the_terminal_is_one_line(
+    box: Sandbox, terminal: Callable[..., Screen], columns: int
+) -> None:
+    user = "user-" + 20 * "12345"
+    box.seed(user, "I like sushi")
+    assert f"user: {user}" in terminal("interactions", "list", "--url", box.url, columns=columns).lines
 
 
 @needs_pty
