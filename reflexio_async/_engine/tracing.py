@@ -202,7 +202,8 @@ class Tracing(Observer):
         self, kind: str, request: EncodedRequest | None = None, *, age: float = 0.0
     ) -> BackgroundObserver:
         """Begin the span of a job."""
-        if not age and self._is_idle():
+        is_stamped = request is not None and bool(request.headers)  # by the process that accepted it
+        if self._is_idle() and not is_stamped:
             return NOT_OBSERVED
         span = self._trace(f"job {kind}", request, {"reflexio.job.kind": kind}, age)
         return self._observing(span, age)

@@ -77,13 +77,15 @@ class OpenFile:
         self.reads: _Queue = self.writes if path == MEMORY else SimpleQueue()
         self.waiters: dict[asyncio.Future[Any], asyncio.AbstractEventLoop] = {}
         self.path = path
+        self._place = Path(path)
         self._monotonic = monotonic
         self._busy_timeout = busy_timeout
         self._count = count
         self._closing = self._closed = False
         self._soon: deque[_Request] = deque()
         """What waits for the next write, or for the timer."""
-        self._next_timer = 0.0
+        self._soon_since = 0.0
+        self._timer_until = 0.0
         self._is_full = True
         self._version = -1
         self._file: tuple[int, int] | None = None
@@ -113,11 +115,26 @@ class OpenFile:
 
     def write_soon(self, statements: Sequence[tuple[str, tuple[Value, ...]]]) -> None:
         """Let the writing thread run ``statements`` with its next ones, or in a moment."""
-        self._soon.append(_Request(None, statements))
         now = time.monotonic()
-        if now >= self._next_timer:
-            self._next_timer = now + _SOON / 2
-            asyncio.get_running_loop().call_later(_SOON, self._put_soon)
+        if not self._soon:
+            self._soon_since = now
+        self._soon.append(_Request(None, statements))
+        if now >= self._timer_until:
+            self._set_timer(_SOON)
+
+    def _set_timer(self, seconds: float) -> None:
+        # The timer is lost with its event loop. Then the next one is set here.
+        self._timer_until = time.monotonic() + 2 * seconds
+        asyncio.get_running_loop().call_later(seconds, self._put_due)
+
+    def _put_due(self) -> None:
+        """Put what has waited for long. The rest may still go with another write, which costs less."""
+        self._timer_until = 0.0
+        waited = time.monotonic() - self._soon_since
+        if waited >= 0.9 * _SOON:
+            self._put_soon()
+        elif self._soon:
+            self._set_timer(_SOON - waited)
 
     def _put_soon(self) -> None:
         with suppress(IndexError):  # another thread may take them, too
@@ -214,7 +231,7 @@ class OpenFile:
     def _identity(self) -> tuple[int, int] | None:
         """What tells the file from another one at its place; None for a database in memory or no file."""
         try:
-            found = Path(self.path).stat()
+            found = self._place.stat()
         except OSError:
             return None
         return found.st_dev, found.st_ino
