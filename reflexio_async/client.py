@@ -23,13 +23,7 @@ from reflexio_async._engine.loops import Lifetime, LoopBinding
 from reflexio_async._engine.models import build_request
 from reflexio_async._engine.observer import observer_for
 from reflexio_async._engine.rate_limits import RateLimiters
-from reflexio_async._engine.settings import (
-    ClientOptions,
-    Settings,
-    TimeoutPhases,
-    check_names,
-    seconds_of,
-)
+from reflexio_async._engine.settings import ClientOptions, Settings, TimeoutPhases, check_names, seconds_of
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async.errors import InvalidRequest, NotFound
 from reflexio_async.memory.api import MemoryAPI

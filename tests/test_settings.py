@@ -9,12 +9,8 @@ from typing import Any
 import pytest
 
 from reflexio_async import AsyncReflectClient, AsyncReflexioClient, ConfigurationError, RetryPolicy
-from reflexio_async._engine.settings import (
-    DEFAULT_USER_AGENT,
-    ClientOptions,
-    Settings,
-    check_url,
-)
+from reflexio_async._engine.option_checks import check_url
+from reflexio_async._engine.settings import DEFAULT_USER_AGENT, ClientOptions, Settings
 from reflexio_async.reflexio.service import DEFAULT_URL, api_key_from, base_url_from
 
 URL = "http://127.0.0.1:8061"

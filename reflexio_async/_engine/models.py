@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema, to_json
 
-from reflexio_async._engine.settings import positive_seconds
+from reflexio_async._engine.option_checks import positive_seconds
 from reflexio_async._engine.validation import NULL_BRANCH, VALUE_BRANCH, describe
 from reflexio_async.errors import InvalidRequest
 

@@ -92,7 +92,7 @@ def read_organisations(options: list[str]) -> dict[str, tuple[str, str]]:
 
 def check_keys(*, api_key: str, reflect_api_key: str) -> None:
     """Refuse keys that no client could send unchanged."""
-    from reflexio_async._engine.settings import secret_key  # noqa: PLC0415  # slow to load
+    from reflexio_async._engine.option_checks import secret_key  # noqa: PLC0415  # slow to load
 
     for option, key in (("--api-key", api_key), ("--reflect-api-key", reflect_api_key)):
         try:

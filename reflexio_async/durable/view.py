@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.jobs.tokens import Token
-from reflexio_async._engine.settings import positive_count, positive_seconds
+from reflexio_async._engine.option_checks import positive_count, positive_seconds
 from reflexio_async.durable.database import Statement
 from reflexio_async.durable.entries import (
     AccountEntry,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from reflexio_async._engine.logs import fields
 from reflexio_async._engine.models import build_request
-from reflexio_async._engine.settings import positive_count, positive_seconds, true_or_false
+from reflexio_async._engine.option_checks import positive_count, positive_seconds, true_or_false
 from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.errors import ConfigurationError, InvalidRequest, ReflexioError, StoreError
 from reflexio_async.memory.api import ConversationRequest

@@ -14,7 +14,7 @@ from reflexio_async._engine.models import (
     drop_none,
     invalid,
 )
-from reflexio_async._engine.settings import positive_count, positive_seconds
+from reflexio_async._engine.option_checks import positive_count, positive_seconds
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.memory.context import MemoryContext
 from reflexio_async.memory.recall import recall

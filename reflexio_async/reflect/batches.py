@@ -12,7 +12,7 @@ from reflexio_async._engine.batch.batch import Batch
 from reflexio_async._engine.batch.work import BATCH_OUTAGE_TIMEOUT, Attempt, Work
 from reflexio_async._engine.jobs.job import check_waiting
 from reflexio_async._engine.models import build_request
-from reflexio_async._engine.settings import is_asynchronous, positive_seconds, true_or_false
+from reflexio_async._engine.option_checks import is_asynchronous, positive_seconds, true_or_false
 from reflexio_async.errors import InvalidRequest, JobFailed
 from reflexio_async.reflect.api import CREATE_TRACE, ReflectAPI
 from reflexio_async.reflect.models.traces import TraceCreate

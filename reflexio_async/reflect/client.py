@@ -17,15 +17,9 @@ from reflexio_async._engine.jobs.manager import JobManager
 from reflexio_async._engine.loops import Lifetime, LoopBinding
 from reflexio_async._engine.models import build_request
 from reflexio_async._engine.observer import observer_for
+from reflexio_async._engine.option_checks import true_or_false
 from reflexio_async._engine.rate_limits import RateLimiters
-from reflexio_async._engine.settings import (
-    ClientOptions,
-    Settings,
-    TimeoutPhases,
-    check_names,
-    seconds_of,
-    true_or_false,
-)
+from reflexio_async._engine.settings import ClientOptions, Settings, TimeoutPhases, check_names, seconds_of
 from reflexio_async._engine.tasks import TaskTracker
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import InvalidRequest

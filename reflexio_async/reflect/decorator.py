@@ -20,7 +20,7 @@ from typing import (
 )
 
 from reflexio_async._engine.logs import fields
-from reflexio_async._engine.settings import check_hook
+from reflexio_async._engine.option_checks import check_hook
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from anyio import to_thread
 
 from reflexio_async._engine.models import build_request
-from reflexio_async._engine.settings import is_asynchronous
+from reflexio_async._engine.option_checks import is_asynchronous
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflect.models.traces import InlineReview
 

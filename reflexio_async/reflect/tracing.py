@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict
 
 from reflexio_async._engine.ignored_errors import IgnoredErrors
 from reflexio_async._engine.models import build_request
-from reflexio_async._engine.settings import positive_seconds
+from reflexio_async._engine.option_checks import positive_seconds
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflect.api import ReflectAPI
 from reflexio_async.reflect.judge import Judge, check_judge

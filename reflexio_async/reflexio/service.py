@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from reflexio_async._engine.option_checks import first_url, secret_key
 from reflexio_async._engine.service import Service
-from reflexio_async._engine.settings import first_url, secret_key
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

@@ -19,8 +19,8 @@ from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
 from reflexio_async._engine.logs import fields
 from reflexio_async._engine.loops import LOOP_ENDED
+from reflexio_async._engine.option_checks import is_asynchronous, positive_count, true_or_false
 from reflexio_async._engine.retry import is_away
-from reflexio_async._engine.settings import is_asynchronous, positive_count, true_or_false
 from reflexio_async.errors import (
     APIConnectionError,
     APIStatusError,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, S
 
 from reflexio_async._engine.jobs.poller import SHORTEST_INTERVAL
 from reflexio_async._engine.logs import fields
-from reflexio_async._engine.settings import positive_seconds, true_or_false
+from reflexio_async._engine.option_checks import positive_seconds, true_or_false
 from reflexio_async.errors import (
     ClientClosed,
     InvalidRequest,

@@ -16,7 +16,7 @@ from reflexio_async._engine.jobs.job import Job, check_waiting
 from reflexio_async._engine.jobs.kinds import SlotKind
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.models import RequestModel, build_request, drop_none
-from reflexio_async._engine.settings import positive_seconds, true_or_false
+from reflexio_async._engine.option_checks import positive_seconds, true_or_false
 from reflexio_async._engine.wire import Endpoint, refusal_of
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI
