@@ -76,7 +76,8 @@ class RunMCP:
             uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_STOP_SECONDS)
         )
         # uvicorn stops at the first signal, and then passes it on to the handler that was there before.
-        signals.on_first(lambda: None)
+        # A signal that comes before uvicorn has its own handler must not be lost.
+        signals.on_first(lambda: setattr(http, "should_exit", True))
         port = listener.getsockname()[1]
         address = f"http://{self.host}:{port}/mcp"
         if self.as_json:
