@@ -103,10 +103,10 @@ class Serving(NamedTuple):
 
 SERVING = {
     "dashboard": Serving(("--store", "{store}", "--port", "0"), "(Ctrl-C to stop)"),
-    "mcp": Serving((*ANA, "--port", "0"), "(Ctrl-C to stop)"),
     "sandbox": Serving(("--port", "0"), "export REFLECT_API_KEY"),
 }
-NEEDS_A_DATABASE = {"worker"}  # tests/durable runs it
+ELSEWHERE = {"mcp", "worker"}
+"""tests/integrations/test_mcp.py runs the one, tests/durable the other, which needs a database."""
 OTHER_BAD_INPUT = {
     "dashboard": (("--store", "missing.db"), "--store: "),
     "demo": (("--fast",), "no such option: --fast"),
@@ -199,7 +199,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Screen]:
 
 
 def test_every_command_is_here() -> None:
-    assert {*ENDING, *SERVING, *NEEDS_A_DATABASE} == set(COMMANDS)
+    assert {*ENDING, *SERVING, *ELSEWHERE} == set(COMMANDS)
     without_address = {name for name, command in COMMANDS.items() if "--url" not in options(command)}
     assert without_address <= set(OTHER_BAD_INPUT)
 

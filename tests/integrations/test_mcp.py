@@ -21,6 +21,7 @@ from mcp.client.stdio import StdioServerParameters
 from reflexio_async import AsyncReflexioClient, ConfigurationError
 from reflexio_async.integrations.mcp import memory_server
 from reflexio_async.testing import Sandbox, faults
+from tests.cli.commands import Process, Terminal
 from tests.integrations.run_traces import AdapterWithTraces
 
 if TYPE_CHECKING:
@@ -210,3 +211,26 @@ async def test_the_command_stops_at_a_signal(transport: str, box: Sandbox) -> No
         assert process.wait(20) == (0 if transport == "http" else 143)
         assert process.stdout.read() == ""
         assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+def test_ctrl_c_on_a_terminal_ends_it() -> None:
+    shown = Terminal("mcp", "--user", "ana", "--port", "0")
+    shown.wait_for("(Ctrl-C to stop)")
+    shown.type("\x03")
+    assert shown.end() == 0
+    assert "Traceback" not in shown.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+def test_a_signal_right_after_its_address_ends_it() -> None:
+    process = Process("mcp", "--user", "ana", "--port", "0", "--json")
+    try:
+        assert process.child.stdout is not None
+        assert "http://127.0.0.1:" in process.child.stdout.readline()
+        process.signal(signal.SIGINT)
+        exit_code, _, err = process.end()
+    finally:
+        process.child.kill()
+    assert exit_code == 0
+    assert "Traceback" not in err
