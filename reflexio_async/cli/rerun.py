@@ -286,9 +286,9 @@ class Rerun:
             output.print_error(refusal)
             reporter.note(refusal, logging.ERROR)
             return False
-        count = answer.user_playbooks_promoted if self.playbooks else answer.profiles_promoted
-        what = "playbooks" if self.playbooks else "profiles"
-        reporter.say(f"promoted {count} {what} of the whole organisation")
+        number = answer.user_playbooks_promoted if self.playbooks else answer.profiles_promoted
+        promoted = output.count(number, "playbook" if self.playbooks else "profile")
+        reporter.say(f"promoted {promoted} of the whole organisation")
         return True
 
     # The end

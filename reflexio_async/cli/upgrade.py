@@ -6,6 +6,7 @@ import typer
 
 from reflexio_async.cli.command_runner import SOME_FAILED, exit_bad_input
 from reflexio_async.cli.options import AgentVersion, OptionalUser
+from reflexio_async.cli.output import count
 from reflexio_async.cli.results import Result, sentence
 
 if TYPE_CHECKING:
@@ -49,4 +50,5 @@ async def upgrade(
     data = {"what": what, **counts, "message": answer.message}
     if not answer.success:
         return sentence(f"nothing was promoted: {answer.message}", data, exit_code=SOME_FAILED)
-    return sentence(f"promoted {counts['promoted']} {what}, archived {counts['archived']}", data)
+    promoted = count(counts["promoted"], what.removesuffix("s"))
+    return sentence(f"promoted {promoted}, archived {counts['archived']}", data)
