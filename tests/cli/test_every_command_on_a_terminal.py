@@ -88,7 +88,7 @@ ENDING = {
     "traces list": Good((), "Book a table", ("traces", "get", "{trace}")),
     "traces review": Good(("{trace}", "pass"), ": reviewed; memory: "),
     "traces wait": Good(("{trace}",), '"ingest_status": ?"completed"'),
-    "upgrade": Good((), "^promoted [12] profiles", ("rerun", "u1")),
+    "upgrade": Good((), "^promoted (1 profile|2 profiles),", ("rerun", "u1")),
     "whoami": Good((), "organisation: self-host-org"),
 }
 
