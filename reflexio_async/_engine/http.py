@@ -309,12 +309,13 @@ class HttpClient:
         raise failure
 
     def _waited_for(self, attempt: Attempt, seconds: float, *, has_capacity: bool) -> str:
+        shown = f"{round(seconds, 2) or seconds:.3g} s"  # of a timeout of 0.1 s, 0.0999 may have been left
         if attempt.sent:
-            return f"waited {seconds:.3g} s for a response from {self._base_url}{self._through}"
+            return f"waited {shown} for a response from {self._base_url}{self._through}"
         if has_capacity:
-            return f"was connecting to {self._base_url}{self._through} for {seconds:.3g} s"
+            return f"was connecting to {self._base_url}{self._through} for {shown}"
         limit = f"max_connections={self._max_connections}"
-        return f"waited {round(seconds, 2):g} s for a free connection to {self._base_url} ({limit})"
+        return f"waited {shown} for a free connection to {self._base_url} ({limit})"
 
     def _headers(
         self, request: EncodedRequest, authorization: SecretStr | None, extra: Mapping[str, str] | None
