@@ -7,6 +7,7 @@ import json
 import os
 import socket
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async.cli import output
@@ -37,13 +38,18 @@ class RunMCP:
     api_key: str = field(default="", repr=False)
     as_json: bool = False
 
-    async def run(self, signals: Signals) -> int:
-        """Return the exit code when the input has ended or a signal has come."""
+    def __post_init__(self) -> None:
+        # Loading it reads files, which would block an event loop.
         try:
-            from reflexio_async.integrations.mcp import memory_server  # noqa: PLC0415  # needs an extra
+            import_module("reflexio_async.integrations.mcp")  # needs an extra
         except ImportError as error:
             message = f"the command mcp needs the extra mcp: pip install 'reflexio-async[mcp]' ({error})"
             raise ConfigurationError(message) from None
+
+    async def run(self, signals: Signals) -> int:
+        """Return the exit code when the input has ended or a signal has come."""
+        from reflexio_async.integrations.mcp import memory_server  # noqa: PLC0415  # as above
+
         output.show_warnings()
         options: ClientOptions = {"store": self.store}
         if self.store is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from reflexio_async.cli import output
@@ -33,13 +34,18 @@ class RunWorker:
     lanes: int
     as_json: bool = False
 
-    async def run(self, signals: Signals) -> int:
-        """Return the exit code after a signal has come."""
+    def __post_init__(self) -> None:
+        # Loading it reads files, which would block an event loop.
         try:
-            from reflexio_async.worker import Organisation, Worker  # noqa: PLC0415  # needs an extra
+            import_module("reflexio_async.worker")  # needs an extra
         except ImportError as error:
             message = f"the worker needs the extra cluster: pip install 'reflexio-async[cluster]' ({error})"
             raise ConfigurationError(message) from None
+
+    async def run(self, signals: Signals) -> int:
+        """Return the exit code after a signal has come."""
+        from reflexio_async.worker import Organisation, Worker  # noqa: PLC0415  # as above
+
         output.show_warnings()
         organisations = {name: Organisation(url, key) for name, (url, key) in self.organisations.items()}
         worker = Worker(self.store, organisations, lanes=self.lanes)
