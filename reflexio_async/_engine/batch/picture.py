@@ -75,6 +75,7 @@ class _Picture:
         else:
             verdict = f"{len(report.completed):,} of {self._count(len(outcomes))} completed"
         body = Template(resource("report.html")).substitute(
+            hatch=resource("hatch.svg").strip(),
             look="bad" if left or report.interrupted else "good",
             verdict=text(verdict),
             facts=' <span aria-hidden="true">·</span> '.join(self._facts()),

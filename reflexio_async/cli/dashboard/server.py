@@ -67,7 +67,8 @@ class _Dashboard:
 
     def __init__(self, reader: StoreReader, store: str) -> None:
         self._reader = reader
-        self._page = Template(_own("dashboard.html")).substitute(store=text(store))
+        page = Template(_own("dashboard.html"))
+        self._page = page.substitute(store=text(store), hatch=resource("hatch.svg").strip())
         self._style = resource("style.css") + _own("dashboard.css")
         self._script = _own("dashboard.js")
 
