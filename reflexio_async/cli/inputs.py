@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 from unicodedata import category
 
 from reflexio_async.errors import ConfigurationError, InvalidRequest
+
+
+def load_extra(module: str, *, what: str, extra: str) -> None:
+    """Load ``module``, which ``what`` needs, before the event loop begins: loading it reads files.
+
+    Raises:
+        ConfigurationError: The ``extra`` is not installed.
+    """
+    try:
+        import_module(module)
+    except ImportError as error:
+        message = f"{what} needs the extra {extra}: pip install 'reflexio-async[{extra}]' ({error})"
+        raise ConfigurationError(message) from None
 
 
 def check_text(**arguments: str | None) -> None:

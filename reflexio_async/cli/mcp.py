@@ -7,11 +7,11 @@ import json
 import os
 import socket
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK
+from reflexio_async.cli.inputs import load_extra
 from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.errors import ConfigurationError
 
@@ -39,12 +39,7 @@ class RunMCP:
     as_json: bool = False
 
     def __post_init__(self) -> None:
-        # Loading it reads files, which would block an event loop.
-        try:
-            import_module("reflexio_async.integrations.mcp")  # needs an extra
-        except ImportError as error:
-            message = f"the command mcp needs the extra mcp: pip install 'reflexio-async[mcp]' ({error})"
-            raise ConfigurationError(message) from None
+        load_extra("reflexio_async.integrations.mcp", what="the command mcp", extra="mcp")
 
     async def run(self, signals: Signals) -> int:
         """Return the exit code when the input has ended or a signal has come."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK
-from reflexio_async.cli.inputs import shown_store
-from reflexio_async.errors import ConfigurationError
+from reflexio_async.cli.inputs import load_extra, shown_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +33,7 @@ class RunWorker:
     as_json: bool = False
 
     def __post_init__(self) -> None:
-        # Loading it reads files, which would block an event loop.
-        try:
-            import_module("reflexio_async.worker")  # needs an extra
-        except ImportError as error:
-            message = f"the worker needs the extra cluster: pip install 'reflexio-async[cluster]' ({error})"
-            raise ConfigurationError(message) from None
+        load_extra("reflexio_async.worker", what="the worker", extra="cluster")
 
     async def run(self, signals: Signals) -> int:
         """Return the exit code after a signal has come."""
