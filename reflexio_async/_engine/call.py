@@ -244,8 +244,8 @@ class Call(Generic[T]):
             refusal = wire.refusal_of(endpoint, caller.service, value, redact)
             if refusal is not None:
                 caller.observer.refused(endpoint, type(refusal).__name__)
-            if refusal is not None and (self._raises_refusals or self._nothing_stored(refusal)):
-                raise refusal
+                if self._raises_refusals or self._nothing_stored(refusal):
+                    raise refusal
             return value
         error = wire.error_for(
             endpoint, caller.service, self.encoded, response, now=caller.clock.time(), redact=redact

@@ -104,8 +104,8 @@ class Prune:
         if self.as_json:
             output.write_line(json.dumps({"deleted": deleted}))
         else:
-            jobs = "job" if deleted == 1 else "jobs"
-            text = f"deleted {deleted} {jobs} that had ended {self.days:g} days ago or earlier"
+            jobs = output.count(deleted, "job")
+            text = f"deleted {jobs} that had ended {self.days:g} days ago or earlier"
             output.print_line(output.console(), text)
         return OK
 
