@@ -54,7 +54,7 @@ class SupportAgent:
         print(f"\n{session_id}")
         for text in texts:  # the later ones answer a question
             history.append({"role": "user", "content": text})
-            context = await talk.context(text)  # never raises because of a server
+            context = await talk.context(text, timeout=10)  # seconds; never raises because of a server
             system = {"role": "system", "content": f"{INSTRUCTIONS}\n\n{context}"}
             answer = await model([system, *history])
             history.append({"role": "assistant", "content": answer})

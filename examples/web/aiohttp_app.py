@@ -27,7 +27,7 @@ async def reflexio(app: web.Application) -> AsyncIterator[None]:
 async def chat(request: web.Request) -> web.Response:
     text = (await request.json())["text"]
     talk = request.app[CLIENT].conversation(**request.match_info)
-    context = await talk.context(text)
+    context = await talk.context(text, timeout=10)  # seconds
     answer = f"{text}? I know {len(context.profiles)} things about you."  # in place of a model
     await talk.add([{"role": "user", "content": text}, {"role": "assistant", "content": answer}])
     return web.json_response({"answer": answer})

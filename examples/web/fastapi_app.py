@@ -38,7 +38,7 @@ class Message(BaseModel):
 @app.post("/users/{user_id}/chats/{session_id}")
 async def chat(user_id: str, session_id: str, message: Message, client: Client) -> dict[str, str]:
     talk = client.conversation(user_id=user_id, session_id=session_id)
-    context = await talk.context(message.text)
+    context = await talk.context(message.text, timeout=10)  # seconds
     answer = model(message.text, str(context))
     turns = [{"role": "user", "content": message.text}, {"role": "assistant", "content": answer}]
     await talk.add(turns)  # in the store now; published after the response, also if this process is killed

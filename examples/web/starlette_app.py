@@ -26,7 +26,7 @@ from reflexio_async.testing import Sandbox
 async def chat(request: Request) -> JSONResponse:
     text = (await request.json())["text"]
     talk = client_of(request).conversation(**request.path_params)
-    context = await talk.context(text)
+    context = await talk.context(text, timeout=10)  # seconds
     answer = f"{text}? I know {len(context.profiles)} things about you."  # in place of a model
     await talk.add([{"role": "user", "content": text}, {"role": "assistant", "content": answer}])
     return JSONResponse({"answer": answer})

@@ -44,18 +44,21 @@ Ask: TypeAlias = Callable[[str, str, str], Awaitable[str]]
 
 _SEARCH, _PUBLISH = "/api/search", "/api/publish_interaction"
 _KEY = "key-of-the-conformance-suite"
-_SLACK = 5.0  # seconds that a busy machine may add to the timeout of a recall
-_SETTLE = 5.0  # seconds within which everything must have ended
+_SLACK = 30.0  # seconds that a busy machine may add to the timeout of a recall
+_A_HANG = 60.0  # seconds after which what has not ended hangs
 
 
 class AdapterConformance:
     """The tests. A subclass says how to run an agent of its framework with the adapter: see ``agent``.
 
     Attributes:
-        recall_timeout: Seconds after which the adapter goes on without memory.
+        recall_timeout: Seconds after which the adapter goes on without memory. If your adapter has such an
+            option, pass this value in ``agent``: it is long, so that no test fails on a busy machine, and
+            shorter in the test of a server that hangs. An adapter with a fixed timeout sets the attribute to
+            that.
     """
 
-    recall_timeout: float = 1.0
+    recall_timeout: float = 10.0
 
     def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
         """Return what runs an agent with the adapter.
@@ -158,6 +161,7 @@ class AdapterConformance:
 
     async def test_a_server_that_hangs_does_not_stop_the_agent(self) -> None:
         """Recall is given up within its timeout."""
+        self.recall_timeout = min(self.recall_timeout, 1.0)
         async with self._play() as play:
             play.box.faults.add(faults.freeze(), path=_SEARCH, times=None)
             answer = await play.ask_in_time("ana", "s1", "Where to eat?")
@@ -191,7 +195,7 @@ class AdapterConformance:
             both = asyncio.Barrier(len(users))
 
             async def wait(_: str) -> None:
-                async with asyncio.timeout(_SETTLE):
+                async with asyncio.timeout(_A_HANG):
                     await both.wait()
 
             play.before_answer = wait
@@ -328,7 +332,7 @@ class _Play:
 
     async def published(self) -> list[Mapping[str, Any]]:
         """The bodies of all publishes that the server has answered, once all are delivered."""
-        async with asyncio.timeout(10 * _SETTLE):
+        async with asyncio.timeout(_A_HANG):
             await self.client.outbox.drained()
         return [
             record.body or {}
@@ -391,6 +395,6 @@ async def _cancel(run: asyncio.Future[Any]) -> None:
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(_SETTLE):
+    async with asyncio.timeout(_A_HANG):
         while not holds():  # noqa: ASYNC110  # no event tells it
             await asyncio.sleep(0.01)

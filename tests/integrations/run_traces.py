@@ -53,9 +53,14 @@ def judge(task: str, answer: str) -> str:
 
 
 class AdapterWithTraces(AdapterConformance):
-    """The tests. ``agent`` passes ``options`` to the adapter."""
+    """The tests. ``agent`` passes ``memory_options`` to the adapter."""
 
     options: MemoryOptions = {}  # noqa: RUF012  # replaced, not changed
+
+    @property
+    def memory_options(self) -> MemoryOptions:
+        """The options of a test, with the timeout of the suite."""
+        return {"timeout": self.recall_timeout, **self.options}
 
     async def test_a_run_is_traced_with_its_memories_and_the_review_of_the_judge(self) -> None:
         async with reflecting() as (box, client):

@@ -47,7 +47,7 @@ class TestProvider(AdapterWithTraces):
         agent = Agent(
             client=FakeChatClient(model),
             instructions="Be brief.",
-            context_providers=[ReflexioProvider(client, **self.options)],
+            context_providers=[ReflexioProvider(client, **self.memory_options)],
         )
         sessions: dict[str, AgentSession] = {}
 

@@ -24,6 +24,7 @@ from google.genai import types
 from reflexio_async import AsyncReflexioClient
 from reflexio_async.integrations.google_adk import ReflexioMemoryService
 from reflexio_async.testing import Sandbox
+from tests.hang import A_HANG
 from tests.integrations.run_traces import AdapterWithTraces
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class TestService(AdapterWithTraces):
     """The service, with ADK's tool that recalls before every turn."""
 
     def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
-        return asking(client, model, preload_memory_tool, **self.options)
+        return asking(client, model, preload_memory_tool, **self.memory_options)
 
 
 async def test_what_the_model_has_asked_for_is_reported() -> None:
@@ -106,7 +107,7 @@ async def test_what_the_model_has_asked_for_is_reported() -> None:
     async with Sandbox() as box, AsyncReflexioClient(url_endpoint=box.url) as client:
         box.seed_profile("ana", "likes sushi")
         assert (
-            await asking(client, model, load_memory_tool)("ana", "s", "Where shall I eat?")
+            await asking(client, model, load_memory_tool, timeout=A_HANG)("ana", "s", "Where shall I eat?")
             == "At the harbour."
         )
         await client.outbox.drained()
@@ -119,7 +120,7 @@ async def test_what_the_model_has_asked_for_is_reported() -> None:
 
 async def test_users_with_the_same_query_have_their_own_memories_reported() -> None:
     async with Sandbox() as box, AsyncReflexioClient(url_endpoint=box.url) as client:
-        memory = ReflexioMemoryService(client)
+        memory = ReflexioMemoryService(client, timeout=A_HANG)
         known = {user: box.seed_profile(user, f"likes sushi, says {user}") for user in ("ana", "ben")}
         for user in known:
             await memory.search_memory(app_name="app", user_id=user, query="sushi")

@@ -24,6 +24,7 @@ from langgraph.types import Command
 
 from reflexio_async import AsyncReflexioClient, ConfigurationError, InvalidRequest
 from reflexio_async.integrations.langchain import MemoryState, ReflexioMiddleware, with_memory
+from tests.hang import A_HANG
 from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
 from tests.integrations.run_traces import AdapterWithTraces
 
@@ -72,7 +73,7 @@ class TestMiddleware(AdapterWithTraces):
     """The middleware, with a history in a checkpointer."""
 
     def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
-        middleware = [ReflexioMiddleware(client, **self.options)]
+        middleware = [ReflexioMiddleware(client, **self.memory_options)]
         agent = create_agent(
             FakeModel(answer=model),
             system_prompt="Be brief.",
@@ -92,7 +93,7 @@ class TestNode(AdapterWithTraces):
             return {"messages": [await chat.ainvoke(state["messages"])]}
 
         graph = StateGraph(MemoryState, output_schema=MessagesState)
-        graph.add_node("model", with_memory(client, call_model, **self.options))
+        graph.add_node("model", with_memory(client, call_model, **self.memory_options))
         graph.add_edge(START, "model")
         return asking(graph.compile(checkpointer=InMemorySaver()))
 
@@ -130,7 +131,9 @@ async def answers(_: str) -> str:
 
 
 async def test_a_run_with_tools_recalls_once_and_is_one_turn(play: Play) -> None:
-    agent = create_agent(FakeModel(answer=looks_first), [maps], middleware=[ReflexioMiddleware(play.client)])
+    agent = create_agent(
+        FakeModel(answer=looks_first), [maps], middleware=[ReflexioMiddleware(play.client, timeout=A_HANG)]
+    )
     state = await agent.ainvoke(QUESTION, context=CONTEXT)
     assert_one_turn_with_a_tool(await play.published())
     assert play.searches() == 1
@@ -141,7 +144,10 @@ async def test_a_run_that_was_interrupted_is_published_whole_when_it_ends(play: 
     agent = create_agent(
         FakeModel(answer=looks_first),
         [maps],
-        middleware=[ReflexioMiddleware(play.client), HumanInTheLoopMiddleware({"maps": True})],
+        middleware=[
+            ReflexioMiddleware(play.client, timeout=A_HANG),
+            HumanInTheLoopMiddleware({"maps": True}),
+        ],
         checkpointer=InMemorySaver(),
     )
     thread: Any = {"configurable": {"thread_id": "t1"}}
@@ -159,7 +165,7 @@ async def test_a_graph_with_tools_recalls_once_and_is_one_turn(play: Play) -> No
         return {"messages": await chat.ainvoke(state["messages"])}
 
     graph = StateGraph(MemoryState, Context, output_schema=MessagesState)
-    graph.add_node("model", with_memory(play.client, call_model))
+    graph.add_node("model", with_memory(play.client, call_model, timeout=A_HANG))
     graph.add_node("tools", ToolNode([maps]))
     graph.add_edge(START, "model")
     graph.add_conditional_edges("model", tools_condition)
@@ -172,7 +178,9 @@ async def test_a_graph_with_tools_recalls_once_and_is_one_turn(play: Play) -> No
 
 
 async def test_a_fixed_user_and_session_are_for_runs_that_name_none(play: Play) -> None:
-    middleware = [ReflexioMiddleware(play.client, user_id="ana", session_id="s1", source="shop")]
+    middleware = [
+        ReflexioMiddleware(play.client, timeout=A_HANG, user_id="ana", session_id="s1", source="shop")
+    ]
     agent = create_agent(FakeModel(answer=answers), middleware=middleware)
     await agent.ainvoke(QUESTION)
     await agent.ainvoke(QUESTION, context={"user_id": "ben"})
@@ -190,7 +198,9 @@ async def test_a_fixed_user_and_session_are_for_runs_that_name_none(play: Play) 
 async def test_a_run_without_a_user_or_a_session_is_an_error(
     play: Play, context: dict[str, str], missing: str
 ) -> None:
-    agent = create_agent(FakeModel(answer=answers), middleware=[ReflexioMiddleware(play.client)])
+    agent = create_agent(
+        FakeModel(answer=answers), middleware=[ReflexioMiddleware(play.client, timeout=A_HANG)]
+    )
     with pytest.raises(InvalidRequest, match=f"the run has no {missing}"):
         await agent.ainvoke(QUESTION, context=context)
 
@@ -227,7 +237,7 @@ async def test_the_blocks_of_the_system_prompt_are_kept(play: Play) -> None:
     agent = create_agent(
         Listening(answer=answers),
         system_prompt=SystemMessage([block]),
-        middleware=[ReflexioMiddleware(play.client)],
+        middleware=[ReflexioMiddleware(play.client, timeout=A_HANG)],
     )
     await agent.ainvoke(QUESTION, context=CONTEXT)
     content: Any = seen[0].content

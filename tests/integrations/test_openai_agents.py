@@ -24,6 +24,7 @@ from openai.types.responses import (
 from openai.types.responses.response_function_web_search import ActionSearch
 
 from reflexio_async.integrations.openai_agents import ReflexioHooks
+from tests.hang import A_HANG
 from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
 from tests.integrations.run_traces import AdapterWithTraces
 
@@ -77,7 +78,7 @@ class TestHooks(AdapterWithTraces):
         history: dict[str, list[Any]] = {}
 
         async def ask(user_id: str, session_id: str, question: str) -> str:
-            options: MemoryOptions = {**self.options, "user_id": user_id, "session_id": session_id}
+            options: MemoryOptions = {**self.memory_options, "user_id": user_id, "session_id": session_id}
             memory = ReflexioHooks(client, **options)
             result = await Runner.run(
                 agent,
@@ -98,7 +99,7 @@ async def play() -> AsyncIterator[Play]:
 
 
 def hooks(play: Play) -> ReflexioHooks:
-    return ReflexioHooks(play.client, user_id="ana", session_id="s1")
+    return ReflexioHooks(play.client, timeout=A_HANG, user_id="ana", session_id="s1")
 
 
 def called(name: str, arguments: str) -> ResponseFunctionToolCall:

@@ -18,6 +18,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCall
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from reflexio_async.integrations.pydantic_ai import ReflexioMemory, memory_toolset
+from tests.hang import A_HANG
 from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
 from tests.integrations.run_traces import QUESTION, TRACES, AdapterWithTraces, reflecting
 
@@ -44,7 +45,7 @@ class TestCapability(AdapterWithTraces):
             answering(model),
             deps_type=dict,
             instructions="Be brief.",
-            capabilities=[ReflexioMemory(client, **self.options)],
+            capabilities=[ReflexioMemory(client, **self.memory_options)],
         )
         history: dict[str, list[ModelMessage]] = {}
 
@@ -89,7 +90,7 @@ def looks_first(tool: str, arguments: dict[str, str], returned: str) -> Function
 
 async def test_a_run_with_tools_recalls_once_and_is_one_turn(play: Play) -> None:
     model = looks_first("maps", {"of": "sushi"}, "harbour")
-    agent = Agent(model, tools=[maps], capabilities=[ReflexioMemory(play.client)])
+    agent = Agent(model, tools=[maps], capabilities=[ReflexioMemory(play.client, timeout=A_HANG)])
     await agent.run("Where is sushi?", metadata=DEPS)
     assert_one_turn_with_a_tool(await play.published())
     assert play.searches() == 1
@@ -100,7 +101,7 @@ async def test_a_run_that_waited_for_an_approval_is_published_whole_when_it_ends
         looks_first("maps", {"of": "sushi"}, "harbour"),
         tools=[Tool(maps, requires_approval=True)],
         output_type=[str, DeferredToolRequests],
-        capabilities=[ReflexioMemory(play.client)],
+        capabilities=[ReflexioMemory(play.client, timeout=A_HANG)],
     )
     asked = await agent.run("Where is sushi?", metadata=DEPS)
     assert isinstance(asked.output, DeferredToolRequests)
@@ -115,7 +116,9 @@ async def test_a_run_that_is_streamed_is_published(play: Play) -> None:
         for word in ("At ", "the ", "harbour."):
             yield word
 
-    agent = Agent(FunctionModel(stream_function=stream), capabilities=[ReflexioMemory(play.client)])
+    agent = Agent(
+        FunctionModel(stream_function=stream), capabilities=[ReflexioMemory(play.client, timeout=A_HANG)]
+    )
     async with agent.run_stream("Where is sushi?", metadata=DEPS) as result:
         assert await result.get_output() == "At the harbour."
     (body,) = await play.published()
@@ -128,7 +131,9 @@ async def test_a_run_that_is_streamed_is_published(play: Play) -> None:
 async def test_what_the_model_has_searched_for_is_reported_and_not_published_as_text(play: Play) -> None:
     play.box.seed_profile("ana", "hates tea")
     model = looks_first("search_memory", {"query": "tea"}, "hates tea")
-    agent = Agent(model, capabilities=[ReflexioMemory(play.client, search_tool=True, top_k=1)])
+    agent = Agent(
+        model, capabilities=[ReflexioMemory(play.client, timeout=A_HANG, search_tool=True, top_k=1)]
+    )
     await agent.run("Where is sushi?", metadata=DEPS)
     (body,) = await play.published()
     assert len(body["interaction_data_list"][1]["retrieved_learnings"]) == 2
@@ -136,7 +141,7 @@ async def test_what_the_model_has_searched_for_is_reported_and_not_published_as_
 
 
 async def test_the_tool_set_alone_recalls_and_publishes_nothing(play: Play) -> None:
-    toolset = memory_toolset(play.client, user_id="ana", session_id="s1")
+    toolset = memory_toolset(play.client, timeout=A_HANG, user_id="ana", session_id="s1")
     agent = Agent(looks_first("search_memory", {"query": "sushi"}, "likes sushi"), toolsets=[toolset])
     result = await agent.run("Where is sushi?")
     assert result.output == "At the harbour."
@@ -153,7 +158,7 @@ async def test_a_run_that_failed_is_traced_as_failed_with_its_error_and_not_publ
 
     async with reflecting() as (box, client):
         [memory] = box.reflect.memories()
-        capability = ReflexioMemory(client, judge=refuse, user_id="ana", session_id="s1")
+        capability = ReflexioMemory(client, timeout=A_HANG, judge=refuse, user_id="ana", session_id="s1")
         with pytest.raises(ConnectionError):
             await Agent(answering(fail), capabilities=[capability]).run(QUESTION)
         await client.aclose()
@@ -173,7 +178,9 @@ async def test_the_trace_of_a_run_that_failed_has_the_tools_that_it_used() -> No
         agent = Agent(
             looks_first("breaks", {"of": "sushi"}, "harbour"),
             tools=[breaks],
-            capabilities=[ReflexioMemory(client, traces=True, user_id="ana", session_id="s1")],
+            capabilities=[
+                ReflexioMemory(client, timeout=A_HANG, traces=True, user_id="ana", session_id="s1")
+            ],
         )
         with pytest.raises(OSError, match="sushi"):
             await agent.run(QUESTION)
@@ -195,7 +202,9 @@ async def test_a_run_that_was_cancelled_is_not_traced() -> None:
     async with reflecting() as (box, client):
         agent = Agent(
             answering(wait),
-            capabilities=[ReflexioMemory(client, traces=True, user_id="ana", session_id="s1")],
+            capabilities=[
+                ReflexioMemory(client, timeout=A_HANG, traces=True, user_id="ana", session_id="s1")
+            ],
         )
         run = asyncio.ensure_future(agent.run(QUESTION))
         await waiting.wait()
@@ -211,7 +220,8 @@ async def test_the_fixed_session_comes_before_the_id_of_the_conversation(play: P
         return ModelResponse([TextPart("At the harbour.")])
 
     agent = Agent(
-        FunctionModel(answer), capabilities=[ReflexioMemory(play.client, user_id="ana", session_id="s1")]
+        FunctionModel(answer),
+        capabilities=[ReflexioMemory(play.client, timeout=A_HANG, user_id="ana", session_id="s1")],
     )
     await agent.run("Where is sushi?", conversation_id="c1")
     (body,) = await play.published()

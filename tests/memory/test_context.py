@@ -22,6 +22,7 @@ from reflexio_async import (
 from reflexio_async.reflect.models import Memory
 from reflexio_async.reflexio.models import AgentPlaybookView, ProfileView, UserPlaybookView
 from reflexio_async.testing import Sandbox, VirtualClock, faults
+from tests.hang import A_HANG
 from tests.scene import Scene, scene
 
 if TYPE_CHECKING:
@@ -367,7 +368,7 @@ async def test_neither_the_query_nor_a_memory_nor_the_key_is_logged(caplog: pyte
     caplog.set_level(logging.DEBUG)
     async with Sandbox() as box, AsyncReflexioClient("key-of-ana", box.url) as client:
         box.seed_profile("ana", "likes secret-query-about-sushi")
-        context = await client.context("ana", SECRET)
+        context = await client.context("ana", SECRET, timeout=A_HANG)
         assert SECRET in str(context)
         box.faults.add(faults.status(422), path=SEARCH, times=None)
         failed = await client.context("ana", SECRET)
