@@ -52,7 +52,7 @@ async def test_a_file_of_another_format_is_refused(file: Path) -> None:
     with closing(sqlite3.connect(file)) as database:
         database.execute(f"PRAGMA application_id = {APPLICATION}")
         database.execute("PRAGMA user_version = 99")
-    with pytest.raises(ConfigurationError, match=r"format 99, this one reads 4"):
+    with pytest.raises(ConfigurationError, match=r"format 99, this one reads 5"):
         await Sandbox(data=file).start()
 
 

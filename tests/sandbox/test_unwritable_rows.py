@@ -40,7 +40,7 @@ async def test_an_unwritable_row_is_reported_every_time(tmp_path: Path) -> None:
     await box.start()
     spoil(box)
     for _ in range(2):
-        with pytest.raises(NotStored, match=r"sandbox\.db: profile '.+' cannot be written: Object of type"):
+        with pytest.raises(NotStored, match=r"sandbox\.db: profile '.+' cannot be written: Unable to serialize"):
             await box.settled()
     await left(box)
 

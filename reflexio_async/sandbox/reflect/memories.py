@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Final
 
@@ -64,16 +64,6 @@ class StoredMemory(Row):
 
     def __post_init__(self) -> None:
         self.vector = vector(self.task)
-
-    def document(self) -> dict[str, Any]:
-        """The fields, with the parts of the lesson."""
-        return {**Row.document(self), "lesson": asdict(self.lesson)}
-
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> StoredMemory:
-        """The memory whose ``document()`` this is."""
-        whole: dict[str, Any] = {**document, "lesson": Lesson(**document["lesson"])}
-        return cls(**whole)
 
     def reward(self, reward: float, alpha: float) -> None:
         """Move the q-value towards ``reward``, by the fraction ``alpha`` of the difference."""

@@ -70,23 +70,6 @@ class StoredTrace(Row):
             submitted=body.review,
         )
 
-    def document(self) -> dict[str, Any]:
-        """The fields, with both reviews."""
-        submitted = None if self.submitted is None else self.submitted.model_dump(exclude_unset=True)
-        review = None if self.review is None else asdict(self.review)
-        return {**Row.document(self), "submitted": submitted, "review": review}
-
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> StoredTrace:
-        """The trace whose ``document()`` this is."""
-        submitted, review = document["submitted"], document["review"]
-        whole: dict[str, Any] = {
-            **document,
-            "submitted": None if submitted is None else InlineReviewSchema.model_validate(submitted),
-            "review": None if review is None else StoredReview(**review),
-        }
-        return cls(**whole)
-
     @property
     def review_status(self) -> Literal["pending", "reviewed"]:
         """Whether a review was applied."""

@@ -18,7 +18,7 @@ from reflexio_async.sandbox.storage.tables import ChangeTracker, RowChange, RowK
 APPLICATION: Final = 0x52465842
 """SQLite's ``application_id`` of a sandbox's file."""
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """The version of the rows. Another one is not read."""
 
 _OWNER_ONLY: Final = 0o600

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar, cast
+
+from pydantic import TypeAdapter
 
 _AnyKey = str | int | tuple[str, str]
 RowKey = tuple[str, _AnyKey]
@@ -47,8 +50,11 @@ class Row:
             object.__setattr__(self, "_owner", None)
 
     def document(self) -> dict[str, Any]:
-        """The fields as JSON values."""
-        return self.fields_except()
+        """The fields as JSON values, without what was not set in pydantic's models."""
+        document: dict[str, Any] = _adapter(cast("Any", self.__class__)).dump_python(
+            self, mode="json", exclude_unset=True
+        )
+        return document
 
     def fields_except(self, *names: str) -> dict[str, Any]:
         """The fields without some of them."""
@@ -57,11 +63,18 @@ class Row:
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Self:
         """The row whose ``document()`` this is."""
-        return cls(**document)
+        row: Self = _adapter(cast("Any", cls)).validate_python(document)
+        return row
 
 
 class _Owner(Protocol):
     def row_changed(self, key: _AnyKey) -> None: ...
+
+
+@cache
+def _adapter(row_type: Any) -> TypeAdapter[Any]:
+    """Making an adapter takes milliseconds."""
+    return TypeAdapter(row_type)
 
 
 _names: Final[dict[type[Any], tuple[str, ...]]] = {}

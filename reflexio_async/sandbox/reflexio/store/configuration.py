@@ -29,15 +29,6 @@ class ConfigRow(Row):
 
     config: ConfigSchema
 
-    def document(self) -> dict[str, Any]:
-        """All fields."""
-        return self.config.view()
-
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> ConfigRow:
-        """The row whose ``document()`` this is."""
-        return cls(ConfigSchema.model_validate(document))
-
 
 class Configuration:
     """The configuration, and the users' arms in its experiments. Until it is set it has its defaults."""
@@ -90,9 +81,11 @@ class Configuration:
             experiment_id=experiment_id, holdout_percentage=holdout_percentage
         )
         record = RetrievalExperimentRecordSchema(**experiment.model_dump(), started_at=started_at)
-        self.current.retrieval_experiment_config = experiment
-        self.current.retrieval_experiment_history.append(record)
-        self._set(self.current)
+        config = self.current
+        config.retrieval_experiment_config = experiment
+        # A new list: only fields that were set are stored.
+        config.retrieval_experiment_history = [*config.retrieval_experiment_history, record]
+        self._set(config)
 
     def stop_experiment(self, experiment_id: str) -> bool:
         """Stop the running experiment. False when it is not this one."""

@@ -97,33 +97,6 @@ class StoredRequest(Row):
         """The id of its last interaction. There must be one."""
         return self.interactions[-1].interaction_id
 
-    def document(self) -> dict[str, Any]:
-        """The fields, with the interactions as they were given."""
-        interactions = [
-            [each.interaction_id, each.created_at, each.given.model_dump(mode="json", exclude_unset=True)]
-            for each in self.interactions
-        ]
-        # Not super(): a dataclass with slots is another class than the one in this source.
-        return {**Row.document(self), "interactions": interactions}
-
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> StoredRequest:
-        """The request whose ``document()`` this is."""
-        user_id, request_id = document["user_id"], document["request_id"]
-        interactions = [
-            StoredInteraction(
-                interaction_id,
-                user_id,
-                request_id,
-                created_at,
-                InteractionDataSchema.model_validate(given),
-            )
-            for interaction_id, created_at, given in document["interactions"]
-        ]
-        windows = {kind: tuple(window) for kind, window in document["windows"].items()}
-        whole: dict[str, Any] = {**document, "interactions": interactions, "windows": windows}
-        return cls(**whole)
-
     def view(self) -> dict[str, Any]:
         """As the server returns it, with its interactions."""
         hidden = ("interactions", "tracked", "windows", "forced", "finished", "learnt")

@@ -32,17 +32,6 @@ class StoredSessionOutcome(Row):
     digest: str
     given: SetSessionOutcomeRequestSchema
 
-    def document(self) -> dict[str, Any]:
-        """The fields, with the report as it was given."""
-        return {**Row.document(self), "given": self.given.model_dump(mode="json", exclude_unset=True)}
-
-    @classmethod
-    def from_document(cls, document: dict[str, Any]) -> StoredSessionOutcome:
-        """The outcome whose ``document()`` this is."""
-        given = SetSessionOutcomeRequestSchema.model_validate(document["given"])
-        whole: dict[str, Any] = {**document, "given": given}
-        return cls(**whole)
-
     @property
     def keys(self) -> dict[str, Any]:
         """The fields of every response about this outcome."""
