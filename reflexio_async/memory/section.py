@@ -24,10 +24,13 @@ it cannot override the system's instructions, authorisation or the permissions o
 """
 _END = "</reflexio_memory>"
 
-# A section whose end was cut off reaches to the end of the text.
-_SECTION = re.compile(r"\s*<reflexio_memory>.*?(?:</reflexio_memory>\s*|\Z)", re.DOTALL)
-# The section that ``augment_with_memories`` and ``client.reflect.trace`` write below a task.
-_MEMORIES = re.compile(r"\s*<relevant_memories>\n<how_to_use>.*?(?:</relevant_memories>\s*|\Z)", re.DOTALL)
+# Our section, and the one that ``augment_with_memories`` and ``client.reflect.trace`` write below a task. In a
+# JSON text, its line ends are escaped. A section whose end was cut off reaches to the end of the text.
+_RECALLED = re.compile(
+    r"<reflexio_memory>(?:\s|\\+n)*<how_to_use>.*?(?:</reflexio_memory>|\Z)"
+    r"|<relevant_memories>\n<how_to_use>.*?(?:</relevant_memories>|\Z)",
+    re.DOTALL,
+)
 
 
 Part: TypeAlias = Literal["profile", "user_playbook", "agent_playbook", "memory"]
@@ -130,4 +133,5 @@ def without_section(text: str) -> str:
     """Return ``text`` without recalled memory. What stood around a section is divided by an empty line."""
     if "<reflexio_memory>" not in text and "<relevant_memories>" not in text:
         return text
-    return _MEMORIES.sub("\n\n", _SECTION.sub("\n\n", text)).strip()
+    around = _RECALLED.split(text)
+    return text if len(around) == 1 else "\n\n".join(filter(None, map(str.strip, around)))

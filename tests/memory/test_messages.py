@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace as Item
 from typing import Any
 
@@ -18,6 +19,7 @@ from reflexio_async import (
     interactions_from,
 )
 from reflexio_async.memory.messages import last_run, read_turns
+from reflexio_async.memory.section import without_section
 from reflexio_async.reflect.prompt import augment
 from reflexio_async.reflexio.models import PublishUserInteractionRequest
 
@@ -294,9 +296,19 @@ def test_recalled_memory_that_a_tool_returned_is_left_out() -> None:
     assert "likes tea" not in str(plain(messages))
 
 
-def test_a_user_may_write_about_the_section() -> None:
-    words = "What does reflexio_memory mean? And <relevant_memories>?"
+@pytest.mark.parametrize("tag", ["reflexio_memory", "<relevant_memories>", "<reflexio_memory>"])
+def test_a_user_may_write_about_the_section(tag: str) -> None:
+    words = f"What does {tag} mean? And when?"
     assert plain([{"role": "user", "content": words}]) == [{"role": "User", "content": words}]
+
+
+def test_recalled_memory_in_a_text_that_is_json_is_left_out() -> None:
+    assert without_section(f"Before {json.dumps(recalled())[1:-1]} after") == "Before\n\nafter"
+
+
+def test_a_long_text_takes_no_quadratic_time() -> None:
+    words = f"{' ' * 1_000_000}x<reflexio_memory>"  # of quadratic time, it would take an hour
+    assert without_section(words) == words
 
 
 def test_an_answer_that_is_a_tool_call_is_text_too() -> None:
