@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from reflexio_async._engine.logs import fields
 from reflexio_async._engine.models import build_request
@@ -13,7 +13,7 @@ from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.errors import ConfigurationError, InvalidRequest, ReflexioError, StoreError
 from reflexio_async.memory.api import ConversationRequest
 from reflexio_async.memory.context import DEFAULT_MAX_CHARS
-from reflexio_async.memory.messages import last_run
+from reflexio_async.memory.messages import last_run, read_turns
 from reflexio_async.reflect.converters.attribute_reader import get
 from reflexio_async.reflect.judge import Judge, check_judge, failed_review, judged_review
 from reflexio_async.reflect.models.traces import InlineReview, TraceCreate
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("reflexio_async")
 
-_MAX_CONVERSATIONS = 1000
+K = TypeVar("K")
+V = TypeVar("V")
+
+_MAX_KEPT = 1000  # conversations, searches and turns that an adapter knows at a time
 _MAX_TASK = 4000  # characters; memories are found by it, and what a user pastes may be far longer
 
 
@@ -100,13 +103,12 @@ class AgentMemory:
             raise ConfigurationError(message)
         self._conversations: dict[tuple[str, str], Conversation] = {}
 
-    def conversation(self, *run: object, history: object = ()) -> Conversation:
+    def conversation(self, *run: object) -> Conversation:
         """Return a new conversation with the user and the session of a run.
 
         Args:
             run: Objects or mappings that may have them, the first ones first: as ``user_id``, and as
                 ``session_id``, ``thread_id`` or ``conversation_id``.
-            history: Messages of the session that were published before.
 
         Raises:
             InvalidRequest: Neither the run nor the options name the user, or the session.
@@ -125,16 +127,14 @@ class AgentMemory:
             session_id=session_id,
             agent_version=self.options.get("agent_version", DEFAULT_AGENT_VERSION),
             source=self.options.get("source", ""),
-            history=history,
         )
 
     def session(self, *run: object) -> Conversation:
-        """Return the conversation of a session, the same one every time. The last 1,000 are kept."""
+        """Return the conversation of a session: the same one until it has published, then a new one."""
         talk = self.conversation(*run)
         key = (talk.user_id, talk.session_id)
-        self._conversations[key] = talk = self._conversations.pop(key, talk)  # at the end: used last
-        if len(self._conversations) > _MAX_CONVERSATIONS:
-            del self._conversations[next(iter(self._conversations))]
+        talk = self._conversations.get(key, talk)
+        keep(self._conversations, key, talk)
         return talk
 
     async def recall(self, talk: Conversation, query: str) -> MemoryContext:
@@ -148,23 +148,38 @@ class AgentMemory:
             preset=self.options.get("preset", "cold_start"),
         )
 
-    async def publish(self, talk: Conversation, messages: object) -> None:
+    async def publish(self, talk: Conversation, messages: object) -> bool:
         """Do as ``add``. An error is logged: the agent's answer comes first."""
         try:
-            await self.add(talk, messages)
+            return await self.add(talk, messages)
         except ReflexioError as error:
             _log("a turn was not published", error)
+            return False
 
-    async def add(self, talk: Conversation, messages: object) -> None:
-        """Publish the turns that are finished and new, and send the trace of the last one.
+    async def add(self, talk: Conversation, messages: object) -> bool:
+        """Publish the turns of runs that have ended, and send the trace of the last one.
+
+        A turn that ends with what a tool returned is finished. A turn with a tool that has not returned is
+        not: it waits for an approval, or for another process.
+
+        Returns:
+            Whether all turns were finished, and are accepted.
 
         Raises:
             InvalidRequest: These are no messages; nothing was accepted.
             StoreError: The outbox cannot be used; nothing was accepted.
         """
+        turns = read_turns(messages)
+        if turns and turns[-1].open_calls:
+            turns.pop()
+        finished = bool(turns) and turns[-1].is_of_agent
         memory_ids = talk.memory_ids
-        if await talk.add(messages) is not None:
-            await self._trace(talk, messages, memory_ids)
+        if await talk.add([turn.interaction() for turn in turns]) is None:
+            return False
+        if finished:
+            self._conversations.pop((talk.user_id, talk.session_id), None)
+        await self._trace(talk, messages, memory_ids)
+        return finished
 
     async def failed(self, talk: Conversation, messages: object, error: Exception) -> None:
         """Send the trace of a run that ``error`` has ended, as failed. Nothing is published."""
@@ -208,6 +223,27 @@ class AgentMemory:
         if review is not None:
             trace = trace.model_copy(update={"review": review})
         await self.client.reflect.create_trace_later(trace)
+
+
+def keep(kept: dict[K, V], key: K, value: V) -> None:
+    """Set a value. Only the last 1,000 that were set are kept."""
+    kept.pop(key, None)
+    kept[key] = value
+    if len(kept) > _MAX_KEPT:
+        del kept[next(iter(kept))]
+
+
+def begin_of_turn(roles: Sequence[str]) -> int:
+    """Return where the last turn begins: with the user's messages that the agent has not answered before.
+
+    Args:
+        roles: For each message, ``user``; or ``answer``, if it is of an agent and calls no tool; or anything
+            else. After an answer of another agent, a new turn begins, without a message of the user.
+    """
+    if roles and roles[-1] == "answer":
+        return len(roles)
+    last = max((at for at, role in enumerate(roles) if role == "user"), default=0)
+    return max((at + 1 for at, role in enumerate(roles[:last]) if role != "user"), default=0)
 
 
 def _check_client(client: object) -> None:

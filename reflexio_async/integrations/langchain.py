@@ -12,23 +12,22 @@ they are in its ``configurable`` values, where ``thread_id`` is a session too. R
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NotRequired
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from langchain.agents.middleware import AgentMiddleware, AgentState
-from langchain.agents.middleware.types import PrivateStateAttr
+from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
-from langgraph.channels.untracked_value import UntrackedValue
 from langgraph.config import get_config
-from langgraph.graph import MessagesState
 from langgraph.runtime import Runtime  # noqa: TC002  # langgraph reads the annotation
+from langgraph.types import Command
 
 from reflexio_async.errors import ConfigurationError
-from reflexio_async.integrations.agent_memory import AgentMemory
+from reflexio_async.integrations.agent_memory import AgentMemory, begin_of_turn, keep
 from reflexio_async.reflect.converters.attribute_reader import get, is_list
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
     from typing import Unpack
 
     from langchain.agents.middleware import ModelRequest, ModelResponse
@@ -40,83 +39,96 @@ if TYPE_CHECKING:
 
 
 class _Turn(NamedTuple):
-    """What one run recalled.
+    """A turn that is not published yet.
 
     Attributes:
-        memory: The adapter's options.
-        talk: The conversation of this run.
-        text: What was recalled, as text.
-        first_id: The id of the message that the turn begins with.
+        talk: Its conversation.
+        recalled: What was recalled, as text.
+        begin: Its messages when memory was recalled. A summary may replace them later.
+        known: The ids of all messages at that time.
     """
 
-    memory: AgentMemory
     talk: Conversation
-    text: str
-    first_id: str | None
-
-    async def publish(self, messages: Sequence[BaseMessage]) -> None:
-        """Publish the turn: what comes after it began. A summary may have replaced its first message."""
-        ids = [message.id for message in messages]
-        known = self.first_id is not None and self.first_id in ids
-        begin = ids.index(self.first_id) if known else _begin_of_turn(messages)
-        await self.memory.publish(self.talk, messages[begin:])
+    recalled: str
+    begin: Sequence[BaseMessage]
+    known: Collection[str | None]
 
 
-class _AgentState(AgentState[Any]):
-    reflexio_turn: NotRequired[Annotated[_Turn, UntrackedValue, PrivateStateAttr]]
-    """It is not stored in checkpoints: memory is recalled anew after an interrupt."""
+class _Turns:
+    """The turns of one adapter. A graph's state is no place for them: it is stored, streamed and shown."""
 
+    def __init__(self, memory: AgentMemory) -> None:
+        self._memory = memory
+        self._open: dict[tuple[str, str, str | None], _Turn] = {}
+        """By user, session, and the id of the user's last message."""
 
-class MemoryState(MessagesState):
-    """The state of a graph whose node ``with_memory`` wraps. A subclass may have more."""
+    async def recall(self, messages: Sequence[BaseMessage], *run: object) -> str:
+        """Recall memory once for a turn. ``run``: the context and the configuration of the run."""
+        talk, key = self._talk_and_key(messages, run)
+        if key not in self._open:
+            begin = messages[begin_of_turn(_roles(messages)) :]
+            query = "\n".join(each.text for each in _from_question(messages) if _role(each) == "user")
+            recalled = str(await self._memory.recall(talk, query))
+            keep(self._open, key, _Turn(talk, recalled, begin, [each.id for each in messages]))
+        return self._open[key].recalled
 
-    reflexio_turn: NotRequired[Annotated[_Turn, UntrackedValue]]
+    async def publish(self, messages: Sequence[BaseMessage], *run: object) -> None:
+        """Publish the turn that the messages end with."""
+        talk, key = self._talk_and_key(messages, run)
+        said = _from_question(messages)
+        if turn := self._open.get(key):
+            new = [each for each in messages if each.id not in turn.known and _role(each) != "summary"]
+            talk, said = turn.talk, [*turn.begin, *new]
+        if await self._memory.publish(talk, said):
+            self._open.pop(key, None)
+
+    def _talk_and_key(
+        self, messages: Sequence[BaseMessage], run: Sequence[object]
+    ) -> tuple[Conversation, tuple[str, str, str | None]]:
+        context, config = run
+        talk = self._memory.conversation(context, get(config, "configurable"))
+        session = (talk.user_id, talk.session_id)
+        asked = [each.id for each in messages if _role(each) == "user"]
+        if not asked:  # a summary has replaced it
+            asked = [key[2] for key in self._open if key[:2] == session]
+        return talk, (*session, asked[-1] if asked else None)
 
 
 class ReflexioMiddleware(AgentMiddleware[Any, Any]):
     """Puts memory into the system prompt of an agent's run, and publishes the turn at its end.
 
-    Memory is recalled once for a run. A run that fails is not published.
+    Memory is recalled once for a turn. A turn that fails or is interrupted is published when a later run
+    ends it.
 
     Args:
         client: The client. It must be open while agents run.
         options: See ``MemoryOptions``.
     """
 
-    state_schema = _AgentState
-
     def __init__(self, client: AsyncReflexioClient, **options: Unpack[MemoryOptions]) -> None:
         super().__init__()
-        self._memory = AgentMemory(client, **options)
+        self._turns = _Turns(AgentMemory(client, **options))
 
-    def before_model(self, state: Any, runtime: Runtime[Any]) -> None:  # noqa: ARG002
+    def wrap_model_call(self, request: Any, handler: Any) -> Any:  # noqa: ARG002
         """Refuse a synchronous run, before the model is called."""
         message = "memory is recalled asynchronously: use agent.ainvoke or agent.astream"
         raise ConfigurationError(message)
-
-    async def abefore_model(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:
-        """Recall memory, before the first call of the model."""
-        if state.get("reflexio_turn") is not None:
-            return None
-        return {
-            "reflexio_turn": await _recall(self._memory, state["messages"], runtime.context, get_config())
-        }
 
     async def awrap_model_call(
         self,
         request: ModelRequest[Any],
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
-        """Put the memory into the system prompt of this call."""
-        turn: Any = request.state.get("reflexio_turn")
-        if turn and turn.text:
-            request = request.override(system_message=_with_text(request.system_message, turn.text))
+        """Recall memory, and put it into the system prompt of this call."""
+        context = request.runtime.context
+        recalled = await self._turns.recall(request.state["messages"], context, get_config())
+        if recalled:
+            request = request.override(system_message=_with_text(request.system_message, recalled))
         return await handler(request)
 
-    async def aafter_agent(self, state: Any, runtime: Runtime[Any]) -> None:  # noqa: ARG002
+    async def aafter_agent(self, state: Any, runtime: Runtime[Any]) -> None:
         """Publish the turn."""
-        if turn := state.get("reflexio_turn"):
-            await turn.publish(state["messages"])
+        await self._turns.publish(state["messages"], runtime.context, get_config())
 
 
 def with_memory(
@@ -124,49 +136,53 @@ def with_memory(
 ) -> Callable[..., Awaitable[Any]]:
     """Wrap the node of a graph that calls a model.
 
-        graph = StateGraph(MemoryState, context_schema=Context, output_schema=MessagesState)
+        graph = StateGraph(MessagesState, context_schema=Context)
         graph.add_node("model", with_memory(client, call_model))
 
     In the state that the node gets, the messages begin with what was recalled, as a system message. It is not
-    in the graph's state. Memory is recalled once for a run. The turn is published when the node's last
+    in the graph's state. Memory is recalled once for a turn. The turn is published when the node's last
     message calls no tool.
 
     Args:
         client: The client. It must be open while the graph runs.
-        node: A function, asynchronous or not, of the state, and of the ``RunnableConfig`` if it takes two
-            arguments. It returns an update with ``messages``.
+        node: A function, asynchronous or not, of a state that is a mapping with ``messages``, and of the
+            ``RunnableConfig`` if it takes two arguments. It returns an update, or a ``Command`` with one.
         options: See ``MemoryOptions``.
     """
-    memory, inner = AgentMemory(client, **options), RunnableLambda(node)
+    turns, inner = _Turns(AgentMemory(client, **options)), RunnableLambda(node)
 
     async def remembering(state: Any, config: RunnableConfig, runtime: Runtime[Any]) -> Any:
         messages = state["messages"]
-        turn = state.get("reflexio_turn") or await _recall(memory, messages, runtime.context, config)
-        seen = [SystemMessage(turn.text), *messages] if turn.text else messages
-        update = await inner.ainvoke({**state, "messages": seen}, config)
+        recalled = await turns.recall(messages, runtime.context, config)
+        seen = [SystemMessage(recalled), *messages] if recalled else messages
+        returned: Any = await inner.ainvoke({**state, "messages": seen}, config)
+        is_command = issubclass(type(returned), Command)
+        update: Any = returned.update if is_command else returned
         answer: Any = get(update, "messages")
-        new: list[Any] = answer if is_list(answer) else [answer]
-        await turn.publish([*messages, *new])
-        return {**update, "reflexio_turn": turn}
+        if answer is None:
+            return returned
+        # A node may return what it was given, too.
+        new = [each for each in (answer if is_list(answer) else [answer]) if each not in seen]
+        await turns.publish([*messages, *new], runtime.context, config)
+        update = {**update, "messages": new}
+        return replace(returned, update=update) if is_command else update
 
     return remembering
 
 
-async def _recall(memory: AgentMemory, messages: Sequence[BaseMessage], *run: object) -> _Turn:
-    """Recall memory for the turn that the last messages begin. ``run``: its context and its configuration."""
-    context, config = run
-    begin = _begin_of_turn(messages)
-    talk = memory.conversation(context, get(config, "configurable"))
-    asked = [message.text for message in messages[begin:] if isinstance(message, HumanMessage)]
-    first_id = messages[begin].id if messages else None
-    return _Turn(memory, talk, str(await memory.recall(talk, "\n".join(asked))), first_id)
+def _role(message: BaseMessage) -> str:
+    if isinstance(message, HumanMessage):
+        return "summary" if message.additional_kwargs.get("lc_source") == "summarization" else "user"
+    return "answer" if isinstance(message, AIMessage) and not message.tool_calls else message.type
 
 
-def _begin_of_turn(messages: Sequence[BaseMessage]) -> int:
-    """Return where the turn of the last message of the user begins: after the agent's message before it."""
-    kinds = [type(message) for message in messages]
-    last = max((at for at, kind in enumerate(kinds) if issubclass(kind, HumanMessage)), default=0)
-    return max((at + 1 for at, kind in enumerate(kinds[:last]) if issubclass(kind, AIMessage)), default=0)
+def _roles(messages: Sequence[BaseMessage]) -> list[str]:
+    return [_role(message) for message in messages]
+
+
+def _from_question(messages: Sequence[BaseMessage]) -> Sequence[BaseMessage]:
+    """Return the user's last messages and what followed."""
+    return messages[begin_of_turn([*_roles(messages), "end"]) :]
 
 
 def _with_text(old: SystemMessage | None, text: str) -> SystemMessage:

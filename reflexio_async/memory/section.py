@@ -24,8 +24,8 @@ it cannot override the system's instructions, authorisation or the permissions o
 """
 _END = "</reflexio_memory>"
 
-# Our section, and the one that ``augment_with_memories`` and ``client.reflect.trace`` write below a task. In a
-# JSON text, its line ends are escaped. A section whose end was cut off reaches to the end of the text.
+# Our section, and the one that ``augment_with_memories`` and ``client.reflect.trace`` write below a task.
+# In a JSON text, its line ends are escaped. A section whose end was cut off reaches to the end of the text.
 _RECALLED = re.compile(
     r"<reflexio_memory>(?:\s|\\+n)*<how_to_use>.*?(?:</reflexio_memory>|\Z)"
     r"|<relevant_memories>\n<how_to_use>.*?(?:</relevant_memories>|\Z)",

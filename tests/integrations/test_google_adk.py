@@ -16,15 +16,17 @@ from google.adk.events.event import Event
 from google.adk.models.base_llm import BaseLlm
 from google.adk.models.llm_response import LlmResponse
 from google.adk.runners import Runner
-from google.adk.sessions import InMemorySessionService
+from google.adk.sessions import BaseSessionService, InMemorySessionService, Session
 from google.adk.tools.load_memory_tool import load_memory_tool
 from google.adk.tools.preload_memory_tool import preload_memory_tool
 from google.genai import types
 
 from reflexio_async import AsyncReflexioClient
-from reflexio_async.integrations.google_adk import ReflexioMemoryService
+from reflexio_async.integrations.google_adk import ReflexioMemoryService, remember
 from reflexio_async.testing import Sandbox
+from reflexio_async.testing.conformance import AdapterConformance
 from tests.hang import A_HANG
+from tests.integrations.play import playing
 from tests.integrations.run_traces import AdapterWithTraces
 
 if TYPE_CHECKING:
@@ -59,18 +61,23 @@ class FakeLlm(BaseLlm):
         yield LlmResponse(content=types.Content(role="model", parts=[part]))
 
 
-async def remember(callback_context: CallbackContext) -> None:
+async def add_session(callback_context: CallbackContext) -> None:
     await callback_context.add_session_to_memory()
 
 
-def asking(client: AsyncReflexioClient, model: Any, tool: Any, **options: Any) -> Ask:
+def asking(
+    client: AsyncReflexioClient,
+    model: Any,
+    tool: Any,
+    callback: Any = remember,
+    sessions: BaseSessionService | None = None,
+    **options: Any,
+) -> Ask:
+    """Run an agent in a process of its own: what several have in common are the sessions."""
     agent = Agent(
-        name="helper",
-        model=FakeLlm(model="fake", answer=model),
-        tools=[tool],
-        after_agent_callback=remember,
+        name="helper", model=FakeLlm(model="fake", answer=model), tools=[tool], after_agent_callback=callback
     )
-    sessions = InMemorySessionService()
+    sessions = sessions or InMemorySessionService()
     memory = ReflexioMemoryService(client, **options)
     runner = Runner(app_name="app", agent=agent, session_service=sessions, memory_service=memory)
 
@@ -95,6 +102,54 @@ class TestService(AdapterWithTraces):
 
     def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
         return asking(client, model, preload_memory_tool, **self.memory_options)
+
+
+class TestSession(AdapterConformance):
+    """The service, which gets the whole session after every turn."""
+
+    def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
+        return asking(client, model, preload_memory_tool, add_session, timeout=self.recall_timeout)
+
+
+async def at_the_harbour(_: str) -> str:
+    return "At the harbour."
+
+
+@pytest.mark.parametrize("callback", [remember, add_session])
+async def test_a_turn_that_is_repeated_word_for_word_is_published_each_time(callback: Any) -> None:
+    async with playing() as play:
+        ask = asking(play.client, at_the_harbour, load_memory_tool, callback)
+        for _ in range(3):
+            await ask("ana", "s1", "Where is sushi?")
+        bodies = await play.published()
+        assert [len(body["interaction_data_list"]) for body in bodies] == [2, 2, 2]
+
+
+async def test_turns_of_a_session_in_several_processes_are_published_once_each() -> None:
+    sessions = InMemorySessionService()
+    async with playing() as play:
+        asks = [asking(play.client, at_the_harbour, preload_memory_tool, sessions=sessions) for _ in range(2)]
+        for number in range(4):
+            await asks[number % 2]("ana", "s1", f"sushi {number}")
+        bodies = await play.published()
+        said = [turn["content"] for body in bodies for turn in body["interaction_data_list"]]
+        assert said[::2] == ["sushi 0", "sushi 1", "sushi 2", "sushi 3"]
+        assert len(said) == 8
+
+
+async def test_a_question_without_an_answer_is_published_with_the_next_one() -> None:
+    async with playing() as play:
+        memory = ReflexioMemoryService(play.client)
+        texts = ["Hello?", "Yes?", "Where is sushi?", "At the harbour."]
+        events = [
+            Event(author="helper" if at % 2 else "user", content=types.Content(parts=[types.Part(text=text)]))
+            for at, text in enumerate(texts)
+        ]
+        for count in (3, 4):
+            session = Session(id="s1", app_name="app", user_id="ana", events=events[:count])
+            await memory.add_session_to_memory(session)
+        bodies = await play.published()
+        assert [turn["content"] for body in bodies for turn in body["interaction_data_list"]] == texts
 
 
 async def test_what_the_model_has_asked_for_is_reported() -> None:

@@ -13,17 +13,18 @@ from tests.integrations.frameworks import require
 require("langchain", "langgraph")
 
 from langchain.agents import create_agent
-from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain.agents.middleware import HumanInTheLoopMiddleware, SummarizationMiddleware
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import Command
 
 from reflexio_async import AsyncReflexioClient, ConfigurationError, InvalidRequest
-from reflexio_async.integrations.langchain import MemoryState, ReflexioMiddleware, with_memory
+from reflexio_async.integrations.langchain import ReflexioMiddleware, with_memory
 from tests.hang import A_HANG
 from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
 from tests.integrations.run_traces import AdapterWithTraces
@@ -89,10 +90,10 @@ class TestNode(AdapterWithTraces):
     def agent(self, client: AsyncReflexioClient, model: Model) -> Ask:
         chat = FakeModel(answer=model)
 
-        async def call_model(state: MemoryState) -> dict[str, Any]:
+        async def call_model(state: MessagesState) -> dict[str, Any]:
             return {"messages": [await chat.ainvoke(state["messages"])]}
 
-        graph = StateGraph(MemoryState, output_schema=MessagesState)
+        graph = StateGraph(MessagesState)
         graph.add_node("model", with_memory(client, call_model, **self.memory_options))
         graph.add_edge(START, "model")
         return asking(graph.compile(checkpointer=InMemorySaver()))
@@ -158,13 +159,101 @@ async def test_a_run_that_was_interrupted_is_published_whole_when_it_ends(play: 
     assert_one_turn_with_a_tool(await play.published())
 
 
+async def test_a_run_that_goes_on_after_a_failure_is_published_whole_when_it_ends(play: Play) -> None:
+    failing = iter([False, True, False])
+
+    async def fails_once(prompt: str) -> AIMessage:
+        if next(failing):
+            raise ConnectionError
+        return await looks_first(prompt)
+
+    agent = create_agent(
+        FakeModel(answer=fails_once),
+        [maps],
+        middleware=[ReflexioMiddleware(play.client)],
+        checkpointer=InMemorySaver(),
+    )
+    thread: Any = {"configurable": {"thread_id": "t1"}}
+    with pytest.raises(ConnectionError):
+        await agent.ainvoke(QUESTION, thread, context=CONTEXT)
+    await agent.ainvoke(None, thread, context=CONTEXT)
+    assert_one_turn_with_a_tool(await play.published())
+    assert play.searches() == 1
+
+
+@pytest.mark.parametrize("approved", [False, True])
+async def test_a_run_that_ends_with_a_tool_is_published(play: Play, approved: bool) -> None:  # noqa: FBT001
+    agent = create_agent(
+        FakeModel(answer=looks_first),
+        [tool(return_direct=True)(maps)],
+        middleware=[ReflexioMiddleware(play.client), HumanInTheLoopMiddleware({"maps": approved})],
+        checkpointer=InMemorySaver(),
+    )
+    thread: Any = {"configurable": {"thread_id": "t1"}}
+    await agent.ainvoke(QUESTION, thread, context=CONTEXT)
+    if approved:
+        decision: Command[Any] = Command(resume={"decisions": [{"type": "approve"}]})
+        await agent.ainvoke(decision, thread, context=CONTEXT)
+    (body,) = await play.published()
+    of_user, of_agent = body["interaction_data_list"]
+    assert (of_user["content"], of_agent["content"]) == ("Where is sushi?", "I look.")
+    assert of_agent["tools_used"][0]["tool_data"] == {"input": {"of": "sushi"}, "output": "harbour"}
+    assert len(of_agent["retrieved_learnings"]) == 1
+
+
+async def test_agents_that_follow_each_other_publish_each_message_once(play: Play) -> None:
+    graph = StateGraph(MessagesState, Context)
+    for name in ("first", "second"):
+        middleware = [ReflexioMiddleware(play.client)]
+        graph.add_node(name, create_agent(FakeModel(answer=answers), middleware=middleware))
+    graph.add_edge(START, "first")
+    graph.add_edge("first", "second")
+    await graph.compile().ainvoke(QUESTION, context=CONTEXT)
+    assert [[turn["role"] for turn in body["interaction_data_list"]] for body in await play.published()] == [
+        ["User", "Assistant"],
+        ["Assistant"],
+    ]
+
+
+async def test_what_a_run_streams_has_no_memory(play: Play) -> None:
+    agent = create_agent(FakeModel(answer=looks_first), [maps], middleware=[ReflexioMiddleware(play.client)])
+    modes: Any = ["updates", "values", "messages"]
+    streamed = [str(each) async for each in agent.astream(QUESTION, context=CONTEXT, stream_mode=modes)]
+    assert any("At the harbour." in text for text in streamed)
+    assert not any("likes sushi" in text for text in streamed)
+
+
+async def test_a_summary_in_the_middle_of_a_turn_is_not_what_the_user_said(play: Play) -> None:
+    prompts: list[str] = []
+
+    async def looks_three_times(prompt: str) -> AIMessage:
+        prompts.append(prompt)
+        call = {"id": f"c{len(prompts)}", "name": "maps", "args": {"of": "sushi"}}
+        return AIMessage(f"Look {len(prompts)}.", tool_calls=[call] if len(prompts) <= 3 else [])
+
+    shortens = SummarizationMiddleware(
+        FakeModel(answer=answers), trigger=("messages", 5), keep=("messages", 2)
+    )
+    middleware = [shortens, ReflexioMiddleware(play.client)]
+    await create_agent(FakeModel(answer=looks_three_times), [maps], middleware=middleware).ainvoke(
+        QUESTION, context=CONTEXT
+    )
+    assert "Where is sushi?" not in prompts[-1]
+    assert all("likes sushi" in prompt for prompt in prompts)
+    (body,) = await play.published()
+    assert [turn["content"] for turn in body["interaction_data_list"]] == [
+        "Where is sushi?",
+        "Look 3.\n\nLook 4.",
+    ]
+
+
 async def test_a_graph_with_tools_recalls_once_and_is_one_turn(play: Play) -> None:
     chat = FakeModel(answer=looks_first)
 
-    async def call_model(state: MemoryState) -> dict[str, Any]:
+    async def call_model(state: MessagesState) -> dict[str, Any]:
         return {"messages": await chat.ainvoke(state["messages"])}
 
-    graph = StateGraph(MemoryState, Context, output_schema=MessagesState)
+    graph = StateGraph(MessagesState, Context)
     graph.add_node("model", with_memory(play.client, call_model, timeout=A_HANG))
     graph.add_node("tools", ToolNode([maps]))
     graph.add_edge(START, "model")
@@ -175,6 +264,32 @@ async def test_a_graph_with_tools_recalls_once_and_is_one_turn(play: Play) -> No
     assert play.searches() == 1
     assert set(state) == {"messages"}
     assert not [message for message in state["messages"] if isinstance(message, SystemMessage)]
+
+
+@pytest.mark.parametrize("command", [False, True])
+async def test_a_node_may_return_all_messages_or_a_command(play: Play, command: bool) -> None:  # noqa: FBT001
+    def call_model(state: MessagesState) -> Any:
+        update = {"messages": [*state["messages"], AIMessage("At the harbour.")]}
+        return Command(update=update) if command else update
+
+    graph = StateGraph(MessagesState, Context)
+    graph.add_node("model", with_memory(play.client, call_model))
+    graph.add_edge(START, "model")
+    state = await graph.compile().ainvoke(QUESTION, context=CONTEXT)
+    assert [message.text for message in state["messages"]] == ["Where is sushi?", "At the harbour."]
+    (body,) = await play.published()
+    assert len(body["interaction_data_list"]) == 2
+
+
+async def test_a_node_that_adds_no_message_publishes_nothing(play: Play) -> None:
+    def call_model(_: MessagesState) -> None:
+        return None
+
+    graph = StateGraph(MessagesState, Context)
+    graph.add_node("model", with_memory(play.client, call_model))
+    graph.add_edge(START, "model")
+    await graph.compile().ainvoke(QUESTION, context=CONTEXT)
+    assert await play.published() == []
 
 
 async def test_a_fixed_user_and_session_are_for_runs_that_name_none(play: Play) -> None:
@@ -207,12 +322,12 @@ async def test_a_run_without_a_user_or_a_session_is_an_error(
 
 @pytest.mark.parametrize("graph", [False, True], ids=["agent", "graph"])
 def test_a_synchronous_run_is_refused_before_the_model_is_called(graph: bool) -> None:  # noqa: FBT001
-    def call_model(_: MemoryState) -> Any:
+    def call_model(_: MessagesState) -> Any:
         pytest.fail("the model was called")
 
     client = AsyncReflexioClient(url_endpoint="http://127.0.0.1:9")
     if graph:
-        builder = StateGraph(MemoryState, output_schema=MessagesState)
+        builder = StateGraph(MessagesState)
         builder.add_node("model", with_memory(client, call_model, user_id="ana", session_id="s1"))
         builder.add_edge(START, "model")
         with pytest.raises(TypeError, match="ainvoke"):
