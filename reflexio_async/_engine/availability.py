@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from reflexio_async._engine.logs import fields
+from reflexio_async._engine.logs import error_name, fields
 from reflexio_async._engine.retry import is_away
 from reflexio_async.errors import RateLimited
 
@@ -82,7 +82,7 @@ class Availability:
             "%s has been unreachable for %.0f s: %s",
             self.url,
             seconds,
-            error,
+            error_name(error),
             extra=fields("server_away", error, url=self.url, seconds=seconds),
         )
         self._notify()

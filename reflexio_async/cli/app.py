@@ -32,10 +32,11 @@ from reflexio_async.cli.profiles import profiles
 from reflexio_async.cli.publish import publish, read_publish
 from reflexio_async.cli.rerun_app import rerun
 from reflexio_async.cli.search import context, search
-from reflexio_async.cli.store_app import outbox, store, worker
+from reflexio_async.cli.store import outbox, store
 from reflexio_async.cli.traces import traces
 from reflexio_async.cli.upgrade import check_upgrade, upgrade
 from reflexio_async.cli.whoami import whoami
+from reflexio_async.cli.worker_app import worker
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 SET_UP, MEMORY, LEARNING, REFLECT, STORES = "Set up", "Memory", "Learning", "Reflect", "Stores"

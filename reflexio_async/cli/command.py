@@ -91,6 +91,7 @@ def command(
     client: Callable[..., Any] = reflexio,
     before: Callable[..., Mapping[str, Any] | None] | None = None,
     panel: str | None = None,
+    is_default: bool = False,
 ) -> Callable[[F], F]:
     """Make a coroutine function a command of ``group``.
 
@@ -101,20 +102,30 @@ def command(
     Args:
         group: The group.
         name: The name of the command. Unless given: that of the function.
-        client: Makes the client. Its parameters are options of the command.
+        client: Makes the client, or a context manager with one. Its parameters are options of the command.
         before: Called before the event loop starts: it checks, asks, and reads files. Its parameters are
             options of the command too. It returns values of the function's parameters.
         panel: The heading under which the help of ``group`` lists it.
+        is_default: It is what the group does when none of its commands is named.
     """
     of_client = signature(client).parameters
     of_before = dict(signature(before).parameters) if before else dict[str, Parameter]()
 
     def declare(function: F) -> F:
-        parameters = signature(function).parameters
-        own = {name: each for name, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
-        wants_invocation = len(parameters) - len(own) > 1
+        of_function = signature(function).parameters
+        own = {name: each for name, each in of_function.items() if each.kind is each.KEYWORD_ONLY}
+        wants_invocation = len(of_function) - len(own) > 1
 
-        def entry(*, as_json: bool, _debug: bool, _verbose: bool, **options: Any) -> None:
+        def entry(
+            *,
+            as_json: bool,
+            _debug: bool,
+            _verbose: bool,
+            context: typer.Context | None = None,
+            **options: Any,
+        ) -> None:
+            if context is not None and context.invoked_subcommand is not None:
+                return
             for value in options.values():
                 texts: Any = value if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType]
                 for text in texts:
@@ -126,19 +137,24 @@ def command(
 
             async def call(signals: "Signals") -> int:
                 extra = [Invocation(signals, as_json)] if wants_invocation else []
-                async with made:
-                    result = await function(made, *extra, **{name: options[name] for name in own})
+                async with made as entered:
+                    result = await function(entered, *extra, **{name: options[name] for name in own})
                 result.write(as_json=as_json)
                 return signals.exit_code or result.exit_code
 
             run(call)
 
         more = {name: each for name, each in own.items() if name not in of_before and _is_option(each)}
-        _declare_parameters(
-            entry, [*of_before.values(), *more.values(), *of_client.values(), *_SHARED.values()]
-        )
+        parameters = [*of_before.values(), *more.values(), *of_client.values(), *_SHARED.values()]
         entry.__doc__ = function.__doc__
-        group.command(name or function.__name__, rich_help_panel=panel)(entry)
+        if is_default:
+            parameters.insert(0, Parameter("context", Parameter.KEYWORD_ONLY, annotation=typer.Context))
+            group.callback(invoke_without_command=True)(entry)
+        else:
+            group.command(name or function.__name__, rich_help_panel=panel)(entry)
+        # For typer, which looks when the command line is run.
+        entry.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        entry.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return function
 
     return declare
@@ -146,9 +162,3 @@ def command(
 
 def _is_option(parameter: Parameter) -> bool:
     return hasattr(parameter.annotation, "__metadata__")  # Annotated
-
-
-def _declare_parameters(entry: Callable[..., None], parameters: list[Parameter]) -> None:
-    """Give ``entry`` these parameters, for typer."""
-    entry.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-    entry.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

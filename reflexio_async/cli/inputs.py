@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 from unicodedata import category
 
+from reflexio_async._engine.files import fault_of
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 
@@ -62,11 +63,8 @@ def check_new_store(store: str) -> None:
     Raises:
         InvalidRequest: Its folder is missing, or may not be written to.
     """
-    folder = Path(store).absolute().parent
-    if not folder.is_dir():
-        _refuse(f"--store: {store!r} cannot be made: there is no folder {folder}")
-    if not os.access(folder, os.W_OK):
-        _refuse(f"--store: {store!r} cannot be made: the folder {folder} may not be written to")
+    if (fault := fault_of(Path(store))) is not None:
+        _refuse(f"--store: {store!r} cannot be made: {fault}")
 
 
 def shown_store(store: str) -> str:

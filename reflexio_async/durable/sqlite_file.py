@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from reflexio_async._engine.files import fault_of
 from reflexio_async.durable.process import has_ended, this_process
 from reflexio_async.durable.schema import TABLES, VERSION
 from reflexio_async.errors import StoreError
@@ -124,14 +124,10 @@ def _check_file(path: Path) -> None:
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         message = f"a store needs SQLite 3.35, and this Python has {sqlite3.sqlite_version}"
         raise StoreError(message)
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        message = f"the store {path} cannot be made, because there is no folder {folder}. Make it first"
+    if (fault := fault_of(path.resolve())) is not None:
+        message = f"the store {path} cannot be used: {fault}"
         raise StoreError(message)
-    if path.is_dir():
-        message = f"the store {path} is a folder. Name a file"
-        raise StoreError(message)
-    kind = file_system(_mounts(), folder)
+    kind = file_system(_mounts(), path.resolve().parent)
     if kind in _NETWORK:
         message = (
             f"the store {path} is on a network file system ({kind}), where SQLite can lose data. Use a disk "
@@ -284,8 +280,6 @@ def as_store_error(error: Exception, path: str) -> StoreError:
         return error
     if isinstance(error, sqlite3.Error) and _code(error) in _ADVICE:
         reason = f"{_ADVICE[_code(error)]} ({error})"
-    elif isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        reason = f"this user may not use its folder. Allow reading and writing ({error.strerror})"
     elif isinstance(error, OSError):
         reason = f"{error.strerror}"
     else:

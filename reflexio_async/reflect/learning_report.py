@@ -172,7 +172,8 @@ class LearningReport:
             change = "Look at metadata_filter: only memories with all of its entries are found."
         else:
             change = (
-                "No task in store resembled theirs: give short tasks, such as one sentence with the intent."
+                "Those that were sent before the first memory was made could find none. No task in store "
+                "resembled that of the others: give short tasks, such as one sentence with the intent."
             )
         return Finding(problem, change)
 

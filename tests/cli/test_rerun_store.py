@@ -384,7 +384,7 @@ def test_a_dry_run_makes_no_store(run: Run, box: Sandbox, tmp_path: Path) -> Non
 def test_a_dry_run_says_that_the_store_cannot_be_made(run: Run, box: Sandbox, tmp_path: Path) -> None:
     store = tmp_path / "missing" / "night.db"
     done = run("rerun", "--user=u1", "--dry-run", f"--store={store}", f"--url={box.url}")
-    problem = f"--store: '{store}' cannot be made: there is no folder {store.parent}"
+    problem = f"--store: '{store}' cannot be made: there is no folder {store.parent}. Make it first"
     assert (done.exit_code, done.stderr) == (2, f"error: {problem}\n")
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
 
-from reflexio_async import AsyncReflexioClient, InvalidRequest, JobState
+from reflexio_async import AsyncReflexioClient, InvalidRequest, JobState, StoreError
+from reflexio_async.durable.batches import StoredBatch
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.scene import RERUN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 UPGRADE = "/api/upgrade_all_profiles"
@@ -82,6 +86,47 @@ async def test_a_stopped_batch_withdraws_what_is_queued_and_starts_it_when_it_is
         report = await client.rerun_profiles_many(USERS, batch_id="night")
         assert report.counts() == {"completed": 12}
         assert len(box.operations()) == 12
+
+
+@pytest.fixture
+def unretrieved() -> Iterator[list[str]]:
+    """What asyncio reports: errors of tasks that nobody has looked at."""
+    found: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("asyncio").addHandler(handler)
+    yield found
+    logging.getLogger("asyncio").removeHandler(handler)
+
+
+async def test_to_stop_a_batch_of_a_closed_client_does_nothing(store: Path, unretrieved: list[str]) -> None:
+    async with Sandbox(rerun_seconds=0.0) as box:
+        async with AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client:
+            batch = client.rerun_profiles_many(USERS, batch_id="night")
+            await batch
+        batch.stop()
+        await asyncio.sleep(0)
+    gc.collect()
+    assert unretrieved == []
+
+
+async def test_a_store_that_cannot_be_written_is_reported_when_a_batch_is_stopped(
+    store: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        message = "the disk is full"
+        raise StoreError(message)
+
+    async with (
+        Sandbox(rerun_seconds=0.0) as box,
+        AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client,
+    ):
+        batch = client.rerun_profiles_many(USERS, batch_id="night")
+        await batch
+        monkeypatch.setattr(StoredBatch, "stop", fail)
+        batch.stop()
+        await asyncio.sleep(0.05)
+    assert "withdrawing user_ids failed in the background: StoreError" in caplog.messages
 
 
 async def test_retry_failed_starts_the_keys_again_that_did_not_complete(store: Path) -> None:

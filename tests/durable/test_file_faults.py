@@ -109,7 +109,7 @@ def test_a_missing_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_its_place(tmp_path: Path) -> None:
-    refused(tmp_path, "is a folder. Name a file")
+    refused(tmp_path, "is a folder. Name a file in it")
 
 
 def test_a_file_that_is_no_database(path: Path) -> None:
@@ -200,7 +200,7 @@ def open_folder() -> Iterator[Path]:
 def test_a_folder_in_which_nothing_may_be_made(open_folder: Path) -> None:
     open_folder.chmod(0o555)
     message = program(AS_OTHER_USER, open_folder / "store.db")
-    assert "this user may not use its folder. Allow reading and writing" in message
+    assert f"this user may not write into {open_folder}" in message
 
 
 def test_a_file_that_may_not_be_read(open_folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reflexio_async import AsyncReflexioClient
-from reflexio_async.cli.store_app import worker
+from reflexio_async.cli.worker_app import worker
 from reflexio_async.sandbox import Sandbox
 from reflexio_async.worker import LANES
 from tests.cli.commands import Process

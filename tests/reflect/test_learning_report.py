@@ -131,6 +131,15 @@ async def test_a_query_that_found_nothing_says_what_to_change(
         assert change in finding.change
 
 
+async def test_a_query_from_before_the_first_memory_is_not_blamed_on_its_task() -> None:
+    async with reflecting() as scene:
+        await run(scene, TASK, "pass")  # its query found nothing, since it makes the first memory
+        (finding,) = (
+            one for one in (await scene.client.learning_report()).findings if "Queries" in one.problem
+        )
+        assert "sent before the first memory was made could find none" in finding.change
+
+
 async def test_a_report_is_about_the_project_of_the_client() -> None:
     async with reflecting() as scene:
         await run(scene, TASK)

@@ -17,7 +17,7 @@ from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.record import with_message, without_traceback
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
-from reflexio_async._engine.logs import fields
+from reflexio_async._engine.logs import error_name, fields
 from reflexio_async._engine.loops import LOOP_ENDED
 from reflexio_async._engine.option_checks import is_asynchronous, positive_count, true_or_false
 from reflexio_async._engine.retry import is_away
@@ -179,11 +179,17 @@ class Batch(Generic[K, T]):
         if self._stopped.is_set():
             return
         self.start_nothing_more()
-        for attempt in list(self._attempts.values()):
-            if attempt.job is not None and attempt.job.status.state is JobState.QUEUED:
-                self._tasks.spawn(attempt.job.cancel(), name=f"withdraw {self._work.name}")
+        if not self._tasks.loops.closed:
+            self._tasks.spawn(self._withdraw(), name=f"withdraw {self._work.name}")
+
+    async def _withdraw(self) -> None:
+        jobs = [attempt.job for attempt in self._attempts.values() if attempt.job is not None]
+        withdrawing = [job.cancel() for job in jobs if job.status.state is JobState.QUEUED]
         if self._work.stored is not None:
-            self._tasks.spawn(self._work.stored.stop(), name=f"withdraw the batch {self.id}")
+            withdrawing.append(self._work.stored.stop())
+        for error in await asyncio.gather(*withdrawing, return_exceptions=True):
+            if isinstance(error, Exception):
+                self._tasks.report(f"withdrawing {self._work.name}", error)
 
     def __del__(self) -> None:
         # Like Python's warning for a coroutine that was never awaited. No error if only ``plan`` was read.
@@ -419,12 +425,11 @@ class Batch(Generic[K, T]):
             and not self._stopped.is_set()
             and self._ends_batch(outcome.state, error)
         ):
+            known = fields("batch_stopped", error, batch=self._work.name)
             logger.warning(
-                "%s: the rest is not started: %s",
-                self.description,
-                error,
-                extra=fields("batch_stopped", error, batch=self._work.name),
+                "%s: the rest is not started: %s", self.description, error_name(error), extra=known
             )
+            logger.debug("%s: %s", self._work.name, error, extra=known)
             self._server_away = with_message(
                 error, f"not started, as an earlier one met: {error}", sent=False
             )
@@ -467,13 +472,10 @@ class Batch(Generic[K, T]):
         tokens = {key: attempt.job and attempt.job.token for key, attempt in self._attempts.items()}
         if tokens:
             names = ", ".join(f"{key} ({token})" if token else str(key) for key, token in tokens.items())
-            logger.warning(
-                "%s: %s ended it; what was sent goes on at the server. Under way were: %s",
-                self.description,
-                type(reason).__name__,
-                printable(names),
-                extra=fields("batch_cut_short", reason, batch=self._work.name),
-            )
+            known = fields("batch_cut_short", reason, batch=self._work.name)
+            text = "%s: %s ended it; what was sent goes on at the server: %d of them"
+            logger.warning(text, self.description, type(reason).__name__, len(tokens), extra=known)
+            logger.debug("%s under way were: %s", self._work.name, printable(names), extra=known)
 
     def _raise_source_error(self) -> None:
         if isinstance(self._source_error, _EXITS):

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, NoReturn, Self, TypeVar, cast, overload
 
 from reflexio_async._engine.jobs.poller import SHORTEST_INTERVAL
-from reflexio_async._engine.logs import fields
 from reflexio_async._engine.option_checks import positive_seconds, true_or_false
 from reflexio_async.errors import (
     ClientClosed,
@@ -243,12 +242,7 @@ class Job(Generic[T]):
                 try:
                     await asyncio.shield(asked)
                 except ReflexioError as error:
-                    logger.warning(
-                        "%s could not be cancelled: %s",
-                        self._record.description,
-                        error,
-                        extra=fields("job_not_cancelled", error, kind=self.kind),
-                    )
+                    self._record.report_not_cancelled(error)
             raise
 
     def check_start(self) -> None:

@@ -594,9 +594,4 @@ class Lane:
         try:
             await self.cancel(job)
         except ReflexioError as error:
-            logger.warning(
-                "%s: it could not be cancelled: %s",
-                job.description,
-                error,
-                extra=fields("job_not_cancelled", error, service=self._name, kind=job.kind.name),
-            )
+            job.report_not_cancelled(error)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from reflexio_async._engine.jobs.status import QUEUED, JobState, JobStatus
+from reflexio_async._engine.logs import error_name, fields
 from reflexio_async._engine.observer import NOT_OBSERVED
 from reflexio_async._engine.retry import FailedPolls, Verdict
 from reflexio_async.errors import (
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from reflexio_async._engine.jobs.waits import JobWait
     from reflexio_async._engine.loops import LoopScope
     from reflexio_async._engine.settings import Settings
-    from reflexio_async.errors import JobError
+    from reflexio_async.errors import JobError, ReflexioError
+
+logger = logging.getLogger("reflexio_async")
 
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
@@ -424,11 +428,19 @@ class JobRecord(ABC, Generic[T]):
             else f". The last status request failed with: {self.last_poll_error}"
         )
 
+    def report_not_cancelled(self, error: ReflexioError) -> None:
+        """Log that nobody could be asked to stop the job."""
+        known = fields("job_not_cancelled", error, kind=self.kind.name)
+        logger.warning("a %s could not be cancelled: %s", self.kind.name, error_name(error), extra=known)
+        logger.debug("%s: %s", self.description, error, extra=known)
+
     def __del__(self) -> None:
         # A start that was withdrawn on purpose is not reported, and one that was given up has been.
         withdrawn = self.id is None and isinstance(self.error, JobCancelled | ClientClosed)
         if self.error is not None and not self.outcome_read and not withdrawn:
-            self._jobs.tasks.report(f"job {self.description}", self.error)
+            self._jobs.tasks.report(
+                f"job {self.kind.name}", self.error, description=f"job {self.description}"
+            )
 
 
 def without_traceback(error: E) -> E:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import tempfile
 from contextlib import suppress
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from reflexio_async._engine.files import fault_of
 from reflexio_async.errors import InvalidRequest, printable
+
+if TYPE_CHECKING:
+    import os
 
 
 def resource(name: str) -> str:
@@ -66,20 +69,12 @@ def check_page_path(path: str | os.PathLike[str], *, name: str = "path") -> Path
     """
     try:
         page = Path(path)
-        folder = page.absolute().parent
-        if not page.name:
-            reason = "it names no file"
-        elif page.is_dir():
-            reason = "it is a folder; name a file in it"
-        elif not folder.is_dir():
-            reason = f"there is no folder {folder}"
-        elif not os.access(folder, os.W_OK | os.X_OK):
-            reason = f"this user may not write into {folder}"
-        else:
+        fault = fault_of(page)
+        if fault is None:
             return page
     except (OSError, ValueError, TypeError) as error:  # a NUL in it, or a name that is too long
-        reason = str(error)
-    message = f"{name}: {str(path)!r:.300} cannot be written: {reason}"
+        fault = str(error)
+    message = f"{name}: {str(path)!r:.300} cannot be written: {fault}"
     raise InvalidRequest(message)
 
 
