@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from reflexio_async.cli.signals import Signals
-from reflexio_async.cli.terminal import discard_stdout
+from reflexio_async.cli.terminal import discard_stdout, writer
 from reflexio_async.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def run(command: Callable[[Signals], Coroutine[None, None, int]]) -> NoReturn:
 def _exit_code(command: Callable[[Signals], Coroutine[None, None, int]]) -> int:
     signals = Signals()
     try:
-        with signals.handled():
+        with signals.handled(), writer.aside():
             return asyncio.run(signals.run(command))
     except BrokenPipeError:
         discard_stdout()  # its reader is gone

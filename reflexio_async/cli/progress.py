@@ -16,6 +16,7 @@ from rich.text import Text
 from reflexio_async._engine.batch.report import OutcomeState
 from reflexio_async._engine.jobs.waits import WaitReason
 from reflexio_async.cli.output import duration, one_line, print_line
+from reflexio_async.cli.terminal import writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -76,6 +77,8 @@ class _Bar:
         self._live.start()
 
     def show(self, progress: BatchProgress, *, last: bool = False) -> None:
+        if writer.is_behind and not last:
+            return  # what is not seen now would have to be waited for later
         try:
             self._live.update(self._rendered(progress, last=last), refresh=True)
         finally:

@@ -1,31 +1,85 @@
-"""What a command does when its terminal goes away: it writes to nowhere from then on, and goes on."""
+"""What a command does when its terminal goes away, or is stopped (Ctrl-S): it goes on."""
 
 from __future__ import annotations
 
 import errno
 import io
 import os
+import select
 import stat
 import sys
+from contextlib import contextmanager
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from typing_extensions import Buffer
 
 _GONE = (errno.EIO, errno.ENXIO)
+
+
+class _Writer:
+    """Writes to the terminal. While ``aside`` runs, a thread does: a stopped terminal stops it alone."""
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[tuple[int, bytes] | None] | None = None
+
+    @contextmanager
+    def aside(self) -> Generator[None]:
+        """Write in a thread while the block runs. At its end, wait until the terminal has taken all."""
+        self._waiting = waiting = SimpleQueue[tuple[int, bytes] | None]()
+
+        def write_all() -> None:
+            while (piece := waiting.get()) is not None:
+                _write(*piece)
+
+        thread = Thread(target=write_all, name="terminal", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            waiting.put(None)
+            thread.join()
+            self._waiting = None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the terminal has not taken what was written earlier."""
+        return self._waiting is not None and not self._waiting.empty()
+
+    def write(self, number: int, data: bytes) -> None:
+        """Write to a file by its number, in order."""
+        if self._waiting is None:
+            _write(number, data)
+        else:
+            self._waiting.put((number, data))
+
+
+def _write(number: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(number, data) :]
+        except BlockingIOError:  # another program has made the terminal so
+            select.select([], [number], [])
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            leave_terminal()
+
+
+writer = _Writer()
 
 
 class _TerminalFile(io.FileIO):
     """A terminal to write to. Python would raise OSError when it is gone, in the middle of anything."""
 
     def write(self, data: Buffer, /) -> int:
-        try:
-            return super().write(data)
-        except OSError as error:
-            if error.errno not in _GONE:
-                raise
-            leave_terminal()
-            return len(memoryview(data).cast("B"))
+        content = bytes(data)
+        writer.write(self.fileno(), content)
+        return len(content)
 
 
 def open_closed_streams() -> None:

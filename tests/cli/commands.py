@@ -145,6 +145,8 @@ class Terminal:
         )
         os.close(terminal)
         self._shown = b""
+        self._reading = threading.Event()
+        self._reading.set()
         self._closing = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -162,6 +164,14 @@ class Terminal:
     def wait_for(self, text: str) -> None:
         """Wait until ``text`` is shown; its words may stand on several lines."""
         eventually(lambda: text in " ".join(self.text.split()), within=30)
+
+    def freeze(self) -> None:
+        """Read nothing more, as a terminal does after Ctrl-S."""
+        self._reading.clear()
+
+    def thaw(self) -> None:
+        """Read again."""
+        self._reading.set()
 
     def type(self, keys: str) -> None:
         """Press keys."""
@@ -184,6 +194,9 @@ class Terminal:
 
     def _read(self) -> None:
         while True:
+            while not self._reading.wait(0.05):
+                if self._closing.is_set():
+                    return
             readable, _, _ = select.select([self._controller], [], [], 0.05)
             if not readable and self._closing.is_set():
                 return

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import sys
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,40 @@ def test_a_terminal_of_any_width_shows_the_count_and_the_whole_reason(
     assert max(map(len, frames)) <= columns
     assert "stopping: nothing more is started" in " ".join(terminal.text.split())
     assert "Traceback" not in terminal.text
+
+
+@pytest.fixture
+def talkative() -> Iterator[tuple[Sandbox, list[str]]]:
+    """A server at which each of many users fails: the lines about them are more than a terminal buffers."""
+    users = [f"{'x' * 120}-{number}" for number in range(300)]
+    with sandbox_in_thread(failing_users=users, rerun_seconds=0.0) as box:
+        for user in users:
+            box.seed(user, "hello")
+        yield box, users
+
+
+def test_a_terminal_that_is_stopped_does_not_stop_the_batch(talkative: tuple[Sandbox, list[str]]) -> None:
+    box, users = talkative
+    terminal = Terminal("rerun", *users, "--url", box.url)
+    eventually(box.operations, within=30)
+    terminal.freeze()
+    eventually(lambda: len(box.operations()) == len(users), within=60)
+    terminal.thaw()
+    assert terminal.end() == 1
+    assert f"{users[-1]}: failed" in "".join(terminal.text.split("\r\n"))
+
+
+def test_signals_end_a_command_on_a_terminal_that_is_stopped(talkative: tuple[Sandbox, list[str]]) -> None:
+    box, users = talkative
+    terminal = Terminal("rerun", *users, "--url", box.url)
+    terminal.freeze()
+    eventually(lambda: len(box.operations()) == len(users), within=60)
+    for _ in range(3):
+        terminal.child.send_signal(signal.SIGTERM)
+        time.sleep(0.2)  # signals of one kind that arrive together are one
+    assert terminal.child.wait(30) == 143
+    terminal.thaw()
+    terminal.end()
 
 
 def test_the_second_ctrl_c_on_a_terminal_leaves_at_once() -> None:
