@@ -86,7 +86,6 @@ def seed_profiles(
             last_modified_timestamp=store.now,
             generated_from_request_id=SEEDED,
             status=status,
-            source_interaction_ids=[],
             source=source,
             tags=list(tags),
         )
@@ -117,17 +116,13 @@ def seed_playbooks(
     )
     rows = [
         StoredUserPlaybook(
-            user_playbook_id=0,
             user_id=user_id,
             agent_version=agent_version,
             request_id=SEEDED,
             created_at=store.now,
             trigger=trigger,
-            source_span=None,
             status=status,
-            source_interaction_ids=[],
             content=content,
-            indexed=f"{trigger or ''} {content}",
         )
         for content in contents
     ]
@@ -154,14 +149,12 @@ def seed_agent_playbooks(
     )
     rows = [
         StoredAgentPlaybook(
-            agent_playbook_id=0,
             agent_version=agent_version,
             created_at=store.now,
             content=content,
             playbook_name="playbook",
             trigger=trigger,
             playbook_status=approval,
-            indexed=f"{trigger or ''} {content}",
         )
         for content in contents
     ]

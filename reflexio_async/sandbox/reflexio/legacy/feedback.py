@@ -143,21 +143,18 @@ async def add_raw_feedback(state: ReflexioState, body: schemas.LegacyAddRawFeedb
     """Store it as given, under the server's own ids."""
     for given in body.raw_feedbacks:
         playbook = StoredUserPlaybook(
-            user_playbook_id=0,
             user_id=given.user_id,
             agent_version=given.agent_version,
             request_id=given.request_id,
             created_at=state.store.created_at(given),
             trigger=given.when_condition,
-            source_span=None,
             status=given.status and given.status.value,
-            source_interaction_ids=[],
             content=given.feedback_content,
             playbook_name=given.feedback_name,
             source=given.source,
             do_action=given.do_action,
             do_not_action=given.do_not_action,
-            indexed=given.indexed_content or f"{given.when_condition or ''} {given.feedback_content}",
+            indexed=given.indexed_content or "",
         )
         state.store.add_playbook(playbook)
     return _added(len(body.raw_feedbacks), "raw feedbacks")
@@ -168,7 +165,6 @@ async def add_feedbacks(state: ReflexioState, body: schemas.LegacyAddFeedbackReq
     """Store it as given, under the server's own ids."""
     for given in body.feedbacks:
         playbook = StoredAgentPlaybook(
-            agent_playbook_id=0,
             agent_version=given.agent_version,
             created_at=state.store.created_at(given),
             content=given.feedback_content,
@@ -179,7 +175,6 @@ async def add_feedbacks(state: ReflexioState, body: schemas.LegacyAddFeedbackReq
             status=given.status and given.status.value,
             do_action=given.do_action,
             do_not_action=given.do_not_action,
-            indexed=f"{given.when_condition or ''} {given.feedback_content}",
         )
         state.store.add_agent_playbook(playbook)
     return _added(len(body.feedbacks), "feedbacks")

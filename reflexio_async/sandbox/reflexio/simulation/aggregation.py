@@ -111,7 +111,6 @@ class Aggregator:
         first = sources[0]
         content = f"When {first.trigger}, {first.content}." if first.trigger else first.content
         added = StoredAgentPlaybook(
-            agent_playbook_id=0,
             agent_version=agent_version,
             created_at=self.store.now,
             content=content,
@@ -119,7 +118,6 @@ class Aggregator:
             trigger=first.trigger,
             playbook_metadata="mock_generated",
             sources=[source.user_playbook_id for source in sources],
-            indexed=f"{first.trigger or ''} {content}",
         )
         self.store.add_agent_playbook(added)
         entry = {

@@ -97,7 +97,6 @@ def learn_playbook(
     content = f"When {trigger}, improve by adjusting the current approach."
     evidence = _evidence(store, interactions)
     playbook = StoredUserPlaybook(
-        user_playbook_id=0,
         user_id=evidence.user_id,
         agent_version=agent_version,
         request_id=origin.request_id,
@@ -109,7 +108,6 @@ def learn_playbook(
         source_interaction_ids=[evidence.interaction_id],
         content=content,
         rationale=_RATIONALE,
-        indexed=f"{trigger} {content}",
     )
     store.add_playbook(playbook)
 

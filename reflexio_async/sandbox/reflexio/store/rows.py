@@ -104,7 +104,7 @@ class StoredRequest(Row):
         return {"request": shown, "interactions": [each.view() for each in self.interactions]}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class StoredProfile(Row):
     """One fact about a user."""
 
@@ -114,8 +114,8 @@ class StoredProfile(Row):
     created_at: int
     last_modified_timestamp: int
     generated_from_request_id: str
-    status: Status
-    source_interaction_ids: list[int]
+    status: Status = None
+    source_interaction_ids: list[int] = field(default_factory=list[int])
     profile_time_to_live: str = "infinity"
     expiration_timestamp: int = NEVER_EXPIRES
     source: str = ""
@@ -138,25 +138,26 @@ class StoredProfile(Row):
         return " ".join([self.content, *map(str, (self.custom_features or {}).values())])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class StoredUserPlaybook(Row):
     """One lesson from a user's interactions.
 
     Attributes:
         do_action: What to do. Only January's routes return it.
         do_not_action: What not to do. Only January's routes return it.
-        indexed: What searches look at. It is written once and does not follow later changes.
+        indexed: What searches look at: the trigger and the content, when it was written. Later changes do
+            not change it.
     """
 
-    user_playbook_id: int
+    user_playbook_id: int = 0
     user_id: str | None
     agent_version: str
     request_id: str
     created_at: int
-    trigger: str | None
-    source_span: str | None
-    status: Status
-    source_interaction_ids: list[int]
+    trigger: str | None = None
+    source_span: str | None = None
+    status: Status = None
+    source_interaction_ids: list[int] = field(default_factory=list[int])
     content: str = ""
     playbook_name: str = "playbook"
     rationale: str | None = None
@@ -165,6 +166,9 @@ class StoredUserPlaybook(Row):
     do_action: str | None = None
     do_not_action: str | None = None
     indexed: str = ""
+
+    def __post_init__(self) -> None:
+        self.indexed = self.indexed or f"{self.trigger or ''} {self.content}"
 
     def view(self) -> dict[str, Any]:
         """As the server returns it."""
@@ -176,7 +180,7 @@ class StoredUserPlaybook(Row):
         return self.indexed
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class StoredAgentPlaybook(Row):
     """One lesson for an agent, aggregated from users' or written by a caller.
 
@@ -184,10 +188,11 @@ class StoredAgentPlaybook(Row):
         sources: The ids of the user playbooks it comes from.
         do_action: What to do. Only January's routes return it.
         do_not_action: What not to do. Only January's routes return it.
-        indexed: What searches look at. It is written once and does not follow later changes.
+        indexed: What searches look at: the trigger and the content, when it was written. Later changes do
+            not change it.
     """
 
-    agent_playbook_id: int
+    agent_playbook_id: int = 0
     agent_version: str
     created_at: int
     content: str
@@ -202,6 +207,9 @@ class StoredAgentPlaybook(Row):
     do_action: str | None = None
     do_not_action: str | None = None
     indexed: str = ""
+
+    def __post_init__(self) -> None:
+        self.indexed = self.indexed or f"{self.trigger or ''} {self.content}"
 
     def view(self) -> dict[str, Any]:
         """As the server returns it. Tags are not stored."""

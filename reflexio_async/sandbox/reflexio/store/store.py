@@ -205,7 +205,6 @@ class ReflexioStore:
     def write_playbook(self, given: UserPlaybookSchema) -> None:
         """Store a caller's user playbook under the next id."""
         playbook = StoredUserPlaybook(
-            user_playbook_id=0,
             user_id=given.user_id,
             agent_version=given.agent_version,
             request_id=given.request_id,
@@ -219,7 +218,6 @@ class ReflexioStore:
             rationale=given.rationale,
             source=given.source,
             tags=given.tags or [],
-            indexed=f"{given.trigger or ''} {given.content}",
         )
         self.add_playbook(playbook)
 
@@ -227,7 +225,6 @@ class ReflexioStore:
         """Store a caller's agent playbook under the next id, current and without tags."""
         issue = given.blocking_issue
         playbook = StoredAgentPlaybook(
-            agent_playbook_id=0,
             agent_version=given.agent_version,
             created_at=self.created_at(given),
             content=given.content,
@@ -237,7 +234,6 @@ class ReflexioStore:
             blocking_issue=None if issue is None else issue.model_dump(mode="json"),
             playbook_status=given.playbook_status.value,
             playbook_metadata=given.playbook_metadata,
-            indexed=f"{given.trigger or ''} {given.content}",
         )
         self.add_agent_playbook(playbook)
 
