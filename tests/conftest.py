@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from pydantic import TypeAdapter
 
-from reflexio_async.testing import NoPython, RealServer
+from reflexio_async.testing import NoPython, RealServer, VirtualClock
 from reflexio_async.testing.real_server import server_python
 from tests.quick import TESTS, imports_frameworks, is_quick
 
@@ -77,6 +78,17 @@ def started_anew(request: pytest.FixtureRequest) -> None:
             server.forget_operations()
             server.forget_leases()
             server.restart()
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def name() -> str:
+    """A unique name, valid for users, sessions, requests, sources and agent versions."""
+    return f"n{uuid.uuid4().hex[:10]}"
 
 
 @pytest.fixture(scope="session")

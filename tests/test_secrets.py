@@ -103,11 +103,6 @@ def seen(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> I
     seen.check()
 
 
-@pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
 async def fails_with(seen: SeenTexts, kind: type[ReflexioError], call: Any) -> None:
     with pytest.raises(kind) as caught:
         await call

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,9 +38,3 @@ async def offline(real_server: RealServer) -> AsyncIterator[AsyncReflexioClient]
     """A client of the real server alone, which has no model, no reranking and no vectors here."""
     async with client_of(real_server) as client:
         yield client
-
-
-@pytest.fixture
-def name() -> str:
-    """A name nobody else uses, fit for users, sessions, requests and agent versions."""
-    return f"n{uuid.uuid4().hex[:10]}"

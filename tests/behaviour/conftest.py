@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -128,12 +127,6 @@ async def bench(patched_url: str | None, session: aiohttp.ClientSession) -> Asyn
     else:
         async with sandbox_bench(session) as bench:
             yield bench
-
-
-@pytest.fixture
-def name() -> str:
-    """A unique name, valid for users, sessions, requests and sources."""
-    return f"n{uuid.uuid4().hex[:10]}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -23,11 +23,6 @@ MARGIN = 0.25
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
 def rate_limiter(clock: VirtualClock) -> RateLimiter:
     return RateLimiter(clock)
 

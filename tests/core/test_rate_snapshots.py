@@ -34,11 +34,6 @@ class OtherClock(VirtualClock):
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
 def rate_limiter(clock: VirtualClock) -> RateLimiter:
     return RateLimiter(clock)
 

@@ -20,11 +20,6 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
 async def box(clock: VirtualClock) -> AsyncIterator[Sandbox]:
     async with Sandbox(clock=clock, rerun_seconds=1.0) as box:
         box.seed("u")

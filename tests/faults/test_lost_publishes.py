@@ -295,11 +295,6 @@ def _view(request_id: str) -> dict[str, Any]:
     return {"session_id": "s", "requests": [{"request": request, "interactions": []}]}
 
 
-@pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
 @pytest.mark.parametrize("found_after", [0, 1, 2])
 async def test_a_server_that_does_not_insert_once_stores_it_once_if_a_look_finds_it(
     clock: VirtualClock, found_after: int

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reflexio_async import AsyncReflexioClient
-from reflexio_async.testing import Sandbox
-
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from reflexio_async import AsyncReflexioClient
+    from reflexio_async.testing import Sandbox
 
 
 @dataclass(frozen=True)
@@ -32,12 +29,10 @@ class Play:
         ]
 
 
-@asynccontextmanager
-async def playing() -> AsyncGenerator[Play]:
-    """Make a sandbox that knows what ana likes, and a client, in real time as frameworks have timers."""
-    async with Sandbox() as box, AsyncReflexioClient(url_endpoint=box.url) as client:
-        box.seed_profile("ana", "likes sushi")
-        yield Play(box, client)
+def maps(of: str) -> str:
+    """Where it is."""
+    assert of == "sushi"
+    return "harbour"
 
 
 def assert_one_turn_with_a_tool(bodies: list[dict[str, Any]]) -> None:

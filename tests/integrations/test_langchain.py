@@ -26,12 +26,10 @@ from langgraph.types import Command
 from reflexio_async import AsyncReflexioClient, ConfigurationError, InvalidRequest
 from reflexio_async.integrations.langchain import ReflexioMiddleware, with_memory
 from tests.hang import A_HANG
-from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
+from tests.integrations.play import Play, assert_one_turn_with_a_tool, maps
 from tests.integrations.run_traces import AdapterWithTraces
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from reflexio_async.testing.conformance import Ask, Model
 
 
@@ -106,18 +104,6 @@ class Context(TypedDict):
 
 CONTEXT: Context = {"user_id": "ana", "session_id": "s1"}
 QUESTION: Any = {"messages": [{"role": "user", "content": "Where is sushi?"}]}
-
-
-@pytest.fixture
-async def play() -> AsyncIterator[Play]:
-    async with playing() as made:
-        yield made
-
-
-def maps(of: str) -> str:
-    """Where it is."""
-    assert of == "sushi"
-    return "harbour"
 
 
 async def looks_first(prompt: str) -> AIMessage:

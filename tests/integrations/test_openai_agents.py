@@ -25,7 +25,7 @@ from openai.types.responses.response_function_web_search import ActionSearch
 
 from reflexio_async.integrations.openai_agents import ReflexioHooks
 from tests.hang import A_HANG
-from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
+from tests.integrations.play import Play, assert_one_turn_with_a_tool, maps
 from tests.integrations.run_traces import AdapterWithTraces
 
 if TYPE_CHECKING:
@@ -92,12 +92,6 @@ class TestHooks(AdapterWithTraces):
         return ask
 
 
-@pytest.fixture
-async def play() -> AsyncIterator[Play]:
-    async with playing() as made:
-        yield made
-
-
 def hooks(play: Play) -> ReflexioHooks:
     return ReflexioHooks(play.client, timeout=A_HANG, user_id="ana", session_id="s1")
 
@@ -106,11 +100,7 @@ def called(name: str, arguments: str) -> ResponseFunctionToolCall:
     return ResponseFunctionToolCall(type="function_call", call_id="c1", name=name, arguments=arguments)
 
 
-@function_tool
-def maps(of: str) -> str:
-    """Where it is."""
-    assert of == "sushi"
-    return "harbour"
+MAPS = function_tool(maps)
 
 
 async def looks_first(prompt: str) -> str | list[Any]:
@@ -127,14 +117,17 @@ async def run(
 
 
 async def test_a_run_with_tools_recalls_once_and_is_one_turn(play: Play) -> None:
-    await run(Agent(name="guide", model=FakeModel(looks_first), tools=[maps]), hooks(play))
+    await run(Agent(name="guide", model=FakeModel(looks_first), tools=[MAPS]), hooks(play))
     assert_one_turn_with_a_tool(await play.published())
     assert play.searches() == 1
 
 
 async def test_an_agent_that_stops_at_a_tool_answers_what_the_tool_returned(play: Play) -> None:
     agent = Agent(
-        name="guide", model=FakeModel(looks_first), tools=[maps], tool_use_behavior="stop_on_first_tool"
+        name="guide",
+        model=FakeModel(looks_first),
+        tools=[MAPS],
+        tool_use_behavior="stop_on_first_tool",
     )
     assert await run(agent, hooks(play)) == "harbour"
     (body,) = await play.published()
@@ -199,7 +192,10 @@ async def test_the_history_in_a_session_of_the_framework_is_not_published_again(
 
 
 async def test_a_run_that_is_streamed_is_one_turn(play: Play) -> None:
-    agent, memory = Agent(name="guide", model=FakeModel(looks_first), tools=[maps]), hooks(play)
+    agent, memory = (
+        Agent(name="guide", model=FakeModel(looks_first), tools=[MAPS]),
+        hooks(play),
+    )
     config = memory.run_config(tracing_disabled=True)
     result = Runner.run_streamed(agent, "Where is sushi?", hooks=memory, run_config=config)
     async for _ in result.stream_events():

@@ -19,7 +19,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from reflexio_async.integrations.pydantic_ai import ReflexioMemory, memory_toolset
 from tests.hang import A_HANG
-from tests.integrations.play import Play, assert_one_turn_with_a_tool, playing
+from tests.integrations.play import Play, assert_one_turn_with_a_tool, maps
 from tests.integrations.run_traces import QUESTION, TRACES, AdapterWithTraces, reflecting
 
 if TYPE_CHECKING:
@@ -63,18 +63,6 @@ class TestCapability(AdapterWithTraces):
 
 
 DEPS = {"user_id": "ana", "session_id": "s1"}
-
-
-@pytest.fixture
-async def play() -> AsyncIterator[Play]:
-    async with playing() as made:
-        yield made
-
-
-def maps(of: str) -> str:
-    """Where it is."""
-    assert of == "sushi"
-    return "harbour"
 
 
 def looks_first(tool: str, arguments: dict[str, str], returned: str) -> FunctionModel:

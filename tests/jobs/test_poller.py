@@ -55,11 +55,6 @@ class Source:
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
 def poller(clock: VirtualClock) -> Poller:
     return Poller(clock, TaskTracker(LoopBinding()))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,12 +27,6 @@ async def other(real_server: RealServer) -> AsyncIterator[AsyncReflexioClient]:
     """A second client of the same server, as a foreign program would be."""
     async with client_of(real_server) as client:
         yield client
-
-
-@pytest.fixture
-def name() -> str:
-    """A name nobody else uses, fit for users, sessions, requests and agent versions."""
-    return f"n{uuid.uuid4().hex[:10]}"
 
 
 @pytest.fixture

@@ -23,11 +23,6 @@ class Opens(Protocol):
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
 def opened(clock: VirtualClock) -> Opens:
     @asynccontextmanager
     async def opens(**options: Any) -> AsyncGenerator[tuple[Sandbox, Wire]]:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from contextlib import asynccontextmanager, closing
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -16,20 +17,13 @@ from reflexio_async.sandbox import ReflectSettings, Sandbox, faults
 from tests.behaviour.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from reflexio_async.sandbox import VirtualClock
+    from tests.sandbox.conftest import Opens
 
 _RERUN = "/api/rerun_profile_generation"
 _SUBMIT = "/api/playbook_aggregation_operations"
-
-
-class Opens(Protocol):
-    """Opens a sandbox on the test's file, with these options."""
-
-    def __call__(self, **options: Any) -> AbstractAsyncContextManager[tuple[Sandbox, Wire]]: ...
 
 
 @pytest.fixture
@@ -38,16 +32,8 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def opened(clock: VirtualClock, file: Path) -> Opens:
-    @asynccontextmanager
-    async def opens(**options: Any) -> AsyncGenerator[tuple[Sandbox, Wire]]:
-        async with (
-            Sandbox(clock=clock, data=file, **options) as box,
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
-        ):
-            yield box, Wire(box.url, session, clock)
-
-    return opens
+def opened(opened: Opens, file: Path) -> Opens:
+    return partial(opened, data=file)
 
 
 async def _live(box: Sandbox, wire: Wire) -> None:

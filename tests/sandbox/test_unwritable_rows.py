@@ -40,7 +40,8 @@ async def test_an_unwritable_row_is_reported_every_time(tmp_path: Path) -> None:
     await box.start()
     spoil(box)
     for _ in range(2):
-        with pytest.raises(NotStored, match=r"sandbox\.db: profile '.+' cannot be written: Unable to serialize"):
+        reported = r"sandbox\.db: profile '.+' cannot be written: Unable to serialize"
+        with pytest.raises(NotStored, match=reported):
             await box.settled()
     await left(box)
 

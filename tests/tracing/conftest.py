@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async._engine import tracing
-from reflexio_async.sandbox import VirtualClock
 from tests.tracing.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -28,11 +27,6 @@ def telemetry_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sampler | None], 
         return made
 
     return use
-
-
-@pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
 
 
 @pytest.fixture

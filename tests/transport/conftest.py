@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from reflexio_async.sandbox import VirtualClock
+from reflexio_async import AsyncReflexioClient
+from reflexio_async.sandbox import Sandbox, VirtualClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 @pytest.fixture(autouse=True)
@@ -17,5 +23,12 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
+async def box(clock: VirtualClock) -> AsyncIterator[Sandbox]:
+    async with Sandbox(clock=clock) as box:
+        yield box
+
+
+@pytest.fixture
+async def client(box: Sandbox, clock: VirtualClock) -> AsyncIterator[AsyncReflexioClient]:
+    async with AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client:
+        yield client

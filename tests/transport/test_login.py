@@ -31,12 +31,6 @@ async def box(clock: VirtualClock) -> AsyncIterator[Sandbox]:
         yield box
 
 
-@pytest.fixture
-async def client(box: Sandbox, clock: VirtualClock) -> AsyncIterator[AsyncReflexioClient]:
-    async with AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client:
-        yield client
-
-
 async def test_without_a_login_calls_are_refused(client: AsyncReflexioClient) -> None:
     with pytest.raises(AuthenticationError, match=r"client\.login"):
         await client.whoami()

@@ -22,24 +22,10 @@ from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.transport.servers import HANG_UP, TURNS, RawReply, ReceivedRequest, raw_server, reply_with
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from reflexio_async.reflexio.models.interactions import PublishUserInteractionResponse
     from reflexio_async.sandbox.faults import Action
 
 PATH = "/api/publish_interaction"
-
-
-@pytest.fixture
-async def box(clock: VirtualClock) -> AsyncIterator[Sandbox]:
-    async with Sandbox(clock=clock) as box:
-        yield box
-
-
-@pytest.fixture
-async def client(box: Sandbox, clock: VirtualClock) -> AsyncIterator[AsyncReflexioClient]:
-    async with AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client:
-        yield client
 
 
 async def publish(

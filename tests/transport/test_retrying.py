@@ -26,21 +26,7 @@ from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.transport.servers import HANG_UP, WHOAMI, crash, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from reflexio_async.sandbox.faults import Action
-
-
-@pytest.fixture
-async def box(clock: VirtualClock) -> AsyncIterator[Sandbox]:
-    async with Sandbox(clock=clock) as box:
-        yield box
-
-
-@pytest.fixture
-async def client(box: Sandbox, clock: VirtualClock) -> AsyncIterator[AsyncReflexioClient]:
-    async with AsyncReflexioClient(url_endpoint=box.url, clock=clock) as client:
-        yield client
 
 
 NOTHING_ADMITTED = [
