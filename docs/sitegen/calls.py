@@ -123,7 +123,7 @@ LEGACY = Noun(
     "legacy",
     "January's calls",
     "The API of January 2026, in its own shapes: under `client.legacy`; `login` is on the client.",
-    ("legacy.api", "legacy.feedback"),
+    ("legacy.api", "legacy.feedback", "reflexio.api.interactions", "reflexio.api.profiles"),
     ("legacy.models", "legacy.feedback_models", "legacy.config_models"),
 )
 SESSION = Noun(

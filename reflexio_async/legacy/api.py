@@ -34,18 +34,12 @@ from reflexio_async.legacy.models import (
     SearchUserProfileResponse,
 )
 from reflexio_async.reflexio.api.config import set_config_body
-from reflexio_async.reflexio.api.interactions import DELETE_INTERACTION, DELETE_REQUEST
+from reflexio_async.reflexio.api.interactions import InteractionDeletionAPI
 from reflexio_async.reflexio.api.operations import GET_OPERATION_STATUS
-from reflexio_async.reflexio.api.profiles import DELETE_PROFILE, RERUN_PROFILE_GENERATION
+from reflexio_async.reflexio.api.profiles import RERUN_PROFILE_GENERATION, ProfileDeletionAPI
 from reflexio_async.reflexio.cached_paths import EVERYTHING, PROFILES_PATH
 from reflexio_async.reflexio.jobs import PROFILE_RERUN
 from reflexio_async.reflexio.models.config import ConfigBody, SetConfigResponse
-from reflexio_async.reflexio.models.interactions import (
-    DeleteRequestRequest,
-    DeleteRequestResponse,
-    DeleteUserInteractionRequest,
-    DeleteUserInteractionResponse,
-)
 from reflexio_async.reflexio.models.operations import (
     ByService,
     GetOperationStatusResponse,
@@ -54,7 +48,6 @@ from reflexio_async.reflexio.models.operations import (
     RerunProfileGenerationStart,
     RerunProfileGenerationWait,
 )
-from reflexio_async.reflexio.models.profiles import DeleteUserProfileRequest, DeleteUserProfileResponse
 
 PUBLISH_INTERACTION = Endpoint(
     "POST",
@@ -101,7 +94,7 @@ SET_CONFIG = Endpoint("POST", "/api/set_config", SetConfigResponse, repeatable=T
 _config_body = partial(set_config_body, config_class=Config, older_names={})
 
 
-class LegacyAPI(FeedbackAPI):
+class LegacyAPI(FeedbackAPI, InteractionDeletionAPI, ProfileDeletionAPI):
     """Every call of the API of January 2026, with January's arguments and responses.
 
     Requests are grouped by ``request_group``, where today's API has sessions. Requests and responses import
@@ -192,29 +185,6 @@ class LegacyAPI(FeedbackAPI):
         request = AllProfiles(limit=limit, **drop_none(status_filter=status_filter))
         return await self._send(GET_ALL_PROFILES, request)
 
-    @overload
-    async def delete_profile(
-        self,
-        user_id: str,
-        profile_id: str = "",
-        search_query: str = "",
-        wait_for_response: Literal[False] = False,
-    ) -> BackgroundCall[DeleteUserProfileResponse]: ...
-    @overload
-    async def delete_profile(
-        self, user_id: str, profile_id: str = "", search_query: str = "", *, wait_for_response: Literal[True]
-    ) -> DeleteUserProfileResponse: ...
-    async def delete_profile(
-        self, user_id: str, profile_id: str = "", search_query: str = "", wait_for_response: bool = False
-    ) -> DeleteUserProfileResponse | BackgroundCall[DeleteUserProfileResponse]:
-        """Delete one profile of a user, or those that match ``search_query``.
-
-        Returns a BackgroundCall, or with ``wait_for_response`` the response.
-        """
-        fields = {"user_id": user_id, "profile_id": profile_id or None, "search_query": search_query or None}
-        request = DeleteUserProfileRequest(**drop_none(fields))
-        return await self._in_background(DELETE_PROFILE, request, wait_for_response)
-
     async def get_profile_change_log(self) -> ProfileChangeLogResponse:
         """What each published request changed in profiles."""
         return await self._send(GET_PROFILE_CHANGE_LOG, Empty())
@@ -241,46 +211,10 @@ class LegacyAPI(FeedbackAPI):
         """The turns of one user."""
         return await self._send(GET_INTERACTIONS, request)
 
-    @overload
-    async def delete_interaction(
-        self, user_id: str, interaction_id: int, wait_for_response: Literal[False] = False
-    ) -> BackgroundCall[DeleteUserInteractionResponse]: ...
-    @overload
-    async def delete_interaction(
-        self, user_id: str, interaction_id: int, wait_for_response: Literal[True]
-    ) -> DeleteUserInteractionResponse: ...
-    async def delete_interaction(
-        self, user_id: str, interaction_id: int, wait_for_response: bool = False
-    ) -> DeleteUserInteractionResponse | BackgroundCall[DeleteUserInteractionResponse]:
-        """Delete one turn of one user.
-
-        Returns a BackgroundCall, or with ``wait_for_response`` the response.
-        """
-        request = DeleteUserInteractionRequest(user_id=user_id, interaction_id=interaction_id)
-        return await self._in_background(DELETE_INTERACTION, request, wait_for_response)
-
     @takes(GetRequestsRequest)
     async def get_requests(self, request: GetRequestsRequest) -> GetRequestsResponse:
         """Stored requests with their turns, by request group."""
         return await self._send(GET_REQUESTS, request)
-
-    @overload
-    async def delete_request(
-        self, request_id: str, wait_for_response: Literal[False] = False
-    ) -> BackgroundCall[DeleteRequestResponse]: ...
-    @overload
-    async def delete_request(
-        self, request_id: str, wait_for_response: Literal[True]
-    ) -> DeleteRequestResponse: ...
-    async def delete_request(
-        self, request_id: str, wait_for_response: bool = False
-    ) -> DeleteRequestResponse | BackgroundCall[DeleteRequestResponse]:
-        """Delete one published request with its turns.
-
-        Returns a BackgroundCall, or with ``wait_for_response`` the response.
-        """
-        request = DeleteRequestRequest(request_id=request_id)
-        return await self._in_background(DELETE_REQUEST, request, wait_for_response)
 
     @overload
     async def delete_request_group(

@@ -128,7 +128,47 @@ def publish_fields(
     )
 
 
-class InteractionsAPI(API):
+class InteractionDeletionAPI(API):
+    """Deleting interactions: the same in January's API."""
+
+    @overload
+    async def delete_interaction(
+        self, user_id: str, interaction_id: int, wait_for_response: Literal[False] = False
+    ) -> BackgroundCall[DeleteUserInteractionResponse]: ...
+    @overload
+    async def delete_interaction(
+        self, user_id: str, interaction_id: int, wait_for_response: Literal[True]
+    ) -> DeleteUserInteractionResponse: ...
+    async def delete_interaction(
+        self, user_id: str, interaction_id: int, wait_for_response: bool = False
+    ) -> DeleteUserInteractionResponse | BackgroundCall[DeleteUserInteractionResponse]:
+        """Delete one interaction of one user. What was learned from it stays.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response.
+        """
+        request = DeleteUserInteractionRequest(user_id=user_id, interaction_id=interaction_id)
+        return await self._in_background(DELETE_INTERACTION, request, wait_for_response)
+
+    @overload
+    async def delete_request(
+        self, request_id: str, wait_for_response: Literal[False] = False
+    ) -> BackgroundCall[DeleteRequestResponse]: ...
+    @overload
+    async def delete_request(
+        self, request_id: str, wait_for_response: Literal[True]
+    ) -> DeleteRequestResponse: ...
+    async def delete_request(
+        self, request_id: str, wait_for_response: bool = False
+    ) -> DeleteRequestResponse | BackgroundCall[DeleteRequestResponse]:
+        """Delete one published request with its interactions.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response.
+        """
+        request = DeleteRequestRequest(request_id=request_id)
+        return await self._in_background(DELETE_REQUEST, request, wait_for_response)
+
+
+class InteractionsAPI(InteractionDeletionAPI):
     """Calls about interactions and the requests that they were published in."""
 
     _server: ServerKnowledge
@@ -361,42 +401,6 @@ class InteractionsAPI(API):
         """
         request = AllInteractions(limit=limit)
         return await self._send(GET_ALL_INTERACTIONS, request)
-
-    @overload
-    async def delete_interaction(
-        self, user_id: str, interaction_id: int, wait_for_response: Literal[False] = False
-    ) -> BackgroundCall[DeleteUserInteractionResponse]: ...
-    @overload
-    async def delete_interaction(
-        self, user_id: str, interaction_id: int, wait_for_response: Literal[True]
-    ) -> DeleteUserInteractionResponse: ...
-    async def delete_interaction(
-        self, user_id: str, interaction_id: int, wait_for_response: bool = False
-    ) -> DeleteUserInteractionResponse | BackgroundCall[DeleteUserInteractionResponse]:
-        """Delete one interaction of one user. What was learned from it stays.
-
-        Returns a BackgroundCall, or with ``wait_for_response`` the response.
-        """
-        request = DeleteUserInteractionRequest(user_id=user_id, interaction_id=interaction_id)
-        return await self._in_background(DELETE_INTERACTION, request, wait_for_response)
-
-    @overload
-    async def delete_request(
-        self, request_id: str, wait_for_response: Literal[False] = False
-    ) -> BackgroundCall[DeleteRequestResponse]: ...
-    @overload
-    async def delete_request(
-        self, request_id: str, wait_for_response: Literal[True]
-    ) -> DeleteRequestResponse: ...
-    async def delete_request(
-        self, request_id: str, wait_for_response: bool = False
-    ) -> DeleteRequestResponse | BackgroundCall[DeleteRequestResponse]:
-        """Delete one published request with its interactions.
-
-        Returns a BackgroundCall, or with ``wait_for_response`` the response.
-        """
-        request = DeleteRequestRequest(request_id=request_id)
-        return await self._in_background(DELETE_REQUEST, request, wait_for_response)
 
     async def delete_requests_by_ids(self, request_ids: ListOf[str]) -> BulkDeleteResponse:
         """Delete published requests with their interactions."""

@@ -147,7 +147,41 @@ DOWNGRADE_PROFILES = Endpoint(
 )
 
 
-class ProfilesAPI(API):
+class ProfileDeletionAPI(API):
+    """Deleting a profile: the same in January's API."""
+
+    @overload
+    async def delete_profile(
+        self,
+        user_id: str,
+        profile_id: str = "",
+        search_query: str = "",
+        wait_for_response: Literal[False] = False,
+    ) -> BackgroundCall[DeleteUserProfileResponse]: ...
+    @overload
+    async def delete_profile(
+        self, user_id: str, profile_id: str = "", search_query: str = "", *, wait_for_response: Literal[True]
+    ) -> DeleteUserProfileResponse: ...
+    async def delete_profile(
+        self, user_id: str, profile_id: str = "", search_query: str = "", wait_for_response: bool = False
+    ) -> DeleteUserProfileResponse | BackgroundCall[DeleteUserProfileResponse]:
+        """Delete one profile of a user.
+
+        Returns a BackgroundCall, or with ``wait_for_response`` the response.
+
+        Args:
+            user_id: The user.
+            profile_id: The profile. A server refuses the call without it, unless it has ``search_query``.
+            search_query: January's servers delete the profiles that it finds. Servers up to 0.2.32 accept it,
+                and then delete nothing.
+            wait_for_response: Wait in the call and return the response.
+        """
+        fields = {"user_id": user_id, "profile_id": profile_id or None, "search_query": search_query or None}
+        request = DeleteUserProfileRequest(**drop_none(fields))
+        return await self._in_background(DELETE_PROFILE, request, wait_for_response)
+
+
+class ProfilesAPI(ProfileDeletionAPI):
     """Calls about profiles."""
 
     _server: ServerKnowledge
@@ -265,35 +299,6 @@ class ProfilesAPI(API):
     async def update_user_profile(self, request: UpdateUserProfileRequest) -> UpdateUserProfileResponse:
         """Change one profile. What is left out stays as it is."""
         return await self._send(UPDATE_USER_PROFILE, request)
-
-    @overload
-    async def delete_profile(
-        self,
-        user_id: str,
-        profile_id: str = "",
-        search_query: str = "",
-        wait_for_response: Literal[False] = False,
-    ) -> BackgroundCall[DeleteUserProfileResponse]: ...
-    @overload
-    async def delete_profile(
-        self, user_id: str, profile_id: str = "", search_query: str = "", *, wait_for_response: Literal[True]
-    ) -> DeleteUserProfileResponse: ...
-    async def delete_profile(
-        self, user_id: str, profile_id: str = "", search_query: str = "", wait_for_response: bool = False
-    ) -> DeleteUserProfileResponse | BackgroundCall[DeleteUserProfileResponse]:
-        """Delete one profile of a user.
-
-        Returns a BackgroundCall, or with ``wait_for_response`` the response.
-
-        Args:
-            user_id: The user.
-            profile_id: The profile. A server refuses the call without it, unless it has ``search_query``.
-            search_query: Servers up to 0.2.32 accept it, and then delete nothing.
-            wait_for_response: Wait in the call and return the response.
-        """
-        fields = {"user_id": user_id, "profile_id": profile_id or None, "search_query": search_query or None}
-        request = DeleteUserProfileRequest(**drop_none(fields))
-        return await self._in_background(DELETE_PROFILE, request, wait_for_response)
 
     async def delete_profiles_by_ids(self, profile_ids: ListOf[str]) -> BulkDeleteResponse:
         """Delete profiles; ``deleted_count`` says how many."""
