@@ -189,18 +189,6 @@ def _stop_at_first_error(schema: Any) -> None:
         schema = schema.get("schema") or schema.get("items_schema") or schema.get("values_schema")
 
 
-class TimeRange(RequestModel):
-    """A request with a ``start_time`` and an ``end_time``: the end must be after the start."""
-
-    @model_validator(mode="after")
-    def _ends_after_its_start(self) -> Self:
-        start, end = getattr(self, "start_time", None), getattr(self, "end_time", None)
-        if start is not None and end is not None and end <= start:
-            message = "end_time must be after start_time"
-            raise ValueError(message)
-        return self
-
-
 class Empty(RequestModel):
     """The request of a call without arguments."""
 
@@ -305,6 +293,20 @@ AtLeastOne = Annotated[int, Field(gt=0)]
 ZeroOrMore = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(le=1.0, ge=0.0)]
 ShortText = Annotated[str, Field(max_length=255)]
+
+
+class TimeRange(RequestModel):
+    """A request about a span of time: the end must be after the start."""
+
+    start_time: UtcDatetime | None = None
+    end_time: UtcDatetime | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> Self:
+        if self.start_time is not None and self.end_time is not None and self.end_time <= self.start_time:
+            message = "end_time must be after start_time"
+            raise ValueError(message)
+        return self
 
 
 REVEAL = {"reveal": True}

@@ -13,7 +13,6 @@ from reflexio_async._engine.models import (
     ResponseModel,
     Starting,
     TimeRange,
-    UtcDatetime,
     Waiting,
     empty_list,
     epoch_now,
@@ -78,12 +77,8 @@ class AddRawFeedbackRequest(RequestModel):
     raw_feedbacks: ListOf[OrMapping[RawFeedback]]
 
 
-class AddRawFeedbackResponse(ResponseModel):
+class AddRawFeedbackResponse(AddFeedbackResponse):
     """How many lessons were stored."""
-
-    success: bool
-    added_count: int = 0
-    message: str | None = None
 
 
 class GetFeedbacksRequest(RequestModel):
@@ -107,11 +102,9 @@ class SearchFeedbackRequest(TimeRange):
     """Lessons for the agent, nearest in meaning to ``query``."""
 
     agent_version: str | None = None
-    end_time: UtcDatetime | None = None
     feedback_name: str | None = None
     feedback_status_filter: AnyPlaybookStatus | None = None
     query: str | None = None
-    start_time: UtcDatetime | None = None
     status_filter: ListOf[AnyStatus | None] | None = None
     threshold: float | None = 0.5
     top_k: int | None = 10
@@ -121,10 +114,8 @@ class SearchRawFeedbackRequest(TimeRange):
     """Lessons that were learned from single users, nearest in meaning to ``query``."""
 
     agent_version: str | None = None
-    end_time: UtcDatetime | None = None
     feedback_name: str | None = None
     query: str | None = None
-    start_time: UtcDatetime | None = None
     status_filter: ListOf[AnyStatus | None] | None = None
     threshold: float | None = 0.5
     top_k: int | None = 10
@@ -152,11 +143,8 @@ class DeleteFeedbackResponse(ResponseModel):
     message: str = ""
 
 
-class DeleteRawFeedbackResponse(ResponseModel):
+class DeleteRawFeedbackResponse(DeleteFeedbackResponse):
     """Whether the lesson is deleted."""
-
-    success: bool
-    message: str = ""
 
 
 class UpgradeRawFeedbacksRequest(RequestModel):
@@ -203,10 +191,8 @@ class RerunFeedbackGenerationRequest(TimeRange):
     """Learn the raw feedbacks of one agent version again, from all its users."""
 
     agent_version: str
-    end_time: UtcDatetime | None = None
     feedback_name: str | None = None
     source: str | None = None
-    start_time: UtcDatetime | None = None
 
 
 class RerunFeedbackGenerationResponse(ResponseModel):
@@ -286,20 +272,12 @@ class GetRawFeedbacksResponse(ResponseModel):
     msg: str | None = None
 
 
-class SearchFeedbackResponse(ResponseModel):
-    """Lessons found."""
-
-    success: bool
-    feedbacks: list[FeedbackView]
-    msg: str | None = None
+class SearchFeedbackResponse(GetFeedbacksResponse):
+    """Lessons found, best first."""
 
 
-class SearchRawFeedbackResponse(ResponseModel):
-    """Lessons found."""
-
-    success: bool
-    raw_feedbacks: list[RawFeedbackView]
-    msg: str | None = None
+class SearchRawFeedbackResponse(GetRawFeedbacksResponse):
+    """Lessons found, best first."""
 
 
 class DeleteFeedbackRequest(RequestModel, title="delete_feedback"):

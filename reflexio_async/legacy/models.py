@@ -13,7 +13,6 @@ from reflexio_async._engine.models import (
     RequestPart,
     ResponseModel,
     TimeRange,
-    UtcDatetime,
     empty_list,
     epoch_now,
 )
@@ -62,9 +61,7 @@ class PublishUserInteractionResponse(ResponseModel):
 class GetRequestsRequest(TimeRange):
     """Stored requests, by group. ``top_k`` counts requests."""
 
-    end_time: UtcDatetime | None = None
     request_id: str | None = None
-    start_time: UtcDatetime | None = None
     top_k: int | None = 30
     user_id: str | None = None
 
@@ -73,11 +70,9 @@ class SearchInteractionRequest(TimeRange):
     """Turns of one user that match ``query``."""
 
     user_id: NotBlank
-    end_time: UtcDatetime | None = None
     most_recent_k: int | None = None
     query: str | None = None
     request_id: str | None = None
-    start_time: UtcDatetime | None = None
     top_k: int | None = None
 
 
@@ -85,8 +80,6 @@ class GetInteractionsRequest(TimeRange):
     """Turns of one user."""
 
     user_id: NotBlank
-    end_time: UtcDatetime | None = None
-    start_time: UtcDatetime | None = None
     top_k: int | None = 30
 
 
@@ -107,20 +100,16 @@ class Interaction(ResponseModel):
     user_action_description: str = ""
 
 
-class SearchInteractionResponse(ResponseModel):
-    """Turns found."""
-
-    success: bool
-    interactions: list[Interaction]
-    msg: str | None = None
-
-
 class GetInteractionsResponse(ResponseModel):
     """Turns found."""
 
     success: bool
     interactions: list[Interaction]
     msg: str | None = None
+
+
+class SearchInteractionResponse(GetInteractionsResponse):
+    """Turns found by a search."""
 
 
 class Request(ResponseModel):
@@ -161,11 +150,9 @@ class SearchUserProfileRequest(TimeRange):
 
     user_id: NotBlank
     custom_feature: str | None = None
-    end_time: UtcDatetime | None = None
     generated_from_request_id: str | None = None
     query: str | None = None
     source: str | None = None
-    start_time: UtcDatetime | None = None
     threshold: float | None = 0.5
     top_k: int | None = 10
 
@@ -174,8 +161,6 @@ class GetUserProfilesRequest(TimeRange):
     """Profiles of one user."""
 
     user_id: NotBlank
-    end_time: UtcDatetime | None = None
-    start_time: UtcDatetime | None = None
     status_filter: ListOf[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current."
     )
@@ -208,12 +193,8 @@ class GetUserProfilesResponse(ResponseModel):
     msg: str | None = None
 
 
-class SearchUserProfileResponse(ResponseModel):
+class SearchUserProfileResponse(GetUserProfilesResponse):
     """Profiles found, best first."""
-
-    success: bool
-    user_profiles: list[UserProfile]
-    msg: str | None = None
 
 
 class ProfileChangeLog(ResponseModel):
