@@ -16,13 +16,7 @@ from reflexio_async.sandbox.http.request_log import Record
 from reflexio_async.sandbox.process import ServerProcess
 from reflexio_async.sandbox.reflect.settings import ReflectSettings
 from reflexio_async.sandbox.reflect.state import ReflectState
-from reflexio_async.sandbox.reflexio.seeding import (
-    SEEDED,
-    seed_agent_playbooks,
-    seed_playbooks,
-    seed_profiles,
-    seed_request,
-)
+from reflexio_async.sandbox.reflexio.seeding import Seeding
 from reflexio_async.sandbox.reflexio.settings import Dialect, ReflexioSettings
 from reflexio_async.sandbox.reflexio.simulation.generation import GenerationTask
 from reflexio_async.sandbox.reflexio.store.learning_stall import LearningStall
@@ -33,11 +27,12 @@ from reflexio_async.sandbox.reflexio.store.rows import (
     StoredRequest,
     StoredUserPlaybook,
 )
+from reflexio_async.sandbox.reflexio.store.store import ReflexioStore
 from reflexio_async.sandbox.snapshot import snapshot
 from reflexio_async.sandbox.virtual_clock import VirtualClock
 
 
-class Sandbox:
+class Sandbox(Seeding):
     """A Reflexio server and a Reflect server in this process, for tests and demonstrations.
 
         async with Sandbox(clock=VirtualClock(), rate_limits=True) as box:
@@ -224,24 +219,28 @@ class Sandbox:
             await self._process.log.next_arrival()
 
     @property
+    def _store(self) -> ReflexioStore:
+        return self._process.reflexio.store
+
+    @property
     def stored_requests(self) -> Mapping[str, StoredRequest]:
         """Every stored publish, by request id."""
-        return self._process.reflexio.store.requests
+        return self._store.requests
 
     @property
     def stored_profiles(self) -> Sequence[StoredProfile]:
         """Every profile, of every status."""
-        return [row for rows in self._process.reflexio.store.profiles.values() for row in rows]
+        return [row for rows in self._store.profiles.values() for row in rows]
 
     @property
     def stored_playbooks(self) -> Sequence[StoredUserPlaybook]:
         """Every user playbook, of every status."""
-        return list(self._process.reflexio.store.playbooks.values())
+        return list(self._store.playbooks.values())
 
     @property
     def stored_agent_playbooks(self) -> Sequence[StoredAgentPlaybook]:
         """Every agent playbook, of every status."""
-        return list(self._process.reflexio.store.agent_playbooks.values())
+        return list(self._store.agent_playbooks.values())
 
     def operations(self, service: str = "profile_generation") -> Sequence[StoredOperation]:
         """Every operation that ever had the service's slot, the latest last."""
@@ -309,80 +308,3 @@ class Sandbox:
     def revoke_tokens(self) -> None:
         """Make all tokens invalid."""
         self._process.reflexio.revoke_tokens()
-
-    def seed(
-        self,
-        user_id: str,
-        *texts: str,
-        agent_version: str = "agent-v0",
-        session_id: str = SEEDED,
-        source: str = "",
-    ) -> None:
-        """Store a publish of ``texts``. Nothing is learnt from it until a generation.
-
-        Raises:
-            ValueError: An argument is wrong. The message names it.
-        """
-        seed_request(
-            self._process.reflexio.store,
-            user_id,
-            texts or ("I like sushi",),
-            agent_version=agent_version,
-            session_id=session_id,
-            source=source,
-        )
-
-    def seed_profile(
-        self,
-        user_id: str,
-        *contents: str,
-        status: Literal["pending", "archived"] | None = None,
-        source: str = "",
-        tags: Sequence[str] = (),
-    ) -> list[str]:
-        """Store a profile per text, current by default. Returns their ids.
-
-        Raises:
-            ValueError: An argument is wrong. The message names it.
-        """
-        store = self._process.reflexio.store
-        return seed_profiles(store, user_id, contents, status=status, source=source, tags=tags)
-
-    def seed_playbook(
-        self,
-        user_id: str,
-        *contents: str,
-        agent_version: str = "agent-v0",
-        trigger: str | None = None,
-        status: Literal["pending", "archived"] | None = None,
-    ) -> list[int]:
-        """Store a user playbook per text, current by default. Returns their ids.
-
-        Raises:
-            ValueError: An argument is wrong. The message names it.
-        """
-        return seed_playbooks(
-            self._process.reflexio.store,
-            user_id,
-            contents,
-            agent_version=agent_version,
-            trigger=trigger,
-            status=status,
-        )
-
-    def seed_agent_playbook(
-        self,
-        *contents: str,
-        agent_version: str = "agent-v0",
-        trigger: str | None = None,
-        approval: Literal["pending", "approved", "rejected"] = "pending",
-    ) -> list[int]:
-        """Store an agent playbook per text. Returns their ids.
-
-        Raises:
-            ValueError: An argument is wrong. The message names it.
-        """
-        store = self._process.reflexio.store
-        return seed_agent_playbooks(
-            store, contents, agent_version=agent_version, trigger=trigger, approval=approval
-        )
