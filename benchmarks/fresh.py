@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,3 +26,18 @@ def python(*arguments: str) -> str:
     return subprocess.run(
         command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT, env=environment
     ).stdout
+
+
+@contextmanager
+def server(module: str) -> Generator[str]:
+    """Run ``module`` in a new process, whose first line the block gets. Its input ends with the block."""
+    command = [sys.executable, "-m", module]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline()
+        finally:
+            process.stdin.close()

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 import urllib.request
 from collections import Counter
@@ -27,8 +26,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
-from benchmarks import answers
-from benchmarks.fresh import ROOT
+from benchmarks import answers, fresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -70,16 +68,8 @@ class Server:
 @contextmanager
 def running() -> Generator[Server]:
     """Run a static server in a process of its own."""
-    command = [sys.executable, "-m", __name__]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield Server(f"http://127.0.0.1:{int(process.stdout.readline())}")
-        finally:
-            process.stdin.close()
+    with fresh.server(__name__) as line:
+        yield Server(f"http://127.0.0.1:{int(line)}")
 
 
 def response(body: bytes, status: str = "200 OK") -> bytes:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.fresh import ROOT
+from benchmarks import fresh
 from reflexio_async.testing import Faults, ReflectSettings, Sandbox
 
 if TYPE_CHECKING:
@@ -42,16 +41,8 @@ class Address(NamedTuple):
 @contextmanager
 def running() -> Generator[Address]:
     """Run the sandbox in a process of its own."""
-    command = [sys.executable, "-m", __name__]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield Address(*json.loads(process.stdout.readline()))
-        finally:
-            process.stdin.close()
+    with fresh.server(__name__) as line:
+        yield Address(*json.loads(line))
 
 
 def script() -> str:

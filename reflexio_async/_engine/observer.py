@@ -56,7 +56,7 @@ NOT_OBSERVED = BackgroundObserver()
 
 
 class Observer:
-    """Is told what one client does."""
+    """Observes one client. This one does nothing."""
 
     is_on = False
     """Whether it does anything. What happens for every request is not reported to one that does not."""

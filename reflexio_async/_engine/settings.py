@@ -56,15 +56,7 @@ class RetryPolicy:
     max_delay: float = 10.0
 
     def __post_init__(self) -> None:
-        if (
-            isinstance(self.max_attempts, bool)
-            or not isinstance(self.max_attempts, int)
-            or self.max_attempts < 1
-        ):
-            message = (
-                f"RetryPolicy.max_attempts must be a whole number of at least 1, not {self.max_attempts!r}"
-            )
-            raise ConfigurationError(message)
+        positive_count("RetryPolicy.max_attempts", self.max_attempts, error=ConfigurationError)
         for name in ("base_delay", "max_delay"):
             positive_seconds(f"RetryPolicy.{name}", getattr(self, name), error=ConfigurationError)
 

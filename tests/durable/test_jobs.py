@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import tests.scene
 from reflexio_async import (
     AsyncReflexioClient,
     AuthenticationError,
@@ -19,27 +20,20 @@ from reflexio_async import (
     RequestRefused,
 )
 from reflexio_async.durable import watch as watch_module
-from reflexio_async.sandbox import Sandbox, VirtualClock
+from reflexio_async.sandbox import Sandbox
 from reflexio_async.testing import faults
 from tests.scene import RERUN, STATUS, Scene
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
 
-@asynccontextmanager
-async def scene(
+def scene(
     store: Path, users: int = 2, *, client: dict[str, Any] | None = None, **sandbox: Any
-) -> AsyncGenerator[Scene]:
-    clock = VirtualClock()
-    async with Sandbox(clock=clock, **sandbox) as box:
-        names = [f"user-{number}" for number in range(users)]
-        for name in names:
-            box.seed(name)
-        options: dict[str, Any] = {"drain_timeout": 1e6, **(client or {})}
-        async with AsyncReflexioClient(url_endpoint=box.url, store=store, clock=clock, **options) as made:
-            yield Scene(box, made, clock, names)
+) -> AbstractAsyncContextManager[Scene]:
+    return tests.scene.scene(users, client={"store": store, **(client or {})}, **sandbox)
 
 
 @asynccontextmanager
