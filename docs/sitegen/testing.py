@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 from reflexio_async import pytest_plugin, testing
-from reflexio_async.sandbox.faults.config import ACTIONS
+from reflexio_async.sandbox.fault_config import ACTIONS
 from reflexio_async.testing import conformance, faults
 from sitegen.markdown import code, docstring, table
 from sitegen.objects import function, section
@@ -88,9 +88,5 @@ def testing_page() -> str:
         SCRIPTS,
         _actions(),
     ]
-    parts += [
-        function(getattr(faults, name), f"faults.{name}", "###")
-        for name in faults.__all__
-        if name[0].islower()
-    ]
+    parts += [function(getattr(faults, name), f"faults.{name}", "###") for name in sorted(ACTIONS)]
     return "\n\n".join(parts)

@@ -13,7 +13,7 @@ from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK
 from reflexio_async.errors import ConfigurationError
 from reflexio_async.sandbox import ReflectSettings, Sandbox
-from reflexio_async.sandbox.faults import Faults
+from reflexio_async.sandbox.fault_script import Faults
 
 if TYPE_CHECKING:
     from reflexio_async.cli.signals import Signals

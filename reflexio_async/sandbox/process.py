@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from reflexio_async._engine.clock import Clock
-from reflexio_async.sandbox.faults import Faults
+from reflexio_async.sandbox.fault_script import Faults
 from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.request_log import RequestLog
 from reflexio_async.sandbox.http.responses import Response, internal_error

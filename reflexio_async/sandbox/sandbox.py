@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from reflexio_async._engine.clock import Clock, clock_from
 from reflexio_async.sandbox.checks import check, check_all, check_seconds, check_type, check_whole
-from reflexio_async.sandbox.faults import Faults
+from reflexio_async.sandbox.fault_script import Faults
 from reflexio_async.sandbox.http.request_log import Record
 from reflexio_async.sandbox.process import ServerProcess
 from reflexio_async.sandbox.reflect.settings import ReflectSettings

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from reflexio_async._engine.clock import Clock, SystemClock
 from reflexio_async.sandbox import Record, ReflectSettings, Sandbox, VirtualClock, faults
-from reflexio_async.sandbox.faults import Action, Fault, Faults
+from reflexio_async.sandbox.fault_script import Action, Fault, Faults
 from reflexio_async.sandbox.reflexio.settings import Dialect
 from reflexio_async.sandbox.storage.data_file import NotStored
 from reflexio_async.sandbox.thread import SandboxThread

@@ -24,7 +24,7 @@ from reflexio_async._engine.settings import Settings, ViewOptions
 from reflexio_async.legacy.api import LegacyAPI
 from reflexio_async.reflect.jobs import REVIEWED, STORED
 from reflexio_async.reflexio.jobs import POLLED_KINDS, SLOT_KINDS
-from reflexio_async.sandbox.faults.config import ACTIONS
+from reflexio_async.sandbox.fault_config import ACTIONS
 from sitegen import errors as error_pages
 from sitegen import models
 from sitegen import testing as testing_pages

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from reflexio_async.sandbox import Sandbox
-    from reflexio_async.sandbox.faults import Action
+    from reflexio_async.sandbox.fault_script import Action
     from reflexio_async.sandbox.http.context import RequestContext
     from reflexio_async.sandbox.http.responses import Response
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reflexio_async import ConfigurationError
 from reflexio_async.sandbox import faults
-from reflexio_async.sandbox.faults import Fault
+from reflexio_async.sandbox.fault_script import Fault
 from tests.faults.actions import send_stray_bytes
 from tests.faults.calls import publish_of
 from tests.faults.schedules import ForeignLoop, ForeignOperation, Outage, Restart, StrayBytes

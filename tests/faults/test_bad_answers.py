@@ -23,7 +23,7 @@ from tests.scene import PUBLISH, RERUN, STATUS, Scene, scene
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reflexio_async.sandbox.faults import Action
+    from reflexio_async.sandbox.fault_script import Action
     from reflexio_async.sandbox.http.context import RequestContext
 
 INTERACTIONS = "/api/get_interactions"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from reflexio_async import BatchReport
     from reflexio_async.sandbox import VirtualClock
-    from reflexio_async.sandbox.faults import Action
+    from reflexio_async.sandbox.fault_script import Action
 
 SHORT = [5.0, 30.0, 290.0, 330.0, 600.0]
 LONG = 7200.0

@@ -12,8 +12,8 @@ import pytest
 
 from reflexio_async.errors import ConfigurationError
 from reflexio_async.sandbox import faults
-from reflexio_async.sandbox.faults import Faults
-from reflexio_async.sandbox.faults.config import ACTIONS
+from reflexio_async.sandbox.fault_config import ACTIONS
+from reflexio_async.sandbox.fault_script import Fault, Faults
 from reflexio_async.sandbox.virtual_clock import EPOCH
 from tests.behaviour.wire import Wire
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reflexio_async.sandbox import Sandbox, VirtualClock
-    from reflexio_async.sandbox.faults import Action
+    from reflexio_async.sandbox.fault_script import Action
     from tests.sandbox.conftest import Opens
 
 _PUBLISH = "/api/publish_interaction"
@@ -422,10 +422,10 @@ def test_a_mistake_in_a_script_is_named(text: str, message: str) -> None:
         (lambda: faults.status(503, headers={"Content-Length": "5"}), "status: headers: expected"),
         (lambda: faults.crowded(retry_after=-1), "crowded: retry_after: expected a whole number"),
         (lambda: faults.skew(float("nan")), "skew: seconds: expected a number from -1e10 to 1e10, not nan"),
-        (lambda: faults.Fault(faults.html(), times=0), "times: expected a whole number from 1, or None"),
-        (lambda: faults.Fault(faults.html(), after=-1), "after: expected a whole number, 0 or more"),
-        (lambda: faults.Fault(faults.html(), method="FETCH"), "method: expected one of DELETE, GET"),
-        (lambda: faults.Fault(faults.html(), path="health"), "path: expected text that begins with"),
+        (lambda: Fault(faults.html(), times=0), "times: expected a whole number from 1, or None"),
+        (lambda: Fault(faults.html(), after=-1), "after: expected a whole number, 0 or more"),
+        (lambda: Fault(faults.html(), method="FETCH"), "method: expected one of DELETE, GET"),
+        (lambda: Fault(faults.html(), path="health"), "path: expected text that begins with"),
     ],
 )
 def test_a_mistake_in_python_is_named_at_once(make: Callable[[], object], message: str) -> None:

@@ -23,7 +23,7 @@ from tests.transport.servers import HANG_UP, TURNS, RawReply, ReceivedRequest, r
 
 if TYPE_CHECKING:
     from reflexio_async.reflexio.models.interactions import PublishUserInteractionResponse
-    from reflexio_async.sandbox.faults import Action
+    from reflexio_async.sandbox.fault_script import Action
 
 PATH = "/api/publish_interaction"
 

@@ -26,7 +26,7 @@ from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.transport.servers import HANG_UP, WHOAMI, crash, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
-    from reflexio_async.sandbox.faults import Action
+    from reflexio_async.sandbox.fault_script import Action
 
 
 NOTHING_ADMITTED = [

@@ -1,26 +1,27 @@
-"""What a fault does to a request. "Effect" means what the request does to the sandbox's state."""
+"""Scripted faults: what goes wrong, for which requests, and how often.
+
+    box.faults.add(faults.answer_lost(), method="POST", path="/api/publish_interaction")
+    box.faults.add(faults.delay(30), path="/api/get_operation_status", times=None, after=2)
+    box.faults.add(faults.internal_error(), times=None, chance=0.1, seed=7, user="ana")
+
+``Faults.from_toml`` reads a script from text. The functions of this module make actions: what a fault does to
+a request. "Effect" means what the request does to the sandbox's state.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from reflexio_async.sandbox.faults.config import action
+from reflexio_async.sandbox.fault_config import action
+from reflexio_async.sandbox.fault_script import Action
 from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.responses import Disconnect, Response
 from reflexio_async.sandbox.http.responses import internal_error as crash
 from reflexio_async.sandbox.reflexio.overload import Overload
 from reflexio_async.sandbox.reflexio.overload import no_capacity as no_capacity_response
-
-
-class Action(Protocol):
-    """What goes wrong."""
-
-    async def play(self, context: RequestContext, serve: Callable[[], Awaitable[Response]]) -> Response:
-        """Go wrong. ``serve`` lets the request have its effect and returns the true response."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

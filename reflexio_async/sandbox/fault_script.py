@@ -7,14 +7,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from inspect import isfunction
 from random import Random
-from typing import Self
+from typing import Protocol, Self
 
 from reflexio_async.sandbox.checks import PATH_PARAMETER, check
-from reflexio_async.sandbox.faults.actions import Action
-from reflexio_async.sandbox.faults.config import CONDITIONS, read
+from reflexio_async.sandbox.fault_config import CONDITIONS, read
 from reflexio_async.sandbox.http.context import RequestContext
 from reflexio_async.sandbox.http.request_log import Record
 from reflexio_async.sandbox.http.responses import Response
+
+
+class Action(Protocol):
+    """What goes wrong."""
+
+    async def play(self, context: RequestContext, serve: Callable[[], Awaitable[Response]]) -> Response:
+        """Go wrong. ``serve`` lets the request have its effect and returns the true response."""
+        ...
 
 
 @dataclass(slots=True)
