@@ -80,6 +80,15 @@ def started_anew(request: pytest.FixtureRequest) -> None:
             server.restart()
 
 
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses and keys of the developer do not matter."""
+    for name in ("API_KEY", "API_URL", "URL"):
+        monkeypatch.delenv(f"REFLEXIO_{name}", raising=False)
+    for name in ("API_KEY", "API_URL", "PROJECT_ID"):
+        monkeypatch.delenv(f"REFLECT_{name}", raising=False)
+
+
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock()

@@ -94,9 +94,7 @@ def _variables(error: BaseException) -> Iterator[str]:
 
 
 @pytest.fixture
-def seen(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[SeenTexts]:
-    for name in ("REFLEXIO_API_KEY", "REFLEXIO_API_URL", "REFLEXIO_URL"):
-        monkeypatch.delenv(name, raising=False)
+def seen(caplog: pytest.LogCaptureFixture) -> Iterator[SeenTexts]:
     caplog.set_level(logging.DEBUG)
     seen = SeenTexts(caplog)
     yield seen

@@ -18,12 +18,6 @@ NO_SECONDS: list[Any] = [0, -1, -0.001, math.nan, math.inf, -math.inf, 10**400, 
 NO_COUNTS: list[Any] = [0, -1, 1.5, 2.0, math.nan, True, "5", None]
 
 
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REFLEXIO_API_KEY", "REFLEXIO_API_URL", "REFLEXIO_URL"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def _with_url(options: dict[str, Any]) -> dict[str, Any]:
     return {"url_endpoint": URL, **options}
 

@@ -13,12 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REFLEXIO_API_KEY", "REFLEXIO_API_URL", "REFLEXIO_URL"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 async def box(clock: VirtualClock) -> AsyncIterator[Sandbox]:
     async with Sandbox(clock=clock, rerun_seconds=1.0) as box:

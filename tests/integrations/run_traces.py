@@ -120,10 +120,7 @@ class AdapterWithTraces(AdapterConformance):
                 await judging.wait()
                 over.set()
 
-    async def test_traces_without_a_reflect_server_are_an_error_at_once(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.delenv("REFLECT_API_URL", raising=False)
+    async def test_traces_without_a_reflect_server_are_an_error_at_once(self) -> None:
         async with AsyncReflexioClient(url_endpoint="http://127.0.0.1:9") as client:
             self.options = {"traces": True}
             with pytest.raises(ConfigurationError, match="reflect_url"):

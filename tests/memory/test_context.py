@@ -274,8 +274,7 @@ async def test_memories_of_a_new_project_are_found_with_the_values_for_cold_star
         assert not await client.context("ana", query, preset="later")
 
 
-async def test_reflect_is_not_asked_where_no_server_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REFLECT_API_URL", raising=False)
+async def test_reflect_is_not_asked_where_no_server_is_given() -> None:
     async with scene() as play:
         await play.client.context("ana", "sushi")
         assert len(play.box.requests) == 1

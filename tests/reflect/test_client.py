@@ -30,12 +30,6 @@ URL = "http://127.0.0.1:1"
 VARIABLES = ("REFLECT_API_URL", "REFLECT_API_KEY", "REFLECT_PROJECT_ID")
 
 
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*VARIABLES, "REFLEXIO_API_KEY", "REFLEXIO_API_URL", "REFLEXIO_URL"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def configuration_of(client: AsyncReflectClient) -> tuple[str, str | None, str]:
     engine = client._engine
     header = engine.caller.credentials.header
