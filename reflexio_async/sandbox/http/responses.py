@@ -53,6 +53,16 @@ class Response:
         return to_json(self.body, inf_nan_mode="null")
 
 
+def succeeded(**fields: Any) -> Response:
+    """A response with ``success: true`` and these fields."""
+    return Response({"success": True, **fields})
+
+
+def refused(**fields: Any) -> Response:
+    """A response with ``success: false`` and these fields. Its status is 200, too."""
+    return Response({"success": False, **fields})
+
+
 def error_response(status: int, detail: Any, headers: Mapping[str, str] | None = None) -> Response:
     """An error in FastAPI's shape."""
     return Response({"detail": detail}, status, headers or {})

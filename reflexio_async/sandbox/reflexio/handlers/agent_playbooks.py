@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.responses import Response, refused, succeeded
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers.changed import deleted, deleted_all, deleted_count
 from reflexio_async.sandbox.reflexio.handlers.search import (
@@ -39,7 +39,7 @@ async def get_agent_playbooks(state: ReflexioState, body: schemas.GetAgentPlaybo
         and tags_match([], body.tags)
         and body.includes(row.created_at)
     ][: body.limit or _DEFAULT_LIMIT]
-    return Response({"success": True, "agent_playbooks": rows, "msg": f"Found {len(rows)} agent playbook(s)"})
+    return succeeded(agent_playbooks=rows, msg=f"Found {len(rows)} agent playbook(s)")
 
 
 @routes.post("/api/search_agent_playbooks", per_minute=120)
@@ -67,7 +67,7 @@ async def add_agent_playbook(state: ReflexioState, body: schemas.AddAgentPlayboo
     for given in body.agent_playbooks:
         state.store.write_agent_playbook(given)
     count = len(body.agent_playbooks)
-    return Response({"success": True, "message": f"Added {count} item(s)", "added_count": count})
+    return succeeded(message=f"Added {count} item(s)", added_count=count)
 
 
 @routes.put("/api/update_agent_playbook")
@@ -77,7 +77,7 @@ async def update_agent_playbook(
     """Change the given fields. Without any, an unknown id succeeds too."""
     done = "Agent playbook updated successfully"
     if not body.model_dump(exclude_none=True, exclude={"agent_playbook_id"}):
-        return Response({"success": True, "msg": done})
+        return succeeded(msg=done)
     if (row := state.store.agent_playbooks.get(body.agent_playbook_id)) is None:
         return _missing(body.agent_playbook_id)
     row.playbook_name = row.playbook_name if body.playbook_name is None else body.playbook_name
@@ -85,7 +85,7 @@ async def update_agent_playbook(
     row.trigger = row.trigger if body.trigger is None else body.trigger
     row.rationale = row.rationale if body.rationale is None else body.rationale
     row.playbook_status = row.playbook_status if body.playbook_status is None else body.playbook_status.value
-    return Response({"success": True, "msg": done})
+    return succeeded(msg=done)
 
 
 @routes.put("/api/update_agent_playbook_status")
@@ -96,14 +96,14 @@ async def update_agent_playbook_status(
     if (row := state.store.agent_playbooks.get(body.agent_playbook_id)) is None:
         return _missing(body.agent_playbook_id)
     row.playbook_status = body.playbook_status.value
-    return Response({"success": True, "msg": "Playbook status updated successfully"})
+    return succeeded(msg="Playbook status updated successfully")
 
 
 def _missing(agent_playbook_id: int) -> Response:
     # The server puts a traceback into this message.
     problem = f"Agent playbook with ID {agent_playbook_id} not found"
     trace = f"Stack trace:\nTraceback (most recent call last):\nValueError: {problem}\n"
-    return Response({"success": False, "msg": f"StorageError: {problem}\n{trace}"})
+    return refused(msg=f"StorageError: {problem}\n{trace}")
 
 
 @routes.delete("/api/delete_agent_playbook")
@@ -152,5 +152,4 @@ async def get_playbook_application_stats(
             stat["last_applied_at"] = interaction.created_at
             stat["last_interaction_id"] = interaction.interaction_id
     ordered = sorted(stats.values(), key=lambda stat: -stat["applied_count"])
-    msg = "Retrieved playbook application stats successfully"
-    return Response({"success": True, "stats": ordered, "msg": msg})
+    return succeeded(stats=ordered, msg="Retrieved playbook application stats successfully")

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from reflexio_async.sandbox.http.context import RequestContext
-from reflexio_async.sandbox.http.responses import Response, error_response, timeout_response
+from reflexio_async.sandbox.http.responses import (
+    Response,
+    error_response,
+    refused,
+    succeeded,
+    timeout_response,
+)
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.deadlines import deadline_of
 from reflexio_async.sandbox.reflexio.schemas import aggregation as schemas
@@ -39,8 +45,8 @@ async def run_playbook_aggregation(
     if not task.done():
         return timeout_response(context.correlation_id)
     if not result:
-        return Response({"success": False, "message": f"scripted failure of {body.agent_version}"})
-    return Response({"success": True, "message": _message(result)})
+        return refused(message=f"scripted failure of {body.agent_version}")
+    return succeeded(message=_message(result))
 
 
 def _message(result: dict[str, Any]) -> str:
@@ -100,4 +106,4 @@ async def playbook_aggregation_change_logs(
         if (log["playbook_name"], log["agent_version"]) == (query.playbook_name, query.agent_version)
         and log["added_agent_playbooks"][0]["agent_playbook_id"] in kept
     ]
-    return Response({"success": True, "change_logs": logs})
+    return succeeded(change_logs=logs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.responses import Response, refused, succeeded
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas import braintrust as schemas
 from reflexio_async.sandbox.reflexio.state import ReflexioState
@@ -21,7 +21,7 @@ routes: Final = Router()
 @routes.post("/api/braintrust/connect", per_minute=10)
 async def connect(_body: schemas.ConnectBraintrustRequestSchema) -> Response:
     """What a key gives access to. Nothing is stored."""
-    return Response({"success": True, "workspaces": [_WORKSPACE], "msg": ""})
+    return succeeded(workspaces=[_WORKSPACE], msg="")
 
 
 @routes.post("/api/braintrust/select_projects", per_minute=10)
@@ -32,7 +32,7 @@ async def select_projects(state: ReflexioState, body: schemas.SelectProjectsRequ
         "workspace_name": body.workspace_name,
         "project_count": len(body.project_ids),
     }
-    return Response({"success": True, "msg": "Connected."})
+    return succeeded(msg="Connected.")
 
 
 @routes.get("/api/braintrust/status")
@@ -46,13 +46,13 @@ async def status(state: ReflexioState) -> Response:
 async def disconnect(state: ReflexioState) -> Response:
     """Delete the connection."""
     state.braintrust = None
-    return Response({"success": True})
+    return succeeded()
 
 
 @routes.post("/api/braintrust/sync", per_minute=10)
 async def sync(state: ReflexioState) -> Response:
     """Fetch the scores, of which there are none."""
     if state.braintrust is None:
-        return Response({"success": False, "scored_count": 0, "msg": "Not connected to Braintrust."})
+        return refused(scored_count=0, msg="Not connected to Braintrust.")
     state.braintrust = {**state.braintrust, "last_sync_ts": state.store.now}
-    return Response({"success": True, "scored_count": 0, "msg": "Synced."})
+    return succeeded(scored_count=0, msg="Synced.")

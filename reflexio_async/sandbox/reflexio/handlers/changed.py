@@ -7,23 +7,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.responses import Response, succeeded
 from reflexio_async.sandbox.reflexio.simulation.promotion import Promotion
 
 
 def deleted() -> Response:
     """The response of routes that delete one thing."""
-    return Response({"success": True, "message": "Deleted successfully"})
+    return succeeded(message="Deleted successfully")
 
 
 def deleted_count(count: int) -> Response:
     """The response of routes that delete by ids."""
-    return Response({"success": True, "deleted_count": count, "message": f"Deleted {count} item(s)"})
+    return succeeded(deleted_count=count, message=f"Deleted {count} item(s)")
 
 
 def deleted_all() -> Response:
     """The response of routes that delete everything. The server always counts 0."""
-    return Response({"success": True, "deleted_count": 0, "message": "Deleted successfully"})
+    return succeeded(deleted_count=0, message="Deleted successfully")
 
 
 def upgraded(kind: str, moved: Promotion[Any]) -> Response:

@@ -6,7 +6,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from reflexio_async.sandbox.http.responses import Response, error_response, without_payload
+from reflexio_async.sandbox.http.responses import (
+    Response,
+    error_response,
+    refused,
+    succeeded,
+    without_payload,
+)
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas.config import AdminInvalidateCacheRequestSchema, AnyObjectSchema
 from reflexio_async.sandbox.reflexio.state import ReflexioState
@@ -66,11 +72,10 @@ def _problems(error: ValidationError) -> list[dict[str, Any]]:
 async def my_config(state: ReflexioState) -> Response:
     """The credentials of the storage, where the option ``my_config`` allows it."""
     if not state.settings.my_config:
-        message = "GET /api/my_config is disabled. Set REFLEXIO_ALLOW_MY_CONFIG=true to enable."
-        return Response({"success": False, "message": message})
+        return refused(message="GET /api/my_config is disabled. Set REFLEXIO_ALLOW_MY_CONFIG=true to enable.")
     storage = state.configuration.current.storage_config
     shown = None if storage is None else storage.model_dump(mode="json")
-    return Response({"success": True, "storage_type": "sqlite", "storage_config": shown, "message": ""})
+    return succeeded(storage_type="sqlite", storage_config=shown, message="")
 
 
 @routes.post("/api/admin/cache/invalidate")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.responses import Response, succeeded
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas.dashboard import GetDashboardStatsRequestSchema
 from reflexio_async.sandbox.reflexio.state import ReflexioState
@@ -48,7 +48,7 @@ async def get_dashboard_stats(state: ReflexioState, body: GetDashboardStatsReque
         "playbooks_time_series": _counts_by_day(filter(current, playbooks)),
         "evaluations_time_series": _success_by_day([grade for grade in grades if current(grade[0])]),
     }
-    return Response({"success": True, "stats": shown, "msg": "Retrieved dashboard stats successfully"})
+    return succeeded(stats=shown, msg="Retrieved dashboard stats successfully")
 
 
 def _counts_by_day(times: Iterable[int]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from reflexio_async.sandbox.http.responses import (
     Response,
     error_response,
     internal_error,
+    succeeded,
     timeout_response,
 )
 from reflexio_async.sandbox.http.routing import Router
@@ -33,8 +34,7 @@ async def get_agent_success_evaluation_results(
         for grade in reversed(state.grader.grades)
         if body.agent_version in (None, "", grade.agent_version) and body.includes(grade.created_at)
     ][: body.limit or _DEFAULT_LIMIT]
-    msg = f"Found {len(rows)} evaluation result(s)"
-    return Response({"success": True, "agent_success_evaluation_results": rows, "msg": msg})
+    return succeeded(agent_success_evaluation_results=rows, msg=f"Found {len(rows)} evaluation result(s)")
 
 
 @routes.post("/api/get_retrieved_learning_evaluation_results")
@@ -42,8 +42,7 @@ async def get_retrieved_learning_evaluation_results(
     _body: schemas.GetRetrievedLearningEvaluationResultsRequestSchema,
 ) -> Response:
     """Verdicts on retrieved learnings. The sandbox makes none."""
-    msg = "Found 0 retrieved-learning evaluation result(s)"
-    return Response({"success": True, "results": [], "msg": msg})
+    return succeeded(results=[], msg="Found 0 retrieved-learning evaluation result(s)")
 
 
 @routes.post("/api/get_evaluation_overview")

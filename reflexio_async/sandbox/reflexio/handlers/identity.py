@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from reflexio_async.sandbox.http.context import RequestContext
-from reflexio_async.sandbox.http.responses import Response, ValidationFailed, error_response
+from reflexio_async.sandbox.http.responses import Response, ValidationFailed, error_response, succeeded
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.state import ReflexioState
 from reflexio_async.sandbox.reflexio.store.configuration import ORGANISATION
@@ -86,15 +86,12 @@ async def stall_notified(state: ReflexioState) -> Response:
 @routes.get("/api/whoami")
 async def whoami() -> Response:
     """The organisation of the caller."""
-    return Response(
-        {
-            "success": True,
-            "org_id": ORGANISATION,
-            "storage_type": "sqlite",
-            "storage_label": "<default sqlite>",
-            "storage_configured": True,
-            "message": "",
-        }
+    return succeeded(
+        org_id=ORGANISATION,
+        storage_type="sqlite",
+        storage_label="<default sqlite>",
+        storage_configured=True,
+        message="",
     )
 
 

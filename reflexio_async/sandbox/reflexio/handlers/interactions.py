@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from reflexio_async.sandbox.http.context import ConcurrencyLimit, RequestContext
-from reflexio_async.sandbox.http.responses import Response, error_response
+from reflexio_async.sandbox.http.responses import Response, error_response, refused, succeeded
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio import deadlines
 from reflexio_async.sandbox.reflexio.handlers.changed import deleted, deleted_all, deleted_count
@@ -36,11 +36,10 @@ async def publish_interaction(
 ) -> Response:
     """Store once by request id. ``?wait_for_response=true`` waits for learning that is under way."""
     if (problem := _attribution_problem(state, body)) is not None:
-        return Response({"success": False, "message": problem, "warnings": []})
+        return refused(message=problem, warnings=[])
     request = state.store.insert(body)
     if request is None:
-        message = f"request_id '{body.request_id}' already exists"
-        return Response({"success": False, "message": message, "warnings": []})
+        return refused(message=f"request_id '{body.request_id}' already exists", warnings=[])
     stall = LearningStall() if body.override_learning_stall else state.stall
     state.learner.admit(
         request, forced=body.force_extraction, finished=body.session_finished, stalled=stall.stalled
@@ -49,19 +48,16 @@ async def publish_interaction(
     status, reason = state.learner.status(request)
     done = status == "done"
     learnt = request.learnt if done else {}
-    return Response(
-        {
-            "success": True,
-            "message": "Interaction published successfully",
-            "warnings": [*stall.warnings, *body.warnings],
-            "request_id": request.request_id,
-            "storage_type": "sqlite",
-            "storage_label": "<default sqlite>",
-            "profiles_added": learnt.get("profile", 0),
-            "playbooks_added": learnt.get("playbook", 0),
-            "learning_status": "done" if done else "deferred",
-            "learning_reason": reason if done else cut_short or reason,
-        }
+    return succeeded(
+        message="Interaction published successfully",
+        warnings=[*stall.warnings, *body.warnings],
+        request_id=request.request_id,
+        storage_type="sqlite",
+        storage_label="<default sqlite>",
+        profiles_added=learnt.get("profile", 0),
+        playbooks_added=learnt.get("playbook", 0),
+        learning_status="done" if done else "deferred",
+        learning_reason=reason if done else cut_short or reason,
     )
 
 
@@ -181,7 +177,7 @@ async def get_all_interactions(state: ReflexioState, query: schemas.AllInteracti
 
 def _found(interactions: Sequence[StoredInteraction]) -> Response:
     views = [each.view() for each in interactions]
-    return Response({"success": True, "interactions": views, "msg": f"Found {len(views)} interaction(s)"})
+    return succeeded(interactions=views, msg=f"Found {len(views)} interaction(s)")
 
 
 @routes.post("/api/search_interactions", per_minute=120)

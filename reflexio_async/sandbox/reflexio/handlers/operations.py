@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from reflexio_async.sandbox.http.context import RequestContext
-from reflexio_async.sandbox.http.responses import Response, timeout_response
+from reflexio_async.sandbox.http.responses import Response, refused, succeeded, timeout_response
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.deadlines import deadline_of
 from reflexio_async.sandbox.reflexio.schemas import operations as schemas
@@ -92,13 +92,12 @@ async def rerun(
     slot = state.slots[f"{noun}_generation"]
     operation = slot.claim(claimed)
     if operation is None:
-        return Response({"success": False, "msg": _BUSY, "operation_id": default_id})
+        return refused(msg=_BUSY, operation_id=default_id)
     if task.users:
         operation.params = params
     state.spawn(state.generation.run(slot, operation, task))
     operation_id = operation.operation_id if operation.correlated else default_id
-    started = f"{noun.capitalize()} generation started"
-    return Response({"success": True, "msg": started, "operation_id": operation_id})
+    return succeeded(msg=f"{noun.capitalize()} generation started", operation_id=operation_id)
 
 
 async def _rerun_synchronously(
@@ -106,7 +105,7 @@ async def _rerun_synchronously(
 ) -> Response:
     answer: dict[str, Any] = {"operation_id": f"rerun_{noun}_generation", f"{noun}s_generated": 0}
     if not task.users:
-        return Response({"success": False, "msg": NO_MATCH, **answer})
+        return refused(msg=NO_MATCH, **answer)
     await context.wait(None, state.spawn(state.generation.run_without_slot(task)))
     processed = [user for user in task.users if user not in state.generation.failing_users]
     answer[f"{noun}s_generated"] = state.generation.count(task, processed)
@@ -232,15 +231,9 @@ async def get_operation_status(state: ReflexioState, query: schemas.OperationSta
     """The latest operation of a service. Reading a dead one marks it as failed."""
     slot = state.slots.get(query.service_name)
     if slot is None or slot.latest is None:
-        return Response({"success": False, "msg": f"No operation found for service: {query.service_name}"})
+        return refused(msg=f"No operation found for service: {query.service_name}")
     slot.recover()
-    return Response(
-        {
-            "success": True,
-            "operation_status": slot.latest.view(),
-            "msg": "Retrieved operation status successfully",
-        }
-    )
+    return succeeded(operation_status=slot.latest.view(), msg="Retrieved operation status successfully")
 
 
 @routes.post("/api/cancel_operation", per_minute=10)
@@ -253,7 +246,7 @@ async def cancel_operation(state: ReflexioState, body: schemas.CancelOperationRe
         if cancelled
         else "No in-progress operations found to cancel"
     )
-    return Response({"success": True, "cancelled_services": cancelled, "msg": msg})
+    return succeeded(cancelled_services=cancelled, msg=msg)
 
 
 @routes.post("/api/clear_user_data", per_minute=10)
@@ -273,4 +266,4 @@ async def clear_user_data(state: ReflexioState, body: schemas.ClearUserDataReque
         "purged_user_playbooks": 0,
     }
     message = f"Cleared {sum(counts.values())} row(s) for user {body.user_id!r}"
-    return Response({"success": True, "deleted_counts": counts, "message": message})
+    return succeeded(deleted_counts=counts, message=message)

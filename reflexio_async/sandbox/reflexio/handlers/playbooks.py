@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.responses import Response, succeeded
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers.changed import (
     deleted,
@@ -52,7 +52,7 @@ async def get_user_playbooks(state: ReflexioState, body: schemas.GetUserPlaybook
         and tags_match(row.tags, body.tags)
         and body.includes(row.created_at)
     ][: body.limit or _DEFAULT_LIMIT]
-    return Response({"success": True, "user_playbooks": rows, "msg": f"Found {len(rows)} user playbook(s)"})
+    return succeeded(user_playbooks=rows, msg=f"Found {len(rows)} user playbook(s)")
 
 
 @routes.post("/api/search_user_playbooks", per_minute=120)
@@ -77,7 +77,7 @@ async def add_user_playbook(state: ReflexioState, body: schemas.AddUserPlaybookR
     for given in body.user_playbooks:
         state.store.write_playbook(given)
     count = len(body.user_playbooks)
-    return Response({"success": True, "message": f"Added {count} item(s)", "added_count": count})
+    return succeeded(message=f"Added {count} item(s)", added_count=count)
 
 
 @routes.put("/api/update_user_playbook")
@@ -90,7 +90,7 @@ async def update_user_playbook(
         row.content = row.content if body.content is None else body.content
         row.trigger = row.trigger if body.trigger is None else body.trigger
         row.rationale = row.rationale if body.rationale is None else body.rationale
-    return Response({"success": True, "msg": "User playbook updated successfully"})
+    return succeeded(msg="User playbook updated successfully")
 
 
 @routes.post("/api/upgrade_all_user_playbooks")

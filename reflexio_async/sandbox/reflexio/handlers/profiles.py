@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.responses import Response, internal_error
+from reflexio_async.sandbox.http.responses import Response, internal_error, refused, succeeded
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers.changed import (
     deleted,
@@ -95,7 +95,7 @@ def _mentions(query: str | None, *texts: str) -> bool:
 
 def _found(rows: Sequence[StoredProfile]) -> Response:
     views = [profile.view() for profile in rows]
-    return Response({"success": True, "user_profiles": views, "msg": f"Found {len(views)} profile(s)"})
+    return succeeded(user_profiles=views, msg=f"Found {len(views)} profile(s)")
 
 
 @routes.get("/api/get_profile_statistics")
@@ -103,15 +103,12 @@ async def get_profile_statistics(state: ReflexioState) -> Response:
     """How many profiles there are of each status."""
     rows, now = list(state.store.all_profiles()), state.store.now
     current = [row for row in rows if row.status is None]
-    return Response(
-        {
-            "success": True,
-            "current_count": len(current),
-            "pending_count": sum(row.status == "pending" for row in rows),
-            "archived_count": sum(row.status == "archived" for row in rows),
-            "expiring_soon_count": sum(row.expiration_timestamp <= now + _SOON for row in current),
-            "msg": "Retrieved profile statistics successfully",
-        }
+    return succeeded(
+        current_count=len(current),
+        pending_count=sum(row.status == "pending" for row in rows),
+        archived_count=sum(row.status == "archived" for row in rows),
+        expiring_soon_count=sum(row.expiration_timestamp <= now + _SOON for row in current),
+        msg="Retrieved profile statistics successfully",
     )
 
 
@@ -127,7 +124,7 @@ async def storage_stats(state: ReflexioState, query: schemas.StorageStatsQuerySc
     times = [row.last_modified_timestamp for row in rows]
     ends = {"oldest": min(times), "newest": max(times)} if times else {}
     modified = {f"{end}_profile_modified": _iso(time) for end, time in ends.items()}
-    return Response({**counts, **modified, "success": True, "msg": msg})
+    return succeeded(**counts, **modified, msg=msg)
 
 
 def _iso(epoch_seconds: int) -> str:
@@ -137,7 +134,7 @@ def _iso(epoch_seconds: int) -> str:
 @routes.get("/api/profile_change_log")
 async def profile_change_log(state: ReflexioState) -> Response:
     """What each generation added, latest first, with nulls. Deleted profiles are not in it."""
-    return Response({"success": True, "profile_change_logs": change_logs(state, StoredProfile.with_nulls)})
+    return succeeded(profile_change_logs=change_logs(state, StoredProfile.with_nulls))
 
 
 def change_logs(
@@ -194,7 +191,7 @@ async def rerank_user_profiles(
 ) -> Response:
     """The named profiles of the user, best match first, then those that do not match."""
     if not body.profile_ids:
-        return Response({"success": True, "user_profiles": [], "msg": "No profile_ids provided"})
+        return succeeded(user_profiles=[], msg="No profile_ids provided")
     named = list(dict.fromkeys(body.profile_ids))
     owned = {row.profile_id: row for row in state.store.profiles_of(body.user_id)}
     known = [owned[key] for key in named if key in owned]
@@ -202,8 +199,7 @@ async def rerank_user_profiles(
     matching = {row.profile_id for row in best}
     order = [*best, *(row for row in known if row.profile_id not in matching)]
     msg = f"Reranked {len(known)} profile(s); dropped {len(named) - len(known)} unknown id(s)"
-    views = [row.view() for row in order[: body.top_k]]
-    return Response({"success": True, "user_profiles": views, "msg": msg})
+    return succeeded(user_profiles=[row.view() for row in order[: body.top_k]], msg=msg)
 
 
 @routes.post("/api/add_user_profile", per_minute=60)
@@ -212,7 +208,7 @@ async def add_user_profile(state: ReflexioState, body: schemas.AddUserProfileReq
     for given in body.user_profiles:
         state.store.write_profile(given)
     count = len(body.user_profiles)
-    return Response({"success": True, "message": f"Added {count} profile(s)", "added_count": count})
+    return succeeded(message=f"Added {count} profile(s)", added_count=count)
 
 
 @routes.put("/api/update_user_profile")
@@ -220,12 +216,11 @@ async def update_user_profile(state: ReflexioState, body: schemas.UpdateUserProf
     """Change the given fields of one profile."""
     row = state.store.profile(body.profile_id)
     if row is None or row.user_id != body.user_id:
-        msg = f"Profile not found: user_id={body.user_id!r} profile_id={body.profile_id!r}"
-        return Response({"success": False, "msg": msg})
+        return refused(msg=f"Profile not found: user_id={body.user_id!r} profile_id={body.profile_id!r}")
     row.content = row.content if body.content is None else body.content
     row.custom_features = row.custom_features if body.custom_features is None else body.custom_features
     row.last_modified_timestamp = state.store.now
-    return Response({"success": True, "msg": "User profile updated successfully"})
+    return succeeded(msg="User profile updated successfully")
 
 
 @routes.post("/api/upgrade_all_profiles")
@@ -246,7 +241,7 @@ async def downgrade_all_profiles(
 async def delete_profile(state: ReflexioState, body: schemas.DeleteUserProfileRequestSchema) -> Response:
     """Delete one. With only a search query it deletes nothing and succeeds."""
     if not (body.profile_id or body.search_query):
-        return Response({"success": False, "message": "Profile id or search query is required"})
+        return refused(message="Profile id or search query is required")
     named = (body.user_id, body.profile_id)
     state.store.delete_profiles(lambda row: (row.user_id, row.profile_id) == named)
     return deleted()

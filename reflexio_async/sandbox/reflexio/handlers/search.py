@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeVar
 
-from reflexio_async.sandbox.http.responses import RequestRejected, Response, error_response
+from reflexio_async.sandbox.http.responses import RequestRejected, Response, error_response, succeeded
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas.agent_playbooks import SearchAgentPlaybookRequestSchema
 from reflexio_async.sandbox.reflexio.schemas.playbooks import SearchUserPlaybookRequestSchema
@@ -49,7 +49,7 @@ async def search(state: ReflexioState, body: UnifiedSearchRequestSchema) -> Resp
         seen.update((kind, _id(row)) for row in shown)
         found[kind] = [row.view() for row in shown]
     mode = {"degraded": True, "search_mode_effective": "fts"}
-    return Response({"success": True, **found, **mode, **assignment})
+    return succeeded(**found, **mode, **assignment)
 
 
 def _candidates(state: ReflexioState, body: UnifiedSearchRequestSchema) -> dict[str, Iterable[_Learning]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.responses import Response, refused, succeeded
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas import sessions as schemas
 from reflexio_async.sandbox.reflexio.state import ReflexioState
@@ -23,7 +23,7 @@ async def finalize_session(state: ReflexioState, body: schemas.FinalizeSessionRe
     message = (
         "Completion hint accepted; learning is asynchronous." if accepted else "No saved session to finalize."
     )
-    return Response({"success": True, "accepted": accepted, "message": message})
+    return succeeded(accepted=accepted, message=message)
 
 
 @routes.post("/api/session_outcome", per_minute=60)
@@ -45,11 +45,11 @@ async def session_outcome(state: ReflexioState, body: schemas.SetSessionOutcomeR
         early = _not_recorded("occurred_before_session", "Outcome occurred before the session began").body
         return Response({**early, "user_id": first.user_id, "source": first.source})
     outcome = state.outcomes.add(body, requests, state.store.now)
-    return Response({"success": True, "recorded": True, "message": "Outcome recorded", **outcome.keys})
+    return succeeded(recorded=True, message="Outcome recorded", **outcome.keys)
 
 
 def _not_recorded(reason: str, message: str) -> Response:
-    return Response({"success": False, "recorded": False, "reason": reason, "message": message})
+    return refused(recorded=False, reason=reason, message=message)
 
 
 @routes.post("/api/get_session_outcomes", per_minute=60)
@@ -75,12 +75,11 @@ async def get_session_outcomes(
         key=lambda outcome: (-outcome.given.occurred_at, outcome.user_id, outcome.given.session_id),
     )
     page = [outcome.view() for outcome in rows[body.offset : body.offset + body.top_k]]
-    return Response({"success": True, "session_outcomes": page, "message": ""})
+    return succeeded(session_outcomes=page, message="")
 
 
 @routes.delete("/api/delete_session")
 async def delete_session(state: ReflexioState, body: schemas.DeleteSessionRequestSchema) -> Response:
     """Delete the requests of a session. Its outcome remains."""
     count = state.store.delete_requests(state.store.session(body.session_id))
-    message = f"Deleted {count} item(s)"
-    return Response({"success": True, "message": message, "deleted_requests_count": count})
+    return succeeded(message=f"Deleted {count} item(s)", deleted_requests_count=count)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from reflexio_async.sandbox.http.context import RequestContext
-from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.responses import Response, refused, succeeded
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers import operations
 from reflexio_async.sandbox.reflexio.handlers.changed import deleted, downgraded, upgraded
@@ -114,7 +114,7 @@ def _raw_feedbacks(rows: Sequence[StoredUserPlaybook]) -> Response:
         }
         for row in rows
     ]
-    return Response({"success": True, "raw_feedbacks": views, "msg": f"Found {len(views)} raw feedbacks"})
+    return succeeded(raw_feedbacks=views, msg=f"Found {len(views)} raw feedbacks")
 
 
 def _feedbacks(rows: Sequence[StoredAgentPlaybook]) -> Response:
@@ -135,7 +135,7 @@ def _feedbacks(rows: Sequence[StoredAgentPlaybook]) -> Response:
         }
         for row in rows
     ]
-    return Response({"success": True, "feedbacks": views, "msg": f"Found {len(views)} feedbacks"})
+    return succeeded(feedbacks=views, msg=f"Found {len(views)} feedbacks")
 
 
 @routes.post("/api/add_raw_feedback")
@@ -181,7 +181,7 @@ async def add_feedbacks(state: ReflexioState, body: schemas.LegacyAddFeedbackReq
 
 
 def _added(count: int, noun: str) -> Response:
-    return Response({"success": True, "message": f"Added {count} {noun}", "added_count": count})
+    return succeeded(message=f"Added {count} {noun}", added_count=count)
 
 
 @routes.put("/api/update_feedback_status")
@@ -190,9 +190,9 @@ async def update_feedback_status(
 ) -> Response:
     """Approve or reject one."""
     if (row := state.store.agent_playbooks.get(body.feedback_id)) is None:
-        return Response({"success": False, "msg": f"Feedback with ID {body.feedback_id} not found"})
+        return refused(msg=f"Feedback with ID {body.feedback_id} not found")
     row.playbook_status = body.feedback_status.value
-    return Response({"success": True, "msg": None})
+    return succeeded(msg=None)
 
 
 @routes.delete("/api/delete_feedback")
@@ -234,9 +234,9 @@ async def run_feedback_aggregation(
 ) -> Response:
     """Aggregate raw feedback of one agent version now."""
     if body.agent_version in state.aggregator.failing:
-        return Response({"success": False, "message": f"scripted failure of {body.agent_version}"})
+        return refused(message=f"scripted failure of {body.agent_version}")
     count = state.aggregator.aggregate(body.agent_version)["playbooks_generated"]
-    return Response({"success": True, "message": f"Feedback aggregation completed: {count} feedback(s)"})
+    return succeeded(message=f"Feedback aggregation completed: {count} feedback(s)")
 
 
 @routes.post("/api/rerun_feedback_generation", per_minute=5)

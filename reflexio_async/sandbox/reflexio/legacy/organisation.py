@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.responses import Response, succeeded
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.schemas.legacy import LegacyGetAgentSuccessEvaluationResultsRequestSchema
 from reflexio_async.sandbox.reflexio.schemas.legacy_config import LegacyConfigSchema
@@ -27,7 +27,7 @@ async def get_config(state: ReflexioState) -> Response:
 async def set_config(state: ReflexioState, body: LegacyConfigSchema) -> Response:
     """Set all of it."""
     state.legacy_config = body
-    return Response({"success": True, "msg": "Configuration set successfully"})
+    return succeeded(msg="Configuration set successfully")
 
 
 @routes.post("/api/get_agent_success_evaluation_results")
@@ -43,8 +43,7 @@ async def get_agent_success_evaluation_results(
         if body.agent_version in (None, "", request.agent_version)
     ]
     page = results[::-1][: body.limit or _DEFAULT_LIMIT]
-    msg = f"Found {len(page)} evaluation results"
-    return Response({"success": True, "agent_success_evaluation_results": page, "msg": msg})
+    return succeeded(agent_success_evaluation_results=page, msg=f"Found {len(page)} evaluation results")
 
 
 def _result(result_id: int, request: StoredRequest, evaluation_name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from reflexio_async.sandbox.http.context import RequestContext
-from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.responses import Response, refused, succeeded
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers.changed import deleted
 from reflexio_async.sandbox.reflexio.handlers.operations import rerun_profiles
@@ -62,7 +62,7 @@ async def get_all_profiles(state: ReflexioState, query: schemas.LegacyAllProfile
 
 def _found(found: Sequence[StoredProfile]) -> Response:
     views = [_profile(row) for row in found]
-    return Response({"success": True, "user_profiles": views, "msg": f"Found {len(views)} profiles"})
+    return succeeded(user_profiles=views, msg=f"Found {len(views)} profiles")
 
 
 def _profile(row: StoredProfile) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _profile(row: StoredProfile) -> dict[str, Any]:
 async def profile_change_log(state: ReflexioState) -> Response:
     """What each generation added, latest first. Deleted profiles are not in it."""
     logs = [{**log, "mentioned_profiles": list[Any]()} for log in change_logs(state, _profile)]
-    return Response({"success": True, "profile_change_logs": logs})
+    return succeeded(profile_change_logs=logs)
 
 
 @routes.delete("/api/delete_profile")
@@ -94,7 +94,7 @@ async def delete_profile(
 ) -> Response:
     """Delete the named one, else those that the search finds."""
     if not (body.profile_id or body.search_query):
-        return Response({"success": False, "message": "Profile id or search query is required"})
+        return refused(message="Profile id or search query is required")
     owned = state.store.profiles_of(body.user_id)
     ids = {row.profile_id for row in best_matches(body.search_query, owned)}
     if body.profile_id:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Final
 
-from reflexio_async.sandbox.http.responses import Response
+from reflexio_async.sandbox.http.responses import Response, succeeded
 from reflexio_async.sandbox.http.routing import Router
 from reflexio_async.sandbox.reflexio.handlers.changed import deleted
 from reflexio_async.sandbox.reflexio.handlers.interactions import matching_interactions, newest_interactions
@@ -47,7 +47,7 @@ async def publish_interaction(
     request = state.store.insert(publish)
     if request is not None:
         state.learner.admit(request)
-    return Response({"success": True, "message": "Interaction published successfully"})
+    return succeeded(message="Interaction published successfully")
 
 
 @routes.post("/api/get_requests")
@@ -64,7 +64,7 @@ async def get_requests(state: ReflexioState, body: schemas.LegacyGetRequestsRequ
     page = dict(list(groups.items())[: body.top_k])
     count = sum(map(len, page.values()))
     shown = [{"request_group": name, "requests": requests} for name, requests in page.items()]
-    return Response({"success": True, "request_groups": shown, "msg": f"Found {count} requests"})
+    return succeeded(request_groups=shown, msg=f"Found {count} requests")
 
 
 def _request(request: StoredRequest) -> dict[str, Any]:
@@ -115,8 +115,7 @@ async def delete_request_group(
 ) -> Response:
     """Delete the requests of a group."""
     count = state.store.delete_requests(state.store.session(body.request_group))
-    message = f"Deleted {count} requests"
-    return Response({"success": True, "message": message, "deleted_requests_count": count})
+    return succeeded(message=f"Deleted {count} requests", deleted_requests_count=count)
 
 
 @routes.post("/api/get_interactions")
@@ -137,4 +136,4 @@ async def search_interactions(
 
 def _interactions(found: Sequence[StoredInteraction]) -> Response:
     views = [_interaction(each) for each in found]
-    return Response({"success": True, "interactions": views, "msg": f"Found {len(views)} interactions"})
+    return succeeded(interactions=views, msg=f"Found {len(views)} interactions")
