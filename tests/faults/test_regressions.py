@@ -119,17 +119,6 @@ async def test_a_status_asked_before_a_start_does_not_prove_that_the_start_never
         assert [operation.params["user_id"] for operation in play.box.operations()] == ["user-0", "user-1"]
 
 
-async def test_a_slot_that_seems_free_and_refuses_is_tried_less_and_less_often() -> None:
-    async with scene(1) as play:
-        busy = faults.refused("Another generation attempt is already in progress", field_name="msg")
-        play.box.faults.add(busy, path=RERUN, times=None)
-        job = await play.client.rerun_profile_generation(user_id="user-0")
-        await play.clock.sleep(60.0)
-        assert 3 <= play.starts() < 20
-        play.box.faults.clear()
-        assert (await job).success
-
-
 async def test_two_readers_of_one_stream_both_end() -> None:
     async with scene(4) as play:
         seen: list[str] = []
