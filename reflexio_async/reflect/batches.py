@@ -11,7 +11,7 @@ from urllib.parse import quote
 from reflexio_async._engine.batch.batch import Batch
 from reflexio_async._engine.batch.work import BATCH_OUTAGE_TIMEOUT, Attempt, Work
 from reflexio_async._engine.jobs.job import check_waiting
-from reflexio_async._engine.models import build_request
+from reflexio_async._engine.models import build_request, drop_none
 from reflexio_async._engine.option_checks import is_asynchronous, positive_seconds, true_or_false
 from reflexio_async.errors import InvalidRequest, JobFailed
 from reflexio_async.reflect.api import CREATE_TRACE, ReflectAPI
@@ -117,11 +117,8 @@ class ReflectBatches(ReflectAPI):
             message = f"key must be a function that returns the key of a trace, not {given}"
             raise InvalidRequest(message)
         positive_seconds("outage_timeout", outage_timeout, zero=True)
-        settings = self._engine.settings.with_options(outage_timeout=outage_timeout)
-        if poll_interval is not None:
-            settings = settings.with_options(poll_interval=poll_interval)
-        if wait_timeout is not None:
-            settings = settings.with_options(wait_timeout=wait_timeout)
+        waiting = drop_none(poll_interval=poll_interval, wait_timeout=wait_timeout)
+        settings = self._engine.settings.with_options(outage_timeout=outage_timeout, **waiting)
         view = self._with_settings(settings)
         engine = view._engine  # noqa: SLF001  # a view of self
         path = CREATE_TRACE.path.format(project_id=quote(self._project_id, safe=""))

@@ -270,13 +270,12 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         positive_seconds("outage_timeout", outage_timeout, zero=True)
         fields = drop_none(common)
         common_request = build_request(model, fields)
-        # A refused start is no completed outcome, whatever the client's own option says.
-        settings = self._engine.settings.with_options(raise_on_refusal=True, outage_timeout=outage_timeout)
-        if poll_interval is not None:
-            settings = settings.with_options(poll_interval=poll_interval)
-        if wait_timeout is not None:
-            # As a setting it counts from admission; given to result() it would count the queueing too.
-            settings = settings.with_options(wait_timeout=wait_timeout)
+        settings = self._engine.settings.with_options(
+            raise_on_refusal=True,  # a refused start is no completed outcome
+            outage_timeout=outage_timeout,
+            # As a setting, wait_timeout counts from admission; result() would count the queueing too.
+            **drop_none(poll_interval=poll_interval, wait_timeout=wait_timeout),
+        )
         view = self._with_settings(settings)
         default = settings.concurrency if self._engine.durable is None else _STORED_WIDTH
         width = default if concurrency is None else concurrency
