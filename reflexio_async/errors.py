@@ -84,11 +84,16 @@ def restore(kind: type[ReflexioError], args: tuple[Any, ...], state: dict[str, A
 
 
 class ConfigurationError(ReflexioError, ValueError):
-    """An option of the client is unusable: a URL, another argument or an environment variable."""
+    """An option of the client is unusable: a URL, another argument or an environment variable.
+
+    What to do: mend the option that the message names.
+    """
 
 
 class InvalidRequest(ReflexioError, ValueError):
     """An argument is unusable, and nothing was sent. The message names the field and what was expected.
+
+    What to do: mend the argument that the message names.
 
     Attributes:
         faults: The message without the name of the call.
@@ -102,6 +107,8 @@ class InvalidRequest(ReflexioError, ValueError):
 class ClientClosed(ReflexioError):
     """The client is closed. Or it was closed, or its event loop ended, while the call was under way.
 
+    What to do: make a new client. If ``outcome_unknown`` is true, look for its effect.
+
     Attributes:
         outcome_unknown: True when bytes may have reached the server, so that the call may have had its
             effect. False when nothing was sent.
@@ -113,7 +120,7 @@ class ClientClosed(ReflexioError):
 
 
 class Withdrawn(ReflexioError):
-    """The caller stopped the call before anything was sent."""
+    """The caller stopped the call before anything was sent. What to do: nothing, you stopped it."""
 
 
 CLOSED = "this client is closed; make a new one"
@@ -121,6 +128,8 @@ CLOSED = "this client is closed; make a new one"
 
 class APIConnectionError(ReflexioError):
     """There was no complete response.
+
+    What to do: check the address. If ``outcome_unknown`` is true, look before you send again.
 
     Attributes:
         outcome_unknown: True when bytes may have reached the server, so that the call may have had its
@@ -135,11 +144,14 @@ class APIConnectionError(ReflexioError):
 
 
 class APITimeout(APIConnectionError, TimeoutError):
-    """There was no response within the timeout of the call."""
+    """There was no response within the timeout of the call.
+
+    What to do: raise ``timeout``, or try later. If ``outcome_unknown`` is true, look before you send again.
+    """
 
 
 class APIStatusError(ReflexioError):
-    """The response has an error status.
+    """The response has an error status. What to do: read ``status`` and ``server_message``.
 
     Attributes:
         status: The HTTP status.
@@ -184,43 +196,60 @@ class APIStatusError(ReflexioError):
 
 
 class BadRequest(APIStatusError):
-    """400."""
+    """400. What to do: mend the request."""
 
 
 class AuthenticationError(APIStatusError):
-    """401: the credential is missing, wrong or expired."""
+    """401: the credential is missing, wrong or expired. What to do: check the key, or sign in again."""
 
 
 class PermissionDenied(APIStatusError):
-    """403: the credential does not allow this call, or the server refuses the User-Agent."""
+    """403: the credential does not allow this call, or the server refuses the User-Agent.
+
+    What to do: use a key that is allowed to.
+    """
 
 
 class NotFound(APIStatusError):
-    """404: there is no such object, or no such call on this server."""
+    """404: there is no such object, or no such call on this server.
+
+    What to do: check the id. If the server lacks the call, the message names the one to use.
+    """
 
 
 class Conflict(APIStatusError):
-    """409: the call does not fit the current state of the server."""
+    """409: the call does not fit the current state of the server.
+
+    What to do: read the state of the server, and decide anew.
+    """
 
 
 class PayloadTooLarge(APIStatusError):
-    """413: the body is larger than the server accepts."""
+    """413: the body is larger than the server accepts. What to do: send less at once."""
 
 
 class UnprocessableRequest(APIStatusError):
-    """422: the server refused a field. The message names the field and not its value."""
+    """422: the server refused a field. The message names the field and not its value.
+
+    What to do: mend the field that the message names.
+    """
 
 
 class RateLimited(APIStatusError):
-    """429. Or nothing was sent, because the limit is known to open only after this call's timeout."""
+    """429. Or nothing was sent, because the limit is known to open only after this call's timeout.
+
+    What to do: wait for ``retry_after`` seconds, or raise ``timeout``: the client then waits by itself.
+    """
 
 
 class ServerError(APIStatusError):
-    """5xx."""
+    """5xx. What to do: try later. If ``outcome_unknown`` is true, look before you send again."""
 
 
 class UnexpectedResponse(ReflexioError):
     """A response that the API does not promise: a redirect, not JSON, another shape, or too large.
+
+    What to do: check that the address is that of the API: a proxy or a page may have answered.
 
     Attributes:
         url: The URL of the request.
@@ -243,7 +272,7 @@ class UnexpectedResponse(ReflexioError):
 
 
 class RequestRefused(ReflexioError):
-    """HTTP 200 with ``success: false``.
+    """HTTP 200 with ``success: false``. What to do: read the message; the response is ``error.response``.
 
     Attributes:
         response: The decoded response.
@@ -259,7 +288,7 @@ class RequestRefused(ReflexioError):
 
 
 class JobError(ReflexioError):
-    """A job has no result.
+    """A job has no result. What to do: read ``error.status``.
 
     Attributes:
         status: The last status.
@@ -273,7 +302,7 @@ class JobError(ReflexioError):
 
 
 class JobFailed(JobError, RuntimeError):
-    """The server reports a failure.
+    """The server reports a failure. What to do: read the reason for each user in ``failed_users``.
 
     Attributes:
         failed_users: User id → the server's reason.
@@ -294,7 +323,7 @@ class JobFailed(JobError, RuntimeError):
 class JobTimeout(JobError, TimeoutError):
     """The job did not end within ``wait_timeout``. It goes on at the server.
 
-    ``client.job(error.token)`` returns the job, to wait again.
+    What to do: wait again, ``await client.job(error.token)``.
 
     A call with ``wait_for_response=True`` whose start was not sent yet withdraws it; the message says so.
 
@@ -315,15 +344,23 @@ class JobTimeout(JobError, TimeoutError):
 
 
 class JobCancelled(JobError):
-    """The job was cancelled before its start was sent, or the server stopped it."""
+    """The job was cancelled before its start was sent, or the server stopped it.
+
+    What to do: nothing, it was asked for, here or elsewhere.
+    """
 
 
 class JobLost(JobError):
-    """The outcome is unknown and cannot be found out any more."""
+    """The outcome is unknown and cannot be found out any more.
+
+    What to do: start it again if doing the work twice does no harm.
+    """
 
 
 class BatchInterrupted(ReflexioError):
     """The caller's iterable of keys raised an error. The keys that it gave before were finished.
+
+    What to do: mend the iterable; ``error.report`` has what was finished.
 
     Attributes:
         report: The report of those keys.
@@ -347,8 +384,11 @@ STATUS_ERRORS: Mapping[int, type[APIStatusError]] = {
 
 
 class StoreError(ReflexioError):
-    """The store cannot be used, or a row could not be written. The message says why and what to do."""
+    """The store cannot be used, or a row could not be written. What to do: as the message says."""
 
 
 class LeaseLost(StoreError):
-    """Another process has taken over what this one was driving. Nothing was written."""
+    """Another process has taken over what this one was driving. Nothing was written.
+
+    What to do: nothing, the other process goes on with it.
+    """

@@ -6,6 +6,7 @@ import inspect
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from textwrap import dedent
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, Literal, Union, get_args, get_origin
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-_SECTIONS = ("Args", "Attributes", "Raises", "Returns", "Yields")
+_SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):\n((?: {4}.*\n|\n)+)", re.MULTILINE)
+_ENTRY = re.compile(r"^\*{0,2}(\w+): (.*(?:\n .*|\n(?=\n* ))*)", re.MULTILINE)
 _NAMES = ((None, "None"), (NoneType, "None"), (Ellipsis, "..."), (Judge, "Judge"))
 """Types that have a name of their own here. That of a judge is too long to be read."""
 _CODE = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
@@ -48,33 +50,19 @@ def docstring(thing: object) -> Docstring:
 
 def parse(text: str) -> Docstring:
     """Take a docstring apart."""
-    headings = "|".join(_SECTIONS)
-    before, *parts = re.split(rf"^({headings}):\n", text, flags=re.MULTILINE)
+    before, *parts = _SECTION.split(f"{text}\n")
     found = Docstring(prose(before))
-    for name, body in zip(parts[::2], parts[1::2], strict=True):
-        indented, after = _indented(body)
+    for name, body, after in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        indented = dedent(body)
         if name in ("Returns", "Yields"):
             found.text += f"\n\n{name} {prose(indented)[0].lower()}{prose(indented)[1:]}"
         else:
             found.sections[name] = {
-                entry: " ".join(prose(meaning).split())
-                for entry, meaning in re.findall(
-                    r"^\*{0,2}(\w+): (.*(?:\n .*|\n(?=\n* ))*)", indented, re.MULTILINE
-                )
+                entry: " ".join(prose(meaning).split()) for entry, meaning in _ENTRY.findall(indented)
             }
         if after.strip():
             found.text += f"\n\n{prose(after)}"
     return found
-
-
-def _indented(body: str) -> tuple[str, str]:
-    """The lines at the beginning that are indented, without their indent, and the rest."""
-    lines = body.split("\n")
-    end = next(
-        (number for number, line in enumerate(lines) if line.strip() and not line.startswith("    ")),
-        len(lines),
-    )
-    return "\n".join(line[4:] for line in lines[:end]), "\n".join(lines[end:])
 
 
 def prose(text: str) -> str:
@@ -136,7 +124,7 @@ def value_text(value: Any) -> str:
         return f'"{value}"'
     if value in ((), []):
         return "[]"
-    return repr(value).replace("datetime.timedelta", "timedelta")
+    return repr(value).replace("Ellipsis", "…").replace("datetime.", "")
 
 
 def default_of(field: FieldInfo) -> str:
@@ -199,11 +187,12 @@ def links(markdown: str) -> list[str]:
 
 
 _LINKABLE = re.compile(
-    r"""\[[^\]\n]*\]\([^)\n]*\)            # a link already
+    r"""^(?:(?P<fence>`{3,})[\s\S]*?^(?P=fence)$|\#.*$)  # not in a block of code, nor in a heading
+    | \[[^\]\n]*\]\([^)\n]*\)  # nor in a link
     | `(?P<code>[^`\n]+)`
     | (?<![\w./])(?P<name>(?:[A-Z][a-z]+){2,})(?!\w)
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.MULTILINE,
 )
 
 
@@ -211,30 +200,17 @@ def with_links(markdown: str, targets: Mapping[str, str]) -> str:
     """``markdown`` in which the names that have a section, and types that hold one, lead to ``targets``."""
 
     def link(found: re.Match[str]) -> str:
-        if found["name"] in targets:
-            return f"[{found[0]}]({targets[found['name']]})"
-        if found["code"] and (known := _name_in(found["code"], targets)):
-            return f"[{found[0]}]({targets[known]})"
-        return found[0]
+        known: str = found["name"] or _name_in(found["code"] or "", targets)
+        return f"[{found[0]}]({targets[known]})" if known in targets else found[0]
 
-    def change(text: str) -> str:
-        return "\n".join(
-            line if line.startswith("#") else _LINKABLE.sub(link, line) for line in text.split("\n")
-        )
-
-    parts: list[str] = []
-    end = 0
-    for block in _CODE.finditer(markdown):
-        parts += [change(markdown[end : block.start()]), block[0]]
-        end = block.end()
-    return "".join([*parts, change(markdown[end:])])
+    return _LINKABLE.sub(link, markdown)
 
 
-def _name_in(code: str, targets: Mapping[str, str]) -> str | None:
-    """The name in a piece of code that it leads to: of a class in a type, of a call."""
+def _name_in(code: str, targets: Mapping[str, str]) -> str:
+    """The name in a piece of code that it leads to: of a class in a type, of a call. Empty: none."""
     if called := re.fullmatch(r"(?:client\.(?:reflect\.)?)?(\w+)\(.*\)", code):
-        return called[1] if called[1] in targets else None
+        return called[1]
     words = re.findall(r"\w+", code) if re.fullmatch(r"[\w\[\], .|\\]+", code) else []
     # A single word, such as `store`, may be an argument as well. A call has parentheses then.
     known = (word for word in words if word in targets and (word[0].isupper() or "_" in word.strip("_")))
-    return next(known, None)
+    return next(known, "")

@@ -13,6 +13,7 @@ from reflexio_async.reflect import models as reflect_models
 from reflexio_async.reflexio import models as reflexio_models
 from sitegen.markdown import code, default_of, docstring, table, type_text
 from sitegen.meanings import FIELDS, MEANINGS
+from sitegen.objects import members
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,9 +52,7 @@ def section(name: str, model: Any) -> str:
     alias: Any = model
     parts = [f"### `{name}`", docstring(model).text]
     if isinstance(model, type) and issubclass(model, Enum):
-        parts.append(
-            table(("name", "value"), [(code(member.name), code(repr(member.value))) for member in model])
-        )
+        parts.append(members(model))
     elif isinstance(model, type) and issubclass(model, BaseModel):
         parts.append(fields_table(model))
     else:

@@ -19,14 +19,13 @@ from sitegen.calls import (
     SESSION,
     SESSION_CLIENT,
     Noun,
+    Owner,
     index_rows,
     noun_page,
 )
 from sitegen.command_line import command_line_page
-from sitegen.errors import errors_page
 from sitegen.markdown import anchors, headings, table, with_links
 from sitegen.options import options_page
-from sitegen.testing import testing_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,16 +45,14 @@ ARGUMENTS_TOO = ("base_url", "session_id")
 def reference_pages() -> Mapping[str, str]:
     """The pages by their place below ``docs/reference/api``."""
     pages = {
-        "reflexio/index.md": _index("Calls of Reflexio", REFLEXIO, "reflexio/"),
-        "reflect/index.md": _index("Calls of Reflect", REFLECT, "reflect/"),
+        "reflexio/index.md": _index("Calls of Reflexio", (*REFLEXIO, SESSION), CLIENT),
+        "reflect/index.md": _index("Calls of Reflect", REFLECT, REFLECT_CLIENT),
         "options.md": options_page(),
-        "errors.md": errors_page(),
         "cli.md": command_line_page(),
-        "testing.md": testing_page(),
         "adapters.md": adapters_page(),
         **{f"{about.page}.md": objects.page(about) for about in objects.PAGES},
     }
-    pages["agents.md"] += f"\n\n{objects.presets_text()}"
+    pages["testing.md"] += f"\n\n{objects.faults_text()}"
     for noun in REFLEXIO:
         found = models.of_modules(models.SERVICES, noun.models)
         pages[f"{noun.page}.md"] = noun_page(noun, CLIENT, models.text(found))
@@ -70,14 +67,11 @@ def reference_pages() -> Mapping[str, str]:
     }
 
 
-def _index(title: str, nouns: tuple[Noun, ...], below: str) -> str:
-    owner = CLIENT if nouns is REFLEXIO else REFLECT_CLIENT
-    names = [noun.page.removeprefix(below) for noun in nouns]
-    if nouns is REFLEXIO:
-        names.append(SESSION.page.removeprefix(below))
+def _index(title: str, nouns: tuple[Noun, ...], owner: Owner) -> str:
+    names = [noun.page.split("/")[-1] for noun in nouns]
     toctree = "\n".join(["```{toctree}", ":hidden:", "", *names, "```"])
     return "\n\n".join(
-        [f"# {title}", EVERY_CALL, table(("about", "calls"), index_rows(nouns, owner, below)), toctree]
+        [f"# {title}", EVERY_CALL, table(("about", "calls"), index_rows(nouns, owner)), toctree]
     )
 
 

@@ -135,7 +135,7 @@ def sandbox(
         typer.Option(
             metavar="FILE",
             show_default=False,
-            help="A TOML file of faults to inject; the reference shows one, on its page on testing.",
+            help="A TOML file of faults to inject; docs/how-to/testing.md shows one.",
         ),
     ] = None,
     as_json: AsJson = False,

@@ -30,11 +30,19 @@ async def query(
     limit: Limit = 10,
     weight: Annotated[
         float,
-        typer.Option("--lambda", min=0, max=1, help="1 ranks by similarity alone, 0 by q-value alone."),
+        typer.Option(
+            "--lambda",
+            metavar="NUMBER",
+            min=0,
+            max=1,
+            help="1 ranks by similarity alone, 0 by q-value alone.",
+        ),
     ] = 0.5,
     threshold: Annotated[
         float | None,
-        typer.Option(show_default=False, help="The least similarity. Unless given: the server's."),
+        typer.Option(
+            metavar="NUMBER", show_default=False, help="The least similarity. Unless given: the server's."
+        ),
     ] = None,
 ) -> Result:
     """Find memories for a task, best first.

@@ -35,7 +35,7 @@ async def search(
     agent_version: AgentVersion = None,
     threshold: Annotated[
         float | None,
-        typer.Option(min=0, max=1, show_default=False, help="The least similarity."),
+        typer.Option(metavar="NUMBER", min=0, max=1, show_default=False, help="The least similarity."),
     ] = None,
     limit: Limit = 5,
 ) -> Result:

@@ -34,6 +34,7 @@ Feedback = Annotated[
 Alpha = Annotated[
     float | None,
     typer.Option(
+        metavar="NUMBER",
         min=0,
         max=1,
         show_default=False,

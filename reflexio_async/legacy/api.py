@@ -1,4 +1,4 @@
-"""``client.legacy``: every call of January 2026's API, in its own shapes. Feedback is in ``feedback.py``."""
+"""``client.legacy``: every call of January 2026's API, in its own shapes. Only ``login`` is on the client."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial

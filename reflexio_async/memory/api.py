@@ -1,4 +1,4 @@
-"""The client's calls for agents: ``context`` and ``conversation``."""
+"""Memory for an agent: what is known goes into its prompt, and what was said is published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls that trace a run of an agent: ``client.trace(…)`` and ``client.open_trace(…)``.
+"""Tracing a run of an agent, with ``client.trace`` or ``open_trace``: memories before it, its trace after it.
 
 ``decorator.py`` does the same for every call of a function.
 """

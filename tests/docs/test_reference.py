@@ -25,9 +25,7 @@ from reflexio_async.legacy.api import LegacyAPI
 from reflexio_async.reflect.jobs import REVIEWED, STORED
 from reflexio_async.reflexio.jobs import POLLED_KINDS, SLOT_KINDS
 from reflexio_async.sandbox.fault_config import ACTIONS
-from sitegen import errors as error_pages
 from sitegen import models
-from sitegen import testing as testing_pages
 from sitegen.calls import LEGACY, REFLECT, REFLEXIO, SESSION
 from sitegen.command_line import commands
 from sitegen.markdown import anchors, docstring, headings, parse, prose, table, type_text
@@ -100,7 +98,7 @@ def test_the_table_of_calls_names_every_call(place: str) -> None:
 @pytest.mark.parametrize("client", [AsyncReflexioClient, AsyncReflectClient])
 def test_every_argument_of_a_client_is_explained(client: type) -> None:
     explained = {row[0] for row in rows(sections(["options.md"])[f"`{client.__name__}`"]) if row[-1]}
-    assert {f"`{name}`" for name in inspect.signature(client).parameters} - {"`options`"} == explained
+    assert {f"`{name}`" for name in inspect.signature(client).parameters} == explained
 
 
 def test_every_option_is_explained_with_its_default() -> None:
@@ -143,9 +141,10 @@ def test_every_environment_variable_of_the_package_is_explained_and_no_other() -
 def test_every_command_is_explained_with_every_option() -> None:
     text = sections(["cli.md"])
     for name, command in commands():
-        section = text["The command line" if name == "reflexio-async" else f"`{name}`"]
+        section = text[f"`{name}`"]
         assert re.search(r"^[A-Z].+\.", section, re.MULTILINE), name
-        explained = {option for row in rows(section) if row[-1] for option in re.findall(r"`(\S+?)`", row[0])}
+        lines = re.findall(r"^\* `(.+?)`: \S", section, re.MULTILINE)
+        explained = {option for line in lines for option in re.split(r",? ", line)}
         wanted = {
             option
             for param in command.params
@@ -154,21 +153,20 @@ def test_every_command_is_explained_with_every_option() -> None:
         assert wanted <= explained, name
 
 
+def error_classes(kind: type[errors.ReflexioError] = errors.ReflexioError) -> list[str]:
+    """The names of ``kind`` and of the errors of the package below it, in the order of the tree."""
+    below = [sub for sub in kind.__subclasses__() if sub.__module__ == errors.__name__]
+    return [kind.__name__, *(name for sub in below for name in error_classes(sub))]
+
+
 def test_every_error_is_explained_with_what_to_do() -> None:
-    kinds = {
-        name
-        for name, value in vars(errors).items()
-        if isinstance(value, type) and issubclass(value, errors.ReflexioError)
-    }
-    assert {f"`{name}`" for name in kinds} <= set(headings(PAGES["errors.md"]))
-    assert error_pages.WHAT_TO_DO.keys() == kinds - {"ReflexioError"}
+    text = sections(["errors.md"])
+    assert [name for name in error_classes()[1:] if "What to do: " not in text[f"`{name}`"]] == []
 
 
 def test_the_tree_of_errors_is_the_tree_of_classes() -> None:
-    drawn = re.findall(
-        r"^[│├└─ ]*(\w+) ?", PAGES["errors.md"].partition("```text\n")[2].partition("```")[0], re.MULTILINE
-    )
-    assert drawn == [kind.__name__ for kind in error_pages.error_classes()]
+    tree = PAGES["errors.md"].partition("```text\n")[2].partition("```")[0]
+    assert re.findall(r"^[│├└─ ]*(\w+) ?", tree, re.MULTILINE) == error_classes()
 
 
 def test_every_model_is_explained() -> None:
@@ -195,7 +193,9 @@ def test_every_fixture_is_explained() -> None:
     fixtures = re.findall(
         r"^@pytest.fixture\ndef (\w+)", Path(pytest_plugin.__file__).read_text("utf-8"), re.MULTILINE
     )
-    assert sorted(testing_pages.FIXTURES) == sorted(fixtures)
+    page = (ROOT / "docs/how-to/testing.md").read_text("utf-8")
+    table = page.partition("## Fixtures\n")[2].partition("\n\n-")[0]
+    assert sorted(re.findall(r"`(reflexio_\w+|reflect_\w+)`", table)) == sorted(fixtures)
 
 
 @pytest.mark.parametrize("place", sorted(PAGES))

@@ -24,7 +24,7 @@ class Record:
         connection: Address and port of the client. It identifies a client socket.
         body: The decoded JSON body; the text of a body that is not JSON; None without a body.
         status: The status of the response. None until the whole response is sent.
-        service: The server that received it.
+        service: The server that received it: ``reflexio`` or ``reflect``.
     """
 
     method: str
