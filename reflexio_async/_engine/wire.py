@@ -72,7 +72,8 @@ class Endpoint(Generic[T_co]):
         method: The HTTP method.
         path: The path, with the names of request fields in braces.
         response: The type of a 2xx response's body.
-        repeatable: Whether sending it twice does no harm; None: only for GET.
+        repeatable: Sending it twice does no harm, although it is a POST or a PATCH. That of the other methods
+            never does.
         refusal: Whether ``success: false`` raises RequestRefused or is returned like any response.
         deadline: Seconds that the server may take. They raise the call's timeout.
         per_minute: The rate limit in the server's contract, a hint for planning.
@@ -94,7 +95,7 @@ class Endpoint(Generic[T_co]):
     path: str
     response: type[T_co]
     _: KW_ONLY
-    repeatable: bool | None = None
+    repeatable: bool = False
     refusal: Literal["raise", "return"] = "raise"
     deadline: float | None = None
     per_minute: int | None = None
@@ -118,7 +119,7 @@ class Endpoint(Generic[T_co]):
     @cached_property
     def may_repeat(self) -> bool:
         """Whether sending it twice does no harm."""
-        return self.method == "GET" if self.repeatable is None else self.repeatable
+        return self.repeatable or self.method in ("GET", "PUT", "DELETE")
 
     def or_none(self) -> Endpoint[T_co | None]:
         """The same endpoint, whose response may be null."""

@@ -76,11 +76,7 @@ SEARCH_INTERACTIONS = Endpoint(
 GET_INTERACTIONS = Endpoint("POST", "/api/get_interactions", GetInteractionsResponse, repeatable=True)
 GET_REQUESTS = Endpoint("POST", "/api/get_requests", GetRequestsResponse, repeatable=True)
 DELETE_REQUEST_GROUP = Endpoint(
-    "DELETE",
-    "/api/delete_request_group",
-    DeleteRequestGroupResponse,
-    repeatable=True,
-    successor="delete_session",
+    "DELETE", "/api/delete_request_group", DeleteRequestGroupResponse, successor="delete_session"
 )
 GET_AGENT_SUCCESS_EVALUATION_RESULTS = Endpoint(
     "POST",

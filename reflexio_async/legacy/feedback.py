@@ -122,7 +122,6 @@ UPDATE_FEEDBACK_STATUS = Endpoint(
     "PUT",
     "/api/update_feedback_status",
     UpdateFeedbackStatusResponse,
-    repeatable=True,
     successor="update_agent_playbook_status",
     memory="update_memory",
 )
@@ -144,7 +143,6 @@ DELETE_FEEDBACK = Endpoint(
     "DELETE",
     "/api/delete_feedback",
     DeleteFeedbackResponse,
-    repeatable=True,
     successor="delete_agent_playbook",
     memory="delete_memory",
 )
@@ -152,7 +150,6 @@ DELETE_RAW_FEEDBACK = Endpoint(
     "DELETE",
     "/api/delete_raw_feedback",
     DeleteRawFeedbackResponse,
-    repeatable=True,
     successor="delete_user_playbook",
     memory="delete_memory",
 )

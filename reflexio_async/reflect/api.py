@@ -56,9 +56,7 @@ CREATE_API_KEY = Endpoint("POST", PROJECT + "/api-keys", CreatedApiKey)
 REVOKE_API_KEY = Endpoint(
     "POST", PROJECT + "/api-keys/{key_id}/revoke", ApiKeyInfo, repeatable=True, writes=True
 )
-DELETE_PROJECT = Endpoint(
-    "DELETE", PROJECT, DeleteProjectResponse, repeatable=True, memory="delete_memory_store"
-)
+DELETE_PROJECT = Endpoint("DELETE", PROJECT, DeleteProjectResponse, memory="delete_memory_store")
 
 
 class ReflectAPI(API):

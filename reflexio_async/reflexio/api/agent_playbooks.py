@@ -57,7 +57,6 @@ UPDATE_AGENT_PLAYBOOK = Endpoint(
     "PUT",
     "/api/update_agent_playbook",
     UpdateAgentPlaybookResponse,
-    repeatable=True,
     invalidates=(AGENT_PLAYBOOKS_PATH,),
     memory="update_memory",
 )
@@ -65,7 +64,6 @@ UPDATE_AGENT_PLAYBOOK_STATUS = Endpoint(
     "PUT",
     "/api/update_agent_playbook_status",
     UpdatePlaybookStatusResponse,
-    repeatable=True,
     invalidates=(AGENT_PLAYBOOKS_PATH,),
     memory="update_memory",
 )
@@ -73,7 +71,6 @@ DELETE_AGENT_PLAYBOOK = Endpoint(
     "DELETE",
     "/api/delete_agent_playbook",
     DeleteAgentPlaybookResponse,
-    repeatable=True,
     invalidates=(AGENT_PLAYBOOKS_PATH,),
     memory="delete_memory",
 )
@@ -81,7 +78,6 @@ DELETE_AGENT_PLAYBOOKS_BY_IDS = Endpoint(
     "DELETE",
     "/api/delete_agent_playbooks_by_ids",
     BulkDeleteResponse,
-    repeatable=True,
     invalidates=(AGENT_PLAYBOOKS_PATH,),
     memory="delete_memory",
 )
@@ -89,7 +85,6 @@ DELETE_ALL_AGENT_PLAYBOOKS = Endpoint(
     "DELETE",
     "/api/delete_all_agent_playbooks",
     BulkDeleteResponse,
-    repeatable=True,
     per_minute=10,
     invalidates=(AGENT_PLAYBOOKS_PATH,),
     memory="delete_memory",

@@ -25,9 +25,7 @@ GET_BRAINTRUST_STATUS = Endpoint("GET", "/api/braintrust/status", BraintrustStat
 SYNC_BRAINTRUST = Endpoint(
     "POST", "/api/braintrust/sync", SyncBraintrustResponse, repeatable=True, per_minute=10
 )
-DELETE_BRAINTRUST_CONNECTION = Endpoint(
-    "DELETE", "/api/braintrust/connection", dict[str, Any], repeatable=True, per_minute=10
-)
+DELETE_BRAINTRUST_CONNECTION = Endpoint("DELETE", "/api/braintrust/connection", dict[str, Any], per_minute=10)
 
 
 class BraintrustAPI(API):

@@ -51,9 +51,7 @@ REGENERATE_EVALUATIONS = Endpoint(
 GET_EVALUATION_REGENERATION_STATUS = Endpoint(
     "GET", "/api/evaluations/regenerate/{job_id}", RegenerateStatusResponse
 )
-CANCEL_EVALUATION_REGENERATION = Endpoint(
-    "DELETE", "/api/evaluations/regenerate/{job_id}", dict[str, str], repeatable=True
-)
+CANCEL_EVALUATION_REGENERATION = Endpoint("DELETE", "/api/evaluations/regenerate/{job_id}", dict[str, str])
 
 
 class EvaluationAPI(API):

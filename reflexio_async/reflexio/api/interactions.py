@@ -75,20 +75,11 @@ GET_INTERACTIONS = Endpoint("POST", "/api/get_interactions", GetInteractionsView
 GET_ALL_INTERACTIONS = Endpoint(
     "GET", "/api/get_all_interactions", GetInteractionsViewResponse, per_minute=30
 )
-DELETE_INTERACTION = Endpoint(
-    "DELETE", "/api/delete_interaction", DeleteUserInteractionResponse, repeatable=True
-)
-DELETE_REQUEST = Endpoint("DELETE", "/api/delete_request", DeleteRequestResponse, repeatable=True)
-DELETE_REQUESTS_BY_IDS = Endpoint(
-    "DELETE", "/api/delete_requests_by_ids", BulkDeleteResponse, repeatable=True
-)
+DELETE_INTERACTION = Endpoint("DELETE", "/api/delete_interaction", DeleteUserInteractionResponse)
+DELETE_REQUEST = Endpoint("DELETE", "/api/delete_request", DeleteRequestResponse)
+DELETE_REQUESTS_BY_IDS = Endpoint("DELETE", "/api/delete_requests_by_ids", BulkDeleteResponse)
 DELETE_ALL_INTERACTIONS = Endpoint(
-    "DELETE",
-    "/api/delete_all_interactions",
-    BulkDeleteResponse,
-    repeatable=True,
-    per_minute=10,
-    invalidates=EVERYTHING,
+    "DELETE", "/api/delete_all_interactions", BulkDeleteResponse, per_minute=10, invalidates=EVERYTHING
 )
 
 

@@ -75,7 +75,7 @@ ADD_USER_PLAYBOOK = Endpoint(
     "POST", "/api/add_user_playbook", AddUserPlaybookResponse, per_minute=60, memory="create_memory"
 )
 UPDATE_USER_PLAYBOOK = Endpoint(
-    "PUT", "/api/update_user_playbook", UpdateUserPlaybookResponse, repeatable=True, memory="update_memory"
+    "PUT", "/api/update_user_playbook", UpdateUserPlaybookResponse, memory="update_memory"
 )
 REVIEW_USER_PLAYBOOKS = Endpoint(
     "POST",
@@ -85,24 +85,18 @@ REVIEW_USER_PLAYBOOKS = Endpoint(
     deadline=SLOW_CALL_DEADLINE,
 )
 DELETE_USER_PLAYBOOK = Endpoint(
-    "DELETE", "/api/delete_user_playbook", DeleteUserPlaybookResponse, repeatable=True, memory="delete_memory"
+    "DELETE", "/api/delete_user_playbook", DeleteUserPlaybookResponse, memory="delete_memory"
 )
 DELETE_USER_PLAYBOOKS_BY_IDS = Endpoint(
-    "DELETE", "/api/delete_user_playbooks_by_ids", BulkDeleteResponse, repeatable=True, memory="delete_memory"
+    "DELETE", "/api/delete_user_playbooks_by_ids", BulkDeleteResponse, memory="delete_memory"
 )
 DELETE_ALL_USER_PLAYBOOKS = Endpoint(
-    "DELETE",
-    "/api/delete_all_user_playbooks",
-    BulkDeleteResponse,
-    repeatable=True,
-    per_minute=10,
-    memory="delete_memory",
+    "DELETE", "/api/delete_all_user_playbooks", BulkDeleteResponse, per_minute=10, memory="delete_memory"
 )
 DELETE_ALL_PLAYBOOKS = Endpoint(
     "DELETE",
     "/api/delete_all_playbooks",
     BulkDeleteResponse,
-    repeatable=True,
     per_minute=10,
     invalidates=EVERYTHING,
     memory="delete_memory",

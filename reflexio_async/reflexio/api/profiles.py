@@ -99,7 +99,6 @@ UPDATE_USER_PROFILE = Endpoint(
     "PUT",
     "/api/update_user_profile",
     UpdateUserProfileResponse,
-    repeatable=True,
     invalidates=(PROFILES_PATH,),
     memory="update_memory",
 )
@@ -107,7 +106,6 @@ DELETE_PROFILE = Endpoint(
     "DELETE",
     "/api/delete_profile",
     DeleteUserProfileResponse,
-    repeatable=True,
     invalidates=(PROFILES_PATH,),
     memory="delete_memory",
 )
@@ -115,7 +113,6 @@ DELETE_PROFILES_BY_IDS = Endpoint(
     "DELETE",
     "/api/delete_profiles_by_ids",
     BulkDeleteResponse,
-    repeatable=True,
     invalidates=(PROFILES_PATH,),
     memory="delete_memory",
 )
@@ -123,7 +120,6 @@ DELETE_ALL_PROFILES = Endpoint(
     "DELETE",
     "/api/delete_all_profiles",
     BulkDeleteResponse,
-    repeatable=True,
     per_minute=10,
     invalidates=(PROFILES_PATH,),
     memory="delete_memory",

@@ -37,7 +37,7 @@ MARK_SESSION_OUTCOME = Endpoint(
 GET_SESSION_OUTCOMES = Endpoint(
     "POST", "/api/get_session_outcomes", GetSessionOutcomesResponse, repeatable=True, per_minute=60
 )
-DELETE_SESSION = Endpoint("DELETE", "/api/delete_session", DeleteSessionResponse, repeatable=True)
+DELETE_SESSION = Endpoint("DELETE", "/api/delete_session", DeleteSessionResponse)
 
 
 class SessionsAPI(API):
