@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from agent_framework import ContextProvider
 
-from reflexio_async.integrations.agent_memory import AgentMemory
+from reflexio_async.integrations.agent_memory import AgentMemory, begin_of_turn, keep
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Unpack
 
-    from agent_framework import AgentSession, SessionContext, SupportsAgentRun
+    from agent_framework import AgentSession, Message, SessionContext, SupportsAgentRun
 
     from reflexio_async.client import AsyncReflexioClient
     from reflexio_async.integrations.agent_memory import MemoryOptions
@@ -43,6 +44,8 @@ class ReflexioProvider(ContextProvider):
     ) -> None:
         super().__init__(source_id)
         self._memory = AgentMemory(client, **options)
+        self._waiting: dict[tuple[str, str], tuple[Conversation, str]] = {}
+        """By user and session: the conversation and the recalled text of runs that wait for an approval."""
 
     async def before_run(
         self,
@@ -57,11 +60,14 @@ class ReflexioProvider(ContextProvider):
         # Without a session of the caller, the framework makes one for the run alone.
         of_session = None if self._memory.options.get("session_id") else {"session_id": session.session_id}
         talk = self._memory.conversation(session.state, of_options, of_session)
-        texts = [message.text for message in context.input_messages if message.role == "user"]
-        recalled = await self._memory.recall(talk, "\n".join(texts))
+        messages = context.input_messages
+        asked = messages[begin_of_turn([*_roles(messages), "end"]) :]
+        query = "\n".join(message.text for message in asked if message.role == "user")
+        run = None if query.strip() else self._waiting.pop((talk.user_id, talk.session_id), None)
+        talk, recalled = run or (talk, str(await self._memory.recall(talk, query)))
         if recalled:
-            context.extend_instructions(self.source_id, str(recalled))
-        context.metadata[self.source_id] = talk  # of this run; the state is the session's
+            context.extend_instructions(self.source_id, recalled)
+        context.metadata[self.source_id] = talk, recalled  # of this run; the state is the session's
 
     async def after_run(
         self,
@@ -72,6 +78,23 @@ class ReflexioProvider(ContextProvider):
         state: dict[str, Any],  # noqa: ARG002  # as above
     ) -> None:
         """Publish the turn."""
-        talk: Conversation | None = context.metadata.pop(self.source_id, None)
-        if talk is not None and context.response is not None:
-            await self._memory.publish(talk, [*context.input_messages, *context.response.messages])
+        run: tuple[Conversation, str] | None = context.metadata.pop(self.source_id, None)
+        if run is None or context.response is None:
+            return
+        talk, messages = run[0], context.input_messages
+        if messages and "user" not in _roles(messages):  # an approval: the question is in the history
+            messages = context.get_messages(include_input=True)
+        messages = [*messages[begin_of_turn(_roles(messages)) :], *context.response.messages]
+        if not await self._memory.publish(talk, messages):
+            keep(self._waiting, (talk.user_id, talk.session_id), run)
+
+
+def _roles(messages: Sequence[Message]) -> list[str]:
+    return [
+        "tool"  # an approval, a call or a result
+        if any("function" in content.type for content in message.contents)
+        else "answer"
+        if message.role == "assistant"
+        else message.role
+        for message in messages
+    ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from agents import RunConfig, RunHooks
 from agents.run import ModelInputData
 
-from reflexio_async.integrations.agent_memory import AgentMemory
+from reflexio_async.integrations.agent_memory import AgentMemory, begin_of_turn
 from reflexio_async.memory.messages import interactions_from
 from reflexio_async.reflect.converters.attribute_reader import get
 
@@ -32,7 +32,8 @@ class ReflexioHooks(RunHooks[Any]):
     """Puts memory into the instructions of a run, and publishes the turn at its end.
 
     Make one for each run: it names the user and the session, and the SDK does not tell an input filter which
-    run it is in. Memory is recalled once for a run. A run that fails is not published.
+    run it is in. A run that was interrupted goes on with the same one or with a new one. Memory is recalled
+    once for a run. A run that fails is not published.
 
     Args:
         client: The client. It must be open while the agent runs.
@@ -44,6 +45,7 @@ class ReflexioHooks(RunHooks[Any]):
         self._talk = self._memory.conversation()
         self._context: MemoryContext | None = None
         self._items: list[Any] = []
+        self._usage: object = None
 
     def run_config(self, **fields: Any) -> RunConfig:
         """Return a ``RunConfig`` with these fields, and with ``add_memory`` as its input filter."""
@@ -53,15 +55,22 @@ class ReflexioHooks(RunHooks[Any]):
         """Put the memory into the instructions of one call of the model."""
         items, instructions = data.model_data.input, data.model_data.instructions
         if self._context is None:
-            self._items = list(items[_begin_of_turn(items) :])
-            turns = interactions_from(self._items)
-            query = "\n".join(turn.content for turn in turns if turn.role == "User")
+            asked = items[begin_of_turn([*_roles(items), "end"]) :]
+            query = "\n".join(turn.content for turn in interactions_from(asked) if turn.role == "User")
             self._context = await self._memory.recall(self._talk, query)
         parts = [part for part in (instructions, str(self._context)) if part]
         return ModelInputData(input=items, instructions="\n\n".join(parts) or None)
 
+    async def on_agent_start(self, context: Any, agent: Any) -> None:  # noqa: ARG002
+        """Forget a run that has failed, if this is another one."""
+        usage = context.usage  # each run has its own; one that goes on after an approval has made requests
+        if usage is not self._usage and not usage.requests:
+            self._usage, self._items, self._context = usage, [], None
+            self._talk = self._memory.conversation()
+
     async def on_llm_start(self, context: Any, agent: Any, system_prompt: Any, input_items: Any) -> None:  # noqa: ARG002
-        """Note what tools have returned."""
+        """Note what the user has asked, and what tools have returned."""
+        self._items = self._items or input_items[begin_of_turn(_roles(input_items)) :]
         returned = [item for item in input_items if get(item, "call_id") in _open_calls(self._items)]
         self._items += [item for item in returned if str(get(item, "type")).endswith("_output")]
 
@@ -71,7 +80,8 @@ class ReflexioHooks(RunHooks[Any]):
 
     async def on_agent_end(self, context: Any, agent: Any, output: Any) -> None:  # noqa: ARG002
         """Publish the turn."""
-        items, self._items, self._context = self._items, [], None
+        items = self._items or context.turn_input  # no model was called: the run went on with a tool
+        self._items, self._context = [], None
         # These are in no prompt: the results of tools that the agent stops at, and those of handoffs whose
         # history is nested.
         results = [
@@ -83,11 +93,8 @@ class ReflexioHooks(RunHooks[Any]):
         await self._memory.publish(self._talk, [*items, *results, answer])
 
 
-def _begin_of_turn(items: Sequence[Any]) -> int:
-    """Return where the turn of the last message of the user begins: after what the agent did before it."""
-    of_user = [get(item, "role") == "user" for item in items]
-    last = max((at for at, is_users in enumerate(of_user) if is_users), default=0)
-    return max((at + 1 for at, is_users in enumerate(of_user[:last]) if not is_users), default=0)
+def _roles(items: Sequence[Any]) -> list[str]:
+    return ["answer" if get(item, "role") == "assistant" else str(get(item, "role")) for item in items]
 
 
 def _open_calls(items: Sequence[Any]) -> list[Any]:

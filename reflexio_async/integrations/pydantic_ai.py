@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_ai import FunctionToolset, RunContext
 from pydantic_ai.capabilities import AbstractCapability
-from pydantic_ai.messages import ModelRequest, UserPromptPart
+from pydantic_ai.messages import ModelRequest, ModelResponse, UserPromptPart
 
 from reflexio_async.integrations.agent_memory import AgentMemory
 
@@ -78,7 +78,8 @@ class ReflexioMemory(AbstractCapability[Any]):
         if self._talk is not None:
             messages = result.all_messages()
             begin = len(messages) - len(result.new_messages())
-            while begin and not _has_prompt(messages[begin:]):  # the run went on with an earlier one
+            # A run without a prompt goes on with that of the history, unless it was answered.
+            while begin and not _has_prompt(messages[begin:]) and not _is_answer(messages[begin - 1]):
                 begin -= 1
             await self._memory.publish(self._talk, messages[begin:])
         return result
@@ -123,6 +124,10 @@ def _query(ctx: RunContext[Any]) -> str:
     ]
     prompt = ctx.prompt or next(reversed(prompts), "")
     return prompt if isinstance(prompt, str) else "\n".join(part for part in prompt if isinstance(part, str))
+
+
+def _is_answer(message: ModelMessage) -> bool:
+    return isinstance(message, ModelResponse) and not message.tool_calls
 
 
 def _has_prompt(messages: Sequence[ModelMessage]) -> bool:

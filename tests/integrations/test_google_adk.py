@@ -26,7 +26,6 @@ from reflexio_async.integrations.google_adk import ReflexioMemoryService, rememb
 from reflexio_async.testing import Sandbox
 from reflexio_async.testing.conformance import AdapterConformance
 from tests.hang import A_HANG
-from tests.integrations.play import playing
 from tests.integrations.run_traces import AdapterWithTraces
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from google.adk.models.llm_request import LlmRequest
 
     from reflexio_async.testing.conformance import Ask, Model
+    from tests.integrations.play import Play
 
 # ADK announces that parts of it are experimental, or will change.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
@@ -116,40 +116,39 @@ async def at_the_harbour(_: str) -> str:
 
 
 @pytest.mark.parametrize("callback", [remember, add_session])
-async def test_a_turn_that_is_repeated_word_for_word_is_published_each_time(callback: Any) -> None:
-    async with playing() as play:
-        ask = asking(play.client, at_the_harbour, load_memory_tool, callback)
-        for _ in range(3):
-            await ask("ana", "s1", "Where is sushi?")
-        bodies = await play.published()
-        assert [len(body["interaction_data_list"]) for body in bodies] == [2, 2, 2]
+async def test_a_turn_that_is_repeated_word_for_word_is_published_each_time(
+    play: Play, callback: Any
+) -> None:
+    ask = asking(play.client, at_the_harbour, load_memory_tool, callback)
+    for _ in range(3):
+        await ask("ana", "s1", "Where is sushi?")
+    bodies = await play.published()
+    assert [len(body["interaction_data_list"]) for body in bodies] == [2, 2, 2]
 
 
-async def test_turns_of_a_session_in_several_processes_are_published_once_each() -> None:
+async def test_turns_of_a_session_in_several_processes_are_published_once_each(play: Play) -> None:
     sessions = InMemorySessionService()
-    async with playing() as play:
-        asks = [asking(play.client, at_the_harbour, preload_memory_tool, sessions=sessions) for _ in range(2)]
-        for number in range(4):
-            await asks[number % 2]("ana", "s1", f"sushi {number}")
-        bodies = await play.published()
-        said = [turn["content"] for body in bodies for turn in body["interaction_data_list"]]
-        assert said[::2] == ["sushi 0", "sushi 1", "sushi 2", "sushi 3"]
-        assert len(said) == 8
+    asks = [asking(play.client, at_the_harbour, preload_memory_tool, sessions=sessions) for _ in range(2)]
+    for number in range(4):
+        await asks[number % 2]("ana", "s1", f"sushi {number}")
+    bodies = await play.published()
+    said = [turn["content"] for body in bodies for turn in body["interaction_data_list"]]
+    assert said[::2] == ["sushi 0", "sushi 1", "sushi 2", "sushi 3"]
+    assert len(said) == 8
 
 
-async def test_a_question_without_an_answer_is_published_with_the_next_one() -> None:
-    async with playing() as play:
-        memory = ReflexioMemoryService(play.client)
-        texts = ["Hello?", "Yes?", "Where is sushi?", "At the harbour."]
-        events = [
-            Event(author="helper" if at % 2 else "user", content=types.Content(parts=[types.Part(text=text)]))
-            for at, text in enumerate(texts)
-        ]
-        for count in (3, 4):
-            session = Session(id="s1", app_name="app", user_id="ana", events=events[:count])
-            await memory.add_session_to_memory(session)
-        bodies = await play.published()
-        assert [turn["content"] for body in bodies for turn in body["interaction_data_list"]] == texts
+async def test_a_question_without_an_answer_is_published_with_the_next_one(play: Play) -> None:
+    memory = ReflexioMemoryService(play.client)
+    texts = ["Hello?", "Yes?", "Where is sushi?", "At the harbour."]
+    events = [
+        Event(author="helper" if at % 2 else "user", content=types.Content(parts=[types.Part(text=text)]))
+        for at, text in enumerate(texts)
+    ]
+    for count in (3, 4):
+        session = Session(id="s1", app_name="app", user_id="ana", events=events[:count])
+        await memory.add_session_to_memory(session)
+    bodies = await play.published()
+    assert [turn["content"] for body in bodies for turn in body["interaction_data_list"]] == texts
 
 
 async def test_what_the_model_has_asked_for_is_reported() -> None:

@@ -11,7 +11,7 @@ from tests.integrations.frameworks import require
 
 require("agents")
 
-from agents import Agent, ModelResponse, Runner, SQLiteSession, Usage, function_tool
+from agents import Agent, ModelResponse, RunConfig, Runner, SQLiteSession, Usage, function_tool
 from agents import Model as AgentsModel
 from openai.types.responses import (
     Response,
@@ -202,3 +202,74 @@ async def test_a_run_that_is_streamed_is_one_turn(play: Play) -> None:
         pass
     assert result.final_output == "At the harbour."
     assert_one_turn_with_a_tool(await play.published())
+
+
+async def test_a_run_after_one_that_failed_is_a_turn_of_its_own(play: Play) -> None:
+    failing = iter([True, False])
+
+    async def fails_once(_: str) -> str:
+        if next(failing):
+            raise ConnectionError
+        return "Next door."
+
+    agent, memory = Agent(name="guide", model=FakeModel(fails_once)), hooks(play)
+    with pytest.raises(ConnectionError):
+        await run(agent, memory)
+    await run(agent, memory, "And tea?")
+    (body,) = await play.published()
+    assert [turn["content"] for turn in body["interaction_data_list"]] == ["And tea?", "Next door."]
+
+
+async def test_without_the_input_filter_the_turn_is_published_too(play: Play) -> None:
+    async def answers(_: str) -> str:
+        return "At the harbour."
+
+    agent, config = Agent(name="guide", model=FakeModel(answers)), RunConfig(tracing_disabled=True)
+    await Runner.run(agent, "Where is sushi?", hooks=hooks(play), run_config=config)
+    (body,) = await play.published()
+    assert [turn["content"] for turn in body["interaction_data_list"]] == [
+        "Where is sushi?",
+        "At the harbour.",
+    ]
+
+
+@pytest.mark.parametrize("same_hooks", [False, True])
+@pytest.mark.parametrize("then", ["run_llm_again", "stop_on_first_tool"])
+async def test_a_run_that_waited_for_an_approval_has_what_the_user_asked(
+    play: Play,
+    then: Any,
+    same_hooks: bool,  # noqa: FBT001
+) -> None:
+    tool = function_tool(maps, needs_approval=True)
+    agent = Agent(name="guide", model=FakeModel(looks_first), tools=[tool], tool_use_behavior=then)
+    memory = hooks(play)
+    asked = await Runner.run(
+        agent, "Where is sushi?", hooks=memory, run_config=memory.run_config(tracing_disabled=True)
+    )
+    assert await play.published() == []
+    state = asked.to_state()
+    state.approve(asked.interruptions[0])
+    memory = memory if same_hooks else hooks(play)
+    await Runner.run(agent, state, hooks=memory, run_config=memory.run_config(tracing_disabled=True))
+    (body,) = await play.published()
+    of_user, of_agent = body["interaction_data_list"]
+    assert of_user["content"] == "Where is sushi?"
+    assert "harbour" in of_agent["content"]
+
+
+async def test_an_agent_that_follows_another_publishes_its_own_answer(play: Play) -> None:
+    async def answers(_: str) -> str:
+        return "At the harbour."
+
+    agent, memory = Agent(name="guide", model=FakeModel(answers)), hooks(play)
+    first = await Runner.run(
+        agent, "Where is sushi?", hooks=memory, run_config=memory.run_config(tracing_disabled=True)
+    )
+    memory = hooks(play)
+    await Runner.run(
+        agent, first.to_input_list(), hooks=memory, run_config=memory.run_config(tracing_disabled=True)
+    )
+    assert [[turn["role"] for turn in body["interaction_data_list"]] for body in await play.published()] == [
+        ["User", "Assistant"],
+        ["Assistant"],
+    ]

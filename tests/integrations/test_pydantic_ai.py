@@ -99,6 +99,36 @@ async def test_a_run_that_waited_for_an_approval_is_published_whole_when_it_ends
     assert_one_turn_with_a_tool(await play.published())
 
 
+async def test_a_run_that_ends_with_structured_output_is_published_with_what_was_said_before(
+    play: Play,
+) -> None:
+    def place(name: str) -> str:
+        return name
+
+    agent = Agent(
+        looks_first("final_result", {"name": "harbour"}, "none"),
+        output_type=place,
+        capabilities=[ReflexioMemory(play.client)],
+    )
+    await agent.run("Where is sushi?", metadata=DEPS)
+    (body,) = await play.published()
+    of_user, of_agent = body["interaction_data_list"]
+    assert (of_user["content"], of_agent["content"]) == ("Where is sushi?", "I look.")
+    assert of_agent["tools_used"][0]["tool_data"]["input"] == {"name": "harbour"}
+
+
+async def test_a_run_that_says_more_after_an_answer_publishes_that_alone(play: Play) -> None:
+    agent = Agent(
+        looks_first("maps", {"of": "sushi"}, ""), tools=[maps], capabilities=[ReflexioMemory(play.client)]
+    )
+    first = await agent.run("Where is sushi?", metadata=DEPS)
+    await agent.run(message_history=first.all_messages(), metadata=DEPS)
+    assert [[turn["role"] for turn in body["interaction_data_list"]] for body in await play.published()] == [
+        ["User", "Assistant"],
+        ["Assistant"],
+    ]
+
+
 async def test_a_run_that_is_streamed_is_published(play: Play) -> None:
     async def stream(_: list[ModelMessage], __: AgentInfo) -> AsyncIterator[str]:
         for word in ("At ", "the ", "harbour."):

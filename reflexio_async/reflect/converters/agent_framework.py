@@ -60,7 +60,7 @@ def _content(builder: MessageBuilder, role: str, content: Any) -> str:
         builder.add_tool_result(get(content, "call_id"), text_of(result), status=failed)
     elif kind == "text_reasoning":
         builder.add_reasoning(reasoning_text(content))
-    elif kind in _MEDIA or has(content, "text"):
+    elif not kind.startswith("function_approval") and (kind in _MEDIA or has(content, "text")):
         text = f"[file: {get(content, 'media_type') or kind}]" if kind in _MEDIA else part_text(content)
         if role != "assistant":
             return text
