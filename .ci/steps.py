@@ -99,7 +99,19 @@ def chains(work: Path) -> list[list[Step]]:
             Step("audit of dependencies", "python .ci/audit.py", variables=path),
             Step("README: demo", "python .ci/readme_commands.py demo", variables=path),
             Step("README: quick", "python .ci/readme_commands.py quick", variables=path),
-            Step("documentation: site", "sphinx-build -q -W --keep-going docs build/site", variables=path),
+            # With the extra of README's command alone.
+            Step(
+                "documentation: environment",
+                f"python -m venv {work}/docs/environment && "
+                f"uv pip install --quiet --python {work}/docs/environment/bin/python --editable '.[docs]'",
+                variables=path,
+                makes_environment=True,
+            ),
+            Step(
+                "documentation: site",
+                f"{work}/docs/environment/bin/sphinx-build -q -W --keep-going docs build/site",
+                variables=path,
+            ),
             Step(
                 "documentation: blocks, reference, pages in Chromium",
                 f"pytest tests/docs tests/pages/test_site.py -o cache_dir={work}/docs/cache",
