@@ -11,7 +11,6 @@ import pytest
 from reflexio_async import (
     BatchProgress,
     InvalidRequest,
-    JobCancelled,
     OutcomeState,
     ReflexioError,
 )
@@ -132,18 +131,6 @@ async def test_two_readers_of_one_stream_both_end() -> None:
             async with play.clock.timeout(100.0):
                 await asyncio.gather(read(), read())
         assert sorted(seen) == play.users
-
-
-async def test_a_cancel_while_the_start_is_under_way_is_not_forgotten() -> None:
-    async with scene(1, rerun_seconds=100.0) as play:
-        play.box.start_foreign_operation(seconds=3.0)
-        job = await play.client.rerun_profile_generation(user_id="user-0")
-        play.box.faults.add(faults.delay(5.0, after_effect=True), path=RERUN)
-        waiter = asyncio.ensure_future(job.settled())
-        await play.box.arrived("POST", RERUN)
-        await job.cancel()
-        await waiter
-        assert play.box.count("POST", CANCEL) == 1 or isinstance(job._record.error, JobCancelled)
 
 
 async def test_a_lost_publish_that_is_retried_as_a_batch_is_recognised_as_stored() -> None:

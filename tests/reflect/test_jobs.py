@@ -301,14 +301,6 @@ async def test_five_thousand_traces_all_end() -> None:
         assert seconds <= 7 + 2 * number / 200
 
 
-async def test_polls_per_second_limits_the_status_requests() -> None:
-    async with scene(client={"polls_per_second": 10}, ingest_seconds=20) as s:
-        jobs = [await s.client.create_trace(task=str(one), trajectory=[]) for one in range(100)]
-        began = s.clock.now()
-        await gather_jobs(jobs)
-        assert s.asked() <= 10 * (s.clock.now() - began) + 10
-
-
 async def test_adaptive_polling_learns_the_duration() -> None:
     asked: dict[bool, int] = {}
     for adaptive in (False, True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,23 +61,6 @@ async def test_the_same_request_gets_the_operation_as_it_is(opened: Opens, clock
         assert again.json["result"]["skipped"] == "not enough new playbooks (0 < 2)"
 
 
-async def test_a_conflict_is_409_and_names_the_operation(opened: Opens) -> None:
-    async with opened(aggregation_seconds=20.0) as (_, wire):
-        first = (await _submit(wire)).json["operation_id"]
-        other_version = await _submit(wire, agent_version="w")
-        busy = await _submit(wire, request_id="s")
-        assert (other_version.status, other_version.json) == (
-            409,
-            {"detail": {"message": "request_id parameters changed", "operation_id": first}},
-        )
-        assert (busy.status, busy.json) == (
-            409,
-            {"detail": {"message": "aggregation operation already active", "operation_id": first}},
-        )
-        unknown = await wire.get(f"{_PATH}/nope")
-        assert (unknown.status, unknown.json) == (404, {"detail": "Aggregation operation not found"})
-
-
 async def test_a_failing_operation_is_retried_five_times(opened: Opens, clock: VirtualClock) -> None:
     async with opened(failing_users={"v"}, aggregation_seconds=2.0) as (_, wire):
         operation = (await _submit(wire)).json
@@ -91,16 +73,6 @@ async def test_a_failing_operation_is_retried_five_times(opened: Opens, clock: V
         assert (failed["status"], failed["attempts"], failed["error"]) == ("failed", 5, "attempts_exhausted")
         blocking = await wire.post("/api/run_playbook_aggregation", agent_version="v")
         assert blocking.json == {"success": False, "message": "scripted failure of v"}
-
-
-async def test_a_second_blocking_run_is_503(opened: Opens) -> None:
-    async with opened(aggregation_seconds=10.0) as (box, wire):
-        await _learnt(box, wire)
-        runs = [wire.post("/api/run_playbook_aggregation", agent_version="v") for _ in range(2)]
-        answers = sorted(await asyncio.gather(*runs), key=lambda answer: answer.status)
-        assert [answer.status for answer in answers] == [200, 503]
-        assert answers[1].json == {"detail": "aggregation concurrency limit reached"}
-        assert answers[1].headers["Retry-After"] == "1"
 
 
 async def test_a_run_of_more_than_ten_minutes_is_504(opened: Opens, clock: VirtualClock) -> None:
