@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any, Self
 import psycopg
 import pytest
 
+from tests.hang import A_HANG
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_START_SECONDS = 60.0
-_STOP_SECONDS = 20.0
+_SECONDS = 2 * A_HANG
+"""For a start and for a stop, whose checkpoint waits for the disk."""
 _USER = "reflexio"
 _SETTINGS = (
     "listen_addresses=",  # only the socket: no port can be taken by another process
@@ -73,7 +75,7 @@ class PostgresServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self._end(signal.SIGQUIT)  # at once, without a checkpoint
         self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -97,10 +99,10 @@ class PostgresServer:
             start_new_session=True,  # an interrupt of the tests is not one of the server
             **self._owner,
         )
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + _SECONDS
         while True:
             try:
-                psycopg.connect(self.url(), connect_timeout=5).close()
+                psycopg.connect(self.url(), connect_timeout=30).close()
             except psycopg.OperationalError:
                 if time.monotonic() > deadline or self._process.poll() is not None:
                     self.stop()
@@ -112,9 +114,12 @@ class PostgresServer:
 
     def stop(self) -> None:
         """End the process as ``pg_ctl stop -m fast`` does: connections are closed, nothing is lost."""
-        self._process.send_signal(signal.SIGINT)
+        self._end(signal.SIGINT)
+
+    def _end(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_STOP_SECONDS)
+            self._process.wait(_SECONDS)
         self._process.kill()
         self._process.wait()
 

@@ -13,11 +13,13 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from reflexio_async.sandbox import Sandbox
+from reflexio_async.sandbox import Sandbox, VirtualClock
+from tests.hang import A_HANG
 
 if sys.platform != "win32":
     import fcntl
@@ -59,13 +61,13 @@ class Start(Protocol):
     def __call__(self, *args: str, **environment: str) -> Process: ...
 
 
-def eventually(condition: Callable[[], object], *, within: float = 10.0) -> None:
-    """Wait until the condition holds, for so many seconds at most."""
-    end = time.monotonic() + within
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait until the condition holds."""
+    end = time.monotonic() + A_HANG
     while time.monotonic() < end:
         if condition():
             return
-        time.sleep(0.05)
+        time.sleep(0.02)
     pytest.fail("the condition never held")
 
 
@@ -84,13 +86,38 @@ def sandbox_in_thread(**options: Any) -> Generator[Sandbox]:
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(A_HANG)
     box, loop, closing = boxes[0]
     try:
         yield box
     finally:  # also when the test fails: the thread would keep the process alive
         loop.call_soon_threadsafe(closing.set)
-        thread.join(10)
+        thread.join(A_HANG)
+
+
+@contextmanager
+def sandbox_whose_time_stands(**options: Any) -> Generator[Sandbox]:
+    """The same, where a rerun goes on until ``finish_reruns``, however slow the machine is."""
+    with sandbox_in_thread(clock=VirtualClock(auto_advance=False), **options) as box:
+        yield box
+
+
+def finish_reruns(box: Sandbox, count: int = 1) -> None:
+    """Let so many reruns of such a sandbox begin and end, one after the other."""
+    for number in range(1, count + 1):
+        eventually(lambda: len(box.operations()) >= number)  # noqa: B023  # called before the next number
+        call_in(box, lambda: box.advance(10.0))
+
+
+def call_in(box: Sandbox, function: Callable[[], Any]) -> None:
+    """Call a function on the event loop of a sandbox in a thread, and await what it returns."""
+
+    async def call() -> None:
+        returned = function()
+        if isawaitable(returned):
+            await returned
+
+    asyncio.run_coroutine_threadsafe(call(), box._process.reflexio_server.get_loop()).result(A_HANG)
 
 
 class Process:
@@ -119,7 +146,7 @@ class Process:
 
     def end(self) -> tuple[int, str, str]:
         """Exit code, rest of stdout, rest of stderr."""
-        out, err = self.child.communicate(timeout=60)
+        out, err = self.child.communicate(timeout=A_HANG)
         return self.child.returncode, out, err
 
 
@@ -163,7 +190,7 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Wait until ``text`` is shown; its words may stand on several lines."""
-        eventually(lambda: text in " ".join(self.text.split()), within=30)
+        eventually(lambda: text in " ".join(self.text.split()))
 
     def freeze(self) -> None:
         """Read nothing more, as a terminal does after Ctrl-S."""
@@ -179,7 +206,7 @@ class Terminal:
 
     def end(self) -> int:
         """Wait for the end, and return the exit code."""
-        code = self.child.wait(60)
+        code = self.child.wait(A_HANG)
         self._closing.set()
         self._reader.join()
         os.close(self._controller)
@@ -190,7 +217,7 @@ class Terminal:
         self._closing.set()
         self._reader.join()
         os.close(self._controller)
-        return self.child.wait(60)
+        return self.child.wait(A_HANG)
 
     def _read(self) -> None:
         while True:

@@ -12,6 +12,7 @@ import pytest
 import typer.main
 
 from reflexio_async.cli.app import app
+from tests.hang import A_HANG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,7 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Screen]:
                 for stream in streams.values():
                     stream.close()
                 os.close(terminal)
-                reader.join(10)
+                reader.join(A_HANG)
                 os.close(controller)
         return Screen(exit_code, b"".join(seen).decode())
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.hang import A_HANG
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -161,7 +163,7 @@ def test_a_sandbox_refuses_an_empty_file_name(run: Run, option: str) -> None:
 def test_without_its_libraries_the_command_names_what_to_install(missing: str) -> None:
     program = f"import sys; sys.modules[{missing!r}] = None; from reflexio_async.cli import main; main()"
     args = [sys.executable, "-c", program]
-    done = subprocess.run(args, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(args, check=False, capture_output=True, text=True, timeout=A_HANG)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"error: the command line needs {missing}, which is not installed: "
@@ -202,5 +204,5 @@ from reflexio_async.cli import main
 main()
 """
     args = [sys.executable, "-c", program]
-    done = subprocess.run(args, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(args, check=False, capture_output=True, text=True, timeout=A_HANG)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -134,7 +134,7 @@ def test_jobs_status_shows_what_each_service_did_last(run: Run) -> None:
 
 
 def test_jobs_cancel_asks_the_server(run: Run) -> None:
-    with sandbox_in_thread(rerun_seconds=1.0) as box:
+    with sandbox_in_thread(rerun_seconds=3600) as box:
         box.seed("u1", "hello")
         timed_out = run("rerun", "--user", "u1", "--wait-timeout", "0.1", "--json", "--url", box.url)
         events = map(json.loads, timed_out.stdout.splitlines())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.commands import COMMAND
+from tests.hang import A_HANG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +54,7 @@ def in_bash(home: Path, option: str) -> str:
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=A_HANG,
     ).stdout
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from reflexio_async.sandbox import faults
 from tests.cli.commands import sandbox_in_thread
+from tests.hang import A_HANG
 from tests.transport.certificates import Authority
 
 if TYPE_CHECKING:
@@ -44,11 +45,11 @@ def server(answer: bytes, tls: ssl.SSLContext | None = None) -> Generator[str]:
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(A_HANG)
         yield f"127.0.0.1:{found[0]}"
         found[1].call_soon_threadsafe(found[2].set)
     finally:
-        thread.join(10)
+        thread.join(A_HANG)
 
 
 def http(status: str, body: bytes = b"", *headers: str) -> bytes:

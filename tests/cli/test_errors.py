@@ -21,6 +21,7 @@ from reflexio_async.reflect.service import REFLECT
 from reflexio_async.reflexio.service import REFLEXIO
 from reflexio_async.sandbox import faults
 from tests.cli.commands import COMMAND
+from tests.hang import A_HANG
 
 if TYPE_CHECKING:
     from reflexio_async.sandbox import Sandbox
@@ -128,7 +129,7 @@ def test_a_full_disk_behind_stdout_is_one_line_on_stderr() -> None:
         check=False,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=A_HANG,
     )
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
@@ -144,7 +145,7 @@ def test_a_closed_stream_is_like_the_null_device(closed: str) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=A_HANG,
     )
     message = "nothing to publish: the text is empty"
     assert done.returncode == 2

@@ -18,6 +18,7 @@ from tests.cli.commands import Terminal, outcomes_of, sandbox_in_thread
 from tests.cli.terminal import on_terminal
 from tests.cli.test_every_command import COMMANDS, options
 from tests.cli.test_store import accept_unheard, account_in
+from tests.hang import A_HANG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -274,7 +275,7 @@ def test_ctrl_c_ends_the_demo() -> None:
 @pytest.mark.parametrize("name", ["doctor", "whoami"])
 def test_ctrl_c_ends_what_waits_for_a_silent_server(name: str) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
-        silent.settimeout(30)
+        silent.settimeout(A_HANG)
         shown = Terminal(name, "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
         connection, _ = silent.accept()
         with closing(connection):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import COMMAND, eventually, sandbox_in_thread
+from tests.hang import A_HANG
 
 if sys.platform != "win32":
     import pty
@@ -53,7 +54,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 def program(code: str) -> tuple[int, str, str]:
     args = [sys.executable, "-W", "error", "-c", code]
-    done = subprocess.run(args, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(args, check=False, capture_output=True, text=True, timeout=A_HANG)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -81,7 +82,7 @@ def test_while_standard_input_is_read(args: list[str]) -> None:
     ) as process:
         eventually(lambda: _sleeps(process.pid))
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=A_HANG)
     assert (process.returncode, out, err) == (130, "", "")
 
 
@@ -122,7 +123,7 @@ def test_a_terminal_that_is_gone_ends_nothing_where_sighup_is_ignored(tmp_path: 
             os.close(terminal)
             eventually(box.operations)
             os.close(controller)
-            assert process.wait(30) == 1
+            assert process.wait(A_HANG) == 1
         assert len(box.operations()) == 4
     assert "nobody: failed" in log.read_text()
     assert "3 completed, 1 failed" in log.read_text()

@@ -144,15 +144,15 @@ def test_after_kill_9_a_restart_and_a_closed_terminal_the_same_command_ends_it(
         command += ["--log", str(tmp_path / "night.log"), "--url", box.url, "--wait-for-server"]
 
         killed = start(*command)
-        eventually(lambda: len(box.operations()) >= 20, within=30)
+        eventually(lambda: len(box.operations()) >= 20)
         killed.signal(signal.SIGKILL)
         killed.end()
 
         terminal = Terminal(*command)
-        eventually(lambda: len(box.operations()) >= 70, within=60)
+        eventually(lambda: len(box.operations()) >= 70)
         # At a status request no rerun is under way: it would be dead in its slot.
         box.faults.add(faults.restart(), path="/api/get_operation_status")
-        eventually(lambda: len(box.operations()) >= 90, within=60)
+        eventually(lambda: len(box.operations()) >= 90)
         assert terminal.hang_up() == 129
 
         assert 90 <= len(box.operations()) < 200

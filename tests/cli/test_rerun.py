@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async.sandbox import Sandbox, faults
-from tests.cli.commands import outcomes_of, sandbox_in_thread
+from tests.cli.commands import (
+    call_in,
+    finish_reruns,
+    outcomes_of,
+    sandbox_in_thread,
+    sandbox_whose_time_stands,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.commands import Run
+    from tests.cli.commands import Run, Start
 
 RERUN = ("POST", "/api/rerun_profile_generation")
 
@@ -108,15 +114,14 @@ def test_exits_1_when_the_promotion_is_refused(run: Run, box: Sandbox) -> None:
     assert "error: the promotion was refused: not today\n" in done.stderr
 
 
-def test_waits_for_a_foreign_rerun_and_says_so(run: Run) -> None:
-    with sandbox_in_thread() as box:
+def test_waits_for_a_foreign_rerun_and_says_so(start: Start) -> None:
+    with sandbox_whose_time_stands(rerun_seconds=0.0) as box:
         box.seed("u1", "hello")
-        box._process.reflexio_server.get_loop().call_soon_threadsafe(
-            partial(box.start_foreign_operation, seconds=0.5)
-        )
-        done = run("rerun", "--user", "u1", "--url", box.url)
-    assert done.exit_code == 0
-    assert "another rerun is under way" in done.stderr
+        call_in(box, partial(box.start_foreign_operation, seconds=10.0))
+        process = start("rerun", "--user", "u1", "--url", box.url)
+        process.wait_for("another rerun is under way")
+        call_in(box, lambda: box.advance(10.0))
+        assert process.end()[0] == 0
 
 
 @pytest.mark.parametrize("dialect", ["uncorrelated", "synchronous"])
@@ -128,12 +133,13 @@ def test_works_with_the_older_dialects(run: Run, dialect: str) -> None:
 
 
 def test_a_timeout_prints_a_token_that_jobs_wait_takes(run: Run) -> None:
-    with sandbox_in_thread(rerun_seconds=1.0) as box:
+    with sandbox_whose_time_stands(rerun_seconds=1.0) as box:
         box.seed("u1", "hello")
         timed_out = run("rerun", "--user", "u1", "--wait-timeout", "0.2", "--json", "--url", box.url)
         assert timed_out.exit_code == 1
         outcome = outcomes_of(timed_out.stdout)["u1"]
         assert outcome["state"] == "timed_out"
+        finish_reruns(box)
         done = run("jobs", "wait", outcome["token"], "--url", box.url)
         assert done.exit_code == 0
         assert json.loads(done.stdout)["profiles_generated"] == 1
@@ -143,7 +149,7 @@ def test_a_timeout_prints_a_token_that_jobs_wait_takes(run: Run) -> None:
 
 def test_the_token_of_a_user_that_timed_out_is_on_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    with sandbox_in_thread(rerun_seconds=5.0) as box:
+    with sandbox_in_thread(rerun_seconds=3600) as box:
         box.seed("u1", "hello")
         done = run("rerun", "--user", "u1", "--wait-timeout", "0.2", "--url", box.url)
         [operation] = box.operations()

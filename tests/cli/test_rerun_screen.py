@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.commands import Terminal, eventually, sandbox_in_thread
+from tests.cli.commands import Terminal, call_in, eventually, sandbox_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,11 +33,6 @@ def limited_box() -> Iterator[Sandbox]:
         for user_id in USERS:
             box.seed(user_id, "hello")
         yield box
-
-
-def call_in(box: Sandbox, function: object) -> None:
-    """Call a function on the event loop of the sandbox."""
-    box._process.reflexio_server.get_loop().call_soon_threadsafe(function)  # type: ignore[arg-type]
 
 
 # --- on a terminal
@@ -139,7 +134,6 @@ def test_what_is_in_the_way_is_a_line_at_once_everywhere(start: Start, tmp_path:
     with sandbox_in_thread() as box:
         box.seed("u1", "hello")
         call_in(box, partial(box.start_foreign_operation, seconds=3600.0))
-        eventually(box.operations)
         process = start("rerun", "u1", "--json", "--log", str(log), "--url", box.url)
         process.wait_for("reruns: 0 of 1 done, slot held by another client since ")
         process.signal(signal.SIGINT)

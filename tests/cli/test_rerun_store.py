@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async.sandbox import faults
-from tests.cli.commands import COMMAND, eventually, outcomes_of, sandbox_in_thread
+from tests.cli.commands import (
+    COMMAND,
+    eventually,
+    finish_reruns,
+    outcomes_of,
+    sandbox_in_thread,
+    sandbox_whose_time_stands,
+)
+from tests.hang import A_HANG
 
 if sys.platform != "win32":
     import pty
@@ -58,7 +66,7 @@ def starts(box: Sandbox) -> Counter[str]:
 def under_way(start: Start, command: list[str], box: Sandbox, operations: int = 2) -> Process:
     process = start(*command)
     # After a kill, the lease of the process that is gone ends first.
-    eventually(lambda: len(box.operations()) >= operations or process.child.poll() is not None, within=40)
+    eventually(lambda: len(box.operations()) >= operations or process.child.poll() is not None)
     assert process.child.poll() is None
     return process
 
@@ -125,7 +133,7 @@ def test_a_closed_terminal_leaves_a_batch_that_goes_on(
         eventually(lambda: len(slow_box.operations()) >= 2)
         os.close(controller)
         process.send_signal(signal.SIGHUP)
-        assert process.wait(30) == 129
+        assert process.wait(A_HANG) == 129
     assert "continue with: reflexio-async rerun" in log.read_text()
     assert start(*command).end()[:2] == (0, "6 completed\n")
     assert starts(slow_box) == dict.fromkeys(USERS, 1)
@@ -152,21 +160,22 @@ def test_a_reader_of_the_output_that_is_gone_leaves_the_way_to_go_on_in_the_log(
     with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         process.stdout.close()
-        assert process.wait(60) == 1
+        assert process.wait(A_HANG) == 1
     assert "left at once: the reader of the output is gone" in log.read_text()
     assert f"continue with: {shlex.join(['reflexio-async', *command])}" in log.read_text()
 
 
 def test_a_second_process_with_the_same_command_watches(start: Start, tmp_path: Path) -> None:
-    with sandbox_in_thread(rerun_seconds=4.0) as box:
+    with sandbox_whose_time_stands(rerun_seconds=1.0) as box:
         for user_id in USERS[:3]:
             box.seed(user_id, "hello")
         users = [f"--user={user_id}" for user_id in USERS[:3]]
         command = ["rerun", *users, f"--store={tmp_path / 'night.db'}", f"--url={box.url}"]
         first = under_way(start, command, box, 1)
-        code, out, err = start(*command).end()
-        assert (code, out) == (0, "3 completed\n")
-        assert "another process drives these jobs" in err
+        second = start(*command)
+        second.wait_for("another process drives these jobs")
+        finish_reruns(box, 3)
+        assert second.end()[:2] == (0, "3 completed\n")
         assert first.end()[:2] == (0, "3 completed\n")
         assert starts(box) == dict.fromkeys(USERS[:3], 1)
 
@@ -180,7 +189,7 @@ def test_on_a_terminal_it_shows_a_bar_and_how_to_go_on(slow_box: Sandbox, comman
         eventually(lambda: len(slow_box.operations()) >= 2)
         process.send_signal(signal.SIGINT)
         shown = "".join(everything_of(controller))
-        assert process.wait(30) == 130
+        assert process.wait(A_HANG) == 130
     assert "━" in shown
     assert f"continue with: {shlex.join(['reflexio-async', *command])}\r\n" in shown
     assert "Traceback" not in shown
@@ -476,7 +485,7 @@ def test_users_from_standard_input_need_not_be_given_again(
     ):
         eventually(slow_box.operations)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=A_HANG)
     (said,) = [line for line in err.splitlines() if line.startswith("continue with: ")]
     code, out, _ = start(*shlex.split(said.removeprefix("continue with: "))[1:]).end()
     assert (code, out) == (0, "6 completed\n")

@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.cli.commands import eventually
+from tests.hang import A_HANG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,7 @@ def asked(url: str, body: Any = None, headers: Mapping[str, str] | None = None) 
     data = None if body is None else json.dumps(body).encode()
     sent = {"Content-Type": "application/json", "User-Agent": "tests", **(headers or {})}
     try:
-        with urlopen(Request(url, data, sent), timeout=30) as response:  # noqa: S310  # http, to ourselves
+        with urlopen(Request(url, data, sent), timeout=A_HANG) as response:  # noqa: S310  # http, to ourselves
             return response.status, json.load(response)
     except HTTPError as error:
         with error:

@@ -15,7 +15,16 @@ import pytest
 
 from reflexio_async.cli import sandbox
 from reflexio_async.sandbox import Sandbox, faults
-from tests.cli.commands import COMMAND, TAKE_TERMINAL, eventually, outcomes_of, sandbox_in_thread
+from tests.cli.commands import (
+    COMMAND,
+    TAKE_TERMINAL,
+    eventually,
+    finish_reruns,
+    outcomes_of,
+    sandbox_in_thread,
+    sandbox_whose_time_stands,
+)
+from tests.hang import A_HANG
 
 if sys.platform != "win32":
     import pty
@@ -33,7 +42,7 @@ USERS = ("u1", "u2", "u3", "u4")
 
 @pytest.fixture
 def slow_box() -> Iterator[Sandbox]:
-    with sandbox_in_thread(rerun_seconds=1.5) as box:
+    with sandbox_whose_time_stands(rerun_seconds=1.5) as box:
         for user_id in USERS:
             box.seed(user_id, "hello")
         yield box
@@ -55,11 +64,12 @@ def test_after_the_first_signal_the_running_rerun_finishes(
 ) -> None:
     process = reruns_under_way(start, slow_box)
     process.signal(number)
+    process.wait_for("stopping: nothing more is started")
+    finish_reruns(slow_box)
     exit_code, out, err = process.end()
     states = {key: row["state"] for key, row in outcomes_of(out).items()}
     assert exit_code == code
     assert states == {"u1": "completed", "u2": "cancelled", "u3": "cancelled", "u4": "cancelled"}
-    assert "stopping: nothing more is started" in err
     assert "1 completed, 3 cancelled" in err
     assert "Traceback" not in err
     assert len(slow_box.operations()) == 1
@@ -102,7 +112,9 @@ def test_a_closed_terminal_leaves_the_log_and_the_running_rerun_finishes(
         os.close(terminal)
         eventually(slow_box.operations)
         os.close(controller)  # the kernel sends SIGHUP to who controls the terminal
-        assert process.wait(30) == 129
+        eventually(lambda: "stopping" in log.read_text())
+        finish_reruns(slow_box)
+        assert process.wait(A_HANG) == 129
     assert len(slow_box.operations()) == 1
     assert "1 completed, 3 cancelled" in log.read_text()
     assert "Traceback" not in log.read_text()
@@ -113,7 +125,8 @@ def test_under_nohup_a_closed_terminal_stops_nothing(slow_box: Sandbox) -> None:
     with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         eventually(slow_box.operations)
         process.send_signal(signal.SIGHUP)
-        out, _ = process.communicate(timeout=30)
+        finish_reruns(slow_box, 2)
+        out, _ = process.communicate(timeout=A_HANG)
     assert (process.returncode, out) == (0, "2 completed\n")
 
 
@@ -123,8 +136,9 @@ def test_a_closed_stdout_ends_the_command_quietly(slow_box: Sandbox) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
+        finish_reruns(slow_box)
         err = process.stderr.read()
-        assert process.wait(30) == 1
+        assert process.wait(A_HANG) == 1
     assert "Traceback" not in err
     assert "BrokenPipe" not in err
 
@@ -163,6 +177,7 @@ def test_signals_reach_a_command_in_this_process_too(run: Run, slow_box: Sandbox
     def interrupt() -> None:
         eventually(slow_box.operations)
         os.kill(os.getpid(), signal.SIGINT)
+        finish_reruns(slow_box)
 
     thread = threading.Thread(target=interrupt)
     thread.start()

@@ -11,6 +11,7 @@ import pytest
 
 from reflexio_async import AsyncReflexioClient
 from reflexio_async.testing import Sandbox
+from tests.hang import A_HANG
 from tests.scene import PUBLISH, RERUN, scene
 
 if TYPE_CHECKING:
@@ -22,22 +23,22 @@ TURN = {"role": "user", "content": "I like tea"}
 
 
 @contextmanager
-def written_late(store: Path, seconds: float = 0.2) -> Generator[None]:
-    """Another program keeps ``store`` locked for so long."""
+def locked(store: Path) -> Generator[None]:
+    """Another program keeps ``store`` locked."""
     with closing(sqlite3.connect(store, isolation_level=None)) as other:
         other.execute("begin immediate")
-        asyncio.get_running_loop().call_later(seconds, other.rollback)
         yield
+        other.rollback()
 
 
 async def cancel_while_written(store: Path, call: Coroutine[Any, Any, object]) -> None:
     """Cancel ``call`` when the thread of ``store`` has its row already."""
-    with written_late(store):
+    with locked(store):
         task = asyncio.ensure_future(call)
         await asyncio.sleep(0.1)
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_a_rerun_that_is_cancelled_while_its_row_is_written_is_not_started(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ async def test_a_publish_that_is_cancelled_while_its_row_is_written_is_delivered
     async with Sandbox() as box, AsyncReflexioClient(url_endpoint=box.url, store=store) as client:
         await (await client.publish_later("u", [TURN], session_id="s"))
         await cancel_while_written(store, client.publish_later("u", [TURN], session_id="s"))
-        await asyncio.wait_for(box.arrived("POST", PUBLISH, 2), 5)
+        await asyncio.wait_for(box.arrived("POST", PUBLISH, 2), A_HANG)
 
 
 @pytest.mark.parametrize("steps", range(4))

@@ -22,6 +22,7 @@ from reflexio_async import (
 from reflexio_async.durable import watch as watch_module
 from reflexio_async.sandbox import Sandbox
 from reflexio_async.testing import faults
+from tests.hang import until
 from tests.scene import RERUN, STATUS, Scene
 
 if TYPE_CHECKING:
@@ -288,6 +289,4 @@ async def test_a_client_that_has_nothing_to_start_goes_on_with_what_another_one_
         for user in users:
             await left.rerun_profile_generation(user_id=user)
         await left.aclose(drain=False)
-        async with asyncio.timeout(30):
-            while len(box.operations()) < 2:  # noqa: ASYNC110  # nothing tells
-                await asyncio.sleep(0.01)
+        await until(lambda: len(box.operations()) == 2)

@@ -9,6 +9,7 @@ from reflexio_async import AsyncReflectClient, AsyncReflexioClient
 from reflexio_async.durable import outbox
 from reflexio_async.sandbox import faults
 from reflexio_async.testing import Sandbox
+from tests.hang import A_HANG, until
 from tests.reflect.scene import MESSAGES, TRACES
 from tests.scene import PUBLISH
 
@@ -41,16 +42,14 @@ async def test_a_client_that_has_nothing_to_publish_delivers_what_another_one_le
         await other.publish_later("u", [TURN], session_id="s")
         await other.aclose(drain=False)
         box.faults.clear()
-        async with asyncio.timeout(30):
-            while not box.stored_requests:  # noqa: ASYNC110  # nothing tells
-                await asyncio.sleep(0.01)
+        await until(lambda: box.stored_requests)
 
 
 async def test_a_trace_that_was_left_is_delivered_by_the_next_client(tmp_path: Path) -> None:
     async with Sandbox() as box:
         await leave_trace(box, tmp_path)
         async with AsyncReflexioClient(**options(box, tmp_path)):
-            await asyncio.wait_for(box.arrived("POST", TRACES), 5)
+            await asyncio.wait_for(box.arrived("POST", TRACES), A_HANG)
 
 
 async def test_a_trace_that_was_left_is_delivered_by_the_next_reflect_client(tmp_path: Path) -> None:
@@ -59,7 +58,7 @@ async def test_a_trace_that_was_left_is_delivered_by_the_next_reflect_client(tmp
         async with AsyncReflectClient(
             base_url=box.reflect_url, api_key=box.reflect_key, store=tmp_path / "r.db"
         ):
-            await asyncio.wait_for(box.arrived("POST", TRACES), 5)
+            await asyncio.wait_for(box.arrived("POST", TRACES), A_HANG)
 
 
 async def test_a_trace_whose_sender_ended_before_the_answer_is_set_aside_and_not_sent_again(

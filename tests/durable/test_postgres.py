@@ -15,6 +15,7 @@ from reflexio_async.durable.database import Statement
 from reflexio_async.durable.postgres import PostgresDatabase
 from reflexio_async.durable.schema import VERSION
 from reflexio_async.errors import StoreError
+from tests.hang import A_HANG, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -103,9 +104,7 @@ async def test_closing_closes_all_connections(postgres_url: str) -> None:
         await database.changed(0.1)
         await accounts(database)
         assert execute(postgres_url, COUNT_CONNECTIONS) > [(0,)]
-    async with asyncio.timeout(10):
-        while execute(postgres_url, COUNT_CONNECTIONS) != [(0,)]:  # noqa: ASYNC110  # another process tells
-            await asyncio.sleep(0.01)
+    await until(lambda: execute(postgres_url, COUNT_CONNECTIONS) == [(0,)])
 
 
 async def test_the_last_of_several_clients_closes_it(postgres_url: str) -> None:
@@ -147,7 +146,7 @@ async def test_a_forked_child_is_refused(postgres_url: str) -> None:
     async with opened(postgres_url) as database:
         child = context.Process(target=read_in_child, args=(database, answers))
         child.start()
-        assert "forked" in await asyncio.to_thread(answers.get, timeout=30)
+        assert "forked" in await asyncio.to_thread(answers.get, timeout=A_HANG)
         child.join()
         assert await accounts(database) == []
 
@@ -228,25 +227,25 @@ END = Statement("update job set state = ? where id = 'j'", ("ended",))
 async def test_the_outcome_of_a_job_wakes_another_process_at_once(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "POLL_INTERVAL", 60.0)
+    monkeypatch.setattr(module, "POLL_INTERVAL", 10 * A_HANG)
     async with opened(postgres_url) as one, opened(postgres_url) as other:
         await one.write([Statement(JOB)])
         seen = await other.changed(1)
-        waiting = asyncio.create_task(other.changed(60, since=seen))
+        waiting = asyncio.create_task(other.changed(10 * A_HANG, since=seen))
         await asyncio.sleep(0.2)
         await one.write([END])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(A_HANG):
             assert await waiting > seen
 
 
 async def test_a_change_between_reading_and_waiting_is_not_missed(postgres_url: str) -> None:
     async with opened(postgres_url) as database:
-        seen = await database.changed(10)
+        seen = await database.changed(A_HANG)
         await database.write([Statement(JOB)])
         await database.write([END])
-        assert await database.changed(10, since=seen) > seen
-        async with asyncio.timeout(1):
-            assert await database.changed(60, since=seen) > seen
+        assert await database.changed(A_HANG, since=seen) > seen
+        async with asyncio.timeout(A_HANG):
+            assert await database.changed(10 * A_HANG, since=seen) > seen
 
 
 async def test_without_notifications_rows_are_looked_at_now_and_then(
@@ -254,8 +253,8 @@ async def test_without_notifications_rows_are_looked_at_now_and_then(
 ) -> None:
     monkeypatch.setattr(module, "POLL_INTERVAL", 0.2)
     async with opened(postgres_url) as database:
-        seen = await database.changed(10)
-        assert await database.changed(10, since=seen) > seen
+        seen = await database.changed(A_HANG)
+        assert await database.changed(A_HANG, since=seen) > seen
 
 
 async def test_waiting_for_changes_goes_on_when_its_connection_ends(
@@ -264,15 +263,15 @@ async def test_waiting_for_changes_goes_on_when_its_connection_ends(
     monkeypatch.setattr(module, "POLL_INTERVAL", 0.2)
     async with opened(postgres_url) as one, opened(postgres_url) as other:
         await one.write([Statement(JOB)])
-        seen = await other.changed(10)
+        seen = await other.changed(A_HANG)
         execute(postgres_url, END_CONNECTIONS)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(A_HANG):
             while seen < 8:
-                seen = await other.changed(10, since=seen)
+                seen = await other.changed(A_HANG, since=seen)
 
 
 async def test_waiting_for_changes_ends_in_time(postgres_url: str) -> None:
     async with opened(postgres_url) as database:
-        seen = await database.changed(10)
-        async with asyncio.timeout(1):
+        seen = await database.changed(A_HANG)
+        async with asyncio.timeout(A_HANG):
             await database.changed(0.05, since=seen)

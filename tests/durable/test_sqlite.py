@@ -13,6 +13,7 @@ import pytest
 from reflexio_async.durable.database import Statement
 from reflexio_async.durable.sqlite import SQLiteDatabase
 from reflexio_async.errors import StoreError
+from tests.hang import A_HANG, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -65,19 +66,19 @@ async def test_a_write_that_fails_does_not_fail_those_that_are_committed_with_it
 
 async def test_a_write_of_this_process_wakes_at_once(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db") as database:
-        waiting = asyncio.ensure_future(database.changed(60))
+        waiting = asyncio.ensure_future(database.changed(10 * A_HANG))
         await asyncio.sleep(0)
         await database.write([Statement(ADD, ("a",))])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(A_HANG):
             await waiting
 
 
 async def test_a_write_of_another_connection_wakes(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db") as here, opened(tmp_path / "store.db") as elsewhere:
-        waiting = asyncio.ensure_future(here.changed(60))
+        waiting = asyncio.ensure_future(here.changed(10 * A_HANG))
         await asyncio.sleep(0.2)
         await elsewhere.write([Statement(ADD, ("a",))])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(A_HANG):
             await waiting
 
 
@@ -85,8 +86,8 @@ async def test_a_change_between_reading_and_waiting_is_not_missed(tmp_path: Path
     async with opened(tmp_path / "store.db") as database:
         before = database.changes
         await database.write([Statement(ADD, ("a",))])
-        async with asyncio.timeout(5):
-            assert await database.changed(60, before) > before
+        async with asyncio.timeout(A_HANG):
+            assert await database.changed(10 * A_HANG, before) > before
 
 
 async def test_waiting_for_a_change_ends_after_the_time_that_was_given(tmp_path: Path) -> None:
@@ -103,9 +104,7 @@ async def test_the_last_of_those_who_opened_it_closes_it_and_ends_its_threads(tm
     await database.aclose()
     assert await ids(database) == []
     await database.aclose()
-    async with asyncio.timeout(5):
-        while not before.issuperset(threading.enumerate()):  # noqa: ASYNC110  # threads have no event
-            await asyncio.sleep(0.001)
+    await until(lambda: before.issuperset(threading.enumerate()))
     with pytest.raises(StoreError, match="is not open"):
         await database.write([])
 

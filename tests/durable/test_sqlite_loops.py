@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from reflexio_async.durable.database import Statement
 from reflexio_async.durable.sqlite import SQLiteDatabase
+from tests.hang import A_HANG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,20 +62,20 @@ def test_a_write_of_one_thread_wakes_who_waits_in_another(tmp_path: Path) -> Non
 
     async def wait() -> int:
         await database.open()
-        waiting = asyncio.ensure_future(database.changed(60, database.changes))
+        waiting = asyncio.ensure_future(database.changed(10 * A_HANG, database.changes))
         await asyncio.sleep(0)
         waits.set()
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(A_HANG):
                 return await waiting
         finally:
             await database.aclose()
 
     with ThreadPoolExecutor(1) as pool:
         woken = pool.submit(asyncio.run, wait())
-        assert waits.wait(30)
+        assert waits.wait(A_HANG)
         asyncio.run(write(database, "a"))
-        assert woken.result(30) >= 1
+        assert woken.result(A_HANG) >= 1
 
 
 def test_a_loop_that_ends_in_the_middle_of_a_write_disturbs_no_other(tmp_path: Path) -> None:
@@ -107,10 +108,10 @@ async def test_closing_finishes_the_writes_that_were_asked_for(tmp_path: Path) -
 async def test_who_waits_for_a_change_is_woken_when_the_database_is_closed(tmp_path: Path) -> None:
     database = SQLiteDatabase(str(tmp_path / "store.db"))
     await database.open()
-    waiting = asyncio.ensure_future(database.changed(60))
+    waiting = asyncio.ensure_future(database.changed(10 * A_HANG))
     await asyncio.sleep(0)
     await database.aclose()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(A_HANG):
         await waiting
 
 

@@ -20,6 +20,7 @@ from reflexio_async.durable.sqlite import SQLiteDatabase
 from reflexio_async.durable.store import Store
 from reflexio_async.errors import LeaseLost
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
+from tests.hang import A_HANG
 from tests.scene import RERUN
 
 if TYPE_CHECKING:
@@ -196,7 +197,8 @@ async def test_after_kill_9_another_process_goes_on_before_the_lease_ends(tmp_pa
     async with Sandbox(rerun_seconds=3) as box:
         box.seed("a")
         box.seed("b")
-        program = ("-m", "tests.durable.rerunner", box.url, str(tmp_path / "r.db"), "batch", "55", "a,b")
+        store, lease = str(tmp_path / "r.db"), str(10 * A_HANG)
+        program = ("-m", "tests.durable.rerunner", box.url, store, "batch", lease, "a,b")
         first = await asyncio.create_subprocess_exec(sys.executable, *program)
         await box.arrived("POST", RERUN)
         await asyncio.sleep(0.5)  # its start is answered
@@ -205,6 +207,6 @@ async def test_after_kill_9_another_process_goes_on_before_the_lease_ends(tmp_pa
         second = await asyncio.create_subprocess_exec(
             sys.executable, *program, stdout=asyncio.subprocess.PIPE
         )
-        output, _ = await asyncio.wait_for(second.communicate(), 45)
+        output, _ = await asyncio.wait_for(second.communicate(), 2 * A_HANG)
         assert output.decode().split()[-1] == "finished"
         assert len(box.operations()) == 2

@@ -18,6 +18,7 @@ from reflexio_async.sandbox import faults
 from reflexio_async.testing import Sandbox
 from reflexio_async.worker import Organisation, Worker
 from reflexio_async.worker import worker as module
+from tests.hang import A_HANG, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -67,12 +68,6 @@ async def publish(play: Play, session: str = "s") -> OutboxCall[Any]:
     return await play.client.publish_later("ana", [TURN], session_id=session)
 
 
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110  # conditions of several objects
-            await asyncio.sleep(0.02)
-
-
 async def test_a_client_leaves_its_calls_to_a_worker(postgres_url: str) -> None:
     async with playing(postgres_url) as play:
         call = await publish(play)
@@ -86,10 +81,11 @@ async def test_a_client_leaves_its_calls_to_a_worker(postgres_url: str) -> None:
 async def test_a_worker_that_waits_is_woken_at_once(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_POLL", 60.0)
+    monkeypatch.setattr(module, "_POLL", 10 * A_HANG)
     async with playing(postgres_url) as play, working(worker_for(play)):
         await asyncio.sleep(0.5)
-        await (await publish(play))
+        async with asyncio.timeout(A_HANG):
+            await (await publish(play))
 
 
 async def test_rows_without_a_key_wait_and_are_reported_once(
@@ -142,7 +138,7 @@ async def test_a_key_that_the_server_refuses_reaches_those_who_wait_and_the_job_
         play.box.faults.add(faults.status(403, {"detail": "Forbidden"}), path="/api/whoami", times=None)
         job = await play.client.rerun_profile_generation(user_id="u0")
         with pytest.raises(PermissionDenied, match="kept in the store"):
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(A_HANG):
                 await job
         play.box.faults.clear()
         async with working(worker_for(play)):
@@ -197,7 +193,7 @@ async def test_a_closed_rate_limit_holds_no_place_of_a_worker(postgres_url: str)
         worker = worker_for(play)
         async with working(worker):
             await asyncio.gather(*(job for job in jobs[:5]))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(A_HANG):
                 while not (later := await deferred(worker)):  # noqa: ASYNC110  # the database tells
                     await asyncio.sleep(0.1)
             assert 30 < later[0] < 61
