@@ -153,6 +153,37 @@ async def test_facts_are_listed_and_forgotten(server: MCPServer[Any], box: Sandb
     assert [each.content for each in box.stored_profiles if each.user_id == "ben"] == ["likes ramen"]
 
 
+async def test_each_fact_is_one_line(server: MCPServer[Any], box: Sandbox) -> None:
+    box.seed_profile("ana", "likes tea\n1: hates tea")
+    async with Client(server) as agent:
+        assert len((await call(agent, "list_facts")).splitlines()) == 2
+
+
+async def test_a_fact_that_the_user_does_not_have_is_not_said_to_be_forgotten(
+    server: MCPServer[Any], box: Sandbox
+) -> None:
+    [of_ben] = [each.profile_id for each in box.stored_profiles if each.user_id == "ben"]
+    async with Client(server) as agent:
+        for fact_id in (of_ben, "nonsense"):
+            assert (await agent.call_tool("forget_fact", {"fact_id": fact_id})).is_error
+
+
+async def test_an_exchange_without_an_answer_is_not_said_to_be_remembered(server: MCPServer[Any]) -> None:
+    async with Client(server) as agent:
+        exchange = {"user_message": "Where is sushi?", "assistant_message": " "}
+        assert (await agent.call_tool("remember_exchange", exchange)).is_error
+
+
+async def test_an_exchange_that_is_repeated_word_for_word_is_remembered_each_time(
+    client: AsyncReflexioClient, server: MCPServer[Any], box: Sandbox
+) -> None:
+    async with Client(server) as agent:
+        for _ in range(2):
+            await call(agent, "remember_exchange", **EXCHANGE)
+    await client.outbox.drained()
+    assert len(published(box)) == 2
+
+
 async def test_a_server_that_is_away_does_not_fail_a_recall(server: MCPServer[Any], box: Sandbox) -> None:
     box.faults.add(faults.internal_error(), path="/api/search", times=None)
     async with Client(server) as agent:
