@@ -104,6 +104,14 @@ class AdapterConformance:
                 )
             ]
 
+    async def test_a_turn_that_is_repeated_word_for_word_is_published_each_time(self) -> None:
+        """Equal words are said more than once, as when a user says yes."""
+        async with self._play() as play:
+            for _ in range(3):
+                await play.ask("ana", "s1", "Where to eat?")
+            answer = play.answers["Where to eat?"]
+            assert [content for *_, content in await play.turns()] == ["Where to eat?", answer] * 3
+
     async def test_recalled_text_is_not_published(self) -> None:
         """Neither on the first turn nor on one whose history was with memory."""
         async with self._play() as play:

@@ -115,17 +115,6 @@ async def at_the_harbour(_: str) -> str:
     return "At the harbour."
 
 
-@pytest.mark.parametrize("callback", [remember, add_session])
-async def test_a_turn_that_is_repeated_word_for_word_is_published_each_time(
-    play: Play, callback: Any
-) -> None:
-    ask = asking(play.client, at_the_harbour, load_memory_tool, callback)
-    for _ in range(3):
-        await ask("ana", "s1", "Where is sushi?")
-    bodies = await play.published()
-    assert [len(body["interaction_data_list"]) for body in bodies] == [2, 2, 2]
-
-
 async def test_turns_of_a_session_in_several_processes_are_published_once_each(play: Play) -> None:
     sessions = InMemorySessionService()
     asks = [asking(play.client, at_the_harbour, preload_memory_tool, sessions=sessions) for _ in range(2)]

@@ -174,16 +174,6 @@ async def test_an_exchange_without_an_answer_is_not_said_to_be_remembered(server
         assert (await agent.call_tool("remember_exchange", exchange)).is_error
 
 
-async def test_an_exchange_that_is_repeated_word_for_word_is_remembered_each_time(
-    client: AsyncReflexioClient, server: MCPServer[Any], box: Sandbox
-) -> None:
-    async with Client(server) as agent:
-        for _ in range(2):
-            await call(agent, "remember_exchange", **EXCHANGE)
-    await client.outbox.drained()
-    assert len(published(box)) == 2
-
-
 async def test_a_server_that_is_away_does_not_fail_a_recall(server: MCPServer[Any], box: Sandbox) -> None:
     box.faults.add(faults.internal_error(), path="/api/search", times=None)
     async with Client(server) as agent:
