@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints, overload
 
 from pydantic import BaseModel
 
-from reflexio_async._engine.models import Polling, Waiting, given_fields, invalid
+from reflexio_async._engine.models import Polling, TimeRange, Waiting, given_fields, invalid
 from reflexio_async._engine.warn import warn_caller
 from reflexio_async.errors import InvalidRequest
 
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     )
 
 _OPTIONS = frozenset(Polling.model_fields)
+_LAST = {name: place for place, name in enumerate((*TimeRange.model_fields, *Polling.model_fields), 1)}
+"""The keywords that come last in a signature, in this order. What is required comes first."""
 _EITHER = "give either a request or keywords, not both"
 
 
@@ -183,7 +185,7 @@ def _describe(call: Any, fields: Mapping[str, FieldInfo]) -> None:
         annotations["wait_for_response"] = bool
     parameters = [Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)]
     descriptions: list[str] = []
-    for name in sorted(fields, key=_OPTIONS.__contains__):
+    for name in sorted(fields, key=lambda name: (not fields[name].is_required(), _LAST.get(name, 0))):
         field = fields[name]
         if field.description:
             descriptions.append(f"    {name}: {field.description}")

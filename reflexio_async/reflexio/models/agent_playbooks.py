@@ -15,7 +15,6 @@ from reflexio_async._engine.models import (
     ResponseModel,
     SourceName,
     TimeRange,
-    UtcDatetime,
     empty_list,
     epoch_now,
 )
@@ -100,7 +99,6 @@ class SearchAgentPlaybookRequest(TimeRange):
 
     agent_version: str | None = None
     enable_reformulation: bool | None = False
-    end_time: UtcDatetime | None = None
     playbook_name: str | None = None
     playbook_status_filter: AnyPlaybookStatus | ListOf[AnyPlaybookStatus] | None = None
     query: str | None = None
@@ -110,7 +108,6 @@ class SearchAgentPlaybookRequest(TimeRange):
         default=None, description="The server leaves out what this session was given before."
     )
     source: SourceName | None = None
-    start_time: UtcDatetime | None = None
     status_filter: ListOf[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current."
     )
@@ -150,14 +147,12 @@ class GetAgentPlaybooksRequest(TimeRange):
 
     agent_playbook_id: AtLeastOne | None = None
     agent_version: str | None = None
-    end_time: UtcDatetime | None = None
     limit: AtLeastOne | None = 100
     playbook_name: str | None = None
     playbook_status_filter: AnyPlaybookStatus | None = None
     query: str | None = None
     request_id: str | None = None
     session_id: str | None = None
-    start_time: UtcDatetime | None = None
     status_filter: ListOf[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current."
     )

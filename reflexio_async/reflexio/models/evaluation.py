@@ -18,7 +18,6 @@ from reflexio_async._engine.models import (
     ResponseModel,
     Starting,
     TimeRange,
-    UtcDatetime,
     ZeroOrMore,
     empty_list,
 )
@@ -34,9 +33,7 @@ class GetAgentSuccessEvaluationResultsRequest(TimeRange):
     """Judgements of whether sessions went well."""
 
     agent_version: str | None = None
-    end_time: UtcDatetime | None = None
     limit: AtLeastOne | None = 100
-    start_time: UtcDatetime | None = None
 
 
 class EvaluationResultView(ResponseModel):
@@ -69,10 +66,8 @@ class GetEvaluationResultsViewResponse(ResponseModel):
 class GetRetrievedLearningEvaluationResultsRequest(TimeRange):
     """Judgements of whether retrieved learnings helped."""
 
-    end_time: UtcDatetime | None = None
     limit: OrNone[Annotated[int, Field(le=1000, ge=1)]] = 100
     session_id: str | None = None
-    start_time: UtcDatetime | None = None
     user_id: str | None = None
 
 

@@ -18,7 +18,6 @@ from reflexio_async._engine.models import (
     ResponseModel,
     SourceName,
     TimeRange,
-    UtcDatetime,
     ZeroOrMore,
     empty_dict,
     empty_list,
@@ -191,8 +190,6 @@ class GetRequestsRequest(TimeRange):
     request_id: str | None = None
     session_id: str | None = None
     source: SourceName | None = None
-    start_time: UtcDatetime | None = None
-    end_time: UtcDatetime | None = None
     top_k: AtLeastOne | None = 30
     offset: ZeroOrMore | None = 0
 
@@ -256,14 +253,12 @@ class SearchInteractionRequest(TimeRange):
     """Turns of one user that match ``query``. Without ``query`` nothing is found."""
 
     user_id: NotBlank
-    end_time: UtcDatetime | None = None
     most_recent_k: AtLeastOne | None = Field(
         default=None, description="How many turns to search in, newest first."
     )
     query: str | None = None
     request_id: str | None = None
     search_mode: OrNone[AnySearchMode] = SearchMode.HYBRID
-    start_time: UtcDatetime | None = None
     threshold: Fraction | None = None
     top_k: AtLeastOne | None = Field(default=None, description="Ignored by servers up to 0.2.32.")
 
@@ -280,8 +275,6 @@ class GetInteractionsRequest(TimeRange):
     """Turns of one user."""
 
     user_id: NotBlank
-    end_time: UtcDatetime | None = None
-    start_time: UtcDatetime | None = None
     top_k: AtLeastOne | None = Field(
         default=30, description="In a request, None means all of them; as a keyword, 30."
     )

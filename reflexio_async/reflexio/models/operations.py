@@ -14,7 +14,6 @@ from reflexio_async._engine.models import (
     SourceName,
     Starting,
     TimeRange,
-    UtcDatetime,
     empty_dict,
     empty_list,
 )
@@ -28,8 +27,6 @@ class RerunProfileGenerationRequest(TimeRange):
 
     user_id: NotBlank | None = None
     source: SourceName | None = None
-    start_time: UtcDatetime | None = None
-    end_time: UtcDatetime | None = None
     extractor_names: list[str] | None = Field(default=None, deprecated=True)
 
 
@@ -46,8 +43,6 @@ class RerunPlaybookGenerationRequest(TimeRange):
 
     agent_version: OrNone[NotBlank] = "agent-v0"
     source: SourceName | None = None
-    start_time: UtcDatetime | None = None
-    end_time: UtcDatetime | None = None
     playbook_name: str | None = Field(default=None, deprecated=True)
 
 

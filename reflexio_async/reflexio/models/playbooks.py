@@ -38,8 +38,6 @@ class GetUserPlaybooksRequest(TimeRange):
     status_filter: ListOf[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current; absent: every status, archived included."
     )
-    start_time: UtcDatetime | None = None
-    end_time: UtcDatetime | None = None
     limit: AtLeastOne | None = 100
 
 
@@ -180,7 +178,6 @@ class SearchUserPlaybookRequest(TimeRange):
 
     agent_version: str | None = None
     enable_reformulation: bool | None = False
-    end_time: UtcDatetime | None = None
     playbook_name: str | None = None
     query: str | None = None
     request_id: ShortText | None = None
@@ -189,7 +186,6 @@ class SearchUserPlaybookRequest(TimeRange):
         default=None, description="The server leaves out what this session was given before."
     )
     source: SourceName | None = None
-    start_time: UtcDatetime | None = None
     status_filter: ListOf[AnyStatus | None] | None = Field(
         default=None, description="None inside it means current; absent: every status, archived included."
     )

@@ -19,7 +19,6 @@ from reflexio_async._engine.models import (
     ResponseModel,
     SourceName,
     TimeRange,
-    UtcDatetime,
     empty_list,
 )
 from reflexio_async.reflexio.models.enums import ProfileTimeToLive, SearchMode, Status
@@ -45,8 +44,6 @@ class GetUserProfilesRequest(TimeRange):
     profile_time_to_live: str | None = None
     source: SourceName | None = None
     tags: ListOf[str] | None = None
-    start_time: UtcDatetime | None = None
-    end_time: UtcDatetime | None = None
     force_refresh: StrictBool = Field(default=False, exclude=True, description="Ignore the cached response.")
 
 
@@ -109,7 +106,6 @@ class SearchUserProfileRequest(TimeRange):
     user_id: NotBlank
     custom_feature: str | None = None
     enable_reformulation: bool | None = False
-    end_time: UtcDatetime | None = None
     extractor_name: str | None = None
     generated_from_request_id: str | None = None
     query: str | None = None
@@ -119,7 +115,6 @@ class SearchUserProfileRequest(TimeRange):
         default=None, description="The server leaves out what this session was given before."
     )
     source: SourceName | None = None
-    start_time: UtcDatetime | None = None
     tags: ListOf[str] | None = None
     threshold: Fraction | None = None
     top_k: AtLeastOne | None = 10
