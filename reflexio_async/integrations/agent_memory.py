@@ -12,13 +12,11 @@ from reflexio_async._engine.option_checks import positive_count, positive_second
 from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.errors import ConfigurationError, InvalidRequest, ReflexioError
 from reflexio_async.memory.api import ConversationRequest
-from reflexio_async.memory.context import DEFAULT_MAX_CHARS
 from reflexio_async.memory.messages import last_run, read_turns
 from reflexio_async.reflect.converters.attribute_reader import get
 from reflexio_async.reflect.judge import Judge, check_judge, failed_review, judged_review
 from reflexio_async.reflect.models.traces import InlineReview, TraceCreate
 from reflexio_async.reflect.presets import BY_NAME
-from reflexio_async.reflexio.models.interactions import DEFAULT_AGENT_VERSION
 from reflexio_async.reflexio.models.search import UnifiedSearchRequest
 
 if TYPE_CHECKING:
@@ -34,6 +32,8 @@ logger = logging.getLogger("reflexio_async")
 K = TypeVar("K")
 V = TypeVar("V")
 
+_OF_TALK = ("agent_version", "source")
+_OF_RECALL = ("top_k", "threshold", "timeout", "max_chars", "preset")
 _MAX_KEPT = 1000  # conversations, searches and turns that an adapter knows at a time
 _MAX_TASK = 4000  # characters; memories are found by it, and what a user pastes may be far longer
 
@@ -92,9 +92,12 @@ class AgentMemory:
                 close = get_close_matches(name, known, n=1)
                 message = f"there is no option {name}" + (f"; did you mean {close[0]}?" if close else "")
                 raise ConfigurationError(message)
-        _check_values(options)
         self.client = client
         self.options = options
+        values: dict[str, Any] = {**options}
+        self._of_recall = {name: values[name] for name in _OF_RECALL if name in values}
+        self._of_talk = {name: values[name] for name in _OF_TALK if name in values}
+        _check_values(options, self._of_recall, self._of_talk)
         self._judge = options.get("judge")
         check_judge("judge", self._judge)
         self._traces = self._judge is not None or options.get("traces", False)
@@ -122,12 +125,7 @@ class AgentMemory:
                 f"the run has no {missing}: put it into the context of the run, or give a fixed {missing}"
             )
             raise InvalidRequest(message)
-        return self.client.conversation(
-            user_id=user_id,
-            session_id=session_id,
-            agent_version=self.options.get("agent_version", DEFAULT_AGENT_VERSION),
-            source=self.options.get("source", ""),
-        )
+        return self.client.conversation(user_id=user_id, session_id=session_id, **self._of_talk)
 
     def session(self, *run: object) -> Conversation:
         """Return the conversation of a session: the same one until it has published, then a new one."""
@@ -139,14 +137,7 @@ class AgentMemory:
 
     async def recall(self, talk: Conversation, query: str) -> MemoryContext:
         """Recall what may help with the next answer. It fails open, as ``Conversation.context``."""
-        return await talk.context(
-            query,
-            top_k=self.options.get("top_k", 5),
-            threshold=self.options.get("threshold"),
-            timeout=self.options.get("timeout", 1.0),
-            max_chars=self.options.get("max_chars", DEFAULT_MAX_CHARS),
-            preset=self.options.get("preset", "cold_start"),
-        )
+        return await talk.context(query, **self._of_recall)
 
     async def publish(self, talk: Conversation, messages: object) -> bool:
         """Do as ``add``. An error is logged: the agent's answer comes first."""
@@ -253,15 +244,13 @@ def _check_client(client: object) -> None:
         raise ConfigurationError(message)
 
 
-def _check_values(options: Mapping[str, Any]) -> None:
+def _check_values(options: Mapping[str, Any], of_recall: dict[str, Any], of_talk: dict[str, Any]) -> None:
     """Raise ConfigurationError for values that no run could use."""
-    recall = {name: options[name] for name in ("top_k", "threshold") if name in options}
-    talk = {name: options[name] for name in ("agent_version", "source") if name in options}
-    for name in ("user_id", "session_id"):
-        talk[name] = options.get(name) or "of the run"
+    search: dict[str, Any] = {name: of_recall[name] for name in ("top_k", "threshold") if name in of_recall}
+    who = {name: options.get(name) or "of the run" for name in ("user_id", "session_id")}
     try:
-        build_request(UnifiedSearchRequest, {"query": "", **recall})
-        build_request(ConversationRequest, talk)
+        build_request(UnifiedSearchRequest, {"query": "", **search})
+        build_request(ConversationRequest, {**who, **of_talk})
         if "timeout" in options:
             positive_seconds("timeout", options["timeout"])
         if "max_chars" in options:

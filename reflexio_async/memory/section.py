@@ -75,17 +75,12 @@ def items_of(
             if each.content.strip()
         ],
         [
-            Item(
-                "user_playbook",
-                str(each.user_playbook_id),
-                _guidance(each.trigger, each.content),
-                each.exposure_receipt,
-            )
+            Item("user_playbook", str(each.user_playbook_id), _guidance(each), each.exposure_receipt)
             for each in user_playbooks
             if each.content.strip()
         ],
         [
-            Item("agent_playbook", str(each.agent_playbook_id), _guidance(each.trigger, each.content))
+            Item("agent_playbook", str(each.agent_playbook_id), _guidance(each))
             for each in agent_playbooks
             if each.content.strip()
         ],
@@ -96,9 +91,10 @@ def items_of(
     ]
 
 
-def _guidance(trigger: str | None, content: str) -> str:
+def _guidance(playbook: UserPlaybookView | AgentPlaybookView) -> str:
+    trigger = playbook.trigger
     when = f' when="{escape_attribute(trigger)}"' if trigger and trigger.strip() else ""
-    return f"<guidance{when}>{escape_text(content)}</guidance>"
+    return f"<guidance{when}>{escape_text(playbook.content)}</guidance>"
 
 
 def select(items: Sequence[Item], max_chars: int) -> list[Item]:
