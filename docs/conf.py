@@ -25,6 +25,8 @@ nitpicky = True
 myst_heading_anchors = 4
 suppress_warnings = ["misc.highlighting_failure"]  # "…" in an example stands for what is left out
 
+smartquotes = False  # which would make a dash of the two hyphens of an option, such as --url
+
 html_theme = "furo"
 html_title = "reflexio_async"
 html_static_path = ["_static"]
