@@ -30,6 +30,7 @@ INSTEAD_OF = {
     "stranger": "other client",
     "ticket": "permit",
     "tickets": "permits",
+    "told": "asked, or named",
     "vias": "decorators",
     "whoever": "the caller that",
 }

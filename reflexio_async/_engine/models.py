@@ -265,7 +265,7 @@ def given_fields(value: Any) -> Any:
 if TYPE_CHECKING:
     OrMapping: TypeAlias = M | Mapping[str, Any]
 else:
-    # Pydantic makes the model of a mapping by itself; only checkers must be told that it may be given.
+    # Pydantic makes the model of a mapping by itself; only checkers must know that it may be given.
     OrMapping = Annotated[M, BeforeValidator(given_fields)]
 """``OrMapping[Model]``: a part of a request, given as the model or as a mapping of its fields."""
 

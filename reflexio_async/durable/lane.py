@@ -67,7 +67,7 @@ _READ_AHEAD = 16  # rows that are read at once
 _INTENT_VALID_FOR = 1.0  # seconds
 _ELSEWHERE = 1.0  # seconds between two tries to take a lease that another process has
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds, while the server is away
-_SAME_TROUBLE = 60.0  # seconds between two pauses that are told as one
+_SAME_TROUBLE = 60.0  # seconds between two pauses that are reported as one
 _FOREVER = 1e9  # seconds; no outage ends a job of a store
 _MOST_STARTS = 3  # of one job that the server has lost
 
@@ -190,7 +190,7 @@ class LaneDriver:
             await self._rows.written.wait()
 
     def leave(self) -> None:
-        """Write nothing more: what the lane in memory tells from now on is about its own end."""
+        """Write nothing more: what the lane in memory reports from now on is its own end."""
         self._left = True
         self._release_all()
 
@@ -357,7 +357,7 @@ class LaneDriver:
         start = None if stored is None else stored.start
         limiter = self._rows.limiter(endpoint.path)
         if start is None:
-            # A refusal is told as one, whatever the options of this client are.
+            # A refusal is reported as an error, whatever the options of this client are.
             strict = settings.with_options(raise_on_refusal=True)
             send = partial(
                 durable.caller.send, endpoint, settings=strict, limit_wait=0.0, rate_limiter=limiter

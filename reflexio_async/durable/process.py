@@ -16,7 +16,7 @@ class _Stat(NamedTuple):
 
 
 def this_process() -> str:
-    """The name of this process on this start of the machine; empty where it cannot be told.
+    """The name of this process on this start of the machine; empty where it is not known.
 
     A number alone is not enough. It is used again by later processes, so that the time of the start belongs
     to it. And each container counts its own processes, so that their namespace does.

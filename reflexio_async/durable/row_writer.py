@@ -134,7 +134,7 @@ class RowWriter:
         }
 
     async def write_refusal(self, held: HeldLease, job: SlotJob[Any]) -> None:
-        """Write that the start of ``job`` was not accepted, with what a 429 has told."""
+        """Write that the start of ``job`` was not accepted, with the limit that a 429 has named."""
         await self._here.store.update_job(held.lease, _row(job), limiter=self.known(), state=RowState.QUEUED)
 
     async def write(self, held: HeldLease, job: SlotJob[Any], start: NextStart | None, **values: Any) -> None:

@@ -229,7 +229,7 @@ class OpenFile:
             connection.execute("pragma synchronous=full" if full else "pragma synchronous=normal")
 
     def _identity(self) -> tuple[int, int] | None:
-        """What tells the file from another one at its place; None for a database in memory or no file."""
+        """What identifies the file at its place; None for a database in memory or no file."""
         try:
             found = self._place.stat()
         except OSError:

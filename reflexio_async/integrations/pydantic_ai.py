@@ -100,7 +100,7 @@ def memory_toolset(client: AsyncReflexioClient, **options: Unpack[MemoryOptions]
 
 
 def _toolset(memory: AgentMemory, talk: Conversation | None = None) -> FunctionToolset[Any]:
-    async def search_memory(ctx: RunContext[Any], query: str) -> str:  # noqa: D417  # the model is told this
+    async def search_memory(ctx: RunContext[Any], query: str) -> str:  # noqa: D417  # the model reads this
         """Search what is remembered of earlier conversations: facts about the user, and how to do such tasks.
 
         Args:

@@ -43,7 +43,7 @@ class AppState:
 
     Attributes:
         client: The client.
-        closing: Set when the server is told to stop. Streams end then, so that the server can stop.
+        closing: Set when the server is asked to stop. Streams end then, so that the server can stop.
     """
 
     client: AsyncReflexioClient
@@ -94,7 +94,7 @@ def client_of(connection: HTTPConnection) -> AsyncReflexioClient:
 async def ready(request: Request) -> JSONResponse:
     """Answer a readiness probe: 200 if the Reflexio server answers within 2 s, otherwise 503.
 
-    It is 503 too when this process is told to stop. Do not use it as a liveness probe: a server that is away
+    It is 503 too when this process is asked to stop. Do not use it as a liveness probe: a server that is away
     is no reason to restart this process.
     """
     state = _state_of(request)
@@ -117,7 +117,7 @@ def job_events(job: Job[Any], connection: HTTPConnection) -> StreamingResponse:
     otherwise connect again. A status that cannot be read is an event ``failure``, with ``error``, and ends
     the stream.
 
-    The stream also ends when the server is told to stop (SIGTERM or Ctrl-C). A browser then connects again,
+    The stream also ends when the server is asked to stop (SIGTERM or Ctrl-C). A browser then connects again,
     to another process. There, ``client.job(token)`` finds the job.
 
     Args:

@@ -19,7 +19,7 @@ class Dialect(Enum):
     """How a server answers the start of a job in a slot; recognised from its first answer."""
 
     CORRELATED = "a unique operation_id, which the status repeats"
-    UNCORRELATED = "the same operation_id for every job; jobs are told apart by start time and parameters"
+    UNCORRELATED = "the same operation_id for every job; jobs are distinguished by start time and parameters"
     SYNCHRONOUS = "the answer comes when the work is done"
 
 

@@ -360,5 +360,5 @@ class OutcomeMemory:
 
 
 def _identity(kind: str, job_id: str, params: Mapping[str, Any], not_before: int | None) -> Hashable:
-    """What tells a job apart from all others at its server."""
+    """What distinguishes a job from all others at its server."""
     return kind, job_id, str(params), not_before  # those of a user's token may be lists
