@@ -31,7 +31,6 @@ MEANINGS = {
     "agent_playbook_ids": "The agent playbooks.",
     "agent_version": "The version of the agent. Playbooks are learned per version.",
     "agent_versions": "The versions of the agent.",
-    "agent_name": "The agent.",
     "playbook_name": "The kind of playbook, as it is named in the configuration.",
     "source": "Where the interactions come from, as it was published.",
     "tags": "Only what has these tags.",
@@ -91,7 +90,6 @@ MEANINGS = {
     "bucket": "The span of one entry: `day` or `week`.",
     "include_shadow": "Compare with the shadow answers too.",
     "source_sets": "Groups of sources to compare.",
-    "drain": "Finish what is under way, within `drain_timeout`. False: cut it short.",
     # Reflect.
     "scopes": "What the key may do.",
     "environment": "The environment of the key.",
