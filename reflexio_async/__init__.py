@@ -242,8 +242,7 @@ else:
     }
 
     def __getattr__(name: str) -> object:
-        from difflib import get_close_matches  # noqa: PLC0415  # no name of ours
-        from importlib import import_module  # noqa: PLC0415  # as above
+        from importlib import import_module  # noqa: PLC0415  # no name of ours
 
         own_name = _OFFICIAL_NAMES.get(name, name)
         if own_name in _MODULE_OF:
@@ -260,6 +259,8 @@ else:
             if own_name in models.__all__:
                 return getattr(models, own_name)
             known += models.__all__
+        from difflib import get_close_matches  # noqa: PLC0415  # as above
+
         close = get_close_matches(name, known, n=1)
         if name.endswith("Client"):
             message += "; the clients are AsyncReflexioClient and AsyncReflectClient"

@@ -43,7 +43,6 @@ from reflexio_async.reflexio.api.intents import IntentsAPI
 from reflexio_async.reflexio.api.operations import OperationsAPI
 from reflexio_async.reflexio.api.pending_tool_calls import PendingToolCallsAPI
 from reflexio_async.reflexio.api.provenance import ProvenanceAPI
-from reflexio_async.reflexio.api.session_scoped import SessionScopedClient
 from reflexio_async.reflexio.api.sessions import SessionsAPI
 from reflexio_async.reflexio.jobs import LEARNING, POLLED_KINDS, SLOT_KINDS
 from reflexio_async.reflexio.models.identity import LoginForm, LoginResponse
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
     from reflexio_async.durable.view import StoreView
     from reflexio_async.legacy.api import LegacyAPI
     from reflexio_async.reflect.client import AsyncReflectClient, SharedReflectClient
+    from reflexio_async.reflexio.api.session_scoped import SessionScopedClient
 
 _OTHER_NAMES = {
     **dict.fromkeys(("base_url", "url", "endpoint", "endpoint_url", "api_url", "host"), "url_endpoint"),
@@ -287,6 +287,8 @@ class AsyncReflexioClient(
             reason = "not be empty" if isinstance(session_id, str) else f"be text, not {session_id!r:.40}"
             message = f"for_session: session_id must {reason}"
             raise InvalidRequest(message)
+        from reflexio_async.reflexio.api.session_scoped import SessionScopedClient  # noqa: PLC0415  # many calls again
+
         return SessionScopedClient(self, session_id.strip())
 
     @property

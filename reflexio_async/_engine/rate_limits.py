@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reflexio_async._engine.error_bodies import read_json
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
-from reflexio_async._engine.rate_snapshot import RateSnapshot
 from reflexio_async._engine.retry import BELIEVED, retry_after, server_time
 
 if TYPE_CHECKING:
@@ -232,6 +231,8 @@ class RateLimiter:
         closed = self._closed_until > now
         if hits is None and not recent and not closed:
             return None
+        from reflexio_async._engine.rate_snapshot import RateSnapshot  # noqa: PLC0415  # only with a store
+
         return RateSnapshot(
             at=round(epoch, 3),
             hits=hits,
@@ -255,6 +256,8 @@ class RateLimiter:
             text: What ``snapshot`` returned.
             unsaved: How many hits that process may have sent after the snapshot.
         """
+        from reflexio_async._engine.rate_snapshot import RateSnapshot  # noqa: PLC0415  # as above
+
         now, epoch = self._clock.now(), self._clock.time()
         snapshot = RateSnapshot.from_text(text, epoch)
         if snapshot is None:

@@ -26,8 +26,6 @@ from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-import backoff
-
 from reflexio_async.errors import (
     APIConnectionError,
     APIStatusError,
@@ -179,6 +177,8 @@ class FailedPolls:
 
 def delays(policy: RetryPolicy) -> Iterator[float]:
     """Seconds before the second try, before the third, and so on: exponential, with full jitter."""
+    import backoff  # noqa: PLC0415  # most calls are never repeated
+
     steps = backoff.expo(base=2, factor=policy.base_delay, max_value=policy.max_delay)
     next(steps)  # the first value of backoff's generators is None
     for _ in range(policy.max_attempts - 1):
@@ -187,6 +187,8 @@ def delays(policy: RetryPolicy) -> Iterator[float]:
 
 def outage_delay(policy: RetryPolicy) -> float:
     """Seconds before another try, when the server is away for longer than ``delays`` last."""
+    import backoff  # noqa: PLC0415  # as above
+
     return backoff.full_jitter(policy.max_delay)
 
 

@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from difflib import get_close_matches
 from os import PathLike, fspath
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, cast
@@ -21,6 +20,7 @@ from reflexio_async._engine.option_checks import (
     positive_number,
     positive_seconds,
 )
+from reflexio_async._engine.validation import did_you_mean
 from reflexio_async._version import __version__
 from reflexio_async.errors import ConfigurationError
 
@@ -203,10 +203,9 @@ def check_names(
             other_names = other_names or {}
             meant = other_names.get(name)
             # Some options are parameters of the client itself.
-            close = (
-                [meant] if meant else get_close_matches(name, {*known, *other_names.values(), "timeout"}, 1)
-            )
-            message = f"there is no option {name}" + (f"; did you mean {close[0]}?" if close else "")
+            names = {*known, *other_names.values(), "timeout"}
+            hint = f"; did you mean {meant}?" if meant else did_you_mean(name, names)
+            message = f"there is no option {name}{hint}"
             raise ConfigurationError(message)
 
 
@@ -223,7 +222,7 @@ def check_view_options(options: Mapping[str, Any], client: type) -> None:
     check_names(options, known)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Settings:
     """The options of one client, checked and frozen. Durations are in seconds."""
 
@@ -234,10 +233,10 @@ class Settings:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     outage_timeout: float = 60.0
     raise_on_refusal: bool = True
-    session: ClientSession | None = field(default=None, repr=False)
-    proxy: str | None = field(default=None, repr=False)
-    ssl: SSLContext | bool | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    session: ClientSession | None = None
+    proxy: str | None = None
+    ssl: SSLContext | bool | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     trust_env: bool = True
     connect_timeout: float = 10.0
     max_connections: int = 100
@@ -251,7 +250,7 @@ class Settings:
     on_background_error: BackgroundErrorHook | None = None
     polls_per_second: float = 200.0
     adaptive_polling: bool = False
-    store: str | PathLike[str] | None = field(default=None, repr=False)
+    store: str | PathLike[str] | None = None
     store_retention: float | timedelta = timedelta(days=7)
     tracing: bool = True
     clock: Clock | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +24,14 @@ _PLAIN_TEXTS = {
 _MAX_ERRORS = 500
 """Above it, errors are only counted: pydantic takes seconds for a list of a million."""
 _SHOWN = 20  # fields that are named
+
+
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The end of a message: the one of the ``known`` names that is most like ``name``, if any is."""
+    from difflib import get_close_matches  # noqa: PLC0415  # only for messages of errors
+
+    close = get_close_matches(name, known, n=1, cutoff=cutoff)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def is_not_json(error: ValidationError) -> bool:
@@ -50,8 +57,7 @@ def describe(error: ValidationError, known: Iterable[str] = ()) -> str:
         kind = problem["type"]
         text = problem["msg"].removeprefix("Value error, ")
         if kind == "extra_forbidden":
-            close = get_close_matches(where, known, n=1) if "." not in where else []
-            text = "there is no such field" + (f"; did you mean {close[0]}?" if close else "")
+            text = "there is no such field" + ("" if "." in where else did_you_mean(where, known))
         elif kind in ("too_short", "string_too_short") and context["min_length"] == 1:
             text = "must not be empty"
         elif kind in _PLAIN_TEXTS:

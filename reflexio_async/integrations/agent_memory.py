@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from reflexio_async._engine.logs import error_text, fields
 from reflexio_async._engine.models import build_request
 from reflexio_async._engine.option_checks import positive_count, positive_seconds, true_or_false
+from reflexio_async._engine.validation import did_you_mean
 from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.errors import ConfigurationError, InvalidRequest, ReflexioError
 from reflexio_async.memory.api import ConversationRequest
@@ -89,8 +89,7 @@ class AgentMemory:
         known = MemoryOptions.__annotations__
         for name in options:
             if name not in known:
-                close = get_close_matches(name, known, n=1)
-                message = f"there is no option {name}" + (f"; did you mean {close[0]}?" if close else "")
+                message = f"there is no option {name}{did_you_mean(name, known)}"
                 raise ConfigurationError(message)
         self.client = client
         self.options = options

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from reflexio_async._engine.models import (
+    EMPTY_LIST,
     AtLeastOne,
     ListOf,
     NotBlank,
@@ -14,7 +15,6 @@ from reflexio_async._engine.models import (
     Starting,
     TimeRange,
     Waiting,
-    empty_list,
     epoch_now,
 )
 from reflexio_async.reflexio.models.enums import PlaybookStatus, Status
@@ -228,7 +228,7 @@ class FeedbackView(ResponseModel):
     created_at: int | None = None
     do_action: str | None = None
     do_not_action: str | None = None
-    embedding: list[float] = Field(default_factory=empty_list)
+    embedding: list[float] = EMPTY_LIST
     feedback_id: int = 0
     feedback_metadata: str = ""
     feedback_name: str = ""
@@ -245,7 +245,7 @@ class RawFeedbackView(ResponseModel):
     created_at: int | None = None
     do_action: str | None = None
     do_not_action: str | None = None
-    embedding: list[float] = Field(default_factory=empty_list)
+    embedding: list[float] = EMPTY_LIST
     feedback_content: str = ""
     feedback_name: str = ""
     indexed_content: str | None = None

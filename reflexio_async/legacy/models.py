@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field
 
 from reflexio_async._engine.models import (
+    EMPTY_LIST,
     ListOf,
     NotBlank,
     OrMapping,
@@ -13,7 +14,6 @@ from reflexio_async._engine.models import (
     RequestPart,
     ResponseModel,
     TimeRange,
-    empty_list,
     epoch_now,
 )
 from reflexio_async.reflexio.models.enums import ProfileTimeToLive, RegularVsShadow, Status, UserActionType
@@ -90,7 +90,7 @@ class Interaction(ResponseModel):
     request_id: str
     content: str = ""
     created_at: int | None = None
-    embedding: list[float] = Field(default_factory=empty_list)
+    embedding: list[float] = EMPTY_LIST
     image_encoding: str = ""
     interacted_image_url: str = ""
     interaction_id: int = 0
@@ -176,7 +176,7 @@ class UserProfile(ResponseModel):
     last_modified_timestamp: int
     generated_from_request_id: str
     custom_features: dict[str, Any] | None = None
-    embedding: list[float] = Field(default_factory=empty_list)
+    embedding: list[float] = EMPTY_LIST
     expiration_timestamp: int = NEVER_EXPIRES
     profile_time_to_live: ProfileTimeToLive | str = Field(
         default=ProfileTimeToLive.INFINITY, union_mode="left_to_right"
@@ -254,7 +254,7 @@ class AgentSuccessEvaluationResult(ResponseModel):
     failure_reason: str
     agent_prompt_update: str
     created_at: int | None = None
-    embedding: list[float] = Field(default_factory=empty_list)
+    embedding: list[float] = EMPTY_LIST
     evaluation_name: str | None = None
     regular_vs_shadow: RegularVsShadow | str | None = Field(default=None, union_mode="left_to_right")
     result_id: int = 0

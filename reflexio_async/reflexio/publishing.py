@@ -30,8 +30,6 @@ GET_REQUESTS = Endpoint("POST", "/api/get_requests", GetRequestsViewResponse, re
 # was stored within 51 ms (server-behaviour: Repeating a publish).
 _LOOKS = (0.0, 0.2, 1.0)
 
-_read_object = TypeAdapter(dict[str, Any]).validate_json
-
 
 async def find_publish(
     send: Callable[..., Awaitable[GetRequestsViewResponse]],
@@ -115,6 +113,5 @@ def read_accepted(body: bytes) -> PublishUserInteractionResponse:
     Raises:
         ValidationError: It is no JSON object, or has another shape.
     """
-    return PublishUserInteractionResponse.model_validate(
-        {"success": True, **_read_object(body), "accepted": True}
-    )
+    given = TypeAdapter(dict[str, Any]).validate_json(body)
+    return PublishUserInteractionResponse.model_validate({"success": True, **given, "accepted": True})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeVar, cast
+
+from reflexio_async._engine.validation import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +49,7 @@ def _known(part: P, where: str, warnings: list[str]) -> P:
     fields = type(part).model_fields
     free = [name for name in fields if name not in part.model_fields_set]
     for name in part.model_extra:
-        close = get_close_matches(name, free, n=1)
-        meant = f"; did you mean {close[0]}?" if close else ""
-        warnings.append(f"{where}: ignored the unknown field {name!r:.80}{meant}")
+        hint = did_you_mean(name, free)
+        warnings.append(f"{where}: ignored the unknown field {name!r:.80}{hint}")
     known = {name: getattr(part, name) for name in part.model_fields_set if name in fields}
     return type(part).model_construct(**known)

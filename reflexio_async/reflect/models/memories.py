@@ -5,7 +5,12 @@ from typing import Annotated
 
 from pydantic import AliasChoices, Field
 
-from reflexio_async._engine.models import JsonObject, NotBlank, ResponseModel, empty_list
+from reflexio_async._engine.models import (
+    EMPTY_LIST,
+    JsonObject,
+    NotBlank,
+    ResponseModel,
+)
 from reflexio_async.reflect.models.common import InProject, Weight
 
 
@@ -38,9 +43,9 @@ class Memory(ResponseModel):
     summary: str = ""
     key_mistake: str = ""
     correct_action: str = ""
-    applicable_tools: list[str] = Field(default_factory=empty_list)
+    applicable_tools: list[str] = EMPTY_LIST
     guidance: str = ""
-    tools_used: list[str] = Field(default_factory=empty_list)
+    tools_used: list[str] = EMPTY_LIST
 
 
 @dataclass(slots=True)

@@ -5,12 +5,12 @@ from typing import Annotated
 from pydantic import Field
 
 from reflexio_async._engine.models import (
+    EMPTY_LIST,
     Header,
     ListOf,
     NotBlank,
     ResponseModel,
     SecretText,
-    empty_list,
 )
 from reflexio_async.reflect.models.common import InProject, ReflectRequest
 
@@ -36,7 +36,7 @@ class ApiKeyInfo(ResponseModel):
     id: str
     public_id: str
     label: str
-    scopes: list[str] = Field(default_factory=empty_list)
+    scopes: list[str] = EMPTY_LIST
     environment: str = "live"
     status: str = "active"
     is_master: bool = False

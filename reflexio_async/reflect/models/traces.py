@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from reflexio_async._engine.models import (
+    EMPTY_DICT,
+    EMPTY_LIST,
     JsonObject,
     ListOf,
     NotBlank,
@@ -13,7 +15,6 @@ from reflexio_async._engine.models import (
     RequestPart,
     ResponseModel,
     Seconds,
-    empty_dict,
     empty_list,
 )
 from reflexio_async.reflect.models.common import Ids, InProject, OmitsNone, StepSize, Verdict
@@ -63,13 +64,13 @@ class Trace(ResponseModel):
         default_factory=empty_list
     )
     final_response: str = ""
-    retrieved_memory_ids: list[str] = Field(default_factory=empty_list)
+    retrieved_memory_ids: list[str] = EMPTY_LIST
     review_status: ReviewStatus | str = Field(union_mode="left_to_right")
     ingest_status: IngestStatus | str = Field(default=IngestStatus.COMPLETED, union_mode="left_to_right")
     ingest_attempts: int = 0
     last_ingest_error: str | None = None
     model: str | None = None
-    metadata: dict[str, Any] = Field(default_factory=empty_dict)
+    metadata: dict[str, Any] = EMPTY_DICT
     created_memory_id: str | None = None
     review: Review | None = None
 

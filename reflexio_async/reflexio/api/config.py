@@ -1,13 +1,13 @@
 """The configuration of an organisation."""
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, cast
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.models import REVEAL, Empty, build_request, drop_none
+from reflexio_async._engine.validation import did_you_mean
 from reflexio_async._engine.wire import Endpoint
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.models.config import Config, ConfigBody, SetConfigResponse
@@ -174,8 +174,8 @@ def _refuse_misspelt(
 
 def _misspelt(part: ConfigPart, where: str = "") -> Iterator[str]:
     for name in part.model_extra or {}:
-        if close := get_close_matches(name, type(part).model_fields, n=1, cutoff=_ALMOST):
-            yield f"{where}{name}: no such field; did you mean {close[0]}?"
+        if hint := did_you_mean(name, type(part).model_fields, cutoff=_ALMOST):
+            yield f"{where}{name}: no such field{hint}"
     for name, value in part:
         if name in part.model_fields_set:
             parts: list[Any] = cast("Any", value) if isinstance(value, list) else [value]

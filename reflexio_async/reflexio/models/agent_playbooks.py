@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, StrictBool
 
 from reflexio_async._engine.models import (
+    EMPTY_LIST,
     AtLeastOne,
     Fraction,
     ListOf,
@@ -15,7 +16,6 @@ from reflexio_async._engine.models import (
     ResponseModel,
     SourceName,
     TimeRange,
-    empty_list,
     epoch_now,
 )
 from reflexio_async.reflexio.models.enums import CitationKind, PlaybookStatus, SearchMode, Status
@@ -129,7 +129,7 @@ class AgentPlaybookView(ResponseModel):
     playbook_status: PlaybookStatus | str = Field(default=PlaybookStatus.PENDING, union_mode="left_to_right")
     rationale: str | None = None
     status: Status | str | None = Field(default=None, union_mode="left_to_right")
-    tags: list[str] = Field(default_factory=empty_list)
+    tags: list[str] = EMPTY_LIST
     trigger: str | None = None
 
 
@@ -203,7 +203,7 @@ class GetPlaybookApplicationStatsResponse(ResponseModel):
 
     success: bool
     msg: str | None = None
-    stats: list[PlaybookApplicationStat] = Field(default_factory=empty_list)
+    stats: list[PlaybookApplicationStat] = EMPTY_LIST
 
 
 class DeleteAgentPlaybookRequest(RequestModel, title="delete_agent_playbook"):

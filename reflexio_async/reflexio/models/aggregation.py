@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from reflexio_async._engine.models import (
+    EMPTY_LIST,
     NotBlank,
     OrNone,
     Polling,
@@ -13,7 +14,6 @@ from reflexio_async._engine.models import (
     ResponseModel,
     Starting,
     Waiting,
-    empty_list,
 )
 from reflexio_async.reflexio.models.enums import AggregationStatus, PlaybookStatus
 
@@ -87,11 +87,11 @@ class PlaybookAggregationChangeLog(ResponseModel):
     playbook_name: str
     agent_version: str
     run_mode: str
-    added_agent_playbooks: list[AgentPlaybookSnapshot] = Field(default_factory=empty_list)
+    added_agent_playbooks: list[AgentPlaybookSnapshot] = EMPTY_LIST
     created_at: int | None = None
     id: int = 0
-    removed_agent_playbooks: list[AgentPlaybookSnapshot] = Field(default_factory=empty_list)
-    updated_agent_playbooks: list[AgentPlaybookUpdateEntry] = Field(default_factory=empty_list)
+    removed_agent_playbooks: list[AgentPlaybookSnapshot] = EMPTY_LIST
+    updated_agent_playbooks: list[AgentPlaybookUpdateEntry] = EMPTY_LIST
 
 
 class PlaybookAggregationChangeLogResponse(ResponseModel):

@@ -4,7 +4,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reflexio_async._engine.models import ListOf, RequestModel, ResponseModel, SecretText, empty_list
+from reflexio_async._engine.models import (
+    EMPTY_LIST,
+    ListOf,
+    RequestModel,
+    ResponseModel,
+    SecretText,
+)
 
 
 class ConnectBraintrustRequest(RequestModel):
@@ -25,7 +31,7 @@ class BraintrustWorkspaceSummary(ResponseModel):
 
     workspace_id: str
     workspace_name: str
-    projects: list[BraintrustProjectSummary] = Field(default_factory=empty_list)
+    projects: list[BraintrustProjectSummary] = EMPTY_LIST
 
 
 class ConnectBraintrustResponse(ResponseModel):
@@ -33,7 +39,7 @@ class ConnectBraintrustResponse(ResponseModel):
 
     success: bool
     msg: str = ""
-    workspaces: list[BraintrustWorkspaceSummary] = Field(default_factory=empty_list)
+    workspaces: list[BraintrustWorkspaceSummary] = EMPTY_LIST
 
 
 class SelectProjectsRequest(RequestModel):

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from reflexio_async._engine.models import (
+    EMPTY_DICT,
+    EMPTY_LIST,
     AtLeastOne,
     Fraction,
     ResponseModel,
     Secret,
     ZeroOrMore,
-    empty_dict,
-    empty_list,
 )
 from reflexio_async.reflexio.models.config_storage import APIKeyConfig, ConfigPart, StorageConfig
 from reflexio_async.reflexio.models.enums import ExtractionPreset
@@ -79,7 +79,7 @@ class PendingToolCallConfig(ConfigPart):
 
     dedup_cache_seconds: AtLeastOne = 300
     enabled: bool = False
-    hmac_secrets: list[Secret] = Field(default_factory=empty_list)
+    hmac_secrets: list[Secret] = EMPTY_LIST
     max_finalization_attempts: ZeroOrMore = 3
     max_pending_followups_per_scope: AtLeastOne = 10
     max_resume_attempts: ZeroOrMore = 3
@@ -88,14 +88,14 @@ class PendingToolCallConfig(ConfigPart):
     resume_claim_ttl_seconds: AtLeastOne = 600
     resume_poll_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
     similarity_threshold: Fraction = 0.0
-    tool_overrides: dict[str, PendingToolCallToolOverrideConfig] = Field(default_factory=empty_dict)
+    tool_overrides: dict[str, PendingToolCallToolOverrideConfig] = EMPTY_DICT
 
 
 class PlaybookOptimizerConfig(ConfigPart):
     """How playbooks are optimized."""
 
     abort_cooldown_threshold: Annotated[int, Field(ge=1)] = 2
-    assistant_script_args: list[str] = Field(default_factory=empty_list)
+    assistant_script_args: list[str] = EMPTY_LIST
     assistant_script_path: str | None = None
     auto_update_pending_agent_playbooks: bool = True
     auto_update_user_playbooks: bool = False
@@ -212,7 +212,7 @@ class Config(ConfigPart):
     playbook_optimizer_config: PlaybookOptimizerConfig = Field(default_factory=PlaybookOptimizerConfig)
     profile_extractor_config: ProfileExtractorConfig | None = None
     retrieval_experiment_config: RetrievalExperimentConfig | None = None
-    retrieval_experiment_history: list[RetrievalExperimentRecord] = Field(default_factory=empty_list)
+    retrieval_experiment_history: list[RetrievalExperimentRecord] = EMPTY_LIST
     retrieval_floor: RetrievalFloorConfig = Field(default_factory=RetrievalFloorConfig)
     shadow_comparison_judge_prompt_version: str = "v1.1.0"
     shadow_mode_enabled: bool = False

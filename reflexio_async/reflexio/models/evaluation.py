@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from reflexio_async._engine.models import (
+    EMPTY_LIST,
     AtLeastOne,
     ListOf,
     NotBlank,
@@ -19,7 +20,6 @@ from reflexio_async._engine.models import (
     Starting,
     TimeRange,
     ZeroOrMore,
-    empty_list,
 )
 from reflexio_async.reflexio.models.enums import (
     LearningImpact,
@@ -76,7 +76,7 @@ class PlaybookDiagnosis(ResponseModel):
 
     category: str
     reason: str
-    evidence_interaction_ids: list[int] = Field(default_factory=empty_list)
+    evidence_interaction_ids: list[int] = EMPTY_LIST
 
 
 class RetrievedLearningEvaluationResult(ResponseModel):
@@ -105,7 +105,7 @@ class GetRetrievedLearningEvaluationResultsResponse(ResponseModel):
 
     success: bool
     msg: str | None = None
-    results: list[RetrievedLearningEvaluationResult] = Field(default_factory=empty_list)
+    results: list[RetrievedLearningEvaluationResult] = EMPTY_LIST
 
 
 class RegenerateRequest(RequestModel):
@@ -230,7 +230,7 @@ class ShadowComparisonVerdict(ResponseModel):
 class GetRecentShadowComparisonsResponse(ResponseModel):
     """The latest comparisons."""
 
-    verdicts: list[ShadowComparisonVerdict] = Field(default_factory=empty_list)
+    verdicts: list[ShadowComparisonVerdict] = EMPTY_LIST
 
 
 class RegenerateStart(RegenerateRequest, Starting):

@@ -2,7 +2,10 @@
 
 from pydantic import Field
 
-from reflexio_async._engine.models import ResponseModel, empty_list
+from reflexio_async._engine.models import (
+    EMPTY_LIST,
+    ResponseModel,
+)
 from reflexio_async.reflexio.models.enums import CitationKind
 from reflexio_async.reflexio.models.evaluation import EvaluationResultView
 
@@ -70,7 +73,7 @@ class RuleAttributionRow(ResponseModel):
     successes_with: int
     failures_with: int
     net_sessions: int
-    cited_session_ids: list[str] = Field(default_factory=empty_list)
+    cited_session_ids: list[str] = EMPTY_LIST
     title: str = ""
 
 
@@ -106,7 +109,7 @@ class ShadowWinRateTrendWindowTotal(ResponseModel):
 class ShadowWinRateTrend(ResponseModel):
     """How often the answer was better than its shadow answer."""
 
-    daily: list[ShadowWinRateTrendPoint] = Field(default_factory=empty_list)
+    daily: list[ShadowWinRateTrendPoint] = EMPTY_LIST
     judge_prompt_version: str = "v1.0.0"
     window_total: ShadowWinRateTrendWindowTotal | None = None
 
@@ -131,8 +134,8 @@ class SourceSessions(ResponseModel):
     """The sessions of one source."""
 
     source: str
-    session_ids: list[str] = Field(default_factory=empty_list)
-    sessions: list[EvaluationSessionKey] = Field(default_factory=empty_list)
+    session_ids: list[str] = EMPTY_LIST
+    sessions: list[EvaluationSessionKey] = EMPTY_LIST
 
 
 class SourceSetEvaluationMetrics(ResponseModel):
@@ -146,16 +149,16 @@ class SourceSetEvaluationMetrics(ResponseModel):
     context_tiles: ContextTile
     score_distribution: ScoreDistribution
     rule_attribution: list[RuleAttributionRow]
-    braintrust_tiles: list[BraintrustTileRow] = Field(default_factory=empty_list)
-    session_ids: list[str] = Field(default_factory=empty_list)
+    braintrust_tiles: list[BraintrustTileRow] = EMPTY_LIST
+    session_ids: list[str] = EMPTY_LIST
 
 
 class SourceSetComparison(ResponseModel):
     """Sets of sources side by side."""
 
-    available_sources: list[str] = Field(default_factory=empty_list)
-    sets: list[SourceSetEvaluationMetrics] = Field(default_factory=empty_list)
-    source_sessions: list[SourceSessions] = Field(default_factory=empty_list)
+    available_sources: list[str] = EMPTY_LIST
+    sets: list[SourceSetEvaluationMetrics] = EMPTY_LIST
+    source_sessions: list[SourceSessions] = EMPTY_LIST
     unmatched_session_count: int = 0
 
 
@@ -166,7 +169,7 @@ class GetEvaluationOverviewResponse(ResponseModel):
     context_tiles: ContextTile
     rule_attribution: list[RuleAttributionRow]
     score_distribution: ScoreDistribution
-    braintrust_tiles: list[BraintrustTileRow] = Field(default_factory=empty_list)
-    recent_results: list[EvaluationResultView] = Field(default_factory=empty_list)
+    braintrust_tiles: list[BraintrustTileRow] = EMPTY_LIST
+    recent_results: list[EvaluationResultView] = EMPTY_LIST
     shadow_win_rate_trend: ShadowWinRateTrend | None = None
     source_set_comparison: SourceSetComparison | None = None

@@ -4,7 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reflexio_async._engine.models import NotBlank, RequestModel, ResponseModel, empty_list
+from reflexio_async._engine.models import (
+    EMPTY_LIST,
+    NotBlank,
+    RequestModel,
+    ResponseModel,
+)
 
 
 class RetrievalExperimentAssignment(ResponseModel):
@@ -40,7 +45,7 @@ class RetrievalExperimentListResponse(ResponseModel):
     """The experiment that is running, and all experiments so far."""
 
     active_experiment: RetrievalExperimentRecord | None = None
-    experiments: list[RetrievalExperimentRecord] = Field(default_factory=empty_list)
+    experiments: list[RetrievalExperimentRecord] = EMPTY_LIST
 
 
 class RetrievalExperimentArmMetrics(ResponseModel):

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from reflexio_async._engine.models import (
+    EMPTY_DICT,
+    EMPTY_LIST,
     AtLeastOne,
     Fraction,
     JsonObject,
@@ -19,8 +21,6 @@ from reflexio_async._engine.models import (
     SourceName,
     TimeRange,
     ZeroOrMore,
-    empty_dict,
-    empty_list,
     epoch_now,
 )
 from reflexio_async.reflexio.models.enums import (
@@ -50,7 +50,7 @@ class ToolUsed(InteractionPart):
 
     tool_name: str
     status: str = ""
-    tool_data: JsonObject = Field(default_factory=empty_dict)
+    tool_data: JsonObject = EMPTY_DICT
 
 
 class Citation(InteractionPart):
@@ -157,7 +157,7 @@ class PublishUserInteractionResponse(ResponseModel):
     success: bool
     accepted: bool = False
     message: str = ""
-    warnings: list[str] = Field(default_factory=empty_list)
+    warnings: list[str] = EMPTY_LIST
     request_id: str | None = None
     storage_type: str | None = None
     storage_label: str | None = None
@@ -208,8 +208,8 @@ class InteractionView(ResponseModel):
     user_action: UserActionType | str = Field(default=UserActionType.NONE, union_mode="left_to_right")
     user_action_description: str = ""
     interacted_image_url: str = ""
-    tools_used: list[dict[str, Any]] = Field(default_factory=empty_list)
-    retrieved_learnings: list[dict[str, Any]] = Field(default_factory=empty_list)
+    tools_used: list[dict[str, Any]] = EMPTY_LIST
+    retrieved_learnings: list[dict[str, Any]] = EMPTY_LIST
 
 
 class Request(ResponseModel):

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from reflexio_async._engine.models import (
+    EMPTY_DICT,
+    EMPTY_LIST,
     NotBlank,
     OrNone,
     Polling,
@@ -14,8 +16,6 @@ from reflexio_async._engine.models import (
     SourceName,
     Starting,
     TimeRange,
-    empty_dict,
-    empty_list,
 )
 from reflexio_async.reflexio.models.enums import OperationStatus
 
@@ -140,10 +140,10 @@ class OperationStatusInfo(ResponseModel):
     processed_users: int = 0
     failed_users: int = 0
     current_user_id: str | None = None
-    processed_user_ids: list[str] = Field(default_factory=empty_list)
-    failed_user_ids: list[dict[str, Any]] = Field(default_factory=empty_list)
-    request_params: dict[str, Any] = Field(default_factory=empty_dict)
-    stats: dict[str, Any] = Field(default_factory=empty_dict)
+    processed_user_ids: list[str] = EMPTY_LIST
+    failed_user_ids: list[dict[str, Any]] = EMPTY_LIST
+    request_params: dict[str, Any] = EMPTY_DICT
+    stats: dict[str, Any] = EMPTY_DICT
     error_message: str | None = None
     progress_percentage: float = 0.0
 
@@ -172,7 +172,7 @@ class CancelOperationResponse(ResponseModel):
     """The services that had a running operation. Servers do not stop an operation of a single user."""
 
     success: bool
-    cancelled_services: list[str] = Field(default_factory=empty_list)
+    cancelled_services: list[str] = EMPTY_LIST
     msg: str | None = None
 
 
@@ -180,7 +180,7 @@ class ClearUserDataResponse(ResponseModel):
     """How many rows of each kind were deleted."""
 
     success: bool
-    deleted_counts: dict[str, int] = Field(default_factory=empty_dict)
+    deleted_counts: dict[str, int] = EMPTY_DICT
     message: str | None = None
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, cast
 from pydantic import Field, model_validator
 
 from reflexio_async._engine.models import (
+    EMPTY_DICT,
+    EMPTY_LIST,
     AtLeastOne,
     Header,
     JsonObject,
@@ -14,8 +16,6 @@ from reflexio_async._engine.models import (
     Query,
     RequestModel,
     ResponseModel,
-    empty_dict,
-    empty_list,
 )
 from reflexio_async.reflexio.models.enums import PendingToolCallStatus
 from reflexio_async.reflexio.models.literals import AnyPendingToolCallStatus
@@ -33,14 +33,14 @@ class PendingToolCallResponse(ResponseModel):
     status: PendingToolCallStatus | str = Field(union_mode="left_to_right")
     question_text: str
     answer_format: str | None = None
-    args: dict[str, Any] = Field(default_factory=empty_dict)
+    args: dict[str, Any] = EMPTY_DICT
     cache_until: datetime | None = None
     created_at: datetime | None = None
     expires_at: datetime | None = None
     resolved_at: datetime | None = None
     result: dict[str, Any] | None = None
     superseded_by: str | None = None
-    tags: list[str] = Field(default_factory=empty_list)
+    tags: list[str] = EMPTY_LIST
     user_id: str | None = None
     valid_until: datetime | None = None
 

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from reflexio_async._engine.models import (
+    EMPTY_LIST,
     AtLeastOne,
     Fraction,
     ListOf,
@@ -17,7 +18,6 @@ from reflexio_async._engine.models import (
     SourceName,
     TimeRange,
     UtcDatetime,
-    empty_list,
     epoch_now,
 )
 from reflexio_async.reflexio.models.enums import SearchMode, Status
@@ -56,9 +56,9 @@ class UserPlaybookView(ResponseModel):
     status: Status | str | None = Field(default=None, union_mode="left_to_right")
     source: str | None = None
     source_span: str | None = None
-    source_interaction_ids: list[int] = Field(default_factory=empty_list)
+    source_interaction_ids: list[int] = EMPTY_LIST
     exposure_receipt: str | None = None
-    tags: list[str] = Field(default_factory=empty_list)
+    tags: list[str] = EMPTY_LIST
 
 
 class GetUserPlaybooksViewResponse(ResponseModel):
@@ -245,7 +245,7 @@ class ReviewUserPlaybooksResponse(ResponseModel):
     msg: str | None = None
     rejected_count: int = 0
     report_only: bool = True
-    results: list[ReviewUserPlaybookResult] = Field(default_factory=empty_list)
+    results: list[ReviewUserPlaybookResult] = EMPTY_LIST
     run_id: str | None = None
     selected_count: int = 0
     skipped_count: int = 0

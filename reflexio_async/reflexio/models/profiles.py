@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StrictBool
 
 from reflexio_async._engine.models import (
+    EMPTY_LIST,
     AtLeastOne,
     Fraction,
     JsonObject,
@@ -19,7 +20,6 @@ from reflexio_async._engine.models import (
     ResponseModel,
     SourceName,
     TimeRange,
-    empty_list,
 )
 from reflexio_async.reflexio.models.enums import ProfileTimeToLive, SearchMode, Status
 from reflexio_async.reflexio.models.experiments import RetrievalExperimentAssignment
@@ -62,10 +62,10 @@ class ProfileView(ResponseModel):
     status: Status | str | None = Field(default=None, union_mode="left_to_right")
     source: str | None = None
     source_span: str | None = None
-    source_interaction_ids: list[int] = Field(default_factory=empty_list)
+    source_interaction_ids: list[int] = EMPTY_LIST
     extractor_names: list[str] | None = None
     custom_features: dict[str, Any] | None = None
-    tags: list[str] = Field(default_factory=empty_list)
+    tags: list[str] = EMPTY_LIST
 
 
 class GetProfilesViewResponse(ResponseModel):

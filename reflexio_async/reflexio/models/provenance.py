@@ -2,9 +2,11 @@
 
 from typing import Literal
 
-from pydantic import Field
-
-from reflexio_async._engine.models import RequestModel, ResponseModel, empty_list
+from reflexio_async._engine.models import (
+    EMPTY_LIST,
+    RequestModel,
+    ResponseModel,
+)
 from reflexio_async.reflexio.models.interactions import InteractionView
 from reflexio_async.reflexio.models.playbooks import UserPlaybookView
 
@@ -20,8 +22,8 @@ class SourceUserPlaybookProvenanceView(ResponseModel):
     """A user playbook that it was learned from, with the turns of that playbook."""
 
     user_playbook: UserPlaybookView
-    interactions: list[InteractionView] = Field(default_factory=empty_list)
-    source_interaction_ids: list[int] = Field(default_factory=empty_list)
+    interactions: list[InteractionView] = EMPTY_LIST
+    source_interaction_ids: list[int] = EMPTY_LIST
 
 
 class LearningProvenanceViewResponse(ResponseModel):
@@ -30,8 +32,8 @@ class LearningProvenanceViewResponse(ResponseModel):
     success: bool
     target_kind: str
     target_id: str
-    interactions: list[InteractionView] = Field(default_factory=empty_list)
+    interactions: list[InteractionView] = EMPTY_LIST
     msg: str | None = None
     provenance_status: str = "unavailable"
-    source_user_playbooks: list[SourceUserPlaybookProvenanceView] = Field(default_factory=empty_list)
+    source_user_playbooks: list[SourceUserPlaybookProvenanceView] = EMPTY_LIST
     trigger_request_id: str | None = None

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from reflexio_async._engine.models import (
+    EMPTY_LIST,
     AtLeastOne,
     Fraction,
     ListOf,
@@ -15,7 +16,6 @@ from reflexio_async._engine.models import (
     ResponseModel,
     ShortText,
     SourceName,
-    empty_list,
 )
 from reflexio_async.reflexio.models.agent_playbooks import AgentPlaybookView
 from reflexio_async.reflexio.models.enums import SearchMode
@@ -64,13 +64,13 @@ class UnifiedSearchViewResponse(ResponseModel):
     """What was found of each kind, best first."""
 
     success: bool
-    agent_playbooks: list[AgentPlaybookView] = Field(default_factory=empty_list)
+    agent_playbooks: list[AgentPlaybookView] = EMPTY_LIST
     agent_trace: str | None = None
     degraded: bool = Field(default=False, description="Found without embeddings.")
     experiment: RetrievalExperimentAssignment | None = None
     msg: str | None = None
-    profiles: list[ProfileView] = Field(default_factory=empty_list)
+    profiles: list[ProfileView] = EMPTY_LIST
     reformulated_query: str | None = None
     rehydrated_text: str | None = None
     search_mode_effective: str | None = None
-    user_playbooks: list[UserPlaybookView] = Field(default_factory=empty_list)
+    user_playbooks: list[UserPlaybookView] = EMPTY_LIST

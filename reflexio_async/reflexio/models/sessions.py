@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from reflexio_async._engine.models import (
+    EMPTY_LIST,
     JsonObject,
     ListOf,
     NotBlank,
@@ -12,7 +13,6 @@ from reflexio_async._engine.models import (
     ResponseModel,
     SourceName,
     ZeroOrMore,
-    empty_list,
 )
 from reflexio_async.reflexio.models.enums import SessionOutcomeFailureReason, SessionOutcomeKind
 from reflexio_async.reflexio.models.literals import AnySessionOutcomeKind
@@ -118,7 +118,7 @@ class GetSessionOutcomesResponse(ResponseModel):
 
     success: bool
     message: str = ""
-    session_outcomes: list[SessionOutcomeRecord] = Field(default_factory=empty_list)
+    session_outcomes: list[SessionOutcomeRecord] = EMPTY_LIST
 
 
 class DeleteSessionResponse(ResponseModel):
