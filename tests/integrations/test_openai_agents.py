@@ -53,7 +53,7 @@ class FakeModel(AgentsModel):
         prompt = [*arguments, call.get("system_instructions"), call.get("input")]
         answer = await self.answer(str(prompt))
         output: list[Any] = [said(answer)] if isinstance(answer, str) else answer
-        return ModelResponse(output=output, usage=Usage(), response_id=None)
+        return ModelResponse(output=output, usage=Usage(requests=1), response_id=None)
 
     async def stream_response(self, *arguments: Any, **call: Any) -> AsyncIterator[Any]:
         answered = await self.get_response(*arguments, **call)
@@ -255,6 +255,20 @@ async def test_a_run_that_waited_for_an_approval_has_what_the_user_asked(
     of_user, of_agent = body["interaction_data_list"]
     assert of_user["content"] == "Where is sushi?"
     assert "harbour" in of_agent["content"]
+
+
+async def test_a_run_that_goes_on_with_the_same_hooks_recalls_nothing_again(play: Play) -> None:
+    agent = Agent(
+        name="guide", model=FakeModel(looks_first), tools=[function_tool(maps, needs_approval=True)]
+    )
+    memory = hooks(play)
+    config = memory.run_config(tracing_disabled=True)
+    asked = await Runner.run(agent, "Where is sushi?", hooks=memory, run_config=config)
+    state = asked.to_state()
+    state.approve(asked.interruptions[0])
+    await Runner.run(agent, state, hooks=memory, run_config=config)
+    assert_one_turn_with_a_tool(await play.published())
+    assert play.searches() == 1
 
 
 async def test_an_agent_that_follows_another_publishes_its_own_answer(play: Play) -> None:
