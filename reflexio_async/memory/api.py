@@ -129,12 +129,10 @@ class MemoryAPI(OutboxAPI, SearchAPI):
             raise InvalidRequest(message)
         self._identity_checks.check_user(user_id)
         self._engine.loops.check()
-        if query:
-            found, memories, error = await recall(
-                self._with_settings(self._strict_settings()), search, timeout, preset
-            )
-        else:
-            found, memories, error = None, [], None
+        if not query:
+            return MemoryContext(max_chars=max_chars)
+        client = self._with_settings(self._strict_settings())
+        found, memories, error = await recall(client, search, timeout, preset)
         if found is None:
             return MemoryContext(memories=memories, error=error, max_chars=max_chars)
         return MemoryContext(
