@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from reflexio_async import APIConnectionError, AuthenticationError, PermissionDenied
 from reflexio_async._engine.auth import Credentials
 from reflexio_async._engine.loops import LoopBinding
+from tests.hang import A_HANG
 
 REFUSALS = [
     AuthenticationError("wrong password", status=401, method="POST", path="/token", from_api=True),
@@ -170,5 +171,5 @@ async def test_after_a_caller_is_cancelled_the_next_one_signs_in() -> None:
     first.cancel()
     await asyncio.sleep(0)
     login.open.set()
-    assert await asyncio.wait_for(second, 1)
+    assert await asyncio.wait_for(second, A_HANG)
     assert credentials.header in (SecretStr("Bearer new-1"), SecretStr("Bearer new-2"))

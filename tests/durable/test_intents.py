@@ -41,7 +41,7 @@ async def test_a_step_that_died_after_the_admission_is_adopted(dialect: str) -> 
 async def test_a_step_that_died_before_the_admission_starts_the_job() -> None:
     async with scene(1) as play:
         intent = await play.client.intent("profile_rerun", user_id="user-0")
-        play.box.faults.add(faults.lost_before(), path=RERUN)
+        play.box.faults.add(faults.freeze(), path=RERUN)
         async with new_client(play.box, play.clock) as died:
             step = asyncio.create_task(died.start_or_adopt(intent))
             await play.box.arrived("POST", RERUN)

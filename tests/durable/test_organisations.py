@@ -15,6 +15,7 @@ from reflexio_async.durable.accounts import Accounts, account_of
 from reflexio_async.durable.sqlite import SQLiteDatabase
 from reflexio_async.durable.store import Store
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
+from tests.hang import A_HANG
 from tests.reflect.scene import MESSAGES
 from tests.scene import PUBLISH
 from tests.transport.servers import closed_port
@@ -85,7 +86,7 @@ async def test_the_outbox_of_one_organisation_may_be_full_while_another_is_not(t
         one, two = [of(box, tmp_path, key, drain_timeout=0.1) for key in ("one-a", "two-a")]
         one.outbox.max_rows = two.outbox.max_rows = 1
         await one.publish_later("u", [TURN], session_id="s")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(A_HANG):
             await two.publish_later("u", [TURN], session_id="s")
         await one.aclose()
         await two.aclose()

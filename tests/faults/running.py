@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.faults.checks import CheckedSimulation
+from tests.hang import A_HANG
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -122,7 +123,7 @@ async def _to_the_end(simulation: Simulation) -> None:
     timer.cancel()
     if not main.done():
         _give_up(simulation, main, "no progress")
-        await asyncio.wait([main], timeout=5.0)
+        await asyncio.wait([main], timeout=A_HANG)
     if main.cancelled() or not main.done():
         raise Violation("\n".join(simulation.problems))
     main.result()

@@ -18,6 +18,7 @@ from reflexio_async import AsyncReflexioClient, ConfigurationError, ReflexioErro
 from reflexio_async.integrations import starlette
 from reflexio_async.integrations.fastapi import Client, client_of, job_events, lifespan, ready
 from reflexio_async.testing import Sandbox
+from tests.hang import A_HANG, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -153,7 +154,7 @@ async def test_a_signal_ends_the_events_and_reaches_the_handler_of_the_server() 
             reading = asyncio.create_task(events_of(job_events(job, connection)))
             await asyncio.sleep(0.05)
             signal.raise_signal(signal.SIGTERM)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(A_HANG):
                 events = await reading
             assert {name for name, _ in events} <= {"status"}
         assert received == [signal.SIGTERM]
@@ -168,7 +169,7 @@ async def test_a_stream_in_which_nothing_happens_is_kept_alive(monkeypatch: pyte
         box.seed("ana", "I like sushi")
         job = await client_of(connection).rerun_profile_generation(user_id="ana")
         chunks = aiter(job_events(job, connection).body_iterator)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(A_HANG):
             while await anext(chunks) != ": keep alive\n\n":
                 pass
 
@@ -179,8 +180,7 @@ async def test_a_reader_that_leaves_leaves_no_task_behind() -> None:
         job = await client_of(connection).rerun_profile_generation(user_id="ana")
         before = asyncio.all_tasks()
         reading = asyncio.create_task(events_of(job_events(job, connection)))
-        await asyncio.sleep(0.05)
-        assert len(asyncio.all_tasks()) > len(before) + 1
+        await until(lambda: len(asyncio.all_tasks()) > len(before) + 1)
         reading.cancel()
         await asyncio.wait([reading])
         await asyncio.sleep(0)

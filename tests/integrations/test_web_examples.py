@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from reflexio_async.testing import Sandbox
+from reflexio_async.testing import Sandbox, VirtualClock
+from tests.hang import A_HANG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -52,7 +53,7 @@ class Backend:
         self.process = await asyncio.create_subprocess_exec(
             *self._command, cwd=self._folder, env=self._environment
         )
-        async with asyncio.timeout(30), httpx.AsyncClient() as browser:
+        async with asyncio.timeout(A_HANG), httpx.AsyncClient() as browser:
             while True:
                 try:
                     await browser.get(self.url)
@@ -64,7 +65,7 @@ class Backend:
     async def stop(self) -> None:
         """End it as platforms do."""
         self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(A_HANG):
             await self.process.wait()
 
 
@@ -72,7 +73,7 @@ class Backend:
 async def serving(backend: Backend) -> AsyncGenerator[httpx.AsyncClient]:
     await backend.start()
     try:
-        async with httpx.AsyncClient(base_url=backend.url, timeout=15) as browser:
+        async with httpx.AsyncClient(base_url=backend.url, timeout=A_HANG) as browser:
             yield browser
     finally:
         if backend.process.returncode is None:
@@ -95,12 +96,12 @@ async def test_a_program_remembers_a_turn_and_runs_a_rerun(name: str, tmp_path: 
         box.seed("ana", "I like sushi")
         answer = await browser.post("/users/ana/chats/s", json={"text": "Where is sushi"})
         assert answer.json()["answer"].startswith("Where is sushi? I know ")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(A_HANG):
             while "s" not in {each.session_id for each in box.stored_requests.values()}:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         job = (await browser.post("/users/ana/rerun")).json()
         if name == "aiohttp_app":
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(A_HANG):
                 while (await browser.get("/jobs", params=job)).json()["state"] != "completed":  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
         else:
@@ -130,22 +131,25 @@ async def test_the_folder_is_a_program_that_chats_follows_a_rerun_and_stops(tmp_
 
 
 async def test_a_rerun_is_asked_for_from_the_other_worker(tmp_path: Path) -> None:
-    async with Sandbox(rerun_seconds=2.0) as box:
+    async with Sandbox(clock=VirtualClock(auto_advance=False), rerun_seconds=2.0) as box:
         box.seed("ana", "I like sushi")
         backend = uvicorn(free_port(), tmp_path, box.url, workers=2)
         async with serving(backend) as browser:
             job = (await browser.post("/users/ana/rerun")).json()
 
             async def ask() -> dict[str, Any]:
-                async with httpx.AsyncClient(base_url=backend.url, timeout=15) as another:  # a new connection
+                async with httpx.AsyncClient(base_url=backend.url, timeout=A_HANG) as another:
+                    # On a new connection, which any worker may take.
                     answer: dict[str, Any] = (await another.get("/jobs", params=job)).json()
                     return answer
 
-            answers: list[dict[str, Any]] = []
-            async with asyncio.timeout(30):
-                while len({answer["worker"] for answer in answers if answer["state"] == "completed"}) < 2:
-                    answers += await asyncio.gather(*(ask() for _ in range(8)))
-            assert "running" in {answer["state"] for answer in answers}
+            assert "running" in {answer["state"] for answer in await asyncio.gather(ask(), ask())}
+            await box.advance(2.0)
+            workers: set[int] = set()
+            async with asyncio.timeout(A_HANG):
+                while len(workers) < 2:
+                    answers = await asyncio.gather(*(ask() for _ in range(8)))
+                    workers |= {answer["worker"] for answer in answers if answer["state"] == "completed"}
             assert box.count("POST", "/api/rerun_profile_generation", 200) == 1
             assert (await browser.get("/jobs", params={"token": "nonsense"})).status_code == 404
 
@@ -159,7 +163,7 @@ async def test_open_events_do_not_hold_up_a_shutdown(tmp_path: Path) -> None:
             async with browser.stream("GET", "/jobs/events", params=job) as events:
                 chunks = events.aiter_text()
                 assert "event: status" in await anext(chunks)
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(A_HANG):
                     await backend.stop()
                     assert "event: end" not in "".join([chunk async for chunk in chunks])
 
@@ -169,7 +173,7 @@ async def test_each_acknowledged_turn_is_stored_once_whatever_is_restarted(tmp_p
     acknowledged: set[str] = set()
 
     async def send(url: str) -> None:
-        async with httpx.AsyncClient(base_url=url, timeout=15) as browser:
+        async with httpx.AsyncClient(base_url=url, timeout=A_HANG) as browser:
             while len(acknowledged) < TURNS:
                 number = next(numbers)
                 text = f"turn {number}"
@@ -188,7 +192,7 @@ async def test_each_acknowledged_turn_is_stored_once_whatever_is_restarted(tmp_p
 
     async with Sandbox() as box:
         backend = uvicorn(free_port(), tmp_path, box.url, workers=2)
-        async with serving(backend), asyncio.timeout(100):
+        async with serving(backend), asyncio.timeout(4 * A_HANG):
             sending = asyncio.gather(*(send(backend.url) for _ in range(SENDERS)))
             await until(TURNS // 4)
             await box.restart()

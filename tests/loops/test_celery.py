@@ -47,7 +47,7 @@ from celery.contrib.testing.worker import start_worker
 
 app, rerun = make_app(broker_url="memory://", result_backend="cache+memory://")
 with start_worker(app, pool="solo", perform_ping_check=False):
-    assert [rerun.delay().get(timeout=30) for _ in range(2)] == [1, 2]
+    assert [rerun.delay().get(timeout=60) for _ in range(2)] == [1, 2]
 """
 
 # The files of a folder are the broker, so that the worker is a process of its own, which forks.
@@ -103,7 +103,7 @@ def run_in_prefork_worker(box: Sandbox, folder: Path, *, used: bool) -> str:
         )
     finally:
         worker.terminate()
-        _, errors = worker.communicate(timeout=30)
+        _, errors = worker.communicate(timeout=60)
     assert asked.returncode == 0, asked.stderr + errors.decode()
     return asked.stdout.strip()
 

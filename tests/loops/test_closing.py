@@ -16,6 +16,7 @@ from reflexio_async import (
     OutcomeState,
 )
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
+from tests.hang import until
 from tests.scene import PUBLISH, RERUN, Scene, scene
 
 if TYPE_CHECKING:
@@ -362,7 +363,7 @@ async def test_a_call_by_an_id_is_named_by_what_it_is_about(name: str) -> None:
         )
         box.faults.add(faults.freeze(), times=None)
         task = asyncio.create_task(BY_ID[name](client))
-        await asyncio.sleep(0.05)
+        await until(lambda: box.requests)
         assert (await client.aclose(drain=False)).calls == (name,)
         with pytest.raises(ClientClosed):
             await task

@@ -26,7 +26,7 @@ from reflexio_async import AsyncReflexioClient, ConfigurationError
 
 client = AsyncReflexioClient(url_endpoint=sys.argv[1])
 of_thread = threading.local()
-both_are_in = threading.Barrier(2, timeout=20)
+both_are_in = threading.Barrier(2, timeout=60)
 
 async def profiles(client, meet=False):
     first = await client.get_profiles(user_id="u", force_refresh=True)

@@ -11,6 +11,7 @@ import pytest
 
 from reflexio_async import AsyncReflectClient, AsyncReflexioClient
 from reflexio_async.sandbox import Sandbox, faults
+from tests.hang import until
 
 if TYPE_CHECKING:
     from tests.loops.conftest import Program
@@ -253,8 +254,7 @@ async def test_the_connections_of_a_client_that_was_dropped_are_closed() -> None
         with pytest.warns(ResourceWarning):
             client = None
         gc.collect()
-        await asyncio.sleep(0.05)
-        assert session.closed
+        await until(lambda: session.closed)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from reflexio_async import (
     gather_jobs,
 )
 from reflexio_async.sandbox import Sandbox
+from tests.hang import A_HANG
 from tests.scene import STATUS
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def run_in_another_thread(work: Callable[[], Awaitable[Any]]) -> Awaitable[Any]:
     async def awaited() -> Any:
         return await work()
 
-    return asyncio.to_thread(lambda: asyncio.run(asyncio.wait_for(awaited(), 10)))
+    return asyncio.to_thread(lambda: asyncio.run(asyncio.wait_for(awaited(), A_HANG)))
 
 
 @dataclass

@@ -128,7 +128,7 @@ def bind():
 thread = threading.Thread(target=bind)
 thread.start()
 held.wait()
-in_child(lambda: asyncio.run(asyncio.wait_for(use(), 5)))
+in_child(lambda: asyncio.run(asyncio.wait_for(use(), 60)))
 go_on.set()
 thread.join()
 """

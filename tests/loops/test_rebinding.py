@@ -18,6 +18,7 @@ from reflexio_async import (
     RateLimited,
 )
 from reflexio_async.sandbox import Sandbox, faults
+from tests.hang import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,7 +165,7 @@ def test_a_background_call_that_was_cut_off_says_so_and_is_named(
 
     async def send() -> BackgroundCall[Any]:
         call = await client.delete_profile("u", "p")
-        await asyncio.sleep(0.1)
+        await until(lambda: box.count("DELETE", DELETE))
         assert isinstance(call, BackgroundCall)
         return call
 
@@ -198,7 +199,7 @@ def test_a_start_whose_answer_was_cut_off_may_have_begun(
 
     async def leave_a_start() -> None:
         starting = asyncio.create_task(started(client))
-        await asyncio.sleep(0.2)
+        await until(lambda: box.count("POST", "/api/rerun_profile_generation"))
         assert not starting.done()
 
     with caplog.at_level(logging.DEBUG, "reflexio_async"):
@@ -260,7 +261,7 @@ def test_a_call_of_a_loop_that_is_gone_ends_without_an_error(box: Sandbox) -> No
         async with AsyncReflexioClient(url_endpoint=box.url, drain_timeout=0.0) as client:
             call = client.whoami()
             task = asyncio.create_task(call)  # in a context of its own
-            await asyncio.sleep(0.1)
+            await until(lambda: box.requests)
             call.close()  # as the garbage collector does it
             task.cancel()
             await asyncio.wait([task])
@@ -338,7 +339,7 @@ logging.getLogger("reflexio_async").addHandler(handler)
 logging.getLogger("reflexio_async").setLevel(logging.DEBUG)
 
 async def finish(handle):
-    return await asyncio.wait_for(handle, 20)
+    return await asyncio.wait_for(handle, 60)
 
 loops = []  # held, and with them what they know
 

@@ -21,7 +21,7 @@ NOW = "<now>"
 """Stands for the current second, which a client puts into what it sends."""
 
 _STATUS = "/api/get_operation_status"
-_SECONDS = 5.0
+_SECONDS = 60.0
 _HEADERS = ("Authorization", "X-Bootstrap-Token")
 
 
@@ -53,7 +53,7 @@ class RecordingServer:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def take(self, *, wait: bool) -> list[dict[str, Any]]:
-        """The requests since the last call of this. With ``wait`` it waits for one, up to 5 s."""
+        """The requests since the last call of this. With ``wait`` it waits for one, up to a minute."""
         with self._arrived:
             if wait:
                 self._arrived.wait_for(lambda: self._requests, _SECONDS)

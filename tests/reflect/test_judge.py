@@ -12,6 +12,7 @@ import pytest
 
 from reflexio_async import InvalidRequest
 from reflexio_async.reflect.decorator import TraceResult, reflect_trace
+from tests.hang import A_HANG
 from tests.reflect.scene import scene as reflecting
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ async def test_an_ordinary_function_does_not_block_the_event_loop() -> None:
     loop_went_on = threading.Event()
 
     def judge(_task: str, _answer: str) -> bool:
-        return loop_went_on.wait(10)
+        return loop_went_on.wait(A_HANG)
 
     async with reflecting() as scene:
         asyncio.get_running_loop().call_later(0.05, loop_went_on.set)
@@ -225,7 +226,7 @@ async def test_cancelling_a_run_that_is_being_judged_ends_it_at_once_and_sends_n
 
     def judge(_task: str, _answer: str) -> None:
         begun.set()
-        over.wait(10)
+        over.wait(10 * A_HANG)
 
     async def judge_later(_task: str, _answer: str) -> None:
         begun.set()
@@ -249,10 +250,10 @@ async def test_a_cancel_scope_of_anyio_does_not_wait_for_the_thread_of_a_judge()
     async with reflecting() as scene:
         try:
             with anyio.move_on_after(0.1) as cancelled:
-                await review_of(scene, lambda _task, _answer: over.wait(10))
+                await review_of(scene, lambda _task, _answer: over.wait(10 * A_HANG))
             assert cancelled.cancelled_caught
             assert not over.is_set()
-            assert time.monotonic() < cancelled.deadline + 5  # both are the clock of the event loop
+            assert time.monotonic() < cancelled.deadline + A_HANG  # both are the clock of the event loop
         finally:
             over.set()
 

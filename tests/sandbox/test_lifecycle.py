@@ -12,6 +12,7 @@ import pytest
 
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
 from tests.behaviour.wire import Wire
+from tests.hang import A_HANG
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Opens
@@ -108,5 +109,5 @@ async def test_idle_connections_are_closed_in_real_time() -> None:
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-        assert await asyncio.wait_for(reader.read(), 2)
+        assert await asyncio.wait_for(reader.read(), A_HANG)
         writer.close()

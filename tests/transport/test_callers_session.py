@@ -24,6 +24,7 @@ from reflexio_async.reflexio.models.identity import WhoamiResponse
 from reflexio_async.sandbox import Sandbox
 from tests.transport.certificates import Authority
 from tests.transport.forward_proxy import forward_proxy
+from tests.transport.held_clock import HeldClock
 from tests.transport.servers import (
     HANG_UP,
     TURNS,
@@ -165,13 +166,18 @@ async def test_a_session_that_raises_for_status_does_not_hide_what_the_server_sa
 
 
 async def test_the_timeout_of_the_call_holds_and_not_the_sessions() -> None:
+    clock = HeldClock()
     async with (
         raw_server(sequence(None, None, then=reply_with(WHOAMI))) as server,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.05)) as session,
-        AsyncReflexioClient(url_endpoint=server.url, session=session, timeout=0.2) as client,
+        AsyncReflexioClient(url_endpoint=server.url, session=session, timeout=0.2, clock=clock) as client,
     ):
+        call = asyncio.create_task(client.upgrade_profiles())
+        await server.until_arrived()
+        await asyncio.sleep(0.1)  # longer than the session's
+        clock.expire()
         with pytest.raises(APITimeout, match=r"waited 0\.2 s for a response") as caught:
-            await client.upgrade_profiles()
+            await call
     assert caught.value.outcome_unknown
 
 

@@ -228,4 +228,4 @@ async def test_a_call_is_tried_again_after_a_connection_was_not_made_in_time() -
             url_endpoint=url, ssl=AUTHORITY.client(), connect_timeout=0.5
         ) as client:
             assert (await client.upgrade_profiles()).success
-    assert connections == 2
+    assert connections >= 2  # a busy machine may need more than one that is answered

@@ -14,6 +14,8 @@ from reflexio_async._engine.models import Empty
 from reflexio_async._engine.wire import Endpoint, encode
 from reflexio_async.reflexio.models.identity import WhoamiResponse
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
+from tests.hang import A_HANG, until
+from tests.transport.held_clock import HeldClock
 from tests.transport.servers import (
     HANG_UP,
     TURNS,
@@ -79,7 +81,7 @@ async def test_any_call_is_retried_when_nothing_was_sent(clock: VirtualClock) ->
 async def test_after_waiting_in_vain_for_a_free_connection_the_outcome_is_known() -> None:
     async with raw_server(sequence()) as server:
         async with AsyncReflexioClient(url_endpoint=server.url, max_connections=1, timeout=0.1) as client:
-            first = asyncio.create_task(client.with_options(timeout=5).whoami())
+            first = asyncio.create_task(client.with_options(timeout=A_HANG).whoami())
             await server.until_arrived()
             with pytest.raises(APITimeout, match=r"waited 0\.1 s for a free connection") as caught:
                 await client.upgrade_profiles()
@@ -95,7 +97,7 @@ async def test_virtual_time_passes_while_calls_queue_for_a_connection(clock: Vir
         AsyncReflexioClient(url_endpoint=box.url, clock=clock, max_connections=1) as client,
     ):
         box.faults.add(faults.delay(10), times=None)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(A_HANG):
             await asyncio.gather(*(client.whoami() for _ in range(3)))
     assert clock.now() == pytest.approx(30)
 
@@ -188,20 +190,28 @@ async def test_no_response_in_time_leaves_the_outcome_unknown(clock: VirtualCloc
 
 async def test_a_body_that_stops_halfway_ends_in_the_timeout() -> None:
     half = RawReply(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+    clock = HeldClock()
     async with (
         raw_server(sequence(then=half)) as server,
-        AsyncReflexioClient(url_endpoint=server.url, timeout=0.1) as client,
+        AsyncReflexioClient(url_endpoint=server.url, clock=clock) as client,
     ):
+        call = asyncio.create_task(client.whoami())
+        await server.until_arrived()
+        await asyncio.sleep(0.05)  # half of the body is read
+        clock.expire()
         with pytest.raises(APITimeout) as caught:
-            await client.whoami()
+            await call
     assert caught.value.outcome_unknown
 
 
 async def test_the_rest_of_a_request_is_not_sent_after_the_timeout() -> None:
     size = 9_000_000  # more than the buffers of the sockets hold
-    may_read, arrived = asyncio.Event(), asyncio.get_running_loop().create_future()
+    connected, may_read = asyncio.Event(), asyncio.Event()
+    arrived = asyncio.get_running_loop().create_future()
+    clock = HeldClock()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
         await may_read.wait()
         count = 0
         with suppress(ConnectionError):  # the client closed the connection
@@ -214,13 +224,17 @@ async def test_the_rest_of_a_request_is_not_sent_after_the_timeout() -> None:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     async with await asyncio.start_server(serve, sock=listening):
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        async with AsyncReflexioClient(url_endpoint=url, timeout=0.3, retry=ONCE) as client:
+        async with AsyncReflexioClient(url_endpoint=url, clock=clock, retry=ONCE) as client:
             turns = [{"role": "user", "content": "x" * (size // 9)}] * 9
             with loop_errors_ignored():  # aiohttp before 3.14 leaves one
+                call = asyncio.create_task(client.publish_interaction("u", turns, session_id="s"))
+                await connected.wait()
+                await asyncio.sleep(0.1)  # the buffers are full
+                clock.expire()
                 with pytest.raises(APITimeout):
-                    await client.publish_interaction("u", turns, session_id="s")
+                    await call
                 may_read.set()
-                assert await asyncio.wait_for(arrived, 10) < size
+                assert await asyncio.wait_for(arrived, A_HANG) < size
 
 
 async def test_a_large_request_arrives_whole_and_warns_of_nothing(clock: VirtualClock) -> None:
@@ -277,17 +291,15 @@ def test_idle_connections_are_closed_before_the_server_closes_them() -> None:
 
 
 async def test_a_connection_that_was_idle_for_too_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "_KEEPALIVE", 0.05)
-    async with (
-        raw_server(sequence(then=reply_with(WHOAMI))) as server,
-        AsyncReflexioClient(url_endpoint=server.url) as client,
-    ):
-        await client.whoami()
-        await client.whoami()
-        assert server.connections == 1
-        await asyncio.sleep(0.1)
-        await client.whoami()
-        assert server.connections == 2
+    async with raw_server(sequence(then=reply_with(WHOAMI))) as server:
+        for seconds, connections in ((A_HANG, 1), (0.05, 2)):
+            monkeypatch.setattr(http, "_KEEPALIVE", seconds)
+            before = server.connections
+            async with AsyncReflexioClient(url_endpoint=server.url) as client:
+                await client.whoami()
+                await asyncio.sleep(0.1)
+                await client.whoami()
+            assert server.connections - before == connections
 
 
 @pytest.mark.parametrize("after", [0, 50, 99])
@@ -394,11 +406,7 @@ async def test_leaving_closes_every_connection() -> None:
         async with AsyncReflexioClient(url_endpoint=server.url) as client:
             await asyncio.gather(*(client.whoami() for _ in range(5)))
             assert server.open == server.connections >= 1
-        for _ in range(100):
-            await asyncio.sleep(0.001)
-            if server.open == 0:
-                break
-        assert server.open == 0
+        await until(lambda: server.open == 0)
 
 
 async def test_publishing_is_one_post(clock: VirtualClock) -> None:

@@ -16,6 +16,7 @@ from reflexio_async import (
     RetryPolicy,
 )
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
+from tests.hang import A_HANG
 from tests.transport.servers import TURNS, WHOAMI, raw_server, reply_with, sequence
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ async def test_calls_of_a_closed_client_raise_client_closed(
             if used:
                 await client.whoami()
         with pytest.raises(ClientClosed, match="make a new one"):
-            async with asyncio.timeout(1):  # no call may wait forever
+            async with asyncio.timeout(A_HANG):  # no call may wait forever
                 await CALLS[name](client)
         assert len(box.requests) == used
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,10 @@ from reflexio_async import (
     ServerError,
 )
 from reflexio_async._engine.proxy import proxy_for
+from tests.hang import until
 from tests.transport.certificates import Authority
 from tests.transport.forward_proxy import forward_proxy
+from tests.transport.held_clock import HeldClock
 from tests.transport.servers import (
     TURNS,
     WHOAMI,
@@ -354,12 +357,16 @@ async def test_a_proxy_that_asks_for_credentials_is_named() -> None:
 
 async def test_a_proxy_that_takes_the_request_and_hangs_is_named() -> None:
     """The request is in its hands: the outcome is not known."""
+    clock = HeldClock()
     async with (
         forward_proxy(HTTP, hangs=True) as proxy,
-        AsyncReflexioClient(url_endpoint=HTTP, proxy=proxy.url, timeout=0.1) as client,
+        AsyncReflexioClient(url_endpoint=HTTP, proxy=proxy.url, timeout=0.1, clock=clock) as client,
     ):
+        call = asyncio.create_task(client.upgrade_profiles())
+        await until(lambda: proxy.asked)
+        clock.expire()
         with pytest.raises(APITimeout) as caught:
-            await client.upgrade_profiles()
+            await call
     text = f"waited 0.1 s for a response from {HTTP} through the proxy {proxy.url}"
     assert text in str(caught.value)
     assert caught.value.outcome_unknown
