@@ -19,6 +19,7 @@ from reflexio_async._engine.models import (
 )
 from reflexio_async.reflexio.models.enums import PlaybookStatus, Status
 from reflexio_async.reflexio.models.literals import AnyPlaybookStatus, AnyStatus
+from reflexio_async.reflexio.responses import MessageResponse, MsgResponse
 
 
 class Feedback(RequestPart):
@@ -129,18 +130,12 @@ class UpdateFeedbackStatusRequest(RequestModel):
     feedback_status: AnyPlaybookStatus
 
 
-class UpdateFeedbackStatusResponse(ResponseModel):
+class UpdateFeedbackStatusResponse(MsgResponse):
     """Whether the lesson was changed."""
 
-    success: bool
-    msg: str | None = None
 
-
-class DeleteFeedbackResponse(ResponseModel):
+class DeleteFeedbackResponse(MessageResponse):
     """Whether the lesson is deleted."""
-
-    success: bool
-    message: str = ""
 
 
 class DeleteRawFeedbackResponse(DeleteFeedbackResponse):
@@ -154,11 +149,9 @@ class UpgradeRawFeedbacksRequest(RequestModel):
     feedback_name: str | None = None
 
 
-class UpgradeRawFeedbacksResponse(ResponseModel):
+class UpgradeRawFeedbacksResponse(MessageResponse):
     """How many lessons changed their status."""
 
-    success: bool
-    message: str = ""
     raw_feedbacks_archived: int = 0
     raw_feedbacks_deleted: int = 0
     raw_feedbacks_promoted: int = 0
@@ -171,20 +164,15 @@ class DowngradeRawFeedbacksRequest(RequestModel):
     feedback_name: str | None = None
 
 
-class DowngradeRawFeedbacksResponse(ResponseModel):
+class DowngradeRawFeedbacksResponse(MessageResponse):
     """How many lessons changed their status."""
 
-    success: bool
-    message: str = ""
     raw_feedbacks_demoted: int = 0
     raw_feedbacks_restored: int = 0
 
 
-class RunFeedbackAggregationResponse(ResponseModel):
+class RunFeedbackAggregationResponse(MessageResponse):
     """The result of an aggregation, in words."""
-
-    success: bool
-    message: str = ""
 
 
 class RerunFeedbackGenerationRequest(TimeRange):
@@ -195,12 +183,10 @@ class RerunFeedbackGenerationRequest(TimeRange):
     source: str | None = None
 
 
-class RerunFeedbackGenerationResponse(ResponseModel):
+class RerunFeedbackGenerationResponse(MsgResponse):
     """The result of a feedback rerun."""
 
-    success: bool
     feedbacks_generated: int | None = None
-    msg: str | None = None
     operation_id: str = "rerun_feedback_generation"
 
 
@@ -212,12 +198,10 @@ class ManualFeedbackGenerationRequest(RequestModel):
     source: str | None = None
 
 
-class ManualFeedbackGenerationResponse(ResponseModel):
+class ManualFeedbackGenerationResponse(MsgResponse):
     """The result of a manual feedback generation."""
 
-    success: bool
     feedbacks_generated: int | None = None
-    msg: str | None = None
 
 
 class FeedbackView(ResponseModel):
@@ -256,20 +240,16 @@ class RawFeedbackView(ResponseModel):
     when_condition: str | None = None
 
 
-class GetFeedbacksResponse(ResponseModel):
+class GetFeedbacksResponse(MsgResponse):
     """Lessons found."""
 
-    success: bool
     feedbacks: list[FeedbackView]
-    msg: str | None = None
 
 
-class GetRawFeedbacksResponse(ResponseModel):
+class GetRawFeedbacksResponse(MsgResponse):
     """Lessons found."""
 
-    success: bool
     raw_feedbacks: list[RawFeedbackView]
-    msg: str | None = None
 
 
 class SearchFeedbackResponse(GetFeedbacksResponse):

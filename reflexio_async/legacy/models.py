@@ -19,6 +19,7 @@ from reflexio_async._engine.models import (
 from reflexio_async.reflexio.models.enums import ProfileTimeToLive, RegularVsShadow, Status, UserActionType
 from reflexio_async.reflexio.models.literals import AnyStatus, AnyUserActionType
 from reflexio_async.reflexio.models.profiles import NEVER_EXPIRES
+from reflexio_async.reflexio.responses import MessageResponse, MsgResponse
 
 
 class InteractionData(RequestPart):
@@ -51,11 +52,8 @@ class PublishUserInteractionRequest(RequestModel, title="publish_interaction"):
     source: str = ""
 
 
-class PublishUserInteractionResponse(ResponseModel):
+class PublishUserInteractionResponse(MessageResponse):
     """Whether the turns were stored."""
-
-    success: bool
-    message: str = ""
 
 
 class GetRequestsRequest(TimeRange):
@@ -100,12 +98,10 @@ class Interaction(ResponseModel):
     user_action_description: str = ""
 
 
-class GetInteractionsResponse(ResponseModel):
+class GetInteractionsResponse(MsgResponse):
     """Turns found."""
 
-    success: bool
     interactions: list[Interaction]
-    msg: str | None = None
 
 
 class SearchInteractionResponse(GetInteractionsResponse):
@@ -137,12 +133,10 @@ class RequestGroup(ResponseModel):
     requests: list[RequestData]
 
 
-class GetRequestsResponse(ResponseModel):
+class GetRequestsResponse(MsgResponse):
     """Stored requests."""
 
-    success: bool
     request_groups: list[RequestGroup]
-    msg: str | None = None
 
 
 class SearchUserProfileRequest(TimeRange):
@@ -185,12 +179,10 @@ class UserProfile(ResponseModel):
     status: Status | str | None = Field(default=None, union_mode="left_to_right")
 
 
-class GetUserProfilesResponse(ResponseModel):
+class GetUserProfilesResponse(MsgResponse):
     """Profiles found."""
 
-    success: bool
     user_profiles: list[UserProfile]
-    msg: str | None = None
 
 
 class SearchUserProfileResponse(GetUserProfilesResponse):
@@ -216,12 +208,10 @@ class ProfileChangeLogResponse(ResponseModel):
     profile_change_logs: list[ProfileChangeLog]
 
 
-class DeleteRequestGroupResponse(ResponseModel):
+class DeleteRequestGroupResponse(MessageResponse):
     """How many requests were deleted with the group."""
 
-    success: bool
     deleted_requests_count: int = 0
-    message: str = ""
 
 
 class DeleteRequestGroupRequest(RequestModel, title="delete_request_group"):
@@ -260,9 +250,7 @@ class AgentSuccessEvaluationResult(ResponseModel):
     result_id: int = 0
 
 
-class GetAgentSuccessEvaluationResultsResponse(ResponseModel):
+class GetAgentSuccessEvaluationResultsResponse(MsgResponse):
     """Judgements found."""
 
-    success: bool
     agent_success_evaluation_results: list[AgentSuccessEvaluationResult]
-    msg: str | None = None

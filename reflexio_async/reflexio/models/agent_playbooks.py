@@ -22,6 +22,7 @@ from reflexio_async.reflexio.models.enums import CitationKind, PlaybookStatus, S
 from reflexio_async.reflexio.models.experiments import RetrievalExperimentAssignment
 from reflexio_async.reflexio.models.literals import AnyPlaybookStatus, AnySearchMode, AnyStatus
 from reflexio_async.reflexio.models.playbooks import BlockingIssue
+from reflexio_async.reflexio.responses import MessageResponse, MsgResponse
 
 
 class AgentPlaybook(RequestPart):
@@ -73,11 +74,8 @@ class UpdateAgentPlaybookRequest(RequestModel, title="update_agent_playbook"):
     trigger: str | None = None
 
 
-class UpdateAgentPlaybookResponse(ResponseModel):
+class UpdateAgentPlaybookResponse(MsgResponse):
     """Whether the lesson was changed."""
-
-    success: bool
-    msg: str | None = None
 
 
 class UpdatePlaybookStatusRequest(RequestModel, title="update_agent_playbook_status"):
@@ -87,11 +85,8 @@ class UpdatePlaybookStatusRequest(RequestModel, title="update_agent_playbook_sta
     playbook_status: AnyPlaybookStatus
 
 
-class UpdatePlaybookStatusResponse(ResponseModel):
+class UpdatePlaybookStatusResponse(MsgResponse):
     """Whether the lesson was changed."""
-
-    success: bool
-    msg: str | None = None
 
 
 class SearchAgentPlaybookRequest(TimeRange):
@@ -133,13 +128,11 @@ class AgentPlaybookView(ResponseModel):
     trigger: str | None = None
 
 
-class SearchAgentPlaybooksViewResponse(ResponseModel):
+class SearchAgentPlaybooksViewResponse(MsgResponse):
     """Lessons found, best first."""
 
-    success: bool
     agent_playbooks: list[AgentPlaybookView]
     experiment: RetrievalExperimentAssignment | None = None
-    msg: str | None = None
 
 
 class GetAgentPlaybooksRequest(TimeRange):
@@ -160,19 +153,14 @@ class GetAgentPlaybooksRequest(TimeRange):
     force_refresh: StrictBool = Field(default=False, exclude=True, description="Ignore the cached response.")
 
 
-class GetAgentPlaybooksViewResponse(ResponseModel):
+class GetAgentPlaybooksViewResponse(MsgResponse):
     """Lessons found."""
 
-    success: bool
     agent_playbooks: list[AgentPlaybookView]
-    msg: str | None = None
 
 
-class DeleteAgentPlaybookResponse(ResponseModel):
+class DeleteAgentPlaybookResponse(MessageResponse):
     """Whether the lesson is deleted. Deleting one that does not exist succeeds."""
-
-    success: bool
-    message: str = ""
 
 
 class DeleteAgentPlaybooksByIdsRequest(RequestModel, title="delete_agent_playbooks_by_ids"):
@@ -198,11 +186,9 @@ class GetPlaybookApplicationStatsRequest(RequestModel):
     days_back: AtLeastOne = 30
 
 
-class GetPlaybookApplicationStatsResponse(ResponseModel):
+class GetPlaybookApplicationStatsResponse(MsgResponse):
     """How often each learning was applied."""
 
-    success: bool
-    msg: str | None = None
     stats: list[PlaybookApplicationStat] = EMPTY_LIST
 
 

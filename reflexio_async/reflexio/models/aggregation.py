@@ -16,13 +16,11 @@ from reflexio_async._engine.models import (
     Waiting,
 )
 from reflexio_async.reflexio.models.enums import AggregationStatus, PlaybookStatus
+from reflexio_async.reflexio.responses import MessageResponse
 
 
-class RunPlaybookAggregationResponse(ResponseModel):
+class RunPlaybookAggregationResponse(MessageResponse):
     """The result of an aggregation, in words."""
-
-    success: bool
-    message: str = ""
 
 
 class SubmitPlaybookAggregationRequest(RequestModel):

@@ -9,13 +9,13 @@ from reflexio_async._engine.models import (
     EMPTY_LIST,
     AtLeastOne,
     Fraction,
-    ResponseModel,
     Secret,
     ZeroOrMore,
 )
 from reflexio_async.reflexio.models.config_storage import APIKeyConfig, ConfigPart, StorageConfig
 from reflexio_async.reflexio.models.enums import ExtractionPreset
 from reflexio_async.reflexio.models.experiments import RetrievalExperimentRecord
+from reflexio_async.reflexio.responses import MsgResponse
 
 
 class AgentSuccessConfig(ConfigPart):
@@ -224,11 +224,8 @@ class Config(ConfigPart):
     window_size: AtLeastOne = 10
 
 
-class SetConfigResponse(ResponseModel):
+class SetConfigResponse(MsgResponse):
     """Whether the configuration was set."""
-
-    success: bool
-    msg: str | None = None
 
 
 class ConfigBody(BaseModel):

@@ -1,6 +1,7 @@
 """Dashboard: the numbers of an organisation over time."""
 
 from reflexio_async._engine.models import AtLeastOne, RequestModel, ResponseModel
+from reflexio_async.reflexio.responses import MsgResponse
 
 
 class GetDashboardStatsRequest(RequestModel):
@@ -37,9 +38,7 @@ class DashboardStats(ResponseModel):
     evaluations_time_series: list[TimeSeriesDataPoint]
 
 
-class GetDashboardStatsResponse(ResponseModel):
+class GetDashboardStatsResponse(MsgResponse):
     """The numbers of a dashboard."""
 
-    success: bool
-    msg: str | None = None
     stats: DashboardStats | None = None

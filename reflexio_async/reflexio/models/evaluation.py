@@ -27,6 +27,7 @@ from reflexio_async.reflexio.models.enums import (
     RegularVsShadow,
     RetrievedLearningKind,
 )
+from reflexio_async.reflexio.responses import MsgResponse
 
 
 class GetAgentSuccessEvaluationResultsRequest(TimeRange):
@@ -55,12 +56,10 @@ class EvaluationResultView(ResponseModel):
     user_turns_to_resolution: int | None = None
 
 
-class GetEvaluationResultsViewResponse(ResponseModel):
+class GetEvaluationResultsViewResponse(MsgResponse):
     """Judgements found."""
 
-    success: bool
     agent_success_evaluation_results: list[EvaluationResultView]
-    msg: str | None = None
 
 
 class GetRetrievedLearningEvaluationResultsRequest(TimeRange):
@@ -100,11 +99,9 @@ class RetrievedLearningEvaluationResult(ResponseModel):
     result_id: int = 0
 
 
-class GetRetrievedLearningEvaluationResultsResponse(ResponseModel):
+class GetRetrievedLearningEvaluationResultsResponse(MsgResponse):
     """Judgements found."""
 
-    success: bool
-    msg: str | None = None
     results: list[RetrievedLearningEvaluationResult] = EMPTY_LIST
 
 

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, PlainSerializer
 
 from reflexio_async._engine.models import RequestModel, ResponseModel
 from reflexio_async.reflexio.models.masks import MASK, Credentials, masked
+from reflexio_async.reflexio.responses import MessageResponse
 
 
 def _masked(credentials: dict[str, Any]) -> dict[str, Any]:
@@ -28,15 +29,13 @@ StorageCredentials = Annotated[dict[str, Any], AfterValidator(Credentials), Plai
 """Values in clear by key, masked in reprs and dumps."""
 
 
-class WhoamiResponse(ResponseModel):
+class WhoamiResponse(MessageResponse):
     """The organisation behind the credential, and where its data is stored."""
 
-    success: bool
     org_id: str
     storage_type: str | None = None
     storage_label: str | None = None
     storage_configured: bool = False
-    message: str = ""
 
 
 class LoginForm(RequestModel, title="login"):
@@ -97,14 +96,12 @@ class AdminInvalidateCacheResponse(ResponseModel):
     org_id: str
 
 
-class MyConfigResponse(ResponseModel):
+class MyConfigResponse(MessageResponse):
     """Where the caller's data is stored, and its credentials.
 
     ``storage_config`` is a dict with the values in clear: ``answer.storage_config["db_url"]``. Its repr, and
     dumps of this response, have masks.
     """
 
-    success: bool
-    message: str = ""
     storage_type: str | None = None
     storage_config: StorageCredentials | None = None

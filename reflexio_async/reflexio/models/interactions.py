@@ -34,6 +34,7 @@ from reflexio_async.reflexio.models.literals import (
     AnySearchMode,
     AnyUserActionType,
 )
+from reflexio_async.reflexio.responses import MessageResponse, MsgResponse
 
 DEFAULT_AGENT_VERSION = "agent-v0"
 """The agent version of publishes that name none, as in the official client."""
@@ -147,16 +148,14 @@ class PublishUserInteractionRequest(RequestModel, title="publish_interaction"):
         return self
 
 
-class PublishUserInteractionResponse(ResponseModel):
+class PublishUserInteractionResponse(MessageResponse):
     """What was stored, and the state of learning from it.
 
     ``accepted``: it is not stored yet. The server has only accepted it (HTTP 202), and stores it later;
     ``get_requests(request_id=…)`` finds it then. Nothing is known about learning.
     """
 
-    success: bool
     accepted: bool = False
-    message: str = ""
     warnings: list[str] = EMPTY_LIST
     request_id: str | None = None
     storage_type: str | None = None
@@ -240,13 +239,11 @@ class SessionView(ResponseModel):
     requests: list[RequestDataView]
 
 
-class GetRequestsViewResponse(ResponseModel):
+class GetRequestsViewResponse(MsgResponse):
     """Stored requests. ``has_more`` says that there may be more at a higher ``offset``."""
 
-    success: bool
     sessions: list[SessionView]
     has_more: bool = False
-    msg: str | None = None
 
 
 class SearchInteractionRequest(TimeRange):
@@ -263,12 +260,10 @@ class SearchInteractionRequest(TimeRange):
     top_k: AtLeastOne | None = Field(default=None, description="Ignored by servers up to 0.2.32.")
 
 
-class SearchInteractionsViewResponse(ResponseModel):
+class SearchInteractionsViewResponse(MsgResponse):
     """Turns found."""
 
-    success: bool
     interactions: list[InteractionView]
-    msg: str | None = None
 
 
 class GetInteractionsRequest(TimeRange):
@@ -280,26 +275,18 @@ class GetInteractionsRequest(TimeRange):
     )
 
 
-class GetInteractionsViewResponse(ResponseModel):
+class GetInteractionsViewResponse(MsgResponse):
     """Turns found."""
 
-    success: bool
     interactions: list[InteractionView]
-    msg: str | None = None
 
 
-class DeleteUserInteractionResponse(ResponseModel):
+class DeleteUserInteractionResponse(MessageResponse):
     """Whether the turn is deleted. Deleting one that does not exist succeeds."""
 
-    success: bool
-    message: str = ""
 
-
-class DeleteRequestResponse(ResponseModel):
+class DeleteRequestResponse(MessageResponse):
     """Whether the request is deleted. Deleting one that does not exist succeeds."""
-
-    success: bool
-    message: str = ""
 
 
 class DeleteRequestsByIdsRequest(RequestModel, title="delete_requests_by_ids"):

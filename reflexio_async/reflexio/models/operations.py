@@ -18,6 +18,7 @@ from reflexio_async._engine.models import (
     TimeRange,
 )
 from reflexio_async.reflexio.models.enums import OperationStatus
+from reflexio_async.reflexio.responses import MessageResponse, MsgResponse
 
 ServiceName = Literal["profile_generation", "playbook_generation"]
 
@@ -86,40 +87,32 @@ class ManualPlaybookGenerationWait(ManualPlaybookGenerationRequest, Polling):
     """``ManualPlaybookGenerationRequest``, waiting."""
 
 
-class RerunProfileGenerationResponse(ResponseModel):
+class RerunProfileGenerationResponse(MsgResponse):
     """The result of a profile rerun.
 
     ``profiles_generated`` counts every pending profile of the users concerned, not only the new ones.
     """
 
-    success: bool
-    msg: str | None = None
     operation_id: str = "rerun_profile_generation"
     profiles_generated: int | None = None
 
 
-class RerunPlaybookGenerationResponse(ResponseModel):
+class RerunPlaybookGenerationResponse(MsgResponse):
     """The result of a playbook rerun."""
 
-    success: bool
-    msg: str | None = None
     operation_id: str = "rerun_playbook_generation"
     playbooks_generated: int | None = None
 
 
-class ManualProfileGenerationResponse(ResponseModel):
+class ManualProfileGenerationResponse(MsgResponse):
     """The result of a manual profile generation. ``profiles_generated`` counts every current profile."""
 
-    success: bool
-    msg: str | None = None
     profiles_generated: int | None = None
 
 
-class ManualPlaybookGenerationResponse(ResponseModel):
+class ManualPlaybookGenerationResponse(MsgResponse):
     """The result of a manual playbook generation."""
 
-    success: bool
-    msg: str | None = None
     playbooks_generated: int | None = None
 
 
@@ -154,12 +147,10 @@ class OperationStatusInfo(ResponseModel):
         return value if isinstance(value, str) else None
 
 
-class GetOperationStatusResponse(ResponseModel):
+class GetOperationStatusResponse(MsgResponse):
     """The latest operation. It is None, with ``success`` False, when there was none."""
 
-    success: bool
     operation_status: OperationStatusInfo | None = None
-    msg: str | None = None
 
 
 class CancelOperationRequest(RequestModel):
@@ -168,12 +159,10 @@ class CancelOperationRequest(RequestModel):
     service_name: ServiceName | str | None = None
 
 
-class CancelOperationResponse(ResponseModel):
+class CancelOperationResponse(MsgResponse):
     """The services that had a running operation. Servers do not stop an operation of a single user."""
 
-    success: bool
     cancelled_services: list[str] = EMPTY_LIST
-    msg: str | None = None
 
 
 class ClearUserDataResponse(ResponseModel):
@@ -184,12 +173,10 @@ class ClearUserDataResponse(ResponseModel):
     message: str | None = None
 
 
-class BulkDeleteResponse(ResponseModel):
+class BulkDeleteResponse(MessageResponse):
     """How many rows were deleted. Servers do not count every deletion."""
 
-    success: bool
     deleted_count: int = 0
-    message: str = ""
 
 
 class ClearUserDataRequest(RequestModel, title="clear_user_data"):

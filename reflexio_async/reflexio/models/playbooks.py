@@ -23,6 +23,7 @@ from reflexio_async._engine.models import (
 from reflexio_async.reflexio.models.enums import SearchMode, Status
 from reflexio_async.reflexio.models.experiments import RetrievalExperimentAssignment
 from reflexio_async.reflexio.models.literals import AnyBlockingIssueKind, AnySearchMode, AnyStatus
+from reflexio_async.reflexio.responses import MessageResponse, MsgResponse
 
 
 class GetUserPlaybooksRequest(TimeRange):
@@ -61,12 +62,10 @@ class UserPlaybookView(ResponseModel):
     tags: list[str] = EMPTY_LIST
 
 
-class GetUserPlaybooksViewResponse(ResponseModel):
+class GetUserPlaybooksViewResponse(MsgResponse):
     """Lessons found."""
 
-    success: bool
     user_playbooks: list[UserPlaybookView]
-    msg: str | None = None
 
 
 class UpgradeUserPlaybooksRequest(RequestModel):
@@ -77,11 +76,9 @@ class UpgradeUserPlaybooksRequest(RequestModel):
     playbook_name: str | None = Field(default=None, deprecated=True)
 
 
-class UpgradeUserPlaybooksResponse(ResponseModel):
+class UpgradeUserPlaybooksResponse(MessageResponse):
     """How many lessons changed their status."""
 
-    success: bool
-    message: str = ""
     user_playbooks_promoted: int = 0
     user_playbooks_archived: int = 0
     user_playbooks_deleted: int = 0
@@ -166,11 +163,8 @@ class UpdateUserPlaybookRequest(RequestModel, title="update_user_playbook"):
     trigger: str | None = None
 
 
-class UpdateUserPlaybookResponse(ResponseModel):
+class UpdateUserPlaybookResponse(MsgResponse):
     """Whether the lesson was changed. It is a success, too, when the lesson does not exist."""
-
-    success: bool
-    msg: str | None = None
 
 
 class SearchUserPlaybookRequest(TimeRange):
@@ -195,13 +189,11 @@ class SearchUserPlaybookRequest(TimeRange):
     user_id: ShortText | None = None
 
 
-class SearchUserPlaybooksViewResponse(ResponseModel):
+class SearchUserPlaybooksViewResponse(MsgResponse):
     """Lessons found, best first."""
 
-    success: bool
     user_playbooks: list[UserPlaybookView]
     experiment: RetrievalExperimentAssignment | None = None
-    msg: str | None = None
 
 
 class ReviewUserPlaybooksRequest(TimeRange):
@@ -236,13 +228,11 @@ class ReviewUserPlaybookResult(ResponseModel):
     successor_user_playbook_id: int | None = None
 
 
-class ReviewUserPlaybooksResponse(ResponseModel):
+class ReviewUserPlaybooksResponse(MsgResponse):
     """The decisions. There are none yet when the review runs in the background."""
 
-    success: bool
     accepted_count: int = 0
     edited_count: int = 0
-    msg: str | None = None
     rejected_count: int = 0
     report_only: bool = True
     results: list[ReviewUserPlaybookResult] = EMPTY_LIST
@@ -251,11 +241,8 @@ class ReviewUserPlaybooksResponse(ResponseModel):
     skipped_count: int = 0
 
 
-class DeleteUserPlaybookResponse(ResponseModel):
+class DeleteUserPlaybookResponse(MessageResponse):
     """Whether the lesson is deleted. Deleting one that does not exist succeeds."""
-
-    success: bool
-    message: str = ""
 
 
 class DeleteUserPlaybooksByIdsRequest(RequestModel, title="delete_user_playbooks_by_ids"):
@@ -271,11 +258,9 @@ class DowngradeUserPlaybooksRequest(RequestModel):
     playbook_name: str | None = Field(default=None, deprecated=True)
 
 
-class DowngradeUserPlaybooksResponse(ResponseModel):
+class DowngradeUserPlaybooksResponse(MessageResponse):
     """How many lessons changed their status."""
 
-    success: bool
-    message: str = ""
     user_playbooks_demoted: int = 0
     user_playbooks_restored: int = 0
 

@@ -24,6 +24,7 @@ from reflexio_async._engine.models import (
 from reflexio_async.reflexio.models.enums import ProfileTimeToLive, SearchMode, Status
 from reflexio_async.reflexio.models.experiments import RetrievalExperimentAssignment
 from reflexio_async.reflexio.models.literals import AnyProfileTimeToLive, AnySearchMode, AnyStatus
+from reflexio_async.reflexio.responses import MessageResponse, MsgResponse
 
 NEVER_EXPIRES = 4_102_444_800
 """The server's expiration of a profile that does not expire: the first second of 2100, in epoch seconds."""
@@ -68,12 +69,10 @@ class ProfileView(ResponseModel):
     tags: list[str] = EMPTY_LIST
 
 
-class GetProfilesViewResponse(ResponseModel):
+class GetProfilesViewResponse(MsgResponse):
     """Profiles found."""
 
-    success: bool
     user_profiles: list[ProfileView]
-    msg: str | None = None
 
 
 class UpgradeProfilesRequest(RequestModel):
@@ -90,11 +89,9 @@ class UpgradeProfilesRequest(RequestModel):
     )
 
 
-class UpgradeProfilesResponse(ResponseModel):
+class UpgradeProfilesResponse(MessageResponse):
     """How many profiles changed their status."""
 
-    success: bool
-    message: str = ""
     profiles_promoted: int = 0
     profiles_archived: int = 0
     profiles_deleted: int = 0
@@ -120,13 +117,11 @@ class SearchUserProfileRequest(TimeRange):
     top_k: AtLeastOne | None = 10
 
 
-class SearchProfilesViewResponse(ResponseModel):
+class SearchProfilesViewResponse(MsgResponse):
     """Profiles found, best first."""
 
-    success: bool
     user_profiles: list[ProfileView]
     experiment: RetrievalExperimentAssignment | None = None
-    msg: str | None = None
 
 
 class RerankUserProfilesRequest(RequestModel):
@@ -191,18 +186,12 @@ class UpdateUserProfileRequest(RequestModel):
     custom_features: JsonObject | None = None
 
 
-class UpdateUserProfileResponse(ResponseModel):
+class UpdateUserProfileResponse(MsgResponse):
     """Whether the profile was changed."""
 
-    success: bool
-    msg: str | None = None
 
-
-class DeleteUserProfileResponse(ResponseModel):
+class DeleteUserProfileResponse(MessageResponse):
     """Whether the profile is deleted. Deleting one that does not exist succeeds."""
-
-    success: bool
-    message: str = ""
 
 
 class DeleteProfilesByIdsRequest(RequestModel, title="delete_profiles_by_ids"):
@@ -229,22 +218,18 @@ class ProfileChangeLogViewResponse(ResponseModel):
     profile_change_logs: list[ProfileChangeLogView]
 
 
-class GetProfileStatisticsResponse(ResponseModel):
+class GetProfileStatisticsResponse(MsgResponse):
     """How many profiles there are of each status."""
 
-    success: bool
     archived_count: int = 0
     current_count: int = 0
     expiring_soon_count: int = 0
-    msg: str | None = None
     pending_count: int = 0
 
 
-class StorageStatsResponse(ResponseModel):
+class StorageStatsResponse(MsgResponse):
     """How much is stored of one user."""
 
-    success: bool
-    msg: str | None = None
     newest_profile_modified: datetime | None = None
     oldest_profile_modified: datetime | None = None
     playbook_count: int = 0
@@ -262,11 +247,9 @@ class DowngradeProfilesRequest(RequestModel):
     user_id: str | None = None
 
 
-class DowngradeProfilesResponse(ResponseModel):
+class DowngradeProfilesResponse(MessageResponse):
     """How many profiles changed their status."""
 
-    success: bool
-    message: str = ""
     profiles_demoted: int = 0
     profiles_restored: int = 0
 

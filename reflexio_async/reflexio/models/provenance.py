@@ -9,6 +9,7 @@ from reflexio_async._engine.models import (
 )
 from reflexio_async.reflexio.models.interactions import InteractionView
 from reflexio_async.reflexio.models.playbooks import UserPlaybookView
+from reflexio_async.reflexio.responses import MsgResponse
 
 
 class GetLearningProvenanceRequest(RequestModel):
@@ -26,14 +27,12 @@ class SourceUserPlaybookProvenanceView(ResponseModel):
     source_interaction_ids: list[int] = EMPTY_LIST
 
 
-class LearningProvenanceViewResponse(ResponseModel):
+class LearningProvenanceViewResponse(MsgResponse):
     """What one learning was learned from."""
 
-    success: bool
     target_kind: str
     target_id: str
     interactions: list[InteractionView] = EMPTY_LIST
-    msg: str | None = None
     provenance_status: str = "unavailable"
     source_user_playbooks: list[SourceUserPlaybookProvenanceView] = EMPTY_LIST
     trigger_request_id: str | None = None

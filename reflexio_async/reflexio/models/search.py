@@ -13,7 +13,6 @@ from reflexio_async._engine.models import (
     OrNone,
     RequestModel,
     RequestPart,
-    ResponseModel,
     ShortText,
     SourceName,
 )
@@ -23,6 +22,7 @@ from reflexio_async.reflexio.models.experiments import RetrievalExperimentAssign
 from reflexio_async.reflexio.models.literals import AnyPlaybookStatus, AnySearchMode
 from reflexio_async.reflexio.models.playbooks import UserPlaybookView
 from reflexio_async.reflexio.models.profiles import ProfileView
+from reflexio_async.reflexio.responses import MsgResponse
 
 EntityType: TypeAlias = Literal["profiles", "user_playbooks", "agent_playbooks"]
 
@@ -60,15 +60,13 @@ class UnifiedSearchRequest(RequestModel):
     user_id: ShortText | None = None
 
 
-class UnifiedSearchViewResponse(ResponseModel):
+class UnifiedSearchViewResponse(MsgResponse):
     """What was found of each kind, best first."""
 
-    success: bool
     agent_playbooks: list[AgentPlaybookView] = EMPTY_LIST
     agent_trace: str | None = None
     degraded: bool = Field(default=False, description="Found without embeddings.")
     experiment: RetrievalExperimentAssignment | None = None
-    msg: str | None = None
     profiles: list[ProfileView] = EMPTY_LIST
     reformulated_query: str | None = None
     rehydrated_text: str | None = None

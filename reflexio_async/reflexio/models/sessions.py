@@ -16,6 +16,7 @@ from reflexio_async._engine.models import (
 )
 from reflexio_async.reflexio.models.enums import SessionOutcomeFailureReason, SessionOutcomeKind
 from reflexio_async.reflexio.models.literals import AnySessionOutcomeKind
+from reflexio_async.reflexio.responses import MessageResponse
 
 
 class FinalizeSessionRequest(RequestModel, title="finalize_session"):
@@ -25,12 +26,10 @@ class FinalizeSessionRequest(RequestModel, title="finalize_session"):
     session_id: NotBlank
 
 
-class FinalizeSessionResponse(ResponseModel):
+class FinalizeSessionResponse(MessageResponse):
     """``accepted`` is False when the server does not know the session."""
 
-    success: bool
     accepted: bool = False
-    message: str = ""
 
 
 class OutcomeFields(RequestModel):
@@ -55,12 +54,10 @@ class ScopedSetSessionOutcomeRequest(OutcomeFields):
     session_id: NotBlank | None = None
 
 
-class SetSessionOutcomeResponse(ResponseModel):
+class SetSessionOutcomeResponse(MessageResponse):
     """What was recorded."""
 
-    success: bool
     finalized_trajectory_digest: str | None = None
-    message: str = ""
     outcome_contract_digest: str | None = None
     outcome_id: str | None = None
     outcome_revision: int | None = None
@@ -113,20 +110,16 @@ class SessionOutcomeRecord(ResponseModel):
     value: float | None = None
 
 
-class GetSessionOutcomesResponse(ResponseModel):
+class GetSessionOutcomesResponse(MessageResponse):
     """Outcomes found."""
 
-    success: bool
-    message: str = ""
     session_outcomes: list[SessionOutcomeRecord] = EMPTY_LIST
 
 
-class DeleteSessionResponse(ResponseModel):
+class DeleteSessionResponse(MessageResponse):
     """How many requests were deleted with the session."""
 
-    success: bool
     deleted_requests_count: int = 0
-    message: str = ""
 
 
 class DeleteSessionRequest(RequestModel, title="delete_session"):
