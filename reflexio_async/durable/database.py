@@ -50,13 +50,15 @@ class Database(Protocol):
     async def write(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """Run ``statements`` in one transaction. Return the rows of each, when all are safe on the disk.
 
+        A statement that returns no rows has an empty one for each row that it has changed.
+
         Raises:
             StoreError: Nothing was written.
         """
         ...
 
     def write_soon(self, statements: Sequence[Statement]) -> None:
-        """Run ``statements`` in one transaction, within 0.2 s. This waits neither for that nor for the disk.
+        """Run ``statements`` in one transaction. This waits neither for that nor for the disk.
 
         They run in the order of these calls. An error is logged.
         """

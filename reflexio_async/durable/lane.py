@@ -64,7 +64,6 @@ _DRIVEN_ELSEWHERE = WaitingFor(
     detail="another process drives these jobs; this one goes on when that is gone",
 )
 _READ_AHEAD = 16  # rows that are read at once
-_INTENT_VALID_FOR = 1.0  # seconds
 _ELSEWHERE = 1.0  # seconds between two tries to take a lease that another process has
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds, while the server is away
 _SAME_TROUBLE = 60.0  # seconds between two pauses that are reported as one
@@ -303,6 +302,7 @@ class LaneDriver:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+            self._rows.write_admissions()
             # The next holder must give the server time for a start that is under way.
             held.give_back = not self._rows.sent
             self._rows.sent.clear()
@@ -424,7 +424,7 @@ class LaneDriver:
                 self._tell(row.id, job)
                 if job.id is not None and not written:
                     written = True
-                    self._rows.write_admission(held, job)
+                    self._rows.admitted(held, job)
                 follower.changed.clear()
                 await follower.changed.wait()
         finally:

@@ -156,12 +156,13 @@ class PostgresDatabase:
 
         async def write(connection: Connection) -> list[list[Row]]:
             if len(statements) == 1:
-                return [await _execute(connection, statements[0])]
+                ((sql, values),) = statements
+                return [await _rows(await connection.execute(database_text(sql), values))]
             # One round trip, not one for each statement.
             async with connection.pipeline() as pipeline, connection.transaction():
                 cursors = [await connection.execute(database_text(sql), values) for sql, values in statements]
                 await pipeline.sync()
-            return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+            return [await _rows(cursor) for cursor in cursors]
 
         opened = self._opened_here()
         rows = await self._run(write)
@@ -397,9 +398,9 @@ def _ends_something(statement: Statement) -> bool:
     return sql.startswith(("update outbox", "delete from outbox"))
 
 
-async def _execute(connection: Connection, statement: Statement) -> list[Row]:
-    cursor = await connection.execute(database_text(statement.sql), statement.values)
-    return await cursor.fetchall() if cursor.description else []
+async def _rows(cursor: psycopg.AsyncCursor[Any]) -> list[Row]:
+    """The rows of a statement, or an empty one for each row that it has changed."""
+    return await cursor.fetchall() if cursor.description else [()] * cursor.rowcount
 
 
 async def _use_schema(connection: Connection) -> None:

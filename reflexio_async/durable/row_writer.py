@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import to_json
 
 from reflexio_async._engine.jobs.kinds import Dialect
 from reflexio_async.durable.rows import RowState, waits_text
+from reflexio_async.errors import StoreError
 
 if TYPE_CHECKING:
     from reflexio_async._engine.call import Caller
+    from reflexio_async._engine.clock import Timer
     from reflexio_async._engine.jobs.kinds import Operation
     from reflexio_async._engine.jobs.lane import Lane
     from reflexio_async._engine.jobs.slot_job import SlotJob
     from reflexio_async._engine.rate_limits import RateLimiter
     from reflexio_async.durable.leases import HeldLease
+    from reflexio_async.durable.rows import Lease
     from reflexio_async.durable.watch import LoopJobs
 
 _INTENT_VALID_FOR = 1.0  # seconds
+_SOON = 0.2  # seconds until an admission is written, unless the job has ended before
 
 
 class NextStart(NamedTuple):
@@ -75,6 +80,8 @@ class RowWriter:
         self._clock = caller.clock
         self._intents: dict[str, _Intent] = {}
         """By row, the intents that were written before the lane has asked for them."""
+        self._admissions: dict[str, tuple[Lease, SlotJob[Any], Timer]] = {}
+        """By row, the admissions that will be written."""
         self._limiters: dict[str, RateLimiter] = {}
         """By path, the rate limiters of the lane's starts."""
         self._last_known: str | None = None
@@ -112,17 +119,28 @@ class RowWriter:
         """Forget that the intent of ``row`` was written ahead. Return whether it was."""
         return self._intents.pop(row, None) is not None
 
-    def write_admission(self, held: HeldLease, job: SlotJob[Any]) -> None:
-        """Write that the server has accepted ``job``, for other processes.
+    def admitted(self, held: HeldLease, job: SlotJob[Any]) -> None:
+        """Note that the server has accepted ``job``. It is written in a moment, for other processes.
 
         Nothing depends on it: after a crash the status tells, and the outcome is written with the same.
         """
         row = _row(job)
-        self._here.store.update_job_soon(
-            held.lease, row, limiter=self.known(), state=RowState.ADMITTED, **self._admission(job)
-        )
+        timer = self._clock.call_at(self._clock.now() + _SOON, lambda: self._write_admission(row))
+        self._admissions[row] = held.lease, job, timer
         self.sent.discard(row)
         self.written.set()
+
+    def _write_admission(self, row: str) -> None:
+        lease, job, timer = self._admissions.pop(row)
+        timer.cancel()
+        values = {"state": RowState.ADMITTED, **self._admission(job)}
+        self._here.store.update_job_soon(lease, row, limiter=self.known(), **values)
+
+    def write_admissions(self) -> None:
+        """Write now which jobs the server has accepted: the lease is given back."""
+        for row in list(self._admissions):
+            with suppress(StoreError):
+                self._write_admission(row)
 
     def _admission(self, job: SlotJob[Any]) -> dict[str, Any]:
         return {
@@ -144,9 +162,11 @@ class RowWriter:
         if start is not None:
             updates.append((_row(start.job), self._intent(*start)))
         at = self._clock.now()
-        # The hit of the start is known when that is answered.
-        known = self.known() if row in self.sent else None
+        # The hit of the start is written with its admission, or here.
+        known = self.known() if row in self.sent or row in self._admissions else None
         done = await self._here.store.update_jobs(held.lease, *updates, limiter=known)
+        if (admission := self._admissions.pop(row, None)) is not None:
+            admission[-1].cancel()
         if start is not None:
             self._intents[_row(start.job)] = _Intent(start.attempts, start.before, at, done[1])
         self.sent.discard(row)

@@ -13,9 +13,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from concurrent.futures import Future as ThreadFuture
-from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -34,7 +33,6 @@ logger = logging.getLogger("reflexio_async")
 
 _FIRST_LOOK, _LAST_LOOK = 0.05, 1.0  # seconds between two looks for the changes of other processes
 _MOST_STATEMENTS = 2000  # in one transaction: other processes wait for its end
-_SOON = 0.2  # seconds
 _EXIT_TIMEOUT = 10.0  # seconds that the end of the program waits for pending writes
 
 _Done: TypeAlias = "tuple[asyncio.Future[Any], Any]"
@@ -82,10 +80,6 @@ class OpenFile:
         self._busy_timeout = busy_timeout
         self._count = count
         self._closing = self._closed = False
-        self._soon: deque[_Request] = deque()
-        """What waits for the next write, or for the timer."""
-        self._soon_since = 0.0
-        self._timer_until = 0.0
         self._is_full = True
         self._version = -1
         self._file: tuple[int, int] | None = None
@@ -106,40 +100,14 @@ class OpenFile:
     ) -> list[list[Row]]:
         """Put ``statements`` into the queue of a thread. Return their rows."""
         future: asyncio.Future[list[list[Row]]] = asyncio.get_running_loop().create_future()
-        if queue is self.writes:
-            self._put_soon()
         queue.put(_Request(future, statements))
         if self._closed:
             self._refuse(queue)
         return await future
 
     def write_soon(self, statements: Sequence[tuple[str, tuple[Value, ...]]]) -> None:
-        """Let the writing thread run ``statements`` with its next ones, or in a moment."""
-        now = time.monotonic()
-        if not self._soon:
-            self._soon_since = now
-        self._soon.append(_Request(None, statements))
-        if now >= self._timer_until:
-            self._set_timer(_SOON)
-
-    def _set_timer(self, seconds: float) -> None:
-        # The timer is lost with its event loop. Then the next one is set here.
-        self._timer_until = time.monotonic() + 2 * seconds
-        asyncio.get_running_loop().call_later(seconds, self._put_due)
-
-    def _put_due(self) -> None:
-        """Put what has waited for long. The rest may still go with another write, which costs less."""
-        self._timer_until = 0.0
-        waited = time.monotonic() - self._soon_since
-        if waited >= 0.9 * _SOON:
-            self._put_soon()
-        elif self._soon:
-            self._set_timer(_SOON - waited)
-
-    def _put_soon(self) -> None:
-        with suppress(IndexError):  # another thread may take them, too
-            while True:
-                self.writes.put(self._soon.popleft())
+        """Let the writing thread run ``statements``, without waiting for the disk."""
+        self.writes.put(_Request(None, statements))
         if self._closed:
             self._refuse(self.writes)
 
@@ -149,7 +117,6 @@ class OpenFile:
 
     def close(self) -> None:
         """Let the threads finish what waits and end."""
-        self._put_soon()
         self._closing = True
         self.writes.put(None)
 
@@ -371,7 +338,7 @@ def _run_one(
     try:
         if needs_savepoint:
             connection.execute("savepoint request")
-        rows = [connection.execute(database_text(sql), values).fetchall() for sql, values in statements]
+        rows = [_rows(connection.execute(database_text(sql), values)) for sql, values in statements]
         if needs_savepoint:
             connection.execute("release request")
     except Exception as error:  # noqa: BLE001  # it is the caller's
@@ -382,6 +349,11 @@ def _run_one(
             connection.execute("rollback")
         return as_store_error(error, path)
     return rows
+
+
+def _rows(cursor: sqlite3.Cursor) -> list[Row]:
+    """The rows, or an empty one for each row that was changed: ``returning`` costs a table of its own."""
+    return cursor.fetchall() if cursor.description else [()] * cursor.rowcount
 
 
 open_files: WeakSet[OpenFile] = WeakSet()

@@ -91,7 +91,7 @@ class Store:
             return await self.database.write(statements)
 
     def write_soon(self, *statements: Statement) -> None:
-        """Run ``statements`` in one transaction, soon, without waiting for the disk. An error is logged."""
+        """Run ``statements`` in one transaction. See ``Database.write_soon``."""
         self.database.write_soon(statements)
 
     async def open(self) -> None:
@@ -182,7 +182,7 @@ class Store:
         asked_at = self._clock.now()
         (renewed,) = await self.write(
             Statement(
-                f"update lane set lease_end = {{now}} + ?, waiting_for = ? {_OF_LEASE} returning 1",
+                f"update lane set lease_end = {{now}} + ?, waiting_for = ? {_OF_LEASE}",
                 (seconds, waiting_for, *lease.lane, lease.fence),
             )
         )
@@ -349,13 +349,13 @@ class Store:
         """End those of these jobs that are still queued. Return their ids."""
         sql = (
             "update job set state = 'ended', outcome = ?, ended_as = ?, ended_at = ? "
-            "where id = ? and state = 'queued' returning id"
+            "where id = ? and state = 'queued'"
         )
         values = (_json(outcome), outcome["state"], ended_at)
         withdrawn: list[str] = []
         for chunk in _chunks(ids):
             done = await self.write(*(Statement(sql, (*values, job_id)) for job_id in chunk))
-            withdrawn += [found for rows in done for (found,) in rows]
+            withdrawn += [job_id for job_id, changed in zip(chunk, done, strict=True) if changed]
         return withdrawn
 
     async def withdraw_batch(self, batch: str, outcome: dict[str, Any], ended_at: float) -> None:
@@ -387,7 +387,7 @@ class Store:
 
     async def promote(self, lease: Lease, batch: str, promotion: str) -> None:
         """Write that ``batch`` was promoted."""
-        sql = f"update batch set promotion = ? where id = ? and {_HELD} returning 1"
+        sql = f"update batch set promotion = ? where id = ? and {_HELD}"
         (rows,) = await self.write(Statement(sql, (promotion, batch, *lease.lane, lease.fence)))
         _check(lease, rows)
 
@@ -427,7 +427,7 @@ class Store:
 
     async def has_call(self, row_id: str) -> bool:
         """Whether a call is in the outbox, when all writes that were asked for before have ended."""
-        sql = "update outbox set attempts = attempts where id = ? returning 1"
+        sql = "update outbox set attempts = attempts where id = ?"
         (rows,) = await self.write(Statement(sql, (row_id,)))
         return bool(rows)
 
@@ -450,10 +450,7 @@ class Store:
         """Delete calls that were delivered."""
         held = (*lease.lane, lease.fence)
         done = await self.write(
-            *(
-                Statement(f"delete from outbox where id = ? and {_HELD} returning 1", (job_id, *held))
-                for job_id in ids
-            )
+            *(Statement(f"delete from outbox where id = ? and {_HELD}", (job_id, *held)) for job_id in ids)
         )
         for rows in done:
             _check(lease, rows)
@@ -462,7 +459,7 @@ class Store:
         """Keep a call that cannot be delivered, with the reason, and go on without it."""
         (rows,) = await self.write(
             Statement(
-                f"update outbox set state = 'set_aside', reason = ? where id = ? and {_HELD} returning 1",
+                f"update outbox set state = 'set_aside', reason = ? where id = ? and {_HELD}",
                 (reason, row_id, *lease.lane, lease.fence),
             )
         )
@@ -470,7 +467,7 @@ class Store:
 
     async def mark_sent(self, lease: Lease, row_id: str, *, sent: bool) -> None:
         """Note that a call is about to be sent, or that it was not sent after all."""
-        sql = f"update outbox set attempts = ? where id = ? and {_HELD} returning 1"
+        sql = f"update outbox set attempts = ? where id = ? and {_HELD}"
         (rows,) = await self.write(Statement(sql, (int(sent), row_id, *lease.lane, lease.fence)))
         _check(lease, rows)
 
@@ -504,7 +501,7 @@ class Store:
         """Deliver the calls of an organisation once more that were set aside. Return how many there are."""
         sql = (
             "update outbox set state = 'waiting', reason = null, attempts = 0 "
-            f"where {_OF_ORGANISATION} and state = 'set_aside' returning 1"
+            f"where {_OF_ORGANISATION} and state = 'set_aside'"
         )
         (rows,) = await self.write(Statement(sql, _of_organisation(url, account)))
         return len(rows)
@@ -535,8 +532,7 @@ class Store:
             Statement(
                 "delete from job where seq in (select seq from job where state = 'ended' and ended_at < ? "
                 "and (batch is null or not exists (select 1 from job as other where other.batch = job.batch "
-                "and other.state in ('queued', 'starting', 'admitted'))) order by ended_at limit ?) "
-                "returning 1",
+                "and other.state in ('queued', 'starting', 'admitted'))) order by ended_at limit ?)",
                 (before, _CHUNK),
             ),
             Statement(
@@ -574,7 +570,7 @@ def _updates(
     held = (*lease.lane, lease.fence)
     statements = [_update(job_id, values, held) for job_id, values in updates]
     if limiter is not None:
-        sql = f"update lane set limiter = ? {_OF_LEASE} returning 1"
+        sql = f"update lane set limiter = ? {_OF_LEASE}"
         statements.append(Statement(sql, (limiter, *held)))
     return statements
 
@@ -592,7 +588,7 @@ def _update(job_id: str, values: Mapping[str, Any], held: tuple[Value, ...]) -> 
 @lru_cache(maxsize=16)
 def _update_sql(names: tuple[str, ...]) -> str:
     columns = ", ".join(f"{name} = ?" for name in names)
-    return f"update job set {columns} where id = ? and state <> 'ended' and {_HELD} returning 1"
+    return f"update job set {columns} where id = ? and state <> 'ended' and {_HELD}"
 
 
 def _json(value: Any) -> str:

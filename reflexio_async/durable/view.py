@@ -211,9 +211,9 @@ class StoreView:
         store = await self._open()
         url = await self._unassigned(store, account)
         calls, jobs = await store.write(
-            Statement("delete from outbox where url = ? and account = ? returning 1", (url, account)),
+            Statement("delete from outbox where url = ? and account = ?", (url, account)),
             Statement(
-                "delete from job where url = ? and account = ? and state = 'queued' returning 1",
+                "delete from job where url = ? and account = ? and state = 'queued'",
                 (url, account),
             ),
         )

@@ -70,12 +70,14 @@ async def test_statements_of_one_write_are_written_all_or_none(postgres_url: str
         assert await accounts(database) == []
 
 
-async def test_every_statement_of_a_write_gives_its_rows(postgres_url: str) -> None:
+async def test_every_statement_of_a_write_gives_its_rows_or_one_for_each_that_it_has_changed(
+    postgres_url: str,
+) -> None:
     async with opened(postgres_url) as database:
         done = await database.write(
             [Statement(f"{ADD} returning id", ("a", "x")), Statement(ADD, ("b", "x")), Statement("select 7")]
         )
-    assert done == [[("a",)], [], [(7,)]]
+    assert done == [[("a",)], [()], [(7,)]]
 
 
 async def test_an_application_s_own_table_of_the_same_name_is_left_alone(postgres_url: str) -> None:
