@@ -65,7 +65,7 @@ async def test_a_job_of_a_batch_waits_for_the_disk_once(store: Path, counts: Cou
         counts.clear()
         assert (await client.rerun_profiles_many(USERS[1:])).ok
     jobs = len(USERS) - 1
-    assert counts["soon"] == jobs  # the admissions
+    assert counts["soon"] <= jobs  # the admissions of jobs that run for a while
     assert counts["writes"] < 1.3 * jobs  # an outcome, and the next intent with it
     assert counts["reads"] < jobs
 
