@@ -227,7 +227,7 @@ class RateLimiter:
 
         hits, period = self.limit or (None, None)
         oldest = now - (period or BELIEVED)
-        recent = [round(offset + time, 3) for time in list(self._recent)[-_SAVED_HITS:] if time > oldest]
+        recent = [offset + time for time in list(self._recent)[-_SAVED_HITS:] if time > oldest]
         closed = self._closed_until > now
         if hits is None and not recent and not closed:
             return None

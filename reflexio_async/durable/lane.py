@@ -63,7 +63,7 @@ _DRIVEN_ELSEWHERE = WaitingFor(
     WaitReason.OTHER_PROCESS,
     detail="another process drives these jobs; this one goes on when that is gone",
 )
-_READ_AHEAD = 16  # rows that are read at once
+_READ_AHEAD = 50  # rows that are read at once
 _ELSEWHERE = 1.0  # seconds between two tries to take a lease that another process has
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # seconds, while the server is away
 _SAME_TROUBLE = 60.0  # seconds between two pauses that are reported as one
@@ -416,17 +416,23 @@ class LaneDriver:
 
     async def _follow(self, held: HeldLease, row: JobRow, job: SlotJob[Any]) -> None:
         """Wait until ``job`` has ended, and write its admission."""
-        follower = Follower()
+        is_written = row.state is RowState.ADMITTED
+
+        def changed() -> bool:
+            nonlocal is_written
+            if job.done or self._left:
+                return True
+            self._tell(row.id, job)
+            if job.id is not None and not is_written:
+                is_written = True
+                self._rows.admitted(held, job)
+            return False
+
+        follower = Follower(changed)
         job.add_follower(follower)
-        written = row.state is RowState.ADMITTED
         try:
-            while not job.done and not self._left:
-                self._tell(row.id, job)
-                if job.id is not None and not written:
-                    written = True
-                    self._rows.admitted(held, job)
-                follower.changed.clear()
-                await follower.changed.wait()
+            if not changed():
+                await follower.future
         finally:
             job.remove_follower(follower)
 
@@ -458,7 +464,8 @@ class LaneDriver:
             self.read_again()
             return
         outcome = outcome_of(job.status, job.result, error)
-        await self._write(held, job, state=RowState.ENDED, ended_at=self._clock.time(), outcome=outcome)
+        ended_at = self._clock.time()
+        await self._write(held, job, state=RowState.ENDED, ended_at=ended_at, outcome=outcome, before=None)
         self._tell(row.id, job)
 
     def _may_pass(self, error: BaseException, job: SlotJob[Any]) -> bool:

@@ -15,7 +15,6 @@ import threading
 import time
 from collections import defaultdict
 from concurrent.futures import Future as ThreadFuture
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from weakref import WeakSet
@@ -75,7 +74,6 @@ class OpenFile:
         self.reads: _Queue = self.writes if path == MEMORY else SimpleQueue()
         self.waiters: dict[asyncio.Future[Any], asyncio.AbstractEventLoop] = {}
         self.path = path
-        self._place = Path(path)
         self._monotonic = monotonic
         self._busy_timeout = busy_timeout
         self._count = count
@@ -198,7 +196,7 @@ class OpenFile:
     def _identity(self) -> tuple[int, int] | None:
         """What identifies the file at its place; None for a database in memory or no file."""
         try:
-            found = self._place.stat()
+            found = os.stat(self.path)  # noqa: PTH116  # a path object costs each write more
         except OSError:
             return None
         return found.st_dev, found.st_ino

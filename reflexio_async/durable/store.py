@@ -236,31 +236,14 @@ class Store:
 
     async def add_jobs(self, jobs: Sequence[NewJob]) -> None:
         """Add ``jobs``. One whose batch and key are there already is left as it is."""
-        sql = (
-            "insert into job (id, account, url, service, kind, request, params, created_at, batch, key) "
-            "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing"
-        )
         for first in range(0, len(jobs), _CHUNK):
-            await self.write(
-                *(
-                    Statement(
-                        sql,
-                        (
-                            job.id,
-                            job.account,
-                            job.url,
-                            job.service,
-                            job.kind,
-                            request_text(job.request),
-                            _json(job.params),
-                            job.created_at,
-                            job.batch,
-                            job.key,
-                        ),
-                    )
-                    for job in jobs[first : first + _CHUNK]
-                )
+            chunk = jobs[first : first + _CHUNK]
+            values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * len(chunk))
+            sql = (
+                "insert into job (id, account, url, service, kind, request, params, created_at, batch, key) "
+                f"values {values} on conflict do nothing"
             )
+            await self.write(Statement(sql, tuple(value for job in chunk for value in _new_row(job))))
 
     async def jobs(self, ids: Collection[str]) -> list[JobRow]:
         """The jobs with these ids."""
@@ -557,6 +540,10 @@ def _chunks(ids: Collection[str]) -> Iterator[list[str]]:
     left = list(ids)
     for first in range(0, len(left), _CHUNK):
         yield left[first : first + _CHUNK]
+
+
+def _new_row(job: NewJob) -> tuple[Value, ...]:
+    return *job[:5], request_text(job.request), _json(job.params), *job[7:]
 
 
 def _of_organisation(url: str, account: str) -> tuple[str, str, str, str]:

@@ -24,7 +24,7 @@ from reflexio_async.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.clock import Timer
@@ -74,26 +74,28 @@ class Waiter:
 
 
 class Follower(Waiter):
-    """Waits for every change of a job, from ``add_follower`` to its end.
+    """Follows a job, from ``add_follower`` to its end.
 
-    Attributes:
-        changed: Set when the status has changed.
+    Args:
+        changed: Called at every change. Its result is whether there is nothing more to follow: then the
+            future is done.
     """
 
-    __slots__ = ("changed",)
+    __slots__ = ("_changed",)
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], bool]) -> None:
         super().__init__(None, None, for_change=True)
-        self.changed = asyncio.Event()
+        self._changed = changed
 
     def wake(self) -> None:
-        """Note a change."""
-        self.changed.set()
+        """Pass on a change."""
+        if self._changed():
+            super().wake()
 
     def end(self, error: Exception) -> None:  # noqa: ARG002  # for other waiters
-        """Note that there is nothing more to follow."""
+        """Pass on that there may be nothing more to follow."""
         if not self.future.get_loop().is_closed():
-            self.changed.set()
+            self.wake()
 
 
 class JobRecord(ABC, Generic[T]):
