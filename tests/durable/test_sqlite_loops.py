@@ -101,7 +101,7 @@ async def test_closing_finishes_the_writes_that_were_asked_for(tmp_path: Path) -
     writes = [asyncio.ensure_future(database.write([Statement(ADD, (str(n),))])) for n in range(100)]
     await asyncio.sleep(0)
     await database.aclose()
-    assert await asyncio.gather(*writes) == [[[]]] * 100
+    assert await asyncio.gather(*writes) == [[[()]]] * 100
     assert await count(SQLiteDatabase(path)) == 100
 
 
