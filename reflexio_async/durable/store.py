@@ -566,7 +566,7 @@ def _update(job_id: str, values: Mapping[str, Any], held: tuple[Value, ...]) -> 
     """Write columns of a job that has not ended, with a lease."""
     texts = {**values}
     if (state := values.get("state")) is not None:
-        texts["state"] = state.value  # sqlite3 looks for an adapter of each type that is not its own
+        texts["state"] = str(state)  # sqlite3 looks for an adapter of each type that is not its own
     if (outcome := values.get("outcome")) is not None:
         texts["outcome"], texts["ended_as"] = _json(outcome), outcome["state"]
     if (before := values.get("before")) is not None:

@@ -107,7 +107,10 @@ class RowWatch:
 
         Then what happens to it happens here. Only that another process has withdrawn it is learned later.
         """
-        tenure = self._tenure(self._durable.here, job)
+        return self._follows(self._durable.here, job)
+
+    def _follows(self, here: LoopJobs, job: StoredJob[Any]) -> bool:
+        tenure = self._tenure(here, job)
         return tenure is not None and tenure == job.tenure
 
     def _tenure(self, here: LoopJobs, job: StoredJob[Any]) -> int | None:
@@ -179,7 +182,7 @@ class RowWatch:
 
     async def _read_watched(self, here: LoopJobs, *, everything: bool) -> None:
         others = self._not_driven(here)
-        own = [job for job in here.watched if job.driven is None and self.follows(job)]
+        own = [job for job in here.watched if job.driven is None and self._follows(here, job)]
         if others:
             await self.read(others, begun=not everything)
         if own and everything:
@@ -187,7 +190,7 @@ class RowWatch:
 
     def _not_driven(self, here: LoopJobs) -> list[StoredJob[Any]]:
         """The jobs with waiters that another process may drive, or have driven since they were read."""
-        return [job for job in here.watched if job.driven is None and not self.follows(job)]
+        return [job for job in here.watched if job.driven is None and not self._follows(here, job)]
 
     async def _take_over(self, here: LoopJobs) -> None:
         org = await self._durable.accounts.known_organisation(here.store)

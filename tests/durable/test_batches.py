@@ -252,6 +252,24 @@ async def test_of_two_clients_that_join_in_a_batch_exactly_one_promotes(store: P
         assert box.count("POST", UPGRADE) == 1
 
 
+async def test_while_one_client_promotes_a_batch_another_waits_for_its_response(store: Path) -> None:
+    async with (
+        Sandbox() as box,
+        AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as one,
+        AsyncReflexioClient(url_endpoint=box.url, store=store) as two,
+    ):
+        await one.rerun_profiles_many(USERS, batch_id="night")
+        box.faults.add(faults.delay(0.5), path=UPGRADE)  # both have asked for it before it is answered
+        first, second = await asyncio.gather(
+            *(
+                client.rerun_profiles_many(USERS, batch_id="night", upgrade=True).run()
+                for client in (one, two)
+            )
+        )
+        assert box.count("POST", UPGRADE) == 1
+        assert first.upgrade == second.upgrade
+
+
 async def test_a_promotion_that_was_refused_is_tried_again(store: Path) -> None:
     async with Sandbox() as box, AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client:
         box.faults.add(faults.refused("not now"), path=UPGRADE, times=1)

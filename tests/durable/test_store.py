@@ -177,6 +177,18 @@ async def test_a_lease_that_is_not_renewed_passes_to_another_and_the_first_holde
         assert [row.state for row in await store.jobs(["ana"])] == [RowState.QUEUED]
 
 
+async def test_a_promotion_is_written_with_the_lease_alone(store: Store) -> None:
+    await store.add_batch(BatchRow("b", "a", URL, "profile_rerun", 1.0))
+    first = await store.acquire(LANE, "one")
+    assert first is not None
+    await store.promote(first, "b", "1")
+    await store.release(first)
+    assert await store.acquire(LANE, "two") is not None
+    with pytest.raises(LeaseLost):
+        await store.promote(first, "b", "2")
+    assert await store.promotion("b") == "1"
+
+
 async def test_a_lease_of_an_earlier_boot_is_over() -> None:
     time = Time()
     async with opened(SQLiteDatabase(":memory:", time)) as store:
