@@ -121,10 +121,7 @@ def read_text(argument: str | None) -> str:
         return argument
     if sys.stdin.isatty():
         sys.stderr.write("reading from the keyboard; end with Ctrl-D on a line of its own\n")
-    try:
-        return sys.stdin.buffer.read().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        _refuse("standard input: not UTF-8 text")
+    return read_utf8("-")
 
 
 def name_of(source: str) -> str:
@@ -145,6 +142,18 @@ def read_bytes(source: str) -> bytes:
         _refuse(f"{name}: cannot be read: {error.strerror or error}")
     except ValueError as error:  # a NUL in the name
         _refuse(f"{name!r}: cannot be read: {error}")
+
+
+def read_utf8(source: str) -> str:
+    """The text of the file ``source``; ``-`` is standard input. A byte order mark may stand before it.
+
+    Raises:
+        InvalidRequest: It cannot be read, or is not UTF-8.
+    """
+    try:
+        return read_bytes(source).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        _refuse(f"{name_of(source)}: not UTF-8 text ({error.reason} at byte {error.start + 1})")
 
 
 def decode_line(line: bytes, name: str, number: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from reflexio_async.cli.inputs import decode_line, name_of, read_bytes
+from reflexio_async.cli.inputs import decode_line, name_of, read_bytes, read_utf8
 from reflexio_async.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ def read_json(source: str) -> Any:
     """
     name = name_of(source)
     try:
-        return json.loads(read_bytes(source).decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        _refuse(f"{name}: not UTF-8 text")
+        return json.loads(read_utf8(source))
     except json.JSONDecodeError as error:
         _refuse(f"{name}: no JSON from line {error.lineno}, column {error.colno} on")
     except RecursionError:

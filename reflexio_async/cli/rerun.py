@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from reflexio_async._engine.batch.failures import failure_groups
+from reflexio_async._engine.batch.failures import failure_groups, reason_of
 from reflexio_async._engine.batch.report import Outcome, OutcomeState
 from reflexio_async._engine.batch.work import BATCH_OUTAGE_TIMEOUT
 from reflexio_async._engine.retry import is_away
@@ -253,7 +253,7 @@ class Rerun:
             _write_event("outcome", json.loads(outcome.to_json()))
         if outcome.state not in FAILURES:
             return
-        text = f"{outcome.key}: {outcome.state.replace('_', ' ')}: {outcome.error}"
+        text = f"{outcome.key}: {outcome.state.replace('_', ' ')}: {reason_of(outcome)}"
         if outcome.state is OutcomeState.NOT_STARTED:
             self.reporter.note(text, logging.WARNING)  # all for the same reason, which is in the summary
         else:

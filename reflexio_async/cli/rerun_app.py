@@ -188,9 +188,10 @@ def rerun(
     from reflexio_async.cli.rerun import Rerun  # noqa: PLC0415  # slow to load
 
     try:
-        if dry_run and store is not None and found.ids and not is_there(store):
+        if store is not None and not is_there(store):
             check_new_store(store)
-            store = None  # looking at it must not make it
+            if dry_run and found.ids:
+                store = None  # looking at it must not make it
         if report is not None:
             check_page_path(report, name="--report")
         with reporting(log) as reporter:

@@ -6,11 +6,11 @@ import asyncio
 import json
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK
+from reflexio_async.cli.inputs import read_utf8
 from reflexio_async.errors import ConfigurationError
 from reflexio_async.sandbox import ReflectSettings, Sandbox
 from reflexio_async.sandbox.fault_script import Faults
@@ -29,21 +29,12 @@ def read_faults(file: str | None) -> Faults:
     """The faults scripted in ``file``; no faults when ``file`` is None.
 
     Raises:
-        ConfigurationError: The file cannot be read, or is no script of faults.
+        InvalidRequest: The file cannot be read.
+        ConfigurationError: It is no script of faults.
     """
     if file is None:
         return Faults()
-    try:
-        text = Path(file).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        message = f"{file}: cannot be read: {error.strerror or error}"
-        raise ConfigurationError(message) from error
-    except UnicodeDecodeError as error:
-        message = f"{file}: not UTF-8 text ({error.reason} at byte {error.start + 1})"
-        raise ConfigurationError(message) from error
-    except ValueError as error:  # a NUL in the name
-        message = f"{file!r}: cannot be read: {error}"
-        raise ConfigurationError(message) from error
+    text = read_utf8(file)
     try:
         return Faults.from_toml(text)
     except ConfigurationError as error:

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reflexio_async._engine.batch.failures import reason_in
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async.cli import output
 from reflexio_async.cli.command_runner import OK, exit_bad_input
@@ -154,7 +155,9 @@ class ShowBatches:
             noun = "agent versions" if batch.kind == PLAYBOOK_RERUN.name else "users"
             what = f"{sum(batch.jobs.values())} {noun} since {output.local_time(batch.created_at)}"
             output.print_line(stdout, f"{batch.id}: {what}: {counts}")
-        rows = [(str(job.key), str(job.state), job.error or "") for job in failed[:_SHOWN_FAILURES]]
+        rows = [
+            (str(job.key), str(job.state), reason_in(job.error or "")) for job in failed[:_SHOWN_FAILURES]
+        ]
         print_table(stdout, ("user", "state", "why"), rows)
         return OK
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reflexio_async._engine.batch.failures import reason_of
 from reflexio_async._engine.batch.report import Outcome, OutcomeState
 from reflexio_async.cli import output
 from reflexio_async.cli.results import print_table
@@ -51,7 +52,7 @@ def print_summary(
         (outcome for outcome in outcomes if outcome.state in FAILURES),
         key=lambda outcome: MOST_SERIOUS_FIRST.index(outcome.state),
     )
-    rows = [(str(each.key), each.state.replace("_", " "), str(each.error)) for each in incomplete[:_MAX_ROWS]]
+    rows = [(str(each.key), each.state.replace("_", " "), reason_of(each)) for each in incomplete[:_MAX_ROWS]]
     print_table(to, ("id", "state", "why"), rows)
     if len(incomplete) > _MAX_ROWS:
         hint = "" if as_json else " (--json writes them all)"

@@ -9,7 +9,7 @@ import typer
 from reflexio_async.cli import output
 from reflexio_async.cli.command import command, reflect
 from reflexio_async.cli.command_runner import exit_bad_input
-from reflexio_async.cli.inputs import name_of, read_bytes
+from reflexio_async.cli.inputs import name_of, read_utf8
 from reflexio_async.cli.options import new_app
 from reflexio_async.cli.results import Result, document, listing, sentence
 
@@ -70,10 +70,7 @@ def _read_trajectory(
 ) -> Mapping[str, Any]:
     if feedback is not None and result is None:
         exit_bad_input("--feedback goes with --result")
-    try:
-        text = read_bytes(trajectory).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        exit_bad_input(f"{name_of(trajectory)}: not UTF-8 text")
+    text = read_utf8(trajectory)
     if not text.strip():
         exit_bad_input(f"{name_of(trajectory)}: empty")
     try:

@@ -60,6 +60,14 @@ async def test_stop_lets_the_iterable_close_what_it_holds() -> None:
         assert left == ["closed"]
 
 
+async def test_a_batch_that_is_stopped_estimates_no_end() -> None:
+    async with scene(14, rate_limits=True) as play, play.client.rerun_profiles_many(play.users) as batch:
+        await anext(aiter(batch))
+        assert batch.progress.eta_seconds is not None
+        batch.stop()
+        assert batch.progress.eta_seconds is None
+
+
 async def test_stop_waits_for_what_runs() -> None:
     async with scene(1, rerun_seconds=100.0) as play:
         batch = play.client.rerun_profiles_many(quiet("user-0"))

@@ -104,10 +104,11 @@ class Serving(NamedTuple):
 
 SERVING = {
     "dashboard": Serving(("--store", "{store}", "--port", "0"), "(Ctrl-C to stop)"),
+    "mcp": Serving((*ANA, "--port", "0"), "(Ctrl-C to stop)"),
     "sandbox": Serving(("--port", "0"), "export REFLECT_API_KEY"),
 }
-ELSEWHERE = {"mcp", "worker"}
-"""tests/integrations/test_mcp.py runs the one, tests/durable the other, which needs a database."""
+ELSEWHERE = {"worker"}
+"""It needs a database: tests/durable/test_worker_command.py runs it."""
 OTHER_BAD_INPUT = {
     "dashboard": (("--store", "missing.db"), "--store: "),
     "demo": (("--fast",), "no such option: --fast"),
@@ -243,12 +244,16 @@ def test_bad_input_is_one_readable_line(
 
 @pytest.mark.parametrize("name", sorted(SERVING))
 def test_ctrl_c_ends_what_runs_until_then(name: str, things: Things) -> None:
+    if name == "mcp":
+        pytest.importorskip("mcp")
     args, ready, exit_code = SERVING[name]
     assert interrupted(Terminal(name, *things(args)), ready) == exit_code
 
 
 @pytest.mark.parametrize("name", sorted(SERVING))
 def test_a_signal_ends_it_in_a_pipe_too(name: str, start: Start, things: Things) -> None:
+    if name == "mcp":
+        pytest.importorskip("mcp")
     args, _, exit_code = SERVING[name]
     process = start(name, *things(args), "--json")
     assert process.child.stdout is not None

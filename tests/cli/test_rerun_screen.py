@@ -161,8 +161,8 @@ def test_a_failure_is_a_line_as_soon_as_it_happens(start: Start, tmp_path: Path)
     with sandbox_in_thread(rerun_seconds=3600.0) as box:
         box.seed("u1", "hello")
         process = start("rerun", "nobody", "u1", "--log", str(log), "--url", box.url)
-        process.wait_for("nobody: failed: profile_rerun ")
-        eventually(lambda: "WARNING nobody: failed: profile_rerun " in log.read_text())
+        process.wait_for("nobody: failed: No interactions found")
+        eventually(lambda: "WARNING nobody: failed: No interactions found" in log.read_text())
         process.child.kill()
 
 

@@ -15,7 +15,7 @@ from reflexio_async import AsyncReflexioClient
 from reflexio_async.cli.worker_app import worker
 from reflexio_async.sandbox import Sandbox
 from reflexio_async.worker import LANES
-from tests.cli.commands import Process
+from tests.cli.commands import Process, Terminal
 from tests.transport.servers import TURNS
 
 if TYPE_CHECKING:
@@ -32,6 +32,15 @@ def processes() -> Iterator[list[Process]]:
         if process.child.poll() is None:
             process.child.kill()
         process.child.communicate()
+
+
+def test_ctrl_c_ends_it_on_a_terminal(postgres_url: str) -> None:
+    terminal = Terminal("worker", "--store", postgres_url, "--org", "acme=http://127.0.0.1:9")
+    terminal.wait_for("for acme (Ctrl-C to stop) driving: nothing")
+    terminal.type("\x03")
+    assert terminal.end() == 0
+    assert terminal.text.splitlines()[-1] == "stopped"
+    assert "Traceback" not in terminal.text
 
 
 @pytest.mark.parametrize(("number", "options"), [(signal.SIGINT, []), (signal.SIGTERM, ["--json"])])

@@ -122,7 +122,8 @@ class Batch(Generic[K, T]):
             elif eta is None and done:
                 eta = (total - done) * seconds / done
         counts = {state.value: count for state, count in self._counts.items()}
-        if waiting_for is not None and waiting_for.reason is WaitReason.SERVER_AWAY:
+        is_away = waiting_for is not None and waiting_for.reason is WaitReason.SERVER_AWAY
+        if is_away or self._stopped.is_set():
             eta = None
         return BatchProgress(total, done, len(self._attempts), counts, seconds, eta, waiting_for)
 

@@ -58,9 +58,14 @@ def _shared_reason(outcome: Outcome[Any, Any]) -> str:
     # Messages about one job begin with its name, such as ``profile_rerun 5f3a(user_id=ana): ``.
     reason = re.sub(rf"^\w+ \S*\([^)]*{re.escape(key)}[^)]*\):? ", "", reason)
     # Not within words: the key may be one letter.
-    return re.sub(rf"(?<!\w){re.escape(key)}(?!\w)", "…", reason)
+    return re.sub(rf"(?<!\w){re.escape(key)}(?!\w)", "…", reason).removeprefix("…: ")
 
 
 def reason_of(outcome: Outcome[Any, Any]) -> str:
     """Why a key did not complete."""
-    return printable(_DESCRIPTION.sub("", str(outcome.error or "no reason is known"), count=1), _LONGEST)
+    return reason_in(str(outcome.error or "no reason is known"))
+
+
+def reason_in(message: str) -> str:
+    """The message of a job's error, without the name of the job."""
+    return printable(_DESCRIPTION.sub("", message, count=1), _LONGEST)
