@@ -1,7 +1,8 @@
 """A night in miniature: 200 users, a quota, a server that restarts, and a command that is ended in every way.
 
 Whatever happens, the same command goes on, and the server's own list of what it has started has each user
-once.
+once. These are two tests, since a virtual clock is part of one process, and kill -9 needs another one: the
+first has the real quota and an hour's outage on virtual time, the second a quota with shorter windows.
 """
 
 from __future__ import annotations
