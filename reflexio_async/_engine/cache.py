@@ -62,7 +62,7 @@ class Cache:
 
     @property
     def _pending(self) -> dict[PendingKey, _Pending]:
-        return self._tasks.loops.scope.part(self, dict[PendingKey, _Pending])
+        return self._tasks.loops.scope.part(self, dict)
 
     def __repr__(self) -> str:
         return f"<Cache of {len(self._entries)} responses>"
@@ -75,10 +75,10 @@ class Cache:
         pending = self._pending
         for path in paths:
             self._invalidations[path] = self._invalidations.get(path, 0) + 1
-            for entry_key in [key for key in self._entries if key[0] == path]:
-                self._drop(entry_key)
-            for pending_key in [key for key in pending if key[0][0] == path]:
-                del pending[pending_key]
+        for entry_key in [key for key in self._entries if key[0] in paths]:
+            self._drop(entry_key)
+        for pending_key in [key for key in pending if key[0][0] in paths]:
+            del pending[pending_key]
 
     async def fetch(
         self,

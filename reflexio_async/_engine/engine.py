@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.loops import Lifetime, LoopBinding
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.tasks import BackgroundCall, TaskTracker
-    from reflexio_async._engine.wire import Endpoint
+    from reflexio_async._engine.wire import EncodedRequest, Endpoint
     from reflexio_async.durable.jobs import DurableJobs
 
 T = TypeVar("T")
@@ -160,8 +160,9 @@ class API:
         """
         settings = self._settings_within(request)
         fails = settings is self._engine.settings
+        start, params = self._prepare(endpoint, request, kind)
         job = await self._submit(
-            endpoint, request, kind, timeout=settings.timeout, fails_at_timeout=fails, row=row
+            kind, start, params, timeout=settings.timeout, fails_at_timeout=fails, row=row
         )
         job.check_start()
         return job
@@ -180,11 +181,10 @@ class API:
 
     async def _submit(
         self,
-        endpoint: Endpoint[T],
-        request: BaseModel,
         kind: SlotKind[T],
+        start: Start,
+        params: dict[str, Any],
         *,
-        width: int = 1,
         timeout: float | None = None,
         fails_at_timeout: bool = False,
         row: str | None = None,
@@ -192,16 +192,14 @@ class API:
         """Start a job as ``_start`` does, but leave the error of a refused start to the job.
 
         Args:
-            endpoint: The endpoint that starts the job.
-            request: The request.
             kind: The kind of the job.
-            width: How many jobs may run at once on a server whose start responds when the job is done.
+            start: Its start.
+            params: The parameters that the status repeats.
             timeout: Seconds after which to return, though the start is not answered; None: there is no limit.
             fails_at_timeout: A start that was not sent by then fails, and is not sent later.
             row: As in ``_start``.
         """
         engine = self._engine
-        start, params = self._prepare(endpoint, request, kind, width)
         engine.loops.enter()
         record: JobRecord[T] = await (engine.durable or engine.jobs).start(
             kind,
@@ -215,21 +213,27 @@ class API:
         return Job(record)
 
     def _prepare(
-        self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T], width: int
+        self, endpoint: Endpoint[Any], request: BaseModel, kind: SlotKind[Any]
     ) -> tuple[Start, dict[str, Any]]:
-        """The start of a job, as a lane sends it, and the parameters that the status repeats."""
-        engine = self._engine
+        """The start of a job, and the parameters that the status repeats."""
         params = {name: getattr(request, name) for name in kind.echoed}
+        return self._start_of(endpoint, encode(endpoint, request)), params
+
+    def _start_of(self, endpoint: Endpoint[Any], encoded: EncodedRequest, width: int = 1) -> Start:
+        """The start of a job, as a lane sends it.
+
+        ``width``: how many jobs may run at once on a server whose start responds when the job is done.
+        """
+        engine = self._engine
         # No waiting for the rate limit in here: the lane waits for it, and then looks at the slot again.
         limiter = engine.caller.rate_limiter(endpoint.path)
         send = partial(
             engine.caller.send, endpoint, settings=engine.settings, limit_wait=0.0, rate_limiter=limiter
         )
-        width = max(width, engine.settings.concurrency)
-        encoded, observer = encode(endpoint, request), engine.tasks.observer
+        observer = engine.tasks.observer
         if observer.is_on:
             encoded = observer.stamped(encoded)
-        return Start(encoded, send, limiter, width), params
+        return Start(encoded, send, limiter, max(width, engine.settings.concurrency))
 
     def _run_in_lane(self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T]) -> BackgroundCall[T]:
         """Run a job in a task and return its handle. The start of the job responds when the job is done."""
@@ -238,7 +242,8 @@ class API:
         )
 
         async def run() -> T:
-            job = await self._submit(endpoint, request, kind, timeout=wait_timeout or None)
+            start, params = self._prepare(endpoint, request, kind)
+            job = await self._submit(kind, start, params, timeout=wait_timeout or None)
             return await job.result_within(wait_timeout, poll_interval=poll_interval)
 
         return self._engine.tasks.call(run(), what=call_name(endpoint.path))

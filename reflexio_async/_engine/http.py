@@ -269,8 +269,7 @@ class HttpClient:
             UnexpectedResponse: The response is larger than ``max_response_bytes``, or of another encoding.
         """
         pool = self._pool
-        session, capacity = pool.connections()
-        must_wait = capacity.locked()
+        capacity = pool.connections().capacity
         attempt = Attempt(guard)
         has_capacity = False
         failure: ReflexioError | None
@@ -279,8 +278,7 @@ class HttpClient:
             async with self._clock.timeout(timeout):
                 await capacity.acquire()
                 has_capacity = True
-                if must_wait:
-                    pool.connections()  # raises an error if the client was closed meanwhile
+                session = pool.connections().session  # raises an error if the client was closed meanwhile
                 with self._clock.busy() as extra:
                     return await self._exchange(session, request, authorization, extra, attempt)
         except asyncio.CancelledError:

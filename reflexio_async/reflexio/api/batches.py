@@ -8,16 +8,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+
 from reflexio_async._engine.batch.batch import Batch
 from reflexio_async._engine.batch.items import Given
 from reflexio_async._engine.batch.progress import BatchProgress
 from reflexio_async._engine.batch.work import BATCH_OUTAGE_TIMEOUT, Attempt, Work
 from reflexio_async._engine.jobs.job import Job, check_waiting
 from reflexio_async._engine.jobs.kinds import SlotKind
+from reflexio_async._engine.jobs.slot_job import Start
 from reflexio_async._engine.jobs.status import JobState
-from reflexio_async._engine.models import RequestModel, build_request, drop_none
+from reflexio_async._engine.models import NotBlank, RequestModel, build_request, drop_none
 from reflexio_async._engine.option_checks import positive_seconds, true_or_false
-from reflexio_async._engine.wire import Endpoint, refusal_of
+from reflexio_async._engine.wire import Endpoint, encode, refusal_of
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI
 from reflexio_async.reflexio.api.playbooks import (
@@ -40,7 +44,6 @@ from reflexio_async.reflexio.models.operations import (
 
 if TYPE_CHECKING:
     from reflexio_async._engine.call import Caller
-    from reflexio_async._engine.jobs.slot_job import Start
     from reflexio_async._engine.settings import Settings
     from reflexio_async.durable.batches import StoredBatch
 
@@ -50,6 +53,8 @@ T = TypeVar("T")
 _PUBLISH_WIDTH = 4
 # Keys of a batch that are awaited at once where a store keeps the others: enough for one SELECT.
 _STORED_WIDTH = 100
+# The key of a rerun, checked without making a request of it.
+_KEY = TypeAdapter(NotBlank, config=ConfigDict(str_min_length=0, defer_build=True))
 
 
 @dataclass(slots=True, eq=False)
@@ -204,7 +209,10 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             request = build_request(PublishUserInteractionRequest, raw)
             if request.request_id is not None:
                 return _Publish(request, made=False)
-            return _Publish(request.model_copy(update={"request_id": uuid4().hex}), made=True)
+            if request is raw:
+                request = request.model_copy()  # the caller's own stays as it is
+            request.request_id = uuid4().hex
+            return _Publish(request, made=True)
 
         # A refusal is a failure of its item, whatever the client's own option says.
         positive_seconds("outage_timeout", outage_timeout, zero=True)
@@ -270,6 +278,10 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         positive_seconds("outage_timeout", outage_timeout, zero=True)
         fields = drop_none(common)
         common_request = build_request(model, fields)
+        # The request of a key is this one with the key in its body.
+        common_encoded = encode(endpoint, common_request)
+        common_body = from_json(common_encoded.body or b"{}")
+        common_params = {name: getattr(common_request, name) for name in kind.echoed}
         settings = self._engine.settings.with_options(
             raise_on_refusal=True,  # a refused start is no completed outcome
             outage_timeout=outage_timeout,
@@ -285,22 +297,22 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
                 # None would mean every user at once.
                 message = f"{key_field} must be text, not {type(raw).__name__}"
                 raise InvalidRequest(message)
-            build_request(model, {**fields, key_field: raw})
+            try:
+                _KEY.validate_python(raw)
+            except ValidationError:
+                build_request(model, {**fields, key_field: raw})  # raises the error that names the field
             return raw
 
-        def request_of(key: str) -> RequestModel:
-            return common_request.model_copy(update={key_field: key})  # ``check`` has validated it
+        def start_of(key: str) -> tuple[Start, dict[str, Any]]:
+            encoded = common_encoded._replace(body=to_json({key_field: key, **common_body}))
+            start = view._start_of(endpoint, encoded, width)  # noqa: SLF001  # a view of self
+            return start, {**common_params, key_field: key}
 
-        stored = self._stored(
-            batch_id,
-            kind,
-            settings,
-            lambda key: view._prepare(endpoint, request_of(key), kind, width),  # noqa: SLF001  # a view of self
-        )
+        stored = self._stored(batch_id, kind, settings, start_of)
 
         async def rerun(key: str, attempt: Attempt[T]) -> None:
             if stored is None:
-                job = await view._submit(endpoint, request_of(key), kind, width=width)  # noqa: SLF001  # a view of self
+                job = await view._submit(kind, *start_of(key))  # noqa: SLF001  # a view of self
             else:
                 job = Job(await stored.job(key))
             attempt.job = job
@@ -340,7 +352,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         batch_id: str | None,
         kind: SlotKind[T],
         settings: "Settings",
-        start: "Callable[[str], tuple[Start, dict[str, Any]]]",
+        start: Callable[[str], tuple[Start, dict[str, Any]]],
     ) -> "StoredBatch[T] | None":
         """The batch in the client's store; None for a client without one."""
         if batch_id is not None and (not isinstance(batch_id, str) or not batch_id.strip()):
