@@ -217,7 +217,10 @@ class API:
     ) -> tuple[Start, dict[str, Any]]:
         """The start of a job, and the parameters that the status repeats."""
         params = {name: getattr(request, name) for name in kind.echoed}
-        return self._start_of(endpoint, encode(endpoint, request)), params
+        encoded, observer = encode(endpoint, request), self._engine.tasks.observer
+        if observer.is_on:
+            encoded = observer.stamped(encoded)
+        return self._start_of(endpoint, encoded), params
 
     def _start_of(self, endpoint: Endpoint[Any], encoded: EncodedRequest, width: int = 1) -> Start:
         """The start of a job, as a lane sends it.
@@ -230,9 +233,6 @@ class API:
         send = partial(
             engine.caller.send, endpoint, settings=engine.settings, limit_wait=0.0, rate_limiter=limiter
         )
-        observer = engine.tasks.observer
-        if observer.is_on:
-            encoded = observer.stamped(encoded)
         return Start(encoded, send, limiter, max(width, engine.settings.concurrency))
 
     def _run_in_lane(self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T]) -> BackgroundCall[T]:

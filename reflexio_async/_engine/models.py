@@ -98,7 +98,7 @@ def build_request(request_type: type[M], given: Mapping[str, Any] | M, name: str
         return given
     if type(given).__name__ == request_type.__name__:  # the official client's model of the same name
         given = given_fields(given)
-    if isinstance(given, BaseModel) or not isinstance(given, Mapping):
+    if not isinstance(given, Mapping):
         kind = type(given).__name__
         raise invalid(name, f"request must be a {request_type.__name__} or a mapping, not {kind}")
     try:

@@ -94,15 +94,21 @@ class Tracing(Observer):
     def _is_idle(self) -> bool:
         """Whether nobody observes, as in most programs that have the package.
 
-        There is no provider, and no span of a caller that must be sent on. A look for the provider takes as
-        long as a span that is not made. So one look is made for all calls of a second.
+        There is no provider, and no span of a caller that must be sent on.
+        """
+        return not self._records() and trace.get_current_span() is trace.INVALID_SPAN
+
+    def _records(self) -> bool:
+        """Whether there is a provider.
+
+        A look for it takes as long as a span that is not made. So one look is made for all calls of a second.
         """
         if not self._has_provider and (now := time.monotonic()) >= self._look_at:
             self._look_at = now + _LOOK_AGAIN_AFTER
             self._has_provider = _is_real(trace.get_tracer_provider()) or _is_real(
                 metrics.get_meter_provider()
             )
-        return not self._has_provider and trace.get_current_span() is trace.INVALID_SPAN
+        return self._has_provider
 
     # Calls
 
@@ -202,8 +208,12 @@ class Tracing(Observer):
         self, kind: str, request: EncodedRequest | None = None, *, age: float = 0.0
     ) -> BackgroundObserver:
         """Begin the span of a job."""
-        is_stamped = request is not None and bool(request.headers)  # by the process that accepted it
-        if self._is_idle() and not is_stamped:
+        if request is None:
+            is_idle = self._is_idle()
+        else:
+            # The span that is sent on is the one of which ``stamped`` has put the name into the headers.
+            is_idle = not (request.headers or self._records())
+        if is_idle:
             return NOT_OBSERVED
         span = self._trace(f"job {kind}", request, {"reflexio.job.kind": kind}, age)
         return self._observing(span, age)
@@ -256,7 +266,7 @@ class Tracing(Observer):
 
     def batch_outcome(self, name: str, outcome: OutcomeState) -> None:
         """Count one outcome."""
-        if self._is_idle():
+        if not self._records():
             return
         outcomes = {"reflexio.batch.name": name, "reflexio.outcome": outcome.value}
         self._instruments.batch_outcomes.add(1, outcomes)

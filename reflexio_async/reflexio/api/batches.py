@@ -21,7 +21,7 @@ from reflexio_async._engine.jobs.slot_job import Start
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.models import NotBlank, RequestModel, build_request, drop_none
 from reflexio_async._engine.option_checks import positive_seconds, true_or_false
-from reflexio_async._engine.wire import Endpoint, encode, refusal_of
+from reflexio_async._engine.wire import EncodedRequest, Endpoint, encode, refusal_of
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI
 from reflexio_async.reflexio.api.playbooks import (
@@ -278,17 +278,13 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         positive_seconds("outage_timeout", outage_timeout, zero=True)
         fields = drop_none(common)
         common_request = build_request(model, fields)
-        # The request of a key is this one with the key in its body.
-        common_encoded = encode(endpoint, common_request)
-        common_body = from_json(common_encoded.body or b"{}")
-        common_params = {name: getattr(common_request, name) for name in kind.echoed}
         settings = self._engine.settings.with_options(
             raise_on_refusal=True,  # a refused start is no completed outcome
             outage_timeout=outage_timeout,
             # As a setting, wait_timeout counts from admission; result() would count the queueing too.
             **drop_none(poll_interval=poll_interval, wait_timeout=wait_timeout),
         )
-        view = self._with_settings(settings)
+        view, observer = self._with_settings(settings), self._engine.tasks.observer
         default = settings.concurrency if self._engine.durable is None else _STORED_WIDTH
         width = default if concurrency is None else concurrency
 
@@ -303,9 +299,18 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
                 build_request(model, {**fields, key_field: raw})  # raises the error that names the field
             return raw
 
+        # The request of a key is the common one with the key in its body.
+        common_start = view._start_of(endpoint, encode(endpoint, common_request), width)  # noqa: SLF001  # a view of self
+        method, path, target, common_body, content_type, headers = common_start.request
+        body_fields = from_json(common_body or b"{}")
+        common_params = {name: getattr(common_request, name) for name in kind.echoed}
+
         def start_of(key: str) -> tuple[Start, dict[str, Any]]:
-            encoded = common_encoded._replace(body=to_json({key_field: key, **common_body}))
-            start = view._start_of(endpoint, encoded, width)  # noqa: SLF001  # a view of self
+            body = to_json({key_field: key, **body_fields})
+            request = EncodedRequest(method, path, target, body, content_type, headers)
+            if observer.is_on:
+                request = observer.stamped(request)
+            start = Start(request, common_start.send, common_start.limiter, common_start.width)
             return start, {**common_params, key_field: key}
 
         stored = self._stored(batch_id, kind, settings, start_of)
