@@ -208,12 +208,8 @@ class Tracing(Observer):
         self, kind: str, request: EncodedRequest | None = None, *, age: float = 0.0
     ) -> BackgroundObserver:
         """Begin the span of a job."""
-        if request is None:
-            is_idle = self._is_idle()
-        else:
-            # The span that is sent on is the one of which ``stamped`` has put the name into the headers.
-            is_idle = not (request.headers or self._records())
-        if is_idle:
+        # The span to link to is the running one, or is named in the headers of a ``stamped`` request.
+        if self._is_idle() if request is None else not (request.headers or self._records()):
             return NOT_OBSERVED
         span = self._trace(f"job {kind}", request, {"reflexio.job.kind": kind}, age)
         return self._observing(span, age)

@@ -284,7 +284,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             # As a setting, wait_timeout counts from admission; result() would count the queueing too.
             **drop_none(poll_interval=poll_interval, wait_timeout=wait_timeout),
         )
-        view, observer = self._with_settings(settings), self._engine.tasks.observer
+        view = self._with_settings(settings)
         default = settings.concurrency if self._engine.durable is None else _STORED_WIDTH
         width = default if concurrency is None else concurrency
 
@@ -299,20 +299,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
                 build_request(model, {**fields, key_field: raw})  # raises the error that names the field
             return raw
 
-        # The request of a key is the common one with the key in its body.
-        common_start = view._start_of(endpoint, encode(endpoint, common_request), width)  # noqa: SLF001  # a view of self
-        method, path, target, common_body, content_type, headers = common_start.request
-        body_fields = from_json(common_body or b"{}")
-        common_params = {name: getattr(common_request, name) for name in kind.echoed}
-
-        def start_of(key: str) -> tuple[Start, dict[str, Any]]:
-            body = to_json({key_field: key, **body_fields})
-            request = EncodedRequest(method, path, target, body, content_type, headers)
-            if observer.is_on:
-                request = observer.stamped(request)
-            start = Start(request, common_start.send, common_start.limiter, common_start.width)
-            return start, {**common_params, key_field: key}
-
+        start_of = view._starts(endpoint, common_request, kind, key_field, width)  # noqa: SLF001  # a view of self
         stored = self._stored(batch_id, kind, settings, start_of)
 
         async def rerun(key: str, attempt: Attempt[T]) -> None:
@@ -351,6 +338,28 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             lane_waits_for=partial((self._engine.durable or self._engine.jobs).waiting_for, kind.slot),
         )
         return Batch(work, given, self._engine.caller.clock, self._engine.tasks)
+
+    def _starts(
+        self, endpoint: Endpoint[T], common: RequestModel, kind: SlotKind[T], key_field: str, width: int
+    ) -> Callable[[str], tuple[Start, dict[str, Any]]]:
+        """A function that returns the start for a key, and the parameters that the status repeats.
+
+        The request of a key is ``common`` with the key in its body. So no model is made of it.
+        """
+        observer = self._engine.tasks.observer
+        request, send, limiter, width = self._start_of(endpoint, encode(endpoint, common), width)
+        method, path, target, common_body, content_type, headers = request
+        fields = from_json(common_body or b"{}")
+        common_params = {name: getattr(common, name) for name in kind.echoed}
+
+        def start_of(key: str) -> tuple[Start, dict[str, Any]]:
+            body = to_json({key_field: key, **fields})
+            request = EncodedRequest(method, path, target, body, content_type, headers)
+            if observer.is_on:
+                request = observer.stamped(request)
+            return Start(request, send, limiter, width), {**common_params, key_field: key}
+
+        return start_of
 
     def _stored(
         self,
