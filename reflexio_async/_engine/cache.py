@@ -62,7 +62,8 @@ class Cache:
 
     @property
     def _pending(self) -> dict[PendingKey, _Pending]:
-        return self._tasks.loops.scope.part(self, dict)
+        pending: dict[PendingKey, _Pending] = self._tasks.loops.scope.part(self, dict)
+        return pending
 
     def __repr__(self) -> str:
         return f"<Cache of {len(self._entries)} responses>"

@@ -178,8 +178,8 @@ class _Layout(NamedTuple):
     """Field name → quoted name in the query string."""
     headers: dict[str, str]
     """Field name → name of the header."""
-    outside: set[str] | None
-    """All of these fields, if there are any. The others are sent in the body."""
+    outside: set[str]
+    """All of these fields. The others are sent in the body."""
     to_json: Callable[..., bytes]
     """Writes the body."""
 
@@ -197,7 +197,7 @@ def _layout(request_type: type[BaseModel], path: str) -> _Layout:
                 query[name] = quote_plus(field.serialization_alias or name)
             elif isinstance(marker, Header):
                 headers[name] = marker.name
-    outside = {*in_path, *query, *headers} or None
+    outside = {*in_path, *query, *headers}
     return _Layout(in_path, query, headers, outside, TypeAdapter(request_type).serializer.to_json)
 
 
@@ -225,14 +225,15 @@ def _encode(endpoint: Endpoint[Any], request: BaseModel) -> EncodedRequest:
     layout = _layout(type(request), path)
     if layout.path:
         path = path.format(**{name: path_segment(name, str(getattr(request, name))) for name in layout.path})
+    given = request.model_fields_set
     query = [urlencode(endpoint.query)] if endpoint.query else []
     for name, parameter in layout.query.items():
-        if (value := _given(request, name)) is not None:
+        if name in given and (value := getattr(request, name)) is not None:
             query += [f"{parameter}={text}" for text in _query_texts(value)]
     headers = [
         (header, _header_text(name, str(value)))
         for name, header in layout.headers.items()
-        if (value := _given(request, name)) is not None
+        if name in given and (value := getattr(request, name)) is not None
     ]
     body: bytes | None = None
     content_type: str | None = None
@@ -240,15 +241,12 @@ def _encode(endpoint: Endpoint[Any], request: BaseModel) -> EncodedRequest:
         body = urlencode(request.model_dump(mode="json", by_alias=True)).encode()
         content_type = "application/x-www-form-urlencoded"
     elif method != "GET":
-        body = layout.to_json(request, by_alias=True, exclude_unset=True, exclude=layout.outside)
+        body = layout.to_json(
+            request, by_alias=True, exclude_unset=True, exclude=layout.outside & given or None
+        )
         content_type = "application/json"
     target = f"{path}?{'&'.join(query)}" if query else path
     return EncodedRequest(method, path, target, body, content_type, headers)
-
-
-def _given(request: BaseModel, name: str) -> Any:
-    """The value of a field that was set, else None."""
-    return getattr(request, name) if name in request.model_fields_set else None
 
 
 def path_segment(name: str, value: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -57,7 +58,7 @@ class Token:
             content = json.loads(text)
             version = content.pop("v")
             if version in (_VERSION, _VERSION_WITH_ROW):
-                token = TypeAdapter(cls).validate_json(json.dumps(content), strict=True)
+                token = _adapter().validate_json(json.dumps(content), strict=True)
                 if version == _version_of(token):
                     return token
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -65,6 +66,12 @@ class Token:
         else:
             message = "token: written by another release than this one, which knows versions 1 and 2"
         raise InvalidRequest(message)
+
+
+@cache
+def _adapter() -> TypeAdapter[Token]:
+    """Reads tokens. Made on first use, because that takes milliseconds."""
+    return TypeAdapter(Token)
 
 
 def _version_of(token: Token) -> int:
