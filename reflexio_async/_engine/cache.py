@@ -62,8 +62,7 @@ class Cache:
 
     @property
     def _pending(self) -> dict[PendingKey, _Pending]:
-        pending: dict[PendingKey, _Pending] = self._tasks.loops.scope.part(self, dict)
-        return pending
+        return self._tasks.loops.scope.part(self, dict[PendingKey, _Pending])
 
     def __repr__(self) -> str:
         return f"<Cache of {len(self._entries)} responses>"
