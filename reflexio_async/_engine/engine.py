@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reflexio_async._engine.loops import Lifetime, LoopBinding
     from reflexio_async._engine.settings import Settings
     from reflexio_async._engine.tasks import BackgroundCall, TaskTracker
-    from reflexio_async._engine.wire import EncodedRequest, Endpoint
+    from reflexio_async._engine.wire import Endpoint
     from reflexio_async.durable.jobs import DurableJobs
 
 T = TypeVar("T")
@@ -160,9 +160,8 @@ class API:
         """
         settings = self._settings_within(request)
         fails = settings is self._engine.settings
-        start, params = self._prepare(endpoint, request, kind)
         job = await self._submit(
-            kind, start, params, timeout=settings.timeout, fails_at_timeout=fails, row=row
+            endpoint, request, kind, timeout=settings.timeout, fails_at_timeout=fails, row=row
         )
         job.check_start()
         return job
@@ -181,9 +180,9 @@ class API:
 
     async def _submit(
         self,
+        endpoint: Endpoint[T],
+        request: BaseModel,
         kind: SlotKind[T],
-        start: Start,
-        params: dict[str, Any],
         *,
         timeout: float | None = None,
         fails_at_timeout: bool = False,
@@ -192,14 +191,18 @@ class API:
         """Start a job as ``_start`` does, but leave the error of a refused start to the job.
 
         Args:
+            endpoint: The endpoint that starts the job.
+            request: The request.
             kind: The kind of the job.
-            start: Its start.
-            params: The parameters that the status repeats.
             timeout: Seconds after which to return, though the start is not answered; None: there is no limit.
             fails_at_timeout: A start that was not sent by then fails, and is not sent later.
             row: As in ``_start``.
         """
         engine = self._engine
+        params = {name: getattr(request, name) for name in kind.echoed}
+        start, observer = self._start_of(endpoint, request), engine.tasks.observer
+        if observer.is_on:
+            start = start._replace(request=observer.stamped(start.request))
         engine.loops.enter()
         record: JobRecord[T] = await (engine.durable or engine.jobs).start(
             kind,
@@ -212,18 +215,8 @@ class API:
         )
         return Job(record)
 
-    def _prepare(
-        self, endpoint: Endpoint[Any], request: BaseModel, kind: SlotKind[Any]
-    ) -> tuple[Start, dict[str, Any]]:
-        """The start of a job, and the parameters that the status repeats."""
-        params = {name: getattr(request, name) for name in kind.echoed}
-        encoded, observer = encode(endpoint, request), self._engine.tasks.observer
-        if observer.is_on:
-            encoded = observer.stamped(encoded)
-        return self._start_of(endpoint, encoded), params
-
-    def _start_of(self, endpoint: Endpoint[Any], encoded: EncodedRequest, width: int = 1) -> Start:
-        """The start of a job, as a lane sends it.
+    def _start_of(self, endpoint: Endpoint[Any], request: BaseModel, width: int = 1) -> Start:
+        """The start of a job, as a lane sends it, but not stamped for tracing.
 
         ``width``: how many jobs may run at once on a server whose start responds when the job is done.
         """
@@ -233,7 +226,7 @@ class API:
         send = partial(
             engine.caller.send, endpoint, settings=engine.settings, limit_wait=0.0, rate_limiter=limiter
         )
-        return Start(encoded, send, limiter, max(width, engine.settings.concurrency))
+        return Start(encode(endpoint, request), send, limiter, max(width, engine.settings.concurrency))
 
     def _run_in_lane(self, endpoint: Endpoint[T], request: BaseModel, kind: SlotKind[T]) -> BackgroundCall[T]:
         """Run a job in a task and return its handle. The start of the job responds when the job is done."""
@@ -242,8 +235,7 @@ class API:
         )
 
         async def run() -> T:
-            start, params = self._prepare(endpoint, request, kind)
-            job = await self._submit(kind, start, params, timeout=wait_timeout or None)
+            job = await self._submit(endpoint, request, kind, timeout=wait_timeout or None)
             return await job.result_within(wait_timeout, poll_interval=poll_interval)
 
         return self._engine.tasks.call(run(), what=call_name(endpoint.path))

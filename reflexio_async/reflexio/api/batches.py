@@ -21,7 +21,7 @@ from reflexio_async._engine.jobs.slot_job import Start
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.models import NotBlank, RequestModel, build_request, drop_none
 from reflexio_async._engine.option_checks import positive_seconds, true_or_false
-from reflexio_async._engine.wire import EncodedRequest, Endpoint, encode, refusal_of
+from reflexio_async._engine.wire import EncodedRequest, Endpoint, refusal_of
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI
 from reflexio_async.reflexio.api.playbooks import (
@@ -44,6 +44,7 @@ from reflexio_async.reflexio.models.operations import (
 
 if TYPE_CHECKING:
     from reflexio_async._engine.call import Caller
+    from reflexio_async._engine.jobs.record import JobRecord
     from reflexio_async._engine.settings import Settings
     from reflexio_async.durable.batches import StoredBatch
 
@@ -300,14 +301,15 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             return raw
 
         start_of = view._starts(endpoint, common_request, kind, key_field, width)  # noqa: SLF001  # a view of self
-        stored = self._stored(batch_id, kind, settings, start_of)
+        stored, jobs = self._stored(batch_id, kind, settings, start_of), self._engine.jobs
 
         async def rerun(key: str, attempt: Attempt[T]) -> None:
             if stored is None:
-                job = await view._submit(kind, *start_of(key))  # noqa: SLF001  # a view of self
+                start, params = start_of(key)
+                record: JobRecord[T] = await jobs.start(kind, settings, start=start, params=params)
             else:
-                job = Job(await stored.job(key))
-            attempt.job = job
+                record = await stored.job(key)
+            attempt.job = job = Job(record)
             try:
                 if attempt.stopped.is_set() and job.status.state is JobState.QUEUED:
                     await job.cancel()
@@ -347,7 +349,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         The request of a key is ``common`` with the key in its body. So no model is made of it.
         """
         observer = self._engine.tasks.observer
-        request, send, limiter, width = self._start_of(endpoint, encode(endpoint, common), width)
+        request, send, limiter, width = self._start_of(endpoint, common, width)
         method, path, target, common_body, content_type, headers = request
         fields = from_json(common_body or b"{}")
         common_params = {name: getattr(common, name) for name in kind.echoed}
