@@ -10,6 +10,7 @@ import pytest
 
 from reflexio_async import BackgroundCall, InvalidRequest, NotFound, RequestRefused
 from reflexio_async.reflexio.models.enums import SessionOutcomeFailureReason, SessionOutcomeKind
+from tests.hang import A_HANG
 from tests.real.helpers import publish
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ async def test_deleting_a_turn_a_request_and_several(client: AsyncReflexioClient
 async def test_a_handle_need_not_be_awaited(client: AsyncReflexioClient, name: str) -> None:
     await publish(client, name, request_id=name)
     await client.delete_request(name)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(A_HANG):
         while await turns(client, name):  # noqa: ASYNC110  # there is nothing else to wait for
             await asyncio.sleep(0.05)
 

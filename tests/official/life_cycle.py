@@ -66,7 +66,7 @@ def _interaction(text: str) -> dict[str, Any]:
 
 def _ended(client: Any, service: str, **wanted: Any) -> Any:
     """The latest operation of a service, once it has ended and was asked for so."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         answer = client._make_request("GET", _STATUS, params={"service_name": service})
         operation: Any = answer.get("operation_status") or {"status": "in_progress"}

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from reflexio_async import AsyncReflexioClient, Status
+from tests.hang import A_HANG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +55,9 @@ async def pending_of_each(client: AsyncReflexioClient, users: Iterable[str]) -> 
     return {user: await pending(client, user) for user in users}
 
 
-async def soon_pending(client: AsyncReflexioClient, users: list[str], within: float = 10.0) -> dict[str, int]:
+async def soon_pending(
+    client: AsyncReflexioClient, users: list[str], within: float = A_HANG
+) -> dict[str, int]:
     """``pending_of_each`` once it is one for every user, or after ``within`` seconds."""
     deadline = time.monotonic() + within
     while True:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async import APIConnectionError, JobState, JobTimeout, ReflexioError
+from tests.hang import A_HANG
 from tests.real.helpers import TURN, client_of, pending, pending_of_each, publish_each, starts
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ async def test_a_batch_whose_server_dies_between_two_operations_is_completed_by_
         report = await client.rerun_profiles_many(
             users(), concurrency=8, wait_timeout=5, on_progress=count, outage_timeout=1.0
         )
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < A_HANG
         assert sorted(row.key for row in report.completed) == names[:4]
         # The first start after the kill went out on a connection that had just died: nobody can know.
         assert not report.failed
@@ -127,14 +128,14 @@ async def test_a_batch_whose_server_dies_under_way_ends_in_typed_outcomes(
     async with client_of(server) as client:
         await publish_each(client, names)
     began = time.monotonic()
-    async with client_of(server, timeout=1.0) as client:
+    async with client_of(server, timeout=10.0) as client:
         ended: dict[str, BaseException | None] = {}
         async with client.rerun_profiles_many(names, wait_timeout=5, outage_timeout=1.0) as batch:
             async for outcome in batch:
                 ended[outcome.key] = outcome.error
                 if len(ended) == 3:
                     server.kill()
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < A_HANG
     assert sorted(ended) == names
     finished = [key for key, error in ended.items() if error is None]
     assert len(finished) >= 3

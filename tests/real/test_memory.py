@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.hang import A_HANG
+
 if TYPE_CHECKING:
     from reflexio_async import AsyncReflexioClient
 
@@ -23,7 +25,7 @@ async def test_a_turn_is_stored_with_what_was_recalled_for_it(client: AsyncRefle
     )
     talk = client.conversation(user_id=name, session_id=f"s-{name}", agent_version=name, source="tests")
     for turn in range(2):  # the second turn has the memories of the first
-        context = await talk.context("sushi", timeout=10)
+        context = await talk.context("sushi", timeout=A_HANG)
         assert "likes sushi" in str(context)
         assert shared in str(context)
         assert "hide sushi" not in str(context)

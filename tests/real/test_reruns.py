@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async import JobFailed, JobState, JobTimeout, Status, as_completed, gather_jobs
+from tests.hang import A_HANG
 from tests.real.helpers import (
     PLAYBOOKS,
     PROFILES,
@@ -48,7 +49,7 @@ async def test_a_result_counts_the_pending_profiles_that_exist(
 async def test_waiting_inside_the_call_returns_the_response(client: AsyncReflexioClient, name: str) -> None:
     await publish(client, name)
     result = await client.rerun_profile_generation(
-        user_id=name, wait_for_response=True, poll_interval=0.1, wait_timeout=20
+        user_id=name, wait_for_response=True, poll_interval=0.1, wait_timeout=A_HANG
     )
     assert (result.success, result.profiles_generated) == (True, 1)
     assert await pending(client, name) == 1
@@ -123,7 +124,7 @@ async def test_watching_ends_with_completed(client: AsyncReflexioClient, name: s
 async def test_refreshing_learns_the_end_without_waiting(client: AsyncReflexioClient, name: str) -> None:
     await publish(client, name)
     job = await client.rerun_profile_generation(user_id=name)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(A_HANG):
         while not (await job.refresh()).done:  # noqa: ASYNC110  # the server does not call
             await asyncio.sleep(0.02)
     assert (job.status.state, (await job).profiles_generated) == (JobState.COMPLETED, 1)
@@ -239,7 +240,7 @@ async def test_a_job_is_resumed_by_its_token_from_another_client(
     job = await client.rerun_profile_generation(user_id=name)
     assert job.token is not None
     resumed = other.job(job.token)
-    result = await resumed.result(wait_timeout=20)
+    result = await resumed.result(wait_timeout=A_HANG)
     assert (resumed.id, result.profiles_generated) == (job.id, 1)
     assert result == await job
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reflexio_async import JobCancelled, JobLost, JobState
+from tests.hang import A_HANG
 from tests.real.helpers import PROFILES, pending, pending_of_each, publish, publish_each, soon_pending, starts
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ async def test_an_outcome_overwritten_by_a_foreign_operation_is_lost_not_guessed
     with pytest.raises(
         JobLost, match="another operation took the slot before its outcome was read"
     ) as caught:
-        await job.result(wait_timeout=20)
+        await job.result(wait_timeout=A_HANG)
     assert (caught.value.status.state, caught.value.token) == (JobState.LOST, job.token)
 
 
