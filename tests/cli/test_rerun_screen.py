@@ -69,9 +69,9 @@ def talkative() -> Iterator[tuple[Sandbox, list[str]]]:
 def test_a_terminal_that_is_stopped_does_not_stop_the_batch(talkative: tuple[Sandbox, list[str]]) -> None:
     box, users = talkative
     terminal = Terminal("rerun", *users, "--url", box.url)
-    eventually(box.operations, within=30)
+    eventually(box.operations)
     terminal.freeze()
-    eventually(lambda: len(box.operations()) == len(users), within=60)
+    eventually(lambda: len(box.operations()) == len(users))
     terminal.thaw()
     assert terminal.end() == 1
     assert f"{users[-1]}: failed" in "".join(terminal.text.split("\r\n"))
@@ -81,7 +81,7 @@ def test_signals_end_a_command_on_a_terminal_that_is_stopped(talkative: tuple[Sa
     box, users = talkative
     terminal = Terminal("rerun", *users, "--url", box.url)
     terminal.freeze()
-    eventually(lambda: len(box.operations()) == len(users), within=60)
+    eventually(lambda: len(box.operations()) == len(users))
     for _ in range(3):
         terminal.child.send_signal(signal.SIGTERM)
         time.sleep(0.2)  # signals of one kind that arrive together are one
