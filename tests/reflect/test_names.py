@@ -112,9 +112,9 @@ async def test_responses_may_have_unknown_fields() -> None:
 def test_the_signature_of_a_call_has_its_keywords() -> None:
     call = AsyncReflectClient(base_url="http://127.0.0.1:1").create_trace
     assert list(inspect.signature(call).parameters)[:4] == [
-        "project_id",
         "task",
         "trajectory",
+        "project_id",
         "final_response",
     ]
     assert (call.__doc__ or "").startswith("Send one run of an agent")
