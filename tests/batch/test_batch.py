@@ -7,6 +7,7 @@ import gc
 import inspect
 import json
 import tracemalloc
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ from reflexio_async import (
     InvalidRequest,
     JobFailed,
     OutcomeState,
+    PublishUserInteractionRequest,
     RequestRefused,
 )
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
@@ -227,6 +229,16 @@ async def test_the_common_options_reach_every_start() -> None:
         assert sources == ["chat", "chat"]
 
 
+async def test_a_batch_sends_what_a_single_rerun_sends() -> None:
+    user, since = 'ana "\u00e4\U0001f363" \\', datetime(2026, 1, 31, 9, 30)  # noqa: DTZ001  # naive: UTC
+    async with scene() as play:
+        await play.client.rerun_profiles_many([user], source="chat", start_time=since)
+        job = await play.client.rerun_profile_generation(user_id=user, source="chat", start_time=since)
+        await job.settled()
+        many, single = (record.body for record in play.box.requests if record.path == RERUN)
+        assert many == single == {"user_id": user, "source": "chat", "start_time": "2026-01-31T09:30:00Z"}
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -236,6 +248,7 @@ async def test_the_common_options_reach_every_start() -> None:
         (["a", "b", "a"], r"user_ids\[2\]: 'a' is already at \[0\]"),
         (["a", ""], r"user_ids\[1\]: .*user_id: must not be empty"),
         (["a", " "], r"user_ids\[1\]: .*must not be empty"),
+        (["a", "\ud800"], r"user_ids\[1\]: .*user_id: must be valid Unicode"),
         (["a", 7], r"user_ids\[1\]: user_id must be text, not int"),
         ([None], r"user_ids\[0\]: user_id must be text, not NoneType"),
     ],
@@ -530,6 +543,14 @@ async def test_a_bad_item_is_named_by_its_place() -> None:
             play.client.publish_many(
                 [publish_of("u"), {"user_id": "u", "session_id": "s", "interactions": []}]
             )
+
+
+async def test_a_request_that_was_given_as_a_model_stays_as_it_is() -> None:
+    given = PublishUserInteractionRequest(**publish_of("u"))
+    async with scene() as play:
+        report = await play.client.publish_many([given])
+        assert report.ok
+        assert given.request_id is None
 
 
 async def test_two_items_may_not_share_a_request_id() -> None:
