@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from reflexio_async._engine.logs import error_name, fields
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.retry import is_away
-from reflexio_async.errors import APIConnectionError, RateLimited
+from reflexio_async.errors import RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,8 +82,7 @@ class Availability:
             "%s has been unreachable for %.0f s: %s",
             self.url,
             seconds,
-            # Where there was no response, the text is the client's own. No path has the id of a user.
-            error if isinstance(error, APIConnectionError) else error_name(error),
+            error,
             extra=fields("server_away", error, url=self.url, seconds=seconds),
         )
         self._notify()

@@ -80,13 +80,20 @@ class BaseClient(API):
         finally:
             scope, summary = loops.close()
             summary = summary._replace(**stored)
-            known = fields("client_closed", url=self.base_url)
-            if text := summary.as_text(ids=False):
-                level, how = logging.INFO, ""
-                if not summary.complete:
-                    level, how = logging.WARNING, " with unfinished work"
-                logger.log(level, "%s was closed%s: %s", loops.name, how, text, extra=known)
-                logger.debug("left when it was closed: %s", summary.as_text(ids=True), extra=known)
+            if not summary.complete:
+                logger.warning(
+                    "%s was closed with unfinished work: %s",
+                    loops.name,
+                    summary.as_text(),
+                    extra=fields("client_closed", url=self.base_url),
+                )
+            elif summary.as_text():
+                logger.info(
+                    "%s was closed: %s",
+                    loops.name,
+                    summary.as_text(),
+                    extra=fields("client_closed", url=self.base_url),
+                )
             await scope.aclose()
         return summary
 
@@ -95,11 +102,14 @@ class BaseClient(API):
         under_way = loops.under_way()
         if under_way.complete and not any(sender.busy for sender in loops.senders):
             return
-        under_way = under_way._replace(running_jobs=())
-        awaited = under_way.as_text(ids=False) or "the answers to what was sent"
-        known = fields("client_closing", url=self.base_url, seconds=seconds)
-        logger.info("closing %s: waiting up to %g s for %s", loops.name, seconds, awaited, extra=known)
-        logger.debug("waiting for %s", under_way.as_text(ids=True), extra=known)
+        awaited = under_way._replace(running_jobs=()).as_text() or "the answers to what was sent"
+        logger.info(
+            "closing %s: waiting up to %g s for %s",
+            loops.name,
+            seconds,
+            awaited,
+            extra=fields("client_closing", url=self.base_url, seconds=seconds),
+        )
         try:
             async with self._engine.caller.clock.timeout(seconds):
                 while not loops.under_way().complete:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from reflexio_async.errors import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _MAX_NAMES = 20  # of one kind in a log record; the summary has all of them
 
@@ -43,28 +39,19 @@ class DrainSummary(NamedTuple):
         """Whether everything was finished. What runs at the server or is in the store does not count."""
         return not (self.calls or self.background_calls or self.unsent_starts or self.batches)
 
-    def as_text(self, *, ids: bool) -> str:
-        """This as text: the first names of each list.
-
-        Starts and tokens have ids of users in them: without ``ids`` they are counted.
-        """
+    def as_text(self) -> str:
+        """The names, for a log record; of a long list only the first."""
         kinds = {
             "calls without a response": self.calls,
             "background calls without a response": self.background_calls,
-            "starts not sent": self.unsent_starts if ids else _counted(self.unsent_starts),
+            "starts not sent": self.unsent_starts,
             "batches": self.batches,
-            "jobs at the server": self.running_jobs if ids else _counted("job" for _ in self.running_jobs),
+            "jobs at the server": self.running_jobs,
         }
         texts = [f"{kind}: {_first_of(names)}" for kind, names in kinds.items() if names]
         stored = {"jobs": self.stored_jobs, "publishes": self.stored_publishes, "traces": self.stored_traces}
         texts += [f"{count} {kind} wait in the store" for kind, count in stored.items() if count]
         return "; ".join(texts)
-
-
-def _counted(names: Iterable[str]) -> tuple[str, ...]:
-    """How many there are of each kind, such as ``2 profile_rerun``: the first word of each name."""
-    counts = Counter(name.partition(" ")[0] for name in names)
-    return tuple(f"{count} {kind}" for kind, count in counts.items())
 
 
 def _first_of(names: tuple[str, ...]) -> str:

@@ -1,17 +1,11 @@
-"""The package's log records: ``extra=fields(…)``, and how an error is named in them.
+"""The fields of the package's log records: ``extra=fields(…)``. They hold no ids of users and no contents.
 
-A record at INFO or above holds no ids of users, no tokens of jobs and nothing that was said. One at DEBUG
-with the same event follows, which names them.
-
-The names of the fields are a promise: ``docs/how-to/observing.md`` lists them, and users' dashboards rest on
-them.
+Their names are a promise: ``docs/how-to/observing.md`` lists them, and users' dashboards rest on them.
 """
 
 from __future__ import annotations
 
 from typing import Literal, TypeAlias, TypedDict, Unpack
-
-from reflexio_async.errors import APIStatusError, StoreError
 
 Event: TypeAlias = Literal[
     "agent_memory_failed",
@@ -88,15 +82,3 @@ def fields(event: Event, error: BaseException | None = None, **values: Unpack[Fi
     if error is not None:
         found["reflexio_error"] = type(error).__name__
     return found
-
-
-def error_name(error: BaseException) -> str:
-    """Name an error without its text, which may hold ids of users or what a server has said about them."""
-    status = f" {error.status}" if isinstance(error, APIStatusError) else ""
-    cause = "" if error.__cause__ is None else f" ({type(error.__cause__).__name__})"
-    return f"{type(error).__name__}{status}{cause}"
-
-
-def error_text(error: BaseException) -> str:
-    """The text of an error of a store, which says what is to be done; of another error its name."""
-    return str(error) if isinstance(error, StoreError) else error_name(error)

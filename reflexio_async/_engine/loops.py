@@ -284,20 +284,14 @@ class LoopBinding:
                     warnings.warn(lost, ResourceWarning, stacklevel=1)
 
     def _loop_ended(self) -> str:
-        """Throw the scope away, and log what is lost. Return it as text, for who develops the program."""
+        """Throw the scope away, and log what is lost. Return the text of the log record."""
         left = self._leave(LOOP_ENDED)
         if left.complete:
             return ""
-        text = f"{self.name} was not closed before its event loop ended, and this is lost"
-        return self._report_lost(text, left._replace(running_jobs=()))
-
-    def _report_lost(self, text: str, lost: DrainSummary) -> str:
-        """Log what is lost, and return it as text, for who develops the program."""
-        known = fields("client_dropped")
-        logger.error("%s: %s. %s", text, lost.as_text(ids=False), _ADVICE, extra=known)
-        names = lost.as_text(ids=True)
-        logger.debug("lost: %s", names, extra=known)
-        return f"{text}: {names}"
+        lost = left._replace(running_jobs=()).as_text()
+        text = f"{self.name} was not closed before its event loop ended, and this is lost: {lost}"
+        logger.error("%s. %s", text, _ADVICE, extra=fields("client_dropped"))
+        return text
 
     def dropped(self) -> None:
         """Warn, because nothing refers to the client any more, or the program ends, and it was not closed."""
@@ -307,11 +301,10 @@ class LoopBinding:
         left = self.under_way()
         text = f"{self.name} was dropped without being closed"
         if loop.is_running():
-            if not left.complete:
-                text += "; under way"
-                # The program ends before the loop when that runs in a daemon thread.
-                ends = not threading.main_thread().is_alive()
-                text = self._report_lost(text, left) if ends else f"{text}: {left.as_text(ids=True)}"
+            text += f"; under way: {left.as_text()}" if not left.complete else ""
+            # The program ends before the loop when that runs in a daemon thread.
+            if not left.complete and not threading.main_thread().is_alive():
+                logger.error("%s. %s", text, _ADVICE, extra=fields("client_dropped"))
         else:
             text = self._loop_ended() or text
         warnings.warn(f"{text}. {_ADVICE}", ResourceWarning, stacklevel=1)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reflexio_async._engine.events import BackgroundErrorEvent, notify
-from reflexio_async._engine.logs import error_name, fields
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.loops import CLIENT_CLOSED, LOOP_ENDED
 from reflexio_async._engine.observer import Observer
 from reflexio_async.errors import ClientClosed, ReflexioError, printable
@@ -193,21 +193,16 @@ class TaskTracker:
         scope.ended()
         task.cancel()
 
-    def report(
-        self, what: str, error: BaseException, *, description: str | None = None, level: int = logging.ERROR
-    ) -> None:
-        """Count and log a failure that no caller awaited, and call the hook.
-
-        Args:
-            what: Names it, without ids of users.
-            error: The failure.
-            description: Names it with them. None: ``what`` says all.
-            level: The level of the record.
-        """
+    def report(self, what: str, error: BaseException, *, level: int = logging.ERROR) -> None:
+        """Count and log a failure that no caller awaited, and call the hook."""
         self.errors += 1
-        description, text = description or what, "%s failed in the background: %s"
-        logger.log(level, text, printable(what), error_name(error), extra=fields("background_error", error))
-        logger.debug(
-            "%s: %s", printable(description), printable(str(error)), extra=fields("background_error", error)
+        text = printable(str(error))
+        logger.log(
+            level,
+            "%s failed in the background: %s: %s",
+            printable(what),
+            type(error).__name__,
+            text,
+            extra=fields("background_error", error),
         )
-        notify("on_background_error", self._on_error, BackgroundErrorEvent(description, error))
+        notify("on_background_error", self._on_error, BackgroundErrorEvent(what, error))

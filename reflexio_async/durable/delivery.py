@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import uuid4
 
-from reflexio_async._engine.logs import error_name, error_text, fields
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.retry import Meaning, is_away, meaning_of
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.rows import LaneKey
@@ -197,9 +197,7 @@ class OutboxDriver:
             except ReflexioError as error:
                 # The organisation could not be asked for, or the store is out of order. Nothing is lost.
                 logger.warning(
-                    "the outbox waits: %s",
-                    error_text(error),
-                    extra=fields("outbox_waits", error, url=self._url),
+                    "the outbox waits: %s", error, extra=fields("outbox_waits", error, url=self._url)
                 )
                 self._added.set()
                 pause = await self._pause(pause)
@@ -310,7 +308,7 @@ class OutboxDriver:
                     "%s %s waits: %s",
                     row.call,
                     row.id,
-                    error_name(error),
+                    error,
                     extra=fields("delivery_waits", error, url=self._url, call=row.call),
                 )
                 maybe_sent = maybe_sent or bool(getattr(error, "outcome_unknown", False))

@@ -27,7 +27,7 @@ from reflexio_async._engine.jobs.kinds import Dialect, Operation
 from reflexio_async._engine.jobs.record import Follower
 from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
-from reflexio_async._engine.logs import error_text, fields
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.retry import Meaning, is_away, meaning_of
 from reflexio_async.durable.accounts import is_refusal
 from reflexio_async.durable.leases import hold
@@ -266,7 +266,7 @@ class LaneDriver:
             "%s: the jobs in %s wait: %s",
             self._name,
             self._durable.name,
-            error_text(error),
+            error,
             extra=fields("jobs_wait", error, service=self._name, store=self._durable.name),
         )
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
@@ -456,10 +456,12 @@ class LaneDriver:
             self.read_again()
             return
         if self._was_lost_by_server(job) and job.attempts < _MOST_STARTS:
-            message = "%s: the server has lost a job. It is started again, so it may run twice"
-            known = fields("start_sent_again", service=self._name, kind=job.kind.name)
-            logger.warning(message, self._name, extra=known)
-            logger.debug("%s is started again", job.description, extra=known)
+            message = "%s: the server has lost it. It is started again, so it may run twice"
+            logger.warning(
+                message,
+                job.description,
+                extra=fields("start_sent_again", service=self._name, kind=job.kind.name),
+            )
             await self._write(held, job, state=RowState.QUEUED, operation_id=None, not_before=None)
             self.read_again()
             return

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from reflexio_async._engine.logs import error_text, fields
+from reflexio_async._engine.logs import fields
 from reflexio_async.durable.accounts import is_refusal
 from reflexio_async.durable.cluster import WORKER_SILENT, Cluster
 from reflexio_async.durable.rows import LaneKey
@@ -95,7 +95,7 @@ class Waker:
                 logger.warning(
                     "the workers of %s cannot be woken: %s",
                     self._name,
-                    error_text(error),
+                    error,
                     extra=fields("worker_missing", error, url=self._url, store=self._name),
                 )
                 await self._clock.sleep(pause)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from reflexio_async._engine.jobs.status import JobState, JobStatus
-from reflexio_async._engine.logs import error_text, fields
+from reflexio_async._engine.logs import fields
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -162,9 +162,10 @@ class RowWatch:
                 await self._change(here, since)
             except Exception as error:  # noqa: BLE001  # those who wait would wait for ever
                 logger.warning(
-                    "%s cannot be read: %s",
+                    "%s cannot be read: %s: %s",
                     self._durable.name,
-                    error_text(error),
+                    type(error).__name__,
+                    error,
                     extra=fields("store_unreadable", error, store=self._durable.name),
                 )
                 await self._clock.sleep(_LOOK)

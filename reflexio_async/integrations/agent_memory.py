@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-from reflexio_async._engine.logs import error_text, fields
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.models import build_request
 from reflexio_async._engine.option_checks import positive_count, positive_seconds, true_or_false
 from reflexio_async._engine.validation import did_you_mean
 from reflexio_async.client import AsyncReflexioClient
-from reflexio_async.errors import ConfigurationError, InvalidRequest, ReflexioError
+from reflexio_async.errors import ConfigurationError, InvalidRequest, ReflexioError, StoreError
 from reflexio_async.memory.api import ConversationRequest
 from reflexio_async.memory.messages import last_run, read_turns
 from reflexio_async.reflect.converters.attribute_reader import get
@@ -264,7 +264,9 @@ def _check_values(options: Mapping[str, Any], of_recall: dict[str, Any], of_talk
 
 
 def _log(what: str, error: ReflexioError) -> None:
-    logger.error("%s: %s", what, error_text(error), extra=fields("agent_memory_failed", error))
+    # The text of other errors may have what was said.
+    reason = str(error) if isinstance(error, StoreError) else type(error).__name__
+    logger.error("%s: %s", what, reason, extra=fields("agent_memory_failed", error))
 
 
 def _first(run: tuple[object, ...], *names: str) -> str | None:

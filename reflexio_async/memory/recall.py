@@ -7,8 +7,8 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from reflexio_async._engine.logs import error_name, fields
-from reflexio_async.errors import APITimeout
+from reflexio_async._engine.logs import fields
+from reflexio_async.errors import APIStatusError, APITimeout
 from reflexio_async.reflect.presets import BY_NAME
 
 if TYPE_CHECKING:
@@ -28,8 +28,15 @@ logger = logging.getLogger("reflexio_async")
 
 def report_failure(what: str, error: Exception, *, level: int) -> None:
     """Log a failure. Neither the query nor the server's text is in the message."""
-    text = "%s failed (%s); the agent goes on without it"
-    logger.log(level, text, what, error_name(error), extra=fields("agent_memory_failed", error))
+    status = f" {error.status}" if isinstance(error, APIStatusError) else ""
+    logger.log(
+        level,
+        "%s failed (%s%s); the agent goes on without it",
+        what,
+        type(error).__name__,
+        status,
+        extra=fields("agent_memory_failed", error),
+    )
 
 
 async def recall(

@@ -275,11 +275,9 @@ class TraceContext:
 
     def __del__(self) -> None:
         if self._phase is _Phase.INSIDE:
-            message = "a trace was never closed, so it was not sent"
+            message = f"a trace was never closed, so it was not sent; its task: {self.task!r:.200}"
             logger.error(message, extra=fields("trace_not_sent"))
-            warnings.warn(
-                f"{message}; its task: {self.task!r:.200}", ResourceWarning, stacklevel=2, source=self
-            )
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:
         return f"<TraceContext {self._phase.value}, trace_id={self.trace_id!r}>"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import SecretStr
 
-from reflexio_async._engine.logs import error_text, fields
+from reflexio_async._engine.logs import fields
 from reflexio_async.client import AsyncReflexioClient
 from reflexio_async.errors import ReflexioError
 from reflexio_async.reflect.client import AsyncReflectClient
@@ -88,7 +88,7 @@ class Account:
                     logger.warning(
                         "the organisation of a key for %s is not known yet: %s",
                         self.url,
-                        error_text(error),
+                        error,
                         extra=fields("organisation_unknown", error, url=self.url),
                     )
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 from procrastinate import Blueprint
 from procrastinate.exceptions import ConnectorException
 
-from reflexio_async._engine.logs import error_text, fields
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.settings import ClientOptions, Settings
 from reflexio_async.durable.cluster import NAMESPACE, QUEUE, Cluster
 from reflexio_async.durable.delivery import LANE as OUTBOX
@@ -235,7 +235,7 @@ class Worker:
                 self.name,
                 lane.name,
                 lane.url,
-                error_text(error),
+                error,
                 extra=fields("lane_failed", error, worker=self.name, service=lane.name, url=lane.url),
             )
         except Exception as error:

@@ -126,7 +126,7 @@ async def test_a_store_that_cannot_be_written_is_reported_when_a_batch_is_stoppe
         monkeypatch.setattr(StoredBatch, "stop", fail)
         batch.stop()
         await asyncio.sleep(0.05)
-    assert "withdrawing user_ids failed in the background: StoreError" in caplog.messages
+    assert "withdrawing user_ids failed in the background: StoreError: the disk is full" in caplog.messages
 
 
 async def test_retry_failed_starts_the_keys_again_that_did_not_complete(store: Path) -> None:

@@ -59,7 +59,7 @@ async def test_a_judge_that_fails_is_reported_and_its_trace_is_sent_without_a_re
         [trace] = await traced(box, TURN, judge=fail)
     assert "review" not in trace
     assert [record.message for record in caplog.records if "judge" in record.message] == [
-        "the judge of a trace failed in the background: LookupError"
+        "the judge of a trace failed in the background: LookupError: "
     ]
 
 

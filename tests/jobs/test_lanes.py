@@ -210,16 +210,15 @@ async def test_what_could_not_be_sent_in_time_is_named_in_the_summary_and_in_one
         client = AsyncReflexioClient(url_endpoint=box.url, clock=clock, drain_timeout=5.0)
         running = await client.rerun_profile_generation(user_id="a")
         queued = await client.rerun_profile_generation(user_id="b")
-        with caplog.at_level(logging.DEBUG, "reflexio_async"):
+        with caplog.at_level(logging.WARNING, "reflexio_async"):
             summary = await client.aclose()
         assert running.token is not None
         assert summary == DrainSummary(
             unsent_starts=("profile_rerun (user_id=b)",), running_jobs=(running.token,)
         )
         assert not summary.complete
-        *_, left, names = caplog.records
-        assert (left.levelname, names.levelname) == ("WARNING", "DEBUG")
-        assert "user_id=b" in names.getMessage()
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert "user_id=b" in caplog.text
         with pytest.raises(JobCancelled):
             await queued
 

@@ -30,7 +30,7 @@ async def forget(client):
         await client.delete_profile("u", str(number))
 """
 DELETE = "/api/delete_profile"
-LOST = ("starts not sent: 2 profile_rerun", "delete_profile, delete_profile", "await client.aclose()")
+LOST = ("user_id=second", "user_id=third", "delete_profile, delete_profile", "await client.aclose()")
 
 
 def assert_named(written: str) -> None:

@@ -246,13 +246,13 @@ async def test_another_event_loop_may_not_close_it() -> None:
 async def test_a_trace_that_is_never_closed_warns_and_names_its_task(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    said = "a trace was never closed, so it was not sent"
+    said = f"a trace was never closed, so it was not sent; its task: {TASK!r}"
     async with reflecting() as scene:
         ctx = await scene.client.open_trace(TASK)
         ctx.set_output(trajectory=TEXT)
         with pytest.warns(ResourceWarning) as warned:
             del ctx
-        assert [str(warning.message) for warning in warned] == [f"{said}; its task: {TASK!r}"]
+        assert [str(warning.message) for warning in warned] == [said]
         assert ("ERROR", said) in logged(caplog)
         assert scene.sent() == 0
 

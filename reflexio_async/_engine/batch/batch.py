@@ -17,7 +17,7 @@ from reflexio_async._engine.batch.work import Attempt, Work
 from reflexio_async._engine.jobs.record import with_message, without_traceback
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
-from reflexio_async._engine.logs import error_name, fields
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.loops import LOOP_ENDED
 from reflexio_async._engine.option_checks import is_asynchronous, positive_count, true_or_false
 from reflexio_async._engine.retry import is_away
@@ -426,11 +426,12 @@ class Batch(Generic[K, T]):
             and not self._stopped.is_set()
             and self._ends_batch(outcome.state, error)
         ):
-            known = fields("batch_stopped", error, batch=self._work.name)
             logger.warning(
-                "%s: the rest is not started: %s", self.description, error_name(error), extra=known
+                "%s: the rest is not started: %s",
+                self.description,
+                error,
+                extra=fields("batch_stopped", error, batch=self._work.name),
             )
-            logger.debug("%s: %s", self._work.name, error, extra=known)
             self._server_away = with_message(
                 error, f"not started, as an earlier one met: {error}", sent=False
             )
@@ -473,10 +474,13 @@ class Batch(Generic[K, T]):
         tokens = {key: attempt.job and attempt.job.token for key, attempt in self._attempts.items()}
         if tokens:
             names = ", ".join(f"{key} ({token})" if token else str(key) for key, token in tokens.items())
-            known = fields("batch_cut_short", reason, batch=self._work.name)
-            text = "%s: %s ended it; what was sent goes on at the server: %d of them"
-            logger.warning(text, self.description, type(reason).__name__, len(tokens), extra=known)
-            logger.debug("%s under way were: %s", self._work.name, printable(names), extra=known)
+            logger.warning(
+                "%s: %s ended it; what was sent goes on at the server. Under way were: %s",
+                self.description,
+                type(reason).__name__,
+                printable(names),
+                extra=fields("batch_cut_short", reason, batch=self._work.name),
+            )
 
     def _raise_source_error(self) -> None:
         if isinstance(self._source_error, _EXITS):

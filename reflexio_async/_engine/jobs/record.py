@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from reflexio_async._engine.jobs.status import QUEUED, JobState, JobStatus
-from reflexio_async._engine.logs import error_name, fields
+from reflexio_async._engine.logs import fields
 from reflexio_async._engine.observer import NOT_OBSERVED
 from reflexio_async._engine.retry import FailedPolls, Verdict
 from reflexio_async.errors import (
@@ -433,16 +433,13 @@ class JobRecord(ABC, Generic[T]):
     def report_not_cancelled(self, error: ReflexioError) -> None:
         """Log that nobody could be asked to stop the job."""
         known = fields("job_not_cancelled", error, kind=self.kind.name)
-        logger.warning("a %s could not be cancelled: %s", self.kind.name, error_name(error), extra=known)
-        logger.debug("%s: %s", self.description, error, extra=known)
+        logger.warning("%s could not be cancelled: %s", self.description, error, extra=known)
 
     def __del__(self) -> None:
         # A start that was withdrawn on purpose is not reported, and one that was given up has been.
         withdrawn = self.id is None and isinstance(self.error, JobCancelled | ClientClosed)
         if self.error is not None and not self.outcome_read and not withdrawn:
-            self._jobs.tasks.report(
-                f"job {self.kind.name}", self.error, description=f"job {self.description}"
-            )
+            self._jobs.tasks.report(f"job {self.description}", self.error)
 
 
 def without_traceback(error: E) -> E:
