@@ -28,8 +28,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.flaky(reruns=2)]
 
 RERUN = "/api/rerun_profile_generation"
 LEASE = 3.0
-TAKEOVER = LEASE + 9.0
-"""Seconds, on a machine that is busy: less than the lease of 15 s that there would be without an option."""
 HITS, WINDOW = 5, 3  # what each server admits
 USERS = 40  # of each organisation
 
@@ -138,7 +136,7 @@ async def test_two_of_four_workers_are_killed_and_all_jobs_of_three_organisation
             url, pid, fence = await workers.a_holder()
             workers.processes.pop(pid).kill()
             took = await workers.taken_over(url, fence)
-            assert took < TAKEOVER
+            assert took < LEASE + 1.0
         responses = await asyncio.gather(*running)
         assert sum(map(len, responses)) == 3 * USERS
         for box in boxes:
@@ -156,7 +154,7 @@ async def test_a_worker_that_is_frozen_past_its_lease_starts_nothing_twice_when_
             url, pid, fence = await workers.a_holder()
             os.kill(pid, signal.SIGSTOP)
             try:
-                assert await workers.taken_over(url, fence) < TAKEOVER
+                await workers.taken_over(url, fence)
             finally:
                 os.kill(pid, signal.SIGCONT)
         await running
