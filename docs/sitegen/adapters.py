@@ -35,8 +35,9 @@ def adapters_page() -> str:
 
 def _section(node: ast.stmt) -> list[str]:
     """The section about a class or function; empty for anything else."""
-    kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    if not isinstance(node, kinds) or node.name.startswith("_"):
+    if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return []
+    if node.name.startswith("_"):
         return []
     about = _about(node)
     rows = [(code(name), meaning) for name, meaning in about.sections.get("Args", {}).items()]

@@ -296,6 +296,7 @@ class LaneDriver:
         try:
             await self._take_rows(held, tasks)
         finally:
+            held.end()  # a start that waits for an outcome before it must not be sent any more
             self.tenure = None
             self._durable.rows.again()
             with anyio.CancelScope(shield=True):

@@ -68,6 +68,10 @@ class HeldLease:
         self._lost = True
         self.scope.cancel()
 
+    def end(self) -> None:
+        """Let nothing more be sent with it: it is about to be given back."""
+        self._lost = True
+
     async def renew(self, store: Store, seconds: float) -> None:
         """Renew it three times in its lifetime, until it is lost."""
         while not self.is_over and self._is_ours():

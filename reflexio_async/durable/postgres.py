@@ -43,6 +43,10 @@ CONNECTIONS = 4
 OUTAGE_TIMEOUT = 30.0
 """Seconds that an operation waits for a database that is away, for example because it restarts."""
 
+IDLE_TIMEOUT = 5.0
+"""Seconds after which the database ends a transaction whose process says nothing more, for example because it
+is frozen: the rows that it has locked are another's then."""
+
 POLL_INTERVAL = 2.0
 """Seconds between two looks at the rows where no notification came. Changes that end nothing send none."""
 
@@ -406,7 +410,11 @@ async def _rows(cursor: psycopg.AsyncCursor[Any]) -> list[Row]:
 async def _use_schema(connection: Connection) -> None:
     await connection.set_autocommit(True)
     # Compiling the look for lanes takes a second, running it a few milliseconds.
-    await connection.execute(f"set search_path to {SCHEMA}; set jit to off".encode())
+    settings = (
+        f"set search_path to {SCHEMA}; set jit to off; "
+        f"set idle_in_transaction_session_timeout to '{IDLE_TIMEOUT:g} s'"
+    )
+    await connection.execute(settings.encode())
 
 
 async def _make_tables(connection: Connection) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reflexio_async import OutboxCall
+    from reflexio_async.testing import Action
 
 
 LOOK = "/api/get_requests"
@@ -86,7 +87,7 @@ async def test_a_session_that_is_refused_for_a_while_does_not_delay_the_others()
 
 
 @pytest.mark.parametrize("action", [faults.answer_lost(), faults.lost_before(), faults.internal_error()])
-async def test_a_lost_answer_stores_nothing_twice(action: faults.Action) -> None:
+async def test_a_lost_answer_stores_nothing_twice(action: Action) -> None:
     async with scene() as play:
         play.box.faults.add(action, method="POST", path=PUBLISH, times=3)
         await asyncio.gather(*(await accept(play, 10)))

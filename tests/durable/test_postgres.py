@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -68,6 +68,21 @@ async def test_statements_of_one_write_are_written_all_or_none(postgres_url: str
         with pytest.raises(StoreError, match="duplicate key"):
             await database.write(twice)
         assert await accounts(database) == []
+
+
+async def test_a_process_that_stops_in_the_middle_of_a_transaction_keeps_no_row_locked(
+    postgres_url: str,
+) -> None:
+    """The database ends the transaction after ``IDLE_TIMEOUT``."""
+    async with opened(postgres_url) as frozen, opened(postgres_url) as other:
+        await other.write([Statement(ADD, ("a", "http://server"))])
+        change = Statement("update account set org = ?", ("acme",))
+        with suppress(psycopg.errors.IdleInTransactionSessionTimeout):
+            async with frozen.pool.connection() as connection, connection.transaction():
+                await connection.execute("update account set org = 'zombie'")
+                async with asyncio.timeout(A_HANG):
+                    await other.write([change])
+        assert await other.read("select org from account") == [("acme",)]
 
 
 async def test_every_statement_of_a_write_gives_its_rows_or_one_for_each_that_it_has_changed(

@@ -210,3 +210,29 @@ async def test_after_kill_9_another_process_goes_on_before_the_lease_ends(tmp_pa
         output, _ = await asyncio.wait_for(second.communicate(), 2 * A_HANG)
         assert output.decode().split()[-1] == "finished"
         assert len(box.operations()) == 2
+
+
+async def test_a_start_that_waits_for_an_outcome_to_be_written_is_not_sent_after_the_lease_was_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Sandbox(rerun_seconds=0.0) as box:
+        for user in ("ana", "ben"):
+            box.seed(user, "I like tea")
+        async with AsyncReflexioClient(url_endpoint=box.url, store=tmp_path / "r.db") as client:
+            writing = asyncio.Event()
+            update_jobs = Store.update_jobs
+
+            async def update(self: Store, *args: Any, **options: Any) -> list[bool]:
+                if any("outcome" in values for _, values in args[1:]):
+                    writing.set()
+                    await asyncio.sleep(A_HANG)  # as long as the disk is full
+                return await update_jobs(self, *args, **options)
+
+            monkeypatch.setattr(Store, "update_jobs", update)
+            await client.rerun_profile_generation(user_id="ana")
+            starting = asyncio.create_task(client.rerun_profile_generation(user_id="ben"))
+            await writing.wait()
+            await asyncio.sleep(0.2)  # the start of ben waits for it
+        await starting
+        await asyncio.sleep(0.2)
+        assert box.count("POST", RERUN) == 1

@@ -21,7 +21,7 @@ from reflexio_async import (
 )
 from reflexio_async.reflect.models import Memory
 from reflexio_async.reflexio.models import AgentPlaybookView, ProfileView, UserPlaybookView
-from reflexio_async.testing import Sandbox, VirtualClock, faults
+from reflexio_async.testing import Action, Sandbox, VirtualClock, faults
 from tests.hang import A_HANG
 from tests.scene import Scene, scene
 
@@ -327,7 +327,7 @@ async def test_a_server_that_is_away_is_given_up_within_the_timeout() -> None:
     ("action", "error"),
     [(faults.status(422), UnprocessableRequest), (faults.status(401), AuthenticationError)],
 )
-async def test_an_error_is_in_the_context(action: faults.Action, error: type[Exception]) -> None:
+async def test_an_error_is_in_the_context(action: Action, error: type[Exception]) -> None:
     async with scene() as play:
         play.box.faults.add(action, path=SEARCH, times=None)
         context = await play.client.context("ana", "sushi")

@@ -199,8 +199,9 @@ class SearchUserPlaybooksViewResponse(MsgResponse):
 class ReviewUserPlaybooksRequest(TimeRange):
     """Which lessons to compare with the interactions that they were learned from."""
 
-    start_time: UtcDatetime
-    end_time: UtcDatetime
+    # Here both are required.
+    start_time: UtcDatetime  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
+    end_time: UtcDatetime  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
     report_only: bool = Field(
         default=True,
         description="Change nothing, and respond when done; False: change lessons in the background.",
