@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -215,9 +215,10 @@ async def test_a_call_is_tried_again_after_a_connection_was_not_made_in_time() -
         nonlocal connections
         connections += 1
         if connections > 1:
-            await writer.start_tls(tls)
-            await reader.readuntil(b'"only_affected_users":true}')
-            writer.write(reply_with({"success": True}).raw)
+            with suppress(ConnectionError, EOFError):  # on a busy machine this one, too, is not made in time
+                await writer.start_tls(tls)
+                await reader.readuntil(b'"only_affected_users":true}')
+                writer.write(reply_with({"success": True}).raw)
         else:
             await reader.read()
         writer.close()
