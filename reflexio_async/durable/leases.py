@@ -43,13 +43,13 @@ class HeldLease:
         self.give_back = True
         self._clock = clock
         self._is_ours = is_ours
-        self._lost = False
+        self._ended = False
         self.scope = anyio.CancelScope()
 
     @property
     def is_over(self) -> bool:
         """Whether another process may hold it now."""
-        return self._lost or self._clock.now() >= self.lease.ends_at
+        return self._ended or self._clock.now() >= self.lease.ends_at
 
     def check(self) -> None:
         """Raise LeaseLost when it is over. This is the last look before bytes leave for the server."""
@@ -65,12 +65,12 @@ class HeldLease:
 
     def lose(self) -> None:
         """Cancel the block, because a write has found that it is over."""
-        self._lost = True
+        self.end()
         self.scope.cancel()
 
     def end(self) -> None:
-        """Let nothing more be sent with it: it is about to be given back."""
-        self._lost = True
+        """Let nothing more be sent with it: it is lost, or about to be given back."""
+        self._ended = True
 
     async def renew(self, store: Store, seconds: float) -> None:
         """Renew it three times in its lifetime, until it is lost."""
@@ -85,7 +85,7 @@ class HeldLease:
                     error,
                     extra=fields("lease_lost", error, service=self.lease.lane.name, url=self.lease.lane.url),
                 )
-                self._lost = True
+                self.end()
             except StoreError as error:
                 logger.warning(
                     "a lease could not be renewed: %s",

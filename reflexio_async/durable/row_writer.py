@@ -131,10 +131,16 @@ class RowWriter:
         self.written.set()
 
     def _write_admission(self, row: str) -> None:
-        lease, job, timer = self._admissions.pop(row)
-        timer.cancel()
+        lease, job, _ = self._admissions[row]
+        self._forget_admission(row)
         values = {"state": RowState.ADMITTED, **self._admission(job)}
         self._here.store.update_job_soon(lease, row, limiter=self.known(), **values)
+
+    def _forget_admission(self, row: str) -> None:
+        """Do not write it later: it is written, or is being written now."""
+        if row in self._admissions:
+            *_, timer = self._admissions.pop(row)
+            timer.cancel()
 
     def write_admissions(self) -> None:
         """Write now which jobs the server has accepted: the lease is given back."""
@@ -165,8 +171,7 @@ class RowWriter:
         # The hit of the start is written with its admission, or here.
         known = self.known() if row in self.sent or row in self._admissions else None
         done = await self._here.store.update_jobs(held.lease, *updates, limiter=known)
-        if (admission := self._admissions.pop(row, None)) is not None:
-            admission[-1].cancel()
+        self._forget_admission(row)
         if start is not None:
             self._intents[_row(start.job)] = _Intent(start.attempts, start.before, at, done[1])
         self.sent.discard(row)

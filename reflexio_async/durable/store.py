@@ -543,7 +543,18 @@ def _chunks(ids: Collection[str]) -> Iterator[list[str]]:
 
 
 def _new_row(job: NewJob) -> tuple[Value, ...]:
-    return *job[:5], request_text(job.request), _json(job.params), *job[7:]
+    return (
+        job.id,
+        job.account,
+        job.url,
+        job.service,
+        job.kind,
+        request_text(job.request),
+        _json(job.params),
+        job.created_at,
+        job.batch,
+        job.key,
+    )
 
 
 def _of_organisation(url: str, account: str) -> tuple[str, str, str, str]:

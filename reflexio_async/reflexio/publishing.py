@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import TypeAdapter
@@ -113,5 +114,11 @@ def read_accepted(body: bytes) -> PublishUserInteractionResponse:
     Raises:
         ValidationError: It is no JSON object, or has another shape.
     """
-    given = TypeAdapter(dict[str, Any]).validate_json(body)
+    given = _objects().validate_json(body)
     return PublishUserInteractionResponse.model_validate({"success": True, **given, "accepted": True})
+
+
+@cache
+def _objects() -> TypeAdapter[dict[str, Any]]:
+    """Reads JSON objects. Made on first use, as few publishes are answered by a 202."""
+    return TypeAdapter(dict[str, Any])

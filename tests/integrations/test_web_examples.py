@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from reflexio_async.testing import Sandbox, VirtualClock
-from tests.hang import A_HANG
+from tests.hang import A_HANG, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -96,9 +96,7 @@ async def test_a_program_remembers_a_turn_and_runs_a_rerun(name: str, tmp_path: 
         box.seed("ana", "I like sushi")
         answer = await browser.post("/users/ana/chats/s", json={"text": "Where is sushi"})
         assert answer.json()["answer"].startswith("Where is sushi? I know ")
-        async with asyncio.timeout(A_HANG):
-            while "s" not in {each.session_id for each in box.stored_requests.values()}:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await until(lambda: "s" in {each.session_id for each in box.stored_requests.values()})
         job = (await browser.post("/users/ana/rerun")).json()
         if name == "aiohttp_app":
             async with asyncio.timeout(A_HANG):
@@ -188,17 +186,13 @@ async def test_each_acknowledged_turn_is_stored_once_whatever_is_restarted(tmp_p
                 if answer.status_code == 200:
                     acknowledged.add(text)
 
-    async def until(count: int) -> None:
-        while len(acknowledged) < count:  # noqa: ASYNC110  # the senders count
-            await asyncio.sleep(0.01)
-
     async with Sandbox() as box:
         backend = uvicorn(free_port(), tmp_path, box.url, workers=2)
         async with serving(backend), asyncio.timeout(4 * A_HANG):
             sending = asyncio.gather(*(send(backend.url) for _ in range(SENDERS)))
-            await until(TURNS // 4)
+            await until(lambda: len(acknowledged) >= TURNS // 4)
             await box.restart()
-            await until(TURNS // 2)
+            await until(lambda: len(acknowledged) >= TURNS // 2)
             await asyncio.gather(backend.stop(), box.restart())
             await backend.start()
             await sending

@@ -21,7 +21,7 @@ from reflexio_async._engine.jobs.slot_job import Start
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.models import NotBlank, RequestModel, build_request, drop_none
 from reflexio_async._engine.option_checks import positive_seconds, true_or_false
-from reflexio_async._engine.wire import EncodedRequest, Endpoint, refusal_of
+from reflexio_async._engine.wire import Endpoint, refusal_of
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI
 from reflexio_async.reflexio.api.playbooks import (
@@ -300,7 +300,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
                 build_request(model, {**fields, key_field: raw})  # raises the error that names the field
             return raw
 
-        start_of = view._starts(endpoint, common_request, kind, key_field, width)  # noqa: SLF001  # a view of self
+        start_of = view._start_by_key(endpoint, common_request, kind, key_field, width)  # noqa: SLF001  # a view of self
         stored, jobs = self._stored(batch_id, kind, settings, start_of), self._engine.jobs
 
         async def rerun(key: str, attempt: Attempt[T]) -> None:
@@ -341,7 +341,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         )
         return Batch(work, given, self._engine.caller.clock, self._engine.tasks)
 
-    def _starts(
+    def _start_by_key(
         self, endpoint: Endpoint[T], common: RequestModel, kind: SlotKind[T], key_field: str, width: int
     ) -> Callable[[str], tuple[Start, dict[str, Any]]]:
         """A function that returns the start for a key, and the parameters that the status repeats.
@@ -349,17 +349,15 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         The request of a key is ``common`` with the key in its body. So no model is made of it.
         """
         observer = self._engine.tasks.observer
-        request, send, limiter, width = self._start_of(endpoint, common, width)
-        method, path, target, common_body, content_type, headers = request
-        fields = from_json(common_body or b"{}")
+        common_start = self._start_of(endpoint, common, width)
+        fields = from_json(common_start.request.body or b"{}")
         common_params = {name: getattr(common, name) for name in kind.echoed}
 
         def start_of(key: str) -> tuple[Start, dict[str, Any]]:
-            body = to_json({key_field: key, **fields})
-            request = EncodedRequest(method, path, target, body, content_type, headers)
+            request = common_start.request._replace(body=to_json({key_field: key, **fields}))
             if observer.is_on:
                 request = observer.stamped(request)
-            return Start(request, send, limiter, width), {**common_params, key_field: key}
+            return common_start._replace(request=request), {**common_params, key_field: key}
 
         return start_of
 
