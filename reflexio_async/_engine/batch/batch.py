@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
-
-import anyio
 
 from reflexio_async._engine.batch.items import Given, Items
 from reflexio_async._engine.batch.progress import BatchPlan, BatchProgress
 from reflexio_async._engine.batch.report import BatchReport, Outcome, OutcomeState
 from reflexio_async._engine.batch.work import Attempt, Work
+from reflexio_async._engine.batch.worker import Worker, run_all
 from reflexio_async._engine.jobs.record import with_message, without_traceback
 from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
@@ -51,6 +51,10 @@ logger = logging.getLogger("reflexio_async")
 _UNREAD_OUTCOMES = 1024  # a streamed batch pauses when so many outcomes were not read yet
 _RECENT = 20  # jobs whose time at the server is an estimate for the others
 _EXITS = (KeyboardInterrupt, SystemExit)
+
+
+class _Exit(Exception):  # it ends the workers, and is no error
+    """The caller's iterable has raised one of ``_EXITS``."""
 
 
 class Batch(Generic[K, T]):
@@ -322,9 +326,12 @@ class Batch(Generic[K, T]):
             await self._run_items(emit)
 
     async def _run_items(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
-        async with anyio.create_task_group() as group:
-            for _ in range(min(self._work.width, self._items.total or self._work.width)):
-                group.start_soon(self._worker, emit, group.cancel_scope)
+        width = min(self._work.width, self._items.total or self._work.width)
+        workers = [Worker(self._tasks.loops) for _ in range(width)]
+        for worker in workers:
+            worker.task = asyncio.create_task(self._work_on(worker, emit), name=self._work.name)
+        with suppress(_Exit):
+            await run_all(workers)
         try:
             await self._items.aclose()
         except (Exception, *_EXITS) as error:  # noqa: BLE001  # the caller's own generator; the outcomes must reach the caller
@@ -342,9 +349,7 @@ class Batch(Generic[K, T]):
         """Whether all that was asked for completed. A promotion is of the whole organisation."""
         return not self._report.interrupted and set(self._counts) == {OutcomeState.COMPLETED}
 
-    async def _worker(
-        self, emit: Callable[[Outcome[K, T]], Awaitable[None]], workers: anyio.CancelScope
-    ) -> None:
+    async def _work_on(self, worker: Worker, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
         while not self._stopped.is_set() and self._source_error is None:
             try:
                 raw = await self._items.pull()
@@ -363,11 +368,10 @@ class Batch(Generic[K, T]):
                 # It is for the caller. From this task it would end the event loop at once.
                 self._source_error = error
                 self._log_cut_short(error)
-                workers.cancel()
-                return
-            await self._ended(emit, await self._outcome_of(raw))
+                raise _Exit from None
+            await self._ended(emit, await self._outcome_of(raw, worker))
 
-    async def _outcome_of(self, raw: Any) -> Outcome[K, T]:
+    async def _outcome_of(self, raw: Any, worker: Worker) -> Outcome[K, T]:
         try:
             item = self._items.checked(raw)
             key: K = self._work.key(item)
@@ -380,7 +384,7 @@ class Batch(Generic[K, T]):
             duplicate = InvalidRequest(f"{key!r} is already under way in this batch")
             now = self._clock.time()
             return Outcome(key, OutcomeState.FAILED, error=duplicate, ended_at=now, item=item)
-        attempt = self._attempts[key] = Attempt(self._stopped)
+        attempt = self._attempts[key] = Attempt(self._stopped, worker)
         error_: BaseException | None = None
         try:
             await self._work.process_item(item, attempt)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.availability import Availability
     from reflexio_async._engine.batch.progress import BatchProgress
+    from reflexio_async._engine.batch.worker import Worker
     from reflexio_async._engine.jobs.job import Job
     from reflexio_async._engine.jobs.waits import JobWait, WaitingFor
     from reflexio_async._engine.rate_limits import RateLimiter
@@ -26,7 +27,7 @@ class Attempt(Generic[T]):
     """The work on one key. ``Work.process_item`` writes it, and the batch reads it to make the Outcome.
 
     ``attempts`` is how often the request was sent. ``ended_at`` is in epoch seconds; None: now. When
-    ``stopped``, an event of the whole batch, is set, nothing more may be sent.
+    ``stopped``, an event of the whole batch, is set, nothing more may be sent. ``worker`` does the work.
     """
 
     __slots__ = (
@@ -38,9 +39,10 @@ class Attempt(Generic[T]):
         "seconds_running",
         "stopped",
         "waits",
+        "worker",
     )
 
-    def __init__(self, stopped: asyncio.Event) -> None:
+    def __init__(self, stopped: asyncio.Event, worker: Worker) -> None:
         self.seconds_queued = 0.0
         self.seconds_running = 0.0
         self.attempts = 0
@@ -49,6 +51,7 @@ class Attempt(Generic[T]):
         self.result: T | None = None
         self.job: Job[T] | None = None
         self.stopped = stopped
+        self.worker = worker
 
     def count(self) -> None:
         """Count one HTTP request; an ``on_attempt`` callback."""

@@ -19,7 +19,7 @@ import asyncio
 import logging
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from reflexio_async._engine.jobs.kinds import Dialect, StartRefused
 from reflexio_async._engine.jobs.slot import SlotStatus, SlotStatusSource
@@ -40,12 +40,16 @@ from reflexio_async.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
     from reflexio_async._engine.jobs.kinds import Slot, SlotKind
     from reflexio_async._engine.jobs.poller import Poller
     from reflexio_async._engine.jobs.slot_job import SlotJob
     from reflexio_async._engine.retry import FailedPolls
 
 logger = logging.getLogger("reflexio_async")
+
+Finish: TypeAlias = "Callable[[Coroutine[Any, Any, None]], Awaitable[None]]"
 
 _LONGEST_SLEEP = 3600.0  # seconds; a limit may be closed without a known end, so ask it again then
 _LONGEST_BUSY_PAUSE = 30.0  # seconds between starts that a busy slot refuses while its status says "free"
@@ -95,11 +99,22 @@ class Lane:
 
     # For the manager
 
-    async def submit(self, job: SlotJob[Any], timeout: float | None, *, fails_at_timeout: bool) -> None:
+    async def submit(
+        self,
+        job: SlotJob[Any],
+        timeout: float | None,
+        *,
+        fails_at_timeout: bool,
+        finish: Finish | None = None,
+    ) -> None:
         """Queue ``job``. Return when its start was answered, or at once when its start has to wait.
 
-        Return after ``timeout`` seconds in any case; None: there is no limit. ``fails_at_timeout``: a start
-        that was not sent by then fails.
+        Args:
+            job: The job.
+            timeout: Seconds after which to return in any case; None: there is no limit.
+            fails_at_timeout: A start that was not sent by then fails.
+            finish: Does in the caller's task what goes on when the caller is cancelled, without a timeout.
+                None: that needs a task of its own.
         """
         ahead = len(self._queue) + len(self._starting)
         if self.dialect is not Dialect.SYNCHRONOUS:
@@ -107,9 +122,15 @@ class Lane:
         if ahead >= self._width(job) or self._pause_before(job) > 0:
             self._enqueue(job)
             return
+        # No status is asked for, so there is nothing to wait for.
+        at_once = self.dialect is Dialect.SYNCHRONOUS and not self._queue
+        if at_once and finish is not None and job.observed.context is None:
+            self._starting[job] = self._clock.now()
+            await finish(self._start(job, None))
+            return
         answered = self._callers[job] = asyncio.get_running_loop().create_future()
-        if self.dialect is Dialect.SYNCHRONOUS and not self._queue:
-            self._launch(job)  # no status is asked for, so there is nothing to wait for
+        if at_once:
+            self._launch(job)
         else:
             self._enqueue(job)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reflexio_async._engine.jobs.lane import Lane
+from reflexio_async._engine.jobs.lane import Finish, Lane
 from reflexio_async._engine.jobs.polled import PolledJob, PolledJobs
 from reflexio_async._engine.jobs.poller import Poller
 from reflexio_async._engine.jobs.slot_job import OutcomeMemory, SlotJob, Start
@@ -87,6 +87,7 @@ class JobManager:
         timeout: float | None = None,
         fails_at_timeout: bool = False,
         row: str | None = None,  # noqa: ARG002  # for a store
+        finish: Finish | None = None,
     ) -> JobRecord[T]:
         """Start a job through the lane of its slot.
 
@@ -102,12 +103,13 @@ class JobManager:
             timeout: Seconds after which to return in any case; None: there is no limit.
             fails_at_timeout: A start that was not sent by then fails, and is not sent later.
             row: Unused: the id of its row in a store.
+            finish: As in ``Lane.submit``.
         """
         lane = self.lane(kind.slot)
         job = SlotJob(kind, self, settings, params=params, start=start)
         if self.tasks.observer.is_on:
             job.observed = self.tasks.observer.job(kind.name, start.request)
-        await lane.submit(job, timeout, fails_at_timeout=fails_at_timeout)
+        await lane.submit(job, timeout, fails_at_timeout=fails_at_timeout, finish=finish)
         return job
 
     def waiting_for(self, slot: Slot) -> WaitingFor | None:

@@ -306,7 +306,9 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         async def rerun(key: str, attempt: Attempt[T]) -> None:
             if stored is None:
                 start, params = start_of(key)
-                record: JobRecord[T] = await jobs.start(kind, settings, start=start, params=params)
+                record: JobRecord[T] = await jobs.start(
+                    kind, settings, start=start, params=params, finish=attempt.worker.finish
+                )
             else:
                 record = await stored.job(key)
             attempt.job = job = Job(record)
