@@ -124,15 +124,16 @@ class Lane:
             return
         # No status is asked for, so there is nothing to wait for.
         at_once = self.dialect is Dialect.SYNCHRONOUS and not self._queue
+        answered: Awaitable[None]
         if at_once and finish is not None and job.observed.context is None:
             self._starting[job] = self._clock.now()
-            await finish(self._start(job, None))
-            return
-        answered = self._callers[job] = asyncio.get_running_loop().create_future()
-        if at_once:
-            self._launch(job)
+            answered = finish(self._start(job, None))
         else:
-            self._enqueue(job)
+            answered = self._callers[job] = asyncio.get_running_loop().create_future()
+            if at_once:
+                self._launch(job)
+            else:
+                self._enqueue(job)
         try:
             if timeout is None:
                 await answered
