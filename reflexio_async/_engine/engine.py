@@ -11,7 +11,7 @@ from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.jobs.slot_job import Start
 from reflexio_async._engine.jobs.status import RUNNING
 from reflexio_async._engine.loops import call_name
-from reflexio_async._engine.wire import encode
+from reflexio_async._engine.wire import EncodedRequest, encode
 from reflexio_async.errors import InvalidRequest, RequestRefused
 
 if TYPE_CHECKING:
@@ -67,19 +67,24 @@ class API:
         return view
 
     async def _send(
-        self, endpoint: Endpoint[T], request: BaseModel, *, settings: Settings | None = None, **options: Any
+        self,
+        endpoint: Endpoint[T],
+        request: BaseModel | EncodedRequest,
+        *,
+        settings: Settings | None = None,
+        **options: Any,
     ) -> T:
         """Send ``request`` and return the response. Drop the cached responses that it makes stale.
 
         Args:
             endpoint: The endpoint.
-            request: The request.
+            request: The request, or how it is sent.
             settings: Replaces the settings of this client.
             options: Options of ``Caller.send``.
         """
         engine = self._engine
         scope = engine.loops.enter()
-        encoded = encode(endpoint, request)
+        encoded = request if isinstance(request, EncodedRequest) else encode(endpoint, request)
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         # When the client is closed, it waits for the calls. A call inside a call is a part of that one.
         is_counted = not (task in scope.calls or task in scope.background_calls or task in scope.sending)

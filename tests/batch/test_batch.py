@@ -7,6 +7,7 @@ import gc
 import inspect
 import json
 import tracemalloc
+import weakref
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -180,6 +181,17 @@ async def test_a_timeout_counts_from_admission_and_the_job_can_be_resumed() -> N
         assert sorted(row.key for row in report.completed) == ["user-1", "user-2"]
         token = report.timed_out[0].token
         assert token is not None
+
+
+async def test_a_publish_that_waits_is_kept_as_it_is_sent_and_not_as_models() -> None:
+    async with scene() as play:
+        given = [PublishUserInteractionRequest(**publish_of(f"u{n}")) for n in range(3)]
+        models = [weakref.ref(model) for model in given]
+        batch = play.client.publish_many(given)
+        given.clear()
+        gc.collect()
+        assert [model() for model in models] == [None] * 3
+        assert (await batch).ok
 
 
 async def test_retry_failed_runs_only_those_that_failed() -> None:

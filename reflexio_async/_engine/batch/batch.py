@@ -321,7 +321,7 @@ class Batch(Generic[K, T]):
 
     async def _run(self, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
         if self._work.stored is not None:
-            await self._work.stored.begin(self._items.collection, again=self._work.again)
+            await self._work.stored.begin(self._items.rest(), again=self._work.again)
         with self._tasks.observer.batch(self._work.name, self._counts):
             await self._run_items(emit)
 
@@ -336,7 +336,7 @@ class Batch(Generic[K, T]):
             await self._items.aclose()
         except (Exception, *_EXITS) as error:  # noqa: BLE001  # the caller's own generator; the outcomes must reach the caller
             self._source_error = self._source_error or error
-        for item in self._items.rest():
+        for item in self._items.rest() or ():
             await self._ended(emit, self._not_started(item))
         self._report.limit = self._work.rate_limiter.limit
         # The rest of a collection that was stopped has outcomes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -34,13 +35,11 @@ class Items(Generic[I]):
         """The task that waits for an asynchronous iterable."""
         self._pulled: Iterator[Any] | AsyncIterator[Any]
         self.total: int | None = None
-        self.collection: list[Any] | None = None
-        """All of them, checked; None for an iterator."""
-        self._checked = isinstance(given, Collection)
+        self._checked: deque[I] | None = None
+        """Those of a collection that were not pulled; None for an iterator."""
         if isinstance(given, Collection):
-            items = self.collection = _checked_whole(name, given, check, key)
-            self.total = len(items)
-            self._pulled = iter(items)
+            self._checked = _checked_whole(name, given, check, key)
+            self.total = len(self._checked)
         elif isinstance(given, AsyncIterable):
             self._pulled = aiter(given)
         elif isinstance(given, Iterable):
@@ -50,7 +49,15 @@ class Items(Generic[I]):
             raise InvalidRequest(message)
 
     async def pull(self) -> Any:
-        """The next item as it was given, unchecked; StopAsyncIteration at the end and after ``stop``."""
+        """The next item of an iterator as it was given, of a collection checked.
+
+        Raises:
+            StopAsyncIteration: At the end, and after ``stop``.
+        """
+        if self._checked is not None:
+            if not self._checked:
+                raise StopAsyncIteration
+            return self._checked.popleft()
         if isinstance(self._pulled, Iterator):
             try:
                 return next(self._pulled)
@@ -87,23 +94,23 @@ class Items(Generic[I]):
 
     def checked(self, raw: Any) -> I:
         """Return the item for ``raw``, or raise InvalidRequest."""
-        return raw if self._checked else self._check(raw)
+        return self._check(raw) if self._checked is None else raw
 
-    def rest(self) -> list[I]:
-        """The items of a collection that were not pulled."""
-        return list(self._pulled) if self._checked and isinstance(self._pulled, Iterator) else []
+    def rest(self) -> list[I] | None:
+        """The items of a collection that were not pulled; None for an iterator."""
+        return None if self._checked is None else list(self._checked)
 
     async def aclose(self) -> None:
         """Close an async generator."""
-        aclose = getattr(self._pulled, "aclose", None)
+        aclose = None if self._checked is not None else getattr(self._pulled, "aclose", None)
         if aclose is not None:
             await aclose()
 
 
 def _checked_whole(
     name: str, given: Collection[Any], check: Callable[[Any], I], key: Callable[[I], Any]
-) -> list[I]:
-    items: list[I] = []
+) -> deque[I]:
+    items: deque[I] = deque()
     first_at: dict[Any, int] = {}
     for position, raw in enumerate(given):
         try:

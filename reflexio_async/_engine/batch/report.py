@@ -54,7 +54,7 @@ class Outcome(NamedTuple, Generic[K, T]):
         ended_at: When its end was seen, in epoch seconds.
         waits: What it waited for while it was the next to be started, or while it ran.
         token: Token for ``client.job()``. None if the job completed or was not admitted.
-        item: The item that was given to the batch.
+        item: Its item, as the batch has checked it and ``retry_failed`` takes it.
     """
 
     key: K

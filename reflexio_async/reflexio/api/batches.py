@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,7 +22,7 @@ from reflexio_async._engine.models import NotBlank, RequestModel, build_request,
 from reflexio_async._engine.option_checks import positive_seconds, true_or_false
 from reflexio_async._engine.wire import Endpoint, refusal_of
 from reflexio_async.errors import InvalidRequest
-from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI
+from reflexio_async.reflexio.api.interactions import InteractionsAPI
 from reflexio_async.reflexio.api.playbooks import (
     RERUN_PLAYBOOK_GENERATION,
     UPGRADE_USER_PLAYBOOKS,
@@ -41,6 +40,7 @@ from reflexio_async.reflexio.models.operations import (
     RerunProfileGenerationRequest,
     RerunProfileGenerationResponse,
 )
+from reflexio_async.reflexio.publishing import PUBLISH_INTERACTION, Publish
 
 if TYPE_CHECKING:
     from reflexio_async._engine.call import Caller
@@ -56,21 +56,6 @@ _PUBLISH_WIDTH = 4
 _STORED_WIDTH = 100
 # The key of a rerun, checked without making a request of it.
 _KEY = TypeAdapter(NotBlank, config=ConfigDict(str_min_length=0, defer_build=True))
-
-
-@dataclass(slots=True, eq=False)
-class _Publish:
-    """One publish.
-
-    Args:
-        request: What to publish.
-        made: Its ``request_id`` was made here, not by the caller.
-        may_be_stored: An earlier batch has sent it, and does not know whether it is stored.
-    """
-
-    request: PublishUserInteractionRequest
-    made: bool
-    may_be_stored: bool = False
 
 
 class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
@@ -204,32 +189,27 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         engine = self._engine
         clock = engine.caller.clock
 
-        def check(raw: Any) -> _Publish:
-            if isinstance(raw, _Publish):  # from ``retry_failed`` of an earlier batch
+        def check(raw: Any) -> Publish:
+            if isinstance(raw, Publish):  # from ``retry_failed`` of an earlier batch
                 return raw
             request = build_request(PublishUserInteractionRequest, raw)
-            if request.request_id is not None:
-                return _Publish(request, made=False)
-            if request is raw:
-                request = request.model_copy()  # the caller's own stays as it is
-            request.request_id = uuid4().hex
-            return _Publish(request, made=True)
+            made = request.request_id is None
+            if made:
+                if request is raw:
+                    request = request.model_copy()  # the caller's own stays as it is
+                request.request_id = uuid4().hex
+            return Publish.of(request, id_is_ours=made)
 
         # A refusal is a failure of its item, whatever the client's own option says.
         positive_seconds("outage_timeout", outage_timeout, zero=True)
         settings = engine.settings.with_options(raise_on_refusal=True, outage_timeout=outage_timeout)
         strict = self._with_settings(settings)
 
-        async def publish(item: _Publish, attempt: Attempt[PublishUserInteractionResponse]) -> None:
+        async def publish(item: Publish, attempt: Attempt[PublishUserInteractionResponse]) -> None:
             began = clock.now()
             try:
                 attempt.result = await strict._deliver_publish(  # noqa: SLF001  # a view of self
-                    item.request,
-                    id_is_ours=item.made,
-                    sent_before=item.may_be_stored,
-                    limit_wait=float("inf"),
-                    withdrawn=attempt.stopped,
-                    on_attempt=attempt.count,
+                    item, limit_wait=float("inf"), withdrawn=attempt.stopped, on_attempt=attempt.count
                 )
             except BaseException as error:
                 # An error without these attributes, and a cancellation, say nothing about what was sent.
@@ -242,7 +222,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         work: Work[str, PublishUserInteractionResponse] = Work(
             name="items",
             check=check,
-            key=lambda item: item.request.request_id,
+            key=lambda item: item.request_id,
             process_item=publish,
             width=_PUBLISH_WIDTH if concurrency is None else concurrency,
             per_minute=PUBLISH_INTERACTION.per_minute,

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal, cast, overload
-from uuid import uuid4
 
 from reflexio_async._engine.endpoints.takes import takes
 from reflexio_async._engine.engine import API
@@ -47,26 +46,17 @@ from reflexio_async.reflexio.models.interactions import (
 from reflexio_async.reflexio.models.operations import BulkDeleteResponse
 from reflexio_async.reflexio.publishing import (
     GET_REQUESTS,
+    PUBLISH_INTERACTION,
+    Publish,
     find_publish,
     is_stored,
-    read_accepted,
     response_of_stored,
 )
 from reflexio_async.reflexio.server_knowledge import ServerKnowledge
-from reflexio_async.reflexio.unknown_fields import without_unknown_fields
 
 # A server says so of a ``request_id`` that it has stored before (server-behaviour: Repeating a publish).
 _ALREADY_STORED = "already exists"
 
-PUBLISH_INTERACTION = Endpoint(
-    "POST",
-    "/api/publish_interaction",
-    PublishUserInteractionResponse,
-    per_minute=60,
-    invalidates=EVERYTHING,
-    read_accepted=read_accepted,
-    memory="upsert_memory",
-)
 GET_LEARNING_STATUS = Endpoint("GET", "/api/learning_status", LearningStatusResponse, per_minute=120)
 SEARCH_INTERACTIONS = Endpoint(
     "POST", "/api/search_interactions", SearchInteractionsViewResponse, repeatable=True, per_minute=120
@@ -230,71 +220,56 @@ class InteractionsAPI(InteractionDeletionAPI):
             wait_for_response=wait_for_response,
         )
         request = build_request(PublishUserInteractionRequest, fields, "publish_interaction")
-        return await self._deliver_publish(request)
+        return await self._deliver_publish(Publish.of(request))
 
     publish_interaction_async = publish_interaction
     """The same call as ``publish_interaction``: the official client has both names."""
 
-    async def _deliver_publish(
-        self,
-        request: PublishUserInteractionRequest,
-        *,
-        id_is_ours: bool = False,
-        sent_before: bool = False,
-        **options: Any,
-    ) -> PublishUserInteractionResponse:
+    async def _deliver_publish(self, publish: Publish, **options: Any) -> PublishUserInteractionResponse:
         """Publish, and store the interactions only once; raise an error where that cannot be known.
 
         After a lost response the server is asked for the ``request_id``. The publish is sent again only if
         the server does not have it. January's servers have no ids: there it is never sent again.
 
         Args:
-            request: What to publish.
-            id_is_ours: Its ``request_id`` was made by a client, not by the caller.
-            sent_before: An earlier call may have stored it: the server is asked before it is sent.
+            publish: What to publish.
             options: Those of ``Caller.send``.
         """
-        request, dropped = without_unknown_fields(request)
-        if request.request_id is None:
-            request = request.model_copy(update={"request_id": uuid4().hex})
-            id_is_ours = True
         try:
-            receipt = await self._publish(request, id_is_ours, sent_before, **options)
+            receipt = await self._publish(publish, **options)
         except ReflexioError as error:
-            for warning in dropped:
+            for warning in publish.warnings:
                 error.add_note(warning)
             raise
-        if dropped:
-            receipt.warnings += dropped
+        if publish.warnings:
+            receipt.warnings += publish.warnings
         return receipt
 
-    async def _publish(
-        self, request: PublishUserInteractionRequest, id_is_ours: bool, sent_before: bool, **options: Any
-    ) -> PublishUserInteractionResponse:
+    async def _publish(self, publish: Publish, **options: Any) -> PublishUserInteractionResponse:
         server = self._server
         if options.get("limit_wait") is None:
             options["deadline"] = self._deadline()  # of all exchanges together
         try:
             receipt = await self._send(
                 PUBLISH_INTERACTION,
-                request,
+                publish.encoded,
                 settings=self._strict_settings(),
                 # One try then has a limit of its own. A publish that waits for learning takes longer.
-                repeatable=bool(server.knows_request_ids) and not request.wait_for_response,
-                resolve=partial(self._find_publish, request, id_is_ours),
-                sent_before=sent_before,
+                repeatable=bool(server.knows_request_ids) and not publish.waits_for_learning,
+                resolve=partial(self._find_publish, publish),
+                sent_before=publish.may_be_stored,
                 **options,
             )
         except RequestRefused as refusal:
-            if await self._refused_as_stored(request, refusal, id_is_ours, options.get("deadline")):
-                return response_of_stored(request)
+            if await self._refused_as_stored(publish, refusal, options.get("deadline")):
+                return response_of_stored(publish)
             if self._engine.settings.raise_on_refusal:
                 raise
             return cast("PublishUserInteractionResponse", refusal.response)
         if receipt.request_id is not None:
             server.knows_request_ids = True
         elif receipt.accepted:
-            receipt.request_id = request.request_id
+            receipt.request_id = publish.request_id
         return receipt
 
     def _strict_settings(self) -> Settings:
@@ -303,7 +278,7 @@ class InteractionsAPI(InteractionDeletionAPI):
         return settings if settings.raise_on_refusal else settings.with_options(raise_on_refusal=True)
 
     async def _find_publish(
-        self, request: PublishUserInteractionRequest, id_is_ours: bool, deadline: float, just_lost: bool
+        self, publish: Publish, deadline: float, just_lost: bool
     ) -> PublishUserInteractionResponse | None:
         """The response for a publish that the server has; None if it may be sent again.
 
@@ -325,30 +300,25 @@ class InteractionsAPI(InteractionDeletionAPI):
         clock = self._engine.caller.clock
         try:
             if just_lost:
-                found = await find_publish(
-                    send, request, clock=clock, deadline=deadline, id_is_ours=id_is_ours
-                )
+                found = await find_publish(send, publish, clock=clock, deadline=deadline)
             else:
-                found = await is_stored(send, request, deadline=deadline, id_is_ours=id_is_ours)
+                found = await is_stored(send, publish, deadline=deadline)
         except (APIStatusError, RequestRefused, UnexpectedResponse) as error:
             if is_away(error):
                 raise
             found = False  # this server does not say, but it stores the same id only once
-        return response_of_stored(request) if found else None
+        return response_of_stored(publish) if found else None
 
     async def _refused_as_stored(
-        self,
-        request: PublishUserInteractionRequest,
-        refusal: RequestRefused,
-        id_is_ours: bool,
-        deadline: float | None,
+        self, publish: Publish, refusal: RequestRefused, deadline: float | None
     ) -> bool:
         """Whether a publish was refused because an earlier try has stored it."""
-        if _ALREADY_STORED not in refusal_text(refusal.response) or not (id_is_ours or refusal.repeated):
+        is_ours = publish.id_is_ours
+        if _ALREADY_STORED not in refusal_text(refusal.response) or not (is_ours or refusal.repeated):
             return False
         send = partial(self._send, settings=self._strict_settings())
         try:
-            return id_is_ours or await is_stored(send, request, deadline=deadline, id_is_ours=False)
+            return is_ours or await is_stored(send, publish, deadline=deadline)
         except ReflexioError:
             raise refusal from None  # it could not be checked: ``repeated`` says that it may be stored
 

@@ -10,13 +10,14 @@ from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async._engine.wire import encode
 from reflexio_async.errors import APIConnectionError, StoreError
 from reflexio_async.reflexio.api.identity import IdentityAPI
-from reflexio_async.reflexio.api.interactions import PUBLISH_INTERACTION, InteractionsAPI, publish_fields
+from reflexio_async.reflexio.api.interactions import InteractionsAPI, publish_fields
 from reflexio_async.reflexio.models.interactions import (
     DEFAULT_AGENT_VERSION,
     InteractionData,
     PublishUserInteractionRequest,
     PublishUserInteractionResponse,
 )
+from reflexio_async.reflexio.publishing import PUBLISH_INTERACTION, Publish
 
 if TYPE_CHECKING:
     from reflexio_async.durable.outbox import Outbox
@@ -147,9 +148,7 @@ async def _deliver(
     request = PublishUserInteractionRequest.model_validate_json(row.request.body or b"")
     try:
         return await view._deliver_publish(  # noqa: SLF001  # of this file
-            request,
-            id_is_ours=id_is_ours,
-            sent_before=maybe_sent,
+            Publish.of(request, id_is_ours=id_is_ours, may_be_stored=maybe_sent),
             limit_wait=float("inf"),
             guard=guard,
         )
