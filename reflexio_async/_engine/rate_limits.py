@@ -22,7 +22,7 @@ from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
 from reflexio_async._engine.retry import BELIEVED, retry_after, server_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async._engine.loops import LoopBinding
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _MARGIN = 0.25  # seconds added to a window's end, for differences between the server's clock and ours
 _SLOWEST = 10.0  # seconds from sending a request to when the server counts it, at most
 _REMEMBERED_HITS = 256
-_SAVED_HITS = 32  # of the remembered ones: a snapshot is written for every job
+_SAVED_HITS = 32  # of the remembered ones
 _SAME_WINDOW = 1.0  # seconds between the ends of one window, as two processes know it
 _MAX_LIMITERS = 1024
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
@@ -292,6 +292,12 @@ class RateLimiter:
                 self._uncertain = [past(sent_at) for sent_at in snapshot.uncertain[:used]]
             self._add_hits(unsaved, past(snapshot.at))
         self._changed.set()
+
+    def answered_at(self, times: Iterable[float]) -> None:
+        """Remember hits of another process, by the epoch seconds at which their responses arrived."""
+        now, epoch = self._clock.now(), self._clock.time()
+        hits = (min(now - epoch + at, now) for at in times if at > epoch - BELIEVED)
+        self._recent = deque(sorted({*self._recent, *hits}), maxlen=_REMEMBERED_HITS)
 
     def _known_end(self, now: float) -> float:
         """When our window has ended at the latest; minus infinity when there is none."""

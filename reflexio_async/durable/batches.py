@@ -181,6 +181,8 @@ class StoredBatch(Generic[T]):
         keys = self._keys[self._count_read : min(self._count_read + _READ_AHEAD, self._count_added)]
         jobs = [self._record(key) for key in keys]
         await self._durable.rows.read(jobs)
+        for job in jobs:
+            job.is_read = True
         self._ready.update(zip(keys, jobs, strict=True))
         self._count_read += len(keys)
 

@@ -42,6 +42,7 @@ class StoredJob(JobRecord[T]):
             at the server.
         given: The token that it was found by, if that names the server's operation.
         tenure: The tenure of its lane's driver in which its row was read last; None: of no one here.
+        is_read: Its row was read for the next wait.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class StoredJob(JobRecord[T]):
         "attempts",
         "driven",
         "given",
+        "is_read",
         "not_before",
         "params",
         "row",
@@ -78,6 +80,7 @@ class StoredJob(JobRecord[T]):
         self.not_before: int | None = None
         self.driven: SlotJob[T] | None = None
         self.given: Token | None = None
+        self.is_read = False
         self._is_stored = True
         self.tenure: int | None = None
         self._durable = durable
@@ -117,7 +120,8 @@ class StoredJob(JobRecord[T]):
         """Wait as every job does; and read its row, where another process drives it."""
         status = self.status
         self._enter()
-        if not self._durable.rows.follows(self):
+        is_read, self.is_read = self.is_read, False
+        if not is_read and not self._durable.rows.follows(self):
             await self._look()
         if self.done or (for_change and self.status is not status):
             return

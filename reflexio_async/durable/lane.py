@@ -17,7 +17,7 @@ import asyncio
 import json
 import logging
 import math
-from collections import deque
+from collections import defaultdict, deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from reflexio_async._engine.jobs.record import Follower
 from reflexio_async._engine.jobs.slot_job import SlotJob, Start
 from reflexio_async._engine.jobs.waits import WaitingFor, WaitReason
 from reflexio_async._engine.logs import fields
-from reflexio_async._engine.retry import Meaning, is_away, meaning_of
+from reflexio_async._engine.retry import BELIEVED, Meaning, is_away, meaning_of
 from reflexio_async.durable.accounts import is_refusal
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.outcomes import outcome_of
@@ -235,12 +235,19 @@ class LaneDriver:
         ) as held:
             if held is not None:
                 self._pause = _SHORTEST_PAUSE
-                # The process that wrote it may not have written the hit.
-                self._rows.restore(held.lease.limiter, unsaved=int(rows[0].state is RowState.STARTING))
+                await self._restore(held, rows[0])
                 await self._drive(held)
         if held is None:
             await self._sleep(_ELSEWHERE, _DRIVEN_ELSEWHERE)
         return False
+
+    async def _restore(self, held: HeldLease, first: JobRow) -> None:
+        """Learn what earlier holders of the lease knew."""
+        admitted: defaultdict[str, list[float]] = defaultdict(list)
+        for kind, at in await self._here.store.admissions(held.lease.lane, self._clock.time() - BELIEVED):
+            admitted[self._durable.endpoint(kind).path].append(at)
+        # The process that has sent it may not have written the hit.
+        self._rows.restore(held.lease, admitted, unsaved=int(first.state is RowState.STARTING))
 
     async def _failed(self, error: Exception) -> bool:
         """Wait, as the store or the server could not be asked. Return whether there is nothing to wait for.
@@ -306,6 +313,7 @@ class LaneDriver:
             self._rows.write_admissions()
             # The next holder must give the server time for a start that is under way.
             held.give_back = not self._rows.sent
+            held.limiter = self._rows.known()
             self._rows.sent.clear()
 
     async def _take_rows(self, held: HeldLease, tasks: set[asyncio.Task[None]]) -> None:

@@ -14,6 +14,8 @@ from reflexio_async.durable.rows import RowState, waits_text
 from reflexio_async.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from reflexio_async._engine.call import Caller
     from reflexio_async._engine.clock import Timer
     from reflexio_async._engine.jobs.kinds import Operation
@@ -84,8 +86,10 @@ class RowWriter:
         """By row, the admissions that will be written."""
         self._limiters: dict[str, RateLimiter] = {}
         """By path, the rate limiters of the lane's starts."""
-        self._last_known: str | None = None
-        """What was written last for the next holder."""
+        self._is_known = False
+        """Whether the next holder knows the dialect of the server."""
+        self._lease: Lease | None = None
+        """The last one."""
 
     def limiter(self, path: str) -> RateLimiter:
         """The rate limiter of starts that are sent to ``path``."""
@@ -134,7 +138,7 @@ class RowWriter:
         lease, job, _ = self._admissions[row]
         self._forget_admission(row)
         values = {"state": RowState.ADMITTED, **self._admission(job)}
-        self._here.store.update_job_soon(lease, row, limiter=self.known(), **values)
+        self._here.store.update_job_soon(lease, row, limiter=self._news(), **values)
 
     def _forget_admission(self, row: str) -> None:
         """Do not write it later: it is written, or is being written now."""
@@ -168,35 +172,52 @@ class RowWriter:
         if start is not None:
             updates.append((_row(start.job), self._intent(*start)))
         at = self._clock.now()
-        # The hit of the start is written with its admission, or here.
-        known = self.known() if row in self.sent or row in self._admissions else None
-        done = await self._here.store.update_jobs(held.lease, *updates, limiter=known)
+        # What its start has changed is written with its admission, or here.
+        news = self._news() if row in self.sent or row in self._admissions else None
+        done = await self._here.store.update_jobs(held.lease, *updates, limiter=news)
         self._forget_admission(row)
         if start is not None:
             self._intents[_row(start.job)] = _Intent(start.attempts, start.before, at, done[1])
         self.sent.discard(row)
         self.written.set()
 
+    def _news(self) -> str | None:
+        """What the next holder must know and the rows do not say; None: nothing.
+
+        They say when starts were admitted. While no limit is known, that is all.
+        """
+        if self._is_known and all(limiter.unused for limiter in self._limiters.values()):
+            return None
+        return self.known()
+
     def known(self) -> str:
         """The dialect of the server, and what is known of the rate limits, as JSON."""
         dialect = self._lane.dialect
+        self._is_known = dialect is not None
         paths = {path: limiter.snapshot() for path, limiter in self._limiters.items()}
-        name = None if dialect is None else dialect.name
-        self._last_known = to_json({"dialect": name, "paths": paths}).decode()
-        return self._last_known
+        return to_json({"dialect": None if dialect is None else dialect.name, "paths": paths}).decode()
 
-    def restore(self, known: str | None, unsaved: int) -> None:
-        """Learn what another holder knew. ``unsaved``: how many starts it may have sent since."""
-        if known == self._last_known:
+    def restore(self, lease: Lease, admitted: Mapping[str, Sequence[float]], *, unsaved: int) -> None:
+        """Learn what another holder knew.
+
+        Args:
+            lease: The lease that it had before.
+            admitted: By path, when the last starts of the lane were admitted, in epoch seconds.
+            unsaved: How many starts that holder may have sent that are not in ``admitted``.
+        """
+        before, self._lease = self._lease, lease
+        if before is not None and (before.lane, before.fence + 1) == (lease.lane, lease.fence):
             return  # no other process has held it since
-        content = json.loads(known or "{}")
+        self._is_known = False
+        content = json.loads(lease.limiter or "{}")
         name = content.get("dialect")
         if name is not None and self._lane.dialect is None:
             self._lane.dialect = Dialect[name]
         for path, snapshot in content.get("paths", {}).items():
-            limiter = self.limiter(path)
             if snapshot is not None:
-                limiter.restore(snapshot, unsaved=unsaved)
+                self.limiter(path).restore(snapshot, unsaved=unsaved)
+        for path, times in admitted.items():
+            self.limiter(path).answered_at(times)
 
 
 def _row(job: SlotJob[Any]) -> str:

@@ -62,6 +62,7 @@ _OF_ORGANISATION = (
 )
 _BY_PROGRESS = (RowState.ADMITTED, RowState.STARTING, RowState.QUEUED)
 _ACCOUNTS = 100  # in one statement
+_ADMISSIONS = 100  # as many hits as a limit may have that is learned from them
 
 
 class Store:
@@ -277,6 +278,23 @@ class Store:
             for place, state in enumerate(_BY_PROGRESS)
         ]
         return [job_row(row) for row in await self._first(of_state, lane, (lane.name,), limit)]
+
+    async def admissions(self, lane: LaneKey, since: float) -> list[tuple[str, float]]:
+        """The last starts of ``lane`` that were admitted since then: their kinds, and when."""
+        of_lane = (
+            "url = ? and service = ? and account in (select id from account where url = ? and org = ?) "
+            "and admitted_at > ?"
+        )
+        values = (lane.url, lane.name, lane.url, lane.org, since)
+        rows = await self.read(
+            f"select kind, admitted_at from job where state <> 'ended' and {of_lane} union all "
+            "select kind, admitted_at from (select kind, admitted_at from job where state = 'ended' "
+            f"and ended_at > ? and {of_lane} order by ended_at desc limit {_ADMISSIONS}) as ended",
+            *values,
+            since,
+            *values,
+        )
+        return [(kind, at) for kind, at in rows]
 
     async def _first(
         self, selects: Sequence[str], lane: LaneKey, values: tuple[Value, ...], limit: int

@@ -187,6 +187,14 @@ async def test_hits_that_came_after_the_snapshot_may_have_opened_a_window(
     assert other.opens_in() == pytest.approx(60 + MARGIN)
 
 
+async def test_hits_of_another_process_tell_when_the_window_began(clock: VirtualClock) -> None:
+    other = RateLimiter(clock)
+    other.answered_at([clock.time()] * 5)
+    await clock.sleep(20)
+    learn_limit(other)
+    assert other.opens_in() == pytest.approx(40 + MARGIN)
+
+
 # --- what this process knows itself
 
 

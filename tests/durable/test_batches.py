@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -230,6 +232,22 @@ async def test_the_rate_limit_is_learned_once_for_all_clients_of_a_store(store: 
         assert report.counts() == {"completed": 12}
         assert box.count("POST", RERUN, 429) == 1
         assert len(box.operations()) == 12
+
+
+async def test_the_starts_of_a_process_that_was_killed_count_in_the_window_of_the_next(store: Path) -> None:
+    clock = VirtualClock()
+    async with Sandbox(clock=clock, rate_limits=True, rerun_seconds=4) as box:
+        seeded(box)
+        async with AsyncReflexioClient(url_endpoint=box.url, store=store, clock=clock) as one:
+            await one.rerun_profiles_many(USERS[:5], batch_id="night")
+        assert box.count("POST", RERUN, 429) == 0  # so it has not learned the limit
+        with closing(sqlite3.connect(store)) as file:
+            file.execute("update lane set limiter = null")  # as if it had written its rows alone
+            file.commit()
+        async with AsyncReflexioClient(url_endpoint=box.url, store=store, clock=clock) as two:
+            await two.rerun_profiles_many(USERS[:6], batch_id="night")
+        first, *_, last = [operation.started_at for operation in box.operations()]
+        assert last - first == pytest.approx(60, abs=2)
 
 
 async def test_of_two_clients_that_join_in_a_batch_exactly_one_promotes(store: Path) -> None:

@@ -238,6 +238,21 @@ async def test_what_was_learned_of_the_rate_limit_goes_to_the_next_holder(store:
     assert lease.limiter == "[1]"
 
 
+async def test_the_starts_of_a_lane_that_were_admitted_lately_are_known(store: Store) -> None:
+    for account, org in (("a", "org"), ("b", "org"), ("c", "other")):
+        await store.add_account(account, URL, org)
+    await store.add_jobs([job("early"), job("ended"), job("runs", "b"), job("queued"), job("other", "c")])
+    lease = await store.acquire(LANE, "one")
+    assert lease is not None
+    for name, at in (("early", 10.0), ("ended", 20.0), ("runs", 30.0), ("other", 40.0)):
+        await store.update_job(lease, name, state=RowState.ADMITTED, admitted_at=at)
+    for name in ("early", "ended"):
+        await store.update_job(
+            lease, name, state=RowState.ENDED, ended_at=50.0, outcome={"state": "completed"}
+        )
+    assert sorted(await store.admissions(LANE, 15.0)) == [("profile_rerun", 20.0), ("profile_rerun", 30.0)]
+
+
 async def test_a_job_is_withdrawn_only_while_it_is_queued(store: Store) -> None:
     await store.add_jobs([job("ana"), job("ben")])
     lease = await store.acquire(LANE, "me")
