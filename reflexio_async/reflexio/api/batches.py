@@ -20,7 +20,7 @@ from reflexio_async._engine.jobs.slot_job import Start
 from reflexio_async._engine.jobs.status import JobState
 from reflexio_async._engine.models import NotBlank, RequestModel, build_request, drop_none
 from reflexio_async._engine.option_checks import positive_seconds, true_or_false
-from reflexio_async._engine.wire import Endpoint, refusal_of
+from reflexio_async._engine.wire import EncodedRequest, Endpoint, refusal_of
 from reflexio_async.errors import InvalidRequest
 from reflexio_async.reflexio.api.interactions import InteractionsAPI
 from reflexio_async.reflexio.api.playbooks import (
@@ -295,7 +295,10 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
             try:
                 if attempt.stopped.is_set() and job.status.state is JobState.QUEUED:
                     await job.cancel()
-                attempt.result = await job.result()
+                if record.done and record.error is None:  # the answer to its start was its result
+                    attempt.result = record.result
+                else:
+                    attempt.result = await job.result()
             finally:
                 timing = job.timing
                 attempt.seconds_queued, attempt.seconds_running = timing.queued, timing.running
@@ -331,15 +334,18 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         The request of a key is ``common`` with the key in its body. So no model is made of it.
         """
         observer = self._engine.tasks.observer
-        common_start = self._start_of(endpoint, common, width)
-        fields = from_json(common_start.request.body or b"{}")
+        common_request, send, limiter, width = self._start_of(endpoint, common, width)
+        method, path, target, common_body, content_type, _ = common_request
+        fields = from_json(common_body or b"{}")
         common_params = {name: getattr(common, name) for name in kind.echoed}
 
         def start_of(key: str) -> tuple[Start, dict[str, Any]]:
-            request = common_start.request._replace(body=to_json({key_field: key, **fields}))
+            # Not by ``_replace``: that takes twice as long.
+            body = to_json({key_field: key, **fields})
+            request = EncodedRequest(method, path, target, body, content_type)
             if observer.is_on:
                 request = observer.stamped(request)
-            return common_start._replace(request=request), {**common_params, key_field: key}
+            return Start(request, send, limiter, width), {**common_params, key_field: key}
 
         return start_of
 
