@@ -350,13 +350,14 @@ class Batch(Generic[K, T]):
         return not self._report.interrupted and set(self._counts) == {OutcomeState.COMPLETED}
 
     async def _work_on(self, worker: Worker, emit: Callable[[Outcome[K, T]], Awaitable[None]]) -> None:
+        worker.task = cast("asyncio.Task[None]", asyncio.current_task())  # an eager one is not returned yet
         while not self._stopped.is_set() and self._source_error is None:
             try:
                 raw = await self._items.pull()
             except StopAsyncIteration:
                 return
             except asyncio.CancelledError as error:
-                if cast("asyncio.Task[Any]", asyncio.current_task()).cancelling():
+                if worker.task.cancelling():
                     raise
                 # Of the caller's own iterable: nobody has cancelled this batch.
                 self._source_error = error

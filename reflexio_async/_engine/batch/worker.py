@@ -27,18 +27,17 @@ class Worker:
 
     async def finish(self, work: Coroutine[Any, Any, None]) -> None:
         """Do ``work`` in this task, to its end. When the client is closed, it is cancelled and waited for."""
-        task: Any = asyncio.current_task()  # an eager one begins before ``self.task`` is set
         tracked = self._loops.scope.tasks
-        tracked.add(task)
+        tracked.add(self.task)
         self._finishing = True
         try:
             await work
         except asyncio.CancelledError:
-            if not self._loops.closed or task.uncancel() > 0:
+            if not self._loops.closed or self.task.uncancel() > 0:
                 raise  # by the end of the loop
         finally:
             self._finishing = False
-            tracked.discard(task)
+            tracked.discard(self.task)
         if self._cancelled:
             raise asyncio.CancelledError
 
