@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +136,18 @@ async def test_an_iterable_that_ends_the_program_does_not_wait_for_the_starts() 
         assert play.clock.now() == SECONDS
         await play.client.aclose()
         assert play.starts(200) == 3
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+async def test_under_eager_tasks_starts_that_were_sent_are_answered() -> None:
+    async with three_at_once() as play:
+        loop: Any = asyncio.get_running_loop()
+        loop.set_task_factory(getattr(asyncio, "eager_task_factory"))  # noqa: B009  # 3.11 has none
+        running = asyncio.create_task(batch_of(play).run())
+        await play.clock.sleep(1.0)
+        await cancelled(running)
+        assert await play.client.aclose() == DrainSummary()
+        assert (play.starts(), play.starts(200)) == (4, 4)
 
 
 async def test_a_batch_that_is_stopped_waits_for_the_starts_that_were_sent() -> None:

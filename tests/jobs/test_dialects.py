@@ -64,6 +64,17 @@ async def test_a_synchronous_start_without_an_answer_is_never_sent_again() -> No
         assert play.starts() == 2
 
 
+@pytest.mark.parametrize("dialect", ["synchronous", "correlated"])
+async def test_a_start_that_a_busy_server_refuses_is_sent_again_when_it_asks_for_it(dialect: str) -> None:
+    async with scene(2, dialect=dialect) as play:
+        await (await play.client.rerun_profile_generation(user_id="user-1"))
+        began = play.clock.now()
+        play.box.faults.add(faults.crowded(retry_after=7), path=RERUN, times=2)
+        await (await play.client.rerun_profile_generation(user_id="user-0"))
+        sent = [record.at - began for record in play.box.requests if record.path == RERUN]
+        assert sent[1:] == [0.0, 7.0, 14.0]
+
+
 async def test_an_uncorrelated_operation_is_recognised_by_its_start_and_its_parameters() -> None:
     async with scene(5, dialect="uncorrelated", rerun_seconds=2.0) as play:
         jobs = await asyncio.gather(

@@ -477,10 +477,10 @@ class Lane:
             if error.__cause__ is not None and job.attempts >= self._max_attempts:
                 raise error.__cause__ from None  # the error of the earlier attempts
             # Nothing was admitted. The limit is known now, so the lane waits until it opens.
+            if self._opens_in(job) <= 0:  # no rate limit: the server is busy
+                job.wait_for(WaitReason.SLOT_TAKEN)
+                self._busy_until = self._clock.now() + (error.retry_after or self.slot.interval)
             self._return_to_queue(job)
-            if self._opens_in(job) <= 0:
-                self._release_caller(job)
-                await self._clock.sleep(error.retry_after or self.slot.interval)
         except RequestRefused as refusal:
             self._read_answer(job, refusal.response, refusal)
         except (APIConnectionError, APIStatusError, UnexpectedResponse) as error:
