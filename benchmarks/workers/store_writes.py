@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from reflexio_async._engine.clock import SystemClock
 from reflexio_async._engine.wire import EncodedRequest
+from reflexio_async.durable.outbox_rows import OutboxRows
 from reflexio_async.durable.rows import OutboxRow
 from reflexio_async.durable.sqlite import SQLiteDatabase
 from reflexio_async.durable.store import Store
@@ -46,7 +47,7 @@ def ours(path: str, callers: int, seconds: float) -> list[float]:
                 row = OutboxRow(
                     0, row_id, "a", URL, "publish", "s", request, len(BODY), "waiting", 0, None, 0.0
                 )
-                await store.accept([row])
+                await OutboxRows(store).accept([row])
                 now = time.perf_counter()
                 times.append(now - began)
                 began, count = now, count + 1

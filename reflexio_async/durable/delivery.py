@@ -20,6 +20,7 @@ from uuid import uuid4
 from reflexio_async._engine.logs import fields
 from reflexio_async._engine.retry import Meaning, is_away, meaning_of
 from reflexio_async.durable.leases import hold
+from reflexio_async.durable.outbox_rows import OutboxRows
 from reflexio_async.durable.rows import LaneKey
 from reflexio_async.durable.store import LEASE_SECONDS
 from reflexio_async.errors import ClientClosed, LeaseLost, ReflexioError, StoreError, printable
@@ -107,6 +108,7 @@ class OutboxDriver:
         self.idle = asyncio.Event()
         self.idle.set()
         self._store = store
+        self._rows = OutboxRows(store)
         self._url = url
         self._accounts = accounts
         self._deliveries = deliveries
@@ -187,7 +189,7 @@ class OutboxDriver:
                         continue
                 # Another process delivers. Look from time to time whether it still does.
                 self.idle.set()
-                if not self._has_workers and await self._store.waiting(lane, 1):
+                if not self._has_workers and await self._rows.waiting(lane, 1):
                     self._added.set()
                     await self._store.database.changed(ELSEWHERE)
             except LeaseLost:
@@ -236,7 +238,7 @@ class OutboxDriver:
 
     async def _deliver_all(self, held: HeldLease) -> None:
         last = 0
-        while rows := await self._store.waiting(held.lease.lane, _PAGE, after=last):
+        while rows := await self._rows.waiting(held.lease.lane, _PAGE, after=last):
             if self.is_over:
                 return
             last = rows[-1].seq
@@ -268,7 +270,7 @@ class OutboxDriver:
         if self._has_looked_for_orphans:
             return
         self._has_looked_for_orphans = True
-        calls = await self._store.count_orphans(self._url, self._clock.time() - _ORPHANED)
+        calls = await self._rows.count_orphans(self._url, self._clock.time() - _ORPHANED)
         if calls:
             logger.warning(
                 "%s: %d calls to %s wait for a client with their key: it was replaced before their "
@@ -293,7 +295,7 @@ class OutboxDriver:
         pause, tries = _SHORTEST_PAUSE, 0
         while pause == _SHORTEST_PAUSE or not self.is_over:
             if not maybe_sent:
-                await self._store.mark_sent(held.lease, row.id, sent=True)
+                await self._rows.mark_sent(held.lease, row.id, sent=True)
             try:
                 response = await delivery.deliver(row, maybe_sent, held.check)
             except (LeaseLost, ClientClosed):
@@ -313,17 +315,17 @@ class OutboxDriver:
                 )
                 maybe_sent = maybe_sent or bool(getattr(error, "outcome_unknown", False))
                 if not maybe_sent:
-                    await self._store.mark_sent(held.lease, row.id, sent=False)
+                    await self._rows.mark_sent(held.lease, row.id, sent=False)
                 pause = await self._pause(pause)
             else:
-                await self._store.delivered(held.lease, [row.id])
+                await self._rows.delivered(held.lease, [row.id])
                 self._ended(row, response, None)
                 return
 
     async def _set_aside(
         self, held: HeldLease, row: OutboxRow, reason: str, error: ReflexioError | None
     ) -> None:
-        await self._store.set_aside(held.lease, row.id, printable(reason))
+        await self._rows.set_aside(held.lease, row.id, printable(reason))
         failure = error or StoreError(f"{row.call} {row.id} was set aside: {reason}")
         self._tasks.observer.set_aside(type(failure).__name__)
         self._tasks.report(f"{row.call} {row.id}, which was set aside,", failure)

@@ -17,6 +17,7 @@ from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async.durable.accounts import Accounts
 from reflexio_async.durable.delivery import ELSEWHERE, LANE, OutboxDriver
 from reflexio_async.durable.opening import store_on
+from reflexio_async.durable.outbox_rows import OutboxRows
 from reflexio_async.durable.rows import OutboxRow
 from reflexio_async.durable.store import LEASE_SECONDS
 from reflexio_async.errors import ClientClosed, StoreError
@@ -49,6 +50,7 @@ class _OnLoop:
 
     def __init__(self, store: Store, driver: OutboxDriver) -> None:
         self.store = store
+        self.rows = OutboxRows(store)
         self.driver = driver
         self.account = ""
         """The account that was written last."""
@@ -145,11 +147,11 @@ class Outbox:
             if here.account != account:
                 await here.store.add_account(account, self._url, None)
                 here.account = account
-            await here.store.accept([row])
+            await here.rows.accept([row])
         except BaseException as error:
             with anyio.CancelScope(shield=True), suppress(StoreError):
                 # A write that was cancelled may be on the disk.
-                if isinstance(error, StoreError) or not await here.store.has_call(row_id):
+                if isinstance(error, StoreError) or not await here.rows.has_call(row_id):
                     self._undelivered.pop(row_id, None)
                     self._leave_room(here, row)
                 else:
@@ -166,12 +168,12 @@ class Outbox:
         return await self._stats(await self._open())
 
     async def _stats(self, here: _OnLoop) -> OutboxStats:
-        return await here.store.outbox_stats(self._url, self._accounts.current(), self._clock.time())
+        return await here.rows.stats(self._url, self._accounts.current(), self._clock.time())
 
     async def refused(self, limit: int = 100) -> list[OutboxRow]:
         """The calls of the organisation that were set aside, with the reasons; the oldest first."""
         here = await self._open()
-        return await here.store.set_aside_rows(self._url, self._accounts.current(), limit)
+        return await here.rows.set_aside_rows(self._url, self._accounts.current(), limit)
 
     async def retry_refused(self) -> int:
         """Deliver the calls of the organisation once more that were set aside. Return how many there are.
@@ -181,20 +183,20 @@ class Outbox:
         """
         here = await self._open()
         await self._accounts.organisation(here.store)
-        count = await here.store.put_back(self._url, self._accounts.current())
+        count = await here.rows.put_back(self._url, self._accounts.current())
         await self._added(here)
         return count
 
     async def wake(self) -> None:
         """Deliver what other processes have left, now and when one of them is killed later."""
         here = await self._open()
-        if await here.store.has_calls(self._url):
+        if await here.rows.has_calls(self._url):
             self._wake(here)
         self._watch_others(here)
 
     async def left_for(self, url: str) -> bool:
         """Whether calls to the server ``url`` wait in the store."""
-        return await (await self._open()).store.has_calls(url)
+        return await (await self._open()).rows.has_calls(url)
 
     async def deliver(self, seconds: float) -> bool:
         """Deliver what waits, for that many seconds, as a worker. Return whether something may be left.
@@ -223,7 +225,7 @@ class Outbox:
         here = await self._open()
         if not here.driver.idle.is_set():
             return  # this process delivers it
-        state = await here.store.outbox_state(call.request_id)
+        state = await here.rows.state(call.request_id)
         if state is None:
             call.end(self._deliveries[call.kind].elsewhere(call.request_id))
         elif state[0] == "set_aside":
@@ -347,7 +349,7 @@ class Outbox:
         here = self._here
         if here is None or here.driver.is_driving:
             return
-        if await here.store.has_calls(self._url, self._accounts.current()):
+        if await here.rows.has_calls(self._url, self._accounts.current()):
             self._wake(here)
 
     def _signed_in(self) -> None:

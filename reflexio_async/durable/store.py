@@ -1,4 +1,4 @@
-"""A store: the rows of jobs, batches and publishes, and the lanes that processes share.
+"""A store: the rows of jobs and batches, and the lanes that processes share.
 
 Every method is one transaction. A write with a lease changes nothing when the lease has passed to another
 holder, and raises LeaseLost.
@@ -17,16 +17,13 @@ from pydantic_core import to_json
 from reflexio_async.durable.database import Statement
 from reflexio_async.durable.rows import (
     JOB_COLUMNS,
-    OUTBOX_COLUMNS,
     PROGRESS_COLUMNS,
     BatchRow,
     LaneKey,
     Lease,
-    OutboxStats,
     RowState,
     job_progress,
     job_row,
-    outbox_row,
     request_text,
 )
 from reflexio_async.errors import LeaseLost, StoreError
@@ -36,7 +33,7 @@ if TYPE_CHECKING:
 
     from reflexio_async._engine.clock import Clock
     from reflexio_async.durable.database import Database, Row, Value
-    from reflexio_async.durable.rows import JobProgress, JobRow, NewJob, OutboxRow
+    from reflexio_async.durable.rows import JobProgress, JobRow, NewJob
 
 LEASE_SECONDS = 15.0
 """How long a lease lasts that is not renewed."""
@@ -54,19 +51,15 @@ _CHUNK = 500  # values in one statement
 
 _OF_LEASE = "where url = ? and org = ? and name = ? and fence = ?"
 _IS_HELD = f"select 1 from lane {_OF_LEASE}"
-_HELD = f"exists ({_IS_HELD})"
-# Of the accounts of one organisation; of one account alone while its organisation is not known.
-_OF_ORGANISATION = (
-    "url = ? and account in (select ? union select other.id from account as one join account as other "
-    "on other.url = one.url and other.org = one.org where one.url = ? and one.id = ?)"
-)
+HELD = f"exists ({_IS_HELD})"
+"""Whether the lane is held with a lease, in SQL. Its values are those of the lane, and the fence."""
 _BY_PROGRESS = (RowState.ADMITTED, RowState.STARTING, RowState.QUEUED)
 _ACCOUNTS = 100  # in one statement
 _ADMISSIONS = 100  # as many hits as a limit may have that is learned from them
 
 
 class Store:
-    """One client's view of a database of jobs and publishes, on one event loop.
+    """One client's view of a database of jobs and calls, on one event loop. ``OutboxRows`` has the calls.
 
     Args:
         database: The database. Clients of one process share it.
@@ -187,7 +180,7 @@ class Store:
                 (seconds, waiting_for, *lease.lane, lease.fence),
             )
         )
-        _check(lease, renewed)
+        check_held(lease, renewed)
         return lease._replace(ends_at=asked_at + seconds)
 
     async def release(self, lease: Lease, limiter: str | None = None) -> None:
@@ -277,7 +270,7 @@ class Store:
             f"where url = ? and account = ? and service = ? and state = '{state}' and state <> 'ended'"
             for place, state in enumerate(_BY_PROGRESS)
         ]
-        return [job_row(row) for row in await self._first(of_state, lane, (lane.name,), limit)]
+        return [job_row(row) for row in await self.first_rows(of_state, lane, (lane.name,), limit)]
 
     async def admissions(self, lane: LaneKey, since: float) -> list[tuple[str, float]]:
         """The last starts of ``lane`` that were admitted since then: their kinds, and when."""
@@ -296,7 +289,7 @@ class Store:
         )
         return [(kind, at) for kind, at in rows]
 
-    async def _first(
+    async def first_rows(
         self, selects: Sequence[str], lane: LaneKey, values: tuple[Value, ...], limit: int
     ) -> list[Row]:
         """The first rows of an organisation, by the columns ``place`` and ``seq``. ``place`` is left out.
@@ -337,7 +330,7 @@ class Store:
         rows = await self.write(*_updates(lease, updates, limiter))
         if not all(rows):
             # A job has ended, or the lease was lost: the row of the lane tells.
-            _check(lease, await self.read(_IS_HELD, *lease.lane, lease.fence))
+            check_held(lease, await self.read(_IS_HELD, *lease.lane, lease.fence))
         return [bool(written) for written in rows[: len(updates)]]
 
     def update_job_soon(
@@ -388,9 +381,9 @@ class Store:
 
     async def promote(self, lease: Lease, batch: str, promotion: str) -> None:
         """Write that ``batch`` was promoted."""
-        sql = f"update batch set promotion = ? where id = ? and {_HELD}"
+        sql = f"update batch set promotion = ? where id = ? and {HELD}"
         (rows,) = await self.write(Statement(sql, (promotion, batch, *lease.lane, lease.fence)))
-        _check(lease, rows)
+        check_held(lease, rows)
 
     async def queue_again(self, ids: Collection[str]) -> None:
         """Queue jobs that have ended once more."""
@@ -401,126 +394,6 @@ class Store:
         )
         for chunk in _chunks(ids):
             await self.write(*(Statement(sql, (job_id,)) for job_id in chunk))
-
-    # Outbox
-
-    async def accept(self, rows: Sequence[OutboxRow]) -> None:
-        """Add calls to the outbox. One whose id is there already is left as it is."""
-        await self.write(
-            *(
-                Statement(
-                    "insert into outbox (id, account, url, call, session, request, bytes, created_at) "
-                    "values (?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
-                    (
-                        row.id,
-                        row.account,
-                        row.url,
-                        row.call,
-                        row.session,
-                        request_text(row.request),
-                        row.bytes,
-                        row.created_at,
-                    ),
-                )
-                for row in rows
-            )
-        )
-
-    async def has_call(self, row_id: str) -> bool:
-        """Whether a call is in the outbox, when all writes that were asked for before have ended."""
-        sql = "update outbox set attempts = attempts where id = ?"
-        (rows,) = await self.write(Statement(sql, (row_id,)))
-        return bool(rows)
-
-    async def has_calls(self, url: str, account: str | None = None) -> bool:
-        """Whether calls to ``url`` wait in the outbox; ``account``: calls of its organisation."""
-        sql = "select 1 from outbox where {} and state = 'waiting' limit 1"
-        if account is None:
-            return bool(await self.read(sql.format("url = ?"), url))
-        return bool(await self.read(sql.format(_OF_ORGANISATION), *_of_organisation(url, account)))
-
-    async def waiting(self, lane: LaneKey, limit: int, *, after: int = 0) -> list[OutboxRow]:
-        """The first calls that wait in the outbox, behind the one with the number ``after``."""
-        sql = (
-            f"select 0 as place, {OUTBOX_COLUMNS} from outbox "
-            "where url = ? and account = ? and state = 'waiting' and seq > ?"
-        )
-        return [outbox_row(row) for row in await self._first([sql], lane, (after,), limit)]
-
-    async def delivered(self, lease: Lease, ids: Collection[str]) -> None:
-        """Delete calls that were delivered."""
-        held = (*lease.lane, lease.fence)
-        done = await self.write(
-            *(Statement(f"delete from outbox where id = ? and {_HELD}", (job_id, *held)) for job_id in ids)
-        )
-        for rows in done:
-            _check(lease, rows)
-
-    async def set_aside(self, lease: Lease, row_id: str, reason: str) -> None:
-        """Keep a call that cannot be delivered, with the reason, and go on without it."""
-        (rows,) = await self.write(
-            Statement(
-                f"update outbox set state = 'set_aside', reason = ? where id = ? and {_HELD}",
-                (reason, row_id, *lease.lane, lease.fence),
-            )
-        )
-        _check(lease, rows)
-
-    async def mark_sent(self, lease: Lease, row_id: str, *, sent: bool) -> None:
-        """Note that a call is about to be sent, or that it was not sent after all."""
-        sql = f"update outbox set attempts = ? where id = ? and {_HELD}"
-        (rows,) = await self.write(Statement(sql, (int(sent), row_id, *lease.lane, lease.fence)))
-        _check(lease, rows)
-
-    async def outbox_state(self, row_id: str) -> tuple[str, str | None] | None:
-        """The state of a call and why it was set aside. None: it was delivered."""
-        rows = await self.read("select state, reason from outbox where id = ?", row_id)
-        return (rows[0][0], rows[0][1]) if rows else None
-
-    async def outbox_stats(self, url: str, account: str, now: float) -> OutboxStats:
-        """What is in the outbox for the server at ``url`` and the organisation of ``account``."""
-        rows = await self.read(
-            "select state, count(*), coalesce(sum(bytes), 0), min(created_at) from outbox "
-            f"where {_OF_ORGANISATION} group by state",
-            *_of_organisation(url, account),
-        )
-        found = {state: (int(count), int(size), first) for state, count, size, first in rows}
-        waiting, size, first = found.get("waiting", (0, 0, None))
-        return OutboxStats(waiting, size, found.get("set_aside", (0, 0, None))[0], first and now - first)
-
-    async def set_aside_rows(self, url: str, account: str, limit: int) -> list[OutboxRow]:
-        """The calls of an organisation that were set aside, the oldest first."""
-        rows = await self.read(
-            f"select {OUTBOX_COLUMNS} from outbox where {_OF_ORGANISATION} and state = 'set_aside' "
-            "order by seq limit ?",
-            *_of_organisation(url, account),
-            limit,
-        )
-        return [outbox_row(row) for row in rows]
-
-    async def put_back(self, url: str, account: str) -> int:
-        """Deliver the calls of an organisation once more that were set aside. Return how many there are."""
-        sql = (
-            "update outbox set state = 'waiting', reason = null, attempts = 0 "
-            f"where {_OF_ORGANISATION} and state = 'set_aside'"
-        )
-        (rows,) = await self.write(Statement(sql, _of_organisation(url, account)))
-        return len(rows)
-
-    async def count_orphans(self, url: str, before: float) -> int:
-        """How many calls to ``url`` that were accepted before that time no client is known to deliver.
-
-        Their organisation was not learned. Where servers cannot tell it, no process holds their lane.
-        """
-        rows = await self.read(
-            "select count(*) from outbox join account on account.url = outbox.url "
-            "and account.id = outbox.account where outbox.url = ? and state = 'waiting' and created_at < ? "
-            "and (org is null or org = account.id and not exists (select 1 from lane "
-            f"where lane.url = account.url and lane.org = account.org and name = 'outbox' and {HELD_NOW}))",
-            url,
-            before,
-        )
-        return int(rows[0][0])
 
     # Looking after it
 
@@ -575,11 +448,6 @@ def _new_row(job: NewJob) -> tuple[Value, ...]:
     )
 
 
-def _of_organisation(url: str, account: str) -> tuple[str, str, str, str]:
-    """The values of ``_OF_ORGANISATION``."""
-    return url, account, url, account
-
-
 def _updates(
     lease: Lease, updates: Sequence[tuple[str, Mapping[str, Any]]], limiter: str | None
 ) -> list[Statement]:
@@ -606,14 +474,15 @@ def _update(job_id: str, values: Mapping[str, Any], held: tuple[Value, ...]) -> 
 @lru_cache(maxsize=16)
 def _update_sql(names: tuple[str, ...]) -> str:
     columns = ", ".join(f"{name} = ?" for name in names)
-    return f"update job set {columns} where id = ? and state <> 'ended' and {_HELD}"
+    return f"update job set {columns} where id = ? and state <> 'ended' and {HELD}"
 
 
 def _json(value: Any) -> str:
     return to_json(value).decode()
 
 
-def _check(lease: Lease, rows: list[Row]) -> None:
+def check_held(lease: Lease, rows: list[Row]) -> None:
+    """Raise LeaseLost if a write with ``lease`` has changed no row."""
     if not rows:
         message = f"another process has taken the lane {lease.lane.name} of {lease.lane.url}"
         raise LeaseLost(message)

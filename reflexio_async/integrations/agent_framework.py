@@ -43,7 +43,7 @@ class ReflexioProvider(ContextProvider):
         self, client: AsyncReflexioClient, source_id: str = "reflexio", **options: Unpack[MemoryOptions]
     ) -> None:
         super().__init__(source_id)
-        self._memory = AgentMemory(client, **options)
+        self._memory = AgentMemory(client, "the state of the session", **options)
         self._waiting: dict[tuple[str, str], tuple[Conversation, str]] = {}
         """By user and session: the conversation and the recalled text of runs that wait for an approval."""
 

@@ -74,6 +74,11 @@ class MemoryOptions(TypedDict, total=False):
 class AgentMemory:
     """A client with the options of an adapter.
 
+    Args:
+        client: The client.
+        ids_in: Where a run of the framework can name its user and its session, for messages; empty: nowhere.
+        options: The options.
+
     Attributes:
         client: The client.
         options: The options.
@@ -84,7 +89,9 @@ class AgentMemory:
         InvalidRequest: The judge is no function of a task and an answer.
     """
 
-    def __init__(self, client: AsyncReflexioClient, **options: Unpack[MemoryOptions]) -> None:
+    def __init__(
+        self, client: AsyncReflexioClient, ids_in: str = "", **options: Unpack[MemoryOptions]
+    ) -> None:
         _check_client(client)
         known = MemoryOptions.__annotations__
         for name in options:
@@ -93,6 +100,7 @@ class AgentMemory:
                 raise ConfigurationError(message)
         self.client = client
         self.options = options
+        self._ids_in = ids_in
         values: dict[str, Any] = {**options}
         self._of_recall = {name: values[name] for name in _OF_RECALL if name in values}
         self._of_talk = {name: values[name] for name in _OF_TALK if name in values}
@@ -120,9 +128,11 @@ class AgentMemory:
         session_id = session_id or self.options.get("session_id")
         if not user_id or not session_id:
             missing = "session_id" if user_id else "user_id"
-            message = (
-                f"the run has no {missing}: put it into the context of the run, or give a fixed {missing}"
-            )
+            message = f"the run has no {missing}: give the option {missing}"
+            if self._ids_in:
+                message = (
+                    f"the run has no {missing}: put it into {self._ids_in}, or give the option {missing}"
+                )
             raise InvalidRequest(message)
         return self.client.conversation(user_id=user_id, session_id=session_id, **self._of_talk)
 

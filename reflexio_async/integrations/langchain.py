@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from reflexio_async.integrations.agent_memory import MemoryOptions
     from reflexio_async.memory.conversation import Conversation
 
+_IDS_IN = "the context of the run, or its configurable"
+
 
 class _Turn(NamedTuple):
     """A turn that is not published yet.
@@ -107,7 +109,7 @@ class ReflexioMiddleware(AgentMiddleware[Any, Any]):
 
     def __init__(self, client: AsyncReflexioClient, **options: Unpack[MemoryOptions]) -> None:
         super().__init__()
-        self._turns = _Turns(AgentMemory(client, **options))
+        self._turns = _Turns(AgentMemory(client, _IDS_IN, **options))
 
     def wrap_model_call(self, request: Any, handler: Any) -> Any:  # noqa: ARG002
         """Refuse a synchronous run, before the model is called."""
@@ -149,7 +151,7 @@ def with_memory(
             ``RunnableConfig`` if it takes two arguments. It returns an update, or a ``Command`` with one.
         options: See ``MemoryOptions``.
     """
-    turns, inner = _Turns(AgentMemory(client, **options)), RunnableLambda(node)
+    turns, inner = _Turns(AgentMemory(client, _IDS_IN, **options)), RunnableLambda(node)
 
     async def remembering(state: Any, config: RunnableConfig, runtime: Runtime[Any]) -> Any:
         messages = state["messages"]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from reflexio_async.memory.context import MemoryContext
     from reflexio_async.memory.conversation import Conversation
 
+_IDS_IN = "the metadata of the run, or its deps"
+
 
 class ReflexioMemory(AbstractCapability[Any]):
     """Puts memory into the instructions of a run, and publishes the turn at its end.
@@ -46,7 +48,7 @@ class ReflexioMemory(AbstractCapability[Any]):
     def __init__(
         self, client: AsyncReflexioClient, *, search_tool: bool = False, **options: Unpack[MemoryOptions]
     ) -> None:
-        self._memory = AgentMemory(client, **options)
+        self._memory = AgentMemory(client, _IDS_IN, **options)
         self._search_tool = search_tool
         self._talk: Conversation | None = None
         self._context: MemoryContext | None = None
@@ -96,7 +98,7 @@ def memory_toolset(client: AsyncReflexioClient, **options: Unpack[MemoryOptions]
 
     To publish too, use ``ReflexioMemory(client, search_tool=True)``. The arguments are the same.
     """
-    return _toolset(AgentMemory(client, **options))
+    return _toolset(AgentMemory(client, _IDS_IN, **options))
 
 
 def _toolset(memory: AgentMemory, talk: Conversation | None = None) -> FunctionToolset[Any]:

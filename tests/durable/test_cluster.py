@@ -12,6 +12,7 @@ from reflexio_async._engine.clock import SystemClock
 from reflexio_async._engine.wire import EncodedRequest
 from reflexio_async.durable.cluster import DRAIN, QUEUE, Cluster, lock_of
 from reflexio_async.durable.database import Statement
+from reflexio_async.durable.outbox_rows import OutboxRows
 from reflexio_async.durable.postgres import PostgresDatabase
 from reflexio_async.durable.rows import LaneKey, NewJob, OutboxRow
 from reflexio_async.durable.store import Store
@@ -117,7 +118,9 @@ async def test_lanes_with_jobs_or_calls_and_without_a_lease_are_found(cluster: C
     await add(store, "1")
     await add(store, "2", account="b")
     await add(store, "3", service="reflect")
-    await store.accept([OutboxRow(0, "c", "b", URL, "publish", "s", REQUEST, 1, "waiting", 0, None, 0.0)])
+    await OutboxRows(store).accept(
+        [OutboxRow(0, "c", "b", URL, "publish", "s", REQUEST, 1, "waiting", 0, None, 0.0)]
+    )
     assert await store.acquire(LANE._replace(name="reflect"), "holder") is not None
     assert sorted(await cluster.lanes_without_lease()) == [LANE._replace(name="outbox"), LANE]
 

@@ -18,7 +18,7 @@ from reflexio_async import (
     StoreError,
     UnprocessableRequest,
 )
-from reflexio_async.durable.store import Store
+from reflexio_async.durable.outbox_rows import OutboxRows
 from reflexio_async.sandbox import VirtualClock, faults
 from tests.reflect.scene import MESSAGES, TRACES
 from tests.reflect.scene import scene as reflect_scene
@@ -282,7 +282,7 @@ async def test_callers_that_publish_at_once_do_not_overfill_the_outbox() -> None
 
 
 async def test_a_publish_that_could_not_be_written_takes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(_store: Store, _rows: object) -> None:
+    async def fail(_calls: OutboxRows, _rows: object) -> None:
         message = "the disk is full"
         raise StoreError(message)
 
@@ -291,7 +291,7 @@ async def test_a_publish_that_could_not_be_written_takes_no_room(monkeypatch: py
         play.client.outbox.max_rows = 2
         await accept(play, 1)
         with monkeypatch.context() as patched:
-            patched.setattr(Store, "accept", fail)
+            patched.setattr(OutboxRows, "accept", fail)
             with pytest.raises(StoreError, match="the disk is full"):
                 await accept(play, 1)
         async with asyncio.timeout(30):

@@ -16,6 +16,7 @@ from reflexio_async._engine.jobs.waits import WaitReason
 from reflexio_async._engine.rate_snapshot import RateSnapshot
 from reflexio_async._engine.wire import EncodedRequest
 from reflexio_async.durable.opening import open_store
+from reflexio_async.durable.outbox_rows import OutboxRows
 from reflexio_async.durable.overview import read_overview
 from reflexio_async.durable.readers import reader_of
 from reflexio_async.durable.rows import BatchRow, LaneKey, NewJob, OutboxRow, RowState
@@ -68,12 +69,12 @@ async def fill(store: Store) -> None:
     failed = {"state": "failed", "error": "no model"}
     await store.update_job(lease, "u2", state=ended, admitted_at=now - 40, ended_at=now - 30, outcome=failed)
     await store.update_job(lease, "u3", limiter=known, state=RowState.ADMITTED, admitted_at=now - 20)
-    await store.accept(
+    await OutboxRows(store).accept(
         [OutboxRow(0, "c1", "a", URL, "publish_interaction v1", "s", REQUEST, 2, "", 0, None, now)]
     )
     outbox = await store.acquire(LaneKey(URL, "org", "outbox"), "process-1")
     assert outbox is not None
-    await store.set_aside(outbox, "c1", "too long")
+    await OutboxRows(store).set_aside(outbox, "c1", "too long")
 
 
 async def test_an_overview_says_what_runs_what_waits_and_what_failed(store: tuple[str, Store]) -> None:

@@ -14,6 +14,7 @@ from reflexio_async._engine.wire import EncodedRequest
 from reflexio_async.durable import sqlite_file
 from reflexio_async.durable.database import Statement
 from reflexio_async.durable.leases import hold
+from reflexio_async.durable.outbox_rows import OutboxRows
 from reflexio_async.durable.rows import BatchRow, LaneKey, NewJob, OutboxRow, RowState
 from reflexio_async.durable.sqlite import SQLiteDatabase
 from reflexio_async.durable.store import Store
@@ -295,20 +296,20 @@ async def test_calls_wait_in_the_outbox_in_the_order_in_which_they_were_accepted
     lane = LANE._replace(name="outbox")
     for account in ("a", "b"):
         await store.add_account(account, URL, "org")
-    await store.accept(
+    await OutboxRows(store).accept(
         [
             OutboxRow(0, name, account, URL, "publish", "s", REQUEST, 10, "waiting", 0, None, 1.0)
             for name, account in (("1", "a"), ("2", "b"), ("3", "a"), ("3", "b"))
         ]
     )
-    rows = await store.waiting(lane, 10)
+    rows = await OutboxRows(store).waiting(lane, 10)
     assert [row.id for row in rows] == ["1", "2", "3"]
-    assert [row.id for row in await store.waiting(lane, 1, after=rows[0].seq)] == ["2"]
+    assert [row.id for row in await OutboxRows(store).waiting(lane, 1, after=rows[0].seq)] == ["2"]
     lease = await store.acquire(lane, "me")
     assert lease is not None
-    await store.delivered(lease, ["2"])
-    await store.set_aside(lease, "1", "refused")
-    assert [row.id for row in await store.waiting(lane, 10)] == ["3"]
+    await OutboxRows(store).delivered(lease, ["2"])
+    await OutboxRows(store).set_aside(lease, "1", "refused")
+    assert [row.id for row in await OutboxRows(store).waiting(lane, 10)] == ["3"]
 
 
 async def test_a_lease_of_another_boot_of_the_machine_is_over(
@@ -362,7 +363,7 @@ async def test_no_operation_of_a_lane_looks_at_all_rows() -> None:
     async with opened(Explained(":memory:")) as store:
         await store.add_account("a", URL, "org")
         await store.add_jobs([job("ana", batch="b", key="ana")])
-        await store.accept(
+        await OutboxRows(store).accept(
             [OutboxRow(0, "r", "a", URL, "publish", "s", REQUEST, 10, "waiting", 0, None, 1.0)]
         )
         lease = await store.acquire(LANE, "me")
@@ -371,6 +372,7 @@ async def test_no_operation_of_a_lane_looks_at_all_rows() -> None:
         assert outbox_lease is not None
         await store.lanes(URL, "org")
         await store.open_jobs(LANE, 2)
+        await store.admissions(LANE, 1.0)
         await store.jobs(["ana"])
         await store.jobs_of_batch("b", ["ana"])
         await store.update_job(lease, "ana", state=RowState.STARTING, limiter="[]")
@@ -378,8 +380,8 @@ async def test_no_operation_of_a_lane_looks_at_all_rows() -> None:
         await store.queue_again(["ana"])
         await store.renew(lease)
         await store.release(lease)
-        await store.waiting(outbox, 10)
-        await store.delivered(outbox_lease, ["r"])
+        await OutboxRows(store).waiting(outbox, 10)
+        await OutboxRows(store).delivered(outbox_lease, ["r"])
         await store.prune(1.0)
     assert any("USING INDEX job_open" in plan for plan in plans)
     assert [plan for plan in plans if re.match(r"SCAN (job|outbox|lane|account)\b", plan)] == []

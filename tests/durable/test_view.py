@@ -14,6 +14,7 @@ from reflexio_async._engine.jobs.tokens import Token
 from reflexio_async._engine.wire import EncodedRequest
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.opening import open_store
+from reflexio_async.durable.outbox_rows import OutboxRows
 from reflexio_async.durable.rows import BatchRow, LaneKey, NewJob, OutboxRow, RowState
 from reflexio_async.testing import VirtualClock
 
@@ -143,7 +144,7 @@ async def test_the_counts_say_who_drives_which_lane_and_what_waits(tmp_path: Pat
         await store.add_account("a", URL, None)
         await store.add_account("known", URL, "org")
         await store.add_jobs([job("ana"), job("ben", account="known")])
-        await store.accept(
+        await OutboxRows(store).accept(
             [OutboxRow(0, "r1", "a", URL, "publish", "s", REQUEST, 10, "waiting", 0, None, 1.0)]
         )
         async with hold(store, LANE, "host-1", store._clock):
@@ -249,21 +250,23 @@ async def test_what_waits_for_a_key_that_was_replaced_is_assigned_or_discarded(p
     async with opened(place) as (store, view):
         for account, org in (("new", "org"), ("old", None), ("older", None)):
             await store.add_account(account, URL, org)
-        await store.accept([call("c1", "new"), call("c2", "old"), call("c3", "old"), call("c4", "older")])
+        await OutboxRows(store).accept(
+            [call("c1", "new"), call("c2", "old"), call("c3", "old"), call("c4", "older")]
+        )
         await store.add_jobs([job("j1", account="old"), job("j2", account="older")])
         assert sorted(entry[:7] for entry in await view.accounts()) == [
             ("new", URL, "org", 0, 1, 2, 0),
             ("old", URL, None, 1, 2, 4, 0),
             ("older", URL, None, 1, 1, 2, 0),
         ]
-        assert await store.count_orphans(URL, 100.0) == 3
+        assert await OutboxRows(store).count_orphans(URL, 100.0) == 3
         assert await view.discard("older") == 2
         await view.assign("old", "org")
         assert {entry.id: entry.organisation for entry in await view.accounts()} == {
             "new": "org",
             "old": "org",
         }
-        assert (await store.outbox_stats(URL, "new", 5.0)).waiting == 3
+        assert (await OutboxRows(store).stats(URL, "new", 5.0)).waiting == 3
         assert [row.id for row in await store.open_jobs(LANE, 5)] == ["j1"]
         for account, organisation in (("old", "org"), ("none", "org")):
             with pytest.raises(InvalidRequest):
@@ -273,14 +276,14 @@ async def test_what_waits_for_a_key_that_was_replaced_is_assigned_or_discarded(p
 async def test_refused_calls_are_listed_with_their_organisation(place: Path | str) -> None:
     async with opened(place) as (store, view):
         await store.add_account("a", URL, "org")
-        await store.accept([call("c1", "a"), call("c2", "a")])
+        await OutboxRows(store).accept([call("c1", "a"), call("c2", "a")])
         lease = await store.acquire(LANE._replace(name="outbox"), "me")
         assert lease is not None
-        await store.set_aside(lease, "c2", "no such user")
+        await OutboxRows(store).set_aside(lease, "c2", "no such user")
         (entry,) = await view.refused(url=URL)
         assert entry == ("c2", URL, "org", "publish_interaction", "s", 5.0, "no such user")
         assert await view.refused(url="http://elsewhere") == []
-        assert await store.count_orphans(URL, 100.0) == 0
+        assert await OutboxRows(store).count_orphans(URL, 100.0) == 0
 
 
 async def test_without_a_store_the_error_says_how_to_get_one() -> None:

@@ -17,6 +17,7 @@ from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults, Tool
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
+from reflexio_async import InvalidRequest
 from reflexio_async.integrations.pydantic_ai import ReflexioMemory, memory_toolset
 from tests.hang import A_HANG
 from tests.integrations.play import Play, assert_one_turn_with_a_tool, maps
@@ -244,3 +245,9 @@ async def test_the_fixed_session_comes_before_the_id_of_the_conversation(play: P
     await agent.run("Where is sushi?", conversation_id="c1")
     (body,) = await play.published()
     assert (body["user_id"], body["session_id"]) == ("ana", "s1")
+
+
+async def test_the_error_of_a_run_without_a_user_says_where_it_is_looked_for(play: Play) -> None:
+    agent = Agent(looks_first("maps", {}, ""), capabilities=[ReflexioMemory(play.client, timeout=A_HANG)])
+    with pytest.raises(InvalidRequest, match="no user_id: put it into the metadata of the run, or its deps"):
+        await agent.run("Where is sushi?")
