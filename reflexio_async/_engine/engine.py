@@ -15,6 +15,8 @@ from reflexio_async._engine.wire import EncodedRequest, encode
 from reflexio_async.errors import InvalidRequest, RequestRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from pydantic import BaseModel
 
     from reflexio_async._engine.cache import Cache
@@ -109,12 +111,15 @@ class API:
         if endpoint.invalidates:
             self._engine.cache.invalidate(*endpoint.invalidates)
 
-    async def _cached(self, endpoint: Endpoint[T], request: BaseModel, *, refresh: bool) -> T:
+    def _cached(self, endpoint: Endpoint[T], request: BaseModel, *, refresh: bool) -> Awaitable[T]:
         """Return the cached response of an equal request, or send it. ``refresh``: send it in any case."""
+        if not self._engine.cache.ttl:
+            return self._send(endpoint, request)
+        return self._from_cache(endpoint, request, refresh=refresh)
+
+    async def _from_cache(self, endpoint: Endpoint[T], request: BaseModel, *, refresh: bool) -> T:
         engine = self._engine
         cache = engine.cache
-        if not cache.ttl:
-            return await self._send(endpoint, request)
         engine.loops.enter()
         sent: list[T] = []
 
