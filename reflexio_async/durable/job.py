@@ -126,8 +126,11 @@ class StoredJob(JobRecord[T]):
         if self.done or (for_change and self.status is not status):
             return
         if self._is_stored:
-            with self._durable.rows.watching(self):
+            self._durable.rows.watch(self)
+            try:
                 await super().wait(interval=interval, timeout=timeout, for_change=for_change)
+            finally:
+                self._durable.rows.unwatch(self)
         if not self._is_stored and self.driven is not None and not self.done:
             await self.driven.wait(interval=interval, timeout=timeout, for_change=for_change)
             self.follow(self.driven)

@@ -23,11 +23,10 @@ WITHDRAWN = "withdrawn"
 
 def outcome_of(status: JobStatus, result: Any, error: BaseException | None) -> dict[str, Any]:
     """The outcome of a job that has ended: its state, and its result or its error."""
-    fields = {name: getattr(status, name) for name in (*_STATUS, "finished_at")}
-    outcome: dict[str, Any] = {
-        "state": status.state.value,
-        **{name: value for name, value in fields.items() if value is not None},
-    }
+    outcome: dict[str, Any] = {"state": status.state.value}
+    for name in (*_STATUS, "finished_at"):
+        if (value := getattr(status, name)) is not None:
+            outcome[name] = value
     if error is not None:
         outcome["failure"] = _described(error)
     elif isinstance(result, BaseModel):

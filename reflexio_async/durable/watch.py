@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -12,7 +12,7 @@ from reflexio_async._engine.jobs.status import JobState, JobStatus
 from reflexio_async._engine.logs import fields
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from reflexio_async.durable.job import StoredJob
     from reflexio_async.durable.jobs import DurableJobs
@@ -121,20 +121,20 @@ class RowWatch:
         """Follow what other processes do to the jobs that have waiters: a lane may be theirs now."""
         self._durable.here.not_driven.set()
 
-    @contextmanager
-    def watching(self, job: StoredJob[Any]) -> Generator[None]:
-        """Let ``job`` read its row whenever that may have changed."""
+    def watch(self, job: StoredJob[Any]) -> None:
+        """Let ``job`` read its row whenever that may have changed, until ``unwatch``."""
+        here = self._durable.here
+        here.records.setdefault(job.row, job)  # after another event loop
+        here.watched[job] = here.watched.get(job, 0) + 1
+        if not self._follows(here, job):
+            here.not_driven.set()
+
+    def unwatch(self, job: StoredJob[Any]) -> None:
+        """Undo one ``watch``."""
         watched = self._durable.here.watched
-        self._durable.here.records.setdefault(job.row, job)  # after another event loop
-        watched[job] = watched.get(job, 0) + 1
-        if not self.follows(job):
-            self.again()
-        try:
-            yield
-        finally:
-            watched[job] -= 1
-            if not watched[job]:
-                del watched[job]
+        watched[job] -= 1
+        if not watched[job]:
+            del watched[job]
 
     async def _report_silence(self, here: LoopJobs) -> None:
         """Say in the status of queued jobs that no worker is there to start them."""
