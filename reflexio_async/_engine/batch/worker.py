@@ -33,8 +33,9 @@ class Worker:
         try:
             await work
         except asyncio.CancelledError:
+            # Closing the client cancels the work alone. The batch goes on, and reports what is known of it.
             if not self._loops.closed or self.task.uncancel() > 0:
-                raise  # by the end of the loop
+                raise
         finally:
             self._finishing = False
             tracked.discard(self.task)
