@@ -90,6 +90,13 @@ def chains(work: Path) -> list[list[Step]]:
         [
             *(Step(hook, f"pre-commit run --all-files --verbose {hook}", variables=path) for hook in hooks),
             Step("pyright", f"pyright --pythonpath {work / EVERYTHING}/bin/python", variables=path),
+            # The extra of README's command has no mypy, so that its tests skip this one.
+            Step(
+                "mypy with pydantic's plugin",
+                f"python -c 'import mypy' && "
+                f"pytest tests/typing/test_pydantic_plugin.py -o cache_dir={work}/typing/cache",
+                variables=path,
+            ),
             Step(
                 "wheel is typed",
                 f"pip wheel --quiet --no-deps --wheel-dir {work}/wheel . && "
