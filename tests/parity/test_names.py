@@ -101,6 +101,7 @@ def test_a_wrong_guess_gets_a_hint(wrong: str, hint: str) -> None:
     assert str(caught.value).endswith(hint)
 
 
+@pytest.mark.quick  # CI runs these alone on 3.12 and 3.13
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="Python suggests names since 3.12")
 def test_python_suggests_a_name_for_a_misspelt_import() -> None:
     program = "from reflexio_async import AsyncReflexoClient"
