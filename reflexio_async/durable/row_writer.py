@@ -195,7 +195,8 @@ class RowWriter:
         dialect = self._lane.dialect
         self._is_known = dialect is not None
         paths = {path: limiter.snapshot() for path, limiter in self._limiters.items()}
-        return to_json({"dialect": None if dialect is None else dialect.name, "paths": paths}).decode()
+        name = None if dialect is None else dialect.name
+        return to_json({"dialect": name, "at": self._clock.time(), "paths": paths}).decode()
 
     def restore(self, lease: Lease, admitted: Mapping[str, Sequence[float]], *, unsaved: int) -> None:
         """Learn what another holder knew.
@@ -217,7 +218,8 @@ class RowWriter:
             if snapshot is not None:
                 self.limiter(path).restore(snapshot, unsaved=unsaved)
         for path, times in admitted.items():
-            self.limiter(path).answered_at(times)
+            # The snapshot has the earlier ones.
+            self.limiter(path).answered_at(at for at in times if at > content.get("at", 0.0))
 
 
 def _row(job: SlotJob[Any]) -> str:
