@@ -93,7 +93,7 @@ def chains(work: Path) -> list[list[Step]]:
             # The extra of README's command has no mypy, so that its tests skip this one.
             Step(
                 "mypy with pydantic's plugin",
-                f"python -c 'import mypy' && "
+                "python -c 'import mypy' && "
                 f"pytest tests/typing/test_pydantic_plugin.py -o cache_dir={work}/typing/cache",
                 variables=path,
             ),

@@ -373,8 +373,7 @@ class LaneDriver:
             )
             start = Start(row.request, send, limiter, settings.concurrency)
         job = SlotJob(kind, durable.manager, patient(settings), params=row.params, row=row.id)
-        send = partial(self._send, held, job, start.send)
-        job.start = Start(start.request, send, start.limiter, start.width)
+        job.start = start._replace(send=partial(self._send, held, job, start.send))
         job.attempts = row.attempts
         job.waits = row.waits
         job.before = Operation.from_dict(row.before)

@@ -98,14 +98,15 @@ JOB_COLUMNS = ", ".join(JobRow._fields)
 
 def job_row(row: Row) -> JobRow:
     """Read a row with the columns ``JOB_COLUMNS``."""
-    values = list(row)
-    values[8] = request_from(row[8])
-    values[9] = json.loads(row[9])
-    values[10] = RowState(row[10])
-    values[14] = None if row[14] is None else json.loads(row[14])
-    values[19] = None if row[19] is None else json.loads(row[19])
-    values[20] = waits_from(row[20])
-    return JobRow(*values)
+    made = JobRow(*row)
+    return made._replace(
+        request=request_from(row[8]),
+        params=json.loads(row[9]),
+        state=RowState(row[10]),
+        before=None if row[14] is None else json.loads(row[14]),
+        outcome=None if row[19] is None else json.loads(row[19]),
+        waits=waits_from(row[20]),
+    )
 
 
 def waits_text(waits: tuple[JobWait, ...]) -> str | None:

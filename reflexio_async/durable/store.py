@@ -55,7 +55,7 @@ HELD = f"exists ({_IS_HELD})"
 """Whether the lane is held with a lease, in SQL. Its values are those of the lane, and the fence."""
 _BY_PROGRESS = (RowState.ADMITTED, RowState.STARTING, RowState.QUEUED)
 _ACCOUNTS = 100  # in one statement
-_ADMISSIONS = 100  # as many hits as a limit may have that is learned from them
+_ADMISSIONS = 100  # that are read when a lane is taken
 
 
 class Store:

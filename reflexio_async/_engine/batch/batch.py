@@ -396,11 +396,8 @@ class Batch(Generic[K, T]):
             del self._attempts[key]
         job = attempt.job
         state = OutcomeState.COMPLETED if error_ is None else _state_of(error_)
-        if (
-            state is OutcomeState.CANCELLED
-            and self._server_away is not None
-            and (job is None or job.id is None)
-        ):
+        is_at_server = job is not None and job.id is not None
+        if state is OutcomeState.CANCELLED and self._server_away is not None and not is_at_server:
             # It was withdrawn, because the batch has stopped.
             state, error_ = OutcomeState.NOT_STARTED, self._server_away
         elif error_ is not None and job is not None:

@@ -192,13 +192,7 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         def check(raw: Any) -> Publish:
             if isinstance(raw, Publish):  # from ``retry_failed`` of an earlier batch
                 return raw
-            request = build_request(PublishUserInteractionRequest, raw)
-            made = request.request_id is None
-            if made:
-                if request is raw:
-                    request = request.model_copy()  # the caller's own stays as it is
-                request.request_id = uuid4().hex
-            return Publish.of(request, id_is_ours=made)
+            return Publish.of(build_request(PublishUserInteractionRequest, raw))
 
         # A refusal is a failure of its item, whatever the client's own option says.
         positive_seconds("outage_timeout", outage_timeout, zero=True)
