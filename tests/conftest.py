@@ -57,8 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the quick tests, those that import large frameworks, and those that are tried again.
 
     A test that failed on the real server is tried again on a process started anew, because the server freezes
-    for good now and then (server-behaviour: Concurrency), and regenerations without a model hang
-    (server-behaviour: Regenerate). The summary says how often.
+    for good now and then (server-behaviour: Concurrency). The summary says how often.
     """
     for item in items:
         if item.get_closest_marker("real") is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,9 @@ AGGREGATION = 2.5
 LEARNING = 300.0
 """Seconds of virtual time that learning from a publish takes; on the real server its user has to say so."""
 
+GRADING = 3.0
+"""Seconds that grading a session takes; on the real server its user has to say so."""
+
 _HELD_UP = ("/api/publish_interaction", "/api/search", "/api/search_profiles")
 
 
@@ -41,6 +45,11 @@ class Bench:
 
     wire: Wire
     timings: ServerTimings
+
+    @property
+    def now(self) -> float:
+        """On the server's clock, in epoch seconds."""
+        return self.wire.clock.time() if self.wire.clock else time.time()
 
     async def sleep(self, seconds: float) -> None:
         """On the server's clock."""
@@ -64,6 +73,7 @@ async def sandbox_bench(session: aiohttp.ClientSession) -> AsyncGenerator[Bench]
         rerun_seconds=lambda user: _seconds("works", user),
         failing_users=_Failing(),
         aggregation_seconds=AGGREGATION,
+        evaluation_seconds=GRADING,
         learning_seconds=LEARNING,
     ) as box:
         box.faults.add(_HeldUp(), times=None, where=lambda record: record.path in _HELD_UP)

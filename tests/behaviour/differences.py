@@ -82,11 +82,8 @@ CHECKED: Final = (
 )
 
 UNCHECKED: Final = (
-    (
-        "a session is graded on demand: it failed when its user complained",
-        "without an LLM a real one crashes",
-    ),
-    ("a regeneration grades its sessions", "without an LLM a real one fails them all, or hangs"),
+    ("a session has failed when its user complained", "a real one asks a language model"),
+    ("grading always answers", "a real one may take minutes: the process that asks the model hangs"),
     ("a review accepts playbooks whose evidence is there", "the offline server skips them all"),
     ("texts of learnt playbooks lack the extraction prompt", "the prompt is the server's business"),
     ("default prompts of the configuration are shorter", "they are the server's business"),
@@ -112,7 +109,7 @@ UNCHECKED: Final = (
 SANDBOX_ONLY: Final = (
     "January's routes, shapes and dialects: no such server is at hand",
     "uncorrelated operations: likewise",
-    "grading, its cache and its failures; experiments' results",
+    "a grade on demand is kept for a day; experiments' results",
     "pending tool calls in every state, and their signatures",
     "a stall, its acknowledgement, and that nothing is learnt meanwhile",
     "an aggregation past 600 s: 504",

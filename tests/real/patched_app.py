@@ -3,10 +3,12 @@
 It runs in the server's own environment. ``PATCHED_SECONDS`` is a JSON object of the server's deadlines and
 intervals, in seconds (``ServerTimings``). Names script the rest:
 
-* ``works2.5`` in a user id or a version: the generation or the aggregation takes 2.5 seconds.
-* ``fails`` in it: the generation or the aggregation fails.
+* ``works2.5`` in a user id or a version: generation, grading or aggregation takes 2.5 seconds.
+* ``fails`` in it: generation, grading or aggregation fails.
 * ``waits2.5`` in a user id or a query: the publish or the search is delayed by 2.5 seconds.
 * ``learns2.5`` in a user id: learning from a publish takes 2.5 seconds.
+
+A model grades the sessions: one has failed if "that is wrong" is said in it.
 """
 
 from __future__ import annotations
@@ -95,6 +97,9 @@ def _delay() -> None:
     def learn(_: Any, window: Any, *__: Any) -> None:
         _take_time("learns", window.user_id)
 
+    def grade(self: Any) -> None:
+        _work(self.service_config.user_id)
+
     library = importlib.import_module("reflexio.lib.reflexio_lib").Reflexio
     _before(library, "unified_search", search)
     _before(library, "search_user_profiles", search)
@@ -102,6 +107,8 @@ def _delay() -> None:
     _before(_server("services.playbook.components.aggregator").PlaybookAggregator, "run", aggregate)
     _before(_server("services.base_generation_service").BaseGenerationService, "run", generate)
     _before(_server("services.durable_learning.window_executor").WindowExecutor, "execute", learn)
+    evaluation = _server("services.agent_success_evaluation.components.evaluator")
+    _before(evaluation.AgentSuccessEvaluator, "run", grade)
 
 
 def _before(owner: Any, name: str, do: Any) -> None:
@@ -116,7 +123,26 @@ def _before(owner: Any, name: str, do: Any) -> None:
     setattr(owner, name, delayed)
 
 
+def _answer_as_a_model() -> None:
+    """Grade sessions. A model of a provider is asked in a forked process, this one is not."""
+    litellm: Any = importlib.import_module("litellm")
+    original = litellm.completion
+
+    def completion(**params: Any) -> Any:
+        complaints = str(params["messages"]).count("that is wrong")
+        failure = {"failure_type": "wrong_answer", "failure_reason": "The user complained."}
+        grade = {
+            "is_success": not complaints,
+            **(failure if complaints else {}),
+            "number_of_correction_per_session": complaints,
+        }
+        return original(**params, mock_response=json.dumps(grade))
+
+    litellm.completion = completion
+
+
 _use_sqlite_with_extensions()
 app = _server("api").app
 _shorten()
 _delay()
+_answer_as_a_model()

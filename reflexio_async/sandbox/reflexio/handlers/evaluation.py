@@ -28,10 +28,10 @@ routes: Final = Router()
 async def get_agent_success_evaluation_results(
     state: ReflexioState, body: schemas.GetAgentSuccessEvaluationResultsRequestSchema
 ) -> Response:
-    """Grades, latest first."""
+    """Grades, those of the newest sessions first."""
     rows = [
         grade.view()
-        for grade in reversed(state.grader.grades)
+        for grade in sorted(state.grader.grades, key=lambda grade: -grade.created_at)
         if body.agent_version in (None, "", grade.agent_version) and body.includes(grade.created_at)
     ][: body.limit or _DEFAULT_LIMIT]
     return succeeded(agent_success_evaluation_results=rows, msg=f"Found {len(rows)} evaluation result(s)")
@@ -82,7 +82,8 @@ async def grade_on_demand(
         if state.grader.seconds > deadline:
             return timeout_response(context.correlation_id)
     result_id, cached = state.grader.grade_on_demand(requests, body.agent_version)
-    graded = {"result_id": result_id, "cached": cached, "retrieved_learning_status": "skipped"}
+    learnings = "skipped" if result_id is None else "not_applicable"
+    graded = {"result_id": result_id, "cached": cached, "retrieved_learning_status": learnings}
     return Response({**answer, **graded})
 
 

@@ -95,7 +95,7 @@ def _buckets(rows: Sequence[SessionGrade], body: GetEvaluationOverviewRequestSch
         buckets.append(
             {
                 "ts": start,
-                "regular_rate": _success(matching),
+                "regular_rate": _success(matching) / 100,
                 "regular_n": len(matching),
                 "shadow_n": 0,
                 "avg_corrections": _mean([row.complaints for row in matching]),
@@ -107,7 +107,8 @@ def _buckets(rows: Sequence[SessionGrade], body: GetEvaluationOverviewRequestSch
 
 def _tiles(rows: Sequence[SessionGrade]) -> dict[str, Any]:
     success = _success(rows)
-    corrections, turns = _mean([row.complaints for row in rows]), _mean([row.user_turns for row in rows])
+    corrections = _mean([row.complaints for row in rows])
+    turns = _mean([row.turns_to_resolution for row in rows if row.turns_to_resolution is not None])
     behaviour: dict[str, Any] = {"eligible_sessions": len(rows), "excluded_system_errors": 0}
     return {
         "success": {"current": success, "delta_pp": success},

@@ -112,9 +112,10 @@ def _metrics(
         means = {
             "success_rate": fmean(row.success for row in rows),
             "average_corrections": fmean(row.complaints for row in rows),
-            "average_turns_to_resolution": fmean(row.user_turns for row in rows),
             "escalation_rate": 0.0,
         }
+    if turns := [row.turns_to_resolution for row in rows if row.turns_to_resolution is not None]:
+        means["average_turns_to_resolution"] = fmean(turns)
     return {
         "arm": arm,
         "assigned_user_count": len({user_id for user_id, _ in sessions}),

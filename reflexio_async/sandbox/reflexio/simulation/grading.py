@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import anyio
 
 from reflexio_async._engine.clock import Clock
 from reflexio_async.sandbox.reflexio.store.rows import StoredRequest, without_nulls
@@ -21,6 +23,7 @@ KEPT_AFTER: Final = 3600
 """Seconds for which a finished job is kept (server-behaviour: Regenerate)."""
 
 CONCURRENCY: Final = 10
+"""How many sessions a job grades at once."""
 
 _COMPLAINTS = ("wrong", "failed", "does not work", "doesn't work", "not what i")
 
@@ -30,6 +33,7 @@ class SessionGrade(Row):
     """The grade of one session.
 
     Attributes:
+        created_at: When the session began, in epoch seconds.
         complaints: How many interactions of the user complain.
         user_turns: How many interactions of the user there are.
     """
@@ -47,6 +51,11 @@ class SessionGrade(Row):
         """Whether the user never complained."""
         return not self.complaints
 
+    @property
+    def turns_to_resolution(self) -> int | None:
+        """How many interactions of the user it took to succeed."""
+        return self.user_turns if self.success else None
+
     def view(self) -> dict[str, Any]:
         """As the server returns it."""
         shown = {
@@ -56,14 +65,14 @@ class SessionGrade(Row):
             "agent_version": self.agent_version,
             "evaluation_name": "agent_success",
             "is_success": self.success,
+            "failure_type": "" if self.success else "wrong_answer",
+            "failure_reason": "" if self.success else "The user complained.",
             "number_of_correction_per_session": self.complaints,
-            "user_turns_to_resolution": self.user_turns,
+            "user_turns_to_resolution": self.turns_to_resolution,
             "is_escalated": False,
             "created_at": self.created_at,
         }
-        if self.success:
-            return shown
-        return {**shown, "failure_type": "incorrect", "failure_reason": "The user complained."}
+        return without_nulls(shown)
 
 
 @dataclass(slots=True)
@@ -74,6 +83,15 @@ class OnDemandGrade(Row):
     agent_version: str
     at: float
     result_id: int
+
+
+class GradedSession(NamedTuple):
+    """What a job grades: the requests of a session are graded for each version and source among them."""
+
+    user_id: str
+    session_id: str
+    agent_version: str
+    source: str
 
 
 @dataclass(slots=True)
@@ -131,13 +149,13 @@ class Grader:
 
     @property
     def grades(self) -> list[SessionGrade]:
-        """The latest grade of each session and agent version, oldest first."""
+        """The latest grade of each session and agent version, in the order in which they were given."""
         return list(self._grades.values())
 
-    def sessions(self, start: int, end: int) -> list[str]:
+    def sessions(self, start: int, end: int) -> list[GradedSession]:
         """The sessions with a request in a span of time, in epoch seconds."""
         found = {
-            request.session_id: None
+            GradedSession(request.user_id, request.session_id, request.agent_version, request.source): None
             for request in self._store.requests.values()
             if start <= request.created_at <= end
         }
@@ -164,33 +182,43 @@ class Grader:
         self.jobs[job.job_id] = job
         return job
 
-    async def run(self, job: RegenerationJob, sessions: Sequence[str]) -> None:
-        """Grade one session after the other, until all are graded or the job is cancelled."""
+    async def run(self, job: RegenerationJob, sessions: Sequence[GradedSession]) -> None:
+        """Grade the sessions, ``CONCURRENCY`` at once, until all are graded or the job is cancelled."""
         await asyncio.sleep(0)
-        for session_id in sessions:
-            if job.cancel_requested:
-                break
-            await (self._clock.sleep(self.seconds) if self.seconds > 0 else asyncio.sleep(0))
-            requests = self._store.session(session_id)
-            if requests and self.fails(requests):
-                job.failed += 1
-                if len(job.failures) < MOST_FAILURES:
-                    reason = f"scripted failure of {requests[0].user_id}"
-                    job.failures.append({"session_id": session_id, "reason": reason})
-            else:
-                if requests:
-                    self._grade(requests, requests[0].agent_version)
-                job.completed += 1
+        waiting = iter(sessions)
+        async with anyio.create_task_group() as workers:
+            for _ in range(CONCURRENCY):
+                workers.start_soon(self._work, job, waiting)
         job.status = "cancelled" if job.cancel_requested else "completed"
         job.finished_at = self._clock.time()
 
-    def grade_on_demand(self, requests: Sequence[StoredRequest], agent_version: str) -> tuple[int, bool]:
-        """The id of the grade, and whether it was kept from the last 24 hours."""
+    async def _work(self, job: RegenerationJob, waiting: Iterator[GradedSession]) -> None:
+        for session in waiting:
+            if job.cancel_requested:
+                break
+            await (self._clock.sleep(self.seconds) if self.seconds > 0 else asyncio.sleep(0))
+            requests = self._store.session(session.session_id)
+            if requests and self.fails(requests):
+                job.failed += 1
+                if len(job.failures) < MOST_FAILURES:
+                    job.failures.append(
+                        {"session_id": session.session_id, "reason": _reason(session.user_id)}
+                    )
+            else:
+                self._grade(requests, session.agent_version)
+                job.completed += 1
+
+    def grade_on_demand(
+        self, requests: Sequence[StoredRequest], agent_version: str
+    ) -> tuple[int | None, bool]:
+        """The id of the grade, if there is one, and whether it was kept from the last 24 hours."""
         key, now = (requests[0].session_id, agent_version), self._clock.time()
         known = self._on_demand.get(key)
         if known is not None and now - known.at < KEPT_ON_DEMAND:
             return known.result_id, True
         grade = self._grade(requests, agent_version)
+        if grade is None:
+            return None, False
         self._on_demand[key] = OnDemandGrade(*key, now, grade.result_id)
         return grade.result_id, False
 
@@ -198,14 +226,17 @@ class Grader:
         """Whether grading a session with these requests fails."""
         return requests[0].user_id in self._failing
 
-    def _grade(self, requests: Sequence[StoredRequest], agent_version: str) -> SessionGrade:
+    def _grade(self, requests: Sequence[StoredRequest], agent_version: str) -> SessionGrade | None:
+        """The grade of a session; None where no interaction is left."""
+        if not any(request.interactions for request in requests):
+            return None
         texts = _user_texts(requests)
         grade = SessionGrade(
             result_id=self._store.next_id("grade"),
             user_id=requests[0].user_id,
             session_id=requests[0].session_id,
             agent_version=agent_version,
-            created_at=int(self._clock.time()),
+            created_at=min(request.created_at for request in requests),
             complaints=sum(map(_complains, texts)),
             user_turns=len(texts),
         )
@@ -217,6 +248,11 @@ class Grader:
 def complains(request: StoredRequest) -> bool:
     """Whether the user complains in a request."""
     return any(map(_complains, _user_texts([request])))
+
+
+def _reason(user_id: str) -> str:
+    cause = f"scripted failure of {user_id} (type=RuntimeError)"
+    return f"Extractor failed for agent_success_evaluation identifier={user_id}: {cause}"
 
 
 def _user_texts(requests: Sequence[StoredRequest]) -> list[str]:
