@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 import os
 import uuid
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -14,10 +17,11 @@ from pydantic import TypeAdapter
 
 from reflexio_async.testing import NoPython, RealServer, VirtualClock
 from reflexio_async.testing.real_server import server_python
+from tests.hang import A_HANGING_TEST
 from tests.quick import TESTS, imports_frameworks, is_quick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from tests.real_server import StartServer
@@ -66,6 +70,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.frameworks)
         elif item.get_closest_marker("slow") is None and is_quick(item.path):
             item.add_marker(pytest.mark.quick)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """End a test on the real server that hangs, so that it is tried again."""
+    if pyfuncitem.get_closest_marker("real") is not None and inspect.iscoroutinefunction(pyfuncitem.obj):
+        pyfuncitem.obj = _within_time(pyfuncitem.obj)
+
+
+def _within_time(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def limited(**fixtures: Any) -> None:
+        async with asyncio.timeout(A_HANGING_TEST):
+            await test(**fixtures)
+
+    return limited
 
 
 @pytest.fixture(autouse=True)

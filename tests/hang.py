@@ -15,6 +15,9 @@ It tells a hang from a result, and nothing else: a machine that is busy may stop
 any moment. A shorter wait in real time belongs to what is tested.
 """
 
+A_HANGING_TEST = 300.0
+"""Seconds after which a test on the real server is ended. None takes half of that."""
+
 
 async def until(holds: Callable[[], object]) -> None:
     """Wait until ``holds()`` is true."""
