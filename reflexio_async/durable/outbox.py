@@ -74,8 +74,6 @@ class Outbox:
         tasks: The client's background tasks.
         survives: Whether the rows outlive the process.
         has_workers: Whether workers deliver what is accepted. Otherwise this process does.
-        max_rows: Calls that may wait at most. More make their callers wait.
-        max_bytes: Bytes of their requests at most.
     """
 
     def __init__(
@@ -90,8 +88,6 @@ class Outbox:
         tasks: TaskTracker,
         survives: bool,
         has_workers: bool = False,
-        max_rows: int = MAX_ROWS,
-        max_bytes: int = MAX_BYTES,
     ) -> None:
         self._open_store = open_store
         self._url = url
@@ -102,7 +98,7 @@ class Outbox:
         self._tasks = tasks
         self._survives = survives
         self._has_workers = has_workers
-        self.max_rows, self.max_bytes = max_rows, max_bytes
+        self.max_rows, self.max_bytes = MAX_ROWS, MAX_BYTES
         self.lease_seconds = LEASE_SECONDS
         self._undelivered: dict[str, str] = {}
         """The calls of this process that were accepted and not delivered: id → kind."""
