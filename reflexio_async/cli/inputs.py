@@ -10,6 +10,7 @@ from typing import NoReturn
 from unicodedata import category
 
 from reflexio_async._engine.files import fault_of
+from reflexio_async.durable.database import without_password
 from reflexio_async.errors import ConfigurationError, InvalidRequest
 
 
@@ -71,10 +72,10 @@ def shown_store(store: str) -> str:
     """``store`` without a password, for people and logs."""
     if "://" not in store:
         return store
-    scheme, _, rest = store.partition("://")
-    place, slash, path = rest.partition("?")[0].partition("/")
-    user, at, host = place.rpartition("@")
-    return f"{scheme}://{user.partition(':')[0]}{at}{host}{slash}{path}"
+    try:
+        return without_password(store)
+    except ValueError:  # it is refused when it is opened
+        return "the store"
 
 
 def read_organisations(options: list[str]) -> dict[str, tuple[str, str]]:

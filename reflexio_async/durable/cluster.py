@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import psycopg
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Status
@@ -22,7 +23,6 @@ from reflexio_async.durable.rows import LaneKey
 from reflexio_async.errors import StoreError
 
 if TYPE_CHECKING:
-    import psycopg
     from procrastinate.jobs import Job
 
     from reflexio_async.durable.postgres import PostgresDatabase
@@ -53,12 +53,21 @@ _WITHOUT_LEASE = f"""
     select w.url, w.org, w.name from ({_LANES}) w where w.org is not null and not exists (
         select 1 from lane l where l.url = w.url and l.org = w.org and l.name = w.name
         and l.holder is not null and l.lease_end > {{now}})"""
+# A lane that was left without rows needs nobody, and its holder stays noted.
+_EXPIRED = """
+    select l.url, l.org, l.name from lane l
+    where l.holder is not null and l.lease_end < {now} and exists (
+        select 1 from account a where a.url = l.url and a.org = l.org and (
+            exists (select 1 from job
+                where url = a.url and account = a.id and service = l.name and state <> 'ended')
+            or l.name = 'outbox' and exists (
+                select 1 from outbox where url = a.url and account = a.id and state = 'waiting')))"""
 _IS_QUEUED = "select 1 from procrastinate_jobs where queueing_lock = ? and status = 'todo'"
 _UNKNOWN = f"select count(*) from ({_LANES}) w where w.org is null"
 
 
 class ExpiredLeases(NamedTuple):
-    """Lanes whose holder has not renewed its lease, and the seconds until the next lease can end."""
+    """Lanes with rows whose holder has not renewed its lease, and the seconds until the next one can end."""
 
     lanes: list[LaneKey]
     next_end: float | None
@@ -83,9 +92,17 @@ class Cluster:
         """The drains whose lanes had no lease when ``free_ended`` looked last, and since which look."""
 
     async def open(self) -> App:
-        """Make procrastinate's tables, or bring them up to date. Return the app."""
+        """Make procrastinate's tables, or bring them up to date. Return the app.
+
+        Raises:
+            StoreError: They could not be made or read.
+        """
         if self.app is None:
-            await self._migrate()
+            try:
+                await self._migrate()
+            except psycopg.Error as error:
+                message = f"the tables of procrastinate in {self._database.name} could not be made: {error}"
+                raise StoreError(message) from error
             app = App(connector=PsycopgConnector())
             await app.open_async(self._database.pool)
             self.app = app
@@ -157,10 +174,8 @@ class Cluster:
         return int(lanes)
 
     async def expired_leases(self) -> ExpiredLeases:
-        """The lanes whose holder is gone, or was frozen."""
-        ended = await self._database.read(
-            "select url, org, name from lane where holder is not null and lease_end < {now}"
-        )
+        """The lanes that have something to do, and whose holder is gone, or was frozen."""
+        ended = await self._database.read(_EXPIRED)
         ((next_end,),) = await self._database.read(
             "select min(lease_end) - {now} from lane where holder is not null and lease_end >= {now}"
         )

@@ -85,9 +85,19 @@ class Database(Protocol):
 def without_password(url: str) -> str:
     """An address as messages show it.
 
+    A password may hold ``#`` and ``?`` as they are: libpq takes all before the ``@`` for it.
+
     Raises:
-        ValueError: It is none.
+        ValueError: It is none, or its password holds ``@`` or ``/`` as they are: libpq reads that in pieces.
     """
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    return f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{parts.path}"
+    scheme, _, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    login, at, host = place.rpartition("@")
+    path = path.partition("?")[0]
+    if "@" in login or "@" in path:
+        message = "the password holds characters that must be written as %40 or %2F"
+        raise ValueError(message)
+    user = login.partition(":")[0].partition("?")[0]
+    name = f"{scheme}://{user}{at}{host.partition('?')[0]}{slash}{path}"
+    urlsplit(name)  # finds a broken host
+    return name

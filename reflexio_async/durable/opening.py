@@ -61,7 +61,8 @@ def check_store(settings: Settings) -> str:
         return without_password(place)
     except ValueError:  # it quotes the address
         message = (
-            "store: the store's address is no Postgres URL, which begins with postgresql://user:password@host"
+            "store: the store's address is no Postgres URL, which begins with "
+            "postgresql://user:password@host. In the password, write @ as %40 and / as %2F"
         )
         raise ConfigurationError(message) from None
 

@@ -106,7 +106,8 @@ class PostgresDatabase:
         except (psycopg.Error, ValueError):
             # The error quotes the URL.
             message = (
-                "the store's address is no Postgres URL, which begins with postgresql://user:password@host"
+                "the store's address is no Postgres URL, which begins with postgresql://user:password@host. "
+                "In the password, write @ as %40 and / as %2F"
             )
             raise StoreError(message) from None
         self.changes = 0
@@ -441,7 +442,7 @@ async def _version(connection: Connection) -> int:
     cursor = await connection.execute(tables, (SCHEMA,))
     if await cursor.fetchone() is None:
         return 0
-    cursor = await connection.execute("select number from version")
+    cursor = await connection.execute(f"select number from {SCHEMA}.version".encode())
     (number,) = await cursor.fetchone() or (0,)
     if number > VERSION:
         message = (

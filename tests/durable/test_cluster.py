@@ -16,6 +16,7 @@ from reflexio_async.durable.outbox_rows import OutboxRows
 from reflexio_async.durable.postgres import PostgresDatabase
 from reflexio_async.durable.rows import LaneKey, NewJob, OutboxRow
 from reflexio_async.durable.store import Store
+from reflexio_async.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -163,11 +164,31 @@ async def test_rows_of_an_organisation_that_is_not_known_are_counted(cluster: Cl
 
 
 async def test_a_lease_that_was_not_renewed_is_found(cluster: Cluster, store: Store) -> None:
+    await store.add_account("a", URL, "org")
+    await add(store, "1")
     assert await store.acquire(LANE, "dead", 0.0) is not None
     assert await store.acquire(LANE._replace(org="other"), "alive", 15.0) is not None
     expired = await cluster.expired_leases()
     assert expired.lanes == [LANE]
     assert expired.next_end == pytest.approx(15.0, abs=5.0)
+
+
+async def test_a_lease_of_an_outbox_that_was_not_renewed_is_found(cluster: Cluster, store: Store) -> None:
+    await store.add_account("a", URL, "org")
+    call = OutboxRow(0, "c", "a", URL, "publish", "s", REQUEST, 1, "waiting", 0, None, 0.0)
+    await OutboxRows(store).accept([call])
+    outbox = LANE._replace(name="outbox")
+    assert await store.acquire(outbox, "dead", 0.0) is not None
+    assert (await cluster.expired_leases()).lanes == [outbox]
+
+
+async def test_a_lane_without_rows_wakes_no_worker_when_its_lease_is_over(
+    cluster: Cluster, store: Store
+) -> None:
+    await store.add_account("a", URL, "org")
+    await add(store, "1", service="reflect")
+    assert await store.acquire(LANE, "dead", 0.0) is not None
+    assert (await cluster.expired_leases()).lanes == []
 
 
 async def test_the_drain_of_a_silent_worker_is_deleted(cluster: Cluster, database: PostgresDatabase) -> None:
@@ -197,6 +218,23 @@ async def test_a_drain_that_had_no_lease_for_a_while_is_deleted(
 
 
 # procrastinate's tables
+
+
+async def test_a_user_who_may_not_make_them_gets_an_error_of_the_store(postgres_url: str) -> None:
+    owned = PostgresDatabase(postgres_url)
+    await owned.open()
+    grants = (
+        "create role writer login",
+        "grant usage on schema reflexio_async to writer",
+        "grant all on all tables in schema reflexio_async to writer",
+    )
+    await owned.write([Statement(sql) for sql in grants])
+    await owned.aclose()
+    database = PostgresDatabase(postgres_url.replace("reflexio:", "writer:"))
+    await database.open()
+    with pytest.raises(StoreError, match=r"procrastinate .* could not be made: permission denied for schema"):
+        await Cluster(database).open()
+    await database.aclose()
 
 
 async def test_many_that_open_at_once_make_procrastinate_s_tables_once(postgres_url: str) -> None:

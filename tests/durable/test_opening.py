@@ -12,6 +12,7 @@ import pytest
 from reflexio_async import AsyncReflectClient, AsyncReflexioClient, ConfigurationError
 from reflexio_async._engine.loops import LoopScope
 from reflexio_async._engine.settings import Settings
+from reflexio_async.durable.database import without_password
 from reflexio_async.durable.opening import open_store, store_on
 from reflexio_async.testing import VirtualClock
 
@@ -60,6 +61,19 @@ def test_an_address_with_a_broken_host_is_refused_without_its_password(place: st
     text = error_of(store=f"postgresql://me:secret@{place}/db")
     assert "postgresql://user:password@host" in text
     assert "secret" not in text
+
+
+@pytest.mark.parametrize("password", ["sec#ret", "sec?ret", "sec?re:t"])
+def test_a_password_with_marks_of_addresses_is_not_shown(password: str) -> None:
+    assert without_password(f"postgresql://me:{password}@host:9/db?a=b") == "postgresql://me@host:9/db"
+
+
+@pytest.mark.parametrize("password", ["sec/ret", "sec@ret"])
+def test_a_password_that_cannot_be_told_from_the_host_is_refused_unshown(password: str) -> None:
+    text = error_of(store=f"postgresql://me:{password}@host/db")
+    assert "write @ as %40 and / as %2F" in text
+    assert "sec" not in text
+    assert "ret" not in text
 
 
 def test_without_the_extra_a_postgres_store_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

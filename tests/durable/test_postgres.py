@@ -116,6 +116,13 @@ async def test_tables_of_a_newer_release_are_refused(postgres_url: str) -> None:
         await PostgresDatabase(postgres_url).open()
 
 
+async def test_a_user_who_may_not_read_the_tables_is_told_so(postgres_url: str) -> None:
+    async with opened(postgres_url):
+        execute(postgres_url, "create role stranger login")
+    with pytest.raises(StoreError, match="permission denied for schema reflexio_async"):
+        await PostgresDatabase(postgres_url.replace("reflexio:", "stranger:")).open()
+
+
 async def test_closing_closes_all_connections(postgres_url: str) -> None:
     async with opened(postgres_url) as database:
         await database.changed(0.1)
