@@ -186,7 +186,11 @@ class AsyncReflexioClient(
 
     @property
     def store(self) -> StoreView:
-        """What is in the store that the client was made with (``store=``)."""
+        """What is in the store that the client was made with (``store=``): jobs, batches and calls.
+
+        Each of its methods raises ConfigurationError when the client was made without ``store=``, and
+        StoreError when the store cannot be used.
+        """
         from reflexio_async.durable.view import StoreView  # noqa: PLC0415  # loads sqlite3
 
         engine = self._engine

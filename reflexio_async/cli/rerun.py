@@ -120,7 +120,9 @@ class Rerun:
             kept = None
             if stored is not None:
                 batch_id = self.batch_id or await self._default_id(client, ids)
-                kept = await find_batch(stored, batch_id, required=self.retry_failed)
+                kept = await find_batch(
+                    stored, batch_id, required=self.retry_failed, is_named=self.batch_id is not None
+                )
             shown = Plan(
                 client.base_url, self._target, ids, plan.per_minute, kept, retry_failed=self.retry_failed
             )
@@ -178,7 +180,9 @@ class Rerun:
             InvalidRequest: The batch is to be run again, and is not there.
         """
         reporter, store = self.reporter, self.store or ""
-        kept = await find_batch(client, batch_id, required=self.retry_failed)
+        kept = await find_batch(
+            client, batch_id, required=self.retry_failed, is_named=self.batch_id is not None
+        )
         if (reason := await driven_elsewhere(client, store, self._target.service)) is not None:
             reporter.say(reason, "yellow")
         if kept is None:

@@ -174,7 +174,10 @@ def rerun(
 
     Example: `reflexio-async rerun --users users.txt --store night.db`
     """
-    found = _ids(users, column, [*(ids or []), *(user or [])], required=not status and batch_id is None)
+    found = _ids(users, column, [*(ids or []), *(user or [])])
+    if not found.ids and not status and batch_id is None:
+        or_batch = "" if store is None else ", or a batch of the store with --batch-id"
+        exit_bad_input(f"no users: name them, or a file with --users{or_batch}")
     if store is None and (status or retry_failed or batch_id is not None):
         exit_bad_input("--status, --retry-failed and --batch-id are about a store: name it with --store")
     if status:
@@ -224,13 +227,11 @@ def rerun(
         exit_bad_input(error)
 
 
-def _ids(file: str | None, column: str | None, given: list[str], *, required: bool) -> Ids:
+def _ids(file: str | None, column: str | None, given: list[str]) -> Ids:
     if file is not None and given:
         exit_bad_input("give the ids in a file (--users) or one by one, not both")
     if file is None and column is not None:
         exit_bad_input("--column is about a file: name it with --users")
-    if file is None and not given and required:
-        exit_bad_input("no users: name them, or a file with --users")
     if file is not None:
         return read_ids(file, column)
     for one in given:

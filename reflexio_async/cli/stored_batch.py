@@ -66,9 +66,15 @@ async def ids_of(client: AsyncReflexioClient, batch_id: str | None) -> list[str]
 
 
 async def find_batch(
-    client: AsyncReflexioClient, batch_id: str, *, required: bool = False
+    client: AsyncReflexioClient, batch_id: str, *, required: bool = False, is_named: bool = True
 ) -> BatchEntry | None:
     """The batch with this id; None: there is none.
+
+    Args:
+        client: A client with the store.
+        batch_id: The id.
+        required: The batch must be there.
+        is_named: The id was given. Else it is the one of ``default_id``.
 
     Raises:
         InvalidRequest: There is none, and it is required: its failures are to be run again.
@@ -76,6 +82,8 @@ async def find_batch(
     found = next(iter(await client.store.batches(batch=batch_id)), None)
     if found is None and required:
         message = f"--retry-failed: the store has no batch {batch_id!r}"
+        if not is_named:
+            message += " (the default name for these ids, this --source and this server)"
         raise InvalidRequest(message + (await _batches_text(client) or "; it has none"))
     return found
 
@@ -152,8 +160,9 @@ class ShowBatches:
             output.print_line(stdout, f"no batches in {shown_store(self.store)}")
         for batch in batches:
             counts = counts_text({str(state): count for state, count in batch.jobs.items()})
-            noun = "agent versions" if batch.kind == PLAYBOOK_RERUN.name else "users"
-            what = f"{sum(batch.jobs.values())} {noun} since {output.local_time(batch.created_at)}"
+            noun = "agent version" if batch.kind == PLAYBOOK_RERUN.name else "user"
+            what = output.count(sum(batch.jobs.values()), noun)
+            what += f" since {output.local_time(batch.created_at)}"
             output.print_line(stdout, f"{batch.id}: {what}: {counts}")
         rows = [
             (str(job.key), str(job.state), reason_in(job.error or "")) for job in failed[:_SHOWN_FAILURES]

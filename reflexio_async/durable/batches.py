@@ -97,7 +97,10 @@ class StoredBatch(Generic[T]):
         here = await durable.open()
         stored = await here.store.add_batch(row)
         if (stored.url, stored.kind) != (row.url, row.kind):
-            message = f"batch_id {self.id!r:.100} is that of a batch of {stored.kind} at {stored.url}"
+            message = (
+                f"batch_id: the store has {self.id!r:.100} as a batch of {stored.kind} at {stored.url}, "
+                f"and this is one of {row.kind} at {row.url}; choose another batch_id"
+            )
             raise InvalidRequest(message)
         self._is_new = stored == row
         self._keys, self._count_added, self._count_read, self._stopped = keys or (), 0, 0, False

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary, ref
 
 import anyio
 
+from reflexio_async._engine.option_checks import positive_count
 from reflexio_async._engine.outbox_call import OutboxCall
 from reflexio_async.durable.accounts import Accounts
 from reflexio_async.durable.delivery import ELSEWHERE, LANE, OutboxDriver
@@ -20,7 +21,7 @@ from reflexio_async.durable.opening import store_on
 from reflexio_async.durable.outbox_rows import OutboxRows
 from reflexio_async.durable.rows import OutboxRow
 from reflexio_async.durable.store import LEASE_SECONDS
-from reflexio_async.errors import ClientClosed, StoreError
+from reflexio_async.errors import ClientClosed, InvalidRequest, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -167,7 +168,12 @@ class Outbox:
         return await here.rows.stats(self._url, self._accounts.current(), self._clock.time())
 
     async def refused(self, limit: int = 100) -> list[OutboxRow]:
-        """The calls of the organisation that were set aside, with the reasons; the oldest first."""
+        """The calls of the organisation that were set aside, with the reasons; the oldest first.
+
+        Args:
+            limit: At most so many.
+        """
+        positive_count("limit", limit, error=InvalidRequest)
         here = await self._open()
         return await here.rows.set_aside_rows(self._url, self._accounts.current(), limit)
 

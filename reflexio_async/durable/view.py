@@ -224,7 +224,10 @@ class StoreView:
         """The server's address of an account whose organisation is not known."""
         rows = await store.read(f"select url, {_ORGANISATION} from account where id = ?", account)
         if not rows:
-            message = f"account {account!r:.100} is none of this store"
+            message = (
+                f"the store has no account {account!r:.100}; "
+                "client.store.accounts() and reflexio-async outbox list those it has"
+            )
             raise InvalidRequest(message)
         for url, organisation in rows:
             if organisation is None:

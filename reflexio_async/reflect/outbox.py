@@ -36,7 +36,12 @@ class TraceOutboxAPI(ReflectAPI):
         aside with that reason, and ``client.reflect.outbox.refused()`` returns it.
 
         With ``store=``, the trace is on the disk when this returns. Without, closing the client waits for it.
-        Awaiting the handle returns the answer of the server, with the ``id`` of the trace.
+        Awaiting the handle returns the answer of the server, with the ``id`` of the trace. The handle may be
+        dropped. When 100,000 traces or 256 MiB wait, this call waits until there is room.
+
+        Raises:
+            InvalidRequest: A field has an unusable value; nothing was accepted.
+            StoreError: The outbox cannot be used; nothing was accepted.
         """
         encoded = encode(CREATE_TRACE, self._in_project(request))
         row_id = uuid4().hex

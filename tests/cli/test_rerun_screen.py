@@ -203,5 +203,5 @@ def test_users_and_agent_versions_of_the_same_name_are_two_batches(
     assert len(box.operations()) == 1
     assert len(box.operations("playbook_generation")) == 1
     status = run("rerun", "--status", *common[1:]).stdout
-    assert "1 users since" in status
-    assert "1 agent versions since" in status
+    assert "1 user since" in status
+    assert "1 agent version since" in status

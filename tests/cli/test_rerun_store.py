@@ -291,7 +291,8 @@ def test_retry_failed_of_a_batch_that_is_not_there_names_those_that_are_and_star
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", said)
     others = run(*command, "--user=u2", "--retry-failed", *plan)  # whose batch is none of these two
     assert others.exit_code == 2
-    assert others.stderr.endswith("; it has tuesday, monday\n")
+    default = "' (the default name for these ids, this --source and this server)"
+    assert others.stderr.endswith(f"{default}; it has tuesday, monday\n")
     assert starts(box) == {"u1": 2}
 
 
@@ -455,7 +456,10 @@ def test_a_file_that_another_program_has_locked_is_one_error_and_the_way_to_go_o
         (["--user=u", "--retry-failed"], "--status, --retry-failed and --batch-id are about a store"),
         (["--store=f", "--status", "--dry-run"], "leave out --dry-run and --retry-failed"),
         (["--store=no-such-file", "--status"], "there is no file 'no-such-file'"),
-        (["--store=f"], "no users: name them, or a file with --users"),
+        (
+            ["--store=f"],
+            "no users: name them, or a file with --users, or a batch of the store with --batch-id",
+        ),
         (["--user=u", "--store="], "store must be a path as text, or a postgresql:// URL"),
         (["--user=u", "--store=:memory:"], "store=':memory:' would keep nothing"),
     ],

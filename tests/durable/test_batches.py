@@ -208,6 +208,17 @@ async def test_an_id_of_another_kind_of_batch_is_refused(store: Path) -> None:
             await client.rerun_playbooks_many(["agent-v0"], batch_id="night")
 
 
+async def test_an_id_of_a_batch_at_another_server_is_refused_with_both_addresses(store: Path) -> None:
+    for box in (Sandbox(), Sandbox()):
+        async with box, AsyncReflexioClient(url_endpoint=box.url, store=store) as client:
+            if not await client.store.batches():
+                first = seeded(box).url
+                await client.rerun_profiles_many(USERS, batch_id="night")
+                continue
+            with pytest.raises(InvalidRequest, match=f"at {first}, .* at {box.url}; choose another batch_id"):
+                await client.rerun_profiles_many(USERS, batch_id="night")
+
+
 async def test_an_id_needs_a_store() -> None:
     async with AsyncReflexioClient(url_endpoint="http://127.0.0.1:9") as client:
         with pytest.raises(InvalidRequest, match="store="):

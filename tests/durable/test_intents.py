@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reflexio_async import AsyncReflexioClient, InvalidRequest, JobCancelled
+from reflexio_async import AsyncReflexioClient, InvalidRequest, JobCancelled, JobFailed
 from reflexio_async.testing import faults
 from tests.scene import RERUN, scene
 
@@ -98,6 +98,25 @@ async def test_what_is_no_intent_is_refused(text: str) -> None:
     async with scene() as play:
         with pytest.raises(InvalidRequest, match="intent"):
             await play.client.start_or_adopt(text)
+
+
+async def test_an_intent_that_was_not_awaited_is_refused_with_its_type() -> None:
+    async with scene() as play:
+        text: Any = play.client.intent("profile_rerun", user_id="user-0")
+        with pytest.raises(InvalidRequest, match="not coroutine"):
+            await play.client.start_or_adopt(text)
+        await text
+
+
+async def test_a_step_that_is_repeated_after_a_failure_starts_nothing() -> None:
+    async with scene(1) as play:
+        intent = await play.client.intent("profile_rerun", user_id="nobody")
+        for _ in range(2):
+            async with new_client(play.box, play.clock) as client:
+                job = await client.start_or_adopt(intent)
+                with pytest.raises(JobFailed):
+                    await job
+        assert len(play.box.operations()) == 1
 
 
 async def test_an_unknown_kind_and_argument_are_refused() -> None:

@@ -171,6 +171,13 @@ async def test_a_refused_publish_is_set_aside_and_the_next_goes_on(caplog: pytes
     assert [record.levelname for record in caplog.records if first.request_id in record.message] == ["ERROR"]
 
 
+@pytest.mark.parametrize("limit", [0, -1, "5"])
+async def test_a_limit_of_refused_calls_is_a_whole_number(limit: Any) -> None:
+    async with scene() as play:
+        with pytest.raises(InvalidRequest, match="limit"):
+            await play.client.outbox.refused(limit)
+
+
 async def test_what_was_set_aside_can_be_tried_again() -> None:
     async with scene() as play:
         play.box.faults.add(faults.status(422), method="POST", path=PUBLISH, times=1)

@@ -273,6 +273,13 @@ async def test_what_waits_for_a_key_that_was_replaced_is_assigned_or_discarded(p
                 await view.assign(account, organisation)
 
 
+async def test_an_account_that_is_not_there_is_refused_with_where_to_look(place: Path | str) -> None:
+    async with opened(place) as (_, view):
+        for call in (view.assign("none", "org"), view.discard("none")):
+            with pytest.raises(InvalidRequest, match=r"no account 'none'; client\.store\.accounts\(\)"):
+                await call
+
+
 async def test_refused_calls_are_listed_with_their_organisation(place: Path | str) -> None:
     async with opened(place) as (store, view):
         await store.add_account("a", URL, "org")

@@ -92,7 +92,7 @@ class Job(Generic[T]):
 
     @property
     def token(self) -> str | None:
-        """Text for ``client.job``, without secrets; None before admission."""
+        """Text for ``client.job``, without secrets; None before admission, unless the client has a store."""
         return self._record.token_text
 
     @property

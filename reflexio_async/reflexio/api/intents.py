@@ -71,7 +71,10 @@ class Intent(NamedTuple):
                 return cls(**content)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
-        message = "start_or_adopt: not an intent of this release; pass the text that client.intent returned"
+        given = "" if isinstance(text, str) else f", not {type(text).__name__}"
+        message = (
+            f"start_or_adopt: not an intent of this release; pass the text that client.intent returned{given}"
+        )
         raise InvalidRequest(message)
 
 
@@ -93,7 +96,8 @@ class IntentsAPI(API):
     ) -> str:
         """Note what is to be started, as text for ``start_or_adopt``. Nothing is started.
 
-        Make it in a step of its own, so that the engine keeps the text.
+        Make it in a step of its own, so that the engine keeps the text. The server is asked once, for the
+        latest operation of the slot.
 
         Args:
             kind: ``profile_rerun``, ``playbook_rerun``, ``manual_profiles`` or ``manual_playbooks``.
@@ -103,8 +107,12 @@ class IntentsAPI(API):
             start_time: As above.
             end_time: As above.
 
+        Returns:
+            The intent: JSON, without secrets. It has no time limit.
+
         Raises:
             InvalidRequest: There is no such kind, or an argument is unusable.
+            ReflexioError: The server could not be asked.
         """
         model = REQUESTS.get(kind)
         if model is None:
@@ -138,8 +146,14 @@ class IntentsAPI(API):
         Args:
             intent: The text that ``intent`` returned.
 
+        Returns:
+            The job, as a call with the same arguments returns it. One that has failed is returned, too: to
+            run it again, make a new intent.
+
         Raises:
             InvalidRequest: It is no intent, or one for another server.
+            StoreError: The store cannot be used; nothing was started.
+            ReflexioError: The server could not be asked, or it refused the start. The intent stays usable.
         """
         noted = Intent.from_text(intent)
         engine = self._engine

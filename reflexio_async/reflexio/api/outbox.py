@@ -58,6 +58,7 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
 
         With ``store=``, the publish is on the disk when this returns. It is delivered even when the process
         is killed: then by the next process with this store. Without, closing the client waits for it.
+        When 100,000 publishes or 256 MiB wait, this call waits until there is room.
 
         Args:
             user_id: As in ``publish_interaction``, and so are the others.
@@ -114,7 +115,10 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
 
     @property
     def outbox(self) -> "Outbox":
-        """The outbox of this client: its counts, and the calls that the server has refused."""
+        """The outbox of this client: its counts, and the calls that the server has refused.
+
+        Without ``store=`` it is kept in memory, and lost with the process.
+        """
         if not self._outboxes:
             from reflexio_async.durable.delivery import Delivery  # noqa: PLC0415  # SQLite
             from reflexio_async.durable.outbox import outbox_of  # noqa: PLC0415
