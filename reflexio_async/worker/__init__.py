@@ -8,6 +8,13 @@ machines, does the rest::
 """
 
 from reflexio_async.worker.keys import Organisation
-from reflexio_async.worker.worker import LANES, Worker, WorkerStats
+
+try:
+    from reflexio_async.worker.worker import LANES, Worker, WorkerStats
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.startswith("reflexio_async"):
+        raise
+    _message = f"a worker needs the extra cluster: pip install 'reflexio-async[cluster]' ({error})"
+    raise ModuleNotFoundError(_message, name=error.name) from error
 
 __all__ = ["LANES", "Organisation", "Worker", "WorkerStats"]

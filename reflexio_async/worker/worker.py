@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar, cast
 from uuid import uuid4
@@ -14,6 +15,7 @@ from procrastinate import Blueprint
 from procrastinate.exceptions import ConnectorException
 
 from reflexio_async._engine.logs import fields
+from reflexio_async._engine.option_checks import positive_count, positive_seconds
 from reflexio_async._engine.settings import ClientOptions, Settings
 from reflexio_async.durable.cluster import NAMESPACE, QUEUE, Cluster
 from reflexio_async.durable.delivery import LANE as OUTBOX
@@ -21,16 +23,16 @@ from reflexio_async.durable.opening import open_store
 from reflexio_async.durable.rows import LaneKey
 from reflexio_async.durable.store import LEASE_SECONDS
 from reflexio_async.errors import ConfigurationError, ReflexioError, StoreError
-from reflexio_async.worker.keys import Keyring
+from reflexio_async.worker.keys import Keyring, Organisation
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine
     from types import TracebackType
 
     from procrastinate import App, JobContext
 
     from reflexio_async.durable.postgres import PostgresDatabase
-    from reflexio_async.worker.keys import Client, Key, Organisation
+    from reflexio_async.worker.keys import Client, Key
 
 T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
@@ -102,9 +104,14 @@ class Worker:
         name: str | None = None,
         client_options: ClientOptions | None = None,
     ) -> None:
-        if "://" not in store:
+        if "://" not in str(store):
             message = "a worker needs a store in Postgres. With a file, every client drives its jobs itself"
             raise ConfigurationError(message)
+        for option, count in (("lanes", lanes), ("connections", connections)):
+            positive_count(option, count, error=ConfigurationError)
+        for option, seconds in (("lease_seconds", lease_seconds), ("slice_seconds", slice_seconds)):
+            positive_seconds(option, seconds, error=ConfigurationError)
+        _check_keys(organisations, credentials)
         self.name = name or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._database = cast("PostgresDatabase", open_store(Settings("http://unused", store=store)).database)
         self._database.connections = max(connections, self._database.connections)
@@ -359,3 +366,20 @@ class Worker:
 async def _cancelled(task: asyncio.Task[object]) -> None:
     task.cancel()
     await asyncio.wait([task])
+
+
+def _check_keys(organisations: object, credentials: object) -> None:
+    if organisations is not None and not isinstance(organisations, Mapping):
+        message = (
+            f"organisations must be a mapping of names to Organisation, not {type(organisations).__name__}"
+        )
+        raise ConfigurationError(message)
+    for name, organisation in (organisations or {}).items():
+        if not isinstance(organisation, Organisation):
+            message = (
+                f"organisations[{name!r:.40}] must be an Organisation, not {type(organisation).__name__}"
+            )
+            raise ConfigurationError(message)
+    if credentials is not None and not callable(credentials):
+        message = f"credentials must be callable, not {type(credentials).__name__}"
+        raise ConfigurationError(message)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -266,6 +268,32 @@ async def test_the_blueprint_works_in_an_app_of_the_user(postgres_url: str) -> N
 def test_a_file_needs_no_worker() -> None:
     with pytest.raises(ConfigurationError, match="every client drives its jobs itself"):
         Worker("reflexio.db")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"lanes": 0}, "lanes must be a whole number of at least 1, not 0"),
+        ({"connections": "8"}, "connections must be a whole number"),
+        ({"lease_seconds": "15"}, "lease_seconds must be a finite number of seconds"),
+        ({"slice_seconds": -1}, "slice_seconds must be more than zero seconds, not -1"),
+        ({"organisations": ["acme"]}, "organisations must be a mapping of names to Organisation, not list"),
+        (
+            {"organisations": {"acme": "http://acme"}},
+            r"organisations\['acme'\] must be an Organisation, not str",
+        ),
+        ({"credentials": "key"}, "credentials must be callable, not str"),
+    ],
+)
+def test_an_unusable_option_is_refused_by_its_name(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        Worker("postgresql://nowhere/none", **options)
+
+
+def test_without_the_extra_the_import_says_how_to_install_it() -> None:
+    program = "import sys; sys.modules['procrastinate'] = None; import reflexio_async.worker"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "pip install 'reflexio-async[cluster]'" in done.stderr.splitlines()[-1]
 
 
 def test_the_key_of_an_organisation_is_not_shown() -> None:
