@@ -98,7 +98,10 @@ def read_organisations(options: list[str]) -> dict[str, tuple[str, str]]:
             _refuse(f"--org: {name!r} is given twice")
         key = os.environ.get(variable, "") if variable else ""
         if variable and not key:
-            _refuse(f"--org: {name!r}: the environment variable {variable} is not set")
+            _refuse(
+                f"--org: {name!r}: the environment variable {variable} is not set, or empty; "
+                "leave it out if the server asks for no key"
+            )
         found[name] = url, key
     return found
 

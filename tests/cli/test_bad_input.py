@@ -178,7 +178,10 @@ def test_without_its_libraries_the_command_names_what_to_install(missing: str) -
         ("=http://x,KEY", "--org: expected NAME=URL,VARIABLE"),
         ("a=localhost:8061,KEY", "--org: expected NAME=URL,VARIABLE"),
         ("a=http://x,sk-hunter2", "--org: expected NAME=URL,VARIABLE"),
-        ("a=http://x,NO_SUCH_VARIABLE", "--org: 'a': the environment variable NO_SUCH_VARIABLE is not set"),
+        (
+            "a=http://x,NO_SUCH_VARIABLE",
+            "--org: 'a': the environment variable NO_SUCH_VARIABLE is not set, or empty; leave it out if",
+        ),
     ],
 )
 def test_a_worker_refuses_an_organisation_that_is_none(run: Run, org: str, said: str) -> None:
