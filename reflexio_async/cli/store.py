@@ -132,7 +132,7 @@ async def prune(
         typer.Option("--older-than", min=0, max=36500, metavar="DAYS", help="Days since a job has ended."),
     ] = 7.0,
 ) -> Result:
-    """Delete the jobs that ended long ago. Those of a batch stay until the whole batch has ended.
+    """Delete the jobs that ended long ago. Those of a batch stay until its last one has.
 
     Example: `reflexio-async store prune --store reflexio.db --older-than 30`
     """

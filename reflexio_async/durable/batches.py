@@ -88,7 +88,9 @@ class StoredBatch(Generic[T]):
         ``again``: queue those once more that have not completed.
 
         Raises:
-            InvalidRequest: The id is that of a batch of another kind, or for another server.
+            InvalidRequest: The id is that of a batch of another kind, for another server, or of another
+                organisation.
+            ReflexioError: The batch was begun with another key, and the server cannot be asked whose this is.
             StoreError: Nothing was stored.
         """
         durable, self._again = self._durable, again
@@ -102,6 +104,15 @@ class StoredBatch(Generic[T]):
                 f"and this is one of {row.kind} at {row.url}; choose another batch_id"
             )
             raise InvalidRequest(message)
+        if stored.account != account:
+            # Its outcomes would be taken for those of this organisation, and nothing started.
+            theirs = await here.store.organisation(stored.account, stored.url)
+            if theirs != await durable.organisation():
+                message = (
+                    f"batch_id {self.id!r:.100} is that of a batch of another organisation, or of a key that "
+                    "was replaced before its organisation was learned"
+                )
+                raise InvalidRequest(message)
         self._is_new = stored == row
         self._keys, self._count_added, self._count_read, self._stopped = keys or (), 0, 0, False
         if self._keys:

@@ -21,7 +21,7 @@ from reflexio_async.durable.opening import store_on
 from reflexio_async.durable.outbox_rows import OutboxRows
 from reflexio_async.durable.rows import OutboxRow
 from reflexio_async.durable.store import LEASE_SECONDS
-from reflexio_async.errors import ClientClosed, InvalidRequest, StoreError
+from reflexio_async.errors import ClientClosed, InvalidRequest, ReflexioError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -126,6 +126,7 @@ class Outbox:
 
         Raises:
             StoreError: The outbox is full, or cannot be used. Nothing was accepted.
+            InvalidRequest: Another organisation's call, or one for another server, has the id already.
         """
         with self._tasks.observer.accepting(call):
             return await self._accept(call, row_id, session, self._tasks.observer.stamped(request))
@@ -144,11 +145,12 @@ class Outbox:
             if here.account != account:
                 await here.store.add_account(account, self._url, None)
                 here.account = account
-            await here.rows.accept([row])
+            if not await self._insert(here, row):
+                self._leave_room(here, row)
         except BaseException as error:
             with anyio.CancelScope(shield=True), suppress(StoreError):
                 # A write that was cancelled may be on the disk.
-                if isinstance(error, StoreError) or not await here.rows.has_call(row_id):
+                if isinstance(error, ReflexioError) or not await here.rows.has_call(row_id):
                     self._undelivered.pop(row_id, None)
                     self._leave_room(here, row)
                 else:
@@ -156,6 +158,29 @@ class Outbox:
             raise
         await self._added(here)
         return handle
+
+    async def _insert(self, here: _OnLoop, row: OutboxRow) -> bool:
+        """Add ``row``. Return False if the call with its id is there already.
+
+        Raises:
+            InvalidRequest: That one is another organisation's, or for another server.
+        """
+        has_asked = False
+        while not await here.rows.accept([row]):
+            is_ours = await here.rows.belongs_to(row.id, row.url, row.account)
+            if is_ours:
+                return False
+            if is_ours is None:
+                continue  # it was delivered meanwhile
+            if has_asked:
+                message = (
+                    f"{row.id!r:.100} is the id of a call in the store that is for another server or of "
+                    "another organisation; give this one another id"
+                )
+                raise InvalidRequest(message)
+            await self._accounts.organisation(here.store)  # it may not be known yet
+            has_asked = True
+        return True
 
     async def stats(self) -> OutboxStats:
         """What is in the outbox now: the calls of the client's organisation.

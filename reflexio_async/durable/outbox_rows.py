@@ -30,9 +30,12 @@ class OutboxRows:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def accept(self, rows: Sequence[OutboxRow]) -> None:
-        """Add calls to the outbox. One whose id is there already is left as it is."""
-        await self._store.write(
+    async def accept(self, rows: Sequence[OutboxRow]) -> bool:
+        """Add calls to the outbox. Return whether all are new.
+
+        One whose id is there already is left as it is.
+        """
+        added = await self._store.write(
             *(
                 Statement(
                     "insert into outbox (id, account, url, call, session, request, bytes, created_at) "
@@ -51,6 +54,19 @@ class OutboxRows:
                 for row in rows
             )
         )
+        return all(added)
+
+    async def belongs_to(self, row_id: str, url: str, account: str) -> bool | None:
+        """Whether a call is to the server ``url``, of the organisation of ``account``.
+
+        None: the call is not in the outbox.
+        """
+        rows = await self._store.read(
+            f"select case when {_OF_ORGANISATION} then 1 else 0 end from outbox where id = ?",
+            *_of_organisation(url, account),
+            row_id,
+        )
+        return bool(rows[0][0]) if rows else None
 
     async def has_call(self, row_id: str) -> bool:
         """Whether a call is in the outbox, when all writes that were asked for before have ended."""

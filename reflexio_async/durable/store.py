@@ -400,14 +400,22 @@ class Store:
     async def prune(self, before: float) -> int:
         """Delete some of the jobs that ended before that time (epoch seconds). Return how many.
 
-        The jobs of a batch are kept until all of them have ended, because it may be continued.
+        The jobs of a batch are kept until the last of them has ended before that time, because the batch may
+        be continued: a key that was forgotten would be started again.
         """
+        # The batches are found first, and once: each is looked through as a whole.
+        over = (
+            "select batch from (select distinct batch from job where state = 'ended' and ended_at < ? "
+            "and batch is not null) as old where not exists (select 1 from job as other "
+            "where other.batch = old.batch and other.state in ('queued', 'starting', 'admitted')) "
+            "and not exists (select 1 from job as other where other.batch = old.batch "
+            "and other.state = 'ended' and other.ended_at >= ?)"
+        )
         jobs, _ = await self.write(
             Statement(
                 "delete from job where seq in (select seq from job where state = 'ended' and ended_at < ? "
-                "and (batch is null or not exists (select 1 from job as other where other.batch = job.batch "
-                "and other.state in ('queued', 'starting', 'admitted'))) order by ended_at limit ?)",
-                (before, _CHUNK),
+                f"and (batch is null or batch in ({over})) order by ended_at limit ?)",
+                (before, before, before, _CHUNK),
             ),
             Statement(
                 "delete from batch where created_at < ? "

@@ -238,8 +238,8 @@ class StoreView:
     async def prune(self, older_than: float | timedelta) -> int:
         """Delete the jobs that ended before that time, and return how many.
 
-        A client deletes them by itself after ``store_retention``. The jobs of a batch are kept until all of
-        them have ended.
+        A client deletes them by itself after ``store_retention``. The jobs of a batch are kept until the
+        last of them has ended that long ago.
 
         Args:
             older_than: How long ago, in seconds or as a timedelta.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from pydantic import SecretStr
 
-from reflexio_async import AsyncReflexioClient, UnprocessableRequest
+from reflexio_async import AsyncReflexioClient, InvalidRequest, UnprocessableRequest
 from reflexio_async._engine.clock import SystemClock
 from reflexio_async.durable import delivery
 from reflexio_async.durable.accounts import Accounts, account_of
@@ -90,6 +90,69 @@ async def test_the_outbox_of_one_organisation_may_be_full_while_another_is_not(t
             await two.publish_later("u", [TURN], session_id="s")
         await one.aclose()
         await two.aclose()
+
+
+# One name in two organisations
+
+
+async def test_a_request_id_that_waits_for_another_organisation_is_refused(tmp_path: Path) -> None:
+    async with Sandbox() as box, of(box, tmp_path, "one-a") as one, of(box, tmp_path, "two-a") as two:
+        box.faults.add(faults.lost_before(), path=PUBLISH, times=None)
+        await one.publish_later("ana", [TURN], session_id="s", request_id="m1")
+        with pytest.raises(InvalidRequest, match="another organisation"):
+            await two.publish_later("bo", [TURN], session_id="s", request_id="m1")
+        box.faults.clear()
+
+
+async def test_a_request_id_that_waits_for_another_key_of_the_organisation_is_the_same_call(
+    tmp_path: Path,
+) -> None:
+    async with Sandbox() as box, of(box, tmp_path, "one-a") as one, of(box, tmp_path, "one-b") as again:
+        box.faults.add(faults.lost_before(), path=PUBLISH, times=None)
+        await one.outbox.organisation()
+        await one.publish_later("ana", [TURN], session_id="s", request_id="m1")
+        await again.publish_later("ana", [TURN], session_id="s", request_id="m1")
+        assert (await again.outbox.stats()).waiting == 1
+        box.faults.clear()
+
+
+async def test_a_request_id_that_waits_for_another_server_is_refused(tmp_path: Path) -> None:
+    async with Sandbox() as box, Sandbox() as other:
+        box.faults.add(faults.lost_before(), path=PUBLISH, times=None)
+        async with of(box, tmp_path) as one, of(other, tmp_path) as two:
+            await one.publish_later("ana", [TURN], session_id="s", request_id="m1")
+            with pytest.raises(InvalidRequest, match="another server"):
+                await two.publish_later("bo", [TURN], session_id="s", request_id="m1")
+            box.faults.clear()
+
+
+async def test_a_publish_that_is_accepted_twice_counts_once(tmp_path: Path) -> None:
+    async with Sandbox() as box, of(box, tmp_path) as client:
+        box.faults.add(faults.lost_before(), path=PUBLISH, times=None)
+        for _ in range(3):
+            await client.publish_later("ana", [TURN], session_id="s", request_id="m1")
+        assert client.outbox.size == 1
+        box.faults.clear()
+
+
+async def test_a_batch_id_of_another_organisation_is_refused(tmp_path: Path) -> None:
+    async with Sandbox() as box, of(box, tmp_path, "one-a") as one, of(box, tmp_path, "two-a") as two:
+        box.seed("ana")
+        await one.rerun_profiles_many(["ana"], batch_id="2026-12")
+        with pytest.raises(InvalidRequest, match="another organisation"):
+            await two.rerun_profiles_many(["ana"], batch_id="2026-12")
+
+
+async def test_a_batch_goes_on_with_another_key_of_the_organisation(tmp_path: Path) -> None:
+    async with Sandbox() as box:
+        box.seed("ana")
+        box.seed("bo")
+        async with of(box, tmp_path, "one-a") as client:
+            await client.rerun_profiles_many(["ana"], batch_id="2026-12")
+        async with of(box, tmp_path, "one-b") as client:
+            report = await client.rerun_profiles_many(["ana", "bo"], batch_id="2026-12")
+        assert report.counts() == {"completed": 2}
+        assert [operation.params["user_id"] for operation in box.operations()] == ["ana", "bo"]
 
 
 # Learning the organisation

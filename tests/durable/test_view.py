@@ -197,6 +197,17 @@ async def test_the_jobs_of_a_batch_are_kept_until_all_of_them_have_ended(tmp_pat
         assert await view.batches() == []
 
 
+async def test_the_jobs_of_a_batch_are_kept_until_the_last_of_them_ended_long_ago(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (store, view):
+        await store.add_batch(BatchRow("b", "a", URL, "profile_rerun", 1.0))
+        await store.add_jobs([job("one", batch="b", key="1"), job("two", batch="b", key="2")])
+        now = store._clock.time()
+        await ended(store, "one", at=now - 9 * DAY)
+        await ended(store, "two", at=now - 6 * DAY)
+        assert await view.prune(7 * DAY) == 0
+        assert await view.prune(5 * DAY) == 2
+
+
 async def test_who_holds_a_lane_deletes_the_jobs_whose_time_is_over(tmp_path: Path) -> None:
     clock = VirtualClock()
     async with opened(tmp_path, clock) as (store, view):

@@ -104,7 +104,8 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
 
         Raises:
             InvalidRequest: An id is empty, not text, or given twice; or an option has an unusable value.
-                ``batch_id`` is that of another kind of batch, or the client has no store.
+                ``batch_id`` is that of another kind of batch or of another organisation, or the client has
+                no store.
         """
         common = {"source": source, "start_time": start_time, "end_time": end_time}
         return self._reruns(

@@ -79,7 +79,8 @@ class OutboxAPI(InteractionsAPI, IdentityAPI):
             A handle with the ``request_id``. Awaiting it waits for the server's response. It may be dropped.
 
         Raises:
-            InvalidRequest: An argument has an unusable value; nothing was accepted.
+            InvalidRequest: An argument has an unusable value, or ``request_id`` is that of a call to another
+                server, or of another organisation, that waits in the store; nothing was accepted.
             StoreError: The outbox cannot be used; nothing was accepted.
         """
         fields = publish_fields(
