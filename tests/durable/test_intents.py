@@ -100,6 +100,14 @@ async def test_what_is_no_intent_is_refused(text: str) -> None:
             await play.client.start_or_adopt(text)
 
 
+@pytest.mark.parametrize("field", ["id", "kind", "url", "request", "before"])
+async def test_an_intent_with_a_field_of_another_type_is_refused(field: str) -> None:
+    async with scene(1) as play:
+        noted = json.loads(await play.client.intent("profile_rerun", user_id="user-0"))
+        with pytest.raises(InvalidRequest, match="not an intent of this release"):
+            await play.client.start_or_adopt(json.dumps(noted | {field: ["x"]}))
+
+
 async def test_an_intent_that_was_not_awaited_is_refused_with_its_type() -> None:
     async with scene() as play:
         text: Any = play.client.intent("profile_rerun", user_id="user-0")

@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
+from pydantic import TypeAdapter
+
 from reflexio_async._engine.engine import API
 from reflexio_async._engine.jobs.job import Job
 from reflexio_async._engine.jobs.kinds import Operation, SlotKind
@@ -68,7 +70,7 @@ class Intent(NamedTuple):
         try:
             content = json.loads(text)
             if content.pop("v") == _VERSION:
-                return cls(**content)
+                return TypeAdapter(cls).validate_python(content, strict=True)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
         given = "" if isinstance(text, str) else f", not {type(text).__name__}"
