@@ -15,7 +15,7 @@ from reflexio_async.durable.lane import patient
 from reflexio_async.durable.leases import hold
 from reflexio_async.durable.outcomes import WITHDRAWN
 from reflexio_async.durable.rows import BatchRow, LaneKey, NewJob, RowState
-from reflexio_async.errors import InvalidRequest, JobCancelled, LeaseLost
+from reflexio_async.errors import InvalidRequest, JobCancelled, LeaseLost, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -35,6 +35,7 @@ PROMOTION = "promotion"
 
 _CHUNK = 500  # keys that are stored at once
 _ELSEWHERE = 1.0  # seconds between two looks whether another process has promoted the batch
+_WITHDRAW_AGAIN = 0.25  # seconds until a batch is withdrawn again that could not be
 _READ_AHEAD = 50  # keys whose rows are read at once
 
 
@@ -214,12 +215,25 @@ class StoredBatch(Generic[T]):
         return self._durable.record(self._kind, self._settings, self._row(key), params, start)
 
     async def stop(self) -> None:
-        """Withdraw what is queued. It is queued again when the batch is continued."""
+        """Withdraw what is queued. It is queued again when the batch is continued.
+
+        While the store cannot be used, this is tried again: as soon as it can, the rest would be started.
+        """
         self._stopped = True
         if self._adding is not None:
             self._adding.cancel()
             await asyncio.wait([self._adding])
-        await self._durable.withdraw_batch(self.id)
+        durable, has_failed = self._durable, False
+        while True:
+            try:
+                await durable.withdraw_batch(self.id)
+            except StoreError as error:
+                if not has_failed:
+                    durable.tasks.report(f"withdrawing the batch {self.id}, which is tried again,", error)
+                has_failed = True
+                await durable.clock.sleep(_WITHDRAW_AGAIN)
+            else:
+                return
 
     async def promote_once(self, promote: Callable[[], Awaitable[R]], read: Callable[[bytes], R]) -> R:
         """Promote what the batch has made, in one of the processes that run it, and return the response.

@@ -14,6 +14,7 @@ import pytest
 from reflexio_async import AsyncReflexioClient, InvalidRequest, JobState, StoreError
 from reflexio_async.durable.batches import StoredBatch
 from reflexio_async.sandbox import Sandbox, VirtualClock, faults
+from tests.hang import A_HANG
 from tests.scene import RERUN
 
 if TYPE_CHECKING:
@@ -129,6 +130,29 @@ async def test_a_store_that_cannot_be_written_is_reported_when_a_batch_is_stoppe
         batch.stop()
         await asyncio.sleep(0.05)
     assert "withdrawing user_ids failed in the background: StoreError: the disk is full" in caplog.messages
+
+
+async def test_a_batch_that_was_stopped_while_the_store_could_not_be_used_starts_nothing_afterwards(
+    store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = store.with_suffix(".away")
+    async with (
+        Sandbox(rerun_seconds=0.05) as box,
+        AsyncReflexioClient(url_endpoint=seeded(box).url, store=store) as client,
+        client.rerun_profiles_many(USERS, batch_id="night") as batch,
+        asyncio.timeout(A_HANG),
+    ):
+        outcomes = aiter(batch)
+        await anext(outcomes)
+        store.rename(away)  # noqa: ASYNC240  # it takes no time
+        batch.stop()
+        while "withdrawing" not in caplog.text:  # noqa: ASYNC110  # nothing tells it
+            await asyncio.sleep(0.01)
+        away.rename(store)
+        async for _ in outcomes:
+            pass
+        assert batch.progress.counts["cancelled"] >= 6
+        assert len(box.operations()) <= 6
 
 
 async def test_retry_failed_starts_the_keys_again_that_did_not_complete(store: Path) -> None:
