@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pydantic import SecretStr
 
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("reflexio_async")
 
 _ASKED_AGAIN = 5.0  # seconds between two times that one organisation is asked for
+_KEY_SECONDS = 60.0  # seconds for which a key that ``credentials`` has returned is used
 
 Key: TypeAlias = "str | SecretStr | None"
 Client: TypeAlias = AsyncReflexioClient | AsyncReflectClient
+Credentials: TypeAlias = "Callable[[str, str], Key | Awaitable[Key]]"
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,11 @@ class Account:
             self._users -= 1
             self._used_at = asyncio.get_running_loop().time()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has a client."""
+        return self._client is not None
+
     async def learn(self) -> None:
         """Learn the organisation, from the store or the server, unless that failed a moment ago."""
         now = asyncio.get_running_loop().time()
@@ -100,19 +107,31 @@ class Account:
             await client.aclose()
 
 
+class GivenKey(NamedTuple):
+    """A key that ``credentials`` has returned, the account that uses it, and when that was."""
+
+    key: SecretStr
+    account: Account
+    at: float
+
+
 class Keyring:
     """The keys that a worker has."""
 
     def __init__(
         self,
         organisations: Mapping[str, Organisation],
-        credentials: Callable[[str, str], Key | Awaitable[Key]] | None,
+        credentials: Credentials | None,
         options: ClientOptions,
     ) -> None:
         self._credentials = credentials
         self._options = options
         self._accounts: dict[str, list[Account]] = {}
         """By the server's address."""
+        self._given: dict[tuple[str, str], GivenKey] = {}
+        """By the server's address and the organisation's id there."""
+        self._replaced: list[Account] = []
+        """Those whose key was replaced, until they are closed."""
         for organisation in organisations.values():
             self._add(Account(partial(self._reflexio, organisation.url, organisation.api_key)))
             if organisation.reflect_url:
@@ -120,9 +139,8 @@ class Keyring:
                     Account(partial(self._reflect, organisation.reflect_url, organisation.reflect_api_key))
                 )
 
-    def _add(self, account: Account) -> Account:
+    def _add(self, account: Account) -> None:
         self._accounts.setdefault(account.url, []).append(account)
-        return account
 
     def _reflexio(self, url: str, key: str) -> AsyncReflexioClient:
         return AsyncReflexioClient(key, url, **self._options)
@@ -140,14 +158,29 @@ class Keyring:
             await account.learn()
             if account.org == lane.org:
                 return account
-        if self._credentials is None:
+        return None if self._credentials is None else await self._given_for(self._credentials, lane)
+
+    async def _given_for(self, credentials: Credentials, lane: LaneKey) -> Account | None:
+        """The account with the key that ``credentials`` returns. It is asked again: keys are replaced."""
+        place = (lane.url, lane.org)
+        now = asyncio.get_running_loop().time()
+        given = self._given.get(place)
+        if given is not None and now - given.at < _KEY_SECONDS:
+            return given.account
+        found = credentials(*place)
+        answer = await found if isawaitable(found) else found
+        if answer is None:
             return None
-        found = self._credentials(lane.url, lane.org)
-        key = await found if isawaitable(found) else found
-        if key is None:
-            return None
-        text = key.get_secret_value() if isinstance(key, SecretStr) else key
-        return self._add(Account(partial(self._reflexio, lane.url, text), lane.org))
+        key = answer if isinstance(answer, SecretStr) else SecretStr(answer)
+        given = self._given.get(place)  # another lane of the organisation may have asked, too
+        if given is not None and given.key == key:
+            account = given.account
+        else:
+            account = Account(partial(self._reflexio, lane.url, key.get_secret_value()), lane.org)
+            if given is not None:
+                self._replaced.append(given.account)
+        self._given[place] = GivenKey(key, account, now)
+        return account
 
     async def learn(self) -> None:
         """Learn the organisations of all keys."""
@@ -158,6 +191,8 @@ class Keyring:
         """Close the clients that were not used for that long."""
         for account in self._all():
             await account.close(idle)
+        self._replaced = [account for account in self._replaced if account.is_open]
 
     def _all(self) -> list[Account]:
-        return [account for accounts in self._accounts.values() for account in accounts]
+        named = [account for accounts in self._accounts.values() for account in accounts]
+        return [*named, *(given.account for given in self._given.values()), *self._replaced]

@@ -79,7 +79,8 @@ class Worker:
         store: The store's address: ``postgresql://…``.
         organisations: The servers and keys of organisations, by any name.
         credentials: Called with the address and the organisation's id of a lane that belongs to none of
-            ``organisations``. Returns the key there, or None; may be a coroutine function.
+            ``organisations``. Returns the key there, or None; may be a coroutine function. It is asked again
+            for a lane that is driven again after a minute.
         lanes: How many lanes are driven at once, 20 by default.
         connections: Connections to Postgres, 8 by default. Two more wait for notifications.
         lease_seconds: How long a worker that is gone keeps its lanes, 15 by default.

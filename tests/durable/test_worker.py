@@ -19,7 +19,7 @@ from reflexio_async.durable import watch as watch_module
 from reflexio_async.durable.database import Statement
 from reflexio_async.sandbox import faults
 from reflexio_async.testing import Sandbox
-from reflexio_async.worker import Organisation, Worker
+from reflexio_async.worker import Organisation, Worker, keys
 from reflexio_async.worker import worker as module
 from tests.hang import A_HANG, until
 from tests.transport.servers import loop_errors_ignored
@@ -118,6 +118,40 @@ async def test_keys_are_asked_for_by_address_and_organisation(postgres_url: str)
         async with working(Worker(postgres_url, credentials=credentials)):
             await (await publish(play))
         assert asked == [(play.box.url, org)]
+
+
+async def test_a_key_that_was_replaced_is_asked_for_again(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "_KEY_SECONDS", 0.0)
+    answers = ["worn-out", "secret"]
+
+    def credentials(_url: str, _org: str) -> str:
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    async with playing(postgres_url, api_key="secret") as play:
+        worker = Worker(postgres_url, credentials=credentials, slice_seconds=0.5)
+        async with working(worker):
+            job = await play.client.rerun_profile_generation(user_id="u0")
+            await until(lambda: answers == ["secret"])
+            async with asyncio.timeout(A_HANG):
+                assert (await job).success
+
+
+async def test_a_key_is_not_asked_for_at_each_call(postgres_url: str) -> None:
+    asked: list[str] = []
+
+    def credentials(_url: str, org: str) -> str:
+        asked.append(org)
+        return "secret"
+
+    async with (
+        playing(postgres_url, api_key="secret") as play,
+        working(Worker(postgres_url, credentials=credentials)),
+    ):
+        for session in ("a", "b", "c"):
+            await (await publish(play, session))
+        assert len(asked) == 1
 
 
 async def test_a_worker_learns_the_organisation_of_rows_whose_client_could_not(
