@@ -100,7 +100,7 @@ class BaseClient(API):
     async def _drain(self, seconds: float) -> None:
         loops = self._engine.loops
         under_way = loops.under_way()
-        if under_way.complete and not any(sender.busy for sender in loops.senders):
+        if not self._is_at_work():
             return
         awaited = under_way._replace(running_jobs=()).as_text() or "the answers to what was sent"
         logger.info(
@@ -112,12 +112,17 @@ class BaseClient(API):
         )
         try:
             async with self._engine.caller.clock.timeout(seconds):
-                while not loops.under_way().complete:
+                # What the end of the loop has cut off stays incomplete, and nothing is to be waited for.
+                while not loops.under_way().complete and self._is_at_work():
                     await loops.scope.finished()
                     await self._drain_senders()
                 await self._drain_senders()  # what is in a store counts as complete
         except TimeoutError:
             pass  # the summary names what is left
+
+    def _is_at_work(self) -> bool:
+        loops = self._engine.loops
+        return loops.scope.busy or any(sender.busy for sender in loops.senders)
 
     async def _drain_senders(self) -> None:
         for sender in self._engine.loops.senders:

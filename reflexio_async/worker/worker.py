@@ -119,7 +119,8 @@ class Worker:
         self._lanes = lanes
         self._lease_seconds = lease_seconds
         self._slice_seconds = slice_seconds
-        options: ClientOptions = {**(client_options or {}), "store": store}
+        # Drains wait for what they have sent. When they are ended, the time for that is over.
+        options: ClientOptions = {**(client_options or {}), "drain_timeout": 0.0, "store": store}
         self._keyring = Keyring(organisations or {}, credentials, options)
         self._cluster = Cluster(self._database)
         self._used: Cluster | None = None

@@ -194,6 +194,18 @@ async def test_a_worker_that_is_stopped_leaves_its_lanes_to_others(postgres_url:
             await call
 
 
+async def test_a_worker_waits_once_for_an_answer_that_does_not_come(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STOP_SECONDS", 0.2)
+    async with playing(postgres_url) as play:
+        play.box.faults.add(faults.freeze(), method="POST", path=RERUN)
+        await play.client.rerun_profile_generation(user_id="u0")
+        worker = worker_for(play, client_options={"drain_timeout": 10 * A_HANG})
+        async with asyncio.timeout(A_HANG), working(worker):
+            await play.box.arrived("POST", RERUN)
+
+
 # Jobs
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from reflexio_async import BackgroundErrorEvent
+    from tests.loops.conftest import Program
 
 TURNS = [{"role": "user", "content": "I like tea"}]
 WHOAMI = "/api/whoami"
@@ -431,6 +432,37 @@ async def test_closing_that_is_cancelled_twice_closes_the_connections_all_the_sa
         with pytest.raises(asyncio.CancelledError):
             await closing
         assert session.closed
+
+
+_CUT_OFF = """
+import asyncio, sys
+from reflexio_async import AsyncReflexioClient
+
+client = AsyncReflexioClient(url_endpoint=sys.argv[1])
+
+async def serve():
+    try:
+        await client.rerun_profile_generation(user_id="u")
+    finally:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait(others)  # the end of the loop cancels them, too
+        print(*(await client.aclose()).unsent_starts, file=sys.stderr)
+
+async def main():
+    main.serving = asyncio.create_task(serve())
+    while not client._engine.loops.under_way().unsent_starts:
+        await asyncio.sleep(0.01)
+
+asyncio.run(main())
+"""
+
+
+def test_closing_while_the_loop_ends_does_not_wait_for_what_that_has_cut_off(
+    box: Sandbox, program: Program
+) -> None:
+    box.faults.add(faults.freeze(), path=RERUN)
+    said = program(_CUT_OFF, box.url)
+    assert "profile_rerun (user_id=u)" in said.splitlines()[-1]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
