@@ -178,6 +178,7 @@ def rerun(
     if not found.ids and not status and batch_id is None:
         or_batch = "" if store is None else ", or a batch of the store with --batch-id"
         exit_bad_input(f"no users: name them, or a file with --users{or_batch}")
+    check_text(batch_id=batch_id)
     if store is None and (status or retry_failed or batch_id is not None):
         exit_bad_input("--status, --retry-failed and --batch-id are about a store: name it with --store")
     if status:

@@ -91,6 +91,7 @@ def test_a_users_file_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
         (["a", "--column=id"], "--column is about a file: name it with --users"),
         (["--user="], "--user: must not be empty"),
         (["--user=a\udcff"], "--user: not UTF-8 text"),
+        (["ana", "--store=r.db", "--batch-id=a\udcff"], "--batch-id: not UTF-8 text"),
         (["--user=a", "--poll-interval=0"], "--poll-interval must be more than zero seconds"),
         (["--user=a", "--poll-interval=-1"], "--poll-interval must be more than zero seconds"),
         (["--user=a", "--poll-interval=nan"], "--poll-interval must be a finite number"),

@@ -222,6 +222,12 @@ async def test_fail_fast_withdraws_the_rest(store: Path) -> None:
         assert len(report.cancelled) >= 11
 
 
+async def test_an_id_that_is_not_valid_unicode_is_refused(store: Path) -> None:
+    async with Sandbox() as box, AsyncReflexioClient(url_endpoint=box.url, store=store) as client:
+        with pytest.raises(InvalidRequest, match="batch_id must be valid Unicode"):
+            client.rerun_profiles_many(USERS, batch_id="night\udcff")
+
+
 async def test_an_id_of_another_kind_of_batch_is_refused(store: Path) -> None:
     async with (
         Sandbox() as box,
