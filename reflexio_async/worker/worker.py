@@ -38,9 +38,9 @@ T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
 
 LANES = 20
-"""Lanes that one worker drives at once."""
+"""Lanes that one worker drives at once. One more may have the place of the look for lanes without a worker."""
 CONNECTIONS = 8
-"""A worker's connections to Postgres. One more waits for notifications."""
+"""A worker's connections to Postgres. Two more wait for notifications."""
 SLICE_SECONDS = 60.0
 """Seconds for which a lane is driven, before other lanes have their turn."""
 
@@ -81,7 +81,7 @@ class Worker:
         credentials: Called with the address and the organisation's id of a lane that belongs to none of
             ``organisations``. Returns the key there, or None; may be a coroutine function. It is asked again
             for a lane that is driven again after a minute.
-        lanes: How many lanes are driven at once, 20 by default.
+        lanes: How many lanes are driven at once, 20 by default; now and then one more.
         connections: Connections to Postgres, 8 by default. Two more wait for notifications.
         lease_seconds: How long a worker that is gone keeps its lanes, 15 by default.
         slice_seconds: How long a lane is driven, before others have their turn, 60 by default.
@@ -376,7 +376,7 @@ def _check_keys(organisations: object, credentials: object) -> None:
             f"organisations must be a mapping of names to Organisation, not {type(organisations).__name__}"
         )
         raise ConfigurationError(message)
-    for name, organisation in (organisations or {}).items():
+    for name, organisation in cast("Mapping[object, object]", organisations or {}).items():
         if not isinstance(organisation, Organisation):
             message = (
                 f"organisations[{name!r:.40}] must be an Organisation, not {type(organisation).__name__}"
