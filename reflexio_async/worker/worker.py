@@ -38,7 +38,7 @@ T = TypeVar("T")
 logger = logging.getLogger("reflexio_async")
 
 LANES = 20
-"""Lanes that one worker drives at once. One more may have the place of the look for lanes without a worker."""
+"""Lanes that one worker drives at once. One more may have the place of the look for lanes that nobody has."""
 CONNECTIONS = 8
 """A worker's connections to Postgres. Two more wait for notifications."""
 SLICE_SECONDS = 60.0
