@@ -204,8 +204,9 @@ async def test_only_one_regeneration_runs_and_it_can_be_cancelled(bench: Bench, 
 async def test_the_overview_compares_sources(bench: Bench, name: str) -> None:
     begun = await _next_second(bench)
     await bench.wire.publish(f"{name}-pleased", "hello", "thanks", agent_version=name, source="web")
+    await _next_second(bench)
     await bench.wire.publish(f"{name}-cross", _COMPLAINT, agent_version=name, source="mail")
-    for user in ("pleased", "cross"):
+    for user in ("cross", "pleased"):
         await _grade(bench, f"{name}-{user}", name)
     sets = [{"label": source, "sources": [source]} for source in ("web", "mail")]
     page = (
@@ -237,7 +238,8 @@ async def test_the_overview_compares_sources(bench: Bench, name: str) -> None:
         "escalation": 0.0,
     }
     assert page["score_distribution"]["current_bins"] == [1, 1, 0, 0, 0, 0]
-    assert [row["user_id"] for row in page["recent_results"]] == [f"{name}-cross", f"{name}-pleased"]
+    newest_session_first = [f"{name}-cross", f"{name}-pleased"]
+    assert [row["user_id"] for row in page["recent_results"]] == newest_session_first
     compared = page["source_set_comparison"]
     assert compared["available_sources"] == ["mail", "web"]
     assert compared["unmatched_session_count"] == 0

@@ -12,12 +12,13 @@ from reflexio_async.sandbox.reflexio.state import ReflexioState
 _LABELS: Final = ("0", "1", "2", "3", "4", "5+")
 _DAY: Final = 24 * 3600
 _WEEK: Final = 7 * _DAY
-_RECENT = 10
+_RECENT = 100
 
 
 def overview(state: ReflexioState, body: GetEvaluationOverviewRequestSchema) -> dict[str, Any]:
     """Success, corrections and turns, over time and by source."""
     rows = [row for row in state.grader.grades if body.from_ts <= row.created_at <= body.to_ts]
+    recent = sorted(rows, key=lambda row: (row.created_at, row.result_id), reverse=True)
     sources = {row.session_id: _source(state, row) for row in rows}
     names = sorted(set(sources.values()))
     shadowed = body.include_shadow and state.configuration.current.shadow_mode_enabled
@@ -35,7 +36,7 @@ def overview(state: ReflexioState, body: GetEvaluationOverviewRequestSchema) -> 
         "score_distribution": _distribution(rows),
         "braintrust_tiles": list[Any](),
         "shadow_win_rate_trend": _no_shadows(state),
-        "recent_results": [row.view() for row in reversed(rows)][:_RECENT],
+        "recent_results": [row.view() for row in recent[:_RECENT]],
         "source_set_comparison": {
             "available_sources": names,
             "source_sessions": [_sessions(source, rows, sources) for source in names],
