@@ -120,9 +120,7 @@ class Rerun:
             kept = None
             if stored is not None:
                 batch_id = self.batch_id or await self._default_id(client, ids)
-                kept = await find_batch(
-                    stored, batch_id, required=self.retry_failed, is_named=self.batch_id is not None
-                )
+                kept = await self._find(stored, batch_id)
             shown = Plan(
                 client.base_url, self._target, ids, plan.per_minute, kept, retry_failed=self.retry_failed
             )
@@ -173,6 +171,11 @@ class Rerun:
     async def _default_id(self, client: AsyncReflexioClient, ids: Sequence[str]) -> str:
         return await default_id(client, ids, self.source, self._target.service)
 
+    async def _find(self, client: AsyncReflexioClient, batch_id: str) -> BatchEntry | None:
+        return await find_batch(
+            client, batch_id, required=self.retry_failed, is_named=self.batch_id is not None
+        )
+
     async def _kept(self, client: AsyncReflexioClient, batch_id: str, plan: BatchPlan) -> BatchEntry | None:
         """Say what the store has of the batch, and return it; None: nothing yet.
 
@@ -180,9 +183,7 @@ class Rerun:
             InvalidRequest: The batch is to be run again, and is not there.
         """
         reporter, store = self.reporter, self.store or ""
-        kept = await find_batch(
-            client, batch_id, required=self.retry_failed, is_named=self.batch_id is not None
-        )
+        kept = await self._find(client, batch_id)
         if (reason := await driven_elsewhere(client, store, self._target.service)) is not None:
             reporter.say(reason, "yellow")
         if kept is None:

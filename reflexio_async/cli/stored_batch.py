@@ -66,7 +66,7 @@ async def ids_of(client: AsyncReflexioClient, batch_id: str | None) -> list[str]
 
 
 async def find_batch(
-    client: AsyncReflexioClient, batch_id: str, *, required: bool = False, is_named: bool = True
+    client: AsyncReflexioClient, batch_id: str, *, required: bool, is_named: bool
 ) -> BatchEntry | None:
     """The batch with this id; None: there is none.
 

@@ -82,6 +82,13 @@ class Database(Protocol):
         ...
 
 
+NO_POSTGRES_URL = (
+    "the store's address is no Postgres URL, which begins with postgresql://user:password@host. "
+    "In the password, write @ as %40 and / as %2F"
+)
+"""What is said of an address that ``without_password`` refuses. It must not be quoted."""
+
+
 def without_password(url: str) -> str:
     """An address as messages show it.
 

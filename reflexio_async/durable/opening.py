@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakValueDictionary
 
 from reflexio_async._engine.clock import clock_from
-from reflexio_async.durable.database import without_password
+from reflexio_async.durable.database import NO_POSTGRES_URL, without_password
 from reflexio_async.durable.sqlite import SQLiteDatabase
 from reflexio_async.durable.sqlite_file import MEMORY
 from reflexio_async.durable.store import Store
@@ -60,10 +60,7 @@ def check_store(settings: Settings) -> str:
     try:
         return without_password(place)
     except ValueError:  # it quotes the address
-        message = (
-            "store: the store's address is no Postgres URL, which begins with "
-            "postgresql://user:password@host. In the password, write @ as %40 and / as %2F"
-        )
+        message = f"store: {NO_POSTGRES_URL}"
         raise ConfigurationError(message) from None
 
 

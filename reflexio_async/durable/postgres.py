@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from reflexio_async._engine.logs import fields
-from reflexio_async.durable.database import Statement, without_password
+from reflexio_async.durable.database import NO_POSTGRES_URL, Statement, without_password
 from reflexio_async.durable.schema import TABLES, VERSION
 from reflexio_async.durable.waker import Waker
 from reflexio_async.errors import StoreError
@@ -104,12 +104,7 @@ class PostgresDatabase:
             given = conninfo_to_dict(url)
             self.name = without_password(url)
         except (psycopg.Error, ValueError):
-            # The error quotes the URL.
-            message = (
-                "the store's address is no Postgres URL, which begins with postgresql://user:password@host. "
-                "In the password, write @ as %40 and / as %2F"
-            )
-            raise StoreError(message) from None
+            raise StoreError(NO_POSTGRES_URL) from None  # the error quotes the URL
         self.changes = 0
         self.outage_timeout = outage_timeout
         self._password = str(given.get("password") or "")

@@ -355,9 +355,11 @@ class BatchesAPI(InteractionsAPI, PlaybooksAPI, ProfilesAPI):
         if batch_id is not None and (not isinstance(batch_id, str) or not batch_id.strip()):
             message = f"batch_id must be text, and not empty, not {batch_id!r:.40}"
             raise InvalidRequest(message)
-        if batch_id is not None and batch_id.encode(errors="ignore").decode() != batch_id:
-            message = f"batch_id must be valid Unicode, not {batch_id!r:.40}"  # no store can hold it
-            raise InvalidRequest(message)
+        try:
+            (batch_id or "").encode()
+        except UnicodeEncodeError:  # no store can hold it
+            message = f"batch_id must be valid Unicode, not {batch_id!r:.40}"
+            raise InvalidRequest(message) from None
         durable = self._engine.durable
         if durable is not None:
             from reflexio_async.durable.batches import StoredBatch  # noqa: PLC0415  # loads sqlite3

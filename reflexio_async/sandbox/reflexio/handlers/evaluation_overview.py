@@ -109,7 +109,7 @@ def _buckets(rows: Sequence[SessionGrade], body: GetEvaluationOverviewRequestSch
 def _tiles(rows: Sequence[SessionGrade]) -> dict[str, Any]:
     success = _success(rows)
     corrections = _mean([row.complaints for row in rows])
-    turns = _mean([row.turns_to_resolution for row in rows if row.turns_to_resolution is not None])
+    turns = _mean([row.user_turns for row in rows if row.success])
     behaviour: dict[str, Any] = {"eligible_sessions": len(rows), "excluded_system_errors": 0}
     return {
         "success": {"current": success, "delta_pp": success},

@@ -114,7 +114,7 @@ def _metrics(
             "average_corrections": fmean(row.complaints for row in rows),
             "escalation_rate": 0.0,
         }
-    if turns := [row.turns_to_resolution for row in rows if row.turns_to_resolution is not None]:
+    if turns := [row.user_turns for row in rows if row.success]:
         means["average_turns_to_resolution"] = fmean(turns)
     return {
         "arm": arm,

@@ -51,11 +51,6 @@ class SessionGrade(Row):
         """Whether the user never complained."""
         return not self.complaints
 
-    @property
-    def turns_to_resolution(self) -> int | None:
-        """How many interactions of the user it took to succeed."""
-        return self.user_turns if self.success else None
-
     def view(self) -> dict[str, Any]:
         """As the server returns it."""
         shown = {
@@ -68,7 +63,7 @@ class SessionGrade(Row):
             "failure_type": "" if self.success else "wrong_answer",
             "failure_reason": "" if self.success else "The user complained.",
             "number_of_correction_per_session": self.complaints,
-            "user_turns_to_resolution": self.turns_to_resolution,
+            "user_turns_to_resolution": self.user_turns if self.success else None,
             "is_escalated": False,
             "created_at": self.created_at,
         }
